@@ -1,0 +1,64 @@
+"""The application: wired here, and the whole route table in one place."""
+
+from flask import Flask, redirect
+from flask_cors import CORS
+
+import cli
+import config
+from core.database import engine_options
+from core.shop import Shop
+from models import db
+from resources import body, docs, errors, problem_pages, request_log
+from resources.answers import ProblemApi
+from resources.context import EXTENSION
+from resources.goods import GoodsChanges, GoodsItem, GoodsList, GoodsPause, GoodsResume
+from resources.ops import Alive, Metrics, Ready
+from resources.orders import OrderCancel, OrderItem, OrderList
+from resources.seckill import Seckill
+
+ROUTES = {
+    "/goods": GoodsList,
+    "/goods/<goods_id>": GoodsItem,
+    "/goods/<goods_id>/pause": GoodsPause,
+    "/goods/<goods_id>/resume": GoodsResume,
+    "/goods/<goods_id>/changes": GoodsChanges,
+    "/seckill/<goods_id>": Seckill,
+    "/orders": OrderList,
+    "/orders/<order_no>": OrderItem,
+    "/orders/<order_no>/cancel": OrderCancel,
+    "/healthz": Alive,
+    "/readyz": Ready,
+    "/metrics": Metrics,
+}
+
+
+def create_app(settings: config.Settings | None = None) -> Flask:
+    """The WSGI application for `settings`, by default those of the environment.
+
+    Opens no connection. Raises config.InvalidSettings.
+    """
+    settings = settings or config.load()
+    app = Flask(__name__, static_folder=None)
+    app.config.from_mapping(
+        settings.model_dump(), SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings), MAX_CONTENT_LENGTH=body.MAX_BYTES
+    )
+    db.init_app(app)
+    with app.app_context():
+        app.extensions[EXTENSION] = Shop.open(settings, db.engine)
+
+    request_log.register(app)
+    errors.register(app)
+    api = ProblemApi(app)
+    for route, resource in ROUTES.items():
+        api.add_resource(resource, route, endpoint=resource.__name__)
+    app.add_url_rule("/", view_func=lambda: redirect("/docs"), endpoint="home")
+    app.add_url_rule("/problems/<code>", view_func=problem_pages.show, endpoint="problem_page")
+    docs.register(app)
+    if settings.CORS_ORIGINS:
+        CORS(app, origins=list(settings.CORS_ORIGINS), expose_headers=EXPOSED_HEADERS, max_age=600)
+    cli.register(app)
+    return app
+
+
+# What a page of another origin may read beside the body.
+EXPOSED_HEADERS = ["ETag", "Idempotent-Replayed", "Location", "Retry-After", "X-Request-ID"]

@@ -1,0 +1,203 @@
+"""Every setting of the service: its meaning, unit and default.
+
+The environment, or a file `.env` beside this one, overrides each as `SECKILL_<NAME>`.
+A value of the wrong type or out of range stops the start with the setting's name; the value
+itself is never printed, since it may be a secret.
+"""
+
+import os
+import secrets
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+from dotenv import dotenv_values
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+ROOT = Path(__file__).resolve().parent
+INSTANCE = ROOT / "instance"
+ENV_FILE = ROOT / ".env"
+PREFIX = "SECKILL_"
+
+MIN_SECRET_BYTES = 32
+# Keys that are printed in tutorials and examples: whoever finds one in use can sign tokens.
+KNOWN_SECRETS = frozenset(
+    {
+        "change-me-to-a-random-string-of-32-bytes",
+        "changeme" * 4,
+        "secret" * 6,
+        "you-will-never-guess-this-secret-key",
+        "this-is-a-secret-key-please-change-it",
+        "your-256-bit-secret-your-256-bit-secret",
+        "a-string-secret-at-least-256-bits-long",
+        "0123456789abcdef0123456789abcdef",
+        "super-secret-key-super-secret-key",
+    }
+)
+DRIVERS = ("sqlite", "mysql+mysqlconnector", "mariadb+mysqlconnector")
+
+Words = Annotated[tuple[str, ...], NoDecode]
+
+
+class InvalidSettings(Exception):
+    """The settings do not allow a start; the text says which and why, in one line."""
+
+
+class Settings(BaseSettings):
+    """What the service is told at its start; nothing here changes while it runs."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=ENV_FILE, env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    DEBUG: bool = Field(False, description="Readable logs, and short keys are allowed. Never in production.")
+    SECRET_KEY: str = Field(
+        "",
+        description="Signs tokens and cursors; at least 32 bytes. On SQLite or under DEBUG one is made and kept "
+        "in `instance/secret_key`; elsewhere the start is refused without it.",
+    )
+    SECRET_KEY_FALLBACKS: Words = Field(
+        (), description="Earlier keys that still verify, separated by spaces, while a key is being replaced."
+    )
+    SQLALCHEMY_DATABASE_URI: str = Field(
+        f"sqlite:///{INSTANCE / 'seckill.db'}",
+        description="`sqlite:///<path>` or `mysql+mysqlconnector://<user>:<password>@<host>:<port>/<database>`.",
+    )
+    SQLALCHEMY_TRACK_MODIFICATIONS: bool = Field(False, description="Flask-SQLAlchemy's change signals; unused here.")
+    API_ORDER_LIMIT: int = Field(
+        2, ge=1, le=10**9, description="Purchase transactions open on one item at once, unless the item says otherwise."
+    )
+    ORDER_PAYMENT_SECONDS: int = Field(
+        900, ge=1, le=31_536_000, description="Seconds that an unpaid order keeps its units."
+    )
+    PURCHASE_WAIT_SECONDS: float = Field(
+        3.0, ge=0.1, le=60, description="Seconds that a purchase waits for its turn before it is told `busy`."
+    )
+    TRANSACTION_ATTEMPTS: int = Field(
+        8,
+        ge=1,
+        le=100,
+        description="Runs of one transaction, the first included, when locks or the connection fail it.",
+    )
+    DATABASE_POOL_SIZE: int = Field(8, ge=1, le=1000, description="Database connections per worker, at most.")
+    DATABASE_TIMEOUT_SECONDS: int = Field(
+        3, ge=1, le=60, description="Seconds to wait for the database to take a connection or answer a statement."
+    )
+    LOCK_WAIT_SECONDS: int = Field(
+        2,
+        ge=1,
+        le=60,
+        description="Seconds that a statement waits for a row lock (MySQL); less than the timeout above.",
+    )
+    IDLE_TRANSACTION_SECONDS: int = Field(
+        2, ge=1, le=60, description="Seconds after which the server drops a connection that holds locks and is silent."
+    )
+    CORS_ORIGINS: Words = Field(
+        (), description="Origins whose pages may call the API, separated by spaces: `https://shop.example`."
+    )
+    DRAIN_SECONDS: float = Field(
+        1.0, ge=0, le=300, description="Seconds between `readyz` failing and the workers' stop, after SIGTERM."
+    )
+    RUNTIME_DIR: Path | None = Field(
+        None, description="Directory that the workers of one host share for their figures. `make run` makes one."
+    )
+
+    @field_validator("SECRET_KEY_FALLBACKS", "CORS_ORIGINS", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+    @field_validator("CORS_ORIGINS")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            scheme, separator, rest = origin.partition("://")
+            if scheme not in ("http", "https") or not separator or not rest or set(rest) & set("/*?#@^$[]() "):
+                raise ValueError("each origin is scheme://host or scheme://host:port")
+        return value
+
+    @field_validator("SQLALCHEMY_DATABASE_URI")
+    @classmethod
+    def _database(cls, value: str) -> str:
+        try:
+            url = make_url(value)
+        except (ArgumentError, ValueError):
+            raise ValueError("not a database URL") from None
+        if url.drivername not in DRIVERS:
+            raise ValueError(f"the scheme must be one of {', '.join(DRIVERS)}")
+        if url.drivername != "sqlite" and not url.database:
+            raise ValueError("the URL names no database")
+        return value
+
+    @property
+    def database_url(self) -> URL:
+        """The database's address, parsed; its `repr` hides the password."""
+        return make_url(self.SQLALCHEMY_DATABASE_URI)
+
+    @property
+    def on_sqlite(self) -> bool:
+        return self.database_url.get_backend_name() == "sqlite"
+
+
+def load(**overrides: Any) -> Settings:
+    """Read the settings, with the secret key that the database in use requires.
+
+    `overrides` win over the environment. Raises InvalidSettings.
+    """
+    try:
+        settings = Settings(**overrides)
+    except ValidationError as error:
+        raise InvalidSettings("; ".join(_complaints(error))) from None
+    if settings.SECRET_KEY and (settings.DEBUG or settings.on_sqlite):
+        return settings
+    if settings.DEBUG or settings.on_sqlite:
+        return settings.model_copy(update={"SECRET_KEY": kept_secret(INSTANCE / "secret_key")})
+    _require_secret(settings)
+    return settings
+
+
+def unknown_names() -> list[str]:
+    """The `SECKILL_` names in the environment and in `.env` that are no setting: probably misspelt."""
+    given = {*os.environ, *(dotenv_values(ENV_FILE) if ENV_FILE.exists() else {})}
+    known = {PREFIX + name for name in Settings.model_fields} | {PREFIX + "TEST_DATABASE_URI"}
+    return sorted(name for name in given if name.startswith(PREFIX) and name not in known)
+
+
+def kept_secret(path: Path) -> str:
+    """The secret in the file `path`, made on first use with mode 600."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        handle, draft = tempfile.mkstemp(dir=path.parent)
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_urlsafe(48))
+        # A link, not a rename: of two processes that start at once, the second keeps the first's key.
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        finally:
+            os.unlink(draft)
+    return path.read_text().strip()
+
+
+def _require_secret(settings: Settings) -> None:
+    for name, key in [("SECRET_KEY", settings.SECRET_KEY)] + [
+        ("SECRET_KEY_FALLBACKS", key) for key in settings.SECRET_KEY_FALLBACKS
+    ]:
+        if not key:
+            raise InvalidSettings(f"{PREFIX}{name} is needed: at least {MIN_SECRET_BYTES} random bytes")
+        if len(key.encode()) < MIN_SECRET_BYTES:
+            raise InvalidSettings(f"{PREFIX}{name} is too short: at least {MIN_SECRET_BYTES} bytes are needed")
+        if key.lower() in KNOWN_SECRETS:
+            raise InvalidSettings(f"{PREFIX}{name} is a known example: make one of your own")
+
+
+def _complaints(error: ValidationError) -> list[str]:
+    # include_input=False: a mistyped password in a URL must not reach the terminal or a log.
+    return [
+        f"{PREFIX}{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
+        for problem in error.errors(include_input=False, include_url=False)
+    ]

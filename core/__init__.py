@@ -1,0 +1,1 @@
+"""All business of the sale. Nothing here knows of Flask or HTTP."""

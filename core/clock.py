@@ -1,0 +1,66 @@
+"""The database's clock, which alone decides whether a sale is open, and deadlines on this process's own."""
+
+import time
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+from models import UtcTime
+
+# strftime's %f has three decimals, SQLAlchemy's stored times six: the zeros keep them comparable as text.
+_SQLITE_NOW = "strftime('%Y-%m-%d %H:%M:%f000', 'now')"
+
+
+class utc_now(FunctionElement[datetime]):
+    """The moment at which the statement began."""
+
+    type = UtcTime()
+    inherit_cache = True
+
+
+class utc_now_after_wait(FunctionElement[datetime]):
+    """The moment at which the row is read, after any wait for its lock; needs the session's time zone at UTC."""
+
+    type = UtcTime()
+    inherit_cache = True
+
+
+@compiles(utc_now)
+def _utc_now(element: utc_now, compiler: SQLCompiler, **kw: Any) -> str:
+    return _SQLITE_NOW if compiler.dialect.name == "sqlite" else "UTC_TIMESTAMP(3)"
+
+
+@compiles(utc_now_after_wait)
+def _utc_now_after_wait(element: utc_now_after_wait, compiler: SQLCompiler, **kw: Any) -> str:
+    return _SQLITE_NOW if compiler.dialect.name == "sqlite" else "SYSDATE(3)"
+
+
+def database_now(connection: Connection) -> datetime:
+    """The database's time, in UTC."""
+    return connection.execute(select(utc_now())).scalar_one()
+
+
+def iso(moment: datetime) -> str:
+    """RFC 3339 in UTC with milliseconds, as the contract has all times."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+class Deadline:
+    """A moment on this process's monotonic clock, after which nobody waits any longer."""
+
+    __slots__ = ("_end",)
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+
+    def remaining(self) -> float:
+        """Seconds left, never below zero."""
+        return max(0.0, self._end - time.monotonic())
+
+    @property
+    def passed(self) -> bool:
+        return self.remaining() == 0.0

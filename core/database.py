@@ -1,0 +1,122 @@
+"""The connection to the database: how it is opened, what each session is told, and how many there may be."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.exc import DBAPIError
+
+from config import Settings
+from core.clock import Deadline
+from core.faults import Kind, read
+from core.metrics import POOL_IN_USE
+from core.refusals import Busy, Unavailable
+
+# Set by hand, so that the meaning of a statement does not depend on how the server was set up.
+_SQL_MODE = "STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE,NO_ZERO_IN_DATE,NO_ENGINE_SUBSTITUTION"
+WRITES = "seckill_writes"
+
+
+def engine_options(settings: Settings) -> dict[str, Any]:
+    """Arguments of SQLAlchemy's create_engine() for the database that the settings name."""
+    # The permits of `Database` bound the connections, with a deadline for each caller: the pool itself never waits.
+    options: dict[str, Any] = {"pool_size": settings.DATABASE_POOL_SIZE, "max_overflow": 0, "pool_timeout": 1}
+    if settings.on_sqlite:
+        return options | {"connect_args": {"timeout": settings.PURCHASE_WAIT_SECONDS, "check_same_thread": False}}
+    return options | {
+        "isolation_level": "READ COMMITTED",
+        "pool_pre_ping": True,
+        "connect_args": {
+            # The C extension behaves differently on a killed connection and is missing on some machines.
+            "use_pure": True,
+            # Named, since the driver's default collation is unknown to MariaDB before 11.4.5.
+            "charset": "utf8mb4",
+            "collation": "utf8mb4_unicode_ci",
+            "time_zone": "+00:00",
+            "sql_mode": _SQL_MODE,
+            # The driver's defaults are none: a frozen server would hang its callers for ever.
+            "connection_timeout": settings.DATABASE_TIMEOUT_SECONDS,
+            "read_timeout": settings.DATABASE_TIMEOUT_SECONDS,
+            "write_timeout": settings.DATABASE_TIMEOUT_SECONDS,
+        },
+    }
+
+
+class Database:
+    """An engine whose connections are counted and whose sessions are set up alike."""
+
+    def __init__(self, engine: Engine, settings: Settings) -> None:
+        self.engine = engine
+        self.settings = settings
+        self.is_sqlite = engine.dialect.name == "sqlite"
+        # SQLite admits one writer. Its own waiting is a poll that starves some; a lock of the process is fair enough.
+        self.sqlite_writer = threading.Lock()
+        self._permits = threading.BoundedSemaphore(settings.DATABASE_POOL_SIZE)
+        event.listen(engine, "connect", self._set_up_sqlite if self.is_sqlite else self._set_up_mysql)
+        if self.is_sqlite:
+            event.listen(engine, "begin", _begin_sqlite)
+
+    @contextmanager
+    def connect(self, deadline: Deadline) -> Iterator[Connection]:
+        """A connection of the pool, waited for no longer than `deadline`.
+
+        Raises Busy when none came free in time and Unavailable when the database cannot be reached. A connection on
+        which an error shows that it is lost is thrown away, whatever class the driver raised.
+        """
+        if not self._permits.acquire(timeout=deadline.remaining()):
+            raise Busy()
+        try:
+            try:
+                connection = self.engine.connect()
+            except Exception as error:
+                raise Unavailable() from error
+            with POOL_IN_USE.track_inprogress(), connection:
+                try:
+                    yield connection
+                except BaseException as error:
+                    if read(error).kind is Kind.LOST:
+                        connection.invalidate()
+                    raise
+        finally:
+            self._permits.release()
+
+    @contextmanager
+    def reading(self, deadline: Deadline | None = None) -> Iterator[Connection]:
+        """A connection for plain reads. Raises Busy or Unavailable, never a driver's error for a lost connection."""
+        with self.connect(deadline or Deadline(self.settings.PURCHASE_WAIT_SECONDS)) as connection:
+            try:
+                yield connection
+            except DBAPIError as error:
+                kind = read(error).kind
+                if kind is Kind.OTHER:
+                    raise
+                connection.invalidate()
+                raise (Busy() if kind is Kind.RERUN else Unavailable()) from error
+
+    def _set_up_mysql(self, dbapi_connection: Any, record: Any) -> None:
+        mariadb = self.engine.dialect.is_mariadb if self.engine.dialect.server_version_info else None  # type: ignore[attr-defined]
+        with dbapi_connection.cursor() as cursor:
+            if mariadb is None:
+                cursor.execute("SELECT VERSION()")
+                mariadb = "mariadb" in cursor.fetchone()[0].lower()
+            # A holder that is frozen keeps its row locks: only the server can end it. MySQL has no time-out for
+            # transactions alone, so its idle connections go too, and the pool's ping replaces them.
+            silence = "idle_transaction_timeout" if mariadb else "wait_timeout"
+            cursor.execute(
+                f"SET SESSION innodb_lock_wait_timeout = {self.settings.LOCK_WAIT_SECONDS:d},"
+                f" SESSION {silence} = {self.settings.IDLE_TRANSACTION_SECONDS:d}"
+            )
+
+    def _set_up_sqlite(self, dbapi_connection: sqlite3.Connection, record: Any) -> None:
+        dbapi_connection.isolation_level = None  # the driver begins nothing by itself; `_begin_sqlite` does
+        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+            dbapi_connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A writer takes the lock at once: one that reads first and writes later can find its snapshot outdated.
+    writes = connection.get_execution_options().get(WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

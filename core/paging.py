@@ -1,0 +1,63 @@
+"""Lists in pages, by key and not by offset: a page neither skips nor repeats rows while others insert."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, literal, tuple_
+
+Item = TypeVar("Item")
+
+MAX_LIMIT = 100
+DEFAULT_LIMIT = 20
+
+
+@dataclass(frozen=True)
+class PageRequest:
+    """How many rows (1 to 100), and the sort value and id after which to begin, if not at the start."""
+
+    limit: int = DEFAULT_LIMIT
+    after: tuple[Any, int] | None = None
+
+
+@dataclass(frozen=True)
+class Page(Generic[Item]):
+    """A page, and the sort value and id of its last row where more rows follow."""
+
+    items: list[Item]
+    after: tuple[Any, int] | None
+
+
+@dataclass(frozen=True)
+class Sort:
+    """An order of rows: a value, with the row's id to settle ties."""
+
+    value: ColumnElement[Any]
+    id: ColumnElement[int]
+    descending: bool = False
+
+
+def fetch(connection: Connection, query: Select[Any], sort: Sort, page: PageRequest) -> Page[Row[Any]]:
+    """Fetch one page of `query` in the order of `sort`."""
+    value = sort.value.label("sort_value")
+    query = query.add_columns(value)
+    if page.after is not None:
+        here, there = _key(sort), _key_after(sort, page.after)
+        query = query.where(here < there if sort.descending else here > there)
+    order = (sort.value.desc(), sort.id.desc()) if sort.descending else (sort.value, sort.id)
+    # One row more than asked for tells whether another page follows.
+    rows: Sequence[Row[Any]] = connection.execute(query.order_by(*order).limit(page.limit + 1)).all()
+    shown = list(rows[: page.limit])
+    more = len(rows) > page.limit
+    return Page(shown, (shown[-1].sort_value, shown[-1].id) if more else None)
+
+
+def _key(sort: Sort) -> Any:
+    # An index serves a comparison with one column, not one with a pair.
+    return sort.id if sort.value is sort.id else tuple_(sort.value, sort.id)
+
+
+def _key_after(sort: Sort, after: tuple[Any, int]) -> Any:
+    value, row_id = after
+    last = literal(row_id, sort.id.type)
+    return last if sort.value is sort.id else tuple_(literal(value, sort.value.type), last)

@@ -1,0 +1,67 @@
+"""How many purchases of an item are being handled, counted over all workers of a host.
+
+Each worker has a small file, mapped into memory, with a cell a purchase; whoever asks counts the cells of all files.
+A worker that dies leaves no wrong count behind: the cells of a process that is gone are not counted.
+"""
+
+import mmap
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_CELLS = 4096  # purchases that one worker can have in hand; more are handled but not counted
+_SUFFIX = ".inprogress"
+
+
+class InProgress:
+    """The count of one worker, and through the shared directory that of its siblings."""
+
+    def __init__(self, directory: Path | None) -> None:
+        """`directory` is shared by the workers of a host; without one, this process counts for itself."""
+        self._directory = directory
+        self._lock = threading.Lock()
+        self._free = list(range(_CELLS - 1, -1, -1))
+        size = _CELLS * 8
+        if directory is None:
+            self._map = mmap.mmap(-1, size)
+        else:
+            with open(directory / f"{os.getpid()}{_SUFFIX}", "w+b") as file:
+                file.truncate(size)
+                self._map = mmap.mmap(file.fileno(), size)
+        self._cells = memoryview(self._map).cast("q")
+
+    @contextmanager
+    def counted(self, goods_id: int) -> Iterator[None]:
+        """Count one purchase of the item while the block runs."""
+        with self._lock:
+            cell = self._free.pop() if self._free else None
+        if cell is None:
+            yield
+            return
+        self._cells[cell] = goods_id
+        try:
+            yield
+        finally:
+            self._cells[cell] = 0
+            with self._lock:
+                self._free.append(cell)
+
+    def count(self, goods_id: int) -> int:
+        """Purchases of the item being handled on this host now."""
+        own = self._cells.tolist().count(goods_id)
+        return own + sum(_count_in(path, goods_id) for path in self._siblings())
+
+    def _siblings(self) -> Iterator[Path]:
+        for path in self._directory.glob(f"*{_SUFFIX}") if self._directory else ():
+            pid = int(path.name.removesuffix(_SUFFIX))
+            if pid != os.getpid() and Path(f"/proc/{pid}").exists():
+                yield path
+
+
+def _count_in(path: Path, goods_id: int) -> int:
+    try:
+        return memoryview(path.read_bytes()).cast("q").tolist().count(goods_id)
+    except FileNotFoundError:
+        return 0

@@ -1,0 +1,94 @@
+"""The cap: at most so many purchase transactions work on one item at once, over all hosts. See docs/locking.md.
+
+A slot is a row of `purchase_slots`, locked ahead of the item's own row. It frees itself when its holder commits, dies
+or loses its connection. On SQLite nothing is needed: it admits one writer at a time, which keeps any cap.
+"""
+
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, bindparam, func, select, text
+
+from core.clock import Deadline
+from core.database import Database
+from core.transaction import run
+from models import Goods, PurchaseSlot
+
+# More transactions than this never help one row; a larger `order_limit` is kept by fewer slots than it allows.
+MAX_SLOTS = 64
+# A change of `order_limit` must take effect within a second on every worker.
+_CAP_SECONDS = 0.5
+_KNOWN_CAPS = 10_000
+
+_ADD_SLOT = text("INSERT IGNORE INTO purchase_slots (goods_id, slot) VALUES (:goods_id, :slot)")
+
+
+@dataclass(frozen=True)
+class _Cap:
+    slots: int
+    read_at: float
+
+
+class Caps:
+    """The cap of each item, read from the database at most half a second ago."""
+
+    def __init__(self, database: Database, default: int) -> None:
+        self._database = database
+        self._default = default
+        self._caps: dict[int, _Cap] = {}
+        self._lock = threading.Lock()
+
+    def of(self, goods_ids: Iterable[int], deadline: Deadline) -> dict[int, int]:
+        """The number of slots of each item; an item that does not exist is left out. Raises Busy or Unavailable."""
+        wanted = set(goods_ids)
+        fresh_since = time.monotonic() - _CAP_SECONDS
+        with self._lock:
+            known = {key: self._caps[key] for key in wanted if key in self._caps}
+        caps = {key: cap.slots for key, cap in known.items() if cap.read_at >= fresh_since}
+        return caps | self._read(wanted - caps.keys(), deadline)
+
+    def last_known(self, goods_id: int) -> int:
+        """The cap when it was last read, however long ago: good enough for how many threads should try."""
+        cap = self._caps.get(goods_id)
+        return min(self._default, MAX_SLOTS) if cap is None else cap.slots
+
+    def _read(self, goods_ids: set[int], deadline: Deadline) -> dict[int, int]:
+        if not goods_ids:
+            return {}
+        read_at = time.monotonic()
+        made = select(func.count()).where(PurchaseSlot.goods_id == Goods.id).scalar_subquery()
+        query = select(Goods.id, Goods.order_limit, made.label("made")).where(Goods.id.in_(sorted(goods_ids)))
+        with self._database.reading(deadline) as connection:
+            rows = connection.execute(query).all()
+        caps: dict[int, int] = {}
+        for row in rows:
+            caps[row.id] = min(row.order_limit or self._default, MAX_SLOTS)
+            if row.made < caps[row.id] and not self._database.is_sqlite:
+                self._make_slots(row.id, caps[row.id], deadline)
+        with self._lock:
+            if len(self._caps) + len(caps) > _KNOWN_CAPS:
+                self._caps.clear()
+            self._caps.update({key: _Cap(slots, read_at) for key, slots in caps.items()})
+        return caps
+
+    def _make_slots(self, goods_id: int, slots: int, deadline: Deadline) -> None:
+        rows = [{"goods_id": goods_id, "slot": slot} for slot in range(slots)]
+        run(self._database, lambda connection: connection.execute(_ADD_SLOT, rows), deadline)
+
+
+def take(connection: Connection, caps: Mapping[int, int]) -> set[int]:
+    """Take a free slot of each item, without waiting. Returns the items whose slot was had."""
+    if not caps or connection.dialect.name == "sqlite":
+        return set(caps)
+    # One select a slot: `IN (…)` would lock every slot of every item.
+    ids = sorted(caps)
+    free = " UNION ALL ".join(
+        f"(SELECT goods_id FROM purchase_slots WHERE goods_id = :id{i} AND slot < :cap{i}"
+        " ORDER BY slot LIMIT 1 FOR UPDATE SKIP LOCKED)"
+        for i in range(len(ids))
+    )
+    values = {f"id{i}": key for i, key in enumerate(ids)} | {f"cap{i}": caps[key] for i, key in enumerate(ids)}
+    query = text(free).bindparams(*(bindparam(name) for name in values))
+    return set(connection.execute(query, values).scalars())

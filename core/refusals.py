@@ -1,0 +1,50 @@
+"""What the service says no with. The codes are part of the contract: once set, they are set."""
+
+from typing import Any
+
+GOODS_NOT_FOUND = "goods_not_found"
+ORDER_NOT_FOUND = "order_not_found"
+SALE_NOT_STARTED = "sale_not_started"
+SALE_ENDED = "sale_ended"
+SALE_PAUSED = "sale_paused"
+SOLD_OUT = "sold_out"
+INSUFFICIENT_STOCK = "insufficient_stock"
+LIMIT_REACHED = "limit_reached"
+ORDER_NOT_PENDING = "order_not_pending"
+HAS_ORDERS = "has_orders"
+STOCK_CONFLICT = "stock_conflict"
+VERSION_MISMATCH = "version_mismatch"
+VALIDATION_FAILED = "validation_failed"
+IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
+BUSY = "busy"
+UNAVAILABLE = "unavailable"
+
+
+class Refusal(Exception):
+    """A request that the rules do not allow. `details` are the members that the code promises beside it."""
+
+    def __init__(self, code: str, **details: Any) -> None:
+        super().__init__(code)
+        self.code = code
+        self.details = details
+
+
+class InvalidField(Refusal):
+    """A value that only the stored state shows to be wrong, such as an end before the stored start."""
+
+    def __init__(self, field: str, field_code: str) -> None:
+        super().__init__(VALIDATION_FAILED, errors=[{"field": field, "code": field_code}])
+
+
+class Busy(Refusal):
+    """The deadline passed before a turn came. It is certain that nothing was done."""
+
+    def __init__(self, retry_after: int = 1) -> None:
+        super().__init__(BUSY, retry_after=retry_after)
+
+
+class Unavailable(Refusal):
+    """The database cannot be reached or did not answer in time. What was under way may or may not have been done."""
+
+    def __init__(self, retry_after: int = 2) -> None:
+        super().__init__(UNAVAILABLE, retry_after=retry_after)

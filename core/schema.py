@@ -1,0 +1,31 @@
+"""Whether the database has the tables that this code needs."""
+
+from sqlalchemy import Connection, inspect, text
+
+from models import SCHEMA_REVISION, Base
+
+
+class WrongSchema(Exception):
+    """The database's tables are not those of this code; the text says how, in one line."""
+
+
+def revision(connection: Connection) -> str | None:
+    """The migration that the database is at, or None where none ever ran."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    row: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return row
+
+
+def foreign_tables(connection: Connection) -> set[str]:
+    """Tables with our names in a database that our migrations never touched: somebody else's."""
+    if revision(connection) is not None:
+        return set()
+    return set(inspect(connection).get_table_names()) & set(Base.metadata.tables)
+
+
+def check(connection: Connection) -> None:
+    """Raise WrongSchema unless the database is at this code's revision."""
+    found = revision(connection)
+    if found != SCHEMA_REVISION:
+        raise WrongSchema(f"the database's schema is at {found or 'none'}, this release needs {SCHEMA_REVISION}")

@@ -1,0 +1,118 @@
+"""One transaction: begun, committed or rolled back in `_run_once` and nowhere else; rerun, within bounds, in `run`.
+
+The rules of locking are in docs/locking.md.
+"""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from prometheus_client import Counter
+from sqlalchemy import Connection
+
+from core.clock import Deadline
+from core.database import WRITES, Database
+from core.faults import Kind, read
+from core.refusals import Busy, Unavailable
+
+Result = TypeVar("Result")
+
+RERUNS = Counter(
+    "seckill_transaction_reruns_total",
+    "Transactions that were rolled back and run again, by the error's number.",
+    ["errno"],
+)
+
+_FIRST_PAUSE = 0.002  # seconds before the second run; doubles each time
+_LONGEST_PAUSE = 0.1
+
+
+@dataclass
+class _Unanswered(Exception, Generic[Result]):
+    """The answer to a COMMIT was lost. The transaction would have returned `result`."""
+
+    result: Result
+
+
+def run(
+    database: Database,
+    work: Callable[[Connection], Result],
+    deadline: Deadline,
+    was_committed: Callable[[Connection, Result], bool] | None = None,
+) -> Result:
+    """Run `work` in one transaction and commit it.
+
+    It is run again after a deadlock, a lock wait timeout, a duplicate key or a connection lost before COMMIT, up to
+    TRANSACTION_ATTEMPTS times and not past `deadline`. When the answer to a COMMIT is lost, `was_committed` is asked,
+    on another connection, for the truth about that run's result.
+
+    Raises Busy (nothing was done), Unavailable (perhaps it was), and whatever else `work` raises.
+    """
+    for attempt in range(database.settings.TRANSACTION_ATTEMPTS):
+        if attempt:
+            pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**attempt)
+            # Jitter: two transactions that met must not meet again.
+            time.sleep(min(random.uniform(0, pause), deadline.remaining()))
+        try:
+            return _run_once(database, work, deadline)
+        except _Unanswered as unanswered:
+            if was_committed is None:
+                raise Unavailable() from unanswered.__cause__
+            if _look_up(database, lambda connection, r=unanswered.result: was_committed(connection, r), deadline):  # type: ignore[misc]
+                result: Result = unanswered.result
+                return result
+        except Exception as error:
+            fault = read(error)
+            if fault.kind is Kind.OTHER:
+                raise
+            RERUNS.labels(fault.errno).inc()
+            if deadline.passed or attempt == database.settings.TRANSACTION_ATTEMPTS - 1:
+                raise (Busy() if fault.kind is Kind.RERUN else Unavailable()) from error
+    raise Busy()
+
+
+def _run_once(database: Database, work: Callable[[Connection], Result], deadline: Deadline) -> Result:
+    if database.is_sqlite and not database.sqlite_writer.acquire(timeout=deadline.remaining()):
+        raise Busy()
+    try:
+        with database.connect(deadline) as connection:
+            if database.is_sqlite:
+                # Past SQLAlchemy, which would begin a transaction for it: another process may hold the lock.
+                limit = int(deadline.remaining() * 1000)
+                connection.connection.cursor().execute(f"PRAGMA busy_timeout = {limit}")
+            connection = connection.execution_options(**{WRITES: True})
+            with connection.begin() as transaction:
+                result = work(connection)
+                try:
+                    transaction.commit()
+                except Exception as error:
+                    if read(error).kind is not Kind.LOST or database.is_sqlite:
+                        raise
+                    connection.invalidate()
+                    raise _Unanswered(result) from error
+            return result
+    finally:
+        if database.is_sqlite:
+            database.sqlite_writer.release()
+
+
+def _look_up(database: Database, question: Callable[[Connection], bool], deadline: Deadline) -> bool:
+    """Ask `question` until the database answers. Raises Unavailable at the deadline."""
+    # Whoever gets here late still asks once: an answer is worth one more connection.
+    while True:
+        try:
+            with database.connect(Deadline(database.settings.DATABASE_TIMEOUT_SECONDS)) as connection:
+                return question(connection)
+        except Exception as error:
+            if read(error).kind is Kind.OTHER and not isinstance(error, (Busy, Unavailable)):
+                raise
+            if deadline.passed:
+                raise Unavailable() from error
+            time.sleep(min(0.05, deadline.remaining()))
+
+
+def plain(database: Database, work: Callable[[Connection], Any]) -> Any:
+    """Run `work` with the usual deadline, for changes that nobody queues for."""
+    return run(database, work, Deadline(database.settings.PURCHASE_WAIT_SECONDS))

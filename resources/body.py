@@ -1,0 +1,55 @@
+"""Reading a body: its size and type first, then its JSON, read more strictly than the standard library does."""
+
+import json
+from typing import Any
+
+from flask import request
+from werkzeug.exceptions import UnsupportedMediaType
+
+from core.refusals import Refusal
+
+MAX_BYTES = 64 * 1024
+MALFORMED_JSON = "malformed_json"
+
+
+def receive(expected: bool) -> bytes:
+    """The body, whole. Raises RequestEntityTooLarge, and UnsupportedMediaType where one is `expected`.
+
+    A body of no bytes has no type to be wrong.
+    """
+    data = request.get_data()  # bounded by MAX_CONTENT_LENGTH, chunked or not
+    if data and expected:
+        charset = request.mimetype_params.get("charset", "utf-8").lower()
+        encoding = request.headers.get("Content-Encoding", "identity").lower()
+        if request.mimetype != "application/json" or charset not in ("utf-8", "utf8") or encoding != "identity":
+            raise UnsupportedMediaType
+    return data
+
+
+def parse_object(data: bytes) -> dict[str, Any]:
+    """The JSON object in `data`. Raises Refusal malformed_json.
+
+    Refused beside broken JSON: NaN and the infinities, a name that stands twice, lone surrogates (no UTF-8 can carry
+    them on), and nesting or numbers beyond the parser's bounds.
+    """
+    try:
+        text = data.decode("utf-8")
+        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+        if "\\u" in text:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except (ValueError, RecursionError):
+        raise Refusal(MALFORMED_JSON) from None
+    if not isinstance(value, dict):
+        raise Refusal(MALFORMED_JSON)
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError("a name stands twice")
+    return value
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")

@@ -1,0 +1,29 @@
+"""`/openapi.json` and `/docs`: the description, and a page to read and try it on that needs nothing from elsewhere."""
+
+from functools import cache
+
+from flask import Flask, Response
+from flask_swagger_ui import get_swaggerui_blueprint
+
+from resources.answers import json_response
+
+
+def register(app: Flask) -> None:
+    """Serve the description of `app`. It is made when first asked for."""
+
+    @cache
+    def described() -> bytes:
+        from resources import openapi  # late: a worker that nobody asks need not load what it takes
+
+        return json_response(openapi.document(app)).get_data()
+
+    def show() -> Response:
+        headers = {"Cache-Control": "public, max-age=60"}
+        return Response(described(), mimetype="application/json", headers=headers)
+
+    app.add_url_rule("/openapi.json", view_func=show, endpoint="openapi")
+    pages = get_swaggerui_blueprint(
+        "/docs", "/openapi.json", config={"app_name": "Flash sale API", "validatorUrl": None}
+    )
+    app.register_blueprint(pages)
+    app.add_url_rule("/docs", view_func=lambda: app.view_functions["swagger_ui.show"](), endpoint="docs")

@@ -1,0 +1,56 @@
+"""Exceptions to problems: the one place where an error becomes an answer."""
+
+import logging
+
+from flask import Flask, Response
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from core.refusals import Refusal
+from core.tokens import InvalidToken
+from resources.problems import PROBLEMS, problem
+
+log = logging.getLogger("seckill")
+
+# What the framework itself raises; any other 4xx of its own is a bad request.
+_BY_STATUS = {
+    401: "unauthenticated",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "body_too_large",
+    415: "unsupported_media_type",
+}
+
+
+def register(app: Flask) -> None:
+    """Answer every exception of `app` with a problem."""
+    app.register_error_handler(Refusal, _refused)
+    app.register_error_handler(InvalidToken, _unauthenticated)
+    app.register_error_handler(HTTPException, _framework)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def _refused(refusal: Refusal) -> Response:
+    members = {name: value for name, value in refusal.details.items() if name in PROBLEMS[refusal.code].members}
+    headers = {}
+    if "retry_after" in refusal.details:
+        headers["Retry-After"] = str(refusal.details["retry_after"])
+    return problem(refusal.code, headers, **members)
+
+
+def _unauthenticated(error: InvalidToken) -> Response:
+    return problem("unauthenticated", {"WWW-Authenticate": "Bearer"})
+
+
+def _framework(error: HTTPException) -> Response:
+    if error.code is None or error.code < 400:
+        return error.get_response()  # type: ignore[return-value]  # a redirect
+    if error.code >= 500:
+        return _unexpected(error)
+    headers = {"Allow": ", ".join(error.valid_methods or ())} if isinstance(error, MethodNotAllowed) else {}
+    return problem(_BY_STATUS.get(error.code, "bad_request"), headers)
+
+
+def _unexpected(error: Exception) -> Response:
+    log.error("unexpected %s", type(error).__name__, exc_info=error)
+    return problem("internal_error")

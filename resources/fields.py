@@ -1,0 +1,115 @@
+"""The types of single fields: how each is read from JSON or from a query, and how it is documented."""
+
+import re
+import unicodedata
+from datetime import datetime, timedelta, timezone
+from typing import Annotated, Any
+
+from iso4217 import Currency
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from core.paging import MAX_LIMIT
+from core.tokens import MAX_USER_ID
+from resources.operation import CUSTOM_PREFIX
+
+MAX_ID = 2**63 - 1
+MAX_AMOUNT = 10**12
+MAX_COUNT = 10**9
+
+_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|z|[+-]\d\d:\d\d)", re.ASCII)
+_EARLIEST = datetime(1970, 1, 1, tzinfo=timezone.utc)
+# Codes of metals, funds and tests have no minor unit: nothing can be priced in them.
+CURRENCIES = frozenset(currency.code for currency in Currency if currency.exponent is not None)
+
+
+def failed(code: str) -> PydanticCustomError:
+    """A failure with one of our own codes for `errors[]`."""
+    return PydanticCustomError(f"{CUSTOM_PREFIX}{code}", "{code}", {"code": code})  # type: ignore[arg-type]
+
+
+def _time(value: Any) -> datetime:
+    if not isinstance(value, str) or not (match := _TIME.fullmatch(value)):
+        raise failed("invalid_time")
+    day, clock, fraction, offset = match.groups()
+    try:
+        moment = datetime.fromisoformat(f"{day}T{clock}{offset.upper()}").astimezone(timezone.utc)
+        moment += timedelta(milliseconds=int((fraction or "0").ljust(3, "0")[:3]))
+    except (ValueError, OverflowError):
+        raise failed("invalid_time") from None
+    if moment < _EARLIEST:
+        raise failed("out_of_range")
+    return moment
+
+
+def _one_line(value: str) -> str:
+    if any(unicodedata.category(character) == "Cc" for character in value):
+        raise failed("control_character")
+    return value
+
+
+def _lines(value: str) -> str:
+    _one_line(value.replace("\n", "").replace("\r", "").replace("\t", ""))
+    return value
+
+
+def _not_blank(value: str) -> str:
+    if not value.strip():
+        raise failed("too_short")
+    return value
+
+
+def _web_address(value: str) -> str:
+    if value and not re.fullmatch(r"(https?://[^\s/][^\s]*|/([^\s/][^\s]*)?)", value):
+        raise failed("invalid_format")
+    return value
+
+
+def _currency(value: str) -> str:
+    if value not in CURRENCIES:
+        raise failed("unknown_currency")
+    return value
+
+
+def _digits(value: Any) -> int:
+    if not isinstance(value, str) or not re.fullmatch(r"\d{1,19}", value, re.ASCII):
+        raise failed("wrong_type")
+    return int(value)
+
+
+Time = Annotated[
+    datetime,
+    BeforeValidator(_time),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-23T12:00:00.000Z"]}),
+]
+Name = Annotated[
+    str, StringConstraints(min_length=1, max_length=200), AfterValidator(_one_line), AfterValidator(_not_blank)
+]
+Description = Annotated[str, StringConstraints(max_length=10_000), AfterValidator(_lines)]
+ImageUrl = Annotated[str, StringConstraints(max_length=2000), AfterValidator(_one_line), AfterValidator(_web_address)]
+CurrencyCode = Annotated[
+    str,
+    AfterValidator(_currency),
+    WithJsonSchema({"type": "string", "pattern": "^[A-Z]{3}$", "description": "ISO 4217"}),
+]
+Amount = Annotated[int, Field(ge=0, le=MAX_AMOUNT, description="in the currency's minor unit")]
+Stock = Annotated[int, Field(ge=0, le=MAX_COUNT, description="in units")]
+StockDelta = Annotated[int, Field(ge=-MAX_COUNT, le=MAX_COUNT, description="units to add, or to withdraw if negative")]
+Limit = Annotated[int, Field(ge=1, le=MAX_COUNT)]
+Quantity = Annotated[int, Field(ge=1, le=1000, description="in units")]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_one_line)]
+UserId = Annotated[str, StringConstraints(min_length=1, max_length=MAX_USER_ID), AfterValidator(_one_line)]
+IdempotencyKey = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,255}$")]
+Cursor = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+PageLimit = Annotated[
+    int,
+    BeforeValidator(_digits),
+    Field(ge=1, le=MAX_LIMIT),
+    WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_LIMIT}),
+]
+IdInQuery = Annotated[
+    int,
+    BeforeValidator(_digits),
+    Field(ge=1, le=MAX_ID),
+    WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_ID}),
+]

@@ -1,0 +1,204 @@
+"""The OpenAPI 3.1 description, made from the operations' declarations and the models that check the requests.
+
+spectree walks the routes and turns the models into schemas; what it has no place for (problems, examples, optional
+bodies, response headers) is added here. Imported only when somebody asks for the description.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from flask import Flask
+from spectree import Response, SpecTree
+from spectree.models import SecureType, SecurityScheme, SecuritySchemeData
+from spectree.plugins.flask_plugin import FlaskPlugin
+
+from resources import problems, schemas
+from resources.auth import Access
+from resources.operation import Operation
+from resources.problems import PROBLEMS
+
+TITLE = "Flash sale"
+VERSION = "1.0.0"
+_SCHEME = "bearer"
+_GOODS_ID = {"type": "integer", "format": "int64", "minimum": 1}
+_MEMBER_EXAMPLES: Mapping[str, Any] = {
+    "starts_at": "2026-11-23T12:00:00.000Z",
+    "available": 1,
+    "limit": 2,
+    "already_bought": 2,
+    "order_status": "cancelled",
+    "errors": [{"field": "quantity", "code": "out_of_range", "detail": problems.FIELD_PROBLEMS["out_of_range"].en}],
+}
+# Parameters that the code reads by itself, by operation.
+_IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "required": False,
+    "description": "the version that the caller has read, in quotes",
+    "schema": {"type": "string", "examples": ['"1"']},
+}
+_IF_NONE_MATCH = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "description": "the ETag that the caller has",
+    "schema": {"type": "string"},
+}
+
+
+class _Operations(FlaskPlugin):
+    """Shows spectree our operations as if it had decorated them."""
+
+    def parse_func(self, route: Any) -> Iterator[tuple[str, Any]]:
+        for verb, method in super().parse_func(route):
+            declared = getattr(method, "operation", None)
+            if isinstance(declared, Operation):
+                yield (
+                    verb,
+                    self.spectree.validate(
+                        query=declared.query,
+                        json=declared.body,
+                        headers=declared.headers,
+                        resp=_response(declared),
+                        tags=(declared.tag,),
+                        operation_id=declared.id,
+                        security={_SCHEME: []} if declared.access is not Access.PUBLIC else None,
+                        skip_validation=True,
+                    )(method),
+                )
+
+
+def _response(declared: Operation) -> Response:
+    bare = [f"HTTP_{status}" for status, model in declared.answers.items() if model is None]
+    return Response(
+        *bare, **{f"HTTP_{status}": model for status, model in declared.answers.items() if model is not None}
+    )
+
+
+def document(app: Flask) -> dict[str, Any]:
+    """The description of `app`'s routes."""
+    tree = SpecTree(
+        backend=_Operations,
+        mode="strict",
+        annotations=False,
+        title=TITLE,
+        version=VERSION,
+        description="Sells few units to many buyers at once. Errors are RFC 9457 problems with a stable `code`.",
+        naming_strategy=lambda model: model.__name__,
+        nested_naming_strategy=lambda parent, child: child,
+        validation_error_model=schemas.Problem,
+        page_templates={},
+        security_schemes=[
+            SecurityScheme(
+                name=_SCHEME,
+                data=SecuritySchemeData(
+                    type=SecureType.HTTP, scheme="bearer", description="A JSON Web Token; `flask token` makes one."
+                ),
+            )
+        ],
+    )
+    with app.test_request_context():
+        described: dict[str, Any] = tree.spec
+        declared = {operation.id: operation for operation in _operations(app)}
+    for path in described["paths"].values():
+        for operation in path.values():
+            _complete(operation, declared[operation["operationId"]], described["components"]["schemas"])
+    return described
+
+
+def _operations(app: Flask) -> Iterator[Operation]:
+    for view in app.view_functions.values():
+        resource = getattr(view, "view_class", None)
+        for verb in getattr(resource, "methods", None) or ():
+            method = getattr(resource, verb.lower(), None)
+            if method is not None and hasattr(method, "operation"):
+                yield method.operation
+
+
+def _complete(described: dict[str, Any], declared: Operation, models: Mapping[str, Any]) -> None:
+    for parameter in described["parameters"]:
+        if parameter["in"] == "path" and parameter["name"] == "goods_id":
+            parameter["schema"] = _GOODS_ID
+        parameter["schema"].pop("default", None) if parameter["schema"].get("default", 0) is None else None
+    if 412 in _statuses(declared):
+        described["parameters"].append(_IF_MATCH)
+    if 304 in declared.answers:
+        described["parameters"].append(_IF_NONE_MATCH)
+    if "requestBody" in described:
+        described["requestBody"]["required"] = not declared.body_optional
+        _add_example(described["requestBody"]["content"]["application/json"], models)
+    answers = {status: described["responses"][str(status)] for status in declared.answers}
+    for status, answer in answers.items():
+        for media in answer.get("content", {}).values():
+            _add_example(media, models)
+        if status < 300 and declared.answer_headers:
+            answer["headers"] = {
+                name: {"description": text, "schema": {"type": "string"}}
+                for name, text in declared.answer_headers.items()
+            }
+    if declared.id == "getMetrics":
+        answers[200]["content"] = {
+            "text/plain": {"schema": {"type": "string"}, "example": "seckill_purchases_total 1.0"}
+        }
+    described["responses"] = {str(status): answer for status, answer in answers.items()} | _problem_responses(declared)
+
+
+def _add_example(media: dict[str, Any], models: Mapping[str, Any]) -> None:
+    model = models[media["schema"]["$ref"].rpartition("/")[2]]
+    media["example"] = model["examples"][0]
+
+
+def codes(declared: Operation) -> list[str]:
+    """Every error code that the operation can answer with."""
+    found = ["body_too_large"]
+    if declared.access is not Access.PUBLIC:
+        found.append("unauthenticated")
+    if declared.access is Access.ADMIN:
+        found.append("forbidden")
+    if declared.body is not None:
+        found += ["malformed_json", "unsupported_media_type"]
+    if declared.body or declared.query or declared.headers:
+        found.append("validation_failed")
+    found += declared.refusals
+    if "unavailable" in declared.refusals and "busy" not in found:
+        found.append("busy")
+    return found
+
+
+def _statuses(declared: Operation) -> set[HTTPStatus]:
+    return {PROBLEMS[code].status for code in codes(declared)}
+
+
+def _problem_responses(declared: Operation) -> dict[str, Any]:
+    by_status: dict[HTTPStatus, list[str]] = {}
+    for code in codes(declared):
+        by_status.setdefault(PROBLEMS[code].status, []).append(code)
+    return {str(int(status)): _problem_response(status, named) for status, named in sorted(by_status.items())}
+
+
+def _problem_response(status: HTTPStatus, named: Iterable[str]) -> dict[str, Any]:
+    response: dict[str, Any] = {
+        "description": ", ".join(f"`{code}`" for code in named),
+        "content": {
+            problems.MIME_TYPE: {
+                "schema": {"$ref": "#/components/schemas/Problem"},
+                "examples": {code: {"value": _problem_example(code)} for code in named},
+            }
+        },
+    }
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        response["headers"] = {"Retry-After": {"description": "seconds", "schema": {"type": "integer"}}}
+    return response
+
+
+def _problem_example(code: str) -> dict[str, Any]:
+    known = PROBLEMS[code]
+    return {
+        "type": f"/problems/{code}",
+        "title": known.title.en,
+        "status": int(known.status),
+        "code": code,
+        "detail": known.detail.en,
+        "request_id": "b3f1c9d2a4e84d0f9a6b7c8d9e0f1a2b",
+    } | {member: _MEMBER_EXAMPLES[member] for member in known.members}

@@ -1,0 +1,49 @@
+"""The service itself: is it alive, can it serve, what are its figures."""
+
+import os
+from typing import Any
+
+from flask import Response
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from core import schema
+from core.refusals import Unavailable
+from resources import schemas
+from resources.auth import Access
+from resources.context import shop
+from resources.operation import ApiResource, Operation, operation
+
+_TAG = "Service"
+
+
+class Alive(ApiResource):
+    @operation(Operation("getHealth", _TAG, Access.PUBLIC, {200: schemas.Health}))
+    def get(self) -> dict[str, str]:
+        """Say that the process is alive. Never touches the database."""
+        return {"status": "ok"}
+
+
+class Ready(ApiResource):
+    @operation(Operation("getReadiness", _TAG, Access.PUBLIC, {200: schemas.Health}, refusals=("unavailable",)))
+    def get(self) -> dict[str, str]:
+        """Say whether this host can serve: database reachable, schema right, not about to stop."""
+        if shop().draining:
+            raise Unavailable()
+        with shop().database.reading() as connection:
+            try:
+                schema.check(connection)
+            except schema.WrongSchema:
+                raise Unavailable() from None
+        return {"status": "ready"}
+
+
+class Metrics(ApiResource):
+    @operation(Operation("getMetrics", _TAG, Access.PUBLIC, {200: None}))
+    def get(self) -> Response:
+        """The figures of all workers of this host, added up, in Prometheus' text format."""
+        registry: Any = REGISTRY
+        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)
+        return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,117 @@
+"""`/orders`: a buyer's own; all of them for administrators."""
+
+import re
+from typing import Any
+
+from core import orders, refusals
+from core.clock import iso
+from core.orders import OrderView, Viewer
+from core.refusals import InvalidField, Refusal
+from core.tokens import Identity
+from resources import schemas
+from resources.answers import optional_time
+from resources.auth import Access
+from resources.context import shop
+from resources.operation import ApiResource, Operation, operation
+from resources.paging import Listing
+
+_TAG = "Orders"
+_ORDER_NO = re.compile(r"[0-9a-f]{32}")
+
+
+def order_json(order: OrderView) -> dict[str, Any]:
+    """An order as the contract shows it."""
+    return {
+        "order_no": order.order_no,
+        "goods_id": order.goods_id,
+        "goods_name": order.goods_name,
+        "user_id": order.user_id,
+        "quantity": order.quantity,
+        "currency": order.currency,
+        "unit_price": order.unit_price,
+        "subtotal": order.subtotal,
+        "discount": order.discount,
+        "shipping_fee": order.shipping_fee,
+        "total": order.total,
+        # Coupons and shipping are not sold with yet: every order is without.
+        "coupon_code": None,
+        "shipping_method": None,
+        "address": None,
+        "status": order.status,
+        "purchased_at": iso(order.purchased_at),
+        "expires_at": iso(order.expires_at),
+        "paid_at": optional_time(order.paid_at),
+        "closed_at": optional_time(order.closed_at),
+    }
+
+
+def _viewer(caller: Identity) -> Viewer:
+    return Viewer(caller.user_id, caller.is_admin)
+
+
+def _order_no(text: str) -> str:
+    if not _ORDER_NO.fullmatch(text):
+        raise Refusal(refusals.ORDER_NOT_FOUND)
+    return text
+
+
+class OrderList(ApiResource):
+    @operation(
+        Operation(
+            "listOrders",
+            _TAG,
+            Access.BUYER,
+            {200: schemas.OrdersPage},
+            query=schemas.OrdersQuery,
+            refusals=("unavailable",),
+        )
+    )
+    def get(self, caller: Identity, query: schemas.OrdersQuery) -> dict[str, Any]:
+        """List orders: a buyer's own, or everyone's for an administrator."""
+        if query.user_id is not None and not caller.is_admin:
+            raise InvalidField("user_id", "unknown_field")
+        viewer = _viewer(caller)
+        listing = Listing(
+            "orders",
+            viewer=None if caller.is_admin else caller.user_id,
+            status=query.status,
+            goods_id=query.goods_id,
+            user_id=query.user_id,
+            sort=query.sort,
+        )
+        page = orders.list_page(
+            shop().database,
+            viewer,
+            listing.request(query.limit, query.cursor),
+            descending=query.sort.startswith("-"),
+            status=query.status,
+            goods_id=query.goods_id,
+            user_id=query.user_id,
+        )
+        return listing.answer([order_json(order) for order in page.items], page.after)
+
+
+class OrderItem(ApiResource):
+    @operation(
+        Operation("getOrder", _TAG, Access.BUYER, {200: schemas.Order}, refusals=("order_not_found", "unavailable"))
+    )
+    def get(self, order_no: str, caller: Identity) -> dict[str, Any]:
+        """Read an order. Somebody else's is a 404: nothing tells that it exists."""
+        return order_json(orders.find(shop().database, _viewer(caller), _order_no(order_no)))
+
+
+class OrderCancel(ApiResource):
+    @operation(
+        Operation(
+            "cancelOrder",
+            _TAG,
+            Access.BUYER,
+            {200: schemas.Order},
+            body=schemas.NoFields,
+            body_optional=True,
+            refusals=("order_not_found", "order_not_pending", "unavailable"),
+        )
+    )
+    def post(self, order_no: str, caller: Identity, body: schemas.NoFields) -> dict[str, Any]:
+        """Cancel a pending order; its units go back on sale."""
+        return order_json(orders.cancel(shop().database, _viewer(caller), _order_no(order_no)))

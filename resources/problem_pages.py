@@ -1,0 +1,36 @@
+"""`/problems/<code>`: what an error code means, for people. The `type` of every problem leads here."""
+
+from flask import Response, render_template_string
+from werkzeug.exceptions import NotFound
+
+from resources.problems import PROBLEMS
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{{ code }}</title>
+<style>
+  body { font: 1rem/1.5 system-ui, sans-serif; max-width: 40rem; margin: 3rem auto; padding: 0 1rem; }
+  code { background: #8882; padding: .1em .3em; border-radius: .2em; }
+</style>
+<h1><code>{{ code }}</code></h1>
+<p>HTTP status {{ problem.status.value }}</p>
+<h2>{{ problem.title.en }}</h2>
+<p>{{ problem.detail.en }}</p>
+<h2 lang="zh">{{ problem.title.zh }}</h2>
+<p lang="zh">{{ problem.detail.zh }}</p>
+{% if problem.members %}
+<p>Further members: {% for member in problem.members %}<code>{{ member }}</code> {% endfor %}</p>
+{% endif %}
+<p><a href="/docs">API</a></p>
+</html>
+"""
+
+
+def show(code: str) -> Response:
+    """The page of `code`."""
+    if code not in PROBLEMS:
+        raise NotFound
+    page = render_template_string(_PAGE, code=code, problem=PROBLEMS[code])
+    return Response(page, mimetype="text/html", headers={"Cache-Control": "public, max-age=3600"})

@@ -1,0 +1,220 @@
+"""Every error code of the API: its status and its texts. RFC 9457 `application/problem+json` is made of them.
+
+The codes are part of the contract: once set, they are set. `/problems/<code>` explains each to people.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from flask import Response, g, request
+
+MIME_TYPE = "application/problem+json"
+LANGUAGES = ("en", "zh")
+
+
+@dataclass(frozen=True)
+class Text:
+    en: str
+    zh: str
+
+    def in_language(self, language: str) -> str:
+        return self.zh if language == "zh" else self.en
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A code's meaning. `members` are the members that its answers carry beside the common ones."""
+
+    status: HTTPStatus
+    title: Text
+    detail: Text
+    members: tuple[str, ...] = ()
+
+
+PROBLEMS: Mapping[str, Problem] = {
+    "malformed_json": Problem(
+        HTTPStatus.BAD_REQUEST,
+        Text("Malformed JSON", "JSON 格式错误"),
+        Text("The body is not a JSON object, or names a field twice.", "请求体不是合法的 JSON 对象，或字段重复。"),
+    ),
+    "bad_request": Problem(
+        HTTPStatus.BAD_REQUEST,
+        Text("Bad request", "请求无效"),
+        Text("The request cannot be understood.", "无法理解该请求。"),
+    ),
+    "unauthenticated": Problem(
+        HTTPStatus.UNAUTHORIZED,
+        Text("Not signed in", "未登录"),
+        Text("A valid bearer token is needed.", "需要有效的 Bearer 令牌。"),
+    ),
+    "forbidden": Problem(
+        HTTPStatus.FORBIDDEN,
+        Text("Not allowed", "没有权限"),
+        Text("Only administrators may do this.", "仅管理员可以执行此操作。"),
+    ),
+    "not_found": Problem(
+        HTTPStatus.NOT_FOUND,
+        Text("Not found", "未找到"),
+        Text("There is nothing at this address.", "该地址下没有内容。"),
+    ),
+    "goods_not_found": Problem(
+        HTTPStatus.NOT_FOUND, Text("No such item", "商品不存在"), Text("There is no such item.", "没有这个商品。")
+    ),
+    "order_not_found": Problem(
+        HTTPStatus.NOT_FOUND, Text("No such order", "订单不存在"), Text("There is no such order.", "没有这个订单。")
+    ),
+    "method_not_allowed": Problem(
+        HTTPStatus.METHOD_NOT_ALLOWED,
+        Text("Method not allowed", "不支持该方法"),
+        Text(
+            "This address does not take this method; the Allow header names those it does.",
+            "该地址不支持此方法，请参见 Allow 响应头。",
+        ),
+    ),
+    "body_too_large": Problem(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        Text("Body too large", "请求体过大"),
+        Text("A body has at most 64 KiB.", "请求体不得超过 64 KiB。"),
+    ),
+    "unsupported_media_type": Problem(
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        Text("Unsupported media type", "不支持的媒体类型"),
+        Text(
+            "The body must be application/json in UTF-8, not compressed.", "请求体须为未压缩的 UTF-8 application/json。"
+        ),
+    ),
+    "sale_not_started": Problem(
+        HTTPStatus.CONFLICT,
+        Text("Sale not started", "活动未开始"),
+        Text("The sale of this item has not started yet.", "该商品的活动尚未开始。"),
+        ("starts_at",),
+    ),
+    "sale_ended": Problem(
+        HTTPStatus.CONFLICT,
+        Text("Sale ended", "活动已结束"),
+        Text("The sale of this item has ended.", "该商品的活动已结束。"),
+    ),
+    "sale_paused": Problem(
+        HTTPStatus.CONFLICT,
+        Text("Sale paused", "活动已暂停"),
+        Text("The sale of this item is paused.", "该商品的活动已暂停。"),
+    ),
+    "sold_out": Problem(
+        HTTPStatus.CONFLICT, Text("Sold out", "已售罄"), Text("This item is sold out.", "该商品已售罄。")
+    ),
+    "insufficient_stock": Problem(
+        HTTPStatus.CONFLICT,
+        Text("Not enough stock", "库存不足"),
+        Text("Fewer units are left than were asked for.", "剩余数量少于所需数量。"),
+        ("available",),
+    ),
+    "limit_reached": Problem(
+        HTTPStatus.CONFLICT,
+        Text("Limit reached", "超出限购"),
+        Text("This would pass the limit of units for each buyer.", "超出每位买家的限购数量。"),
+        ("limit", "already_bought"),
+    ),
+    "order_not_pending": Problem(
+        HTTPStatus.CONFLICT,
+        Text("Order not pending", "订单不是待支付状态"),
+        Text("Only a pending order allows this.", "仅待支付的订单可以执行此操作。"),
+        ("order_status",),
+    ),
+    "has_orders": Problem(
+        HTTPStatus.CONFLICT,
+        Text("Item has orders", "商品已有订单"),
+        Text("An item that was ordered cannot be deleted.", "已有订单的商品不能删除。"),
+    ),
+    "stock_conflict": Problem(
+        HTTPStatus.CONFLICT,
+        Text("Not enough stock to withdraw", "可撤回库存不足"),
+        Text("More units were to be withdrawn than are left.", "撤回数量超过剩余库存。"),
+    ),
+    "version_mismatch": Problem(
+        HTTPStatus.PRECONDITION_FAILED,
+        Text("Version mismatch", "版本不一致"),
+        Text("The item was changed since it was read; read it again.", "该商品已被修改，请重新读取。"),
+    ),
+    "validation_failed": Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        Text("Validation failed", "参数校验失败"),
+        Text("Some fields are missing or wrong; see errors.", "部分字段缺失或有误，详见 errors。"),
+        ("errors",),
+    ),
+    "idempotency_key_reused": Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        Text("Idempotency key reused", "幂等键重复使用"),
+        Text("This Idempotency-Key was used for another request.", "该 Idempotency-Key 已用于另一个请求。"),
+    ),
+    "internal_error": Problem(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        Text("Internal error", "内部错误"),
+        Text("Something went wrong on our side.", "服务器发生错误。"),
+    ),
+    "busy": Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        Text("Busy", "繁忙"),
+        Text("Too many want this at once. Nothing was bought; try again.", "当前人数过多，未产生购买，请重试。"),
+    ),
+    "unavailable": Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        Text("Temporarily unavailable", "暂时不可用"),
+        Text(
+            "The database did not answer. Ask again with the same Idempotency-Key to learn what became of a purchase.",
+            "数据库未响应。请使用相同的 Idempotency-Key 重试以确认购买结果。",
+        ),
+    ),
+}
+
+# What `errors[].code` of validation_failed can be.
+FIELD_PROBLEMS: Mapping[str, Text] = {
+    "missing": Text("This field is needed.", "缺少该字段。"),
+    "unknown_field": Text("There is no such field here, or it cannot be set.", "没有该字段，或该字段不可设置。"),
+    "wrong_type": Text("The value is of the wrong type.", "值的类型不正确。"),
+    "out_of_range": Text("The value is out of range.", "值超出范围。"),
+    "too_short": Text("The text is too short.", "文本过短。"),
+    "too_long": Text("The text is too long.", "文本过长。"),
+    "invalid_value": Text("The value is not one of those allowed.", "值不在允许范围内。"),
+    "invalid_format": Text("The value is not of the form required.", "值的格式不正确。"),
+    "control_character": Text("The text has a control character.", "文本包含控制字符。"),
+    "invalid_time": Text("The time is not RFC 3339 with an offset.", "时间须为带时区的 RFC 3339 格式。"),
+    "unknown_currency": Text("This is no ISO 4217 currency code.", "不是有效的 ISO 4217 货币代码。"),
+    "window_reversed": Text("The sale would end before it starts.", "结束时间早于开始时间。"),
+    "invalid_cursor": Text("The cursor is not one of this list.", "游标不属于该列表。"),
+    "repeated": Text("The parameter is given more than once.", "参数重复。"),
+}
+
+
+def to_json(value: Any) -> str:
+    """JSON with Chinese text written as itself."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def language() -> str:
+    """The language of the caller's choice: `zh`, or `en` for all others."""
+    return request.accept_languages.best_match(LANGUAGES, default="en") or "en"
+
+
+def problem(code: str, headers: Mapping[str, str] | None = None, **members: Any) -> Response:
+    """The answer for `code`, in the caller's language, with the members that the code promises."""
+    known = PROBLEMS[code]
+    spoken = language()
+    body: dict[str, Any] = {
+        "type": f"/problems/{code}",
+        "title": known.title.in_language(spoken),
+        "status": int(known.status),
+        "code": code,
+        "detail": known.detail.in_language(spoken),
+        "request_id": g.request_id,
+    }
+    if "errors" in members:
+        members["errors"] = [
+            {**error, "detail": FIELD_PROBLEMS[error["code"]].in_language(spoken)} for error in members["errors"]
+        ]
+    g.problem_code = code
+    response = Response(to_json(body | members), status=int(known.status), mimetype=MIME_TYPE)
+    response.headers.update({"Content-Language": spoken, "Vary": "Accept-Language", **(headers or {})})
+    return response

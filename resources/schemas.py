@@ -1,0 +1,349 @@
+"""The bodies, queries and answers of the API, as typed models: what is checked, and what OpenAPI says, come from here."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from core.paging import DEFAULT_LIMIT
+from resources import fields
+
+SaleStatus = Literal["ended", "paused", "upcoming", "sold_out", "on_sale"]
+OrderStatus = Literal["pending", "paid", "cancelled", "expired", "refund_due"]
+GoodsSort = Literal["starts_at", "-starts_at", "price", "-price", "created_at", "-created_at", "id", "-id"]
+OrderSort = Literal["purchased_at", "-purchased_at"]
+
+_TIME = "2026-11-23T12:00:00.000Z"
+_GOODS: dict[str, Any] = {
+    "id": 1,
+    "name": "Mechanical keyboard 机械键盘",
+    "description": "Eighty-seven keys.",
+    "image_url": "https://shop.example/keyboard.png",
+    "currency": "CNY",
+    "price": 19900,
+    "list_price": 39900,
+    "stock": 100,
+    "sold": 0,
+    "status": "on_sale",
+    "starts_at": _TIME,
+    "ends_at": None,
+    "per_user_limit": 2,
+    "order_limit": None,
+    "shippable": False,
+    "version": 1,
+    "created_at": _TIME,
+    "updated_at": _TIME,
+}
+_ORDER: dict[str, Any] = {
+    "order_no": "019ab0f32d4a7c1e9b6d52f08a417e33",
+    "goods_id": 1,
+    "goods_name": "Mechanical keyboard 机械键盘",
+    "user_id": "alice",
+    "quantity": 1,
+    "currency": "CNY",
+    "unit_price": 19900,
+    "subtotal": 19900,
+    "discount": 0,
+    "shipping_fee": 0,
+    "total": 19900,
+    "coupon_code": None,
+    "shipping_method": None,
+    "address": None,
+    "status": "pending",
+    "purchased_at": _TIME,
+    "expires_at": "2026-11-23T12:15:00.000Z",
+    "paid_at": None,
+    "closed_at": None,
+}
+
+
+def _example(value: dict[str, Any]) -> dict[str, Any]:
+    return {"examples": [value]}
+
+
+class _Input(BaseModel):
+    # strict: neither 1.9, "1" nor true is a number of units.
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class _Query(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class NoFields(_Input):
+    """Nothing: an empty object, or no body at all."""
+
+    model_config = ConfigDict(json_schema_extra=_example({}))
+
+
+class GoodsCreate(_Input):
+    """A new item."""
+
+    model_config = ConfigDict(
+        json_schema_extra=_example(
+            {
+                "name": "Mechanical keyboard 机械键盘",
+                "currency": "CNY",
+                "price": 19900,
+                "stock": 100,
+                "per_user_limit": 2,
+            }
+        )
+    )
+
+    name: fields.Name
+    description: fields.Description = ""
+    image_url: fields.ImageUrl = ""
+    currency: fields.CurrencyCode
+    price: fields.Amount
+    list_price: fields.Amount | None = None
+    stock: fields.Stock
+    starts_at: fields.Time | None = None
+    ends_at: fields.Time | None = None
+    per_user_limit: fields.Limit | None = None
+    order_limit: fields.Limit | None = None
+    shippable: bool = False
+
+
+def _drop_defaults(schema: dict[str, Any]) -> None:
+    # A field that is left out stays as it is: it has no default.
+    for field in schema["properties"].values():
+        field.pop("default", None)
+    schema["examples"] = [{"price": 14900, "stock_delta": 50}]
+
+
+class GoodsPatch(_Input):
+    """What to change of an item; a field that is left out stays as it is."""
+
+    model_config = ConfigDict(json_schema_extra=_drop_defaults)
+
+    # The defaults are never used: `given` returns only what the request has.
+    name: fields.Name = ""
+    description: fields.Description = ""
+    image_url: fields.ImageUrl = ""
+    currency: fields.CurrencyCode = ""
+    price: fields.Amount = 0
+    list_price: fields.Amount | None = None
+    starts_at: fields.Time | None = None
+    ends_at: fields.Time | None = None
+    per_user_limit: fields.Limit | None = None
+    order_limit: fields.Limit | None = None
+    shippable: bool = False
+    stock_delta: fields.StockDelta = 0
+
+    def given(self) -> dict[str, Any]:
+        """The columns that the request sets."""
+        return {name: getattr(self, name) for name in self.model_fields_set - {"stock_delta"}}
+
+
+class _PageQuery(_Query):
+    limit: fields.PageLimit = DEFAULT_LIMIT
+    cursor: fields.Cursor | None = Field(None, description="`next_cursor` of the page before")
+
+
+class GoodsQuery(_PageQuery):
+    """Filters and order of the list of items."""
+
+    status: SaleStatus | None = None
+    q: fields.Text | None = Field(None, description="text that the name contains")
+    sort: GoodsSort = "id"
+
+
+class ChangesQuery(_PageQuery):
+    """A page of an item's history."""
+
+
+class OrdersQuery(_PageQuery):
+    """Filters and order of the list of orders. `user_id` is for administrators."""
+
+    status: OrderStatus | None = None
+    goods_id: fields.IdInQuery | None = None
+    user_id: fields.UserId | None = None
+    sort: OrderSort = "-purchased_at"
+
+
+class PurchaseBody(_Input):
+    """What to buy; `{}` or no body at all is one unit."""
+
+    model_config = ConfigDict(json_schema_extra=_example({"quantity": 1}))
+
+    quantity: fields.Quantity = 1
+
+
+class PurchaseHeaders(BaseModel):
+    """`Idempotency-Key` makes a retry safe: the same key and request give the same order, at any time later."""
+
+    idempotency_key: fields.IdempotencyKey | None = Field(None, alias="Idempotency-Key")
+
+
+class Goods(_Answer):
+    """An item. `stock` can still be bought, `sold` is held by pending and paid orders."""
+
+    model_config = ConfigDict(json_schema_extra=_example(_GOODS))
+
+    id: int
+    name: str
+    description: str
+    image_url: str
+    currency: str
+    price: int = Field(description="in the currency's minor unit")
+    list_price: int | None
+    stock: int
+    sold: int
+    status: SaleStatus
+    starts_at: datetime | None
+    ends_at: datetime | None
+    per_user_limit: int | None
+    order_limit: int | None
+    shippable: bool
+    version: int = Field(description="counts administrators' changes")
+    created_at: datetime
+    updated_at: datetime
+
+
+class GoodsPage(_Answer):
+    """A page of items."""
+
+    model_config = ConfigDict(json_schema_extra=_example({"items": [_GOODS], "next_cursor": None}))
+
+    items: list[Goods]
+    next_cursor: str | None
+
+
+class FieldChange(_Answer):
+    """A field's value before and after; `from` is null at the creation."""
+
+    # `from` is a keyword of Python: the fields are named by their aliases.
+    before: Any = Field(alias="from")
+    after: Any = Field(alias="to")
+
+
+_CHANGE: dict[str, Any] = {
+    "id": 7,
+    "goods_id": 1,
+    "version": 2,
+    "action": "updated",
+    "changed_by": "operator",
+    "changed_at": _TIME,
+    "changes": {"price": {"from": 19900, "to": 14900}},
+}
+
+
+class GoodsChange(_Answer):
+    """What an administrator did to an item."""
+
+    model_config = ConfigDict(json_schema_extra=_example(_CHANGE))
+
+    id: int
+    goods_id: int
+    version: int = Field(description="the item's version after the change")
+    action: Literal["created", "updated", "paused", "resumed", "deleted"]
+    changed_by: str
+    changed_at: datetime
+    changes: dict[str, FieldChange]
+
+
+class ChangesPage(_Answer):
+    """A page of an item's history, newest first."""
+
+    model_config = ConfigDict(json_schema_extra=_example({"items": [_CHANGE], "next_cursor": None}))
+
+    items: list[GoodsChange]
+    next_cursor: str | None
+
+
+class SaleState(_Answer):
+    """A sale live."""
+
+    model_config = ConfigDict(
+        json_schema_extra=_example(
+            {
+                "status": "on_sale",
+                "stock": 58,
+                "sold": 42,
+                "starts_at": _TIME,
+                "ends_at": None,
+                "server_time": "2026-11-23T12:00:01.250Z",
+                "order_limit": 2,
+                "in_progress": 17,
+            }
+        )
+    )
+
+    status: SaleStatus
+    stock: int
+    sold: int
+    starts_at: datetime | None
+    ends_at: datetime | None
+    server_time: datetime = Field(description="the database's time at the moment of the answer")
+    order_limit: int = Field(description="the concurrency cap in force")
+    in_progress: int = Field(description="purchases being handled on this host")
+
+
+class Order(_Answer):
+    """An order. Its price lines are those of the moment it was placed."""
+
+    model_config = ConfigDict(json_schema_extra=_example(_ORDER))
+
+    order_no: str
+    goods_id: int
+    goods_name: str
+    user_id: str
+    quantity: int
+    currency: str
+    unit_price: int
+    subtotal: int
+    discount: int
+    shipping_fee: int
+    total: int
+    coupon_code: str | None
+    shipping_method: str | None
+    address: dict[str, Any] | None
+    status: OrderStatus
+    purchased_at: datetime
+    expires_at: datetime
+    paid_at: datetime | None
+    closed_at: datetime | None
+
+
+class OrdersPage(_Answer):
+    """A page of orders."""
+
+    model_config = ConfigDict(json_schema_extra=_example({"items": [_ORDER], "next_cursor": None}))
+
+    items: list[Order]
+    next_cursor: str | None
+
+
+class Health(_Answer):
+    """The state of the service."""
+
+    model_config = ConfigDict(json_schema_extra=_example({"status": "ok"}))
+
+    status: Literal["ok", "ready"]
+
+
+class FieldProblem(_Answer):
+    """What is wrong with one field."""
+
+    field: str
+    code: str
+    detail: str
+
+
+class Problem(BaseModel):
+    """An error, RFC 9457. Some codes carry members of their own; see the examples."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    request_id: str
+    errors: list[FieldProblem] = Field(default=[], description="only with validation_failed")

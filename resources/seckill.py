@@ -1,0 +1,89 @@
+"""`/seckill`: the sale live, and buying."""
+
+from typing import Any
+
+from flask import Response
+
+from core import goods, sale
+from core.clock import iso
+from core.purchase.decide import PurchaseRequest, Refused, Replayed
+from core.tokens import Identity
+from resources import schemas
+from resources.answers import conditional, digest, optional_time
+from resources.auth import Access
+from resources.context import shop
+from resources.goods import goods_id
+from resources.operation import ApiResource, Operation, operation
+from resources.orders import order_json
+
+_TAG = "Seckill"
+
+
+class Seckill(ApiResource):
+    @operation(
+        Operation(
+            "getSale",
+            _TAG,
+            Access.PUBLIC,
+            {200: schemas.SaleState, 304: None},
+            refusals=("goods_not_found", "unavailable"),
+            answer_headers={"ETag": "covers all but `server_time`"},
+        )
+    )
+    def get(self, goods_id_text: str) -> Response:
+        """Watch a sale live."""
+        row = goods.find(shop().database, goods_id(goods_id_text))
+        state = {
+            "status": sale.status(row, row.now),
+            "stock": row.stock,
+            "sold": row.sold,
+            "starts_at": optional_time(row.starts_at),
+            "ends_at": optional_time(row.ends_at),
+            "order_limit": row.order_limit or shop().settings.API_ORDER_LIMIT,
+            "in_progress": shop().in_progress.count(row.id),
+        }
+        return conditional(state | {"server_time": iso(row.now)}, digest(row.id, *state.values()), "no-cache")
+
+    @operation(
+        Operation(
+            "buyGoods",
+            _TAG,
+            Access.BUYER,
+            {201: schemas.Order},
+            body=schemas.PurchaseBody,
+            body_optional=True,
+            headers=schemas.PurchaseHeaders,
+            refusals=(
+                "goods_not_found",
+                "sale_ended",
+                "sale_paused",
+                "sale_not_started",
+                "sold_out",
+                "limit_reached",
+                "insufficient_stock",
+                "idempotency_key_reused",
+                "busy",
+                "unavailable",
+            ),
+            answer_headers={
+                "Location": "the order's address",
+                "Idempotent-Replayed": "`true` where the key had already bought",
+            },
+        )
+    )
+    def post(
+        self, goods_id_text: str, caller: Identity, body: schemas.PurchaseBody, headers: schemas.PurchaseHeaders
+    ) -> tuple[dict[str, Any], int, dict[str, str]]:
+        """Buy.
+
+        An order is answered only after it was committed. Send an `Idempotency-Key`: then a retry after a lost answer
+        gives the same order instead of a second one.
+        """
+        request = PurchaseRequest(goods_id(goods_id_text), caller.user_id, body.quantity, headers.idempotency_key)
+        outcome = shop().checkout.buy(request)
+        if isinstance(outcome, Refused):
+            raise outcome.refusal
+        answer_headers = {"Location": f"/orders/{outcome.order.order_no}"}
+        if isinstance(outcome, Replayed):
+            answer_headers["Idempotent-Replayed"] = "true"
+        return order_json(outcome.order), 201, answer_headers
