@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
+from click import ClickException
 from dotenv import dotenv_values
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -42,8 +43,11 @@ DRIVERS = ("sqlite", "mysql+mysqlconnector", "mariadb+mysqlconnector")
 Words = Annotated[tuple[str, ...], NoDecode]
 
 
-class InvalidSettings(Exception):
-    """The settings do not allow a start; the text says which and why, in one line."""
+class InvalidSettings(ClickException):
+    """The settings do not allow a start; the text says which and why, in one line.
+
+    A ClickException, so that every `flask` command shows the line and exits with code 1.
+    """
 
 
 class Settings(BaseSettings):

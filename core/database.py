@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, NullPool, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
 from config import Settings
@@ -18,6 +18,7 @@ from core.refusals import Busy, Unavailable
 # Set by hand, so that the meaning of a statement does not depend on how the server was set up.
 _SQL_MODE = "STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE,NO_ZERO_IN_DATE,NO_ENGINE_SUBSTITUTION"
 WRITES = "seckill_writes"
+_PATIENCE = 3600  # seconds
 
 
 def engine_options(settings: Settings) -> dict[str, Any]:
@@ -43,6 +44,19 @@ def engine_options(settings: Settings) -> dict[str, Any]:
             "write_timeout": settings.DATABASE_TIMEOUT_SECONDS,
         },
     }
+
+
+def patient_engine(settings: Settings) -> Engine:
+    """An engine of its own for long work, such as changes of tables and audits: an hour for each statement.
+
+    Raises what SQLAlchemy raises; its sessions are not set up for purchases.
+    """
+    options = engine_options(settings) | {"poolclass": NullPool}
+    for name in ("pool_size", "max_overflow", "pool_timeout", "pool_pre_ping"):
+        options.pop(name, None)
+    if not settings.on_sqlite:
+        options["connect_args"] |= {"read_timeout": _PATIENCE, "write_timeout": _PATIENCE}
+    return create_engine(settings.database_url, **options)
 
 
 class Database:

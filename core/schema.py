@@ -4,6 +4,8 @@ from sqlalchemy import Connection, inspect, text
 
 from models import SCHEMA_REVISION, Base
 
+__all__ = ["SCHEMA_REVISION", "WrongSchema", "check", "foreign_tables", "revision"]
+
 
 class WrongSchema(Exception):
     """The database's tables are not those of this code; the text says how, in one line."""

@@ -120,7 +120,7 @@ def _complete(described: dict[str, Any], declared: Operation, models: Mapping[st
     for parameter in described["parameters"]:
         if parameter["in"] == "path" and parameter["name"] == "goods_id":
             parameter["schema"] = _GOODS_ID
-        parameter["schema"].pop("default", None) if parameter["schema"].get("default", 0) is None else None
+        parameter["schema"] = _without_null(parameter["schema"])
     if 412 in _statuses(declared):
         described["parameters"].append(_IF_MATCH)
     if 304 in declared.answers:
@@ -142,6 +142,14 @@ def _complete(described: dict[str, Any], declared: Operation, models: Mapping[st
             "text/plain": {"schema": {"type": "string"}, "example": "seckill_purchases_total 1.0"}
         }
     described["responses"] = {str(status): answer for status, answer in answers.items()} | _problem_responses(declared)
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a parameter: one that is left out is not null, it is left out."""
+    allowed = [kind for kind in schema.get("anyOf", []) if kind != {"type": "null"}]
+    if len(allowed) != 1:
+        return schema
+    return {name: value for name, value in schema.items() if name not in ("anyOf", "default")} | allowed[0]
 
 
 def _add_example(media: dict[str, Any], models: Mapping[str, Any]) -> None:

@@ -33,6 +33,7 @@ def configure(debug: bool, stream: object = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
+    logging.getLogger("mysql").setLevel(logging.WARNING)  # it tells of every connection
 
 
 def register(app: Flask) -> None:

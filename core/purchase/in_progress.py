@@ -65,3 +65,9 @@ def _count_in(path: Path, goods_id: int) -> int:
         return memoryview(path.read_bytes()).cast("q").tolist().count(goods_id)
     except FileNotFoundError:
         return 0
+
+
+def forget_process(directory: Path | None, pid: int) -> None:
+    """Remove the count of a worker that is gone."""
+    if directory is not None:
+        (directory / f"{pid}{_SUFFIX}").unlink(missing_ok=True)

@@ -1,0 +1,61 @@
+# Everything that is done with this project; `make help` lists it.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help
+help: ## List these commands
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+.venv/.run: requirements.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@touch $@
+
+.venv/.dev: .venv/.run requirements-dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+.PHONY: install
+install: .venv/.run ## Make the virtual environment with what the service needs
+
+.PHONY: run
+run: .venv/.run ## Start the service (HOST, PORT, WORKERS, THREADS change where and how)
+	@exec $(BIN)/python serve.py
+
+.PHONY: mariadb
+mariadb:
+	@tests/servers/install_mariadb
+
+.PHONY: test
+test: .venv/.dev mariadb ## Run the tests, on SQLite and on a MariaDB that they start themselves
+	$(BIN)/pytest
+
+.PHONY: test-fast
+test-fast: .venv/.dev ## Run the tests that need no MariaDB
+	$(BIN)/pytest -m "not mariadb"
+
+.PHONY: lint
+lint: .venv/.dev ## Check the code's form and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+.PHONY: format
+format: .venv/.dev ## Put the code into its form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-annotate \
+	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links
+
+.PHONY: requirements
+requirements: .venv/.dev ## Compile the .in files to pinned requirements, newest releases first
+	$(COMPILE) --upgrade --output-file requirements.txt requirements.in
+	$(COMPILE) --upgrade --output-file requirements-dev.txt requirements-dev.in
+
+.PHONY: clean
+clean: ## Remove what was built, but not the database in instance/
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,279 @@
+"""The server: prepares the database, starts granian's workers, and replaces each worker that dies.
+
+    python serve.py            what `make run` starts
+
+HOST, PORT, WORKERS and THREADS in the environment change where and how; everything else is in config.py.
+"""
+
+import contextlib
+import logging
+import multiprocessing
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import config
+
+MAX_WORKERS = 64
+MAX_THREADS = 1024
+# Connections that one worker keeps open, idle ones among them.
+BACKPRESSURE = 1024
+# Seconds that a client may take to send a request's headers.
+HEADER_SECONDS = 10
+_WATCH_SECONDS = 0.25
+_RUNTIME_DIR = "PROMETHEUS_MULTIPROC_DIR"
+
+log = logging.getLogger("seckill.server")
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where and with how many to serve."""
+
+    host: str
+    port: int
+    workers: int
+    threads: int
+
+    @property
+    def url(self) -> str:
+        """The address to paste into a browser on this host."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+
+def main() -> None:
+    """Serve until SIGINT or SIGTERM. Whatever prevents the start is one line on standard error and exit code 1."""
+    from click import ClickException
+
+    multiprocessing.set_start_method("fork")  # no longer the default from Python 3.14 on
+    try:
+        address = Address(
+            os.environ.get("HOST") or "127.0.0.1",
+            _number("PORT", 8000, 65535),
+            _number("WORKERS", 2, MAX_WORKERS),
+            _number("THREADS", 32, MAX_THREADS),
+        )
+        settings = config.load()
+        _warn_of_unknown_names()
+        _require_free_port(address)
+        with _runtime_dir() as directory:
+            _serve(address, settings.model_copy(update={"RUNTIME_DIR": directory}))
+    except ClickException as error:
+        sys.exit(f"error: {error.message}")
+
+
+def _number(name: str, default: int, most: int) -> int:
+    given = os.environ.get(name) or str(default)
+    if not given.isascii() or not given.isdigit() or not 1 <= int(given) <= most:
+        raise config.InvalidSettings(f"{name} must be a whole number from 1 to {most}")
+    return int(given)
+
+
+def _warn_of_unknown_names() -> None:
+    for name in config.unknown_names():
+        print(f"warning: {name} is no setting of this service; see README.md", file=sys.stderr)
+
+
+def _require_free_port(address: Address) -> None:
+    # granian shares its port between workers: a second service on it would start, and get half of the requests.
+    try:
+        family, kind, protocol, _, place = socket.getaddrinfo(
+            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(place)
+            probe.listen(1)
+    except OSError as error:
+        raise config.InvalidSettings(f"cannot listen on {address.host}:{address.port}: {error.strerror}") from error
+
+
+@contextlib.contextmanager
+def _runtime_dir() -> Iterator[Path]:
+    """A directory that the workers share for their figures, gone when they are."""
+    directory = tempfile.mkdtemp(prefix="seckill-")
+    # prometheus_client reads the name when it is first imported, so all that imports it comes later.
+    os.environ[_RUNTIME_DIR] = directory
+    try:
+        yield Path(directory)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _serve(address: Address, settings: config.Settings) -> None:
+    from granian.constants import HTTPModes, Interfaces
+    from granian.http import HTTP1Settings
+    from granian.log import LogLevels
+
+    # Imported once here, and shared by the workers, which are forked: a new one is there in no time.
+    import app
+    from resources import request_log
+
+    _prepare(settings)
+    request_log.configure(settings.DEBUG)
+    supervisor = _supervisor_class()(
+        settings,
+        target="app:create_app",
+        address=address.host,
+        port=address.port,
+        interface=Interfaces.WSGI,
+        workers=address.workers,
+        blocking_threads=address.threads,
+        backpressure=BACKPRESSURE,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=HEADER_SECONDS * 1000),
+        websockets=False,
+        workers_kill_timeout=int(settings.PURCHASE_WAIT_SECONDS + 2 * settings.DATABASE_TIMEOUT_SECONDS) + 2,
+        # granian's own lines go where ours go; its warnings judge the number of threads by another measure.
+        log_level=LogLevels.error,
+        log_dictconfig={"formatters": {}, "handlers": {}, "loggers": {"_granian": {"propagate": True}}},
+    )
+
+    def load() -> Any:
+        _end_with_parent()
+        return app.create_app(settings)
+
+    threading.Thread(target=_greet, args=(address, settings), daemon=True).start()
+    supervisor.serve(target_loader=load, wrap_loader=False)
+
+
+def _supervisor_class() -> Any:
+    from granian.server.mp import MPServer
+    from prometheus_client.multiprocess import mark_process_dead
+
+    from core.purchase.in_progress import forget_process
+    from core.shop import DRAINING
+
+    class Supervisor(MPServer):  # type: ignore[misc]
+        """granian's server, but it replaces dead workers however often they die, and drains before it stops.
+
+        Its own respawn takes two deaths within 5.5 seconds for a crash loop and quits.
+        """
+
+        def __init__(self, settings: config.Settings, **options: Any) -> None:
+            super().__init__(**options)
+            self._settings = settings
+            self._stop_signal = 0
+
+        def signal_handler_interrupt(self, signum: int = 0, *rest: Any, **named: Any) -> None:
+            self._stop_signal = signum
+            super().signal_handler_interrupt(signum, *rest, **named)
+
+        def _serve_loop(self, spawn_target: Any, target_loader: Callable[[], Any]) -> None:
+            while not self.interrupt_signal:
+                self.main_loop_interrupt.wait(_WATCH_SECONDS)
+                self.main_loop_interrupt.clear()
+                if self.reload_signal:
+                    self._reload(spawn_target, target_loader)
+                dead = [index for index, worker in enumerate(self.wrks) if not worker.is_alive()]
+                if dead and not self.interrupt_signal:
+                    self._replace(dead, spawn_target, target_loader)
+            if self._stop_signal == signal.SIGTERM and self._settings.DRAIN_SECONDS:
+                # `readyz` fails from here on: whoever balances load sends no more.
+                (self._settings.RUNTIME_DIR / DRAINING).touch()  # type: ignore[operator]
+                time.sleep(self._settings.DRAIN_SECONDS)
+            self.interrupt_children.clear()  # else granian's shutdown ends with code 1
+
+        def _replace(self, dead: list[int], spawn_target: Any, target_loader: Callable[[], Any]) -> None:
+            for index in dead:
+                pid = self.wrks[index]._id()
+                log.warning("worker ended, starting another", extra={"pid": pid})
+                mark_process_dead(pid)
+                forget_process(self._settings.RUNTIME_DIR, pid)
+            self._respawn_workers(dead, spawn_target, target_loader)
+
+    return Supervisor
+
+
+def _prepare(settings: config.Settings) -> None:
+    """Prepare the database in a process of its own: the workers are not to inherit what only that needs."""
+    alone = settings.model_copy(update={"RUNTIME_DIR": None})
+    process = multiprocessing.Process(target=_prepare_here, args=(alone,))
+    process.start()
+    process.join()
+    if process.exitcode != 0:
+        sys.exit(1)
+
+
+def _prepare_here(settings: config.Settings) -> None:
+    from click import ClickException
+
+    import app
+    import prepare
+
+    try:
+        application = app.create_app(settings)
+        prepare.upgrade(application)
+        if settings.on_sqlite and prepare.is_empty(application):
+            from core import seed
+
+            seed.demo(application.extensions["seckill"].database)
+    except ClickException as error:
+        sys.exit(f"error: {error.message}")
+
+
+def _end_with_parent() -> None:
+    """Stop this worker when the supervisor is gone, however it went: nobody else would."""
+    parent = multiprocessing.parent_process()
+
+    def wait() -> None:
+        if parent is not None:
+            parent.join()
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def _greet(address: Address, settings: config.Settings) -> None:
+    """Say what to do next, once requests are answered."""
+    for _ in range(200):
+        try:
+            with urllib.request.urlopen(f"{address.url}/readyz", timeout=1) as answer:  # noqa: S310
+                if answer.status == 200:
+                    break
+        except OSError:
+            time.sleep(0.05)
+    print(_greeting(address, settings), flush=True)
+
+
+def _greeting(address: Address, settings: config.Settings) -> str:
+    from core.tokens import Tokens
+
+    flask = f"{config.ROOT}/.venv/bin/flask"
+    if settings.on_sqlite:
+        tokens = Tokens(settings.SECRET_KEY)
+        buyer, admin = tokens.issue("alice"), tokens.issue("operator", is_admin=True)
+    else:
+        # A real sale: its keys are not for terminals and log files.
+        buyer, admin = f"$({flask} token --user alice)", f"$({flask} token --user operator --admin)"
+    return f"""
+Serving {settings.database_url.render_as_string(hide_password=True)} at {address.url}
+
+  API to read and try   {address.url}/docs
+  OpenAPI description   {address.url}/openapi.json
+
+Buy a unit of item 1:
+
+  curl -X POST {address.url}/seckill/1 -H "Authorization: Bearer {buyer}"
+
+Put ten more units of item 1 on sale:
+
+  curl -X PATCH {address.url}/goods/1 -H "Authorization: Bearer {admin}" -H "Content-Type: application/json" -d '{{"stock_delta": 10}}'
+
+Ctrl-C stops it.
+"""
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""The service as its users start it: serve.py in a process of its own, spoken to over HTTP."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import requests
+
+from config import ROOT
+from core.tokens import Tokens
+from tests.servers.mariadb import free_port
+
+SECRET = "the-tests-sign-their-tokens-with-this-key"
+START_SECONDS = 20
+
+
+def environment(database_uri: str, **settings: object) -> dict[str, str]:
+    """The environment of a service on `database_uri`; other settings by their names, without the prefix."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("SECKILL_")}
+    given = {"SQLALCHEMY_DATABASE_URI": database_uri, "SECRET_KEY": SECRET, **settings}
+    return inherited | {f"SECKILL_{name}": str(value) for name, value in given.items()}
+
+
+class Service:
+    """A running service."""
+
+    def __init__(self, database_uri: str, log: Path, workers: int = 1, threads: int = 16, **settings: object) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = log
+        self.environment = environment(database_uri, **settings) | {
+            "HOST": "127.0.0.1",
+            "PORT": str(self.port),
+            "WORKERS": str(workers),
+            "THREADS": str(threads),
+        }
+        self._tokens = Tokens(SECRET)
+        self._workers = workers
+        with log.open("wb") as file:
+            self.process = subprocess.Popen(
+                [sys.executable, ROOT / "serve.py"], env=self.environment, cwd=ROOT, stdout=file, stderr=file
+            )
+        self.wait_until_ready()
+
+    def wait_until_ready(self, seconds: float = START_SECONDS) -> None:
+        """Wait until the service answers that it can serve, with all of its workers."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                if requests.get(f"{self.url}/readyz", timeout=2).ok and len(self.worker_pids()) == self._workers:
+                    return
+            except requests.RequestException:
+                pass
+            time.sleep(0.05)
+        self.stop()
+        raise RuntimeError(f"the service did not get ready:\n{self.log.read_text()[-3000:]}")
+
+    def headers(self, user: str, admin: bool = False, **more: str) -> Mapping[str, str]:
+        """The headers of a request by `user`."""
+        return {"Authorization": f"Bearer {self._tokens.issue(user, admin)}", **more}
+
+    def create_goods(self, **fields: object) -> int:
+        """Put an item up, by default a free one with 100 units; returns its id."""
+        body = {"name": "item", "currency": "CNY", "price": 100, "stock": 100, **fields}
+        answer = requests.post(f"{self.url}/goods", json=body, headers=self.headers("operator", admin=True), timeout=20)
+        assert answer.status_code == 201, answer.text
+        return answer.json()["id"]
+
+    def buy(
+        self, goods_id: int, user: str, quantity: int = 1, key: str | None = None, timeout: float = 30
+    ) -> requests.Response:
+        """Buy; raises requests.RequestException where no answer came."""
+        more = {} if key is None else {"Idempotency-Key": key}
+        return requests.post(
+            f"{self.url}/seckill/{goods_id}",
+            json={"quantity": quantity},
+            headers=self.headers(user, **more),
+            timeout=timeout,
+        )
+
+    def goods(self, goods_id: int) -> dict:
+        answer = requests.get(f"{self.url}/goods/{goods_id}", timeout=20)
+        assert answer.ok, answer.text
+        return answer.json()
+
+    def worker_pids(self) -> list[int]:
+        """The processes that serve now."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return [int(pid) for pid in children]
+
+    def audit(self) -> subprocess.CompletedProcess[str]:
+        """`flask audit` on the service's database."""
+        return subprocess.run(
+            [Path(sys.executable).parent / "flask", "audit", "--json"],
+            env=self.environment,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def stop(self, stop_signal: int = signal.SIGINT) -> int:
+        """Stop the service and wait for its end; returns its exit code."""
+        if self.process.poll() is None:
+            for pid in [self.process.pid, *self.worker_pids()]:
+                try:
+                    os.kill(pid, signal.SIGCONT)
+                except ProcessLookupError:
+                    continue
+            self.process.send_signal(stop_signal)
+        try:
+            return self.process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
