@@ -1,7 +1,239 @@
-"""placeholder"""
+"""The commands of `flask`, for operators. What is heavy is imported by the command that needs it: workers load cli.py.
 
-from flask import Flask
+Tables and bars are for eyes; `--json` prints one object on stdout for machines. Errors are one line on stderr.
+"""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+from flask import Flask, current_app
+
+from core.clock import iso
+from core.goods import MAX_STOCK
+from core.refusals import Refusal
+from core.shop import Shop
+from resources.context import shop
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from core.audit import Report
+    from core.doctor import Finding
+
+EXIT_UNREADABLE = 2
+MAX_TOKEN_HOURS = 24 * 365
+MAX_SEED = 100_000
+
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 
 
 def register(app: Flask) -> None:
-    pass
+    """Add the commands to `flask`."""
+    for command in (init_db, seed, token, audit, doctor):
+        app.cli.add_command(command)
+
+
+@click.command("init-db")
+def init_db() -> None:
+    """Bring the database's tables to this release's schema. Doing so twice is the same as once."""
+    import prepare
+    from core.schema import WrongSchema
+    from models import SCHEMA_REVISION
+
+    with _errors_in_one_line():
+        try:
+            prepare.upgrade(current_app)
+        except (WrongSchema, prepare.CannotStart) as error:
+            _fail(str(error))
+    click.echo(f"The database is at schema {SCHEMA_REVISION}.")
+
+
+@click.command("seed")
+@click.option("--goods", "count", type=click.IntRange(1, MAX_SEED), default=3, show_default=True, help="Items to make.")
+@click.option("--stock", type=click.IntRange(0, MAX_STOCK), default=100, show_default=True, help="Units of each.")
+@as_json_option
+def seed(count: int, stock: int, as_json: bool) -> None:
+    """Put demo items on sale and print their ids."""
+    from rich.progress import track
+
+    from core import seed as seeds
+
+    with _errors_in_one_line():
+        made = seeds.items(shop().database, count, stock)
+        if not as_json:
+            console = _console(sys.stderr)
+            made = iter(track(made, "Items", total=count, console=console, disable=not console.is_terminal))
+        rows = [{name: getattr(row, name) for name in ("id", "name", "currency", "price", "stock")} for row in made]
+    if as_json:
+        _print_json({"goods": rows})
+    else:
+        title = f"{count} items on sale; prices in minor units"
+        _print_table(title, ("id", "name", "currency", "price", "stock"), (row.values() for row in rows))
+
+
+@click.command("token")
+@click.option("--user", required=True, help="The user's id, 1 to 64 characters.")
+@click.option("--admin", is_flag=True, help="With an administrator's rights.")
+@click.option(
+    "--hours",
+    type=click.FloatRange(0, MAX_TOKEN_HOURS, min_open=True),
+    default=12,
+    show_default=True,
+    help="Hours until it expires.",
+)
+@as_json_option
+def token(user: str, admin: bool, hours: float, as_json: bool) -> None:
+    """Print a token for the API, and nothing else."""
+    import jwt
+
+    try:
+        made = shop().tokens.issue(user, admin, hours)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--user") from None
+    if not as_json:
+        click.echo(made)
+        return
+    expires = jwt.decode(made, options={"verify_signature": False})["exp"]
+    expires_at = iso(datetime.fromtimestamp(expires, timezone.utc))
+    _print_json({"token": made, "user": user, "admin": admin, "expires_at": expires_at})
+
+
+@click.command("audit")
+@as_json_option
+def audit(as_json: bool) -> None:
+    """Check the invariants of the sale over the whole database.
+
+    One consistent snapshot, beside a running service. Exits 0 where all hold, 1 on any breach, 2 where the database
+    cannot be read.
+    """
+    from rich.progress import Progress
+
+    from core import audit as audits
+
+    service: Shop = shop()
+    console = _console(sys.stderr)
+    with Progress(console=console, transient=True, disable=as_json or not console.is_terminal) as bar:
+        task = bar.add_task("Checks", total=len(audits.CHECKS))
+        try:
+            report = audits.run(service.database.engine, service.settings, lambda check: bar.advance(task))
+        except audits.CannotAudit as error:
+            bar.stop()
+            _fail(str(error), EXIT_UNREADABLE)
+    if as_json:
+        _print_json(_report_object(report))
+    else:
+        _show_report(report)
+    if not report.clean:
+        sys.exit(1)
+
+
+@click.command("doctor")
+@as_json_option
+def doctor(as_json: bool) -> None:
+    """Examine settings, database and durability, and say how to mend what is wrong. Exits 1 on any problem."""
+    from core import doctor as doctors
+
+    service: Shop = shop()
+    findings = doctors.examine(service.database, service.settings)
+    healthy = all(finding.state is not doctors.State.PROBLEM for finding in findings)
+    if as_json:
+        checks = [asdict(finding) | {"state": finding.state.value} for finding in findings]
+        _print_json({"ok": healthy, "checks": checks})
+    else:
+        _show_findings(findings)
+    if not healthy:
+        sys.exit(1)
+
+
+def _report_object(report: "Report") -> dict[str, Any]:
+    return {
+        "ok": report.clean,
+        "taken_at": iso(report.taken_at),
+        "goods": report.goods,
+        "orders": report.orders,
+        "checks": [
+            {
+                "name": result.check.name,
+                "invariant": result.check.invariant,
+                "promise": result.check.promise,
+                "breaches": result.count,
+                "rows": [asdict(breach) for breach in result.breaches],
+            }
+            for result in report.results
+        ],
+    }
+
+
+def _show_report(report: "Report") -> None:
+    title = f"{report.goods:,} items and {report.orders:,} orders at {iso(report.taken_at)}"
+    checks = ((r.check.invariant, r.check.promise, r.count or "none") for r in report.results)
+    _print_table(title, ("invariant", "promise", "breaches"), checks)
+    rows = [(r.check.invariant, r.check.name, *asdict(b).values()) for r in report.results for b in r.breaches]
+    if not rows:
+        return
+    total = sum(result.count for result in report.results)
+    title = "Breaches" if total == len(rows) else f"Breaches: {len(rows):,} of {total:,} are shown"
+    columns = ("invariant", "check", "goods", "order_no", "user", "idempotency key", "expected", "found")
+    _print_table(title, columns, rows)
+
+
+def _show_findings(findings: "list[Finding]") -> None:
+    styles = {"ok": "green", "warning": "yellow", "problem": "bold red"}
+    rows = ((f.name, f.state.value, f.found, f.mend) for f in findings)
+    _print_table("", ("check", "state", "found", "how to mend it"), rows, [styles[f.state.value] for f in findings])
+
+
+def _console(stream: Any) -> "Console":
+    from rich.console import Console
+
+    # A pipe has no width: nothing is folded there, so that grep finds whole names.
+    return Console(file=stream, width=None if stream.isatty() else 10_000, highlight=False)
+
+
+def _print_table(
+    title: str, columns: Iterable[str], rows: Iterable[Iterable[object]], styles: Iterable[str] = ()
+) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    # Text, not str: brackets in a name are no markup.
+    cells = [[Text("" if value is None else str(value)) for value in row] for row in rows]
+    for row, style in zip(cells, styles, strict=False):
+        row[1].stylize(style)
+    for row in cells:
+        table.add_row(*row)
+    _console(sys.stdout).print(table)
+
+
+def _print_json(value: object) -> None:
+    click.echo(json.dumps(value, ensure_ascii=False))
+
+
+@contextmanager
+def _errors_in_one_line() -> Iterator[None]:
+    """Turn what an unfit database raises into one line and exit 1."""
+    from sqlalchemy.exc import DBAPIError
+
+    from core.audit import one_line
+
+    try:
+        yield
+    except Refusal as refusal:
+        cause = refusal.__cause__
+        _fail(f"the database is {refusal.code}" + (f": {one_line(cause)}" if cause else ""))
+    except DBAPIError as error:
+        _fail(f"{one_line(error)} (`flask init-db` makes the tables, `flask doctor` looks for what is wrong)")
+
+
+def _fail(message: str, code: int = 1) -> NoReturn:
+    click.echo(f"Error: {message}", err=True)
+    sys.exit(code)

@@ -1,0 +1,265 @@
+"""What is wrong with an installation, and how to mend it: settings, database, durability."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from enum import Enum
+from pathlib import Path
+
+from dotenv import dotenv_values
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+
+import config
+from config import Settings
+from core import schema
+from core.clock import Deadline, database_now
+from core.database import Database
+from core.faults import DENIED
+from core.refusals import Refusal
+
+MAX_CLOCK_DIFFERENCE_SECONDS = 1.0
+OLDEST = {"MariaDB": (10, 6), "MySQL": (8, 0)}
+# Connections that administrators, backups and monitoring need beside the workers.
+SPARE_CONNECTIONS = 10
+# Workers that a server should have room for.
+WORKERS = 4
+
+
+class State(Enum):
+    OK = "ok"
+    WARNING = "warning"
+    PROBLEM = "problem"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check came to. `mend` says what to do, and is empty where nothing is to be done."""
+
+    name: str
+    state: State
+    found: str
+    mend: str = ""
+
+
+def examine(database: Database, settings: Settings) -> list[Finding]:
+    """Examine the settings and, over a session like those of the service, the database. Changes nothing."""
+    return [*_settings(settings), *_database(database, settings)]
+
+
+def _judge(name: str, good: bool, found: str, mend: str, otherwise: State = State.PROBLEM) -> Finding:
+    return Finding(name, State.OK, found) if good else Finding(name, otherwise, found, mend)
+
+
+def _settings(settings: Settings) -> Iterator[Finding]:
+    unknown = config.unknown_names()
+    yield _judge(
+        "settings",
+        not unknown,
+        f"unknown, without effect: {', '.join(unknown)}" if unknown else "all names are known",
+        "correct or remove these names; config.py lists every setting",
+    )
+    yield _judge(
+        "debug",
+        settings.on_sqlite or not settings.DEBUG,
+        "on" if settings.DEBUG else "off",
+        "unset SECKILL_DEBUG: it allows short secrets and is not for production",
+        State.WARNING,
+    )
+    yield from _secrets(settings)
+    lock, limit = settings.LOCK_WAIT_SECONDS, settings.DATABASE_TIMEOUT_SECONDS
+    yield _judge(
+        "lock wait",
+        lock < limit,
+        f"LOCK_WAIT_SECONDS {lock}, DATABASE_TIMEOUT_SECONDS {limit}",
+        "make the first less than the second, or a wait for a lock looks like a dead database",
+    )
+
+
+def _secrets(settings: Settings) -> Iterator[Finding]:
+    for key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS):
+        length = len(key.encode())
+        known = key.lower() in config.KNOWN_SECRETS
+        first = key is settings.SECRET_KEY
+        found = f"{length} bytes" + (f", from {_source(key)}" if first else "") + (", a known example" if known else "")
+        yield _judge(
+            "secret" if first else "fallback secret",
+            length >= config.MIN_SECRET_BYTES and not known,
+            found,
+            f"set {config.PREFIX}SECRET_KEY to at least {config.MIN_SECRET_BYTES} random bytes of your own",
+            State.WARNING if settings.on_sqlite else State.PROBLEM,
+        )
+
+
+def _source(key: str) -> str:
+    name = f"{config.PREFIX}SECRET_KEY"
+    # The file first: the flask command copies it into the environment.
+    if config.ENV_FILE.exists() and dotenv_values(config.ENV_FILE).get(name) == key:
+        return ".env"
+    if os.environ.get(name) == key:
+        return "the environment"
+    kept = config.INSTANCE / "secret_key"
+    return "instance/secret_key" if kept.exists() and kept.read_text().strip() == key else "the caller"
+
+
+def _database(database: Database, settings: Settings) -> Iterator[Finding]:
+    path = database.engine.url.database or ""
+    if database.is_sqlite and not Path(path).exists():
+        # To connect would make an empty file.
+        yield Finding("database", State.PROBLEM, f"no file {path}", "run `flask init-db`")
+        return
+    try:
+        with database.reading(Deadline(settings.DATABASE_TIMEOUT_SECONDS)) as connection:
+            yield from _session(database, settings, connection)
+    except (Refusal, DBAPIError) as error:
+        # The driver's error is the cause of ours.
+        cause = error if isinstance(error, DBAPIError) else error.__cause__ or error
+        original = cause.orig if isinstance(cause, DBAPIError) else cause
+        denied = getattr(original, "errno", None) in DENIED
+        yield Finding(
+            "database",
+            State.PROBLEM,
+            f"cannot be used: {str(original).strip().partition(chr(10))[0]}",
+            f"check the {'user, password, grants and database name' if denied else 'host and port, and that it runs'}"
+            f" in {config.PREFIX}SQLALCHEMY_DATABASE_URI",
+        )
+
+
+def _session(database: Database, settings: Settings, connection: Connection) -> Iterator[Finding]:
+    if database.is_sqlite:
+        version = connection.exec_driver_sql("SELECT sqlite_version()").scalar_one()
+        yield Finding("database", State.OK, f"SQLite {version}, {database.engine.url.database}")
+    else:
+        yield from _server(connection)
+    yield _schema(connection)
+    yield _clock(connection)
+    yield from _sqlite(connection) if database.is_sqlite else _mysql(connection, settings)
+
+
+def _server(connection: Connection) -> Iterator[Finding]:
+    from mysql.connector import __version__ as driver_version
+    from mysql.connector.connection import MySQLConnection
+
+    product = "MariaDB" if getattr(connection.dialect, "is_mariadb", False) else "MySQL"
+    version = connection.dialect.server_version_info or ()
+    oldest = OLDEST[product]
+    yield _judge(
+        "database",
+        tuple(version[:2]) >= oldest,
+        f"{product} {connection.exec_driver_sql('SELECT VERSION()').scalar_one()}",
+        f"upgrade to {product} {'.'.join(map(str, oldest))} or newer",
+    )
+    yield _judge(
+        "driver",
+        isinstance(connection.connection.dbapi_connection, MySQLConnection),
+        f"mysql-connector-python {driver_version}, {type(connection.connection.dbapi_connection).__name__}",
+        "connect with use_pure=True: the C extension leaves killed connections in the pool",
+    )
+
+
+def _schema(connection: Connection) -> Finding:
+    foreign = schema.foreign_tables(connection)
+    if foreign:
+        found = f"tables that no migration of ours made: {', '.join(sorted(foreign))}"
+        return Finding("schema", State.PROBLEM, found, "use an empty database, then run `flask init-db`")
+    try:
+        schema.check(connection)
+    except schema.WrongSchema as wrong:
+        return Finding("schema", State.PROBLEM, str(wrong), "run `flask init-db`, or the release that fits the schema")
+    return Finding("schema", State.OK, f"revision {schema.revision(connection)}")
+
+
+def _clock(connection: Connection) -> Finding:
+    before = datetime.now(timezone.utc)
+    theirs = database_now(connection)
+    ours = before + (datetime.now(timezone.utc) - before) / 2
+    difference = (theirs - ours).total_seconds()
+    return _judge(
+        "clock",
+        abs(difference) <= MAX_CLOCK_DIFFERENCE_SECONDS,
+        f"the database is {difference:+.3f} s from this host; the database's clock decides",
+        "synchronise both hosts (NTP): tokens expire by this host's clock, sales by the database's",
+        State.WARNING,
+    )
+
+
+def _sqlite(connection: Connection) -> Iterator[Finding]:
+    for name, wanted, shown in (("journal_mode", "wal", "WAL"), ("synchronous", 2, "FULL"), ("foreign_keys", 1, "ON")):
+        value = connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
+        mend = f"the session must be at {shown}; WAL needs a local file system"
+        yield _judge(name, value == wanted, shown if value == wanted else str(value), mend)
+
+
+# Read by name: those that a server does not have are left out of its answer.
+_VARIABLES = (
+    "time_zone",
+    "innodb_flush_log_at_trx_commit",
+    "log_bin",
+    "sync_binlog",
+    "innodb_doublewrite",
+    "max_connections",
+    "max_user_connections",
+    "read_only",
+    "wsrep_on",
+)
+
+
+def _mysql(connection: Connection, settings: Settings) -> Iterator[Finding]:
+    names = ", ".join(f"'{name}'" for name in _VARIABLES)
+    rows = connection.execute(text(f"SHOW SESSION VARIABLES WHERE Variable_name IN ({names})")).all()
+    values = {str(row[0]).lower(): str(row[1]).upper() for row in rows}
+    isolation = connection.get_isolation_level()
+    yield _judge("isolation", isolation == "READ COMMITTED", isolation, "remove isolation settings from the URL")
+    zone = values["time_zone"]
+    yield _judge("time zone", zone == "+00:00", zone, "remove time_zone from the URL: every time is stored in UTC")
+    yield _sysdate(connection)
+    yield from _durability(values)
+    read_only = values.get("read_only", "OFF") not in ("OFF", "0")
+    yield _judge("writable", not read_only, f"read_only={values.get('read_only', 'OFF')}", "point the URL at a primary")
+    yield _connections(values, settings.DATABASE_POOL_SIZE)
+    if values.get("wsrep_on") == "ON":
+        yield Finding(
+            "galera",
+            State.WARNING,
+            "wsrep_on=ON: row locks do not reach the other nodes",
+            "send all writes to one node; the losers of a conflict are run again, and slower",
+        )
+
+
+def _sysdate(connection: Connection) -> Finding:
+    # By its effect: not every server shows the option as a variable.
+    row = connection.execute(text("SELECT SYSDATE(6), SLEEP(0.05), SYSDATE(6)")).one()
+    return _judge(
+        "sysdate_is_now",
+        row[0] != row[2],
+        "off" if row[0] != row[2] else "on",
+        "start the server without --sysdate-is-now: a purchase must see the time after its wait for a lock",
+    )
+
+
+def _durability(values: dict[str, str]) -> Iterator[Finding]:
+    flush = values.get("innodb_flush_log_at_trx_commit", "unknown")
+    # MariaDB's 3 flushes at every commit as well.
+    mend = "SET GLOBAL innodb_flush_log_at_trx_commit=1, and in the server's file: else a crash loses orders"
+    yield _judge("innodb_flush_log_at_trx_commit", flush in ("1", "3"), flush, mend)
+    if values.get("log_bin") in ("ON", "1"):
+        sync = values.get("sync_binlog", "unknown")
+        mend = "SET GLOBAL sync_binlog=1, and in the server's file: else a crash loses what replicas need"
+        yield _judge("sync_binlog", sync == "1", sync, mend)
+    doublewrite = values.get("innodb_doublewrite", "unknown")
+    mend = "switch it on, unless the file system writes pages atomically"
+    safe = doublewrite in ("ON", "1", "FAST", "DETECT_AND_RECOVER")
+    yield _judge("innodb_doublewrite", safe, doublewrite, mend, State.WARNING)
+
+
+def _connections(values: dict[str, str], pool: int) -> Finding:
+    limits = [int(values[name]) for name in ("max_connections", "max_user_connections") if values.get(name, "0") != "0"]
+    room = max(0, min(limits) - SPARE_CONNECTIONS) // pool
+    return _judge(
+        "connections",
+        room >= WORKERS,
+        f"the server takes {min(limits)}, a worker up to {pool}: room for {room} workers",
+        "raise max_connections, or lower DATABASE_POOL_SIZE",
+        State.WARNING if room else State.PROBLEM,
+    )
