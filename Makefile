@@ -24,12 +24,12 @@ install: .venv/.run ## Make the virtual environment with what the service needs
 run: .venv/.run ## Start the service (HOST, PORT, WORKERS, THREADS change where and how)
 	@exec $(BIN)/python serve.py
 
-.PHONY: mariadb
-mariadb:
-	@tests/servers/install_mariadb
+.PHONY: test-packages
+test-packages:
+	@tests/servers/install_packages
 
 .PHONY: test
-test: .venv/.dev mariadb ## Run the tests, on SQLite and on a MariaDB that they start themselves
+test: .venv/.dev test-packages ## Run the tests, on SQLite and on a MariaDB that they start themselves
 	$(BIN)/pytest
 
 .PHONY: test-fast

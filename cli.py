@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 from flask import Flask, current_app
+from flask.cli import with_appcontext
 
 from core.clock import iso
 from core.goods import MAX_STOCK
 from core.refusals import Refusal
-from core.shop import Shop
 from resources.context import shop
 
 if TYPE_CHECKING:
@@ -40,17 +40,14 @@ def register(app: Flask) -> None:
 
 
 @click.command("init-db")
+@with_appcontext
 def init_db() -> None:
     """Bring the database's tables to this release's schema. Doing so twice is the same as once."""
     import prepare
-    from core.schema import WrongSchema
     from models import SCHEMA_REVISION
 
     with _errors_in_one_line():
-        try:
-            prepare.upgrade(current_app)
-        except (WrongSchema, prepare.CannotStart) as error:
-            _fail(str(error))
+        prepare.upgrade(current_app)
     click.echo(f"The database is at schema {SCHEMA_REVISION}.")
 
 
@@ -58,6 +55,7 @@ def init_db() -> None:
 @click.option("--goods", "count", type=click.IntRange(1, MAX_SEED), default=3, show_default=True, help="Items to make.")
 @click.option("--stock", type=click.IntRange(0, MAX_STOCK), default=100, show_default=True, help="Units of each.")
 @as_json_option
+@with_appcontext
 def seed(count: int, stock: int, as_json: bool) -> None:
     """Put demo items on sale and print their ids."""
     from rich.progress import track
@@ -88,6 +86,7 @@ def seed(count: int, stock: int, as_json: bool) -> None:
     help="Hours until it expires.",
 )
 @as_json_option
+@with_appcontext
 def token(user: str, admin: bool, hours: float, as_json: bool) -> None:
     """Print a token for the API, and nothing else."""
     import jwt
@@ -95,7 +94,7 @@ def token(user: str, admin: bool, hours: float, as_json: bool) -> None:
     try:
         made = shop().tokens.issue(user, admin, hours)
     except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--user") from None
+        raise click.BadParameter(str(error)) from None
     if not as_json:
         click.echo(made)
         return
@@ -106,6 +105,7 @@ def token(user: str, admin: bool, hours: float, as_json: bool) -> None:
 
 @click.command("audit")
 @as_json_option
+@with_appcontext
 def audit(as_json: bool) -> None:
     """Check the invariants of the sale over the whole database.
 
@@ -116,12 +116,11 @@ def audit(as_json: bool) -> None:
 
     from core import audit as audits
 
-    service: Shop = shop()
     console = _console(sys.stderr)
     with Progress(console=console, transient=True, disable=as_json or not console.is_terminal) as bar:
         task = bar.add_task("Checks", total=len(audits.CHECKS))
         try:
-            report = audits.run(service.database.engine, service.settings, lambda check: bar.advance(task))
+            report = audits.run(shop().settings, lambda check: bar.advance(task))
         except audits.CannotAudit as error:
             bar.stop()
             _fail(str(error), EXIT_UNREADABLE)
@@ -135,11 +134,12 @@ def audit(as_json: bool) -> None:
 
 @click.command("doctor")
 @as_json_option
+@with_appcontext
 def doctor(as_json: bool) -> None:
     """Examine settings, database and durability, and say how to mend what is wrong. Exits 1 on any problem."""
     from core import doctor as doctors
 
-    service: Shop = shop()
+    service = shop()
     findings = doctors.examine(service.database, service.settings)
     healthy = all(finding.state is not doctors.State.PROBLEM for finding in findings)
     if as_json:

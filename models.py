@@ -57,7 +57,7 @@ class ExactText(TypeDecorator[str]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        length = self.impl_instance.length
+        length: int = self.impl_instance.length  # type: ignore[attr-defined]
         if dialect.name == "sqlite":
             return dialect.type_descriptor(String(length))
         collation = "utf8mb4_nopad_bin" if getattr(dialect, "is_mariadb", False) else "utf8mb4_0900_bin"

@@ -41,15 +41,15 @@ def upgrade(app: Flask) -> None:
     """
     settings: Settings = app.extensions["seckill"].settings
     if settings.on_sqlite and settings.database_url.database not in (None, "", ":memory:"):
-        Path(str(settings.database_url.database)).parent.mkdir(parents=True, exist_ok=True)
+        _make_directory(Path(str(settings.database_url.database)).parent)
     engine = patient_engine(settings)
     try:
         with _reached(engine) as connection, _alone(connection):
-            if _stands(connection):
-                return
-            connection.rollback()
-            _migrate(app)
+            if not _stands(connection):
+                connection.rollback()
+                _migrate(app)
             schema.check(connection)
+            schema.check_columns(connection)
     except schema.WrongSchema as error:
         raise CannotStart(str(error)) from error
     finally:
@@ -60,6 +60,13 @@ def is_empty(app: Flask) -> bool:
     """Whether the database has no goods yet."""
     with app.extensions["seckill"].database.reading() as connection:
         return connection.execute(select(Goods.id).limit(1)).first() is None
+
+
+def _make_directory(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CannotStart(f"cannot make the directory of the database, {path}: {error.strerror}") from error
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""The server: prepares the database, starts granian's workers, and replaces each worker that dies.
+"""The server: prepares the database and starts granian's workers under the supervisor.
 
     python serve.py            what `make run` starts
 
@@ -6,18 +6,16 @@ HOST, PORT, WORKERS and THREADS in the environment change where and how; everyth
 """
 
 import contextlib
-import logging
 import multiprocessing
 import os
 import shutil
-import signal
 import socket
 import sys
 import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,10 +28,7 @@ MAX_THREADS = 1024
 BACKPRESSURE = 1024
 # Seconds that a client may take to send a request's headers.
 HEADER_SECONDS = 10
-_WATCH_SECONDS = 0.25
 _RUNTIME_DIR = "PROMETHEUS_MULTIPROC_DIR"
-
-log = logging.getLogger("seckill.server")
 
 
 @dataclass(frozen=True)
@@ -119,10 +114,11 @@ def _serve(address: Address, settings: config.Settings) -> None:
     # Imported once here, and shared by the workers, which are forked: a new one is there in no time.
     import app
     from resources import request_log
+    from supervisor import Supervisor, end_with_parent
 
     _prepare(settings)
     request_log.configure(settings.DEBUG)
-    supervisor = _supervisor_class()(
+    supervisor = Supervisor(
         settings,
         target="app:create_app",
         address=address.host,
@@ -141,59 +137,11 @@ def _serve(address: Address, settings: config.Settings) -> None:
     )
 
     def load() -> Any:
-        _end_with_parent()
+        end_with_parent()
         return app.create_app(settings)
 
     threading.Thread(target=_greet, args=(address, settings), daemon=True).start()
     supervisor.serve(target_loader=load, wrap_loader=False)
-
-
-def _supervisor_class() -> Any:
-    from granian.server.mp import MPServer
-    from prometheus_client.multiprocess import mark_process_dead
-
-    from core.purchase.in_progress import forget_process
-    from core.shop import DRAINING
-
-    class Supervisor(MPServer):  # type: ignore[misc]
-        """granian's server, but it replaces dead workers however often they die, and drains before it stops.
-
-        Its own respawn takes two deaths within 5.5 seconds for a crash loop and quits.
-        """
-
-        def __init__(self, settings: config.Settings, **options: Any) -> None:
-            super().__init__(**options)
-            self._settings = settings
-            self._stop_signal = 0
-
-        def signal_handler_interrupt(self, signum: int = 0, *rest: Any, **named: Any) -> None:
-            self._stop_signal = signum
-            super().signal_handler_interrupt(signum, *rest, **named)
-
-        def _serve_loop(self, spawn_target: Any, target_loader: Callable[[], Any]) -> None:
-            while not self.interrupt_signal:
-                self.main_loop_interrupt.wait(_WATCH_SECONDS)
-                self.main_loop_interrupt.clear()
-                if self.reload_signal:
-                    self._reload(spawn_target, target_loader)
-                dead = [index for index, worker in enumerate(self.wrks) if not worker.is_alive()]
-                if dead and not self.interrupt_signal:
-                    self._replace(dead, spawn_target, target_loader)
-            if self._stop_signal == signal.SIGTERM and self._settings.DRAIN_SECONDS:
-                # `readyz` fails from here on: whoever balances load sends no more.
-                (self._settings.RUNTIME_DIR / DRAINING).touch()  # type: ignore[operator]
-                time.sleep(self._settings.DRAIN_SECONDS)
-            self.interrupt_children.clear()  # else granian's shutdown ends with code 1
-
-        def _replace(self, dead: list[int], spawn_target: Any, target_loader: Callable[[], Any]) -> None:
-            for index in dead:
-                pid = self.wrks[index]._id()
-                log.warning("worker ended, starting another", extra={"pid": pid})
-                mark_process_dead(pid)
-                forget_process(self._settings.RUNTIME_DIR, pid)
-            self._respawn_workers(dead, spawn_target, target_loader)
-
-    return Supervisor
 
 
 def _prepare(settings: config.Settings) -> None:
@@ -223,18 +171,6 @@ def _prepare_here(settings: config.Settings) -> None:
         sys.exit(f"error: {error.message}")
 
 
-def _end_with_parent() -> None:
-    """Stop this worker when the supervisor is gone, however it went: nobody else would."""
-    parent = multiprocessing.parent_process()
-
-    def wait() -> None:
-        if parent is not None:
-            parent.join()
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=wait, daemon=True).start()
-
-
 def _greet(address: Address, settings: config.Settings) -> None:
     """Say what to do next, once requests are answered."""
     for _ in range(200):
@@ -257,6 +193,7 @@ def _greeting(address: Address, settings: config.Settings) -> str:
     else:
         # A real sale: its keys are not for terminals and log files.
         buyer, admin = f"$({flask} token --user alice)", f"$({flask} token --user operator --admin)"
+    json = '-H "Content-Type: application/json"'
     return f"""
 Serving {settings.database_url.render_as_string(hide_password=True)} at {address.url}
 
@@ -269,7 +206,7 @@ Buy a unit of item 1:
 
 Put ten more units of item 1 on sale:
 
-  curl -X PATCH {address.url}/goods/1 -H "Authorization: Bearer {admin}" -H "Content-Type: application/json" -d '{{"stock_delta": 10}}'
+  curl -X PATCH {address.url}/goods/1 -H "Authorization: Bearer {admin}" {json} -d '{{"stock_delta": 10}}'
 
 Ctrl-C stops it.
 """

@@ -7,19 +7,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, NullPool, Select, create_engine, func, literal, null, select
+from sqlalchemy import ColumnElement, Connection, Select, func, literal, null, select
 from sqlalchemy.exc import DBAPIError
 
 from config import Settings
 from core.clock import database_now
-from core.database import engine_options
+from core.database import patient_engine
 from core.orders import holds_units
 from models import HOLDING_STATUSES, Goods, GoodsChange, Order
 
 # How many rows of each breach are named; all are counted.
 SHOWN = 100
-# Seconds. A sum over every order takes longer than any request may.
-READ_TIMEOUT_SECONDS = 600
 
 
 class CannotAudit(Exception):
@@ -77,13 +75,13 @@ class Report:
         return all(result.count == 0 for result in self.results)
 
 
-def run(engine: Engine, settings: Settings, on_checked: Callable[[Check], None] = lambda check: None) -> Report:
-    """Audit the database that `engine` is for, in one consistent snapshot, beside a running sale.
+def run(settings: Settings, on_checked: Callable[[Check], None] = lambda check: None) -> Report:
+    """Audit the database that the settings name, in one consistent snapshot, beside a running sale.
 
     `on_checked` is told of each check that is done. Raises CannotAudit.
     """
     try:
-        with _snapshot(engine, settings) as connection:
+        with _snapshot(settings) as connection:
             # The first read of a table fixes the snapshot. Only then the time: an order that the snapshot has was
             # placed before it, when those that it replaces were already overdue.
             goods = connection.execute(select(func.count()).select_from(Goods)).scalar_one()
@@ -105,28 +103,21 @@ def one_line(error: BaseException) -> str:
 
 
 @contextmanager
-def _snapshot(engine: Engine, settings: Settings) -> Iterator[Connection]:
-    # Its own engine: the pool's time-outs are too short, and a pooled connection would keep the isolation level.
-    is_sqlite = engine.dialect.name == "sqlite"
-    if is_sqlite and not Path(engine.url.database or "").exists():
+def _snapshot(settings: Settings) -> Iterator[Connection]:
+    path = settings.database_url.database or ""
+    if settings.on_sqlite and not Path(path).exists():
         # To connect would make an empty file, which hides the mistake.
-        raise CannotAudit(f"there is no database file {engine.url.database}; run `flask init-db`")
-    arguments = engine_options(settings)["connect_args"]
-    if not is_sqlite:
-        arguments = arguments | {"read_timeout": READ_TIMEOUT_SECONDS}
-    own = create_engine(
-        engine.url,
-        poolclass=NullPool,
-        # SQLite: the driver begins nothing by itself, so that the BEGIN below holds for all that follows.
-        isolation_level="AUTOCOMMIT" if is_sqlite else "REPEATABLE READ",
-        connect_args=arguments,
-    )
+        raise CannotAudit(f"there is no database file {path}; run `flask init-db`")
+    # Not the service's pool: its time-outs are too short, and a pooled connection could keep the isolation level.
     try:
-        connection = own.connect()
+        connection = patient_engine(settings).connect()
     except Exception as error:
         raise CannotAudit(f"the database cannot be reached: {one_line(error)}") from error
     with connection:
-        if is_sqlite:
+        # SQLite: AUTOCOMMIT leaves the transaction to the BEGIN below, and its snapshot to the first read.
+        level = "AUTOCOMMIT" if settings.on_sqlite else "REPEATABLE READ"
+        connection = connection.execution_options(isolation_level=level)
+        if settings.on_sqlite:
             connection.exec_driver_sql("BEGIN")
         yield connection
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, NullPool, create_engine, event
+from sqlalchemy import Connection, Engine, NullPool, Row, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
 from config import Settings
@@ -17,6 +17,7 @@ from core.refusals import Busy, Unavailable
 
 # Set by hand, so that the meaning of a statement does not depend on how the server was set up.
 _SQL_MODE = "STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE,NO_ZERO_IN_DATE,NO_ENGINE_SUBSTITUTION"
+AnyRow = Row[*tuple[Any, ...]]
 WRITES = "seckill_writes"
 _PATIENCE = 3600  # seconds
 

@@ -214,10 +214,10 @@ def _mysql(connection: Connection, settings: Settings) -> Iterator[Finding]:
     zone = values["time_zone"]
     yield _judge("time zone", zone == "+00:00", zone, "remove time_zone from the URL: every time is stored in UTC")
     yield _sysdate(connection)
-    yield from _durability(values)
+    yield from judge_durability(values)
     read_only = values.get("read_only", "OFF") not in ("OFF", "0")
     yield _judge("writable", not read_only, f"read_only={values.get('read_only', 'OFF')}", "point the URL at a primary")
-    yield _connections(values, settings.DATABASE_POOL_SIZE)
+    yield judge_connections(values, settings.DATABASE_POOL_SIZE)
     if values.get("wsrep_on") == "ON":
         yield Finding(
             "galera",
@@ -238,7 +238,7 @@ def _sysdate(connection: Connection) -> Finding:
     )
 
 
-def _durability(values: dict[str, str]) -> Iterator[Finding]:
+def judge_durability(values: dict[str, str]) -> Iterator[Finding]:
     flush = values.get("innodb_flush_log_at_trx_commit", "unknown")
     # MariaDB's 3 flushes at every commit as well.
     mend = "SET GLOBAL innodb_flush_log_at_trx_commit=1, and in the server's file: else a crash loses orders"
@@ -253,7 +253,7 @@ def _durability(values: dict[str, str]) -> Iterator[Finding]:
     yield _judge("innodb_doublewrite", safe, doublewrite, mend, State.WARNING)
 
 
-def _connections(values: dict[str, str], pool: int) -> Finding:
+def judge_connections(values: dict[str, str], pool: int) -> Finding:
     limits = [int(values[name]) for name in ("max_connections", "max_user_connections") if values.get(name, "0") != "0"]
     room = max(0, min(limits) - SPARE_CONNECTIONS) // pool
     return _judge(

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, delete, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, delete, exists, func, insert, select, update
 
 from core import refusals, sale
 from core.clock import database_now, iso, utc_now
-from core.database import Database
+from core.database import AnyRow, Database
 from core.paging import Page, PageRequest, Sort, fetch
 from core.refusals import InvalidField, Refusal
 from core.transaction import plain
@@ -41,13 +41,13 @@ def _with_time() -> Select[Any]:
     return select(*Goods.__table__.columns, utc_now().label("now"))
 
 
-def find(database: Database, goods_id: int) -> Row[Any]:
+def find(database: Database, goods_id: int) -> AnyRow:
     """The item's row, with the database's time as `now`. Raises Refusal goods_not_found."""
     with database.reading() as connection:
         return _one(connection, goods_id)
 
 
-def _one(connection: Connection, goods_id: int, lock: bool = False) -> Row[Any]:
+def _one(connection: Connection, goods_id: int, lock: bool = False) -> AnyRow:
     query = _with_time().where(Goods.id == goods_id)
     row = connection.execute(query.with_for_update() if lock else query).one_or_none()
     if row is None:
@@ -57,7 +57,7 @@ def _one(connection: Connection, goods_id: int, lock: bool = False) -> Row[Any]:
 
 def list_page(
     database: Database, page: PageRequest, sort: str = "id", status: str | None = None, text: str | None = None
-) -> Page[Row[Any]]:
+) -> Page[AnyRow]:
     """A page of items. `sort` is a key of SORTS, with `-` before it for descending; `text` is looked for in names."""
     query = _with_time()
     if status is not None:
@@ -69,10 +69,10 @@ def list_page(
         return fetch(connection, query, order, page)
 
 
-def create(database: Database, actor: str, fields: Mapping[str, Any]) -> Row[Any]:
+def create(database: Database, actor: str, fields: Mapping[str, Any]) -> AnyRow:
     """Put a new item up. `fields` are checked values of the writable columns, `stock` among them."""
 
-    def work(connection: Connection) -> Row[Any]:
+    def work(connection: Connection) -> AnyRow:
         now = database_now(connection)
         values = {**DEFAULTS, **fields, "created_at": now, "updated_at": now}
         _check_window(values["starts_at"], values["ends_at"])
@@ -84,7 +84,7 @@ def create(database: Database, actor: str, fields: Mapping[str, Any]) -> Row[Any
         _record(connection, row, "created", actor, shown, stock_delta=values["stock"])
         return row
 
-    row: Row[Any] = plain(database, work)
+    row: AnyRow = plain(database, work)
     return row
 
 
@@ -95,13 +95,13 @@ def change(
     fields: Mapping[str, Any],
     stock_delta: int,
     versions: set[int] | None,
-) -> Row[Any]:
+) -> AnyRow:
     """Set `fields` and move the stock by `stock_delta`. `versions`, if any, are those that the caller expects.
 
     Raises Refusal goods_not_found, version_mismatch, stock_conflict or validation_failed.
     """
 
-    def work(connection: Connection) -> Row[Any]:
+    def work(connection: Connection) -> AnyRow:
         row = _locked(connection, goods_id, versions)
         changed = {name: value for name, value in fields.items() if getattr(row, name) != value}
         _check_window(changed.get("starts_at", row.starts_at), changed.get("ends_at", row.ends_at))
@@ -114,19 +114,19 @@ def change(
             shown["stock"] = {"from": row.stock, "to": row.stock + stock_delta}
         return _apply(connection, row, "updated", actor, changed, shown, stock_delta)
 
-    row: Row[Any] = plain(database, work)
+    row: AnyRow = plain(database, work)
     return row
 
 
-def set_paused(database: Database, actor: str, goods_id: int, paused: bool, versions: set[int] | None) -> Row[Any]:
+def set_paused(database: Database, actor: str, goods_id: int, paused: bool, versions: set[int] | None) -> AnyRow:
     """Stop or restart a sale. Doing so twice is the same as once."""
 
-    def work(connection: Connection) -> Row[Any]:
+    def work(connection: Connection) -> AnyRow:
         row = _locked(connection, goods_id, versions)
         shown = {} if row.paused == paused else {"paused": {"from": row.paused, "to": paused}}
         return _apply(connection, row, "paused" if paused else "resumed", actor, {"paused": paused}, shown, 0)
 
-    row: Row[Any] = plain(database, work)
+    row: AnyRow = plain(database, work)
     return row
 
 
@@ -145,7 +145,7 @@ def remove(database: Database, actor: str, goods_id: int, versions: set[int] | N
     plain(database, work)
 
 
-def history(database: Database, goods_id: int, page: PageRequest) -> Page[Row[Any]]:
+def history(database: Database, goods_id: int, page: PageRequest) -> Page[AnyRow]:
     """What was done to the item, newest first. Raises Refusal goods_not_found."""
     query = select(*GoodsChange.__table__.columns).where(GoodsChange.goods_id == goods_id)
     newest_first = Sort(GoodsChange.id.expression, GoodsChange.id.expression, descending=True)
@@ -154,7 +154,7 @@ def history(database: Database, goods_id: int, page: PageRequest) -> Page[Row[An
         return fetch(connection, query, newest_first, page)
 
 
-def _locked(connection: Connection, goods_id: int, versions: set[int] | None) -> Row[Any]:
+def _locked(connection: Connection, goods_id: int, versions: set[int] | None) -> AnyRow:
     row = _one(connection, goods_id, lock=True)
     if versions is not None and row.version not in versions:
         raise Refusal(refusals.VERSION_MISMATCH)
@@ -163,13 +163,13 @@ def _locked(connection: Connection, goods_id: int, versions: set[int] | None) ->
 
 def _apply(
     connection: Connection,
-    row: Row[Any],
+    row: AnyRow,
     action: str,
     actor: str,
     values: Mapping[str, Any],
     shown: Mapping[str, Any],
     stock_delta: int,
-) -> Row[Any]:
+) -> AnyRow:
     if not shown:
         return row
     now = database_now(connection)
@@ -185,7 +185,7 @@ def _apply(
 
 
 def _record(
-    connection: Connection, row: Row[Any], action: str, actor: str, shown: Mapping[str, Any], stock_delta: int
+    connection: Connection, row: AnyRow, action: str, actor: str, shown: Mapping[str, Any], stock_delta: int
 ) -> None:
     connection.execute(
         insert(GoodsChange).values(

@@ -4,11 +4,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, or_, select, update
 
 from core import refusals
 from core.clock import utc_now, utc_now_after_wait
-from core.database import Database
+from core.database import AnyRow, Database
 from core.paging import Page, PageRequest, Sort, fetch
 from core.refusals import Refusal
 from core.transaction import plain
@@ -53,7 +53,7 @@ class Viewer:
 VIEW_COLUMNS = tuple(Order.__table__.columns[name] for name in OrderView.__slots__)
 
 
-def view(row: Row[Any], now: datetime) -> OrderView:
+def view(row: AnyRow, now: datetime) -> OrderView:
     """The order in `row` as it stands at `now`: one whose time is over has expired, whether that was noted or not."""
     order = OrderView(*(getattr(row, name) for name in OrderView.__slots__))
     if order.status == PENDING and order.expires_at <= now:

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, literal, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, literal, tuple_
+
+from core.database import AnyRow
 
 Item = TypeVar("Item")
 
@@ -37,7 +39,7 @@ class Sort:
     descending: bool = False
 
 
-def fetch(connection: Connection, query: Select[Any], sort: Sort, page: PageRequest) -> Page[Row[Any]]:
+def fetch(connection: Connection, query: Select[Any], sort: Sort, page: PageRequest) -> Page[AnyRow]:
     """Fetch one page of `query` in the order of `sort`."""
     value = sort.value.label("sort_value")
     query = query.add_columns(value)
@@ -46,7 +48,7 @@ def fetch(connection: Connection, query: Select[Any], sort: Sort, page: PageRequ
         query = query.where(here < there if sort.descending else here > there)
     order = (sort.value.desc(), sort.id.desc()) if sort.descending else (sort.value, sort.id)
     # One row more than asked for tells whether another page follows.
-    rows: Sequence[Row[Any]] = connection.execute(query.order_by(*order).limit(page.limit + 1)).all()
+    rows: Sequence[AnyRow] = connection.execute(query.order_by(*order).limit(page.limit + 1)).all()
     shown = list(rows[: page.limit])
     more = len(rows) > page.limit
     return Page(shown, (shown[-1].sort_value, shown[-1].id) if more else None)

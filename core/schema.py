@@ -4,7 +4,7 @@ from sqlalchemy import Connection, inspect, text
 
 from models import SCHEMA_REVISION, Base
 
-__all__ = ["SCHEMA_REVISION", "WrongSchema", "check", "foreign_tables", "revision"]
+__all__ = ["SCHEMA_REVISION", "WrongSchema", "check", "check_columns", "foreign_tables", "revision"]
 
 
 class WrongSchema(Exception):
@@ -31,3 +31,14 @@ def check(connection: Connection) -> None:
     found = revision(connection)
     if found != SCHEMA_REVISION:
         raise WrongSchema(f"the database's schema is at {found or 'none'}, this release needs {SCHEMA_REVISION}")
+
+
+def check_columns(connection: Connection) -> None:
+    """Raise WrongSchema unless every table and column of ours is there, whatever the revision says."""
+    found = inspect(connection)
+    for table in Base.metadata.sorted_tables:
+        if not found.has_table(table.name):
+            raise WrongSchema(f"the database has no table {table.name}")
+        missing = {column.name for column in table.columns} - {str(each["name"]) for each in found.get_columns(table.name)}
+        if missing:
+            raise WrongSchema(f"the database's table {table.name} has no column {', '.join(sorted(missing))}")

@@ -54,7 +54,7 @@ def run(
         if attempt:
             pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**attempt)
             # Jitter: two transactions that met must not meet again.
-            time.sleep(min(random.uniform(0, pause), deadline.remaining()))
+            time.sleep(min(random.uniform(0, pause), deadline.remaining()))  # noqa: S311 (no secret)
         try:
             return _run_once(database, work, deadline)
         except _Unanswered as unanswered:

@@ -25,7 +25,7 @@ CURRENCIES = frozenset(currency.code for currency in Currency if currency.expone
 
 def failed(code: str) -> PydanticCustomError:
     """A failure with one of our own codes for `errors[]`."""
-    return PydanticCustomError(f"{CUSTOM_PREFIX}{code}", "{code}", {"code": code})  # type: ignore[arg-type]
+    return PydanticCustomError(f"{CUSTOM_PREFIX}{code}", "{code}", {"code": code})
 
 
 def _time(value: Any) -> datetime:

@@ -4,10 +4,10 @@ import re
 from typing import Any
 
 from flask import Response, request
-from sqlalchemy import Row
 
 from core import goods, refusals, sale
 from core.clock import iso
+from core.database import AnyRow
 from core.refusals import Refusal
 from core.tokens import Identity
 from resources import schemas
@@ -31,7 +31,7 @@ def goods_id(text: str) -> int:
     return int(text)
 
 
-def goods_json(row: Row[Any]) -> dict[str, Any]:
+def goods_json(row: AnyRow) -> dict[str, Any]:
     """An item as the contract shows it."""
     return {
         "id": row.id,
@@ -55,11 +55,11 @@ def goods_json(row: Row[Any]) -> dict[str, Any]:
     }
 
 
-def _etag(row: Row[Any]) -> str:
+def _etag(row: AnyRow) -> str:
     return f"{row.version}-{row.stock}-{row.sold}-{sale.status(row, row.now)}"
 
 
-def _answer(row: Row[Any], status: int = 200) -> tuple[dict[str, Any], int, dict[str, str]]:
+def _answer(row: AnyRow, status: int = 200) -> tuple[dict[str, Any], int, dict[str, str]]:
     headers = {"ETag": f'"{_etag(row)}"'}
     if status == 201:
         headers["Location"] = f"/goods/{row.id}"
@@ -225,7 +225,7 @@ class GoodsChanges(ApiResource):
         return listing.answer([_change_json(row) for row in page.items], page.after)
 
 
-def _change_json(row: Row[Any]) -> dict[str, Any]:
+def _change_json(row: AnyRow) -> dict[str, Any]:
     return {
         "id": row.id,
         "goods_id": row.goods_id,

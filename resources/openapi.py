@@ -149,7 +149,8 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
     allowed = [kind for kind in schema.get("anyOf", []) if kind != {"type": "null"}]
     if len(allowed) != 1:
         return schema
-    return {name: value for name, value in schema.items() if name not in ("anyOf", "default")} | allowed[0]
+    own: dict[str, Any] = {name: value for name, value in schema.items() if name not in ("anyOf", "default")}
+    return {**own, **allowed[0]}
 
 
 def _add_example(media: dict[str, Any], models: Mapping[str, Any]) -> None:

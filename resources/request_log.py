@@ -5,6 +5,7 @@ import re
 import sys
 import time
 import uuid
+from typing import TextIO
 
 from flask import Flask, Response, g, request
 from prometheus_client import Counter
@@ -21,9 +22,9 @@ _PLAIN = re.compile(r"[A-Za-z0-9._:+/=@-]{1,64}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
-def configure(debug: bool, stream: object = None) -> None:
+def configure(debug: bool, stream: TextIO | None = None) -> None:
     """Send the process's logs to `stream`, by default standard output: JSON lines, or readable text under DEBUG."""
-    handler = logging.StreamHandler(stream or sys.stdout)  # type: ignore[type-var]
+    handler = logging.StreamHandler(stream or sys.stdout)
     if debug:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     else:

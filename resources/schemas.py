@@ -1,4 +1,4 @@
-"""The bodies, queries and answers of the API, as typed models: what is checked, and what OpenAPI says, come from here."""
+"""The bodies, queries and answers of the API as typed models: checks and OpenAPI both come from here."""
 
 from datetime import datetime
 from typing import Any, Literal

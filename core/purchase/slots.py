@@ -85,7 +85,7 @@ def take(connection: Connection, caps: Mapping[int, int]) -> set[int]:
     # One select a slot: `IN (…)` would lock every slot of every item.
     ids = sorted(caps)
     free = " UNION ALL ".join(
-        f"(SELECT goods_id FROM purchase_slots WHERE goods_id = :id{i} AND slot < :cap{i}"
+        f"(SELECT goods_id FROM purchase_slots WHERE goods_id = :id{i:d} AND slot < :cap{i:d}"  # noqa: S608 (no values)
         " ORDER BY slot LIMIT 1 FOR UPDATE SKIP LOCKED)"
         for i in range(len(ids))
     )

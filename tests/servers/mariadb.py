@@ -24,7 +24,7 @@ def free_port() -> int:
 def _program(name: str) -> str:
     found = shutil.which(name, path=_PATH)
     if found is None:
-        raise RuntimeError(f"{name} is not installed; `make mariadb` installs it")
+        raise RuntimeError(f"{name} is not installed; `make test-packages` installs it")
     return found
 
 

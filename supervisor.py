@@ -1,0 +1,72 @@
+"""Keeps the workers running: replaces each that dies, however often, and drains the host before it stops."""
+
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from granian.server.mp import MPServer
+from prometheus_client.multiprocess import mark_process_dead
+
+from config import Settings
+from core.purchase.in_progress import forget_process
+from core.shop import DRAINING
+
+_WATCH_SECONDS = 0.25
+
+log = logging.getLogger("seckill.server")
+
+
+class Supervisor(MPServer):
+    """granian's server, but it replaces dead workers however often they die, and drains before it stops.
+
+    Its own respawn takes two deaths within 5.5 seconds for a crash loop and quits.
+    """
+
+    def __init__(self, settings: Settings, **options: Any) -> None:
+        super().__init__(**options)
+        self._settings = settings
+        self._stop_signal = 0
+
+    def signal_handler_interrupt(self, signum: int = 0, *rest: Any, **named: Any) -> None:
+        self._stop_signal = signum
+        super().signal_handler_interrupt(signum, *rest, **named)  # type: ignore[no-untyped-call]
+
+    def _serve_loop(self, spawn_target: Any, target_loader: Callable[[], Any]) -> None:
+        while not self.interrupt_signal:
+            self.main_loop_interrupt.wait(_WATCH_SECONDS)
+            self.main_loop_interrupt.clear()
+            if self.reload_signal:
+                self._reload(spawn_target, target_loader)  # type: ignore[no-untyped-call]
+            dead = [index for index, worker in enumerate(self.wrks) if not worker.is_alive()]
+            if dead and not self.interrupt_signal:
+                self._replace(dead, spawn_target, target_loader)
+        if self._stop_signal == signal.SIGTERM and self._settings.DRAIN_SECONDS:
+            # `readyz` fails from here on: whoever balances load sends no more.
+            (self._settings.RUNTIME_DIR / DRAINING).touch()  # type: ignore[operator]
+            time.sleep(self._settings.DRAIN_SECONDS)
+        self.interrupt_children.clear()  # else granian's shutdown ends with code 1
+
+    def _replace(self, dead: list[int], spawn_target: Any, target_loader: Callable[[], Any]) -> None:
+        for index in dead:
+            pid = self.wrks[index]._id()
+            log.warning("worker ended, starting another", extra={"pid": pid})
+            mark_process_dead(pid)
+            forget_process(self._settings.RUNTIME_DIR, pid)
+        self._respawn_workers(dead, spawn_target, target_loader)
+
+
+def end_with_parent() -> None:
+    """Stop this worker when the supervisor is gone, however it went: nobody else would."""
+    parent = multiprocessing.parent_process()
+
+    def wait() -> None:
+        if parent is not None:
+            parent.join()
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, daemon=True).start()

@@ -1,0 +1,287 @@
+"""The commands as an operator types them: what they print, where, and with which exit code."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from click.testing import Result
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import text
+
+import config
+from core import doctor, seed
+from core.shop import Shop
+from core.tokens import Identity
+from tests.servers.service import SECRET, environment
+
+FLASK = [sys.executable, "-m", "flask"]
+
+
+def run(app: Flask, *arguments: str) -> Result:
+    return app.test_cli_runner().invoke(args=arguments)
+
+
+def as_json(app: Flask, *arguments: str) -> Any:
+    return json.loads(run(app, *arguments, "--json").stdout)
+
+
+def execute(app: Flask, statement: str) -> None:
+    with app.extensions["seckill"].database.engine.begin() as connection:
+        connection.execute(text(statement))
+
+
+def flask_command(uri: str, *arguments: str, **settings: object) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own, from the project's root."""
+    return subprocess.run(
+        [*FLASK, *arguments],
+        cwd=config.ROOT,
+        env=environment(uri, **settings),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def findings(app: Flask) -> dict[str, dict[str, str]]:
+    return {check["name"]: check for check in as_json(app, "doctor")["checks"]}
+
+
+class TestToken:
+    def test_it_prints_a_token_that_verifies_and_nothing_else(self, sqlite_app: Flask) -> None:
+        result = run(sqlite_app, "token", "--user", "alice")
+        tokens = sqlite_app.extensions["seckill"].tokens
+        assert tokens.verify(result.stdout.strip()) == Identity("alice", is_admin=False)
+        assert result.stdout.count("\n") == 1
+        assert (result.stderr, result.exit_code) == ("", 0)
+
+    def test_json_says_whose_it_is_and_when_it_ends(self, sqlite_app: Flask) -> None:
+        made = as_json(sqlite_app, "token", "--user", "王芳", "--admin", "--hours", "0.5")
+        assert sqlite_app.extensions["seckill"].tokens.verify(made["token"]) == Identity("王芳", is_admin=True)
+        assert (made["user"], made["admin"]) == ("王芳", True)
+        claims = jwt.decode(made["token"], SECRET, algorithms=["HS256"])
+        assert made["expires_at"].endswith(".000Z")
+        assert claims["scope"] == "admin"
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            (),
+            ("--user", ""),
+            ("--user", "x" * 65),
+            ("--user", "a\nb"),
+            ("--user", "a", "--hours", "0"),
+            ("--user", "a", "--hours", "-1"),
+            ("--user", "a", "--hours", "8761"),
+            ("--user", "a", "--hours", "nan"),
+            ("--user", "a", "--hours", "soon"),
+        ],
+    )
+    def test_what_no_token_may_carry_is_an_error_of_usage(self, sqlite_app: Flask, arguments: tuple[str, ...]) -> None:
+        result = run(sqlite_app, "token", *arguments)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert "Error: " in result.stderr
+
+
+class TestSeed:
+    def test_it_makes_items_in_both_languages_with_their_stock(self, app: Flask, client: FlaskClient) -> None:
+        made = as_json(app, "seed", "--goods", "12", "--stock", "7")["goods"]
+        assert len({item["name"] for item in made}) == 12
+        assert any(item["name"].isascii() for item in made)
+        assert any(not item["name"].isascii() for item in made)
+        assert {(item["currency"], item["stock"]) for item in made} == {("CNY", 7)}
+        stored = client.get(f"/goods/{made[0]['id']}").json
+        assert stored is not None
+        assert stored["status"] == "on_sale"
+        assert isinstance(stored["price"], int)
+
+    def test_the_table_shows_the_ids_and_the_bar_keeps_off_stdout(self, sqlite_app: Flask) -> None:
+        result = run(sqlite_app, "seed")
+        assert result.exit_code == 0
+        assert [line.split("│")[1].strip() for line in result.stdout.splitlines() if "│" in line] == ["1", "2", "3"]
+        assert "CNY" in result.stdout
+
+    @pytest.mark.parametrize("arguments", [("--goods", "0"), ("--stock", "-1"), ("--stock", str(10**9 + 1))])
+    def test_numbers_out_of_range_are_an_error_of_usage(self, sqlite_app: Flask, arguments: tuple[str, ...]) -> None:
+        assert run(sqlite_app, "seed", *arguments).exit_code == 2
+
+    def test_missing_tables_are_one_line(self, app: Flask) -> None:
+        execute(app, "DROP TABLE goods")
+        result = run(app, "seed")
+        assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+        assert "flask init-db" in result.stderr
+
+    def test_the_demo_has_one_item_open_one_upcoming_and_one_sold_out(self, shop: Shop, client: FlaskClient) -> None:
+        made = seed.demo(shop.database)
+        shown = [client.get(f"/goods/{row.id}").json for row in made]
+        assert [item and item["status"] for item in shown] == ["on_sale", "upcoming", "sold_out"]
+        assert (made[0].stock, made[0].per_user_limit) == (100, 2)
+
+
+class TestAudit:
+    @pytest.fixture
+    def sold(self, app: Flask, client: FlaskClient) -> dict[str, Any]:
+        """An order of alice's, bought over HTTP."""
+        goods_id = seed.demo(app.extensions["seckill"].database)[0].id
+        headers = {"Authorization": f"Bearer {app.extensions['seckill'].tokens.issue('alice')}"}
+
+        def buy(key: str) -> Any:
+            return client.post(f"/seckill/{goods_id}", headers=headers | {"Idempotency-Key": key})
+
+        first, _, second = buy("one").json, buy("one"), buy("two").json
+        assert buy("three").json["code"] == "limit_reached"
+        assert client.post(f"/orders/{first['order_no']}/cancel", headers=headers).status_code == 200
+        third = buy("four").json
+        assert second["order_no"] < third["order_no"]
+        return third
+
+    def test_real_purchases_are_clean(self, app: Flask, sold: dict[str, Any]) -> None:
+        result = run(app, "audit")
+        assert (result.exit_code, result.stderr) == (0, "")
+        assert "3 items and 3 orders" in result.stdout
+        assert as_json(app, "audit")["ok"] is True
+
+    def test_a_breach_exits_1_and_names_the_row(self, app: Flask, sold: dict[str, Any]) -> None:
+        execute(app, "UPDATE orders SET quantity = 5 WHERE order_no = '{order_no}'".format(**sold))
+        result = run(app, "audit")
+        assert result.exit_code == 1
+        assert sold["order_no"] in result.stdout
+        assert "alice" in result.stdout
+        report = as_json(app, "audit")
+        assert report["ok"] is False
+        broken = {check["name"]: check for check in report["checks"] if check["breaches"]}
+        assert set(broken) == {"sold_is_held", "limit_kept"}
+        assert broken["sold_is_held"]["rows"][0]["goods_id"] == sold["goods_id"]
+        assert broken["limit_kept"]["rows"][0] == {
+            "goods_id": sold["goods_id"],
+            "order_no": sold["order_no"],
+            "user_id": "alice",
+            "idempotency_key": None,
+            "expected": 2,
+            "found": 6,
+        }
+
+    def test_names_are_no_markup(self, app: Flask, sold: dict[str, Any]) -> None:
+        execute(app, "UPDATE orders SET quantity = 5, user_id = '[red]x[/red]'")
+        assert "[red]x[/red]" in run(app, "audit").stdout
+
+    def test_a_database_out_of_reach_is_one_line_and_exits_2(self) -> None:
+        uri = "mysql+mysqlconnector://root:hidden@127.0.0.1:1/none"
+        for arguments in (("audit",), ("audit", "--json")):
+            result = flask_command(uri, *arguments)
+            assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+            assert "hidden" not in result.stderr
+
+
+class TestDoctor:
+    def test_a_sound_installation_has_nothing_to_mend(self, app: Flask) -> None:
+        result = run(app, "doctor")
+        assert result.exit_code == 0, result.stdout
+        found = findings(app)
+        assert {check["state"] for check in found.values()} == {"ok"}
+        assert SECRET not in result.stdout
+
+    def test_it_looks_at_what_makes_a_server_durable(self, make_app: Callable[..., Flask], mariadb_uri: str) -> None:
+        found = findings(make_app(mariadb_uri))
+        names = {"database", "driver", "schema", "clock", "isolation", "time zone", "sysdate_is_now", "connections"}
+        assert names | {"innodb_flush_log_at_trx_commit", "innodb_doublewrite", "writable"} <= set(found)
+        assert found["isolation"]["found"] == "READ COMMITTED"
+
+    test_it_looks_at_what_makes_a_server_durable = pytest.mark.mariadb(test_it_looks_at_what_makes_a_server_durable)
+
+    def test_a_misspelt_setting_is_named(self, sqlite_app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("SECKILL_API_ORDER_LIMITS", "3")
+        result = run(sqlite_app, "doctor")
+        assert result.exit_code == 1
+        assert "SECKILL_API_ORDER_LIMITS" in result.stdout
+        assert findings(sqlite_app)["settings"]["state"] == "problem"
+
+    def test_a_schema_of_another_release_is_a_problem(self, app: Flask) -> None:
+        execute(app, "UPDATE alembic_version SET version_num = '9999'")
+        assert findings(app)["schema"]["state"] == "problem"
+
+    def test_tables_of_somebody_else_are_a_problem(self, app: Flask) -> None:
+        execute(app, "DROP TABLE alembic_version")
+        assert "goods" in findings(app)["schema"]["found"]
+
+    def test_a_lock_wait_as_long_as_the_time_out_is_a_problem(
+        self, make_app: Callable[..., Flask], sqlite_uri: str
+    ) -> None:
+        app = make_app(sqlite_uri, LOCK_WAIT_SECONDS=3, DATABASE_TIMEOUT_SECONDS=3)
+        assert findings(app)["lock wait"]["state"] == "problem"
+
+    def test_a_known_fallback_secret_is_a_warning_on_sqlite(
+        self, make_app: Callable[..., Flask], sqlite_uri: str
+    ) -> None:
+        app = make_app(sqlite_uri, SECRET_KEY_FALLBACKS="your-256-bit-secret-your-256-bit-secret")
+        assert findings(app)["fallback secret"]["state"] == "warning"
+        assert run(app, "doctor").exit_code == 0
+
+    @pytest.mark.parametrize(
+        ("variables", "name", "state"),
+        [
+            ({"innodb_flush_log_at_trx_commit": "2"}, "innodb_flush_log_at_trx_commit", "problem"),
+            ({"innodb_flush_log_at_trx_commit": "3"}, "innodb_flush_log_at_trx_commit", "ok"),
+            ({"log_bin": "ON", "sync_binlog": "0"}, "sync_binlog", "problem"),
+            ({"log_bin": "ON", "sync_binlog": "1"}, "sync_binlog", "ok"),
+            ({"innodb_doublewrite": "OFF"}, "innodb_doublewrite", "warning"),
+            ({"innodb_doublewrite": "DETECT_ONLY"}, "innodb_doublewrite", "warning"),
+        ],
+    )
+    def test_a_server_that_can_lose_a_commit_is_told(self, variables: dict[str, str], name: str, state: str) -> None:
+        found = {finding.name: finding for finding in doctor.judge_durability(variables)}
+        assert found[name].state.value == state
+        assert bool(found[name].mend) == (state != "ok")
+
+    @pytest.mark.parametrize(("limit", "state"), [("151", "ok"), ("40", "warning"), ("12", "problem")])
+    def test_a_server_with_too_few_connections_is_told(self, limit: str, state: str) -> None:
+        values = {"max_connections": limit, "max_user_connections": "0"}
+        assert doctor.judge_connections(values, pool=8).state.value == state
+
+    def test_a_database_out_of_reach_is_a_problem_without_a_traceback(self, tmp_path: Path) -> None:
+        result = flask_command("mysql+mysqlconnector://root:hidden@127.0.0.1:1/none", "doctor", "--json")
+        assert (result.returncode, result.stderr) == (1, "")
+        assert json.loads(result.stdout)["checks"][-1]["state"] == "problem"
+        assert "hidden" not in result.stdout
+        missing = flask_command(f"sqlite:///{tmp_path / 'none.db'}", "doctor")
+        assert missing.returncode == 1
+        assert os.listdir(tmp_path) == []
+
+
+class TestFromTheShell:
+    def test_init_db_then_seed_then_audit(self, database_uri: str) -> None:
+        for _ in range(2):
+            made = flask_command(database_uri, "init-db")
+            assert (made.returncode, made.stdout.count("\n")) == (0, 1), made.stderr
+        assert flask_command(database_uri, "seed").returncode == 0
+        report = json.loads(flask_command(database_uri, "audit", "--json").stdout)
+        assert (report["ok"], report["goods"]) == (True, 3)
+
+    def test_init_db_without_a_database_is_one_line(self) -> None:
+        made = flask_command("mysql+mysqlconnector://root:hidden@127.0.0.1:1/none", "init-db")
+        assert (made.returncode, made.stdout, made.stderr.count("\n")) == (1, "", 1)
+        assert "hidden" not in made.stderr
+
+    def test_settings_that_allow_no_start_are_one_line(self, sqlite_uri: str) -> None:
+        result = flask_command(sqlite_uri, "token", "--user", "alice", API_ORDER_LIMIT=0)
+        assert (result.returncode, result.stdout, result.stderr.count("\n")) == (1, "", 1)
+        assert "SECKILL_API_ORDER_LIMIT" in result.stderr
+
+    def test_the_service_loads_nothing_that_only_the_commands_need(self, sqlite_uri: str) -> None:
+        program = "import sys, app; app.create_app(); print([m for m in ('rich', 'alembic') if m in sys.modules])"
+        result = subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=config.ROOT,
+            env=environment(sqlite_uri),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert result.stdout.strip() == "[]"

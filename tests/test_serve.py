@@ -1,0 +1,183 @@
+"""serve.py as `make run` starts it: what it prints, what it refuses, and how it keeps and stops its workers."""
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import requests
+import sqlalchemy
+
+from config import ROOT
+from core.database import patient_engine
+from tests.servers.mariadb import MariaDB, free_port
+from tests.servers.service import Service, environment
+
+Start = Callable[..., Service]
+
+
+def _eventually(happened: Callable[[], bool], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if happened():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def _refused(env: dict[str, str]) -> str:
+    """The one line with which the service refuses to start."""
+    ended = subprocess.run(
+        [sys.executable, ROOT / "serve.py"], env=env, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.returncode == 1
+    assert ended.stdout == ""
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("error: ")
+    return line
+
+
+def test_a_fresh_sqlite_service_sells_demo_goods_and_its_printed_lines_work_when_pasted(
+    start_service: Start, sqlite_uri: str, tmp_path: Path
+) -> None:
+    service = start_service(sqlite_uri)
+    items = requests.get(f"{service.url}/goods", timeout=10).json()["items"]
+    assert sorted(item["status"] for item in items) == ["on_sale", "sold_out", "upcoming"]
+    assert [item["stock"] for item in items if item["status"] == "on_sale"] == [100]
+    assert _eventually(lambda: "Ctrl-C" in service.log.read_text(), 5)
+    lines = [line.strip() for line in service.log.read_text().splitlines() if line.startswith("  curl")]
+    buying, changing = (
+        subprocess.run(["curl", "-s", *shlex.split(line)[1:]], capture_output=True, text=True, check=True, cwd=tmp_path)
+        for line in lines
+    )
+    assert '"status":"pending"' in buying.stdout
+    assert '"stock":109' in changing.stdout
+    for page in re.findall(r"http://\S+(?:docs|openapi\.json)", service.log.read_text()):
+        assert requests.get(page, timeout=10).status_code == 200
+
+
+def test_a_worker_that_dies_is_replaced_within_two_seconds_however_often(start_service: Start, sqlite_uri: str) -> None:
+    service = start_service(sqlite_uri, workers=2)
+    for _ in range(5):
+        victim = service.worker_pids()[0]
+        os.kill(victim, signal.SIGKILL)
+        assert _eventually(lambda gone=victim: len(set(service.worker_pids()) - {gone}) == 2, 2)
+        service.wait_until_ready(2)
+
+
+@pytest.mark.parametrize("stop_signal", [signal.SIGINT, signal.SIGTERM])
+def test_stopping_the_service_stops_all_of_it(start_service: Start, sqlite_uri: str, stop_signal: int) -> None:
+    service = start_service(sqlite_uri, workers=2)
+    pids = [service.process.pid, *service.worker_pids()]
+    assert service.stop(stop_signal) == 0
+    assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+
+
+def test_workers_do_not_outlive_a_supervisor_that_was_killed(start_service: Start, sqlite_uri: str) -> None:
+    service = start_service(sqlite_uri, workers=2)
+    workers = service.worker_pids()
+    service.process.kill()
+    service.process.wait()
+    assert _eventually(lambda: not [pid for pid in workers if Path(f"/proc/{pid}").exists()], 10)
+
+
+def test_readyz_fails_before_the_workers_stop(start_service: Start, sqlite_uri: str) -> None:
+    service = start_service(sqlite_uri, DRAIN_SECONDS=2)
+    service.process.terminate()
+    assert _eventually(lambda: requests.get(f"{service.url}/readyz", timeout=5).status_code == 503, 1.5)
+    assert requests.get(f"{service.url}/healthz", timeout=5).status_code == 200
+
+
+def test_a_worker_at_rest_takes_at_most_ninety_megabytes(start_service: Start, sqlite_uri: str) -> None:
+    service = start_service(sqlite_uri)
+    service.buy(1, "alice")
+    (pid,) = service.worker_pids()
+    resident = int(re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text()).group(1))
+    assert resident <= 90 * 1024
+
+
+def test_an_unknown_setting_is_warned_about(start_service: Start, sqlite_uri: str) -> None:
+    service = start_service(sqlite_uri, API_ORDER_LIMITS=3)
+    assert "warning: SECKILL_API_ORDER_LIMITS is no setting" in service.log.read_text()
+
+
+def test_a_port_in_use_is_one_clear_line(start_service: Start, sqlite_uri: str) -> None:
+    service = start_service(sqlite_uri)
+    assert "Address already in use" in _refused(service.environment)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"API_ORDER_LIMIT": "none"}, "SECKILL_API_ORDER_LIMIT"),
+        ({"PURCHASE_WAIT_SECONDS": "-1"}, "SECKILL_PURCHASE_WAIT_SECONDS"),
+        ({"SECRET_KEY": ""}, "SECKILL_SECRET_KEY is needed"),
+        ({"SECRET_KEY": "k" * 31}, "SECKILL_SECRET_KEY is too short"),
+        ({"SECRET_KEY": "changeme" * 4}, "SECKILL_SECRET_KEY is a known example"),
+        ({"SECRET_KEY_FALLBACKS": "short"}, "SECKILL_SECRET_KEY_FALLBACKS is too short"),
+        ({}, "it cannot be reached (2003)"),
+    ],
+)
+def test_a_start_that_cannot_work_is_refused_in_one_line(settings: dict[str, str], told: str) -> None:
+    uri = f"mysql+mysqlconnector://buyer:hunter2@127.0.0.1:{free_port()}/shop"
+    line = _refused(environment(uri, **settings) | {"PORT": str(free_port())})
+    assert told in line
+    assert "hunter2" not in line
+
+
+@pytest.mark.mariadb
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("root:wrong@127.0.0.1:{port}/mysql", "refused the user or the password (1045)"),
+        ("root@127.0.0.1:{port}/nowhere", "no such database"),
+    ],
+)
+def test_a_database_that_refuses_is_one_clear_line(mariadb: MariaDB, address: str, told: str) -> None:
+    uri = "mysql+mysqlconnector://" + address.format(port=mariadb.port)
+    assert told in _refused(environment(uri) | {"PORT": str(free_port())})
+
+
+@pytest.mark.mariadb
+@pytest.mark.parametrize(
+    ("made", "told"),
+    [
+        (["CREATE TABLE goods (id INT)"], "tables of somebody else"),
+        (
+            ["CREATE TABLE alembic_version (version_num VARCHAR(32))", "INSERT INTO alembic_version VALUES ('9999')"],
+            "at 9999, which this release does not know",
+        ),
+        (
+            ["CREATE TABLE alembic_version (version_num VARCHAR(32))", "INSERT INTO alembic_version VALUES ('0001')"],
+            "has no table goods",
+        ),
+    ],
+)
+def test_a_wrong_schema_is_one_clear_line(mariadb_uri: str, made: list[str], told: str) -> None:
+    import config
+
+    engine = patient_engine(config.load(SQLALCHEMY_DATABASE_URI=mariadb_uri, SECRET_KEY="k" * 32))
+    with engine.begin() as connection:
+        for statement in made:
+            connection.exec_driver_sql(statement)
+    assert told in _refused(environment(mariadb_uri) | {"PORT": str(free_port())})
+
+
+@pytest.mark.mariadb
+def test_on_mysql_the_schema_is_brought_up_to_date_and_nothing_is_seeded_or_shown(
+    start_service: Start, mariadb_uri: str
+) -> None:
+    service = start_service(mariadb_uri)
+    assert requests.get(f"{service.url}/goods", timeout=10).json()["items"] == []
+    assert _eventually(lambda: "Ctrl-C" in service.log.read_text(), 5)
+    assert "Bearer ey" not in service.log.read_text()  # no token in the log of a real sale
+    engine = sqlalchemy.create_engine(mariadb_uri, connect_args={"collation": "utf8mb4_unicode_ci"})
+    with engine.connect() as connection:
+        assert sqlalchemy.inspect(connection).has_table("purchase_slots")
+    engine.dispose()
