@@ -180,7 +180,9 @@ def _show_report(report: "Report") -> None:
     total = sum(result.count for result in report.results)
     title = "Breaches" if total == len(rows) else f"Breaches: {len(rows):,} of {total:,} are shown"
     columns = ("invariant", "check", "goods", "order_no", "user", "idempotency key", "expected", "found")
-    _print_table(title, columns, rows)
+    # A key that none of the rows has would only take width.
+    used = [place for place in range(len(columns)) if any(row[place] is not None for row in rows)]
+    _print_table(title, [columns[place] for place in used], ([row[place] for place in used] for row in rows))
 
 
 def _show_findings(findings: "list[Finding]") -> None:

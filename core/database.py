@@ -2,12 +2,14 @@
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Engine, NullPool, Row, create_engine, event
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from config import Settings
 from core.clock import Deadline
@@ -20,6 +22,7 @@ _SQL_MODE = "STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE,NO_ZERO
 AnyRow = Row[*tuple[Any, ...]]
 WRITES = "seckill_writes"
 _PATIENCE = 3600  # seconds
+_IDLE_SECONDS = 1.0
 
 
 def engine_options(settings: Settings) -> dict[str, Any]:
@@ -30,7 +33,6 @@ def engine_options(settings: Settings) -> dict[str, Any]:
         return options | {"connect_args": {"timeout": settings.PURCHASE_WAIT_SECONDS, "check_same_thread": False}}
     return options | {
         "isolation_level": "READ COMMITTED",
-        "pool_pre_ping": True,
         "connect_args": {
             # The C extension behaves differently on a killed connection and is missing on some machines.
             "use_pure": True,
@@ -53,7 +55,7 @@ def patient_engine(settings: Settings) -> Engine:
     Raises what SQLAlchemy raises; its sessions are not set up for purchases.
     """
     options = engine_options(settings) | {"poolclass": NullPool}
-    for name in ("pool_size", "max_overflow", "pool_timeout", "pool_pre_ping"):
+    for name in ("pool_size", "max_overflow", "pool_timeout"):
         options.pop(name, None)
     if not settings.on_sqlite:
         options["connect_args"] |= {"read_timeout": _PATIENCE, "write_timeout": _PATIENCE}
@@ -73,6 +75,9 @@ class Database:
         event.listen(engine, "connect", self._set_up_sqlite if self.is_sqlite else self._set_up_mysql)
         if self.is_sqlite:
             event.listen(engine, "begin", _begin_sqlite)
+        else:
+            event.listen(engine, "checkin", _note_return)
+            event.listen(engine, "checkout", _ping_if_idle)
 
     @contextmanager
     def connect(self, deadline: Deadline) -> Iterator[Connection]:
@@ -118,7 +123,7 @@ class Database:
                 cursor.execute("SELECT VERSION()")
                 mariadb = "mariadb" in cursor.fetchone()[0].lower()
             # A holder that is frozen keeps its row locks: only the server can end it. MySQL has no time-out for
-            # transactions alone, so its idle connections go too, and the pool's ping replaces them.
+            # transactions alone, so its idle connections go too, and the ping at checkout has them replaced.
             silence = "idle_transaction_timeout" if mariadb else "wait_timeout"
             cursor.execute(
                 f"SET SESSION innodb_lock_wait_timeout = {self.settings.LOCK_WAIT_SECONDS:d},"
@@ -129,6 +134,19 @@ class Database:
         dbapi_connection.isolation_level = None  # the driver begins nothing by itself; `_begin_sqlite` does
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
             dbapi_connection.execute(f"PRAGMA {pragma}")
+
+
+def _note_return(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
+    record.info["returned_at"] = time.monotonic()
+
+
+def _ping_if_idle(dbapi_connection: Any, record: ConnectionPoolEntry, proxy: PoolProxiedConnection) -> None:
+    # A connection in steady use needs no ping; one that was idle may have been dropped by the server.
+    if time.monotonic() - record.info.get("returned_at", time.monotonic()) > _IDLE_SECONDS:
+        try:
+            dbapi_connection.ping(reconnect=False)
+        except Exception as error:
+            raise DisconnectionError from error  # the pool opens another
 
 
 def _begin_sqlite(connection: Connection) -> None:

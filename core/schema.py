@@ -39,6 +39,8 @@ def check_columns(connection: Connection) -> None:
     for table in Base.metadata.sorted_tables:
         if not found.has_table(table.name):
             raise WrongSchema(f"the database has no table {table.name}")
-        missing = {column.name for column in table.columns} - {str(each["name"]) for each in found.get_columns(table.name)}
+        missing = {column.name for column in table.columns} - {
+            str(each["name"]) for each in found.get_columns(table.name)
+        }
         if missing:
             raise WrongSchema(f"the database's table {table.name} has no column {', '.join(sorted(missing))}")

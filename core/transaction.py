@@ -63,6 +63,8 @@ def run(
             if _look_up(database, lambda connection, r=unanswered.result: was_committed(connection, r), deadline):  # type: ignore[misc]
                 result: Result = unanswered.result
                 return result
+            if deadline.passed:
+                raise Busy() from unanswered.__cause__  # found not to have happened: nothing was done
         except Exception as error:
             fault = read(error)
             if fault.kind is Kind.OTHER:

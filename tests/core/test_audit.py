@@ -1,4 +1,4 @@
-"""Each promise of the audit holds for rows that the rules allow, and is found broken where rows were changed by hand."""
+"""The audit passes rows that the rules allow, and names those that were changed by hand."""
 
 from datetime import datetime, timedelta, timezone
 from pathlib import Path

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import requests
@@ -26,9 +26,17 @@ def environment(database_uri: str, **settings: object) -> dict[str, str]:
 
 
 class Service:
-    """A running service."""
+    """A running service; `sabotage` names the guards that it runs without (tests/servers/sabotage.py)."""
 
-    def __init__(self, database_uri: str, log: Path, workers: int = 1, threads: int = 16, **settings: object) -> None:
+    def __init__(
+        self,
+        database_uri: str,
+        log: Path,
+        workers: int = 1,
+        threads: int = 16,
+        sabotage: Sequence[str] = (),
+        **settings: object,
+    ) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = log
@@ -40,9 +48,10 @@ class Service:
         }
         self._tokens = Tokens(SECRET)
         self._workers = workers
+        program = ["-m", "tests.servers.sabotage", *sabotage] if sabotage else [ROOT / "serve.py"]
         with log.open("wb") as file:
             self.process = subprocess.Popen(
-                [sys.executable, ROOT / "serve.py"], env=self.environment, cwd=ROOT, stdout=file, stderr=file
+                [sys.executable, *program], env=self.environment, cwd=ROOT, stdout=file, stderr=file
             )
         self.wait_until_ready()
 

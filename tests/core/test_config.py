@@ -1,0 +1,176 @@
+"""The settings: every one can be overridden, and a wrong one stops the start without being shown."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+import config
+from config import InvalidSettings, Settings, kept_secret, load
+
+MYSQL = "mysql+mysqlconnector://user:hunter2hunter2@127.0.0.1:3306/shop"
+SQLITE = "sqlite:////tmp/never-opened.db"
+LONG = "x9" * 20
+
+# A value for each setting as the environment has it, and what it becomes.
+OVERRIDES = {
+    "DEBUG": ("1", True),
+    "SECRET_KEY": (LONG, LONG),
+    "SECRET_KEY_FALLBACKS": (f"{LONG}a {LONG}b", (f"{LONG}a", f"{LONG}b")),
+    "SQLALCHEMY_DATABASE_URI": (SQLITE, SQLITE),
+    "SQLALCHEMY_TRACK_MODIFICATIONS": ("true", True),
+    "API_ORDER_LIMIT": ("7", 7),
+    "ORDER_PAYMENT_SECONDS": ("60", 60),
+    "PURCHASE_WAIT_SECONDS": ("1.5", 1.5),
+    "TRANSACTION_ATTEMPTS": ("3", 3),
+    "DATABASE_POOL_SIZE": ("4", 4),
+    "DATABASE_TIMEOUT_SECONDS": ("9", 9),
+    "LOCK_WAIT_SECONDS": ("5", 5),
+    "IDLE_TRANSACTION_SECONDS": ("6", 6),
+    "CORS_ORIGINS": ("https://a.example http://b.example:8080", ("https://a.example", "http://b.example:8080")),
+    "DRAIN_SECONDS": ("0", 0.0),
+    "RUNTIME_DIR": ("/run/shop", Path("/run/shop")),
+}
+WRONG = {
+    "DEBUG": ["maybe-marker"],
+    "SQLALCHEMY_DATABASE_URI": [
+        "no-url-marker",
+        "postgresql://u:pw-marker@h/d",
+        "mysql+mysqlconnector://u:pw-marker@h",
+        "mysql://u:pw-marker@h/d",
+        "mysql+mysqlconnector://u:pw-marker@h:port/d",
+    ],
+    "SQLALCHEMY_TRACK_MODIFICATIONS": ["maybe-marker"],
+    "API_ORDER_LIMIT": ["0", "-1", "many-marker", "1.5", "1000000001"],
+    "ORDER_PAYMENT_SECONDS": ["0", "soon-marker", "31536001"],
+    "PURCHASE_WAIT_SECONDS": ["0", "nan", "inf", "60.5", "long-marker"],
+    "TRANSACTION_ATTEMPTS": ["0", "101", "x-marker"],
+    "DATABASE_POOL_SIZE": ["0", "1001", "x-marker"],
+    "DATABASE_TIMEOUT_SECONDS": ["0", "61", "x-marker"],
+    "LOCK_WAIT_SECONDS": ["0", "61", "x-marker"],
+    "IDLE_TRANSACTION_SECONDS": ["0", "61", "x-marker"],
+    "CORS_ORIGINS": ["*", "shop-marker.example", "https://*.example", "ftp://a-marker.example", "https://a.example/x"],
+    "DRAIN_SECONDS": ["-1", "301", "nan", "x-marker"],
+}
+# Any text is a value of these.
+FREE_TEXT = {"SECRET_KEY", "SECRET_KEY_FALLBACKS", "RUNTIME_DIR"}
+
+
+@pytest.fixture(autouse=True)
+def _no_env_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The developer's own `.env` and kept key play no part."""
+    monkeypatch.setitem(Settings.model_config, "env_file", None)
+    monkeypatch.setattr(config, "ENV_FILE", tmp_path / ".env")
+    monkeypatch.setattr(config, "INSTANCE", tmp_path / "instance")
+
+
+def test_every_setting_is_tried_here() -> None:
+    assert set(OVERRIDES) == set(Settings.model_fields)
+    assert set(WRONG) | FREE_TEXT == set(Settings.model_fields)
+
+
+@pytest.mark.parametrize("name", OVERRIDES)
+def test_the_environment_overrides_every_setting(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    text, value = OVERRIDES[name]
+    monkeypatch.setenv(f"SECKILL_{name}", text)
+    found = getattr(load(), name)
+    assert found == value
+    assert type(found) is type(value) or isinstance(value, Path)
+    if name != "SECRET_KEY":
+        assert Settings.model_fields[name].default != value
+
+
+@pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in WRONG.items() for text in texts])
+def test_a_wrong_value_stops_the_start_with_the_setting_s_name_alone(
+    name: str, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"SECKILL_{name}", text)
+    with pytest.raises(InvalidSettings) as caught:
+        load()
+    assert f"SECKILL_{name}" in caught.value.message
+    assert "marker" not in caught.value.message
+    assert "\n" not in caught.value.message
+
+
+def test_all_wrong_settings_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECKILL_API_ORDER_LIMIT", "0")
+    monkeypatch.setenv("SECKILL_DRAIN_SECONDS", "-1")
+    with pytest.raises(InvalidSettings, match=r"API_ORDER_LIMIT.*DRAIN_SECONDS"):
+        load()
+
+
+def test_an_empty_value_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECKILL_API_ORDER_LIMIT", "")
+    assert load().API_ORDER_LIMIT == 2
+
+
+def test_a_secret_of_digits_alone_stays_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    digits = "0123456789" * 4
+    monkeypatch.setenv("SECKILL_SECRET_KEY", digits)
+    monkeypatch.setenv("SECKILL_SECRET_KEY_FALLBACKS", digits)
+    settings = load(SQLALCHEMY_DATABASE_URI=MYSQL)
+    assert digits == settings.SECRET_KEY
+    assert (digits,) == settings.SECRET_KEY_FALLBACKS
+
+
+@pytest.mark.parametrize("key", ["1e5" * 11, "true" * 8, "null" * 8, "[]" * 16])
+def test_a_secret_that_looks_like_something_else_stays_text(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECKILL_SECRET_KEY", key)
+    assert key == load(SQLALCHEMY_DATABASE_URI=MYSQL).SECRET_KEY
+
+
+def test_names_that_are_no_setting_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECKILL_API_ORDER_LIMITS", "3")
+    config.ENV_FILE.write_text("SECKILL_SECRETKEY=x\nSECKILL_DEBUG=1\nOTHER=1\n")
+    assert config.unknown_names() == ["SECKILL_API_ORDER_LIMITS", "SECKILL_SECRETKEY"]
+
+
+def test_a_server_database_needs_a_secret_of_ones_own() -> None:
+    for key, complaint in [
+        ("", "is needed"),
+        ("short-key", "too short"),
+        ("é" * 15, "too short"),
+        *((known, "known example") for known in config.KNOWN_SECRETS),
+    ]:
+        with pytest.raises(InvalidSettings, match=complaint) as caught:
+            load(SQLALCHEMY_DATABASE_URI=MYSQL, SECRET_KEY=key)
+        assert "SECKILL_SECRET_KEY" in caught.value.message
+        assert not key or key not in caught.value.message
+        assert "hunter2" not in caught.value.message
+
+
+def test_an_earlier_key_must_be_as_good_as_the_present_one() -> None:
+    for key in ("short-key", next(iter(config.KNOWN_SECRETS))):
+        with pytest.raises(InvalidSettings, match="SECKILL_SECRET_KEY_FALLBACKS") as caught:
+            load(SQLALCHEMY_DATABASE_URI=MYSQL, SECRET_KEY=LONG, SECRET_KEY_FALLBACKS=(key,))
+        assert key not in caught.value.message
+
+
+@pytest.mark.parametrize("where", [{"DEBUG": True, "SQLALCHEMY_DATABASE_URI": MYSQL}, {}])
+def test_under_debug_and_on_sqlite_a_short_key_will_do_and_none_is_kept_for_the_next_start(where: dict) -> None:
+    assert load(SECRET_KEY="short", **where).SECRET_KEY == "short"
+    made = load(**where).SECRET_KEY  # from the file that the first start makes
+    assert len(made) >= config.MIN_SECRET_BYTES
+    assert made == load(**where).SECRET_KEY
+
+
+def test_a_kept_secret_is_for_its_owner_s_eyes_and_is_made_once(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "secret_key"
+    first = kept_secret(path)
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+    assert len(first) >= config.MIN_SECRET_BYTES
+    assert kept_secret(path) == first
+    assert kept_secret(tmp_path / "other") != first
+    assert [entry.name for entry in path.parent.iterdir()] == ["secret_key"]
+
+
+def test_the_database_s_address_is_shown_without_its_password() -> None:
+    settings = load(SQLALCHEMY_DATABASE_URI=MYSQL, SECRET_KEY=LONG)
+    assert "hunter2" not in repr(settings.database_url)
+    assert not settings.on_sqlite
+
+
+def test_the_settings_do_not_change_while_the_service_runs() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        load(SECRET_KEY=LONG).DEBUG = True

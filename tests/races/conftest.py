@@ -1,0 +1,31 @@
+"""Four workers that race each other on MariaDB."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.races.inside import Inside
+from tests.servers.mariadb import MariaDB
+from tests.servers.service import Service
+
+# Longer than a crowd takes on a busy machine: nobody is to be told `busy` where exact numbers are counted.
+PATIENCE = {"PURCHASE_WAIT_SECONDS": 40}
+
+
+@pytest.fixture
+def own_uri(mariadb: MariaDB, request: pytest.FixtureRequest) -> str:
+    """An empty database on the server that the tests started: a given one may not be looked into, nor killed."""
+    name = f"race_{abs(hash(request.node.nodeid))}"
+    request.addfinalizer(lambda: mariadb.drop_database(name))
+    return mariadb.create_database(name)
+
+
+@pytest.fixture
+def inside(mariadb: MariaDB, own_uri: str) -> Inside:
+    return Inside(mariadb, own_uri)
+
+
+@pytest.fixture
+def four_workers(own_uri: str, start_service: Callable[..., Service]) -> Callable[..., Service]:
+    """Starts four workers on MariaDB, with the guards out that are named."""
+    return lambda *sabotage: start_service(own_uri, workers=4, sabotage=sabotage, **PATIENCE)

@@ -1,0 +1,79 @@
+"""One order for a user's idempotency key, whatever arrives at once."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.races.crowd import assert_audit_clean, at_once, order_numbers, told
+from tests.races.inside import Inside
+from tests.servers.service import Service
+
+
+def fifty_identical_requests(service: Service) -> None:
+    """Fifty requests under one key: one order and fifty equal answers, one of them the first."""
+    item = service.create_goods(stock=50, order_limit=8)
+    answers = at_once([lambda: service.buy(item, "alice", quantity=2, key="the-key")] * 50)
+    assert told(answers) == {"201": 50}
+    assert len(order_numbers(answers)) == 1
+    assert len({answer.text for answer in answers}) == 1
+    assert sum("Idempotent-Replayed" in answer.headers for answer in answers) == 49
+    assert service.goods(item)["sold"] == 2
+    assert_audit_clean(service)
+
+
+def one_key_for_two_items(service: Service) -> None:
+    """Two items have no row in common: only the index on (user, key) sees both."""
+    items = [service.create_goods(), service.create_goods()]
+    for number in range(5):
+        key = f"key-{number}"
+        answers = at_once([lambda item=item, key=key: service.buy(item, "alice", key=key) for item in items * 3])
+        assert told(answers) == {"201": 3, "idempotency_key_reused": 3}
+        assert len(order_numbers(answers)) == 1
+    assert_audit_clean(service)
+
+
+@pytest.mark.mariadb
+def test_fifty_identical_keyed_requests_make_one_order(four_workers: Callable[..., Service]) -> None:
+    fifty_identical_requests(four_workers())
+
+
+def test_fifty_identical_keyed_requests_make_one_order_on_sqlite(
+    sqlite_uri: str, start_service: Callable[..., Service]
+) -> None:
+    fifty_identical_requests(start_service(sqlite_uri, workers=2, PURCHASE_WAIT_SECONDS=40))
+
+
+@pytest.mark.mariadb
+def test_without_the_look_for_a_known_order_most_get_no_answer(
+    own_uri: str, start_service: Callable[..., Service]
+) -> None:
+    service = start_service(
+        own_uri, workers=2, sabotage=["no_known_orders"], PURCHASE_WAIT_SECONDS=1, TRANSACTION_ATTEMPTS=2
+    )
+    with pytest.raises(AssertionError):
+        fifty_identical_requests(service)
+
+
+@pytest.mark.mariadb
+def test_without_row_lock_and_unique_index_they_make_several(
+    four_workers: Callable[..., Service], inside: Inside
+) -> None:
+    service = four_workers("no_row_lock")
+    inside.drop_unique_key()
+    with pytest.raises(AssertionError):
+        fifty_identical_requests(service)
+    assert inside.query("SELECT COUNT(*) FROM orders")[0][0] > 1
+
+
+@pytest.mark.mariadb
+def test_one_key_for_two_items_at_once_makes_one_order(four_workers: Callable[..., Service]) -> None:
+    one_key_for_two_items(four_workers())
+
+
+@pytest.mark.mariadb
+def test_without_the_unique_index_it_makes_two(four_workers: Callable[..., Service], inside: Inside) -> None:
+    service = four_workers("slow_to_order")
+    inside.drop_unique_key()
+    with pytest.raises(AssertionError):
+        one_key_for_two_items(service)
+    assert inside.query("SELECT COUNT(*) FROM orders")[0][0] > 1

@@ -1,0 +1,107 @@
+"""Stock is sold to the last unit and not beyond, over several processes."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.races.crowd import assert_audit_clean, at_once, order_numbers, told
+from tests.races.inside import Inside
+from tests.servers.service import Service
+
+
+def sell_exactly(service: Service, buyers: int, units: int, **fields: object) -> None:
+    """More buyers than units: each unit is sold once, and everybody else is told so."""
+    item = service.create_goods(stock=units, **fields)
+    answers = at_once([lambda user=f"buyer-{n}": service.buy(item, user) for n in range(buyers)])
+    assert told(answers) == {"201": units, "sold_out": buyers - units}
+    assert len(order_numbers(answers)) == units
+    goods = service.goods(item)
+    assert (goods["stock"], goods["sold"]) == (0, units)
+    assert_audit_clean(service)
+
+
+@pytest.mark.mariadb
+def test_two_hundred_buyers_get_exactly_fifty_units(four_workers: Callable[..., Service]) -> None:
+    sell_exactly(four_workers(), buyers=200, units=50)
+
+
+@pytest.mark.mariadb
+def test_without_the_row_lock_they_do_not(four_workers: Callable[..., Service], inside: Inside) -> None:
+    service = four_workers("no_row_lock")
+    # The last line of defence; with it the buyers would get a 500 in place of a unit that is not there.
+    inside.drop_stock_check()
+    with pytest.raises(AssertionError):
+        sell_exactly(service, buyers=200, units=50, order_limit=8)
+    assert inside.query("SELECT stock FROM goods")[0][0] < 0
+
+
+def test_two_processes_on_sqlite_sell_exactly_the_stock(sqlite_uri: str, start_service: Callable[..., Service]) -> None:
+    sell_exactly(start_service(sqlite_uri, workers=2, PURCHASE_WAIT_SECONDS=40), buyers=80, units=20)
+
+
+def test_without_transactions_on_sqlite_they_do_not(sqlite_uri: str, start_service: Callable[..., Service]) -> None:
+    service = start_service(sqlite_uri, workers=2, sabotage=["no_sqlite_transaction"], PURCHASE_WAIT_SECONDS=40)
+    with pytest.raises(AssertionError):
+        sell_exactly(service, buyers=80, units=20)
+
+
+@contextmanager
+def watched(inside: Inside, item: int, units: int) -> Iterator[list[tuple[int, int, int]]]:
+    """Look at the item again and again; yields the snapshots in which its figures did not add up."""
+    wrong: list[tuple[int, int, int]] = []
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.is_set():
+            # One statement sees one committed state.
+            stock, sold, held = inside.query(
+                "SELECT stock, sold, (SELECT COALESCE(SUM(quantity), 0) FROM orders"
+                " WHERE goods_id = goods.id AND status IN ('pending', 'paid')) FROM goods WHERE id = %s",
+                item,
+            )[0]
+            if stock < 0 or stock + sold != units or sold != held:
+                wrong.append((stock, sold, held))
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield wrong
+    finally:
+        done.set()
+        thread.join()
+
+
+def figures_always_add_up(service: Service, inside: Inside) -> None:
+    """While buyers take one to three units each and some cancel, no snapshot shows units made or lost."""
+    import requests
+
+    item = service.create_goods(stock=60)
+
+    def buy_and_perhaps_cancel(number: int) -> int:
+        user = f"buyer-{number}"
+        answer = service.buy(item, user, quantity=number % 3 + 1)
+        if answer.status_code != 201 or number % 2:
+            return answer.status_code
+        order_no = answer.json()["order_no"]
+        return requests.post(
+            f"{service.url}/orders/{order_no}/cancel", headers=service.headers(user), timeout=60
+        ).status_code
+
+    with watched(inside, item, units=60) as wrong:
+        statuses = at_once([lambda n=n: buy_and_perhaps_cancel(n) for n in range(80)])
+    assert set(statuses) <= {200, 201, 409}
+    assert wrong == []
+    assert_audit_clean(service)
+
+
+@pytest.mark.mariadb
+def test_no_snapshot_ever_shows_units_made_or_lost(four_workers: Callable[..., Service], inside: Inside) -> None:
+    figures_always_add_up(four_workers(), inside)
+
+
+@pytest.mark.mariadb
+def test_with_a_commit_halfway_a_snapshot_shows_it(four_workers: Callable[..., Service], inside: Inside) -> None:
+    with pytest.raises(AssertionError):
+        figures_always_add_up(four_workers("commit_halfway"), inside)

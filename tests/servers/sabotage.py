@@ -1,0 +1,234 @@
+"""The service with a guard taken out: what the twin of a race test runs against.
+
+    python -m tests.servers.sabotage no_row_lock acknowledge_before_commit
+
+Where it can, a sabotage rewrites the SQL on its way to the driver, so that it does not depend on how the code is cut.
+It also widens the window in which the missing guard is missed: a twin has to fail every time.
+"""
+
+import os
+import queue
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import serve
+
+SLOW_USER = "slow-holder"
+# Longer than any bound that a test holds a purchase to.
+HOLD_SECONDS = 30
+_WINDOW = 0.02
+Rewrite = Callable[[Any, str, Any], str]
+
+
+def _rewrite(change: Rewrite) -> None:
+    """Let `change(connection, statement, parameters)` return the statement that is executed instead."""
+    from sqlalchemy import Engine, event
+
+    @event.listens_for(Engine, "before_cursor_execute", retval=True)
+    def rewrite(connection, cursor, statement, parameters, context, executemany):
+        return change(connection, statement, parameters), parameters
+
+
+def _after(act: Callable[[Any, str, Any], None]) -> None:
+    from sqlalchemy import Engine, event
+
+    @event.listens_for(Engine, "after_cursor_execute")
+    def done(connection, cursor, statement, parameters, context, executemany):
+        act(connection, statement, parameters)
+
+
+def _locks_goods(statement: str) -> bool:
+    return "FROM goods" in statement and statement.endswith("FOR UPDATE")
+
+
+def _writes_orders(statement: str) -> bool:
+    return statement.startswith("INSERT INTO orders")
+
+
+def no_row_lock() -> None:
+    """The item's row is read without a lock, and its stock taken without a condition."""
+
+    def change(connection: Any, statement: str, parameters: Any) -> str:
+        if _locks_goods(statement):
+            return statement.removesuffix("FOR UPDATE")
+        if _writes_orders(statement):
+            time.sleep(_WINDOW)
+        if statement.startswith("UPDATE goods"):
+            return statement.replace("goods.stock >= ", "1000000000 >= ")
+        return statement
+
+    _rewrite(change)
+
+
+def no_sqlite_transaction() -> None:
+    """Statements on SQLite commit one by one, and no check of the table holds them."""
+    import core.database
+    from core.database import Database
+
+    set_up = Database._set_up_sqlite
+
+    def careless(self: Any, dbapi_connection: Any, record: Any) -> None:
+        set_up(self, dbapi_connection, record)
+        dbapi_connection.execute("PRAGMA ignore_check_constraints = ON")
+
+    Database._set_up_sqlite = careless
+    core.database._begin_sqlite = lambda connection: None
+    no_row_lock()
+
+
+def no_slots() -> None:
+    """Slots are read, not locked: everybody gets one."""
+    _rewrite(lambda connection, statement, parameters: statement.replace("FOR UPDATE SKIP LOCKED", ""))
+
+
+def no_known_orders() -> None:
+    """Nobody looks for the order that stands under a key."""
+    from core.purchase import batch
+
+    batch._known_orders = lambda *arguments: {}
+
+
+def slow_to_order() -> None:
+    """Only slow: some time passes between the look for a key's order and the order's INSERT."""
+
+    def change(connection: Any, statement: str, parameters: Any) -> str:
+        if _writes_orders(statement):
+            time.sleep(0.3)
+        return statement
+
+    _rewrite(change)
+
+
+def no_status_condition() -> None:
+    """An order is cancelled whatever its status."""
+
+    def change(connection: Any, statement: str, parameters: Any) -> str:
+        # 'cancelled' sorts ahead of 'pending'.
+        return statement.replace("orders.status = ", "orders.status <= ") if statement[:6] == "UPDATE" else statement
+
+    _rewrite(change)
+
+
+def commit_halfway() -> None:
+    """The orders are committed before the stock is taken."""
+
+    def change(connection: Any, statement: str, parameters: Any) -> str:
+        if statement.startswith("UPDATE goods"):
+            with connection.connection.cursor() as cursor:
+                cursor.execute("COMMIT")
+            time.sleep(_WINDOW)
+        return statement
+
+    _rewrite(change)
+
+
+def acknowledge_before_commit() -> None:
+    """A purchase is answered a little before its COMMIT."""
+    import core.transaction
+
+    run_once = core.transaction._run_once
+
+    def hasty(database: Any, work: Any, deadline: Any) -> Any:
+        said: queue.Queue[Any] = queue.Queue()
+
+        def announce(connection: Any) -> Any:
+            result = work(connection)
+            said.put(result)
+            if isinstance(result, list):  # of outcomes: other transactions keep their pace
+                time.sleep(0.5)
+            return result
+
+        def background() -> None:
+            try:
+                said.put(run_once(database, announce, deadline))
+            except BaseException as error:
+                said.put(error)
+
+        thread = threading.Thread(target=background)
+        thread.start()
+        first = said.get()
+        if not isinstance(first, list):
+            thread.join()
+            first = said.get() if not said.empty() else first
+        if isinstance(first, BaseException):
+            raise first
+        return first
+
+    core.transaction._run_once = hasty
+
+
+def granian_respawn() -> None:
+    """granian's own watch over its workers, with its respawn switched on."""
+    from granian.server.mp import MPServer
+
+    class Plain(MPServer):
+        def __init__(self, settings: Any, **options: Any) -> None:
+            super().__init__(**options, respawn_failed_workers=True)
+
+    serve._supervisor_class = lambda: Plain
+
+
+def hold_slow_user() -> None:
+    """No guard is out: the purchase of SLOW_USER stays in its transaction, with its slot and its row."""
+
+    def hold(connection: Any, statement: str, parameters: Any) -> None:
+        if _writes_orders(statement) and SLOW_USER in repr(parameters):
+            time.sleep(HOLD_SECONDS)
+
+    _after(hold)
+
+
+def socket_outlives_worker() -> None:
+    """The connection of SLOW_USER is shared with a process that lives on when the worker is killed."""
+
+    def share(connection: Any, statement: str, parameters: Any) -> None:
+        if not _writes_orders(statement) or SLOW_USER not in repr(parameters):
+            return
+        kept = connection.connection.dbapi_connection._socket.sock.fileno()
+        if os.fork() == 0:
+            # Not the port that the worker listens on, only this socket.
+            os.closerange(3, kept)
+            os.closerange(kept + 1, 4096)
+            time.sleep(4)
+            os._exit(0)
+
+    _after(share)
+
+
+SABOTAGES: dict[str, Callable[[], None]] = {
+    sabotage.__name__: sabotage
+    for sabotage in (
+        no_row_lock,
+        no_sqlite_transaction,
+        no_slots,
+        no_known_orders,
+        slow_to_order,
+        no_status_condition,
+        commit_halfway,
+        acknowledge_before_commit,
+        granian_respawn,
+        socket_outlives_worker,
+        hold_slow_user,
+    )
+}
+
+
+def main(names: list[str]) -> None:
+    start = serve._serve
+
+    def sabotaged(*arguments: Any) -> None:
+        # Not earlier: what this imports reads the directory for the figures, which only exists now. Workers and the
+        # process that prepares the database are forked from here, and inherit it.
+        for name in names:
+            SABOTAGES[name]()
+        start(*arguments)
+
+    serve._serve = sabotaged
+    serve.main()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,85 @@
+"""The documents name what there is: every setting, metric, command, error code and route."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+import app as application
+from config import ROOT, Settings
+from core.refusals import __dict__ as refusal_codes
+from resources.problems import PROBLEMS
+from tests.servers.service import Service
+
+README = (ROOT / "README.md").read_text()
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
+
+
+@pytest.mark.parametrize("name", sorted(Settings.model_fields))
+def test_the_readme_explains_every_setting_as_config_does(name: str) -> None:
+    (row,) = re.findall(rf"^\| `{name}` \| (.*?) \| (.*) \|$", README, flags=re.MULTILINE)
+    default, meaning = row
+    assert meaning == Settings.model_fields[name].description
+    value = Settings.model_fields[name].default
+    if isinstance(value, (int, float)):
+        assert default == f"`{str(value).lower()}`"
+
+
+def test_the_readme_has_no_setting_that_is_none() -> None:
+    table = README.partition("## Settings")[2].partition("\n## ")[0]
+    assert set(re.findall(r"^\| `([A-Z_]+)`", table, flags=re.MULTILINE)) == set(Settings.model_fields)
+
+
+def test_every_metric_is_documented() -> None:
+    declared = set()
+    for path in [*ROOT.glob("core/**/*.py"), *ROOT.glob("resources/*.py")]:
+        declared |= set(re.findall(r'"(seckill_[a-z_]+)", *(?:\n *)?"', path.read_text()))
+    assert declared
+    assert set(re.findall(r"^\| `(seckill_[a-z_]+)`", OPERATIONS, flags=re.MULTILINE)) == declared
+
+
+def test_every_refusal_of_the_core_is_a_documented_problem() -> None:
+    codes = {value for name, value in refusal_codes.items() if name.isupper()}
+    assert codes <= PROBLEMS.keys()
+
+
+def test_the_readme_names_every_command_of_the_service(sqlite_app: object) -> None:
+    commands = {name for name in sqlite_app.cli.commands if name not in ("db",)}
+    assert commands == {"init-db", "seed", "token", "audit", "doctor"}
+    for name in commands:
+        assert f"flask {name}" in README
+
+
+def test_the_shell_lines_of_the_readme_work(start_service: Callable[..., Service], sqlite_uri: str) -> None:
+    service = start_service(sqlite_uri)
+    (block,) = [text for text in re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL) if text.startswith("URL=")]
+    script = block.replace("http://127.0.0.1:8000", service.url)
+    script = script.replace(".venv/bin/flask", f"{sys.executable} -m flask").replace("curl ", "curl -sSf ")
+    subprocess.run(["bash", "-euc", script], cwd=ROOT, env=service.environment, check=True, timeout=60)
+    assert service.goods(1)["sold"] == 1
+    assert service.goods(1)["status"] == "paused"
+    assert service.goods(4)["stock"] == 50
+
+
+def test_the_make_targets_that_the_documents_name_exist() -> None:
+    listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    named = set()
+    for path in [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]:
+        named |= set(re.findall(r"^(?:make |.*`make )([a-z-]+)", path.read_text(), flags=re.MULTILINE))
+    assert {"run", "test", "help"} <= named
+    assert not [name for name in named - {"help"} if not re.search(rf"^{name}\s", listed, flags=re.MULTILINE)]
+
+
+def test_the_paths_that_the_readme_names_exist() -> None:
+    tree = README.partition("## Find your way")[2]
+    for name in re.findall(r"^([a-z_]+(?:\.py|/)(?:[a-z]+/)?)\s", tree, flags=re.MULTILINE):
+        assert (ROOT / name).exists()
+    for link in re.findall(r"\]\(([^)#]+)\)", README):
+        assert (ROOT / link).exists()
+
+
+def test_every_route_of_the_table_is_an_operation() -> None:
+    for route, resource in application.ROUTES.items():
+        assert any(hasattr(getattr(resource, verb.lower()), "operation") for verb in resource.methods), route
