@@ -40,7 +40,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     settings = settings or config.load()
     app = Flask(__name__, static_folder=None)
     app.config.from_mapping(
-        settings.model_dump(), SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings), MAX_CONTENT_LENGTH=body.MAX_BYTES
+        settings.model_dump(), SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings), MAX_CONTENT_LENGTH=body.READ_AT_MOST
     )
     db.init_app(app)
     with app.app_context():

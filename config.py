@@ -68,7 +68,7 @@ class Settings(BaseSettings):
     )
     SQLALCHEMY_DATABASE_URI: str = Field(
         f"sqlite:///{INSTANCE / 'seckill.db'}",
-        description="`sqlite:///<path>` or `mysql+mysqlconnector://<user>:<password>@<host>:<port>/<database>`.",
+        description="`sqlite:///<path>` (a relative path begins here) or `mysql+mysqlconnector://<user>:<password>@<host>:<port>/<database>`.",
     )
     SQLALCHEMY_TRACK_MODIFICATIONS: bool = Field(False, description="Flask-SQLAlchemy's change signals; unused here.")
     API_ORDER_LIMIT: int = Field(
@@ -132,9 +132,14 @@ class Settings(BaseSettings):
             raise ValueError("not a database URL") from None
         if url.drivername not in DRIVERS:
             raise ValueError(f"the scheme must be one of {', '.join(DRIVERS)}")
-        if url.drivername != "sqlite" and not url.database:
-            raise ValueError("the URL names no database")
-        return value
+        if url.drivername != "sqlite":
+            if not url.database:
+                raise ValueError("the URL names no database")
+            return value
+        if url.database in (None, "", ":memory:"):
+            raise ValueError("workers cannot share a database in memory; name a file")
+        # A relative path would mean one file to Flask-SQLAlchemy and another to the command line.
+        return f"sqlite:///{ROOT / str(url.database)}"
 
     @property
     def database_url(self) -> URL:

@@ -40,7 +40,7 @@ def upgrade(app: Flask) -> None:
     Several hosts may do so at once: on MySQL one at a time does.
     """
     settings: Settings = app.extensions["seckill"].settings
-    if settings.on_sqlite and settings.database_url.database not in (None, "", ":memory:"):
+    if settings.on_sqlite:
         _make_directory(Path(str(settings.database_url.database)).parent)
     engine = patient_engine(settings)
     try:

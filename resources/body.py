@@ -4,11 +4,12 @@ import json
 from typing import Any
 
 from flask import request
-from werkzeug.exceptions import UnsupportedMediaType
+from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from core.refusals import Refusal
 
 MAX_BYTES = 64 * 1024
+READ_AT_MOST = MAX_BYTES + 1  # for Flask's MAX_CONTENT_LENGTH
 MALFORMED_JSON = "malformed_json"
 
 
@@ -17,7 +18,10 @@ def receive(expected: bool) -> bytes:
 
     A body of no bytes has no type to be wrong.
     """
-    data = request.get_data()  # bounded by MAX_CONTENT_LENGTH, chunked or not
+    data = request.get_data()
+    # A chunked body tells no length: it is read up to one byte more than allowed, and no further.
+    if len(data) > MAX_BYTES:
+        raise RequestEntityTooLarge
     if data and expected:
         charset = request.mimetype_params.get("charset", "utf-8").lower()
         encoding = request.headers.get("Content-Encoding", "identity").lower()
