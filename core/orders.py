@@ -116,28 +116,42 @@ def list_page(
 def cancel(database: Database, viewer: Viewer, order_no: str) -> OrderView:
     """Cancel a pending order and give its units back, once.
 
-    Raises Refusal order_not_found, or order_not_pending with the order's status.
+    An order whose time is over cannot be cancelled any more, but its expiry is noted, and its units go back all the
+    same. Raises Refusal order_not_found, or order_not_pending with the order's status.
     """
     order = find(database, viewer, order_no)
 
-    def work(connection: Connection) -> OrderView:
+    def work(connection: Connection) -> tuple[bool, OrderView]:
         # The item's row first, then the order: the order of all locks (docs/locking.md).
         locked = select(utc_now_after_wait()).select_from(Goods).where(Goods.id == order.goods_id).with_for_update()
         now = connection.execute(locked).scalar_one()
-        cancelled = connection.execute(
-            update(Order)
-            .where(Order.order_no == order_no, Order.status == PENDING, Order.expires_at > now)
-            .values(status=CANCELLED, closed_at=now)
-        )
+        cancelled = _close(connection, order, CANCELLED, Order.expires_at > now, closed_at=now)
+        if not cancelled:
+            _close(connection, order, EXPIRED, Order.expires_at <= now, closed_at=order.expires_at)
         row = connection.execute(select(*VIEW_COLUMNS).where(Order.order_no == order_no)).one()
-        if cancelled.rowcount != 1:
-            raise Refusal(refusals.ORDER_NOT_PENDING, order_status=view(row, now).status)
-        connection.execute(
-            update(Goods)
-            .where(Goods.id == order.goods_id, Goods.sold >= order.quantity)
-            .values(stock=Goods.stock + order.quantity, sold=Goods.sold - order.quantity)
-        )
-        return view(row, now)
+        return cancelled, view(row, now)
 
-    result: OrderView = plain(database, work)
+    cancelled, closed = plain(database, work)
+    if not cancelled:
+        raise Refusal(refusals.ORDER_NOT_PENDING, order_status=closed.status)
+    result: OrderView = closed
     return result
+
+
+def _close(
+    connection: Connection, order: OrderView, status: str, condition: ColumnElement[bool], closed_at: datetime
+) -> bool:
+    """Move a pending order to `status` and give its units back, if `condition` holds. Whether it did."""
+    moved = connection.execute(
+        update(Order)
+        .where(Order.order_no == order.order_no, Order.status == PENDING, condition)
+        .values(status=status, closed_at=closed_at)
+    )
+    if moved.rowcount != 1:
+        return False
+    connection.execute(
+        update(Goods)
+        .where(Goods.id == order.goods_id, Goods.sold >= order.quantity)
+        .values(stock=Goods.stock + order.quantity, sold=Goods.sold - order.quantity)
+    )
+    return True

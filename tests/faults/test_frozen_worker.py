@@ -1,0 +1,70 @@
+"""A worker that is frozen, not killed, while it holds an item's row and a slot."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+
+import pytest
+import requests
+
+from tests.races.inside import Inside, until
+from tests.servers.sabotage import SLOW_USER
+from tests.servers.service import Service
+
+SELLS_AGAIN_SECONDS = 5.0
+# A frozen worker still has its share of new connections: with so many buyers some reach the other one.
+BUYERS = 16
+
+
+def sell_again(service: Service, inside: Inside) -> None:
+    """Within five seconds after the holder froze, somebody else has bought the item."""
+    item = service.create_goods()
+    assert service.buy(item, "alice").status_code == 201
+
+    def be_slow() -> None:
+        with pytest.raises(requests.RequestException):
+            service.buy(item, SLOW_USER)
+
+    def buy(user: str) -> bool:
+        while time.monotonic() < frozen_at + SELLS_AGAIN_SECONDS:
+            try:
+                left = frozen_at + SELLS_AGAIN_SECONDS - time.monotonic()
+                if service.buy(item, user, timeout=max(left, 0.1)).status_code == 201:
+                    return True
+            except requests.RequestException:
+                continue
+        return False
+
+    slow = threading.Thread(target=be_slow)
+    slow.start()
+    holder = inside.worker_of(until(inside.at_work, 10)[0], service.worker_pids())
+    os.kill(holder, signal.SIGSTOP)
+    frozen_at = time.monotonic()
+    try:
+        with ThreadPoolExecutor(BUYERS) as threads:
+            sold = [threads.submit(buy, f"buyer-{n}") for n in range(BUYERS)]
+            times = [time.monotonic() - frozen_at for done in as_completed(sold) if done.result()]
+        assert times, "the item is not sold again"
+        assert min(times) < SELLS_AGAIN_SECONDS
+    finally:
+        os.kill(holder, signal.SIGKILL)
+        slow.join()
+
+
+@pytest.mark.mariadb
+def test_an_item_sells_again_within_five_seconds_after_its_holder_froze(
+    own_uri: str, start_service: Callable[..., Service], inside: Inside
+) -> None:
+    sell_again(start_service(own_uri, workers=2, sabotage=["hold_slow_user"]), inside)
+
+
+@pytest.mark.mariadb
+def test_without_the_time_out_for_idle_transactions_it_does_not(
+    own_uri: str, start_service: Callable[..., Service], inside: Inside
+) -> None:
+    service = start_service(own_uri, workers=2, sabotage=["hold_slow_user"], IDLE_TRANSACTION_SECONDS=60)
+    with pytest.raises(AssertionError, match="not sold again"):
+        sell_again(service, inside)

@@ -1,0 +1,110 @@
+"""`kill -9` of workers while clients buy: nothing acknowledged is lost, and the dead are replaced."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+
+import pytest
+import requests
+
+from tests.faults.buyers import Buyers, assert_nothing_lost
+from tests.races.inside import Inside
+from tests.servers.service import Service
+
+REPLACED_SECONDS = 2.0
+
+
+def kill(pids: list[int]) -> None:
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+
+
+def survive_kills(service: Service, inside: Inside) -> None:
+    """One worker is killed under load, then another, then all of them at once."""
+    with Buyers(service) as buyers:
+        for victims in (slice(0, 1), slice(1, 2), slice(None)):
+            buyers.wait_for(20)
+            kill(service.worker_pids()[victims])
+        buyers.wait_for(20)
+    assert_nothing_lost(service, inside, buyers)
+
+
+@pytest.mark.mariadb
+def test_every_acknowledged_order_outlives_its_worker(
+    own_uri: str, start_service: Callable[..., Service], inside: Inside
+) -> None:
+    survive_kills(start_service(own_uri, workers=2), inside)
+
+
+def test_every_acknowledged_order_outlives_its_worker_on_sqlite(
+    sqlite_uri: str, start_service: Callable[..., Service]
+) -> None:
+    service = start_service(sqlite_uri, workers=2)
+    survive_kills(service, SqliteInside(sqlite_uri))  # type: ignore[arg-type]
+
+
+class SqliteInside:
+    """Answers what `Inside` is asked here, from a file."""
+
+    def __init__(self, uri: str) -> None:
+        self._path = uri.removeprefix("sqlite:///")
+
+    def query(self, statement: str) -> list[tuple[object, ...]]:
+        import sqlite3
+
+        connection = sqlite3.connect(self._path)
+        try:
+            return connection.execute(statement).fetchall()
+        finally:
+            connection.close()
+
+
+@pytest.mark.mariadb
+def test_an_order_acknowledged_ahead_of_its_commit_does_not(
+    own_uri: str, start_service: Callable[..., Service], inside: Inside
+) -> None:
+    service = start_service(own_uri, workers=2, sabotage=["acknowledge_before_commit"])
+    with pytest.raises(AssertionError, match="acknowledged orders are not there"):
+        survive_kills(service, inside)
+
+
+def stay_complete(service: Service) -> None:
+    """Workers are killed one after another, sooner than a crash loop could be told from bad luck."""
+    known = service.worker_pids()
+    for victims in (slice(0, 1), slice(0, 1), slice(None), slice(1, 2), slice(None), slice(0, 1), slice(None)):
+        kill(service.worker_pids()[victims])
+        killed_at = time.monotonic()
+        while not is_complete(service, known):
+            assert time.monotonic() - killed_at < REPLACED_SECONDS, "a dead worker was not replaced"
+            time.sleep(0.05)
+        known = service.worker_pids()
+
+
+def is_complete(service: Service, before: list[int]) -> bool:
+    """Whether all workers are there, not the same as before, and the service answers."""
+    try:
+        pids = service.worker_pids()
+        alive = [pid for pid in pids if state_of(pid) != "Z"]
+        if len(alive) != len(before) or alive == before:
+            return False
+        return requests.get(f"{service.url}/healthz", timeout=0.5).ok
+    except (requests.RequestException, FileNotFoundError):
+        return False
+
+
+def state_of(pid: int) -> str:
+    with open(f"/proc/{pid}/stat") as file:
+        return file.read().rpartition(")")[2].split()[0]
+
+
+def test_dead_workers_are_replaced_within_two_seconds_however_often(
+    sqlite_uri: str, start_service: Callable[..., Service]
+) -> None:
+    stay_complete(start_service(sqlite_uri, workers=2))
+
+
+def test_by_the_server_s_own_respawn_they_are_not(sqlite_uri: str, start_service: Callable[..., Service]) -> None:
+    service = start_service(sqlite_uri, workers=2, sabotage=["granian_respawn"])
+    with pytest.raises(AssertionError, match="not replaced"):
+        stay_complete(service)

@@ -1,0 +1,99 @@
+"""Requests to an application, by whoever is named; and rows set as only time would set them."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from flask import Flask
+from sqlalchemy import func, select, update
+from werkzeug.test import TestResponse
+
+from core.shop import Shop
+from core.tokens import Tokens
+from models import Goods, GoodsChange, Order
+from tests.servers.service import SECRET
+
+# The one administrator; every other name is a buyer's.
+OPERATOR = "operator"
+LONG_AGO = datetime.fromisoformat("2001-01-01T00:00:00+00:00")
+FAR_AHEAD = "2099-01-01T00:00:00.000Z"
+
+
+def authorization(user: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {Tokens(SECRET).issue(user, is_admin=user == OPERATOR)}"}
+
+
+class Calls:
+    """Requests to one application."""
+
+    def __init__(self, app: Flask) -> None:
+        self.app = app
+        self.shop: Shop = app.extensions["seckill"]
+        self._client = app.test_client()
+
+    def send(self, method: str, path: str, by: str | None = None, **options: Any) -> TestResponse:
+        """A request with the token of `by`, if named; `options` are those of Flask's test client."""
+        headers = {**(authorization(by) if by else {}), **options.pop("headers", {})}
+        return self._client.open(path, method=method, headers=headers, **options)
+
+    def get(self, path: str, by: str | None = None, **options: Any) -> TestResponse:
+        return self.send("GET", path, by, **options)
+
+    def post(self, path: str, by: str | None = None, **options: Any) -> TestResponse:
+        return self.send("POST", path, by, **options)
+
+    def patch(self, path: str, by: str | None = OPERATOR, **options: Any) -> TestResponse:
+        return self.send("PATCH", path, by, **options)
+
+    def delete(self, path: str, by: str | None = OPERATOR, **options: Any) -> TestResponse:
+        return self.send("DELETE", path, by, **options)
+
+    def create(self, **fields: Any) -> dict[str, Any]:
+        """Put an item up, by default ten units at 100 on sale; returns it."""
+        body = {"name": "item", "currency": "CNY", "price": 100, "stock": 10, **fields}
+        answer = self.post("/goods", OPERATOR, json=body)
+        assert answer.status_code == 201, answer.text
+        return answer.json
+
+    def buy(self, goods_id: int, by: str = "alice", key: str | None = None, **body: Any) -> TestResponse:
+        headers = {} if key is None else {"Idempotency-Key": key}
+        return self.post(f"/seckill/{goods_id}", by, json=body, headers=headers)
+
+    def bought(self, goods_id: int, by: str = "alice", key: str | None = None, **body: Any) -> dict[str, Any]:
+        """Buy, and return the order."""
+        answer = self.buy(goods_id, by, key, **body)
+        assert answer.status_code == 201, answer.text
+        return answer.json
+
+    def goods(self, goods_id: int) -> dict[str, Any]:
+        return self.get(f"/goods/{goods_id}").json
+
+    def set_order(self, order_no: str, **columns: Any) -> None:
+        """Set columns of an order's row."""
+        with self.shop.database.engine.begin() as connection:
+            connection.execute(update(Order).where(Order.order_no == order_no).values(columns))
+
+    def make_overdue(self, order_no: str) -> None:
+        """Let an order's time to pay be over."""
+        self.set_order(order_no, purchased_at=LONG_AGO, expires_at=LONG_AGO + timedelta(minutes=15))
+
+    def row_counts(self) -> tuple[int, ...]:
+        """How many items, changes and orders there are, and the units in stock and sold."""
+        with self.shop.database.reading() as connection:
+            counts = [
+                connection.scalar(select(func.count()).select_from(table)) for table in (Goods, GoodsChange, Order)
+            ]
+            units = connection.execute(select(func.sum(Goods.stock), func.sum(Goods.sold))).one()
+        return (*counts, *(int(number or 0) for number in units))
+
+
+def problem(answer: TestResponse, status: int, code: str) -> dict[str, Any]:
+    """The body of a problem, its status, code and type checked."""
+    assert answer.status_code == status, (answer.status_code, answer.text)
+    assert answer.mimetype == "application/problem+json"
+    assert answer.json["code"] == code, answer.text
+    return answer.json
+
+
+def wrong_fields(answer: TestResponse) -> dict[str, str]:
+    """What is wrong with which field, of a validation_failed."""
+    return {error["field"]: error["code"] for error in problem(answer, 422, "validation_failed")["errors"]}

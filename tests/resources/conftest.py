@@ -1,0 +1,28 @@
+"""What the tests of the resources share."""
+
+import pytest
+from flask import Flask
+
+import config
+from app import create_app
+from tests.resources.calls import Calls
+from tests.servers.mariadb import free_port
+from tests.servers.service import SECRET
+
+
+@pytest.fixture
+def call(app: Flask) -> Calls:
+    """Requests to an application on an empty database, once on SQLite and once on MariaDB."""
+    return Calls(app)
+
+
+@pytest.fixture
+def sqlite_call(sqlite_app: Flask) -> Calls:
+    return Calls(sqlite_app)
+
+
+@pytest.fixture
+def unreachable_call() -> Calls:
+    """Requests to an application whose database is not there."""
+    uri = f"mysql+mysqlconnector://root@127.0.0.1:{free_port()}/nowhere"
+    return Calls(create_app(config.load(SQLALCHEMY_DATABASE_URI=uri, SECRET_KEY=SECRET)))
