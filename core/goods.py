@@ -84,8 +84,7 @@ def create(database: Database, actor: str, fields: Mapping[str, Any]) -> AnyRow:
         _record(connection, row, "created", actor, shown, stock_delta=values["stock"])
         return row
 
-    row: AnyRow = plain(database, work)
-    return row
+    return plain(database, work)
 
 
 def change(
@@ -114,8 +113,7 @@ def change(
             shown["stock"] = {"from": row.stock, "to": row.stock + stock_delta}
         return _apply(connection, row, "updated", actor, changed, shown, stock_delta)
 
-    row: AnyRow = plain(database, work)
-    return row
+    return plain(database, work)
 
 
 def set_paused(database: Database, actor: str, goods_id: int, paused: bool, versions: set[int] | None) -> AnyRow:
@@ -126,8 +124,7 @@ def set_paused(database: Database, actor: str, goods_id: int, paused: bool, vers
         shown = {} if row.paused == paused else {"paused": {"from": row.paused, "to": paused}}
         return _apply(connection, row, "paused" if paused else "resumed", actor, {"paused": paused}, shown, 0)
 
-    row: AnyRow = plain(database, work)
-    return row
+    return plain(database, work)
 
 
 def remove(database: Database, actor: str, goods_id: int, versions: set[int] | None) -> None:

@@ -134,8 +134,7 @@ def cancel(database: Database, viewer: Viewer, order_no: str) -> OrderView:
     cancelled, closed = plain(database, work)
     if not cancelled:
         raise Refusal(refusals.ORDER_NOT_PENDING, order_status=closed.status)
-    result: OrderView = closed
-    return result
+    return closed
 
 
 def _close(

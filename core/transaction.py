@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from prometheus_client import Counter
 from sqlalchemy import Connection
@@ -115,6 +115,6 @@ def _look_up(database: Database, question: Callable[[Connection], bool], deadlin
             time.sleep(min(0.05, deadline.remaining()))
 
 
-def plain(database: Database, work: Callable[[Connection], Any]) -> Any:
+def plain(database: Database, work: Callable[[Connection], Result]) -> Result:
     """Run `work` with the usual deadline, for changes that nobody queues for."""
     return run(database, work, Deadline(database.settings.PURCHASE_WAIT_SECONDS))
