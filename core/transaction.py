@@ -90,8 +90,9 @@ def _run_once(database: Database, work: Callable[[Connection], Result], deadline
                 try:
                     transaction.commit()
                 except Exception as error:
-                    if read(error).kind is not Kind.LOST or database.is_sqlite:
-                        raise
+                    if read(error).kind is Kind.RERUN or database.is_sqlite:
+                        raise  # told not to have happened
+                    # Whatever else it is, it is no answer: only the database itself knows.
                     connection.invalidate()
                     raise _Unanswered(result) from error
             return result
