@@ -165,45 +165,36 @@ class GoodsItem(ApiResource):
         return "", 204
 
 
-_PAUSE_REFUSALS = ("goods_not_found", "version_mismatch", "unavailable")
+def _pausing(operation_id: str) -> Operation:
+    return Operation(
+        operation_id,
+        _TAG,
+        Access.ADMIN,
+        {200: schemas.Goods},
+        body=schemas.NoFields,
+        body_optional=True,
+        refusals=("goods_not_found", "version_mismatch", "unavailable"),
+        answer_headers=_ETAG,
+    )
+
+
+def _set_paused(goods_id_text: str, caller: Identity, paused: bool) -> Any:
+    key = goods_id(goods_id_text)
+    return _answer(goods.set_paused(shop().database, caller.user_id, key, paused, expected_versions()))
 
 
 class GoodsPause(ApiResource):
-    @operation(
-        Operation(
-            "pauseSale",
-            _TAG,
-            Access.ADMIN,
-            {200: schemas.Goods},
-            body=schemas.NoFields,
-            body_optional=True,
-            refusals=_PAUSE_REFUSALS,
-            answer_headers=_ETAG,
-        )
-    )
+    @operation(_pausing("pauseSale"))
     def post(self, goods_id_text: str, caller: Identity, body: schemas.NoFields) -> Any:
         """Stop a running sale."""
-        key = goods_id(goods_id_text)
-        return _answer(goods.set_paused(shop().database, caller.user_id, key, True, expected_versions()))
+        return _set_paused(goods_id_text, caller, True)
 
 
 class GoodsResume(ApiResource):
-    @operation(
-        Operation(
-            "resumeSale",
-            _TAG,
-            Access.ADMIN,
-            {200: schemas.Goods},
-            body=schemas.NoFields,
-            body_optional=True,
-            refusals=_PAUSE_REFUSALS,
-            answer_headers=_ETAG,
-        )
-    )
+    @operation(_pausing("resumeSale"))
     def post(self, goods_id_text: str, caller: Identity, body: schemas.NoFields) -> Any:
         """Restart a sale that was stopped."""
-        key = goods_id(goods_id_text)
-        return _answer(goods.set_paused(shop().database, caller.user_id, key, False, expected_versions()))
+        return _set_paused(goods_id_text, caller, False)
 
 
 class GoodsChanges(ApiResource):
