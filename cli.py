@@ -4,6 +4,7 @@ Tables and bars are for eyes; `--json` prints one object on stdout for machines.
 """
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -37,6 +38,10 @@ def register(app: Flask) -> None:
     """Add the commands to `flask`."""
     for command in (init_db, seed, token, audit, doctor):
         app.cli.add_command(command)
+    if os.environ.get("FLASK_RUN_FROM_CLI") == "true":  # not in a worker, which never migrates
+        import prepare
+
+        prepare.offer_migrations(app)
 
 
 @click.command("init-db")

@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from config import ROOT, Settings
 from core import schema
 from core.database import patient_engine
-from models import Goods
+from models import Goods, db
 
 MIGRATIONS = ROOT / "migrations"
 _LOCK = "seckill_schema"
@@ -125,11 +125,16 @@ def _alone(connection: Connection) -> Iterator[None]:
             connection.commit()
 
 
-def _migrate(app: Flask) -> None:
+def offer_migrations(app: Flask) -> None:
+    """Let `flask db …`, with which developers write migrations, work on `app`."""
     import flask_migrate  # late: the workers never need it
 
-    from models import db
-
     flask_migrate.Migrate(app, db, directory=str(MIGRATIONS))
+
+
+def _migrate(app: Flask) -> None:
+    import flask_migrate
+
+    offer_migrations(app)
     with app.app_context():
         flask_migrate.upgrade()
