@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from mysql.connector.connection import MySQLConnection
 from sqlalchemy import Connection, Engine, NullPool, Row, create_engine, event
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
@@ -72,6 +73,8 @@ class Database:
         # SQLite admits one writer. Its own waiting is a poll that starves some; a lock of the process is fair enough.
         self.sqlite_writer = threading.Lock()
         self._permits = threading.BoundedSemaphore(settings.DATABASE_POOL_SIZE)
+        if not self.is_sqlite:
+            event.listen(engine, "do_connect", _open)
         event.listen(engine, "connect", self._set_up_sqlite if self.is_sqlite else self._set_up_mysql)
         if self.is_sqlite:
             event.listen(engine, "begin", _begin_sqlite)
@@ -134,6 +137,17 @@ class Database:
         dbapi_connection.isolation_level = None  # the driver begins nothing by itself; `_begin_sqlite` does
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
             dbapi_connection.execute(f"PRAGMA {pragma}")
+
+
+class _Connection(MySQLConnection):
+    """The driver's connection, without its habit of asking the server for a sign of life before each cursor."""
+
+    def is_connected(self) -> bool:
+        return self._socket is not None
+
+
+def _open(dialect: Any, record: ConnectionPoolEntry, arguments: Any, options: dict[str, Any]) -> _Connection:
+    return _Connection(**{name: value for name, value in options.items() if name != "use_pure"})
 
 
 def _note_return(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:

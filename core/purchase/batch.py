@@ -5,13 +5,13 @@ from dataclasses import asdict
 from datetime import datetime
 
 from prometheus_client import Histogram
-from sqlalchemy import Connection, and_, case, func, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, insert, select
 
 from core import orders
 from core.clock import Deadline, database_now, utc_now_after_wait
 from core.database import Database
 from core.order_numbers import new_order_no
-from core.purchase import slots
+from core.purchase import slots, statements
 from core.purchase.decide import (
     KnownOrder,
     LockedGoods,
@@ -33,7 +33,18 @@ TRANSACTION_SECONDS = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
 
-_GOODS_COLUMNS = tuple(Goods.__table__.columns[name] for name in LockedGoods.__slots__)
+# Built once: their shape is always the same.
+_LOCK_GOODS = (
+    select(*(Goods.__table__.columns[name] for name in LockedGoods.__slots__), utc_now_after_wait().label("now"))
+    .where(Goods.id.in_(bindparam("ids", expanding=True)))
+    .order_by(Goods.id)
+    # Forced onto the primary key: on a small table the optimiser scans, and locks in another order than it is told.
+    .with_hint(Goods, "FORCE INDEX (PRIMARY)", "mysql")
+    .with_hint(Goods, "FORCE INDEX (PRIMARY)", "mariadb")
+    .with_for_update()
+)
+_READ_ORDERS = select(*orders.VIEW_COLUMNS).where(Order.order_no.in_(bindparam("numbers", expanding=True)))
+_INSERT_ORDERS = insert(Order)
 
 
 def serve(
@@ -83,12 +94,8 @@ def _work(
 
 
 def _lock_goods(connection: Connection, ids: list[int]) -> tuple[dict[int, LockedGoods], datetime]:
-    # Forced onto the primary key: on a small table the optimiser scans, and locks in another order than it is told.
-    query = select(*_GOODS_COLUMNS, utc_now_after_wait().label("now")).where(Goods.id.in_(ids)).order_by(Goods.id)
-    for dialect in ("mysql", "mariadb"):
-        query = query.with_hint(Goods, "FORCE INDEX (PRIMARY)", dialect)
-    rows = connection.execute(query.with_for_update()).all()
-    goods = {row.id: LockedGoods(*(getattr(row, name) for name in LockedGoods.__slots__)) for row in rows}
+    rows = connection.execute(_LOCK_GOODS, {"ids": ids}).all()
+    goods = {row.id: LockedGoods(*row[:-1]) for row in rows}
     now: datetime | None = max((row.now for row in rows), default=None)
     return goods, now or database_now(connection)
 
@@ -98,15 +105,12 @@ def _known_orders(
 ) -> dict[UserKey, KnownOrder]:
     """The orders that stand under the requests' keys, whatever item they are for."""
     wanted = {(request.user_id, request.idempotency_key) for request in requests if request.idempotency_key is not None}
-    if not wanted:
+    found = statements.orders_under_keys(connection, wanted) if wanted else []
+    if not found:
         return {}
-    query = select(*orders.VIEW_COLUMNS, Order.idempotency_key, Order.request_fingerprint).where(
-        or_(*(and_(Order.user_id == user, Order.idempotency_key == key) for user, key in wanted))
-    )
-    return {
-        (row.user_id, row.idempotency_key): KnownOrder(orders.view(row, now), row.request_fingerprint)
-        for row in connection.execute(query)
-    }
+    rows = connection.execute(_READ_ORDERS, {"numbers": [order_no for *_, order_no in found]})
+    views = {row.order_no: orders.view(row, now) for row in rows}
+    return {(user, key): KnownOrder(views[order_no], fingerprint) for user, key, fingerprint, order_no in found}
 
 
 def _held_units(
@@ -115,22 +119,14 @@ def _held_units(
     """The units that each buyer holds of an item with a limit."""
     limited = {key for key, item in goods.items() if item.per_user_limit is not None}
     wanted = {(request.user_id, request.goods_id) for request in requests if request.goods_id in limited}
-    if not wanted:
-        return {}
-    query = (
-        select(Order.user_id, Order.goods_id, func.sum(Order.quantity).label("units"))
-        .where(or_(*(and_(Order.goods_id == goods_id, Order.user_id == user) for user, goods_id in wanted)))
-        .where(orders.holds_units(now))
-        .group_by(Order.user_id, Order.goods_id)
-    )
-    return {(row.user_id, row.goods_id): int(row.units) for row in connection.execute(query)}
+    return statements.held_units(connection, wanted, now) if wanted else {}
 
 
 def _write(connection: Connection, placed: list[Placed]) -> None:
     if not placed:
         return
     connection.execute(
-        insert(Order),
+        _INSERT_ORDERS,
         [
             asdict(outcome.order)
             | {
@@ -144,14 +140,7 @@ def _write(connection: Connection, placed: list[Placed]) -> None:
     units: dict[int, int] = {}
     for outcome in placed:
         units[outcome.order.goods_id] = units.get(outcome.order.goods_id, 0) + outcome.order.quantity
-    taken = case(units, value=Goods.id)
-    # The condition stands in the WHERE too: should a lock ever be lost, this costs a retry and never a unit.
-    updated = connection.execute(
-        update(Goods)
-        .where(Goods.id.in_(sorted(units)), Goods.stock >= taken)
-        .values(stock=Goods.stock - taken, sold=Goods.sold + taken)
-    )
-    if updated.rowcount != len(units):
+    if statements.take_units(connection, units) != len(units):
         raise RuntimeError("the stock changed under its lock")
 
 

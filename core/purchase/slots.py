@@ -9,10 +9,11 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, func, select, text
+from sqlalchemy import Connection, func, select, text
 
 from core.clock import Deadline
 from core.database import Database
+from core.purchase.statements import take_slots
 from core.transaction import run
 from models import Goods, PurchaseSlot
 
@@ -82,13 +83,4 @@ def take(connection: Connection, caps: Mapping[int, int]) -> set[int]:
     """Take a free slot of each item, without waiting. Returns the items whose slot was had."""
     if not caps or connection.dialect.name == "sqlite":
         return set(caps)
-    # One select a slot: `IN (…)` would lock every slot of every item.
-    ids = sorted(caps)
-    free = " UNION ALL ".join(
-        f"(SELECT goods_id FROM purchase_slots WHERE goods_id = :id{i:d} AND slot < :cap{i:d}"  # noqa: S608 (no values)
-        " ORDER BY slot LIMIT 1 FOR UPDATE SKIP LOCKED)"
-        for i in range(len(ids))
-    )
-    values = {f"id{i}": key for i, key in enumerate(ids)} | {f"cap{i}": caps[key] for i, key in enumerate(ids)}
-    query = text(free).bindparams(*(bindparam(name) for name in values))
-    return set(connection.execute(query, values).scalars())
+    return take_slots(connection, caps)
