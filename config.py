@@ -60,14 +60,18 @@ class Settings(BaseSettings):
     DEBUG: bool = Field(False, description="Readable logs, and short keys are allowed. Never in production.")
     SECRET_KEY: str = Field(
         "",
+        repr=False,
         description="Signs tokens and cursors; at least 32 bytes. On SQLite or under DEBUG one is made and kept "
         "in `instance/secret_key`; elsewhere the start is refused without it.",
     )
     SECRET_KEY_FALLBACKS: Words = Field(
-        (), description="Earlier keys that still verify, separated by spaces, while a key is being replaced."
+        (),
+        repr=False,
+        description="Earlier keys that still verify, separated by spaces, while a key is being replaced.",
     )
     SQLALCHEMY_DATABASE_URI: str = Field(
         f"sqlite:///{INSTANCE / 'seckill.db'}",
+        repr=False,
         description="`sqlite:///<path>` (a relative path begins here) or `mysql+mysqlconnector://<user>:<password>@<host>:<port>/<database>`.",
     )
     SQLALCHEMY_TRACK_MODIFICATIONS: bool = Field(False, description="Flask-SQLAlchemy's change signals; unused here.")

@@ -1,7 +1,7 @@
 """The database's clock, which alone decides whether a sale is open, and deadlines on this process's own."""
 
 import time
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -15,8 +15,18 @@ from models import UtcTime
 _SQLITE_NOW = "strftime('%Y-%m-%d %H:%M:%f000', 'now')"
 
 
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
 class utc_now(FunctionElement[datetime]):
     """The moment at which the statement began."""
+
+    type = UtcTime()
+    inherit_cache = True
+
+
+class epoch(FunctionElement[datetime]):
+    """EPOCH in SQL, typed: MySQL would return a time that was sent as text as text."""
 
     type = UtcTime()
     inherit_cache = True
@@ -32,6 +42,12 @@ class utc_now_after_wait(FunctionElement[datetime]):
 @compiles(utc_now)
 def _utc_now(element: utc_now, compiler: SQLCompiler, **kw: Any) -> str:
     return _SQLITE_NOW if compiler.dialect.name == "sqlite" else "UTC_TIMESTAMP(3)"
+
+
+@compiles(epoch)
+def _epoch(element: epoch, compiler: SQLCompiler, **kw: Any) -> str:
+    moment = "'1970-01-01 00:00:00.000000'"
+    return moment if compiler.dialect.name == "sqlite" else f"TIMESTAMP{moment}"
 
 
 @compiles(utc_now_after_wait)

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, delete, exists, func, insert, select, update
 
 from core import refusals, sale
-from core.clock import database_now, iso, utc_now
+from core.clock import database_now, epoch, iso, utc_now
 from core.database import AnyRow, Database
 from core.paging import Page, PageRequest, Sort, fetch
 from core.refusals import InvalidField, Refusal
@@ -15,7 +15,6 @@ from core.transaction import plain
 from models import Goods, GoodsChange, Order, PurchaseSlot
 
 MAX_STOCK = 10**9
-EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 # What a creation leaves out.
 DEFAULTS: Mapping[str, Any] = {
@@ -30,7 +29,7 @@ DEFAULTS: Mapping[str, Any] = {
 }
 SORTS: Mapping[str, ColumnElement[Any]] = {
     # No start means "has always been open", so it sorts first; a page needs a value to go on from.
-    "starts_at": func.coalesce(Goods.starts_at, EPOCH, type_=Goods.starts_at.type),
+    "starts_at": func.coalesce(Goods.starts_at, epoch(), type_=Goods.starts_at.type),
     "price": Goods.price.expression,
     "created_at": Goods.created_at.expression,
     "id": Goods.id.expression,
@@ -81,7 +80,7 @@ def create(database: Database, actor: str, fields: Mapping[str, Any]) -> AnyRow:
         shown = {
             name: {"from": None, "to": values[name]} for name in values if name not in ("created_at", "updated_at")
         }
-        _record(connection, row, "created", actor, shown, stock_delta=values["stock"])
+        _record(connection, row, "created", actor, shown, values["stock"], now)
         return row
 
     return plain(database, work)
@@ -137,7 +136,7 @@ def remove(database: Database, actor: str, goods_id: int, versions: set[int] | N
         if connection.execute(select(exists().where(Order.goods_id == goods_id))).scalar_one():
             raise Refusal(refusals.HAS_ORDERS)
         connection.execute(delete(Goods).where(Goods.id == goods_id))
-        _record(connection, row, "deleted", actor, {}, stock_delta=-(row.stock + row.sold))
+        _record(connection, row, "deleted", actor, {}, -(row.stock + row.sold), database_now(connection))
 
     plain(database, work)
 
@@ -177,12 +176,18 @@ def _apply(
         .values({**values, **stock, "version": row.version + 1, "updated_at": now})
     )
     changed = _one(connection, row.id)
-    _record(connection, changed, action, actor, shown, stock_delta)
+    _record(connection, changed, action, actor, shown, stock_delta, now)
     return changed
 
 
 def _record(
-    connection: Connection, row: AnyRow, action: str, actor: str, shown: Mapping[str, Any], stock_delta: int
+    connection: Connection,
+    row: AnyRow,
+    action: str,
+    actor: str,
+    shown: Mapping[str, Any],
+    stock_delta: int,
+    at: datetime,
 ) -> None:
     connection.execute(
         insert(GoodsChange).values(
@@ -190,7 +195,7 @@ def _record(
             version=row.version,
             action=action,
             changed_by=actor,
-            changed_at=database_now(connection),
+            changed_at=at,
             stock_delta=stock_delta,
             changes={name: {side: _plain(value) for side, value in pair.items()} for name, pair in shown.items()},
         )

@@ -148,9 +148,11 @@ def _close(
     )
     if moved.rowcount != 1:
         return False
-    connection.execute(
+    returned = connection.execute(
         update(Goods)
         .where(Goods.id == order.goods_id, Goods.sold >= order.quantity)
         .values(stock=Goods.stock + order.quantity, sold=Goods.sold - order.quantity)
     )
+    if returned.rowcount != 1:
+        raise RuntimeError("an order's units are not among those sold")
     return True

@@ -16,12 +16,16 @@ MALFORMED_JSON = "malformed_json"
 def receive(expected: bool) -> bytes:
     """The body, whole. Raises RequestEntityTooLarge, and UnsupportedMediaType where one is `expected`.
 
-    A body of no bytes has no type to be wrong.
+    A body of no bytes has no type to be wrong. Raises Refusal malformed_json for one that was cut off.
     """
     data = request.get_data()
     # A chunked body tells no length: it is read up to one byte more than allowed, and no further.
     if len(data) > MAX_BYTES:
         raise RequestEntityTooLarge
+    # A body that was cut off must not pass for a shorter one, nor for none: an empty body buys a unit. The server
+    # hands on a chunked body that broke as an empty one.
+    if len(data) < (request.content_length or 0) or (not data and "Transfer-Encoding" in request.headers):
+        raise Refusal(MALFORMED_JSON)
     if data and expected:
         charset = request.mimetype_params.get("charset", "utf-8").lower()
         encoding = request.headers.get("Content-Encoding", "identity").lower()

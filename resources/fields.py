@@ -9,6 +9,7 @@ from iso4217 import Currency
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from core.clock import EPOCH
 from core.paging import MAX_LIMIT
 from core.tokens import MAX_USER_ID
 from resources.operation import CUSTOM_PREFIX
@@ -18,7 +19,6 @@ MAX_AMOUNT = 10**12
 MAX_COUNT = 10**9
 
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|z|[+-]\d\d:\d\d)", re.ASCII)
-_EARLIEST = datetime(1970, 1, 1, tzinfo=timezone.utc)
 # Codes of metals, funds and tests have no minor unit: nothing can be priced in them.
 CURRENCIES = frozenset(currency.code for currency in Currency if currency.exponent is not None)
 
@@ -37,7 +37,7 @@ def _time(value: Any) -> datetime:
         moment += timedelta(milliseconds=int((fraction or "0").ljust(3, "0")[:3]))
     except (ValueError, OverflowError):
         raise failed("invalid_time") from None
-    if moment < _EARLIEST:
+    if moment < EPOCH:
         raise failed("out_of_range")
     return moment
 
@@ -50,12 +50,6 @@ def _one_line(value: str) -> str:
 
 def _lines(value: str) -> str:
     _one_line(value.replace("\n", "").replace("\r", "").replace("\t", ""))
-    return value
-
-
-def _not_blank(value: str) -> str:
-    if not value.strip():
-        raise failed("too_short")
     return value
 
 
@@ -82,15 +76,13 @@ Time = Annotated[
     BeforeValidator(_time),
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-23T12:00:00.000Z"]}),
 ]
-Name = Annotated[
-    str, StringConstraints(min_length=1, max_length=200), AfterValidator(_one_line), AfterValidator(_not_blank)
-]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_one_line)]
 Description = Annotated[str, StringConstraints(max_length=10_000), AfterValidator(_lines)]
 ImageUrl = Annotated[str, StringConstraints(max_length=2000), AfterValidator(_one_line), AfterValidator(_web_address)]
 CurrencyCode = Annotated[
     str,
     AfterValidator(_currency),
-    WithJsonSchema({"type": "string", "pattern": "^[A-Z]{3}$", "description": "ISO 4217"}),
+    WithJsonSchema({"type": "string", "enum": sorted(CURRENCIES), "description": "ISO 4217"}),
 ]
 Amount = Annotated[int, Field(ge=0, le=MAX_AMOUNT, description="in the currency's minor unit")]
 Stock = Annotated[int, Field(ge=0, le=MAX_COUNT, description="in units")]

@@ -70,7 +70,7 @@ def expected_versions() -> set[int] | None:
     """The versions that `If-Match` names; None where any will do. The ETag of a read serves as well as a version."""
     if "If-Match" not in request.headers or request.if_match.star_tag:
         return None
-    tags = (tag.partition("-")[0] for tag in request.if_match.as_set())
+    tags = (tag.partition("-")[0] for tag in request.if_match.as_set() if tag)
     return {int(tag) for tag in tags if _VERSION.fullmatch(tag)}
 
 

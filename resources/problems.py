@@ -195,7 +195,11 @@ def to_json(value: Any) -> str:
 
 def language() -> str:
     """The language of the caller's choice: `zh`, or `en` for all others."""
-    return request.accept_languages.best_match(LANGUAGES, default="en") or "en"
+    for tag, quality in request.accept_languages:  # best first
+        primary = tag.lower().partition("-")[0]
+        if primary in LANGUAGES and quality > 0:
+            return primary
+    return "en"
 
 
 def problem(code: str, headers: Mapping[str, str] | None = None, **members: Any) -> Response:

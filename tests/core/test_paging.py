@@ -6,11 +6,12 @@ import pytest
 from sqlalchemy import Row, delete, insert
 
 from core import goods
+from core.clock import EPOCH
 from core.paging import PageRequest
 from core.shop import Shop
 from models import Goods
 
-T = goods.EPOCH + timedelta(days=20_000)
+T = EPOCH + timedelta(days=20_000)
 
 
 def add(shop: Shop, price: int = 1, starts_at: datetime | None = None, created_at: datetime = T) -> None:
@@ -40,7 +41,7 @@ def test_a_walk_in_every_order_meets_each_row_once(shop: Shop, limit: int) -> No
         up, down = walk(shop, name, limit), walk(shop, f"-{name}", limit)
         assert len({row.id for row in up}) == len(up) == 11
         assert [row.id for row in down] == [row.id for row in reversed(up)]
-        values = [(goods.EPOCH if getattr(row, name) is None else getattr(row, name), row.id) for row in up]
+        values = [(EPOCH if getattr(row, name) is None else getattr(row, name), row.id) for row in up]
         assert values == sorted(values)
 
 

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import insert, select
 
 from core import goods, sale
-from core.clock import database_now, utc_now
+from core.clock import EPOCH, database_now, utc_now
 from core.paging import PageRequest
 from core.shop import Shop
 from models import Goods
@@ -54,7 +54,7 @@ def test_sql_and_python_derive_the_same_status_for_every_combination(shop: Shop,
 @pytest.mark.parametrize("status", sale.STATUSES)
 def test_a_filter_by_status_finds_exactly_its_rows(sqlite_shop: Shop, status: str) -> None:
     for fields in (
-        {"ends_at": goods.EPOCH},
+        {"ends_at": EPOCH},
         {"stock": 0},
         {},
     ):
@@ -65,7 +65,7 @@ def test_a_filter_by_status_finds_exactly_its_rows(sqlite_shop: Shop, status: st
 
 
 def test_the_first_status_that_fits_is_told() -> None:
-    now = goods.EPOCH
+    now = EPOCH
     late, early = now + timedelta(seconds=1), now - timedelta(seconds=1)
 
     def status(starts_at=None, ends_at=None, paused=False, stock=1) -> str:

@@ -26,6 +26,8 @@ class Buyers:
         # What was acknowledged, and what was asked for and not answered with an order.
         self.acknowledged: dict[Purchase, str] = {}
         self.open: dict[Purchase, int] = {}
+        # Who was told that nothing was bought.
+        self.busy: set[Purchase] = set()
         self.told: set[tuple[int, str]] = set()
 
     def __enter__(self) -> "Buyers":
@@ -51,7 +53,7 @@ class Buyers:
     def _ask(self, purchase: Purchase, item: int, timeout: float) -> None:
         self.open[purchase] = item
         try:
-            answer = self._service.buy(item, *purchase[:1], key=purchase[1], timeout=timeout)
+            answer = self._service.buy(item, purchase[0], key=purchase[1], timeout=timeout)
         except requests.RequestException:
             time.sleep(0.02)
             return
@@ -59,7 +61,10 @@ class Buyers:
             self.acknowledged[purchase] = answer.json()["order_no"]
             del self.open[purchase]
         else:
-            self.told.add((answer.status_code, answer.json()["code"]))
+            code = answer.json()["code"]
+            self.told.add((answer.status_code, code))
+            if code == "busy":
+                self.busy.add(purchase)
             time.sleep(0.02)
 
     def wait_for(self, more: int, seconds: float = 30) -> None:
@@ -87,6 +92,7 @@ def assert_nothing_lost(service: Service, inside: Inside, buyers: Buyers) -> Non
     before = stored(inside)
     missing = {purchase: number for purchase, number in buyers.acknowledged.items() if before.get(purchase) != number}
     assert not missing, f"{len(missing)} of {len(buyers.acknowledged)} acknowledged orders are not there"
+    assert not buyers.busy & before.keys(), "somebody who was told `busy` has bought"
     buyers.retry_open()
     assert stored(inside) == buyers.acknowledged
     assert inside.query("SELECT COUNT(*) FROM orders") == [(len(buyers.acknowledged),)]

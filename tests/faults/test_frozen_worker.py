@@ -52,6 +52,7 @@ def sell_again(service: Service, inside: Inside) -> None:
     finally:
         os.kill(holder, signal.SIGKILL)
         slow.join()
+        service.wait_until_ready()
 
 
 @pytest.mark.mariadb

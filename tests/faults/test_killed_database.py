@@ -14,8 +14,8 @@ from tests.servers.service import Service
 BUYERS = {"items": 2, "threads": 8}
 
 
-def survive_a_database_kill(server: MariaDB, service: Service, inside: Inside) -> None:
-    with Buyers(service, **BUYERS) as buyers:
+def survive_a_database_kill(server: MariaDB, service: Service, inside: Inside, buyers: Buyers) -> None:
+    with buyers:
         buyers.wait_for(60)
         server.kill()
         time.sleep(0.5)
@@ -32,7 +32,7 @@ def test_every_acknowledged_order_outlives_the_database_server(
     uri = own_mariadb.create_database("killed")
     service = start_service(uri, workers=2)
     workers = service.worker_pids()
-    survive_a_database_kill(own_mariadb, service, Inside(own_mariadb, uri))
+    survive_a_database_kill(own_mariadb, service, Inside(own_mariadb, uri), Buyers(service, **BUYERS))
     assert service.worker_pids() == workers
 
 
@@ -43,7 +43,9 @@ def test_with_a_log_that_is_not_flushed_at_commit_it_does_not(
     uri = own_mariadb.create_database("killed")
     service = start_service(uri, workers=2)
     inside = Inside(own_mariadb, uri)
+    buyers = Buyers(service, **BUYERS)
+    # From here on: the items themselves are to be found again.
     inside.query("SET GLOBAL innodb_flush_log_at_trx_commit = 0")
     inside.query("SET GLOBAL innodb_flush_log_at_timeout = 1000")
     with pytest.raises(AssertionError, match="acknowledged orders are not there"):
-        survive_a_database_kill(own_mariadb, service, inside)
+        survive_a_database_kill(own_mariadb, service, inside, buyers)

@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from tests.faults.buyers import Buyers, assert_nothing_lost
-from tests.races.inside import Inside
+from tests.races.inside import Inside, until
 from tests.servers.service import Service
 
 REPLACED_SECONDS = 2.0
@@ -108,3 +108,19 @@ def test_by_the_server_s_own_respawn_they_are_not(sqlite_uri: str, start_service
     service = start_service(sqlite_uri, workers=2, sabotage=["granian_respawn"])
     with pytest.raises(AssertionError, match="not replaced"):
         stay_complete(service)
+
+
+# A worker that does not stop is killed after the longest request, in this case after 11 seconds.
+STOPPED_SECONDS = 8.0
+
+
+def test_a_stop_while_a_worker_starts_is_heeded_by_it(sqlite_uri: str, start_service: Callable[..., Service]) -> None:
+    service = start_service(sqlite_uri, workers=2)
+    before = service.worker_pids()
+    kill(before[:1])
+    # The new process is there, and not yet ready.
+    until(lambda: set(service.worker_pids()) - set(before), REPLACED_SECONDS)
+    began = time.monotonic()
+    # SIGINT, after which there is no time for draining in which it could become ready.
+    assert service.stop(signal.SIGINT) == 0
+    assert time.monotonic() - began < STOPPED_SECONDS, "a worker had to be killed"

@@ -1,6 +1,7 @@
 """Four workers that race each other on MariaDB."""
 
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -13,11 +14,11 @@ PATIENCE = {"PURCHASE_WAIT_SECONDS": 40}
 
 
 @pytest.fixture
-def own_uri(mariadb: MariaDB, request: pytest.FixtureRequest) -> str:
+def own_uri(mariadb: MariaDB) -> Iterator[str]:
     """An empty database on the server that the tests started: a given one may not be looked into, nor killed."""
-    name = f"race_{abs(hash(request.node.nodeid))}"
-    request.addfinalizer(lambda: mariadb.drop_database(name))
-    return mariadb.create_database(name)
+    name = f"race_{uuid.uuid4().hex[:8]}"
+    yield mariadb.create_database(name)
+    mariadb.drop_database(name)
 
 
 @pytest.fixture

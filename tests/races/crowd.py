@@ -29,9 +29,7 @@ def at_once(calls: Iterable[Callable[[], Result]]) -> list[Result]:
 
 def told(answers: Iterable[requests.Response]) -> Counter[str]:
     """How often each was said: `201`, or a refusal's code."""
-    return Counter(
-        str(answer.status_code) if answer.status_code < 400 else answer.json()["code"] for answer in answers
-    )
+    return Counter(str(answer.status_code) if answer.status_code < 400 else answer.json()["code"] for answer in answers)
 
 
 def order_numbers(answers: Iterable[requests.Response]) -> set[str]:

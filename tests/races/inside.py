@@ -92,9 +92,7 @@ class Inside:
     def free_slots(self, goods_id: int) -> int:
         """How many of the item's slots nobody holds at this moment."""
         with self.transaction() as execute:
-            return len(
-                execute("SELECT slot FROM purchase_slots WHERE goods_id = %s FOR UPDATE SKIP LOCKED", goods_id)
-            )
+            return len(execute("SELECT slot FROM purchase_slots WHERE goods_id = %s FOR UPDATE SKIP LOCKED", goods_id))
 
     def worker_of(self, connection_id: int, pids: list[int]) -> int:
         """The process among `pids` that has this connection open."""

@@ -15,9 +15,7 @@ def cancel_once(service: Service) -> None:
     order_no = service.buy(item, "alice", quantity=3).json()["order_no"]
 
     def cancel() -> requests.Response:
-        return requests.post(
-            f"{service.url}/orders/{order_no}/cancel", headers=service.headers("alice"), timeout=60
-        )
+        return requests.post(f"{service.url}/orders/{order_no}/cancel", headers=service.headers("alice"), timeout=60)
 
     assert told(at_once([cancel] * 20)) == {"200": 1, "order_not_pending": 19}
     goods = service.goods(item)

@@ -137,8 +137,6 @@ def test_a_slot_is_free_within_a_second_after_its_holder_was_killed(
 def test_when_the_connection_outlives_its_holder_the_slot_is_not_free(
     own_uri: str, start_service: Callable[..., Service], inside: Inside
 ) -> None:
-    service = start_service(
-        own_uri, workers=2, sabotage=["socket_outlives_worker", "hold_slow_user"], **PATIENT_SERVER
-    )
+    service = start_service(own_uri, workers=2, sabotage=["socket_outlives_worker", "hold_slow_user"], **PATIENT_SERVER)
     with pytest.raises(AssertionError, match="within 1 seconds"):
         slot_is_free_within_a_second(service, inside)

@@ -164,11 +164,13 @@ def granian_respawn() -> None:
     """granian's own watch over its workers, with its respawn switched on."""
     from granian.server.mp import MPServer
 
-    class Plain(MPServer):
-        def __init__(self, settings: Any, **options: Any) -> None:
-            super().__init__(**options, respawn_failed_workers=True)
+    from supervisor import Supervisor
 
-    serve._supervisor_class = lambda: Plain
+    def loop(self: Any, *arguments: Any) -> None:
+        self.respawn_failed_workers = True
+        MPServer._serve_loop(self, *arguments)
+
+    Supervisor._serve_loop = loop
 
 
 def hold_slow_user() -> None:

@@ -1,0 +1,120 @@
+"""A cable between the service and MariaDB that is cut at a COMMIT."""
+
+import socket
+import threading
+import time
+from enum import Enum
+
+from sqlalchemy.engine import make_url
+
+_HEADER_BYTES = 4
+_QUERY = b"\x03"
+
+
+class Cut(Enum):
+    """When the cable is cut."""
+
+    BEFORE = "the server never hears of the COMMIT"
+    AFTER = "the server commits, its answer is lost"
+    LATE = "the client is cut off first, the server commits a little later"
+
+
+class Proxy:
+    """Passes bytes to a server and back. `cut_next` cuts the next connection that commits, once."""
+
+    def __init__(self, port: int) -> None:
+        self._server_port = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._lock = threading.Lock()
+        self._cut: Cut | None = None
+        self._sockets: list[socket.socket] = []
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+        self.cuts = 0
+
+    def address(self, uri: str) -> str:
+        """The database address `uri`, by way of this proxy."""
+        return make_url(uri).set(port=self.port).render_as_string(hide_password=False)
+
+    def cut_next(self, cut: Cut) -> None:
+        with self._lock:
+            self._cut = cut
+
+    def close(self) -> None:
+        _shut(self._listener)
+        for end in self._sockets:
+            _shut(end)
+        for thread in list(self._threads):
+            thread.join()
+        for end in [self._listener, *self._sockets]:
+            end.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+                server = socket.create_connection(("127.0.0.1", self._server_port))
+            except OSError:
+                return
+            self._sockets += [client, server]
+            deaf = threading.Event()
+            for pump, ends in ((self._to_server, (client, server, deaf)), (self._to_client, (server, client, deaf))):
+                thread = threading.Thread(target=pump, args=ends)
+                self._threads.append(thread)
+                thread.start()
+
+    def _to_server(self, client: socket.socket, server: socket.socket, deaf: threading.Event) -> None:
+        while data := _received(client):
+            cut = self._take_cut() if data[_HEADER_BYTES:].startswith(_QUERY + b"COMMIT") else None
+            if cut is Cut.BEFORE:
+                break
+            if cut is Cut.AFTER:
+                deaf.set()
+            if cut is Cut.LATE:
+                deaf.set()
+                _shut(client)
+                time.sleep(0.7)
+                _sent(server, data)
+                # The server is left the time to read it.
+                time.sleep(0.5)
+                break
+            if not _sent(server, data):
+                break
+        if not deaf.is_set():
+            _shut(client)
+        _shut(server)
+
+    def _to_client(self, server: socket.socket, client: socket.socket, deaf: threading.Event) -> None:
+        while data := _received(server):
+            if deaf.is_set() or not _sent(client, data):
+                break
+        _shut(client)
+
+    def _take_cut(self) -> Cut | None:
+        with self._lock:
+            cut, self._cut = self._cut, None
+            self.cuts += cut is not None
+            return cut
+
+
+def _received(end: socket.socket) -> bytes:
+    try:
+        return end.recv(65536)
+    except OSError:
+        return b""
+
+
+def _sent(end: socket.socket, data: bytes) -> bool:
+    try:
+        end.sendall(data)
+    except OSError:
+        return False
+    return True
+
+
+def _shut(end: socket.socket) -> None:
+    try:
+        end.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        return

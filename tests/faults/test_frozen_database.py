@@ -1,0 +1,101 @@
+"""The database server is frozen: its connections stay open, and nothing on them is answered."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+import requests
+
+from tests.faults.buyers import Buyers, assert_nothing_lost
+from tests.races.crowd import assert_audit_clean, at_once, told
+from tests.races.inside import Inside
+from tests.servers.mariadb import MariaDB
+from tests.servers.service import Service
+
+SETTINGS = {"PURCHASE_WAIT_SECONDS": 1, "DATABASE_TIMEOUT_SECONDS": 1, "LOCK_WAIT_SECONDS": 1}
+# What a request may take at most: its wait, and the time-outs of what it had begun by then.
+ANSWERED_SECONDS = SETTINGS["PURCHASE_WAIT_SECONDS"] + 3 * SETTINGS["DATABASE_TIMEOUT_SECONDS"]
+# What the machine may add: the tests, the service and others share two cores.
+SLACK_SECONDS = 1.0
+# After this the others have all begun to wait.
+PAUSE_SECONDS = 0.5
+
+
+def answer_while_frozen(server: MariaDB, service: Service) -> None:
+    """Twice, since the second time no connection of the pool is fresh; and then all is as before."""
+    item = service.create_goods()
+    get = {"timeout": 60, "headers": service.headers("operator", admin=True)}
+    calls = [
+        *[lambda user=f"buyer-{n}": service.buy(item, user, timeout=60) for n in range(10)],
+        lambda: requests.get(f"{service.url}/goods/{item}", **get),
+        lambda: requests.get(f"{service.url}/orders", **get),
+        lambda: requests.get(f"{service.url}/readyz", **get),
+    ]
+    assert told(at_once(calls)) == {"201": 10, "200": 3}
+    for _ in range(2):
+        server.freeze()
+        try:
+            # A health check among them is answered at once.
+            *answers, healthy = at_once([*[timed(call) for call in calls], timed(lambda: alive(service))])
+        finally:
+            server.thaw()
+        assert healthy[0].status_code == 200
+        assert healthy[1] < PAUSE_SECONDS + SLACK_SECONDS
+        for answer, seconds in answers:
+            assert seconds < ANSWERED_SECONDS + SLACK_SECONDS, "not answered in time"
+            assert answer.status_code == 503, answer.text
+            assert answer.json()["code"] in ("busy", "unavailable")
+            assert int(answer.headers["Retry-After"]) >= 1
+    service.wait_until_ready()
+    assert told([service.buy(item, "late")]) == {"201": 1}
+    assert_audit_clean(service)
+
+
+def alive(service: Service) -> requests.Response:
+    time.sleep(PAUSE_SECONDS)
+    return requests.get(f"{service.url}/healthz", timeout=60)
+
+
+def timed(call: Callable[[], requests.Response]) -> Callable[[], tuple[requests.Response, float]]:
+    """The call, with the seconds that it took."""
+
+    def measured() -> tuple[requests.Response, float]:
+        begun = time.monotonic()
+        answer = call()
+        return answer, time.monotonic() - begun
+
+    return measured
+
+
+@pytest.mark.mariadb
+def test_every_request_is_answered_within_its_deadline(
+    own_mariadb: MariaDB, start_service: Callable[..., Service]
+) -> None:
+    uri = own_mariadb.create_database("frozen")
+    answer_while_frozen(own_mariadb, start_service(uri, workers=1, threads=16, **SETTINGS))
+
+
+@pytest.mark.mariadb
+def test_without_time_outs_of_the_driver_it_is_not(own_mariadb: MariaDB, start_service: Callable[..., Service]) -> None:
+    uri = own_mariadb.create_database("frozen")
+    patient = SETTINGS | {"DATABASE_TIMEOUT_SECONDS": 6}
+    with pytest.raises(AssertionError, match="not answered in time"):
+        answer_while_frozen(own_mariadb, start_service(uri, workers=1, threads=16, **patient))
+
+
+@pytest.mark.mariadb
+def test_nothing_is_lost_nor_bought_twice_when_it_freezes_under_load(
+    own_mariadb: MariaDB, start_service: Callable[..., Service]
+) -> None:
+    uri = own_mariadb.create_database("frozen")
+    service = start_service(uri, workers=2, **SETTINGS)
+    with Buyers(service, items=6, threads=24) as buyers:
+        # Shorter than a time-out, about as long as one or two, when late answers meet the next question on the same
+        # connection; and longer than the deadline.
+        for seconds in (0.7, 1.1, 1.3, 1.5, 1.7, 1.9, 2.2, ANSWERED_SECONDS):
+            buyers.wait_for(20)
+            own_mariadb.freeze()
+            time.sleep(seconds)
+            own_mariadb.thaw()
+        buyers.wait_for(20)
+    assert_nothing_lost(service, Inside(own_mariadb, uri), buyers)

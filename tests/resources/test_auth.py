@@ -1,0 +1,157 @@
+"""Who may call what: every method of every route, by the route table itself."""
+
+import pytest
+from flask import Flask
+
+from tests.core.forged_tokens import forged, signed
+from tests.resources.calls import OPERATOR, Calls, problem
+from tests.servers.service import SECRET
+
+PUBLIC = {
+    "GET /",
+    "GET /docs",
+    "GET /docs/",
+    "GET /docs/<path:path>",
+    "GET /docs/dist/<path:filename>",
+    "GET /goods",
+    "GET /goods/<goods_id>",
+    "GET /healthz",
+    "GET /metrics",
+    "GET /openapi.json",
+    "GET /problems/<code>",
+    "GET /readyz",
+    "GET /seckill/<goods_id>",
+}
+BUYER = {
+    "GET /orders",
+    "GET /orders/<order_no>",
+    "POST /orders/<order_no>/cancel",
+    "POST /seckill/<goods_id>",
+}
+ADMIN = {
+    "POST /goods",
+    "PATCH /goods/<goods_id>",
+    "DELETE /goods/<goods_id>",
+    "POST /goods/<goods_id>/pause",
+    "POST /goods/<goods_id>/resume",
+    "GET /goods/<goods_id>/changes",
+}
+
+
+def operations(app: Flask) -> set[str]:
+    """Every method of every route, as the application itself dispatches them."""
+    return {
+        f"{method} {rule.rule}"
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+
+
+def address(operation: str, goods_id: int = 1) -> tuple[str, str]:
+    """The operation's method, and a path on which it has something to do."""
+    method, _, route = operation.partition(" ")
+    values = {
+        "<goods_id>": str(goods_id),
+        "<order_no>": "0" * 32,
+        "<code>": "sold_out",
+        "<path:path>": "swagger-ui.css",
+        "<path:filename>": "x",
+    }
+    for name, value in values.items():
+        route = route.replace(name, value)
+    assert "<" not in route, f"{operation} has a parameter that this test does not know"
+    return method, route
+
+
+def test_the_access_of_every_route_is_stated_here(sqlite_app: Flask) -> None:
+    stated = PUBLIC | BUYER | ADMIN
+    unknown = operations(sqlite_app) - stated
+    assert not unknown, f"say who may call {unknown}"
+    assert not {operation for operation in (BUYER | ADMIN) if operation not in operations(sqlite_app)}
+
+
+@pytest.mark.parametrize("operation", sorted(BUYER | ADMIN))
+def test_without_a_token_nothing_is_done(sqlite_call: Calls, operation: str) -> None:
+    item = sqlite_call.create()
+    before = sqlite_call.row_counts()
+    answer = sqlite_call.send(*address(operation, item["id"]))
+    problem(answer, 401, "unauthenticated")
+    assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+    assert sqlite_call.row_counts() == before
+    assert sqlite_call.goods(item["id"]) == item
+
+
+@pytest.mark.parametrize("operation", sorted(ADMIN))
+def test_a_buyer_is_kept_off_an_administrator_s_routes(sqlite_call: Calls, operation: str) -> None:
+    item = sqlite_call.create()
+    before = sqlite_call.row_counts()
+    method, path = address(operation, item["id"])
+    problem(sqlite_call.send(method, path, "alice"), 403, "forbidden")
+    # Whether the item exists is none of the buyer's business there.
+    problem(sqlite_call.send(method, path.replace(f"/{item['id']}", "/999"), "alice"), 403, "forbidden")
+    assert sqlite_call.row_counts() == before
+    assert sqlite_call.goods(item["id"]) == item
+
+
+@pytest.mark.parametrize("operation", sorted(ADMIN))
+def test_an_administrator_is_let_in(sqlite_call: Calls, operation: str) -> None:
+    item = sqlite_call.create()
+    body = {"name": "x", "currency": "CNY", "price": 1, "stock": 1} if operation == "POST /goods" else {}
+    options = {"json": body} if operation.startswith(("POST", "PATCH")) else {}
+    assert sqlite_call.send(*address(operation, item["id"]), OPERATOR, **options).status_code < 300
+
+
+@pytest.mark.parametrize("operation", sorted(PUBLIC))
+def test_public_routes_need_no_token_and_mind_none(sqlite_call: Calls, operation: str) -> None:
+    item = sqlite_call.create()
+    method, path = address(operation, item["id"])
+    for headers in ({}, {"Authorization": "Bearer rubbish"}):
+        with sqlite_call.send(method, path, headers=headers) as answer:
+            assert answer.status_code not in (401, 403)
+
+
+@pytest.mark.parametrize("token", forged(SECRET).values(), ids=forged(SECRET).keys())
+def test_a_token_that_proves_nothing_opens_nothing(sqlite_call: Calls, token: str) -> None:
+    item = sqlite_call.create()
+    header = f"Bearer {token}".encode().decode("latin-1")
+    for operation in ("GET /orders", "POST /seckill/<goods_id>", "DELETE /goods/<goods_id>"):
+        method, path = address(operation, item["id"])
+        answer = sqlite_call.send(method, path, environ_overrides={"HTTP_AUTHORIZATION": header})
+        problem(answer, 401, "unauthenticated")
+    assert sqlite_call.goods(item["id"]) == item
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["", "Bearer", "Bearer ", "{token}", "Basic {token}", "Token {token}", "Bearer {token} x", "Bearer:{token}", "é"],
+)
+def test_an_authorization_of_another_form_opens_nothing(sqlite_call: Calls, header: str) -> None:
+    given = header.format(token=signed(SECRET))
+    answer = sqlite_call.get("/orders", environ_overrides={"HTTP_AUTHORIZATION": given})
+    problem(answer, 401, "unauthenticated")
+
+
+def test_the_scheme_may_be_written_in_any_case(sqlite_call: Calls) -> None:
+    for scheme in ("Bearer", "bearer", "BEARER"):
+        assert sqlite_call.get("/orders", headers={"Authorization": f"{scheme} {signed(SECRET)}"}).status_code == 200
+
+
+def test_a_token_elsewhere_than_in_the_header_is_none(sqlite_call: Calls) -> None:
+    problem(sqlite_call.get(f"/orders?access_token={signed(SECRET)}"), 401, "unauthenticated")
+
+
+def test_the_scope_is_a_list_of_words(sqlite_call: Calls) -> None:
+    item = sqlite_call.create()
+    path = f"/goods/{item['id']}/changes"
+    for scope, status in [("admin", 200), ("read admin write", 200), ("administrator", 403), ("ADMIN", 403), ("", 403)]:
+        headers = {"Authorization": f"Bearer {signed(SECRET, scope=scope)}"}
+        assert sqlite_call.get(path, headers=headers).status_code == status, scope
+
+
+def test_an_earlier_key_still_verifies(make_app, sqlite_uri: str) -> None:
+    earlier = "an-earlier-key-of-the-tests-of-over-32-bytes"
+    headers = {"Authorization": f"Bearer {signed(earlier)}"}
+    assert (
+        Calls(make_app(sqlite_uri, SECRET_KEY_FALLBACKS=(earlier,))).get("/orders", headers=headers).status_code == 200
+    )
+    problem(Calls(make_app(sqlite_uri)).get("/orders", headers=headers), 401, "unauthenticated")

@@ -1,0 +1,345 @@
+"""The contract's errors, walked code by code as in production."""
+
+import re
+import sqlite3
+import time
+from collections.abc import Callable
+from io import BytesIO
+
+import pytest
+from flask import Flask
+from werkzeug.test import TestResponse
+
+from core import goods
+from resources.problems import FIELD_PROBLEMS, PROBLEMS
+from tests.resources.calls import FAR_AHEAD, OPERATOR, Calls
+
+PAST = "2001-01-01T00:00:00.000Z"
+MEMBERS = {"type", "title", "status", "code", "detail", "request_id"}
+SECRET_TEXT = "a text that only we should see"
+
+# The table of the contract, as far as the service goes.
+CONTRACT = {
+    "malformed_json": 400,
+    "bad_request": 400,
+    "unauthenticated": 401,
+    "forbidden": 403,
+    "goods_not_found": 404,
+    "order_not_found": 404,
+    "not_found": 404,
+    "method_not_allowed": 405,
+    "body_too_large": 413,
+    "unsupported_media_type": 415,
+    "sale_not_started": 409,
+    "sale_ended": 409,
+    "sale_paused": 409,
+    "sold_out": 409,
+    "insufficient_stock": 409,
+    "limit_reached": 409,
+    "order_not_pending": 409,
+    "has_orders": 409,
+    "stock_conflict": 409,
+    "version_mismatch": 412,
+    "validation_failed": 422,
+    "idempotency_key_reused": 422,
+    "internal_error": 500,
+    "busy": 503,
+    "unavailable": 503,
+}
+# What an answer carries beside the common members.
+OWN_MEMBERS = {
+    "sale_not_started": {"starts_at": FAR_AHEAD},
+    "insufficient_stock": {"available": 10},
+    "limit_reached": {"limit": 2, "already_bought": 1},
+    "order_not_pending": {"order_status": "cancelled"},
+    "validation_failed": {"errors": None},
+}
+
+
+class World:
+    """An application, and how each of its errors is provoked by a real request."""
+
+    def __init__(self, call: Calls, unreachable: Calls, monkeypatch: pytest.MonkeyPatch, headers: dict) -> None:
+        self.call, self.unreachable, self.monkeypatch, self.headers = call, unreachable, monkeypatch, headers
+
+    def send(self, method: str, path: str, by: str | None = None, **options) -> TestResponse:
+        options["headers"] = {**self.headers, **options.get("headers", {})}
+        return self.call.send(method, path, by, **options)
+
+    def buy(self, goods_id: int, **options) -> TestResponse:
+        return self.send("POST", f"/seckill/{goods_id}", "alice", **options)
+
+    def cancelled_order(self) -> str:
+        path = f"/orders/{self.call.bought(self.call.create()['id'])['order_no']}/cancel"
+        assert self.call.post(path, "alice").status_code == 200
+        return path
+
+    def paused(self) -> int:
+        goods_id = self.call.create()["id"]
+        self.call.post(f"/goods/{goods_id}/pause", OPERATOR)
+        return goods_id
+
+    def ordered(self, key: str | None = None, **fields) -> int:
+        goods_id = self.call.create(**fields)["id"]
+        self.call.bought(goods_id, key=key)
+        return goods_id
+
+    def with_a_bug(self) -> TestResponse:
+        def broken(*arguments: object) -> None:
+            raise KeyError(SECRET_TEXT)
+
+        self.monkeypatch.setattr(goods, "find", broken)
+        return self.send("GET", "/goods/1")
+
+    def behind_a_held_lock(self) -> TestResponse:
+        goods_id = self.call.create()["id"]
+        holder = sqlite3.connect(self.call.shop.settings.database_url.database, isolation_level=None)
+        holder.execute("BEGIN IMMEDIATE")
+        try:
+            return self.buy(goods_id)
+        finally:
+            holder.close()
+
+    def without_a_database(self) -> TestResponse:
+        return self.unreachable.get("/goods/1", headers=self.headers)
+
+
+PROVOKE: dict[str, Callable[[World], TestResponse]] = {
+    "malformed_json": lambda w: w.send("POST", "/goods", OPERATOR, data="{", content_type="application/json"),
+    "bad_request": lambda w: w.send(
+        "POST",
+        "/goods",
+        OPERATOR,
+        input_stream=BytesIO(b"{}"),
+        environ_overrides={"CONTENT_LENGTH": "9"},
+        content_type="application/json",
+    ),
+    "unauthenticated": lambda w: w.send("GET", "/orders"),
+    "forbidden": lambda w: w.send("POST", "/goods", "alice", json={}),
+    "goods_not_found": lambda w: w.send("GET", "/goods/999"),
+    "order_not_found": lambda w: w.send("GET", f"/orders/{'0' * 32}", "alice"),
+    "not_found": lambda w: w.send("GET", "/nowhere"),
+    "method_not_allowed": lambda w: w.send("PUT", "/goods"),
+    "body_too_large": lambda w: w.send("POST", "/goods", data=b" " * (64 * 1024 + 1), content_type="application/json"),
+    "unsupported_media_type": lambda w: w.send("POST", "/goods", OPERATOR, data="{}", content_type="text/plain"),
+    "sale_not_started": lambda w: w.buy(w.call.create(starts_at=FAR_AHEAD)["id"]),
+    "sale_ended": lambda w: w.buy(w.call.create(ends_at=PAST)["id"]),
+    "sale_paused": lambda w: w.buy(w.paused()),
+    "sold_out": lambda w: w.buy(w.call.create(stock=0)["id"]),
+    "insufficient_stock": lambda w: w.buy(w.call.create()["id"], json={"quantity": 11}),
+    "limit_reached": lambda w: w.buy(w.ordered(per_user_limit=2), json={"quantity": 2}),
+    "order_not_pending": lambda w: w.send("POST", w.cancelled_order(), "alice"),
+    "has_orders": lambda w: w.send("DELETE", f"/goods/{w.ordered()}", OPERATOR),
+    "stock_conflict": lambda w: w.send("PATCH", f"/goods/{w.call.create()['id']}", OPERATOR, json={"stock_delta": -11}),
+    "version_mismatch": lambda w: w.send(
+        "PATCH", f"/goods/{w.call.create()['id']}", OPERATOR, json={}, headers={"If-Match": '"9"'}
+    ),
+    "validation_failed": lambda w: w.send("POST", "/goods", OPERATOR, json={"price": SECRET_TEXT}),
+    "idempotency_key_reused": lambda w: w.buy(
+        w.ordered(key="k"), json={"quantity": 2}, headers={"Idempotency-Key": "k"}
+    ),
+    "internal_error": World.with_a_bug,
+    "busy": World.behind_a_held_lock,
+    "unavailable": World.without_a_database,
+}
+
+
+@pytest.fixture
+def provoke(
+    make_app: Callable[..., Flask], sqlite_uri: str, unreachable_call: Calls, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., TestResponse]:
+    """Provokes a code on an application of its own: `provoke("sold_out", {"Accept-Language": "zh"})`."""
+    app = make_app(sqlite_uri, PURCHASE_WAIT_SECONDS=0.3)
+    assert not app.testing
+
+    def run(code: str, headers: dict | None = None) -> TestResponse:
+        return PROVOKE[code](World(Calls(app), unreachable_call, monkeypatch, headers or {}))
+
+    return run
+
+
+def test_every_code_is_walked_here_and_has_the_contract_s_status() -> None:
+    assert set(PROVOKE) == set(PROBLEMS)
+    assert {code: int(problem.status) for code, problem in PROBLEMS.items()} == CONTRACT
+    assert {code: set(members) for code, members in OWN_MEMBERS.items()} == {
+        code: set(problem.members) for code, problem in PROBLEMS.items() if problem.members
+    }
+
+
+@pytest.mark.parametrize("code", CONTRACT)
+def test_a_provoked_error_has_exactly_the_contract_s_form(provoke: Callable[..., TestResponse], code: str) -> None:
+    answer = provoke(code)
+    assert answer.status_code == CONTRACT[code]
+    assert answer.headers["Content-Type"].partition(";")[0] == "application/problem+json"
+    body, own = answer.json, OWN_MEMBERS.get(code, {})
+    assert set(body) == MEMBERS | set(own)
+    assert body["type"] == f"/problems/{code}"
+    assert body["status"] == CONTRACT[code]
+    assert body["code"] == code
+    assert body["title"]
+    assert body["detail"]
+    assert body["request_id"] == answer.headers["X-Request-ID"]
+    assert {name: body[name] for name, value in own.items() if value is not None} == {
+        name: value for name, value in own.items() if value is not None
+    }
+    assert SECRET_TEXT not in answer.text
+    assert not re.search(r"Traceback|sqlite|mysql|KeyError|SELECT|\.py", answer.text)
+    assert answer.headers["Content-Language"] == "en"
+    assert "Accept-Language" in answer.headers["Vary"]
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("code", CONTRACT)
+def test_a_provoked_error_is_told_in_chinese_to_who_reads_it(provoke: Callable[..., TestResponse], code: str) -> None:
+    answer = provoke(code, {"Accept-Language": "zh-CN,zh;q=0.9,en;q=0.1", "X-Request-ID": "my-own.id_1"})
+    text = answer.data.decode("utf-8")
+    assert PROBLEMS[code].title.zh in text
+    assert PROBLEMS[code].detail.zh in text
+    assert "\\u" not in text
+    assert answer.json["code"] == code
+    assert answer.json["request_id"] == answer.headers["X-Request-ID"] == "my-own.id_1"
+    assert answer.headers["Content-Language"] == "zh"
+    if code == "validation_failed":
+        assert {error["detail"] for error in answer.json["errors"]} <= {text.zh for text in FIELD_PROBLEMS.values()}
+
+
+@pytest.mark.parametrize("code", CONTRACT)
+def test_the_type_of_an_error_is_a_page_that_explains_it(sqlite_call: Calls, code: str) -> None:
+    answer = sqlite_call.get(f"/problems/{code}")
+    assert answer.status_code == 200
+    assert answer.mimetype == "text/html"
+    for text in (code, str(CONTRACT[code]), PROBLEMS[code].title.zh, *PROBLEMS[code].members):
+        assert text in answer.text
+
+
+def test_all_texts_are_there_in_both_languages() -> None:
+    texts = [text for problem in PROBLEMS.values() for text in (problem.title, problem.detail)]
+    for text in [*texts, *FIELD_PROBLEMS.values()]:
+        assert re.search(r"[\u4e00-\u9fff]", text.zh)
+        assert not re.search(r"[\u4e00-\u9fff]", text.en)
+
+
+@pytest.mark.parametrize("code", ["busy", "unavailable"])
+def test_who_is_to_come_again_is_told_when(provoke: Callable[..., TestResponse], code: str) -> None:
+    assert re.fullmatch(r"[1-9]\d?", provoke(code).headers["Retry-After"])
+
+
+def test_a_method_that_is_not_allowed_is_answered_with_those_that_are(sqlite_call: Calls) -> None:
+    answer = sqlite_call.send("PUT", "/goods/1")
+    allowed = {method.strip() for method in answer.headers["Allow"].split(",")}
+    assert allowed >= {"GET", "PATCH", "DELETE"}
+    assert not allowed & {"PUT", "POST"}
+
+
+def test_who_is_not_signed_in_is_told_how(provoke: Callable[..., TestResponse]) -> None:
+    assert provoke("unauthenticated").headers["WWW-Authenticate"].startswith("Bearer")
+
+
+def test_a_validation_failure_names_field_code_and_detail(provoke: Callable[..., TestResponse]) -> None:
+    errors = provoke("validation_failed").json["errors"]
+    assert {error["field"] for error in errors} == {"name", "currency", "price", "stock"}
+    for error in errors:
+        assert set(error) == {"field", "code", "detail"}
+        assert error["detail"] == FIELD_PROBLEMS[error["code"]].en
+
+
+@pytest.mark.parametrize(
+    ("header", "language"),
+    [
+        ("", "en"),
+        ("zh", "zh"),
+        ("zh-TW", "zh"),
+        ("zh-Hans-CN", "zh"),
+        ("ZH", "zh"),
+        ("en-GB,zh;q=0.5", "en"),
+        ("zh-CN,en;q=0.5", "zh"),
+        ("zh-CN,zh;q=0.9,en;q=0.8", "zh"),
+        ("en;q=0.5,zh;q=0.6", "zh"),
+        ("fr,zh;q=0.5", "zh"),
+        ("fr", "en"),
+        ("*", "en"),
+        ("zh;q=0", "en"),
+        (";;;q=x,,é", "en"),
+        ("zh;q=nan", "en"),
+    ],
+)
+def test_the_language_is_the_caller_s_choice_and_english_by_default(
+    sqlite_call: Calls, header: str, language: str
+) -> None:
+    answer = sqlite_call.get("/nowhere", environ_overrides={"HTTP_ACCEPT_LANGUAGE": header})
+    assert answer.json["title"] == PROBLEMS["not_found"].title.in_language(language)
+
+
+@pytest.mark.parametrize("given", ["x", "a" * 64, "3f2c-77", "req_1.2"])
+def test_the_caller_s_request_id_is_kept(sqlite_call: Calls, given: str) -> None:
+    for path in ("/goods", "/nowhere", "/healthz"):
+        assert sqlite_call.get(path, headers={"X-Request-ID": given}).headers["X-Request-ID"] == given
+
+
+@pytest.mark.parametrize("given", ["", "a" * 65, "a b", "é", "a\tb", '"quoted"', "<script>", "{}", "a\x7f"])
+def test_another_request_id_is_replaced_by_a_new_one(sqlite_call: Calls, given: str) -> None:
+    ids = set()
+    for _ in range(2):
+        answer = sqlite_call.get("/nowhere", environ_overrides={"HTTP_X_REQUEST_ID": given})
+        assert re.fullmatch(r"[A-Za-z0-9-]{1,64}", answer.headers["X-Request-ID"])
+        assert answer.json["request_id"] == answer.headers["X-Request-ID"] != given
+        ids.add(answer.headers["X-Request-ID"])
+    assert len(ids) == 2
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/nowhere", 404),
+        ("GET", "/goods/1/2/3", 404),
+        ("GET", "/problems/no_such_code", 404),
+        ("GET", "/docs/no-such-file", 404),
+        ("POST", "/healthz", 405),
+        ("DELETE", "/metrics", 405),
+        ("POST", "/docs", 405),
+        ("POST", "/openapi.json", 405),
+        ("POST", "/", 405),
+        ("PUT", "/problems/sold_out", 405),
+        ("BREW", "/goods", 405),
+    ],
+)
+def test_the_framework_s_own_errors_are_problems_too(sqlite_call: Calls, method: str, path: str, status: int) -> None:
+    answer = sqlite_call.get(path, environ_overrides={"REQUEST_METHOD": method})
+    assert answer.status_code == status
+    assert answer.mimetype == "application/problem+json"
+    assert set(answer.json) == MEMBERS
+    assert ("Allow" in answer.headers) == (status == 405)
+
+
+def test_a_bug_is_no_less_a_problem_when_the_application_is_tested(
+    sqlite_call: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*arguments: object) -> None:
+        raise RuntimeError(SECRET_TEXT)
+
+    monkeypatch.setattr(goods, "find", broken)
+    sqlite_call.app.testing = True
+    sqlite_call.app.config["PROPAGATE_EXCEPTIONS"] = False
+    answer = sqlite_call.get("/goods/1")
+    assert (answer.status_code, answer.json["code"]) == (500, "internal_error")
+
+
+@pytest.mark.mariadb
+def test_a_purchase_behind_a_held_row_is_told_busy_within_its_time_and_bought_nothing(
+    make_app: Callable[..., Flask], mariadb_uri: str, mariadb
+) -> None:
+    call = Calls(make_app(mariadb_uri, PURCHASE_WAIT_SECONDS=1, LOCK_WAIT_SECONDS=1))
+    item = call.create()
+    holder = mariadb.connect(mariadb_uri.rpartition("/")[2])
+    holder.start_transaction()
+    cursor = holder.cursor()
+    cursor.execute("SELECT id FROM goods WHERE id = %s FOR UPDATE", (item["id"],))
+    cursor.fetchall()
+    began = time.monotonic()
+    answer = call.buy(item["id"], key="k")
+    holder.close()
+    assert (answer.status_code, answer.json["code"]) == (503, "busy")
+    assert int(answer.headers["Retry-After"]) >= 1
+    assert time.monotonic() - began < 6
+    assert call.goods(item["id"]) == item
+    assert call.bought(item["id"], key="k")["quantity"] == 1
