@@ -10,7 +10,7 @@ from core.clock import iso
 from core.database import AnyRow
 from core.refusals import Refusal
 from core.tokens import Identity
-from resources import schemas
+from resources import inputs, schemas
 from resources.answers import conditional, optional_time
 from resources.auth import Access
 from resources.context import shop
@@ -81,11 +81,11 @@ class GoodsList(ApiResource):
             _TAG,
             Access.PUBLIC,
             {200: schemas.GoodsPage},
-            query=schemas.GoodsQuery,
+            query=inputs.GoodsQuery,
             refusals=("unavailable",),
         )
     )
-    def get(self, query: schemas.GoodsQuery) -> dict[str, Any]:
+    def get(self, query: inputs.GoodsQuery) -> dict[str, Any]:
         """List the items.
 
         In pages. `status` is derived from the window, the pause and the stock by the database's clock.
@@ -102,12 +102,12 @@ class GoodsList(ApiResource):
             _TAG,
             Access.ADMIN,
             {201: schemas.Goods},
-            body=schemas.GoodsCreate,
+            body=inputs.GoodsCreate,
             refusals=("unavailable",),
             answer_headers={"Location": "the item's address", **_ETAG},
         )
     )
-    def post(self, caller: Identity, body: schemas.GoodsCreate) -> Any:
+    def post(self, caller: Identity, body: inputs.GoodsCreate) -> Any:
         """Put up a new item."""
         return _answer(goods.create(shop().database, caller.user_id, body.model_dump()), 201)
 
@@ -134,12 +134,12 @@ class GoodsItem(ApiResource):
             _TAG,
             Access.ADMIN,
             {200: schemas.Goods},
-            body=schemas.GoodsPatch,
+            body=inputs.GoodsPatch,
             refusals=("goods_not_found", "version_mismatch", "stock_conflict", "unavailable"),
             answer_headers=_ETAG,
         )
     )
-    def patch(self, goods_id_text: str, caller: Identity, body: schemas.GoodsPatch) -> Any:
+    def patch(self, goods_id_text: str, caller: Identity, body: inputs.GoodsPatch) -> Any:
         """Change an item.
 
         The stock moves by `stock_delta`, atomically and in the middle of a sale. `If-Match` with a version guards
@@ -171,7 +171,7 @@ def _pausing(operation_id: str) -> Operation:
         _TAG,
         Access.ADMIN,
         {200: schemas.Goods},
-        body=schemas.NoFields,
+        body=inputs.NoFields,
         body_optional=True,
         refusals=("goods_not_found", "version_mismatch", "unavailable"),
         answer_headers=_ETAG,
@@ -185,14 +185,14 @@ def _set_paused(goods_id_text: str, caller: Identity, paused: bool) -> Any:
 
 class GoodsPause(ApiResource):
     @operation(_pausing("pauseSale"))
-    def post(self, goods_id_text: str, caller: Identity, body: schemas.NoFields) -> Any:
+    def post(self, goods_id_text: str, caller: Identity, body: inputs.NoFields) -> Any:
         """Stop a running sale."""
         return _set_paused(goods_id_text, caller, True)
 
 
 class GoodsResume(ApiResource):
     @operation(_pausing("resumeSale"))
-    def post(self, goods_id_text: str, caller: Identity, body: schemas.NoFields) -> Any:
+    def post(self, goods_id_text: str, caller: Identity, body: inputs.NoFields) -> Any:
         """Restart a sale that was stopped."""
         return _set_paused(goods_id_text, caller, False)
 
@@ -204,11 +204,11 @@ class GoodsChanges(ApiResource):
             _TAG,
             Access.ADMIN,
             {200: schemas.ChangesPage},
-            query=schemas.ChangesQuery,
+            query=inputs.ChangesQuery,
             refusals=("goods_not_found", "unavailable"),
         )
     )
-    def get(self, goods_id_text: str, caller: Identity, query: schemas.ChangesQuery) -> dict[str, Any]:
+    def get(self, goods_id_text: str, caller: Identity, query: inputs.ChangesQuery) -> dict[str, Any]:
         """List what was done to an item, newest first."""
         key = goods_id(goods_id_text)
         listing = Listing("changes", goods_id=key)

@@ -8,7 +8,7 @@ from core.clock import iso
 from core.orders import OrderView, Viewer
 from core.refusals import InvalidField, Refusal
 from core.tokens import Identity
-from resources import schemas
+from resources import inputs, schemas
 from resources.answers import optional_time
 from resources.auth import Access
 from resources.context import shop
@@ -62,11 +62,11 @@ class OrderList(ApiResource):
             _TAG,
             Access.BUYER,
             {200: schemas.OrdersPage},
-            query=schemas.OrdersQuery,
+            query=inputs.OrdersQuery,
             refusals=("unavailable",),
         )
     )
-    def get(self, caller: Identity, query: schemas.OrdersQuery) -> dict[str, Any]:
+    def get(self, caller: Identity, query: inputs.OrdersQuery) -> dict[str, Any]:
         """List orders: a buyer's own, or everyone's for an administrator."""
         if query.user_id is not None and not caller.is_admin:
             raise InvalidField("user_id", "unknown_field")
@@ -107,11 +107,11 @@ class OrderCancel(ApiResource):
             _TAG,
             Access.BUYER,
             {200: schemas.Order},
-            body=schemas.NoFields,
+            body=inputs.NoFields,
             body_optional=True,
             refusals=("order_not_found", "order_not_pending", "unavailable"),
         )
     )
-    def post(self, order_no: str, caller: Identity, body: schemas.NoFields) -> dict[str, Any]:
+    def post(self, order_no: str, caller: Identity, body: inputs.NoFields) -> dict[str, Any]:
         """Cancel a pending order; its units go back on sale."""
         return order_json(orders.cancel(shop().database, _viewer(caller), _order_no(order_no)))

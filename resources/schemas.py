@@ -1,17 +1,12 @@
-"""The bodies, queries and answers of the API as typed models: checks and OpenAPI both come from here."""
+"""The answers of the API as typed models, with an example each: what OpenAPI says of them comes from here."""
 
 from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from core.paging import DEFAULT_LIMIT
-from resources import fields
-
 SaleStatus = Literal["ended", "paused", "upcoming", "sold_out", "on_sale"]
 OrderStatus = Literal["pending", "paid", "cancelled", "expired", "refund_due"]
-GoodsSort = Literal["starts_at", "-starts_at", "price", "-price", "created_at", "-created_at", "id", "-id"]
-OrderSort = Literal["purchased_at", "-purchased_at"]
 
 _TIME = "2026-11-23T12:00:00.000Z"
 _GOODS: dict[str, Any] = {
@@ -57,133 +52,18 @@ _ORDER: dict[str, Any] = {
 }
 
 
-def _example(value: dict[str, Any]) -> dict[str, Any]:
+def example(value: dict[str, Any]) -> dict[str, Any]:
     return {"examples": [value]}
-
-
-class _Input(BaseModel):
-    # strict: neither 1.9, "1" nor true is a number of units.
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class _Query(BaseModel):
-    model_config = ConfigDict(extra="forbid")
 
 
 class _Answer(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class NoFields(_Input):
-    """Nothing: an empty object, or no body at all."""
-
-    model_config = ConfigDict(json_schema_extra=_example({}))
-
-
-class GoodsCreate(_Input):
-    """A new item."""
-
-    model_config = ConfigDict(
-        json_schema_extra=_example(
-            {
-                "name": "Mechanical keyboard 机械键盘",
-                "currency": "CNY",
-                "price": 19900,
-                "stock": 100,
-                "per_user_limit": 2,
-            }
-        )
-    )
-
-    name: fields.Name
-    description: fields.Description = ""
-    image_url: fields.ImageUrl = ""
-    currency: fields.CurrencyCode
-    price: fields.Amount
-    list_price: fields.Amount | None = None
-    stock: fields.Stock
-    starts_at: fields.Time | None = None
-    ends_at: fields.Time | None = None
-    per_user_limit: fields.Limit | None = None
-    order_limit: fields.Limit | None = None
-    shippable: bool = False
-
-
-def _drop_defaults(schema: dict[str, Any]) -> None:
-    # A field that is left out stays as it is: it has no default.
-    for field in schema["properties"].values():
-        field.pop("default", None)
-    schema["examples"] = [{"price": 14900, "stock_delta": 50}]
-
-
-class GoodsPatch(_Input):
-    """What to change of an item; a field that is left out stays as it is."""
-
-    model_config = ConfigDict(json_schema_extra=_drop_defaults)
-
-    # The defaults are never used: `given` returns only what the request has.
-    name: fields.Name = ""
-    description: fields.Description = ""
-    image_url: fields.ImageUrl = ""
-    currency: fields.CurrencyCode = ""
-    price: fields.Amount = 0
-    list_price: fields.Amount | None = None
-    starts_at: fields.Time | None = None
-    ends_at: fields.Time | None = None
-    per_user_limit: fields.Limit | None = None
-    order_limit: fields.Limit | None = None
-    shippable: bool = False
-    stock_delta: fields.StockDelta = 0
-
-    def given(self) -> dict[str, Any]:
-        """The columns that the request sets."""
-        return {name: getattr(self, name) for name in self.model_fields_set - {"stock_delta"}}
-
-
-class _PageQuery(_Query):
-    limit: fields.PageLimit = DEFAULT_LIMIT
-    cursor: fields.Cursor | None = Field(None, description="`next_cursor` of the page before")
-
-
-class GoodsQuery(_PageQuery):
-    """Filters and order of the list of items."""
-
-    status: SaleStatus | None = None
-    q: fields.Text | None = Field(None, description="text that the name contains")
-    sort: GoodsSort = "id"
-
-
-class ChangesQuery(_PageQuery):
-    """A page of an item's history."""
-
-
-class OrdersQuery(_PageQuery):
-    """Filters and order of the list of orders. `user_id` is for administrators."""
-
-    status: OrderStatus | None = None
-    goods_id: fields.IdInQuery | None = None
-    user_id: fields.UserId | None = None
-    sort: OrderSort = "-purchased_at"
-
-
-class PurchaseBody(_Input):
-    """What to buy; `{}` or no body at all is one unit."""
-
-    model_config = ConfigDict(json_schema_extra=_example({"quantity": 1}))
-
-    quantity: fields.Quantity = 1
-
-
-class PurchaseHeaders(BaseModel):
-    """`Idempotency-Key` makes a retry safe: the same key and request give the same order, at any time later."""
-
-    idempotency_key: fields.IdempotencyKey | None = Field(None, alias="Idempotency-Key")
-
-
 class Goods(_Answer):
     """An item. `stock` can still be bought, `sold` is held by pending and paid orders."""
 
-    model_config = ConfigDict(json_schema_extra=_example(_GOODS))
+    model_config = ConfigDict(json_schema_extra=example(_GOODS))
 
     id: int
     name: str
@@ -208,7 +88,7 @@ class Goods(_Answer):
 class GoodsPage(_Answer):
     """A page of items."""
 
-    model_config = ConfigDict(json_schema_extra=_example({"items": [_GOODS], "next_cursor": None}))
+    model_config = ConfigDict(json_schema_extra=example({"items": [_GOODS], "next_cursor": None}))
 
     items: list[Goods]
     next_cursor: str | None
@@ -236,7 +116,7 @@ _CHANGE: dict[str, Any] = {
 class GoodsChange(_Answer):
     """What an administrator did to an item."""
 
-    model_config = ConfigDict(json_schema_extra=_example(_CHANGE))
+    model_config = ConfigDict(json_schema_extra=example(_CHANGE))
 
     id: int
     goods_id: int
@@ -250,7 +130,7 @@ class GoodsChange(_Answer):
 class ChangesPage(_Answer):
     """A page of an item's history, newest first."""
 
-    model_config = ConfigDict(json_schema_extra=_example({"items": [_CHANGE], "next_cursor": None}))
+    model_config = ConfigDict(json_schema_extra=example({"items": [_CHANGE], "next_cursor": None}))
 
     items: list[GoodsChange]
     next_cursor: str | None
@@ -260,7 +140,7 @@ class SaleState(_Answer):
     """A sale live."""
 
     model_config = ConfigDict(
-        json_schema_extra=_example(
+        json_schema_extra=example(
             {
                 "status": "on_sale",
                 "stock": 58,
@@ -287,7 +167,7 @@ class SaleState(_Answer):
 class Order(_Answer):
     """An order. Its price lines are those of the moment it was placed."""
 
-    model_config = ConfigDict(json_schema_extra=_example(_ORDER))
+    model_config = ConfigDict(json_schema_extra=example(_ORDER))
 
     order_no: str
     goods_id: int
@@ -313,7 +193,7 @@ class Order(_Answer):
 class OrdersPage(_Answer):
     """A page of orders."""
 
-    model_config = ConfigDict(json_schema_extra=_example({"items": [_ORDER], "next_cursor": None}))
+    model_config = ConfigDict(json_schema_extra=example({"items": [_ORDER], "next_cursor": None}))
 
     items: list[Order]
     next_cursor: str | None
@@ -322,7 +202,7 @@ class OrdersPage(_Answer):
 class Health(_Answer):
     """The state of the service."""
 
-    model_config = ConfigDict(json_schema_extra=_example({"status": "ok"}))
+    model_config = ConfigDict(json_schema_extra=example({"status": "ok"}))
 
     status: Literal["ok", "ready"]
 

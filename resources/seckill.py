@@ -8,7 +8,7 @@ from core import goods, sale
 from core.clock import iso
 from core.purchase.decide import PurchaseRequest, Refused, Replayed
 from core.tokens import Identity
-from resources import schemas
+from resources import inputs, schemas
 from resources.answers import conditional, digest, optional_time
 from resources.auth import Access
 from resources.context import shop
@@ -50,9 +50,9 @@ class Seckill(ApiResource):
             _TAG,
             Access.BUYER,
             {201: schemas.Order},
-            body=schemas.PurchaseBody,
+            body=inputs.PurchaseBody,
             body_optional=True,
-            headers=schemas.PurchaseHeaders,
+            headers=inputs.PurchaseHeaders,
             refusals=(
                 "goods_not_found",
                 "sale_ended",
@@ -72,7 +72,7 @@ class Seckill(ApiResource):
         )
     )
     def post(
-        self, goods_id_text: str, caller: Identity, body: schemas.PurchaseBody, headers: schemas.PurchaseHeaders
+        self, goods_id_text: str, caller: Identity, body: inputs.PurchaseBody, headers: inputs.PurchaseHeaders
     ) -> tuple[dict[str, Any], int, dict[str, str]]:
         """Buy.
 

@@ -1,0 +1,127 @@
+"""The bodies, queries and headers of requests as typed models: the checks and OpenAPI both come from here."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from core.paging import DEFAULT_LIMIT
+from resources import fields
+from resources.schemas import OrderStatus, SaleStatus, example
+
+GoodsSort = Literal["starts_at", "-starts_at", "price", "-price", "created_at", "-created_at", "id", "-id"]
+OrderSort = Literal["purchased_at", "-purchased_at"]
+
+
+class _Input(BaseModel):
+    # strict: neither 1.9, "1" nor true is a number of units.
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class _Query(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class NoFields(_Input):
+    """Nothing: an empty object, or no body at all."""
+
+    model_config = ConfigDict(json_schema_extra=example({}))
+
+
+class GoodsCreate(_Input):
+    """A new item."""
+
+    model_config = ConfigDict(
+        json_schema_extra=example(
+            {
+                "name": "Mechanical keyboard 机械键盘",
+                "currency": "CNY",
+                "price": 19900,
+                "stock": 100,
+                "per_user_limit": 2,
+            }
+        )
+    )
+
+    name: fields.Name
+    description: fields.Description = ""
+    image_url: fields.ImageUrl = ""
+    currency: fields.CurrencyCode
+    price: fields.Amount
+    list_price: fields.Amount | None = None
+    stock: fields.Stock
+    starts_at: fields.Time | None = None
+    ends_at: fields.Time | None = None
+    per_user_limit: fields.Limit | None = None
+    order_limit: fields.Limit | None = None
+    shippable: bool = False
+
+
+def _drop_defaults(schema: dict[str, Any]) -> None:
+    # A field that is left out stays as it is: it has no default.
+    for field in schema["properties"].values():
+        field.pop("default", None)
+    schema["examples"] = [{"price": 14900, "stock_delta": 50}]
+
+
+class GoodsPatch(_Input):
+    """What to change of an item; a field that is left out stays as it is."""
+
+    model_config = ConfigDict(json_schema_extra=_drop_defaults)
+
+    # The defaults are never used: `given` returns only what the request has.
+    name: fields.Name = ""
+    description: fields.Description = ""
+    image_url: fields.ImageUrl = ""
+    currency: fields.CurrencyCode = ""
+    price: fields.Amount = 0
+    list_price: fields.Amount | None = None
+    starts_at: fields.Time | None = None
+    ends_at: fields.Time | None = None
+    per_user_limit: fields.Limit | None = None
+    order_limit: fields.Limit | None = None
+    shippable: bool = False
+    stock_delta: fields.StockDelta = 0
+
+    def given(self) -> dict[str, Any]:
+        """The columns that the request sets."""
+        return {name: getattr(self, name) for name in self.model_fields_set - {"stock_delta"}}
+
+
+class _PageQuery(_Query):
+    limit: fields.PageLimit = DEFAULT_LIMIT
+    cursor: fields.Cursor | None = Field(None, description="`next_cursor` of the page before")
+
+
+class GoodsQuery(_PageQuery):
+    """Filters and order of the list of items."""
+
+    status: SaleStatus | None = None
+    q: fields.Text | None = Field(None, description="text that the name contains")
+    sort: GoodsSort = "id"
+
+
+class ChangesQuery(_PageQuery):
+    """A page of an item's history."""
+
+
+class OrdersQuery(_PageQuery):
+    """Filters and order of the list of orders. `user_id` is for administrators."""
+
+    status: OrderStatus | None = None
+    goods_id: fields.IdInQuery | None = None
+    user_id: fields.UserId | None = None
+    sort: OrderSort = "-purchased_at"
+
+
+class PurchaseBody(_Input):
+    """What to buy; `{}` or no body at all is one unit."""
+
+    model_config = ConfigDict(json_schema_extra=example({"quantity": 1}))
+
+    quantity: fields.Quantity = 1
+
+
+class PurchaseHeaders(BaseModel):
+    """`Idempotency-Key` makes a retry safe: the same key and request give the same order, at any time later."""
+
+    idempotency_key: fields.IdempotencyKey | None = Field(None, alias="Idempotency-Key")
