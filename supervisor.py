@@ -31,8 +31,11 @@ class Supervisor(MPServer):
         super().__init__(**options)
         self._settings = settings
         self._stop_signal = 0
+        self._pid = os.getpid()
 
     def signal_handler_interrupt(self, signum: int = 0, *rest: Any, **named: Any) -> None:
+        if os.getpid() != self._pid:
+            os._exit(0)  # a worker that is still starting has inherited this handler: it serves nobody yet
         self._stop_signal = signum
         super().signal_handler_interrupt(signum, *rest, **named)  # type: ignore[no-untyped-call]
 

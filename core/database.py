@@ -9,6 +9,7 @@ from typing import Any
 
 from mysql.connector.connection import MySQLConnection
 from sqlalchemy import Connection, Engine, NullPool, Row, create_engine, event
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
@@ -16,7 +17,7 @@ from config import Settings
 from core.clock import Deadline
 from core.faults import Kind, read
 from core.metrics import POOL_IN_USE
-from core.refusals import Busy, Unavailable
+from core.refusals import Busy, Refusal, Unavailable
 
 # Set by hand, so that the meaning of a statement does not depend on how the server was set up.
 _SQL_MODE = "STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE,NO_ZERO_IN_DATE,NO_ENGINE_SUBSTITUTION"
@@ -75,6 +76,7 @@ class Database:
         self._permits = threading.BoundedSemaphore(settings.DATABASE_POOL_SIZE)
         if not self.is_sqlite:
             event.listen(engine, "do_connect", _open)
+            event.listen(engine, "handle_error", _tell_disconnect)
         event.listen(engine, "connect", self._set_up_sqlite if self.is_sqlite else self._set_up_mysql)
         if self.is_sqlite:
             event.listen(engine, "begin", _begin_sqlite)
@@ -86,8 +88,8 @@ class Database:
     def connect(self, deadline: Deadline) -> Iterator[Connection]:
         """A connection of the pool, waited for no longer than `deadline`.
 
-        Raises Busy when none came free in time and Unavailable when the database cannot be reached. A connection on
-        which an error shows that it is lost is thrown away, whatever class the driver raised.
+        Raises Busy when none came free in time and Unavailable when the database cannot be reached. After an error that
+        is not known to leave it clean the connection is thrown away: a late answer must not meet the next statement.
         """
         if not self._permits.acquire(timeout=deadline.remaining()):
             raise Busy()
@@ -100,7 +102,7 @@ class Database:
                 try:
                     yield connection
                 except BaseException as error:
-                    if read(error).kind is Kind.LOST:
+                    if not isinstance(error, Refusal) and read(error).kind is not Kind.RERUN:
                         connection.invalidate()
                     raise
         finally:
@@ -109,15 +111,14 @@ class Database:
     @contextmanager
     def reading(self, deadline: Deadline | None = None) -> Iterator[Connection]:
         """A connection for plain reads. Raises Busy or Unavailable, never a driver's error for a lost connection."""
-        with self.connect(deadline or Deadline(self.settings.PURCHASE_WAIT_SECONDS)) as connection:
-            try:
+        try:
+            with self.connect(deadline or Deadline(self.settings.PURCHASE_WAIT_SECONDS)) as connection:
                 yield connection
-            except DBAPIError as error:
-                kind = read(error).kind
-                if kind is Kind.OTHER:
-                    raise
-                connection.invalidate()
-                raise (Busy() if kind is Kind.RERUN else Unavailable()) from error
+        except DBAPIError as error:  # of a statement, or of the rollback at the end
+            kind = read(error).kind
+            if kind is Kind.OTHER:
+                raise
+            raise (Busy() if kind is Kind.RERUN else Unavailable()) from error
 
     def _set_up_mysql(self, dbapi_connection: Any, record: Any) -> None:
         mariadb = self.engine.dialect.is_mariadb if self.engine.dialect.server_version_info else None  # type: ignore[attr-defined]
@@ -148,6 +149,14 @@ class _Connection(MySQLConnection):
 
 def _open(dialect: Any, record: ConnectionPoolEntry, arguments: Any, options: dict[str, Any]) -> _Connection:
     return _Connection(**{name: value for name, value in options.items() if name != "use_pure"})
+
+
+def _tell_disconnect(context: ExceptionContext) -> None:
+    # The driver keeps a connection whose answer came too late, and SQLAlchemy does not know that error: the answer
+    # would be taken for the next statement's. Others in the pool may be well; each is judged by its own errors.
+    if read(context.original_exception).kind is Kind.LOST:
+        context.is_disconnect = True
+        context.invalidate_pool_on_disconnect = False
 
 
 def _note_return(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:

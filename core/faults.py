@@ -16,9 +16,30 @@ _RERUN = frozenset({1213, 1205, 1020})
 _DUPLICATE = frozenset({1062})
 # The connection is lost, refused or unfit: server gone (2002-2013, 2048, 2055), closed for silence (4031, 1927),
 # too many connections (1040, 1203, 1226), shutting down or killed (1047, 1053, 1317), read-only after a failover
-# (1290, 1836), and the driver's own read, write and connect timeouts (3024).
+# (1290, 1836), the driver's own read, write and connect timeouts (3024), and its "connection not available" (-1).
 _LOST = frozenset(
-    {1040, 1047, 1053, 1203, 1226, 1290, 1317, 1836, 1927, 2002, 2003, 2005, 2006, 2013, 2014, 2048, 2055, 3024, 4031}
+    {
+        -1,
+        1040,
+        1047,
+        1053,
+        1203,
+        1226,
+        1290,
+        1317,
+        1836,
+        1927,
+        2002,
+        2003,
+        2005,
+        2006,
+        2013,
+        2014,
+        2048,
+        2055,
+        3024,
+        4031,
+    }
 )
 # Refused at the door: wrong user, password, database or grant.
 DENIED = frozenset({1044, 1045, 1049, 1698})

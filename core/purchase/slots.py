@@ -67,15 +67,16 @@ class Caps:
         for row in rows:
             caps[row.id] = min(row.order_limit or self._default, MAX_SLOTS)
             if row.made < caps[row.id] and not self._database.is_sqlite:
-                self._make_slots(row.id, caps[row.id], deadline)
+                # From the first missing one on: those that others hold locked need not be waited for.
+                self._make_slots(row.id, range(row.made, caps[row.id]), deadline)
         with self._lock:
             if len(self._caps) + len(caps) > _KNOWN_CAPS:
                 self._caps.clear()
             self._caps.update({key: _Cap(slots, read_at) for key, slots in caps.items()})
         return caps
 
-    def _make_slots(self, goods_id: int, slots: int, deadline: Deadline) -> None:
-        rows = [{"goods_id": goods_id, "slot": slot} for slot in range(slots)]
+    def _make_slots(self, goods_id: int, slots: range, deadline: Deadline) -> None:
+        rows = [{"goods_id": goods_id, "slot": slot} for slot in slots]
         run(self._database, lambda connection: connection.execute(_ADD_SLOT, rows), deadline)
 
 

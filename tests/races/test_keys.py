@@ -58,7 +58,7 @@ def test_without_the_look_for_a_known_order_most_get_no_answer(
 def test_without_row_lock_and_unique_index_they_make_several(
     four_workers: Callable[..., Service], inside: Inside
 ) -> None:
-    service = four_workers("no_row_lock")
+    service = four_workers("no_row_lock", "slow_to_order")
     inside.drop_unique_key()
     with pytest.raises(AssertionError):
         fifty_identical_requests(service)

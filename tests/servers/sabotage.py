@@ -8,6 +8,7 @@ It also widens the window in which the missing guard is missed: a twin has to fa
 
 import os
 import queue
+import re
 import sys
 import threading
 import time
@@ -57,7 +58,7 @@ def no_row_lock() -> None:
         if _writes_orders(statement):
             time.sleep(_WINDOW)
         if statement.startswith("UPDATE goods"):
-            return statement.replace("goods.stock >= ", "1000000000 >= ")
+            return re.sub(r"(goods\.)?\bstock >= ", "1000000000 >= ", statement)
         return statement
 
     _rewrite(change)
