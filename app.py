@@ -1,6 +1,8 @@
 """The application: wired here, and the whole route table in one place."""
 
-from flask import Flask, redirect
+from pathlib import Path
+
+from flask import Flask, Response, redirect
 from flask_cors import CORS
 
 import cli
@@ -32,9 +34,14 @@ ROUTES = {
 }
 
 
-def create_app(settings: config.Settings | None = None) -> Flask:
+# What a page of another origin may read beside the body.
+EXPOSED_HEADERS = ["ETag", "Idempotent-Replayed", "Location", "Retry-After", "X-Request-ID"]
+
+
+def create_app(settings: config.Settings | None = None, runtime_dir: Path | None = None) -> Flask:
     """The WSGI application for `settings`, by default those of the environment.
 
+    `runtime_dir` is a directory that the workers of a host share for their figures; without one each speaks for itself.
     Opens no connection. Raises config.InvalidSettings.
     """
     settings = settings or config.load()
@@ -44,7 +51,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     )
     db.init_app(app)
     with app.app_context():
-        app.extensions[EXTENSION] = Shop.open(settings, db.engine)
+        app.extensions[EXTENSION] = Shop.open(settings, db.engine, runtime_dir)
 
     request_log.register(app)
     errors.register(app)
@@ -56,9 +63,12 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     docs.register(app)
     if settings.CORS_ORIGINS:
         CORS(app, origins=list(settings.CORS_ORIGINS), expose_headers=EXPOSED_HEADERS, max_age=600)
+        app.after_request(_vary_by_origin)
     cli.register(app)
     return app
 
 
-# What a page of another origin may read beside the body.
-EXPOSED_HEADERS = ["ETag", "Idempotent-Replayed", "Location", "Retry-After", "X-Request-ID"]
+def _vary_by_origin(response: Response) -> Response:
+    # Always: a shared cache must not hand out an answer without the headers that another origin needs.
+    response.vary.add("Origin")
+    return response

@@ -4,6 +4,7 @@ Tables and bars are for eyes; `--json` prints one object on stdout for machines.
 """
 
 import json
+import logging
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -41,19 +42,25 @@ def register(app: Flask) -> None:
     if os.environ.get("FLASK_RUN_FROM_CLI") == "true":  # not in a worker, which never migrates
         import prepare
 
+        # Commands say what is wrong in a line of their own.
+        logging.getLogger("seckill").addHandler(logging.NullHandler())
         prepare.offer_migrations(app)
 
 
 @click.command("init-db")
+@as_json_option
 @with_appcontext
-def init_db() -> None:
+def init_db(as_json: bool) -> None:
     """Bring the database's tables to this release's schema. Doing so twice is the same as once."""
     import prepare
     from models import SCHEMA_REVISION
 
     with _errors_in_one_line():
         prepare.upgrade(current_app)
-    click.echo(f"The database is at schema {SCHEMA_REVISION}.")
+    if as_json:
+        _print_json({"schema": SCHEMA_REVISION})
+    else:
+        click.echo(f"The database is at schema {SCHEMA_REVISION}.")
 
 
 @click.command("seed")

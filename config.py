@@ -84,6 +84,12 @@ class Settings(BaseSettings):
     PURCHASE_WAIT_SECONDS: float = Field(
         3.0, ge=0.1, le=60, description="Seconds that a purchase waits for its turn before it is told `busy`."
     )
+    LINE_MAX: int = Field(
+        24,
+        ge=1,
+        le=10_000,
+        description="Purchases that may wait in one worker while a sale is stuck; `make run` takes 3/4 of `THREADS`.",
+    )
     TRANSACTION_ATTEMPTS: int = Field(
         8,
         ge=1,
@@ -95,7 +101,7 @@ class Settings(BaseSettings):
         3, ge=1, le=60, description="Seconds to wait for the database to take a connection or answer a statement."
     )
     LOCK_WAIT_SECONDS: int = Field(
-        2,
+        1,
         ge=1,
         le=60,
         description="Seconds that a statement waits for a row lock (MySQL); less than the timeout above.",
@@ -108,9 +114,6 @@ class Settings(BaseSettings):
     )
     DRAIN_SECONDS: float = Field(
         1.0, ge=0, le=300, description="Seconds between `readyz` failing and the workers' stop, after SIGTERM."
-    )
-    RUNTIME_DIR: Path | None = Field(
-        None, description="Directory that the workers of one host share for their figures. `make run` makes one."
     )
 
     @field_validator("SECRET_KEY_FALLBACKS", "CORS_ORIGINS", mode="before")
@@ -139,6 +142,10 @@ class Settings(BaseSettings):
         if url.drivername != "sqlite":
             if not url.database:
                 raise ValueError("the URL names no database")
+            try:
+                url.get_dialect()().create_connect_args(url)
+            except Exception:
+                raise ValueError("an option in the URL has a wrong value") from None
             return value
         if url.database in (None, "", ":memory:"):
             raise ValueError("workers cannot share a database in memory; name a file")

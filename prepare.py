@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from config import ROOT, Settings
 from core import schema
 from core.database import patient_engine
+from core.doctor import OLDEST
 from models import Goods, db
 
 MIGRATIONS = ROOT / "migrations"
@@ -77,6 +78,10 @@ def _reached(engine: Engine) -> Iterator[Connection]:
         errno = getattr(error.orig, "errno", None)
         reason = _DENIED.get(errno or 0, "it cannot be reached")
         raise CannotStart(f"database {_shown(engine.url)}: {reason} ({errno or type(error.orig).__name__})") from error
+    except Exception as error:  # an option in the address that the driver does not know, for one
+        raise CannotStart(
+            f"database {_shown(engine.url)}: its address does not work ({type(error).__name__})"
+        ) from error
     with connection:
         try:
             yield connection
@@ -92,6 +97,7 @@ def _shown(url: URL) -> str:
 
 def _stands(connection: Connection) -> bool:
     """Whether nothing is to be done. Raises WrongSchema where migrating would be wrong."""
+    _require_version(connection)
     foreign = schema.foreign_tables(connection)
     if foreign:
         raise schema.WrongSchema(
@@ -104,6 +110,16 @@ def _stands(connection: Connection) -> bool:
     if found is not None and found not in known:
         raise schema.WrongSchema(f"the database's schema is at {found}, which this release does not know")
     return False
+
+
+def _require_version(connection: Connection) -> None:
+    version = connection.dialect.server_version_info
+    if connection.dialect.name == "sqlite" or version is None:
+        return
+    product = "MariaDB" if getattr(connection.dialect, "is_mariadb", False) else "MySQL"
+    if tuple(version[:3]) < OLDEST[product]:
+        oldest = ".".join(str(part) for part in OLDEST[product])
+        raise CannotStart(f"the server is {product} {version[0]}.{version[1]}; {oldest} or newer is needed")
 
 
 @contextlib.contextmanager

@@ -28,7 +28,7 @@ MAX_THREADS = 1024
 BACKPRESSURE = 1024
 # Seconds that a client may take to send a request's headers.
 HEADER_SECONDS = 10
-_RUNTIME_DIR = "PROMETHEUS_MULTIPROC_DIR"
+_METRICS_DIR = "PROMETHEUS_MULTIPROC_DIR"
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def main() -> None:
         _warn_of_unknown_names()
         _require_free_port(address)
         with _runtime_dir() as directory:
-            _serve(address, settings.model_copy(update={"RUNTIME_DIR": directory}))
+            _serve(address, _with_line_for(address, settings), directory)
     except ClickException as error:
         sys.exit(f"error: {error.message}")
 
@@ -99,14 +99,21 @@ def _runtime_dir() -> Iterator[Path]:
     """A directory that the workers share for their figures, gone when they are."""
     directory = tempfile.mkdtemp(prefix="seckill-")
     # prometheus_client reads the name when it is first imported, so all that imports it comes later.
-    os.environ[_RUNTIME_DIR] = directory
+    os.environ[_METRICS_DIR] = directory
     try:
         yield Path(directory)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _serve(address: Address, settings: config.Settings) -> None:
+def _with_line_for(address: Address, settings: config.Settings) -> config.Settings:
+    # A quarter of the threads is kept for whatever else is asked while a sale is stuck.
+    if "LINE_MAX" in settings.model_fields_set:
+        return settings
+    return settings.model_copy(update={"LINE_MAX": max(1, address.threads * 3 // 4)})
+
+
+def _serve(address: Address, settings: config.Settings, runtime_dir: Path) -> None:
     from granian.constants import HTTPModes, Interfaces
     from granian.http import HTTP1Settings
     from granian.log import LogLevels
@@ -120,6 +127,7 @@ def _serve(address: Address, settings: config.Settings) -> None:
     request_log.configure(settings.DEBUG)
     supervisor = Supervisor(
         settings,
+        runtime_dir,
         target="app:create_app",
         address=address.host,
         port=address.port,
@@ -138,7 +146,7 @@ def _serve(address: Address, settings: config.Settings) -> None:
 
     def load() -> Any:
         end_with_parent()
-        return app.create_app(settings)
+        return app.create_app(settings, runtime_dir)
 
     threading.Thread(target=_greet, args=(address, settings), daemon=True).start()
     supervisor.serve(target_loader=load, wrap_loader=False)
@@ -146,8 +154,7 @@ def _serve(address: Address, settings: config.Settings) -> None:
 
 def _prepare(settings: config.Settings) -> None:
     """Prepare the database in a process of its own: the workers are not to inherit what only that needs."""
-    alone = settings.model_copy(update={"RUNTIME_DIR": None})
-    process = multiprocessing.Process(target=_prepare_here, args=(alone,))
+    process = multiprocessing.Process(target=_prepare_here, args=(settings,))
     process.start()
     process.join()
     if process.exitcode != 0:

@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from granian.server.mp import MPServer
@@ -27,9 +28,10 @@ class Supervisor(MPServer):
     Its own respawn takes two deaths within 5.5 seconds for a crash loop and quits.
     """
 
-    def __init__(self, settings: Settings, **options: Any) -> None:
+    def __init__(self, settings: Settings, runtime_dir: Path, **options: Any) -> None:
         super().__init__(**options)
         self._settings = settings
+        self._runtime_dir = runtime_dir
         self._stop_signal = 0
         self._pid = os.getpid()
 
@@ -50,7 +52,7 @@ class Supervisor(MPServer):
                 self._replace(dead, spawn_target, target_loader)
         if self._stop_signal == signal.SIGTERM and self._settings.DRAIN_SECONDS:
             # `readyz` fails from here on: whoever balances load sends no more.
-            (self._settings.RUNTIME_DIR / DRAINING).touch()  # type: ignore[operator]
+            (self._runtime_dir / DRAINING).touch()
             time.sleep(self._settings.DRAIN_SECONDS)
         self.interrupt_children.clear()  # else granian's shutdown ends with code 1
 
@@ -59,7 +61,7 @@ class Supervisor(MPServer):
             pid = self.wrks[index]._id()
             log.warning("worker ended, starting another", extra={"pid": pid})
             mark_process_dead(pid)
-            forget_process(self._settings.RUNTIME_DIR, pid)
+            forget_process(self._runtime_dir, pid)
         self._respawn_workers(dead, spawn_target, target_loader)
 
 

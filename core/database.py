@@ -1,5 +1,6 @@
 """The connection to the database: how it is opened, what each session is told, and how many there may be."""
 
+import logging
 import sqlite3
 import threading
 import time
@@ -8,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from mysql.connector.connection import MySQLConnection
+from mysql.connector.errors import ReadTimeoutError
 from sqlalchemy import Connection, Engine, NullPool, Row, create_engine, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError, DisconnectionError
@@ -21,6 +23,8 @@ from core.refusals import Busy, Refusal, Unavailable
 
 # Set by hand, so that the meaning of a statement does not depend on how the server was set up.
 _SQL_MODE = "STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE,NO_ZERO_IN_DATE,NO_ENGINE_SUBSTITUTION"
+log = logging.getLogger("seckill.database")
+
 AnyRow = Row[*tuple[Any, ...]]
 WRITES = "seckill_writes"
 _PATIENCE = 3600  # seconds
@@ -30,7 +34,13 @@ _IDLE_SECONDS = 1.0
 def engine_options(settings: Settings) -> dict[str, Any]:
     """Arguments of SQLAlchemy's create_engine() for the database that the settings name."""
     # The permits of `Database` bound the connections, with a deadline for each caller: the pool itself never waits.
-    options: dict[str, Any] = {"pool_size": settings.DATABASE_POOL_SIZE, "max_overflow": 0, "pool_timeout": 1}
+    options: dict[str, Any] = {
+        "pool_size": settings.DATABASE_POOL_SIZE,
+        "max_overflow": 0,
+        "pool_timeout": 1,
+        "pool_use_lifo": True,  # few connections in steady use, rather than many that are idle and need a ping
+        "hide_parameters": True,  # an error's text goes to the log; keys and users' data must not
+    }
     if settings.on_sqlite:
         return options | {"connect_args": {"timeout": settings.PURCHASE_WAIT_SECONDS, "check_same_thread": False}}
     return options | {
@@ -57,7 +67,7 @@ def patient_engine(settings: Settings) -> Engine:
     Raises what SQLAlchemy raises; its sessions are not set up for purchases.
     """
     options = engine_options(settings) | {"poolclass": NullPool}
-    for name in ("pool_size", "max_overflow", "pool_timeout"):
+    for name in ("pool_size", "max_overflow", "pool_timeout", "pool_use_lifo"):
         options.pop(name, None)
     if not settings.on_sqlite:
         options["connect_args"] |= {"read_timeout": _PATIENCE, "write_timeout": _PATIENCE}
@@ -73,6 +83,7 @@ class Database:
         self.is_sqlite = engine.dialect.name == "sqlite"
         # SQLite admits one writer. Its own waiting is a poll that starves some; a lock of the process is fair enough.
         self.sqlite_writer = threading.Lock()
+        self._told_at = float("-inf")
         self._permits = threading.BoundedSemaphore(settings.DATABASE_POOL_SIZE)
         if not self.is_sqlite:
             event.listen(engine, "do_connect", _open)
@@ -97,6 +108,7 @@ class Database:
             try:
                 connection = self.engine.connect()
             except Exception as error:
+                self._tell(error)
                 raise Unavailable() from error
             with POOL_IN_USE.track_inprogress(), connection:
                 try:
@@ -115,10 +127,23 @@ class Database:
             with self.connect(deadline or Deadline(self.settings.PURCHASE_WAIT_SECONDS)) as connection:
                 yield connection
         except DBAPIError as error:  # of a statement, or of the rollback at the end
-            kind = read(error).kind
-            if kind is Kind.OTHER:
-                raise
-            raise (Busy() if kind is Kind.RERUN else Unavailable()) from error
+            raise self.refusal(error) from error
+
+    def refusal(self, error: Exception) -> Exception:
+        """What a failure of the database is answered with, its cause told to the log; `error` itself if it is none."""
+        kind = read(error).kind
+        if kind is Kind.OTHER:
+            return error
+        self._tell(error)
+        return Busy() if kind is Kind.RERUN else Unavailable()
+
+    def _tell(self, error: Exception) -> None:
+        # Once a second at most: when the database is down, every request would say so.
+        now = time.monotonic()
+        if now - self._told_at >= 1:
+            self._told_at = now
+            cause = error.orig if isinstance(error, DBAPIError) and error.orig else error.__cause__ or error
+            log.warning("the database failed a request: %s, error %s", type(cause).__name__, read(error).errno)
 
     def _set_up_mysql(self, dbapi_connection: Any, record: Any) -> None:
         mariadb = self.engine.dialect.is_mariadb if self.engine.dialect.server_version_info else None  # type: ignore[attr-defined]
@@ -167,7 +192,11 @@ def _ping_if_idle(dbapi_connection: Any, record: ConnectionPoolEntry, proxy: Poo
     # A connection in steady use needs no ping; one that was idle may have been dropped by the server.
     if time.monotonic() - record.info.get("returned_at", time.monotonic()) > _IDLE_SECONDS:
         try:
-            dbapi_connection.ping(reconnect=False)
+            dbapi_connection.cmd_ping()
+        except ReadTimeoutError as error:
+            # The server is there and silent: another connection would be a second wait for nothing.
+            record.invalidate(error)
+            raise Unavailable() from error
         except Exception as error:
             raise DisconnectionError from error  # the pool opens another
 

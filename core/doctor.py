@@ -20,7 +20,8 @@ from core.faults import DENIED
 from core.refusals import Refusal
 
 MAX_CLOCK_DIFFERENCE_SECONDS = 1.0
-OLDEST = {"MariaDB": (10, 6), "MySQL": (8, 0)}
+# SKIP LOCKED, and a collation under which trailing spaces count.
+OLDEST: dict[str, tuple[int, ...]] = {"MariaDB": (10, 6), "MySQL": (8, 0, 17)}
 # Connections that administrators, backups and monitoring need beside the workers.
 SPARE_CONNECTIONS = 10
 # Workers that a server should have room for.

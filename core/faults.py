@@ -10,35 +10,21 @@ from enum import Enum
 from sqlalchemy.exc import DBAPIError
 
 # Rolled back by the server, or to be rolled back whole, and then worth another run:
-# 1213 deadlock, 1205 lock wait timeout, 1020 row changed since the snapshot (MariaDB).
-_RERUN = frozenset({1213, 1205, 1020})
+# 1213 deadlock, 1205 lock wait timeout, 1020 row changed since the snapshot (MariaDB), 3101 refused at COMMIT by the
+# group (MySQL's group replication).
+_RERUN = frozenset({1213, 1205, 1020, 3101})
 # A duplicate key. Two requests for different items can meet on one (user, idempotency key).
 _DUPLICATE = frozenset({1062})
-# The connection is lost, refused or unfit: server gone (2002-2013, 2048, 2055), closed for silence (4031, 1927),
-# too many connections (1040, 1203, 1226), shutting down or killed (1047, 1053, 1317), read-only after a failover
-# (1290, 1836), the driver's own read, write and connect timeouts (3024), and its "connection not available" (-1).
+# The connection is lost, refused or unfit, or the server cannot work now.
 _LOST = frozenset(
     {
-        -1,
-        1040,
-        1047,
-        1053,
-        1203,
-        1226,
-        1290,
-        1317,
-        1836,
-        1927,
-        2002,
-        2003,
-        2005,
-        2006,
-        2013,
-        2014,
-        2048,
-        2055,
-        3024,
-        4031,
+        *(2002, 2003, 2005, 2006, 2013, 2014, 2048, 2055, -1),  # the driver lost it, or never had it
+        *(1152, 1158, 1159, 1160, 1161, 1184, 1927, 4031),  # the server lost it or closed it for its silence
+        *(1040, 1129, 1130, 1135, 1203, 1226),  # too many connections, or a host that is shut out
+        *(1047, 1053, 1077, 1080, 1317, 1792),  # stopping, not ready, or a statement that was killed
+        *(1290, 1836),  # read-only, as after a failover
+        *(1021, 1030, 1041, 1114, 1180),  # out of disk or memory, or an error of the storage engine
+        *(1969, 3024),  # a statement over the server's time limit; 3024 is the driver's own time-out too
     }
 )
 # Refused at the door: wrong user, password, database or grant.

@@ -23,22 +23,23 @@ class Shop:
     tokens: Tokens
     in_progress: InProgress
     checkout: Checkout
+    runtime_dir: Path | None
 
     @classmethod
-    def open(cls, settings: Settings, engine: Engine) -> "Shop":
-        """Put the parts together; opens no connection."""
+    def open(cls, settings: Settings, engine: Engine, runtime_dir: Path | None) -> "Shop":
+        """Put the parts together; opens no connection. The workers of a host share `runtime_dir`, if there is one."""
         database = Database(engine, settings)
-        in_progress = InProgress(settings.RUNTIME_DIR)
+        in_progress = InProgress(runtime_dir)
         return cls(
             settings,
             database,
             Tokens(settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS),
             in_progress,
             Checkout(database, in_progress),
+            runtime_dir,
         )
 
     @property
     def draining(self) -> bool:
         """Whether this host is about to stop: the supervisor says so with a file (serve.py)."""
-        directory: Path | None = self.settings.RUNTIME_DIR
-        return directory is not None and (directory / DRAINING).exists()
+        return self.runtime_dir is not None and (self.runtime_dir / DRAINING).exists()

@@ -69,9 +69,9 @@ def run(
             fault = read(error)
             if fault.kind is Kind.OTHER:
                 raise
-            RERUNS.labels(fault.errno).inc()
             if deadline.passed or attempt == database.settings.TRANSACTION_ATTEMPTS - 1:
-                raise (Busy() if fault.kind is Kind.RERUN else Unavailable()) from error
+                raise database.refusal(error) from error
+            RERUNS.labels(fault.errno).inc()
     raise Busy()
 
 

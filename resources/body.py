@@ -24,7 +24,8 @@ def receive(expected: bool) -> bytes:
         raise RequestEntityTooLarge
     # A body that was cut off must not pass for a shorter one, nor for none: an empty body buys a unit. The server
     # hands on a chunked body that broke as an empty one.
-    if len(data) < (request.content_length or 0) or (not data and "Transfer-Encoding" in request.headers):
+    cut_off = len(data) < (request.content_length or 0) or (not data and "Transfer-Encoding" in request.headers)
+    if expected and cut_off:
         raise Refusal(MALFORMED_JSON)
     if data and expected:
         charset = request.mimetype_params.get("charset", "utf-8").lower()

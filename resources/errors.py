@@ -1,13 +1,16 @@
 """Exceptions to problems: the one place where an error becomes an answer."""
 
 import logging
+import traceback
 
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
+from core.faults import read
 from core.refusals import Refusal
 from core.tokens import InvalidToken
 from resources.problems import PROBLEMS, problem
+from resources.request_log import ids
 
 log = logging.getLogger("seckill")
 
@@ -52,5 +55,7 @@ def _framework(error: HTTPException) -> Response:
 
 
 def _unexpected(error: Exception) -> Response:
-    log.error("unexpected %s", type(error).__name__, exc_info=error)
+    # The error's own words are left out: they can quote what a buyer sent, and what the database holds.
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    log.error("unexpected %s, error %s\n%s", type(error).__name__, read(error).errno, frames, extra=ids())
     return problem("internal_error")

@@ -1,8 +1,9 @@
 """The bodies, queries and headers of requests as typed models: the checks and OpenAPI both come from here."""
 
+from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from core.paging import DEFAULT_LIMIT
 from resources import fields
@@ -54,6 +55,14 @@ class GoodsCreate(_Input):
     per_user_limit: fields.Limit | None = None
     order_limit: fields.Limit | None = None
     shippable: bool = False
+
+    @field_validator("ends_at")
+    @classmethod
+    def _not_reversed(cls, value: datetime | None, others: ValidationInfo) -> datetime | None:
+        starts_at = others.data.get("starts_at")
+        if value is not None and starts_at is not None and value < starts_at:
+            raise fields.failed("window_reversed")
+        return value
 
 
 def _drop_defaults(schema: dict[str, Any]) -> None:

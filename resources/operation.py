@@ -77,6 +77,9 @@ def operation(declared: Operation) -> Callable[[Method], Method]:
                 arguments["body"] = _validate(declared.body, value, errors)
             if declared.query is not None:
                 arguments["query"] = _validate(declared.query, _query(errors), errors)
+            else:
+                # `?quantity=5` would otherwise buy one.
+                errors += [{"field": name[:_MAX_NAME], "code": "unknown_field"} for name in request.args]
             if declared.headers is not None:
                 arguments["headers"] = _validate(declared.headers, _headers(declared.headers), errors)
             if errors:

@@ -43,6 +43,11 @@ def register(app: Flask) -> None:
     app.after_request(_end)
 
 
+def ids() -> dict[str, str]:
+    """What ties a line of the log to its request."""
+    return {"request_id": g.request_id}
+
+
 def _begin() -> None:
     g.began = time.perf_counter()
     given = request.headers.get("X-Request-ID", "")

@@ -85,8 +85,8 @@ def make_app() -> Iterator[Callable[..., Flask]]:
     """Makes applications on a database, its tables there; settings by name."""
     made: list[Flask] = []
 
-    def make(uri: str, **settings: object) -> Flask:
-        app = create_app(config.load(SQLALCHEMY_DATABASE_URI=uri, SECRET_KEY=SECRET, **settings))
+    def make(uri: str, runtime_dir: Path | None = None, **settings: object) -> Flask:
+        app = create_app(config.load(SQLALCHEMY_DATABASE_URI=uri, SECRET_KEY=SECRET, **settings), runtime_dir)
         upgrade(app)
         made.append(app)
         return app

@@ -14,6 +14,8 @@ import pytest
 import requests
 import sqlalchemy
 
+import config
+from app import create_app
 from config import ROOT
 from core.database import patient_engine
 from tests.servers.mariadb import MariaDB, free_port
@@ -146,6 +148,25 @@ def test_a_database_that_refuses_is_one_clear_line(mariadb: MariaDB, address: st
 
 @pytest.mark.mariadb
 @pytest.mark.parametrize(
+    ("option", "told"), [("foo=bar", "its address does not work"), ("connection_timeout=soon", "has a wrong value")]
+)
+def test_an_address_with_a_wrong_option_is_one_clear_line(mariadb: MariaDB, option: str, told: str) -> None:
+    uri = f"mysql+mysqlconnector://root@127.0.0.1:{mariadb.port}/mysql?{option}"
+    assert told in _refused(environment(uri) | {"PORT": str(free_port())})
+
+
+@pytest.mark.mariadb
+def test_a_server_that_is_too_old_is_refused(mariadb_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    import prepare
+
+    app = create_app(config.load(SQLALCHEMY_DATABASE_URI=mariadb_uri, SECRET_KEY="k" * 32))
+    monkeypatch.setitem(prepare.OLDEST, "MariaDB", (99, 1))
+    with pytest.raises(prepare.CannotStart, match=r"MariaDB 10\.\d+; 99\.1 or newer is needed"):
+        prepare.upgrade(app)
+
+
+@pytest.mark.mariadb
+@pytest.mark.parametrize(
     ("made", "told"),
     [
         (["CREATE TABLE goods (id INT)"], "tables of somebody else"),
@@ -160,8 +181,6 @@ def test_a_database_that_refuses_is_one_clear_line(mariadb: MariaDB, address: st
     ],
 )
 def test_a_wrong_schema_is_one_clear_line(mariadb_uri: str, made: list[str], told: str) -> None:
-    import config
-
     engine = patient_engine(config.load(SQLALCHEMY_DATABASE_URI=mariadb_uri, SECRET_KEY="k" * 32))
     with engine.begin() as connection:
         for statement in made:

@@ -23,7 +23,7 @@ class Checkout:
     def __init__(self, database: Database, in_progress: InProgress) -> None:
         self._database = database
         self._caps = Caps(database, database.settings.API_ORDER_LIMIT)
-        self._turns = Turns(self._caps.last_known)
+        self._turns = Turns(self._caps.last_known, database.settings.LINE_MAX)
         self._in_progress = in_progress
 
     def buy(self, request: PurchaseRequest) -> Outcome:

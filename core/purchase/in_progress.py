@@ -67,7 +67,6 @@ def _count_in(path: Path, goods_id: int) -> int:
         return 0
 
 
-def forget_process(directory: Path | None, pid: int) -> None:
+def forget_process(directory: Path, pid: int) -> None:
     """Remove the count of a worker that is gone."""
-    if directory is not None:
-        (directory / f"{pid}{_SUFFIX}").unlink(missing_ok=True)
+    (directory / f"{pid}{_SUFFIX}").unlink(missing_ok=True)

@@ -1,9 +1,11 @@
 """Turns: how many threads of this process try for one item at once. The rest wait here, first come first served.
 
-Correctness never depends on it: it keeps threads that could not get a slot anyway from asking for one.
+Correctness never depends on it: it keeps threads that could not get a slot anyway from asking for one. And it keeps
+threads free: while a sale is stuck, only so many may wait for it, and others are told `busy` at once.
 """
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,27 +13,45 @@ from contextlib import contextmanager
 from core.clock import Deadline
 from core.refusals import Busy
 
+# A sale is stuck when somebody has waited so long, in seconds, for its turn; a burst that is being served is not.
+_STUCK_SECONDS = 0.5
+
+
+class _Call(threading.Event):
+    """Set when it is the waiter's turn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.since = time.monotonic()
+
 
 class _Queue:
     __slots__ = ("inside", "waiting")
 
     def __init__(self) -> None:
         self.inside = 0
-        self.waiting: deque[threading.Event] = deque()
+        self.waiting: deque[_Call] = deque()
+
+    def patience(self) -> float:
+        """Seconds until this queue counts as stuck."""
+        longest = time.monotonic() - self.waiting[0].since if self.waiting else 0.0
+        return max(0.0, _STUCK_SECONDS - longest)
 
 
 class Turns:
     """A queue for each item, gone when nobody stands in it."""
 
-    def __init__(self, width_of: Callable[[int], int]) -> None:
-        """`width_of` tells how many may try for an item at once."""
+    def __init__(self, width_of: Callable[[int], int], waiting_max: int) -> None:
+        """`width_of` tells how many may try for an item at once, `waiting_max` how many may wait for a stuck sale."""
         self._width_of = width_of
+        self._waiting_max = waiting_max
+        self._waiting = 0
         self._queues: dict[int, _Queue] = {}
         self._lock = threading.Lock()
 
     @contextmanager
     def turn(self, goods_id: int, deadline: Deadline) -> Iterator[None]:
-        """Wait for a turn on the item and hold it. Raises Busy at the deadline."""
+        """Wait for a turn on the item and hold it. Raises Busy at the deadline, or at once where too many wait."""
         self._enter(goods_id, deadline)
         try:
             yield
@@ -44,18 +64,19 @@ class Turns:
             if queue.inside < self._width_of(goods_id) and not queue.waiting:
                 queue.inside += 1
                 return
-            called = threading.Event()
+            patience = deadline.remaining()
+            if self._waiting >= self._waiting_max:
+                patience = min(patience, queue.patience())
+            called = _Call()
             queue.waiting.append(called)
-        if called.wait(deadline.remaining()):
-            return
+            self._waiting += 1
+        called.wait(patience)
         with self._lock:
-            # Called between the end of the wait and here: the turn is ours and has to be passed on.
-            was_called = called.is_set()
-            if not was_called:
-                queue.waiting.remove(called)
-                self._forget_if_empty(goods_id, queue)
-        if was_called:
-            self._leave(goods_id)
+            self._waiting -= 1
+            if called.is_set():
+                return  # even if it was called just after the wait had ended: the turn is taken
+            queue.waiting.remove(called)
+            self._forget_if_empty(goods_id, queue)
         raise Busy()
 
     def _leave(self, goods_id: int) -> None:

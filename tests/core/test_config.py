@@ -30,7 +30,7 @@ OVERRIDES = {
     "IDLE_TRANSACTION_SECONDS": ("6", 6),
     "CORS_ORIGINS": ("https://a.example http://b.example:8080", ("https://a.example", "http://b.example:8080")),
     "DRAIN_SECONDS": ("0", 0.0),
-    "RUNTIME_DIR": ("/run/shop", Path("/run/shop")),
+    "LINE_MAX": ("7", 7),
 }
 WRONG = {
     "DEBUG": ["maybe-marker"],
@@ -52,9 +52,10 @@ WRONG = {
     "IDLE_TRANSACTION_SECONDS": ["0", "61", "x-marker"],
     "CORS_ORIGINS": ["*", "shop-marker.example", "https://*.example", "ftp://a-marker.example", "https://a.example/x"],
     "DRAIN_SECONDS": ["-1", "301", "nan", "x-marker"],
+    "LINE_MAX": ["0", "10001", "x-marker"],
 }
 # Any text is a value of these.
-FREE_TEXT = {"SECRET_KEY", "SECRET_KEY_FALLBACKS", "RUNTIME_DIR"}
+FREE_TEXT = {"SECRET_KEY", "SECRET_KEY_FALLBACKS"}
 
 
 @pytest.fixture(autouse=True)

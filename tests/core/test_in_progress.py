@@ -62,4 +62,4 @@ def test_the_file_of_a_process_that_is_gone_is_not_counted(tmp_path: Path) -> No
 
 def test_forgetting_a_process_twice_is_no_error(tmp_path: Path) -> None:
     forget_process(tmp_path, 1)
-    forget_process(None, 1)
+    forget_process(tmp_path, 1)

@@ -33,7 +33,7 @@ def waiting(turns: Turns, goods_id: int = 1) -> int:
 
 
 def test_no_more_than_the_width_are_inside_at_once(threads: ThreadPoolExecutor) -> None:
-    turns, lock, inside, most = Turns(lambda _: 3), threading.Lock(), 0, 0
+    turns, lock, inside, most = Turns(lambda _: 3, 1000), threading.Lock(), 0, 0
 
     def visit() -> None:
         nonlocal inside, most
@@ -51,7 +51,7 @@ def test_no_more_than_the_width_are_inside_at_once(threads: ThreadPoolExecutor) 
 
 
 def test_who_came_first_is_served_first(threads: ThreadPoolExecutor) -> None:
-    turns, served = Turns(lambda _: 1), []
+    turns, served = Turns(lambda _: 1, 1000), []
 
     def visit(number: int) -> None:
         with turns.turn(1, Deadline(PATIENCE)):
@@ -68,7 +68,7 @@ def test_who_came_first_is_served_first(threads: ThreadPoolExecutor) -> None:
 
 
 def test_who_waits_past_the_deadline_is_told_busy() -> None:
-    turns = Turns(lambda _: 1)
+    turns = Turns(lambda _: 1, 1000)
     with turns.turn(1, Deadline(PATIENCE)):
         began = time.monotonic()
         with pytest.raises(Busy), turns.turn(1, Deadline(0.05)):
@@ -77,7 +77,7 @@ def test_who_waits_past_the_deadline_is_told_busy() -> None:
 
 
 def test_a_time_out_leaves_no_trace(threads: ThreadPoolExecutor) -> None:
-    turns = Turns(lambda _: 1)
+    turns = Turns(lambda _: 1, 1000)
 
     def give_up() -> None:
         with pytest.raises(Busy), turns.turn(1, Deadline(0.01)):
@@ -93,7 +93,7 @@ def test_a_time_out_leaves_no_trace(threads: ThreadPoolExecutor) -> None:
 
 
 def test_turns_that_end_as_others_give_up_are_never_lost(threads: ThreadPoolExecutor) -> None:
-    turns, entered, refused, lock = Turns(lambda _: 2), 0, 0, threading.Lock()
+    turns, entered, refused, lock = Turns(lambda _: 2, 1000), 0, 0, threading.Lock()
 
     def visit(number: int) -> None:
         nonlocal entered, refused
@@ -118,7 +118,7 @@ def test_turns_that_end_as_others_give_up_are_never_lost(threads: ThreadPoolExec
 
 
 def test_an_error_inside_gives_the_turn_back() -> None:
-    turns = Turns(lambda _: 1)
+    turns = Turns(lambda _: 1, 1000)
     with pytest.raises(ZeroDivisionError), turns.turn(1, Deadline(0)):
         raise ZeroDivisionError
     with turns.turn(1, Deadline(0)):
@@ -126,13 +126,13 @@ def test_an_error_inside_gives_the_turn_back() -> None:
 
 
 def test_the_items_queue_apart() -> None:
-    turns = Turns(lambda _: 1)
+    turns = Turns(lambda _: 1, 1000)
     with turns.turn(1, Deadline(0)), turns.turn(2, Deadline(0)):
         pass
 
 
 def test_a_queue_is_forgotten_when_nobody_stands_in_it() -> None:
-    turns = Turns(lambda _: 1)
+    turns = Turns(lambda _: 1, 1000)
     for goods_id in range(1000):
         with turns.turn(goods_id, Deadline(0)):
             pass
@@ -141,7 +141,7 @@ def test_a_queue_is_forgotten_when_nobody_stands_in_it() -> None:
 
 def test_a_width_that_grows_lets_those_in_line_in(threads: ThreadPoolExecutor) -> None:
     width = 1
-    turns, inside, leave = Turns(lambda _: width), threading.Semaphore(0), threading.Event()
+    turns, inside, leave = Turns(lambda _: width, 1000), threading.Semaphore(0), threading.Event()
 
     def visit() -> None:
         with turns.turn(1, Deadline(PATIENCE)):
@@ -156,4 +156,42 @@ def test_a_width_that_grows_lets_those_in_line_in(threads: ThreadPoolExecutor) -
         assert inside.acquire(timeout=PATIENCE)
     leave.set()
     for visitor in visitors:
+        visitor.result(PATIENCE)
+
+
+def test_while_a_sale_is_stuck_only_so_many_wait_and_others_are_told_at_once(threads: ThreadPoolExecutor) -> None:
+    turns, leave = Turns(lambda _: 1, 2), threading.Event()
+
+    def hold() -> None:
+        with turns.turn(1, Deadline(PATIENCE)):
+            leave.wait(PATIENCE)
+
+    def visit(goods_id: int) -> None:
+        with turns.turn(goods_id, Deadline(PATIENCE)):
+            pass
+
+    holder = threads.submit(hold)
+    until(lambda: bool(turns._queues) and turns._queues[1].inside == 1)
+    patient = [threads.submit(visit, 1) for _ in range(2)]
+    until(lambda: waiting(turns) == 2)
+    time.sleep(0.6)  # longer than a queue may stand still before it counts as stuck
+    began = time.monotonic()
+    with pytest.raises(Busy):
+        visit(1)
+    assert time.monotonic() - began < PATIENCE / 2
+    visit(2)  # another item is open
+    leave.set()
+    for visitor in [holder, *patient]:
+        visitor.result(PATIENCE)
+    assert not turns._queues
+
+
+def test_a_burst_that_is_being_served_is_not_turned_away(threads: ThreadPoolExecutor) -> None:
+    turns = Turns(lambda _: 1, 1)
+
+    def visit() -> None:
+        with turns.turn(1, Deadline(PATIENCE)):
+            time.sleep(0.002)
+
+    for visitor in [threads.submit(visit) for _ in range(40)]:
         visitor.result(PATIENCE)

@@ -210,3 +210,21 @@ def test_the_value_of_a_wrong_field_is_never_repeated(sqlite_call: Calls) -> Non
 )
 def test_no_file_is_served_from_elsewhere(sqlite_call: Calls, path: str) -> None:
     assert sqlite_call.get(path).status_code == 404
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "/seckill/1?quantity=5"), ("GET", "/goods/1?x=1")])
+def test_a_parameter_in_the_address_is_refused_where_none_is_taken(sqlite_call: Calls, method: str, path: str) -> None:
+    sqlite_call.create()
+    (error,) = problem(sqlite_call.send(method, path, "alice"), 422, "validation_failed")["errors"]
+    assert error["code"] == "unknown_field"
+    assert sqlite_call.goods(1)["sold"] == 0
+
+
+def test_a_reversed_window_is_listed_beside_the_other_faults(sqlite_call: Calls) -> None:
+    body = {"price": -1, "starts_at": "2026-01-02T00:00:00Z", "ends_at": "2026-01-01T00:00:00Z"}
+    errors = problem(sqlite_call.post("/goods", "operator", json=body), 422, "validation_failed")["errors"]
+    assert {(error["field"], error["code"]) for error in errors} >= {
+        ("price", "out_of_range"),
+        ("ends_at", "window_reversed"),
+        ("name", "missing"),
+    }

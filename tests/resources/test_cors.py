@@ -87,3 +87,8 @@ def test_no_origin_is_let_in_by_default(sqlite_call: Calls) -> None:
     ]
     for answer in answers:
         assert not [name for name, _ in answer.headers if name.startswith("Access-Control-")]
+
+
+def test_a_cache_keeps_the_answers_for_each_origin_apart(shared: Calls) -> None:
+    item = shared.create()
+    assert "Origin" in shared.get(f"/goods/{item['id']}").headers["Vary"]

@@ -67,3 +67,9 @@ def test_each_item_has_a_history_of_its_own(call: Calls) -> None:
 
 def test_the_history_of_an_item_that_is_not_there_is_not_found(call: Calls) -> None:
     problem(call.get("/goods/999/changes", OPERATOR), 404, "goods_not_found")
+
+
+def test_the_history_outlives_its_item(call: Calls) -> None:
+    item = call.create(name="short-lived")
+    assert call.delete(f"/goods/{item['id']}").status_code == 204
+    assert [entry["action"] for entry in history(call, item["id"])] == ["deleted", "created"]

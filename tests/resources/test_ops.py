@@ -37,7 +37,7 @@ def test_who_has_other_tables_is_not_ready(call: Calls, damage: str) -> None:
 def test_who_is_about_to_stop_is_not_ready_but_serves(
     make_app: Callable[..., Flask], sqlite_uri: str, tmp_path: Path
 ) -> None:
-    call = Calls(make_app(sqlite_uri, RUNTIME_DIR=tmp_path))
+    call = Calls(make_app(sqlite_uri, runtime_dir=tmp_path))
     assert call.get("/readyz").status_code == 200
     (tmp_path / "draining").touch()
     problem(call.get("/readyz"), 503, "unavailable")
