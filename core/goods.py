@@ -127,7 +127,7 @@ def set_paused(database: Database, actor: str, goods_id: int, paused: bool, vers
 
 
 def remove(database: Database, actor: str, goods_id: int, versions: set[int] | None) -> None:
-    """Delete an item that was never ordered; its history stays. Raises Refusal has_orders."""
+    """Delete an item that was never ordered; its history stays in the database. Raises Refusal has_orders."""
 
     def work(connection: Connection) -> None:
         # The slots first: the order of all locks (docs/locking.md). A purchase under way is waited for.
@@ -142,14 +142,12 @@ def remove(database: Database, actor: str, goods_id: int, versions: set[int] | N
 
 
 def history(database: Database, goods_id: int, page: PageRequest) -> Page[AnyRow]:
-    """What was done to the item, newest first, its deletion too. Raises Refusal goods_not_found."""
+    """What was done to the item, newest first. Raises Refusal goods_not_found."""
     query = select(*GoodsChange.__table__.columns).where(GoodsChange.goods_id == goods_id)
     newest_first = Sort(GoodsChange.id.expression, GoodsChange.id.expression, descending=True)
     with database.reading() as connection:
-        found = fetch(connection, query, newest_first, page)
-        if not found.items and page.after is None:
-            _one(connection, goods_id)  # put there by other means, and never touched since
-        return found
+        _one(connection, goods_id)
+        return fetch(connection, query, newest_first, page)
 
 
 def _locked(connection: Connection, goods_id: int, versions: set[int] | None) -> AnyRow:

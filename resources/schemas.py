@@ -121,7 +121,7 @@ class GoodsChange(_Answer):
     id: int
     goods_id: int
     version: int = Field(description="the item's version after the change")
-    action: Literal["created", "updated", "paused", "resumed", "deleted"]
+    action: Literal["created", "updated", "paused", "resumed"]
     changed_by: str
     changed_at: datetime
     changes: dict[str, FieldChange]

@@ -13,29 +13,21 @@ from contextlib import contextmanager
 from core.clock import Deadline
 from core.refusals import Busy
 
-# A sale is stuck when somebody has waited so long, in seconds, for its turn; a burst that is being served is not.
-_STUCK_SECONDS = 0.5
-
-
-class _Call(threading.Event):
-    """Set when it is the waiter's turn."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.since = time.monotonic()
+# A sale is stuck when nobody has finished for so long, in seconds; a long line that moves is not.
+_STUCK_SECONDS = 1.5
 
 
 class _Queue:
-    __slots__ = ("inside", "waiting")
+    __slots__ = ("inside", "moved_at", "waiting")
 
     def __init__(self) -> None:
         self.inside = 0
-        self.waiting: deque[_Call] = deque()
+        self.moved_at = time.monotonic()
+        self.waiting: deque[threading.Event] = deque()
 
     def patience(self) -> float:
         """Seconds until this queue counts as stuck."""
-        longest = time.monotonic() - self.waiting[0].since if self.waiting else 0.0
-        return max(0.0, _STUCK_SECONDS - longest)
+        return max(0.0, self.moved_at + _STUCK_SECONDS - time.monotonic())
 
 
 class Turns:
@@ -67,7 +59,7 @@ class Turns:
             patience = deadline.remaining()
             if self._waiting >= self._waiting_max:
                 patience = min(patience, queue.patience())
-            called = _Call()
+            called = threading.Event()
             queue.waiting.append(called)
             self._waiting += 1
         called.wait(patience)
@@ -83,6 +75,7 @@ class Turns:
         with self._lock:
             queue = self._queues[goods_id]
             queue.inside -= 1
+            queue.moved_at = time.monotonic()
             while queue.waiting and queue.inside < self._width_of(goods_id):
                 queue.inside += 1
                 queue.waiting.popleft().set()

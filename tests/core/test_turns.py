@@ -174,7 +174,7 @@ def test_while_a_sale_is_stuck_only_so_many_wait_and_others_are_told_at_once(thr
     until(lambda: bool(turns._queues) and turns._queues[1].inside == 1)
     patient = [threads.submit(visit, 1) for _ in range(2)]
     until(lambda: waiting(turns) == 2)
-    time.sleep(0.6)  # longer than a queue may stand still before it counts as stuck
+    time.sleep(1.6)  # longer than a queue may stand still before it counts as stuck
     began = time.monotonic()
     with pytest.raises(Busy):
         visit(1)

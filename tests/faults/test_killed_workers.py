@@ -89,7 +89,7 @@ def is_complete(service: Service, before: list[int]) -> bool:
         if len(alive) != len(before) or alive == before:
             return False
         return requests.get(f"{service.url}/healthz", timeout=0.5).ok
-    except (requests.RequestException, FileNotFoundError):
+    except (requests.RequestException, FileNotFoundError, ProcessLookupError):
         return False
 
 
