@@ -90,6 +90,9 @@ class Settings(BaseSettings):
         le=10_000,
         description="Purchases that may wait in one worker while a sale is stuck; `make run` takes 3/4 of `THREADS`.",
     )
+    BATCH_MAX: int = Field(
+        64, ge=1, le=1000, description="Purchases of one item that are settled together in one transaction, at most."
+    )
     TRANSACTION_ATTEMPTS: int = Field(
         8,
         ge=1,

@@ -1,1 +1,1 @@
-"""The purchase path: turns -> slots -> locked rows -> one decision -> one transaction. See docs/locking.md."""
+"""The purchase path: line -> slots -> locked rows -> one decision -> one transaction. See docs/locking.md."""

@@ -31,6 +31,7 @@ OVERRIDES = {
     "CORS_ORIGINS": ("https://a.example http://b.example:8080", ("https://a.example", "http://b.example:8080")),
     "DRAIN_SECONDS": ("0", 0.0),
     "LINE_MAX": ("7", 7),
+    "BATCH_MAX": ("8", 8),
 }
 WRONG = {
     "DEBUG": ["maybe-marker"],
@@ -53,6 +54,7 @@ WRONG = {
     "CORS_ORIGINS": ["*", "shop-marker.example", "https://*.example", "ftp://a-marker.example", "https://a.example/x"],
     "DRAIN_SECONDS": ["-1", "301", "nan", "x-marker"],
     "LINE_MAX": ["0", "10001", "x-marker"],
+    "BATCH_MAX": ["0", "1001", "x-marker"],
 }
 # Any text is a value of these.
 FREE_TEXT = {"SECRET_KEY", "SECRET_KEY_FALLBACKS"}
