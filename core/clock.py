@@ -77,6 +77,10 @@ class Deadline:
         """Seconds left, never below zero."""
         return max(0.0, self._end - time.monotonic())
 
+    def extended(self, seconds: float) -> "Deadline":
+        """A deadline so many seconds after this one."""
+        return Deadline(self._end + seconds - time.monotonic())
+
     @property
     def passed(self) -> bool:
         return self.remaining() == 0.0

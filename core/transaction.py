@@ -3,6 +3,7 @@
 The rules of locking are in docs/locking.md.
 """
 
+import logging
 import random
 import time
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from core.faults import Kind, read
 from core.refusals import Busy, Unavailable
 
 Result = TypeVar("Result")
+
+log = logging.getLogger("seckill.transaction")
 
 RERUNS = Counter(
     "seckill_transaction_reruns_total",
@@ -51,6 +54,8 @@ def run(
     Raises Busy (nothing was done), Unavailable (perhaps it was), and whatever else `work` raises.
     """
     for attempt in range(database.settings.TRANSACTION_ATTEMPTS):
+        if deadline.passed:
+            raise Busy()
         if attempt:
             pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**attempt)
             # Jitter: two transactions that met must not meet again.
@@ -76,6 +81,21 @@ def run(
 
 
 def _run_once(database: Database, work: Callable[[Connection], Result], deadline: Deadline) -> Result:
+    committed: list[Result] = []
+    try:
+        _work_and_commit(database, work, deadline, committed)
+    except Exception as error:
+        if not committed:
+            raise
+        # It is done, whatever went wrong with the connection after that.
+        log.warning("after COMMIT was answered: %s", type(error).__name__)
+    return committed[0]
+
+
+def _work_and_commit(
+    database: Database, work: Callable[[Connection], Result], deadline: Deadline, committed: list[Result]
+) -> None:
+    """Append the result to `committed` at the moment at which COMMIT was answered."""
     if database.is_sqlite and not database.sqlite_writer.acquire(timeout=deadline.remaining()):
         raise Busy()
     try:
@@ -95,7 +115,7 @@ def _run_once(database: Database, work: Callable[[Connection], Result], deadline
                     # Whatever else it is, it is no answer: only the database itself knows.
                     connection.invalidate()
                     raise _Unanswered(result) from error
-            return result
+                committed.append(result)
     finally:
         if database.is_sqlite:
             database.sqlite_writer.release()
@@ -109,9 +129,9 @@ def _look_up(database: Database, question: Callable[[Connection], bool], deadlin
             with database.connect(Deadline(database.settings.DATABASE_TIMEOUT_SECONDS)) as connection:
                 return question(connection)
         except Exception as error:
-            if read(error).kind is Kind.OTHER and not isinstance(error, (Busy, Unavailable)):
-                raise
-            if deadline.passed:
+            # Only an answer is an answer. What is no fault of the connection will not go away by asking again.
+            asked_in_vain = read(error).kind is Kind.OTHER and not isinstance(error, (Busy, Unavailable))
+            if deadline.passed or asked_in_vain:
                 raise Unavailable() from error
             time.sleep(min(0.05, deadline.remaining()))
 

@@ -2,7 +2,7 @@
 
 from core.clock import Deadline
 from core.database import Database
-from core.metrics import PURCHASES
+from core.metrics import PURCHASES, record
 from core.purchase import batch
 from core.purchase.decide import Outcome, PurchaseRequest, Refused, Replayed
 from core.purchase.in_progress import InProgress
@@ -21,9 +21,10 @@ class Checkout:
         self._in_progress = in_progress
         self._line = Line(
             lambda requests, deadline: batch.serve(database, caps, requests, deadline),
-            leaders_of=caps.last_known,
+            # Each leader has a connection: one item must leave some to the others. The slots keep the cap itself.
+            leaders_of=lambda goods_id: min(caps.last_known(goods_id), max(1, settings.DATABASE_POOL_SIZE // 2)),
             batch_max=settings.BATCH_MAX,
-            waiting_max=settings.LINE_MAX,
+            inside_max=settings.LINE_MAX,
             # A batch that has begun ends by itself: a lock wait, a statement, a connection, the look for a lost COMMIT.
             grace_seconds=settings.LOCK_WAIT_SECONDS + 4 * settings.DATABASE_TIMEOUT_SECONDS,
         )
@@ -34,10 +35,14 @@ class Checkout:
             try:
                 outcome = self._line.buy(request, Deadline(self._wait_seconds))
             except Refusal as refusal:
-                PURCHASES.labels(refusal.code).inc()
+                _count(refusal.code)
                 raise
-        PURCHASES.labels(_label(outcome)).inc()
+        _count(_label(outcome))
         return outcome
+
+
+def _count(label: str) -> None:
+    record(lambda: PURCHASES.labels(label).inc())
 
 
 def _label(outcome: Outcome) -> str:

@@ -8,6 +8,7 @@ Whatever happens to a leader, each follower gets an outcome or an exception, and
 `busy` was in no batch that could have bought.
 """
 
+import logging
 import random
 import threading
 import time
@@ -17,14 +18,16 @@ from collections.abc import Callable, Sequence
 from prometheus_client import Histogram
 
 from core.clock import Deadline
+from core.metrics import record
 from core.purchase.decide import Outcome, PurchaseRequest
-from core.refusals import Busy, Refusal, Unavailable
+from core.refusals import Busy, Unavailable
 
-# Settles requests for one item; None for each means that no slot was free.
+# Settles requests for one item, in one transaction. None for each means that no slot was free. Raises Busy where it is
+# certain that nothing was done, Unavailable where it is not, and anything else only where the transaction was undone.
 Serve = Callable[[Sequence[PurchaseRequest], Deadline], list[Outcome | None]]
 
-# A sale is stuck when no batch has ended for so long, in seconds; a long line that moves is not.
-_STUCK_SECONDS = 1.5
+# A sale is stuck when nobody had an outcome for so long, in seconds; a long line that moves is not.
+_STUCK_SECONDS = 1.0
 # Seconds between two tries for a slot that other processes hold.
 _SLOT_PAUSE = 0.004
 
@@ -32,28 +35,35 @@ BATCH_SIZE = Histogram(
     "seckill_batch_size", "Purchase requests settled in one transaction.", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256)
 )
 
+log = logging.getLogger("seckill.line")
+
 
 class _Place:
-    """A buyer's place in the line. `woken` is set when it is settled, or has to lead."""
+    """A buyer's place in the line. `woken` is set when it is settled, or called to lead."""
 
-    __slots__ = ("deadline", "error", "outcome", "request", "taken", "woken")
+    __slots__ = ("_guard", "called", "deadline", "error", "last", "outcome", "request", "taken", "woken")
 
-    def __init__(self, request: PurchaseRequest, deadline: Deadline) -> None:
+    def __init__(self, request: PurchaseRequest, deadline: Deadline, grace_seconds: float) -> None:
         self.request = request
         self.deadline = deadline
+        self.last = deadline.extended(grace_seconds)
         self.taken = False  # by a leader: its batch may buy from now on
+        self.called = False  # to lead
         self.outcome: Outcome | None = None
         self.error: BaseException | None = None
         self.woken = threading.Event()
+        self._guard = threading.Lock()
 
     @property
     def settled(self) -> bool:
         return self.outcome is not None or self.error is not None
 
     def settle(self, outcome: Outcome | None = None, error: BaseException | None = None) -> None:
-        if not self.settled:
-            self.outcome, self.error = outcome, error
-            self.woken.set()
+        """Give the buyer their answer; the first one stands."""
+        with self._guard:
+            if not self.settled:
+                self.outcome, self.error = outcome, error
+                self.woken.set()
 
     def result(self) -> Outcome:
         if self.outcome is None:
@@ -80,66 +90,107 @@ class Line:
     """A queue for each item, gone when nobody stands in it. Shared by all threads of a process."""
 
     def __init__(
-        self, serve: Serve, leaders_of: Callable[[int], int], batch_max: int, waiting_max: int, grace_seconds: float
+        self, serve: Serve, leaders_of: Callable[[int], int], batch_max: int, inside_max: int, grace_seconds: float
     ) -> None:
         """`leaders_of` tells how many may lead for an item at once, `batch_max` how many one of them serves together.
 
-        `waiting_max` is how many may wait for sales that are stuck; `grace_seconds` how long past its deadline a buyer
-        waits whose batch has begun.
+        `inside_max` is how many may be in line, all items together, when one of them is stuck; `grace_seconds` how long
+        past its deadline a buyer waits whose batch has begun.
         """
         self._serve = serve
         self._leaders_of = leaders_of
         self._batch_max = batch_max
-        self._waiting_max = waiting_max
+        self._inside_max = inside_max
         self._grace_seconds = grace_seconds
-        self._waiting = 0
+        self._inside = 0
         self._queues: dict[int, _Queue] = {}
         self._lock = threading.Lock()
 
     def buy(self, request: PurchaseRequest, deadline: Deadline) -> Outcome:
         """Stand in line for `request` and return its outcome.
 
-        Raises Busy (nothing was bought; at once where a sale is stuck and too many wait), Unavailable (perhaps it was),
-        or the error that this request alone caused.
+        Raises Busy (nothing was bought; early where the sale is stuck and too many are in line), Unavailable (perhaps
+        it was), or the error that this request alone caused.
         """
-        place = _Place(request, deadline)
-        with self._lock:
-            queue = self._queues.setdefault(request.goods_id, _Queue())
-            leads = queue.leaders < self._leaders_of(request.goods_id)
-            if leads:
-                queue.leaders += 1
-                place.taken = True
-            else:
-                patience = place.deadline.remaining()
-                if self._waiting >= self._waiting_max:
-                    patience = min(patience, queue.patience())
-                queue.waiting.append(place)
-                self._waiting += 1
-        if leads or self._follow(place, queue, patience):
-            self._lead(place, queue)
+        place = _Place(request, deadline, self._grace_seconds)
+        queue = self._enter(place)
+        try:
+            if place.called or self._follow(place, queue):
+                self._lead(place, queue)
+        except Exception as error:
+            if place.outcome is None:
+                raise
+            log.warning("after a purchase was settled: %s", type(error).__name__)  # its answer stands
+        finally:
+            with self._lock:
+                self._inside -= 1
         return place.result()
 
-    def _follow(self, place: _Place, queue: _Queue, patience: float) -> bool:
+    def _enter(self, place: _Place) -> _Queue:
+        with self._lock:
+            queue = self._queues.setdefault(place.request.goods_id, _Queue())
+            queue.waiting.append(place)
+            self._inside += 1
+            if queue.leaders < self._leaders_of(place.request.goods_id):
+                queue.leaders += 1
+                self._call(queue)  # the first in line, who may have come before
+            return queue
+
+    def _call(self, queue: _Queue) -> None:
+        """Call the first in line to lead. Needs the lock, and somebody who waits."""
+        first = queue.waiting.popleft()
+        first.taken = first.called = True
+        first.woken.set()
+
+    def _follow(self, place: _Place, queue: _Queue) -> bool:
         """Wait for an outcome. Whether this thread has to lead instead."""
-        if not place.woken.wait(patience):
-            with self._lock:
-                if not place.taken:
-                    queue.waiting.remove(place)
-                    self._waiting -= 1
-                    raise Busy()
-            # A leader has it in hand, and may be buying: "busy" could be a lie.
-            if not place.woken.wait(place.deadline.remaining() + self._grace_seconds):
+        try:
+            while True:
                 with self._lock:
-                    # Nobody stands here any more: it must not be asked to lead.
-                    place.settle(error=Unavailable())
-        return not place.settled
+                    if place.called:
+                        return True
+                    if place.settled:
+                        return False
+                    seconds = self._patience(place, queue)
+                place.woken.wait(seconds)
+        except BaseException:
+            self._withdraw(place, queue)
+            raise
+
+    def _patience(self, place: _Place, queue: _Queue) -> float:
+        """Seconds to wait before looking around again. Settles a place that has waited enough. Needs the lock."""
+        if place.taken:
+            # A leader has it in hand, and may be buying: "busy" could be a lie. Past the deadline it comes no more back
+            # into the line; past the grace nobody knows.
+            if not place.deadline.passed:
+                return place.deadline.remaining()
+            if place.last.passed:
+                place.settle(error=Unavailable())
+            return place.last.remaining()
+        seconds = place.deadline.remaining()
+        if self._inside > self._inside_max:
+            seconds = min(seconds, queue.patience())
+        if seconds == 0:
+            # Out of the line in the same breath: a moment later a leader could take it.
+            queue.waiting.remove(place)
+            place.settle(error=Busy())
+        return seconds
+
+    def _withdraw(self, place: _Place, queue: _Queue) -> None:
+        """Leave the line because this thread is being ended."""
+        with self._lock:
+            if place in queue.waiting:
+                queue.waiting.remove(place)
+            called = place.called
+        if called:
+            self._hand_over(place.request.goods_id, queue)
 
     def _lead(self, own: _Place, queue: _Queue) -> None:
         batch = [own]
         try:
             while not own.settled:
                 self._take(queue, batch)
-                self._settle(batch)
+                self._settle(queue, batch)
                 batch = self._put_back(queue, batch, own)
                 if not own.settled:
                     time.sleep(random.uniform(0.5, 1.5) * _SLOT_PAUSE)  # noqa: S311 (no secret)
@@ -154,61 +205,59 @@ class Line:
             while queue.waiting and len(batch) < self._batch_max:
                 place = queue.waiting.popleft()
                 place.taken = True
-                self._waiting -= 1
                 batch.append(place)
 
     def _put_back(self, queue: _Queue, batch: list[_Place], own: _Place) -> list[_Place]:
         """Settle those who are late, and let the others of an unsettled batch wait again. What is left of it."""
         with self._lock:
-            left = [place for place in batch if not place.settled]
-            for place in left:
+            for place in batch:
                 if place.deadline.passed:
-                    place.settle(error=Busy())
-            left = [place for place in left if not place.settled]
+                    place.settle(error=Busy())  # the batch was undone, or it would have an outcome
+            left = [place for place in batch if not place.settled]
             if not own.settled:
                 return left
             for place in reversed(left):
                 place.taken = False
                 queue.waiting.appendleft(place)
-                self._waiting += 1
             return []
 
-    def _settle(self, batch: list[_Place]) -> None:
+    def _settle(self, queue: _Queue, batch: list[_Place]) -> None:
         """Serve `batch`. Those for whom nothing was done, but may be yet, are left unsettled."""
+        # The leader came first: at its deadline those who came later still have time.
+        deadline = batch[0].deadline
         try:
-            # The leader came first: at its deadline those who came later still have time.
-            outcomes = self._serve([place.request for place in batch], batch[0].deadline)
-        except Busy as busy:
-            if not batch[0].deadline.passed:  # given up for another reason, such as too many reruns
+            outcomes = self._serve([place.request for place in batch], deadline)
+        except Busy:
+            if not deadline.passed:  # given up for another reason, such as too many reruns
                 for place in batch:
-                    place.settle(error=busy)
-        except Refusal as refusal:
+                    place.settle(error=Busy())
+        except Unavailable:
             for place in batch:
-                place.settle(error=refusal)
+                place.settle(error=Unavailable())
         except Exception as error:
             if len(batch) == 1:
                 batch[0].settle(error=error)
                 return
             # One of them is to blame. Halves find it in few steps; the others are served.
             middle = len(batch) // 2
-            self._settle(batch[:middle])
-            self._settle(batch[middle:])
+            for half in (batch[:middle], batch[middle:]):
+                if not half[0].deadline.passed:
+                    self._settle(queue, half)
         else:
-            settled = [place for place, outcome in zip(batch, outcomes, strict=True) if outcome is not None]
             for place, outcome in zip(batch, outcomes, strict=True):
                 if outcome is not None:
                     place.settle(outcome)
+            settled = len(batch) - outcomes.count(None)
             if settled:
-                BATCH_SIZE.observe(len(settled))
+                queue.moved_at = time.monotonic()
+                record(lambda: BATCH_SIZE.observe(settled))
 
     def _hand_over(self, goods_id: int, queue: _Queue) -> None:
         with self._lock:
-            queue.moved_at = time.monotonic()
+            while queue.waiting and queue.waiting[0].deadline.passed:
+                queue.waiting.popleft().settle(error=Busy())
             if queue.waiting and queue.leaders <= self._leaders_of(goods_id):
-                following = queue.waiting.popleft()
-                self._waiting -= 1
-                following.taken = True
-                following.woken.set()
+                self._call(queue)
                 return
             queue.leaders -= 1
             if not queue.leaders and not queue.waiting:

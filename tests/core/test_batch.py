@@ -10,6 +10,7 @@ from core import audit, goods
 from core.clock import Deadline
 from core.purchase import batch
 from core.purchase.decide import Outcome, Placed, PurchaseRequest, Refused, Replayed
+from core.purchase.line import BATCH_SIZE
 from core.purchase.slots import Caps
 from core.shop import Shop
 
@@ -86,3 +87,16 @@ def test_a_batch_is_one_insert_and_one_update_counted_at_the_server(
     after = counted()
     assert {told(outcome) for outcome in outcomes} == {"Placed", "idempotency_key_reused"}
     assert {name: after[name] - before[name] for name in before} == {"Com_insert": 1, "Com_update": 1}
+
+
+def test_a_figure_that_cannot_be_recorded_after_commit_costs_nobody_their_answer(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*arguments: object) -> None:
+        raise OSError("no space left")
+
+    item = put_up(shop)
+    monkeypatch.setattr(batch.TRANSACTION_SECONDS, "observe", broken)
+    monkeypatch.setattr(BATCH_SIZE, "observe", broken)
+    assert told(shop.checkout.buy(PurchaseRequest(item, "alice"))) == "Placed"
+    assert goods.find(shop.database, item).sold == 1

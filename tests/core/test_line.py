@@ -32,16 +32,14 @@ def until(condition: Callable[[], bool]) -> None:
 class Till:
     """Serves batches, once it is open; remembers them, and how many were served at once."""
 
-    def __init__(
-        self, leaders: int = 1, batch_max: int = 100, waiting_max: int = 1000, grace: float = PATIENCE
-    ) -> None:
+    def __init__(self, leaders: int = 1, batch_max: int = 100, inside_max: int = 1000, grace: float = PATIENCE) -> None:
         self.open = threading.Event()
         self.batches: list[list[str]] = []
         self.busiest = 0
         self.answer: Callable[[Sequence[PurchaseRequest]], Outcomes] = lambda requests: [told(r) for r in requests]
         self._at_work = 0
         self._lock = threading.Lock()
-        self.line = Line(self._serve, lambda goods_id: leaders, batch_max, waiting_max, grace)
+        self.line = Line(self._serve, lambda goods_id: leaders, batch_max, inside_max, grace)
 
     def _serve(self, requests: Sequence[PurchaseRequest], deadline: Deadline) -> Outcomes:
         with self._lock:
@@ -127,7 +125,7 @@ def test_who_waits_past_the_deadline_is_told_busy_and_leaves_no_trace(threads: T
     assert whose(holder[0]) == "a"
     assert till.batches == [["a"]]
     assert not till.line._queues
-    assert till.line._waiting == 0
+    assert till.line._inside == 0
 
 
 def test_who_is_in_a_batch_that_has_begun_is_not_told_busy_at_their_deadline(threads: ThreadPoolExecutor) -> None:
@@ -229,38 +227,91 @@ def test_the_end_of_a_leader_s_thread_strands_nobody(threads: ThreadPoolExecutor
 
 def test_who_gave_up_on_a_batch_is_never_asked_to_lead(threads: ThreadPoolExecutor) -> None:
     till = Till(grace=0.1)
-    first = till.fill(threads, "a")
-    given_up = threads.submit(till.buy, "b", 1, 0.2)
-    until(lambda: till.waiting() == 1)
-    leave = threading.Event()
-    slow = iter([None])
+    till.open.set()
+    began, leave = threading.Event(), threading.Event()
 
     def answer(requests: Sequence[PurchaseRequest]) -> Outcomes:
-        if requests[0].user_id == "c" and next(slow, "done") is None:
+        if len(requests) == 1 and not began.is_set():
+            return [None]  # the leader waits for a slot until somebody has joined it
+        if requests[0].user_id == "leader" and not leave.is_set():
+            began.set()
             leave.wait(PATIENCE)
             return [None] * len(requests)
         return [told(r) for r in requests]
 
     till.answer = answer
-    # "c" leads, with "b" in its batch.
-    till.line._queues[1].waiting.rotate(-1)
-    patient = threads.submit(till.buy, "c")
-    until(lambda: till.waiting() == 2)
-    till.line._queues[1].waiting.reverse()
-    till.open.set()
-    assert whose(first[0]) == "a"
+    leader = threads.submit(till.buy, "leader")
+    until(lambda: bool(till.batches))
+    given_up = threads.submit(till.buy, "b", 1, 0.2)
+    assert began.wait(PATIENCE)
     with pytest.raises(Unavailable):
         given_up.result(PATIENCE)
     leave.set()
-    assert whose(patient) == "c"
+    assert whose(leader) == "leader"
     assert whose(threads.submit(till.buy, "d")) == "d"
     assert not till.line._queues
 
 
+def test_who_is_put_back_and_late_is_told_busy_and_the_line_goes_on(threads: ThreadPoolExecutor) -> None:
+    till = Till()
+    free = threading.Event()
+    till.answer = lambda requests: [told(r) for r in requests] if free.is_set() else [None] * len(requests)
+    till.open.set()
+    buyers = [threads.submit(till.buy, str(n), 1, 0.1 + n * 0.1) for n in range(5)]
+    for buyer in buyers:
+        with pytest.raises(Busy):
+            buyer.result(PATIENCE)
+    free.set()
+    assert whose(threads.submit(till.buy, "next")) == "next"
+    assert not till.line._queues
+    assert till.line._inside == 0
+
+
+def test_a_failure_of_everything_is_told_within_the_deadline(threads: ThreadPoolExecutor) -> None:
+    till = Till()
+
+    def answer(requests: Sequence[PurchaseRequest]) -> Outcomes:
+        time.sleep(0.05)
+        raise ValueError("all of them")
+
+    till.answer = answer
+    first = threads.submit(till.buy, "a", 1, 0.5)
+    until(lambda: bool(till.batches))
+    others = [threads.submit(till.buy, str(n), 1, 0.5) for n in range(50)]
+    until(lambda: till.waiting() == 50)
+    began = time.monotonic()
+    till.open.set()
+    for buyer in [first, *others]:
+        with pytest.raises((ValueError, Busy)):
+            buyer.result(PATIENCE)
+    assert time.monotonic() - began < PATIENCE / 2
+
+
+def test_a_line_that_moves_slowly_turns_nobody_away(threads: ThreadPoolExecutor) -> None:
+    till = Till(batch_max=2, inside_max=1)
+    till.answer = lambda requests: time.sleep(0.1) or [told(r) for r in requests]
+    till.open.set()
+    for buyer in [threads.submit(till.buy, str(n)) for n in range(40)]:  # two seconds' work
+        buyer.result(PATIENCE)
+
+
+def test_who_came_first_is_served_first_when_more_may_lead(threads: ThreadPoolExecutor) -> None:
+    leaders = [1]
+    till = Till()
+    till.line._leaders_of = lambda goods_id: leaders[0]
+    waiting = till.fill(threads, "ab")
+    leaders[0] = 2
+    newcomer = threads.submit(till.buy, "c")
+    until(lambda: len(till.batches) == 2)
+    assert till.batches[1][0] == "b"
+    till.open.set()
+    assert [whose(buyer) for buyer in [*waiting, newcomer]] == list("abc")
+
+
 def test_while_a_sale_is_stuck_only_so_many_wait_and_others_are_told_at_once(threads: ThreadPoolExecutor) -> None:
-    till = Till(waiting_max=2)
+    till = Till(inside_max=3)
     patient = till.fill(threads, "abc")
-    time.sleep(1.6)  # longer than a line may stand still before it counts as stuck
+    time.sleep(1.1)  # longer than a line may stand still before it counts as stuck
     began = time.monotonic()
     with pytest.raises(Busy):
         till.buy("d")
@@ -272,7 +323,7 @@ def test_while_a_sale_is_stuck_only_so_many_wait_and_others_are_told_at_once(thr
 
 
 def test_a_burst_that_is_being_served_is_not_turned_away(threads: ThreadPoolExecutor) -> None:
-    till = Till(batch_max=1, waiting_max=1)
+    till = Till(batch_max=1, inside_max=1)
     till.answer = lambda requests: time.sleep(0.002) or [told(r) for r in requests]
     till.open.set()
     for buyer in [threads.submit(till.buy, str(n)) for n in range(40)]:
