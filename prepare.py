@@ -17,18 +17,12 @@ from config import ROOT, Settings
 from core import schema
 from core.database import patient_engine
 from core.doctor import OLDEST
+from core.faults import DENIED
 from models import Goods, db
 
 MIGRATIONS = ROOT / "migrations"
 _LOCK = "seckill_schema"
 _LOCK_SECONDS = 60
-
-_DENIED = {
-    1044: "the user may not use the database",
-    1045: "the database refused the user or the password",
-    1049: "the server has no such database; make it with CREATE DATABASE",
-    1698: "the database refused the user",
-}
 
 
 class CannotStart(ClickException):
@@ -76,7 +70,7 @@ def _reached(engine: Engine) -> Iterator[Connection]:
         connection = engine.connect()
     except DBAPIError as error:
         errno = getattr(error.orig, "errno", None)
-        reason = _DENIED.get(errno or 0, "it cannot be reached")
+        reason = DENIED.get(errno or 0, "it cannot be reached")
         raise CannotStart(f"database {_shown(engine.url)}: {reason} ({errno or type(error.orig).__name__})") from error
     except Exception as error:  # an option in the address that the driver does not know, for one
         raise CannotStart(

@@ -4,6 +4,7 @@ By number, not by class: mysql-connector raises 1213 as InternalError and 1205 a
 """
 
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -27,8 +28,13 @@ _LOST = frozenset(
         *(1969, 3024),  # a statement over the server's time limit; 3024 is the driver's own time-out too
     }
 )
-# Refused at the door: wrong user, password, database or grant.
-DENIED = frozenset({1044, 1045, 1049, 1698})
+# Refused at the door, and why: wrong user, password, database or grant.
+DENIED: Mapping[int, str] = {
+    1044: "the user may not use the database",
+    1045: "the database refused the user or the password",
+    1049: "the server has no such database; make it with CREATE DATABASE",
+    1698: "the database refused the user",
+}
 
 
 class Kind(Enum):

@@ -115,7 +115,7 @@ class Line:
         place = _Place(request, deadline, self._grace_seconds)
         queue = self._enter(place)
         try:
-            if place.called or self._follow(place, queue):
+            if self._follow(place, queue):
                 self._lead(place, queue)
         except Exception as error:
             if place.outcome is None:
@@ -143,7 +143,7 @@ class Line:
         first.woken.set()
 
     def _follow(self, place: _Place, queue: _Queue) -> bool:
-        """Wait for an outcome. Whether this thread has to lead instead."""
+        """Wait for an outcome. Whether this thread has to lead instead, as the first to come does at once."""
         try:
             while True:
                 with self._lock:
