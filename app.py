@@ -2,17 +2,17 @@
 
 from pathlib import Path
 
-from flask import Flask, Response, redirect
-from flask_cors import CORS
+from flask import Flask, redirect
 
 import cli
 import config
 from core.database import engine_options
 from core.shop import Shop
 from models import db
-from resources import body, docs, errors, problem_pages, request_log
+from resources import body, cors, docs, errors, problem_pages, request_log
 from resources.answers import ProblemApi
 from resources.context import EXTENSION
+from resources.front import Front
 from resources.goods import GoodsChanges, GoodsItem, GoodsList, GoodsPause, GoodsResume
 from resources.ops import Alive, Metrics, Ready
 from resources.orders import OrderCancel, OrderItem, OrderList
@@ -32,10 +32,6 @@ ROUTES = {
     "/readyz": Ready,
     "/metrics": Metrics,
 }
-
-
-# What a page of another origin may read beside the body.
-EXPOSED_HEADERS = ["ETag", "Idempotent-Replayed", "Location", "Retry-After", "X-Request-ID"]
 
 
 def create_app(settings: config.Settings | None = None, runtime_dir: Path | None = None) -> Flask:
@@ -61,14 +57,8 @@ def create_app(settings: config.Settings | None = None, runtime_dir: Path | None
     app.add_url_rule("/", view_func=lambda: redirect("/docs"), endpoint="home")
     app.add_url_rule("/problems/<code>", view_func=problem_pages.show, endpoint="problem_page")
     docs.register(app)
-    if settings.CORS_ORIGINS:
-        CORS(app, origins=list(settings.CORS_ORIGINS), expose_headers=EXPOSED_HEADERS, max_age=600)
-        app.after_request(_vary_by_origin)
+    origin_headers = cors.register(app, settings.CORS_ORIGINS)
     cli.register(app)
+    front = Front(app.wsgi_app, app.extensions[EXTENSION], origin_headers)
+    app.wsgi_app = front  # type: ignore[method-assign]
     return app
-
-
-def _vary_by_origin(response: Response) -> Response:
-    # Always: a shared cache must not hand out an answer without the headers that another origin needs.
-    response.vary.add("Origin")
-    return response

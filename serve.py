@@ -6,6 +6,7 @@ HOST, PORT, WORKERS and THREADS in the environment change where and how; everyth
 """
 
 import contextlib
+import gc
 import multiprocessing
 import os
 import shutil
@@ -146,7 +147,11 @@ def _serve(address: Address, settings: config.Settings, runtime_dir: Path) -> No
 
     def load() -> Any:
         end_with_parent()
-        return app.create_app(settings, runtime_dir)
+        application = app.create_app(settings, runtime_dir)
+        # What is loaded by now stays: without this, each full garbage collection walks through all of it.
+        gc.collect()
+        gc.freeze()
+        return application
 
     threading.Thread(target=_greet, args=(address, settings), daemon=True).start()
     supervisor.serve(target_loader=load, wrap_loader=False)

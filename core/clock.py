@@ -52,7 +52,12 @@ def _epoch(element: epoch, compiler: SQLCompiler, **kw: Any) -> str:
 
 @compiles(utc_now_after_wait)
 def _utc_now_after_wait(element: utc_now_after_wait, compiler: SQLCompiler, **kw: Any) -> str:
-    return _SQLITE_NOW if compiler.dialect.name == "sqlite" else "SYSDATE(3)"
+    return now_after_wait_in(compiler.dialect.name)
+
+
+def now_after_wait_in(dialect: str) -> str:
+    """`utc_now_after_wait` as text for statements that are written as text."""
+    return _SQLITE_NOW if dialect == "sqlite" else "SYSDATE(3)"
 
 
 def database_now(connection: Connection) -> datetime:
@@ -61,8 +66,8 @@ def database_now(connection: Connection) -> datetime:
 
 
 def iso(moment: datetime) -> str:
-    """RFC 3339 in UTC with milliseconds, as the contract has all times."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    """RFC 3339 in UTC with milliseconds, as the contract has all times. `moment` is in UTC."""
+    return moment.isoformat(timespec="milliseconds")[:23] + "Z"
 
 
 class Deadline:

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from mysql.connector.connection import MySQLConnection
 from mysql.connector.errors import ReadTimeoutError
 from sqlalchemy import Connection, Engine, NullPool, Row, create_engine, event
 from sqlalchemy.engine import ExceptionContext
@@ -16,6 +15,7 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from config import Settings
+from core import mysql_connection
 from core.clock import Deadline
 from core.faults import Kind, read
 from core.metrics import POOL_IN_USE
@@ -38,6 +38,7 @@ def engine_options(settings: Settings) -> dict[str, Any]:
         "pool_size": settings.DATABASE_POOL_SIZE,
         "max_overflow": 0,
         "pool_timeout": 1,
+        "pool_reset_on_return": None,  # whoever has begun a transaction ends it (`connect`)
         "pool_use_lifo": True,  # few connections in steady use, rather than many that are idle and need a ping
         "hide_parameters": True,  # an error's text goes to the log; keys and users' data must not
     }
@@ -165,15 +166,10 @@ class Database:
             dbapi_connection.execute(f"PRAGMA {pragma}")
 
 
-class _Connection(MySQLConnection):
-    """The driver's connection, without its habit of asking the server for a sign of life before each cursor."""
-
-    def is_connected(self) -> bool:
-        return self._socket is not None
-
-
-def _open(dialect: Any, record: ConnectionPoolEntry, arguments: Any, options: dict[str, Any]) -> _Connection:
-    return _Connection(**{name: value for name, value in options.items() if name != "use_pure"})
+def _open(
+    dialect: Any, record: ConnectionPoolEntry, arguments: Any, options: dict[str, Any]
+) -> mysql_connection.Connection:
+    return mysql_connection.Connection(**{name: value for name, value in options.items() if name != "use_pure"})
 
 
 def _tell_disconnect(context: ExceptionContext) -> None:

@@ -37,6 +37,9 @@ DENIED: Mapping[int, str] = {
 }
 
 
+LOCK_WAIT_TIMEOUT = "1205"
+
+
 class Kind(Enum):
     RERUN = "rerun"
     LOST = "lost"

@@ -1,6 +1,6 @@
 """Items: reading them, and what administrators do to them. Every change leaves a row in the history."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -44,6 +44,17 @@ def find(database: Database, goods_id: int) -> AnyRow:
     """The item's row, with the database's time as `now`. Raises Refusal goods_not_found."""
     with database.reading() as connection:
         return _one(connection, goods_id)
+
+
+def read_all(database: Database, ids: Sequence[int]) -> list[AnyRow]:
+    """`find_all` on a connection of its own. Raises Busy or Unavailable."""
+    with database.reading() as connection:
+        return find_all(connection, ids)
+
+
+def find_all(connection: Connection, ids: Sequence[int]) -> list[AnyRow]:
+    """The rows of those of the items that exist, with the database's time as `now`."""
+    return list(connection.execute(_with_time().where(Goods.id.in_(ids))))
 
 
 def _one(connection: Connection, goods_id: int, lock: bool = False) -> AnyRow:

@@ -6,8 +6,10 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from config import Settings
+from core import goods
 from core.database import Database
 from core.purchase.checkout import Checkout
+from core.purchase.gate import Gate
 from core.purchase.in_progress import InProgress
 from core.tokens import Tokens
 
@@ -22,6 +24,7 @@ class Shop:
     database: Database
     tokens: Tokens
     in_progress: InProgress
+    gate: Gate
     checkout: Checkout
     runtime_dir: Path | None
 
@@ -30,12 +33,14 @@ class Shop:
         """Put the parts together; opens no connection. The workers of a host share `runtime_dir`, if there is one."""
         database = Database(engine, settings)
         in_progress = InProgress(runtime_dir)
+        gate = Gate(lambda ids: goods.read_all(database, ids))
         return cls(
             settings,
             database,
             Tokens(settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS),
             in_progress,
-            Checkout(database, in_progress),
+            gate,
+            Checkout(database, in_progress, gate),
             runtime_dir,
         )
 

@@ -12,6 +12,7 @@ ALGORITHM = "HS256"
 ADMIN_SCOPE = "admin"
 MAX_USER_ID = 64
 _MAX_TOKEN = 4096
+_REMEMBERED = 20_000  # tokens, each of a few hundred bytes
 
 
 class InvalidToken(Exception):
@@ -27,10 +28,15 @@ class Identity:
 
 
 class Tokens:
-    """Makes and checks tokens. The first key signs; the rest still verify."""
+    """Makes and checks tokens. The first key signs; the rest still verify.
+
+    A token that was verified is remembered until it expires: buyers send theirs again and again.
+    """
 
     def __init__(self, key: str, fallbacks: Sequence[str] = ()) -> None:
         self._keys = (key, *fallbacks)
+        # By the whole token, signature included: only who holds it finds it. With the moment at which it expires.
+        self._verified: dict[str, tuple[Identity, float]] = {}
 
     def issue(self, user_id: str, is_admin: bool = False, hours: float = 12) -> str:
         """A token for `user_id` that expires after `hours`. Raises ValueError for an id that no token may carry."""
@@ -43,12 +49,25 @@ class Tokens:
 
     def verify(self, token: str) -> Identity:
         """The identity that `token` proves. Raises InvalidToken."""
+        known = self.known(token)
+        if known is not None:
+            return known
         if len(token) <= _MAX_TOKEN:
             for key in self._keys:
                 claims = _claims(token, key)
                 if claims is not None:
-                    return _identity(claims)
+                    identity = _identity(claims)
+                    if len(self._verified) >= _REMEMBERED:
+                        self._verified.clear()
+                    # PyJWT reads the moment as a whole number of seconds.
+                    self._verified[token] = identity, int(claims["exp"])
+                    return identity
         raise InvalidToken
+
+    def known(self, token: str) -> Identity | None:
+        """The identity that `token` was found to prove, if it was verified lately and still holds."""
+        known = self._verified.get(token)
+        return known[0] if known is not None and known[1] > time.time() else None
 
 
 def is_user_id(value: object) -> bool:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from core.clock import Deadline
 from core.database import WRITES, Database
-from core.faults import Kind, read
+from core.faults import LOCK_WAIT_TIMEOUT, Kind, read
 from core.refusals import Busy, Unavailable
 
 Result = TypeVar("Result")
@@ -44,12 +44,13 @@ def run(
     work: Callable[[Connection], Result],
     deadline: Deadline,
     was_committed: Callable[[Connection, Result], bool] | None = None,
+    rerun_lock_waits: bool = True,
 ) -> Result:
     """Run `work` in one transaction and commit it.
 
-    It is run again after a deadlock, a lock wait timeout, a duplicate key or a connection lost before COMMIT, up to
-    TRANSACTION_ATTEMPTS times and not past `deadline`. When the answer to a COMMIT is lost, `was_committed` is asked,
-    on another connection, for the truth about that run's result.
+    It is run again after a deadlock, a lock wait timeout (unless `rerun_lock_waits` is off), a duplicate key or a
+    connection lost before COMMIT, up to TRANSACTION_ATTEMPTS times and not past `deadline`. When the answer to a COMMIT
+    is lost, `was_committed` is asked, on another connection, for the truth about that run's result.
 
     Raises Busy (nothing was done), Unavailable (perhaps it was), and whatever else `work` raises.
     """
@@ -74,7 +75,8 @@ def run(
             fault = read(error)
             if fault.kind is Kind.OTHER:
                 raise
-            if deadline.passed or attempt == database.settings.TRANSACTION_ATTEMPTS - 1:
+            given_up = fault.errno == LOCK_WAIT_TIMEOUT and not rerun_lock_waits
+            if given_up or deadline.passed or attempt == database.settings.TRANSACTION_ATTEMPTS - 1:
                 raise database.refusal(error) from error
             RERUNS.labels(fault.errno).inc()
     raise Busy()

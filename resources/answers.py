@@ -7,6 +7,7 @@ from typing import Any
 
 from flask import Response, request
 from flask_restful import Api
+from werkzeug.http import parse_etags
 
 from core.clock import iso
 from resources.problems import to_json
@@ -27,10 +28,20 @@ def json_response(data: Any, status: int = 200, headers: Mapping[str, str] | Non
 
 def conditional(data: Mapping[str, Any], etag: str, cache_control: str) -> Response:
     """`data`, or 304 where `If-None-Match` says that the client has it."""
-    headers = {"ETag": f'"{etag}"', "Cache-Control": cache_control}
-    if request.if_none_match.contains_weak(etag):
+    headers = conditional_headers(etag, cache_control)
+    if is_known(etag, request.headers.get("If-None-Match")):
         return Response(status=304, headers=headers)
     return json_response(data, 200, headers)
+
+
+def conditional_headers(etag: str, cache_control: str) -> dict[str, str]:
+    """The headers of a read that a client may already have."""
+    return {"ETag": f'"{etag}"', "Cache-Control": cache_control}
+
+
+def is_known(etag: str, if_none_match: str | None) -> bool:
+    """Whether the header `If-None-Match` says that the client has what `etag` stands for."""
+    return if_none_match is not None and parse_etags(if_none_match).contains_weak(etag)
 
 
 def digest(*values: object) -> str:

@@ -3,16 +3,17 @@
 import logging
 import traceback
 
-from flask import Flask, Response
+from flask import Flask, Response, g
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from core.faults import read
 from core.refusals import Refusal
 from core.tokens import InvalidToken
-from resources.problems import PROBLEMS, problem
-from resources.request_log import ids
+from resources.problems import problem
 
 log = logging.getLogger("seckill")
+
+INTERNAL_ERROR = "internal_error"
 
 # What the framework itself raises; any other 4xx of its own is a bad request.
 _BY_STATUS = {
@@ -34,11 +35,12 @@ def register(app: Flask) -> None:
 
 
 def _refused(refusal: Refusal) -> Response:
-    members = {name: value for name, value in refusal.details.items() if name in PROBLEMS[refusal.code].members}
-    headers = {}
-    if "retry_after" in refusal.details:
-        headers["Retry-After"] = str(refusal.details["retry_after"])
-    return problem(refusal.code, headers, **members)
+    return problem(refusal.code, refusal_headers(refusal), **refusal.details)
+
+
+def refusal_headers(refusal: Refusal) -> dict[str, str]:
+    """The headers that a refusal has beside those of every problem."""
+    return {"Retry-After": str(refusal.details["retry_after"])} if "retry_after" in refusal.details else {}
 
 
 def _unauthenticated(error: InvalidToken) -> Response:
@@ -55,7 +57,13 @@ def _framework(error: HTTPException) -> Response:
 
 
 def _unexpected(error: Exception) -> Response:
+    tell_unexpected(error, g.request_id)
+    return problem(INTERNAL_ERROR)
+
+
+def tell_unexpected(error: Exception, request_id: str) -> None:
+    """Leave an unexpected error's trace in the log."""
     # The error's own words are left out: they can quote what a buyer sent, and what the database holds.
     frames = "".join(traceback.format_tb(error.__traceback__))
-    log.error("unexpected %s, error %s\n%s", type(error).__name__, read(error).errno, frames, extra=ids())
-    return problem("internal_error")
+    said = {"request_id": request_id}
+    log.error("unexpected %s, error %s\n%s", type(error).__name__, read(error).errno, frames, extra=said)

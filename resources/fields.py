@@ -91,7 +91,8 @@ Limit = Annotated[int, Field(ge=1, le=MAX_COUNT)]
 Quantity = Annotated[int, Field(ge=1, le=1000, description="in units")]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_one_line)]
 UserId = Annotated[str, StringConstraints(min_length=1, max_length=MAX_USER_ID), AfterValidator(_one_line)]
-IdempotencyKey = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,255}$")]
+IDEMPOTENCY_KEY = r"^[!-~]{1,255}$"
+IdempotencyKey = Annotated[str, StringConstraints(pattern=IDEMPOTENCY_KEY)]
 Cursor = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 PageLimit = Annotated[
     int,

@@ -19,6 +19,7 @@ from resources.operation import ApiResource, Operation, operation
 from resources.paging import Listing
 
 _TAG = "Goods"
+CACHE_CONTROL = "public, max-age=1"
 _ID = re.compile(r"[1-9]\d{0,18}", re.ASCII)
 _VERSION = re.compile(r"\d{1,19}", re.ASCII)
 _ETAG = {"ETag": "the item's version and stock; `If-Match` compares the version alone"}
@@ -31,8 +32,8 @@ def goods_id(text: str) -> int:
     return int(text)
 
 
-def goods_json(row: AnyRow) -> dict[str, Any]:
-    """An item as the contract shows it."""
+def goods_json(row: AnyRow, status: str | None = None) -> dict[str, Any]:
+    """An item as the contract shows it, with the status it had when it was read, unless another is known."""
     return {
         "id": row.id,
         "name": row.name,
@@ -43,7 +44,7 @@ def goods_json(row: AnyRow) -> dict[str, Any]:
         "list_price": row.list_price,
         "stock": row.stock,
         "sold": row.sold,
-        "status": sale.status(row, row.now),
+        "status": status or sale.status(row, row.now),
         "starts_at": optional_time(row.starts_at),
         "ends_at": optional_time(row.ends_at),
         "per_user_limit": row.per_user_limit,
@@ -55,12 +56,13 @@ def goods_json(row: AnyRow) -> dict[str, Any]:
     }
 
 
-def _etag(row: AnyRow) -> str:
-    return f"{row.version}-{row.stock}-{row.sold}-{sale.status(row, row.now)}"
+def goods_etag(row: AnyRow, status: str | None = None) -> str:
+    """What changes with the item's version, stock or status."""
+    return f"{row.version}-{row.stock}-{row.sold}-{status or sale.status(row, row.now)}"
 
 
 def _answer(row: AnyRow, status: int = 200) -> tuple[dict[str, Any], int, dict[str, str]]:
-    headers = {"ETag": f'"{_etag(row)}"'}
+    headers = {"ETag": f'"{goods_etag(row)}"'}
     if status == 201:
         headers["Location"] = f"/goods/{row.id}"
     return goods_json(row), status, headers
@@ -126,7 +128,7 @@ class GoodsItem(ApiResource):
     def get(self, goods_id_text: str) -> Response:
         """Read an item."""
         row = goods.find(shop().database, goods_id(goods_id_text))
-        return conditional(goods_json(row), _etag(row), "public, max-age=1")
+        return conditional(goods_json(row), goods_etag(row), CACHE_CONTROL)
 
     @operation(
         Operation(

@@ -6,10 +6,13 @@ The codes are part of the contract: once set, they are set. `/problems/<code>` e
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
 from flask import Response, g, request
+from werkzeug.datastructures import LanguageAccept
+from werkzeug.http import parse_accept_header
 
 MIME_TYPE = "application/problem+json"
 LANGUAGES = ("en", "zh")
@@ -188,37 +191,58 @@ FIELD_PROBLEMS: Mapping[str, Text] = {
 }
 
 
+_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
 def to_json(value: Any) -> str:
     """JSON with Chinese text written as itself."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _to_json(value)
 
 
 def language() -> str:
     """The language of the caller's choice: `zh`, or `en` for all others."""
-    for tag, quality in request.accept_languages:  # best first
+    return language_of(request.headers.get("Accept-Language", ""))
+
+
+@lru_cache(maxsize=1000)  # browsers send few different ones
+def language_of(header: str) -> str:
+    """The language that an `Accept-Language` header asks for: `zh`, or `en` for all others."""
+    for tag, quality in parse_accept_header(header, LanguageAccept):  # best first
         primary = tag.lower().partition("-")[0]
         if primary in LANGUAGES and quality > 0:
-            return primary
+            return str(primary)
     return "en"
 
 
 def problem(code: str, headers: Mapping[str, str] | None = None, **members: Any) -> Response:
     """The answer for `code`, in the caller's language, with the members that the code promises."""
-    known = PROBLEMS[code]
+    g.problem_code = code
     spoken = language()
+    response = Response(
+        problem_json(code, spoken, g.request_id, **members), status=int(PROBLEMS[code].status), mimetype=MIME_TYPE
+    )
+    response.headers.update({**problem_headers(spoken), **(headers or {})})
+    return response
+
+
+def problem_headers(spoken: str) -> dict[str, str]:
+    """The headers that every problem has."""
+    return {"Content-Language": spoken, "Vary": "Accept-Language"}
+
+
+def problem_json(code: str, spoken: str, request_id: str, **members: Any) -> str:
+    """The body for `code` in the language `spoken`."""
+    known = PROBLEMS[code]
     body: dict[str, Any] = {
         "type": f"/problems/{code}",
         "title": known.title.in_language(spoken),
         "status": int(known.status),
         "code": code,
         "detail": known.detail.in_language(spoken),
-        "request_id": g.request_id,
+        "request_id": request_id,
     }
     if "errors" in members:
         members["errors"] = [
             {**error, "detail": FIELD_PROBLEMS[error["code"]].in_language(spoken)} for error in members["errors"]
         ]
-    g.problem_code = code
-    response = Response(to_json(body | members), status=int(known.status), mimetype=MIME_TYPE)
-    response.headers.update({"Content-Language": spoken, "Vary": "Accept-Language", **(headers or {})})
-    return response
+    return to_json(body | {name: value for name, value in members.items() if name in known.members})

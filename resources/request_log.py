@@ -1,30 +1,100 @@
 """One log line and one count for each request, and the id by which both can be found."""
 
+import json
 import logging
+import random
 import re
 import sys
+import threading
 import time
-import uuid
+from collections import deque
+from datetime import datetime, timezone
+from functools import lru_cache
+from multiprocessing.util import Finalize
 from typing import TextIO
 
 from flask import Flask, Response, g, request
 from prometheus_client import Counter
 from pythonjsonlogger.json import JsonFormatter
 
-REQUESTS = Counter(
-    "seckill_http_requests_total", "Requests answered by the application.", ["route", "method", "status"]
-)
+REQUESTS = Counter("seckill_http_requests_total", "Requests answered.", ["route", "method", "status"])
 
 log = logging.getLogger("seckill.requests")
 
+# Seconds that a line may wait to be written together with others.
+_GATHER_SECONDS = 0.1
+_to_json = json.JSONEncoder(ensure_ascii=False).encode
 _PLAIN = re.compile(r"[A-Za-z0-9._:+/=@-]{1,64}")
 # A method is the caller's to choose: an unknown one must not make a new series.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
+class _GatheredLines:
+    """Writes lines to `stream` some at a time, from a thread of its own: a write for each would stop all threads."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._lines: deque[str] = deque()
+        self._there_are_some = threading.Event()
+        self._writing = threading.Lock()
+        self._thread: threading.Thread | None = None
+        Finalize(None, self.flush, exitpriority=0)
+
+    def write(self, text: str) -> None:
+        self._lines.append(text)
+        if not self._there_are_some.is_set():
+            self._there_are_some.set()
+            # Not alive: not begun, or left behind by a fork.
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, daemon=True)
+                self._thread.start()
+
+    def flush(self) -> None:
+        with self._writing:
+            self._there_are_some.clear()
+            lines = [self._lines.popleft() for _ in range(len(self._lines))]
+            self._stream.write("".join(lines))
+            self._stream.flush()
+
+    def _run(self) -> None:
+        while self._there_are_some.wait():
+            time.sleep(_GATHER_SECONDS)
+            self.flush()
+
+
+class _Handler(logging.StreamHandler[_GatheredLines]):
+    """Ordinary lines are gathered; what somebody should look at is written at once."""
+
+    def flush(self) -> None:
+        pass
+
+    def emit(self, record: logging.LogRecord) -> None:
+        super().emit(record)
+        if record.levelno >= logging.WARNING:
+            self.stream.flush()
+
+
+class _RequestLines(_Handler):
+    """Writes the requests' lines as they are: logging's own way costs more than many a request."""
+
+    def __init__(self, lines: _GatheredLines, debug: bool) -> None:
+        super().__init__(lines)
+        self._debug = debug
+
+    def tell(self, entry: dict[str, object]) -> None:
+        message = f"{entry['method']} {entry['route']} {entry['status']} {entry['duration_ms']} ms"
+        now = datetime.now(timezone.utc).isoformat()
+        if self._debug:
+            self.stream.write(f"{now} INFO {log.name} {message}\n")
+        else:
+            head = {"levelname": "INFO", "name": log.name, "message": message}
+            self.stream.write(_to_json(head | entry | {"timestamp": now}) + "\n")
+
+
 def configure(debug: bool, stream: TextIO | None = None) -> None:
     """Send the process's logs to `stream`, by default standard output: JSON lines, or readable text under DEBUG."""
-    handler = logging.StreamHandler(stream or sys.stdout)
+    lines = _GatheredLines(stream or sys.stdout)
+    handler = _Handler(lines)
     if debug:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     else:
@@ -34,6 +104,7 @@ def configure(debug: bool, stream: TextIO | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
+    log.handlers[:] = [_RequestLines(lines, debug)]
     logging.getLogger("mysql").setLevel(logging.WARNING)  # it tells of every connection
 
 
@@ -43,15 +114,41 @@ def register(app: Flask) -> None:
     app.after_request(_end)
 
 
-def ids() -> dict[str, str]:
-    """What ties a line of the log to its request."""
-    return {"request_id": g.request_id}
+def request_id(given: str) -> str:
+    """The id that the caller gave, or a new one where it is not 1 to 64 plain characters."""
+    if _PLAIN.fullmatch(given):
+        return given
+    # Only to tell requests apart. Anything safer is a system call, and lets other threads take their turn.
+    return f"{random.getrandbits(128):032x}"
+
+
+def note(
+    request_id: str, method: str, route: str, status: int, code: str | None, began: float, user_id: str | None = None
+) -> None:
+    """Count an answer and write its line. `began` is the `time.perf_counter()` of the request's arrival."""
+    _series(route, method, status).inc()
+    entry = {
+        "request_id": request_id,
+        "method": method,
+        "route": route,
+        "status": status,
+        "code": code,
+        "duration_ms": round((time.perf_counter() - began) * 1000, 2),
+        "user_id": user_id,
+    }
+    for handler in log.handlers:
+        if isinstance(handler, _RequestLines):
+            handler.tell(entry)
+
+
+@lru_cache(maxsize=1000)  # to look a series up costs as much as to count
+def _series(route: str, method: str, status: int) -> Counter:
+    return REQUESTS.labels(route, method, status)
 
 
 def _begin() -> None:
     g.began = time.perf_counter()
-    given = request.headers.get("X-Request-ID", "")
-    g.request_id = given if _PLAIN.fullmatch(given) else uuid.uuid4().hex
+    g.request_id = request_id(request.headers.get("X-Request-ID", ""))
 
 
 def _end(response: Response) -> Response:
@@ -60,17 +157,14 @@ def _end(response: Response) -> Response:
     response.headers.setdefault("Cache-Control", "no-store")
     route = request.url_rule.rule if request.url_rule else "none"
     method = request.method if request.method in _METHODS else "other"
-    REQUESTS.labels(route, method, response.status_code).inc()
     caller = g.get("caller")
-    entry = {
-        "request_id": g.request_id,
-        "method": method,
-        "route": route,
-        "status": response.status_code,
-        "code": g.get("problem_code"),
-        "duration_ms": round((time.perf_counter() - g.began) * 1000, 2),
-        "user_id": caller.user_id if caller else None,
-    }
-    # The extra fields are the JSON line; the message is for people.
-    log.info("%s %s %s %s ms", method, route, response.status_code, entry["duration_ms"], extra=entry)
+    note(
+        g.request_id,
+        method,
+        route,
+        response.status_code,
+        g.get("problem_code"),
+        g.began,
+        caller.user_id if caller else None,
+    )
     return response

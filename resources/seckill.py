@@ -6,7 +6,9 @@ from flask import Response
 
 from core import goods, sale
 from core.clock import iso
-from core.purchase.decide import PurchaseRequest, Refused, Replayed
+from core.database import AnyRow
+from core.purchase.decide import Placed, PurchaseRequest, Refused, Replayed
+from core.shop import Shop
 from core.tokens import Identity
 from resources import inputs, schemas
 from resources.answers import conditional, digest, optional_time
@@ -17,6 +19,31 @@ from resources.operation import ApiResource, Operation, operation
 from resources.orders import order_json
 
 _TAG = "Seckill"
+
+
+CACHE_CONTROL = "no-cache"
+
+
+def sale_json(row: AnyRow, status: str, served: Shop) -> tuple[dict[str, Any], str]:
+    """An item's sale as the contract shows it, but for the moment of the answer; and its ETag."""
+    state = {
+        "status": status,
+        "stock": row.stock,
+        "sold": row.sold,
+        "starts_at": optional_time(row.starts_at),
+        "ends_at": optional_time(row.ends_at),
+        "order_limit": row.order_limit or served.settings.API_ORDER_LIMIT,
+        "in_progress": served.in_progress.count(row.id),
+    }
+    return state, digest(row.id, *state.values())
+
+
+def bought(outcome: Placed | Replayed) -> tuple[dict[str, Any], int, dict[str, str]]:
+    """The answer to a purchase that was made, now or before."""
+    headers = {"Location": f"/orders/{outcome.order.order_no}"}
+    if isinstance(outcome, Replayed):
+        headers["Idempotent-Replayed"] = "true"
+    return order_json(outcome.order), 201, headers
 
 
 class Seckill(ApiResource):
@@ -33,16 +60,8 @@ class Seckill(ApiResource):
     def get(self, goods_id_text: str) -> Response:
         """Watch a sale live."""
         row = goods.find(shop().database, goods_id(goods_id_text))
-        state = {
-            "status": sale.status(row, row.now),
-            "stock": row.stock,
-            "sold": row.sold,
-            "starts_at": optional_time(row.starts_at),
-            "ends_at": optional_time(row.ends_at),
-            "order_limit": row.order_limit or shop().settings.API_ORDER_LIMIT,
-            "in_progress": shop().in_progress.count(row.id),
-        }
-        return conditional(state | {"server_time": iso(row.now)}, digest(row.id, *state.values()), "no-cache")
+        state, etag = sale_json(row, sale.status(row, row.now), shop())
+        return conditional(state | {"server_time": iso(row.now)}, etag, CACHE_CONTROL)
 
     @operation(
         Operation(
@@ -83,7 +102,4 @@ class Seckill(ApiResource):
         outcome = shop().checkout.buy(request)
         if isinstance(outcome, Refused):
             raise outcome.refusal
-        answer_headers = {"Location": f"/orders/{outcome.order.order_no}"}
-        if isinstance(outcome, Replayed):
-            answer_headers["Idempotent-Replayed"] = "true"
-        return order_json(outcome.order), 201, answer_headers
+        return bought(outcome)

@@ -2,17 +2,17 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import dataclass
 from datetime import datetime
 
-from prometheus_client import Histogram
-from sqlalchemy import Connection, bindparam, insert, select
+from prometheus_client import Gauge, Histogram
+from sqlalchemy import Connection, bindparam, select
 
 from core import orders
-from core.clock import Deadline, database_now, utc_now_after_wait
+from core.clock import Deadline, database_now
 from core.database import Database
 from core.metrics import record
-from core.order_numbers import new_order_no
+from core.order_numbers import new_order_numbers
 from core.purchase import slots, statements
 from core.purchase.decide import (
     KnownOrder,
@@ -27,70 +27,103 @@ from core.purchase.decide import (
 )
 from core.refusals import GOODS_NOT_FOUND, Refusal
 from core.transaction import run
-from models import Goods, Order
+from models import Order
 
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 TRANSACTION_SECONDS = Histogram(
     "seckill_purchase_transaction_seconds",
     "Time that settling purchases takes, from the wait for a connection to the answer of COMMIT, reruns included.",
-    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+    buckets=_SECONDS,
+)
+LOCK_HOLD_SECONDS = Histogram(
+    "seckill_lock_hold_seconds",
+    "Time that a purchase transaction holds the rows of its items, from their lock to the answer of COMMIT.",
+    buckets=_SECONDS,
+)
+SLOTS_IN_USE = Gauge(
+    "seckill_purchase_slots_in_use", "Slots held by purchase transactions now.", multiprocess_mode="livesum"
 )
 
-# Built once: their shape is always the same.
-_LOCK_GOODS = (
-    select(*(Goods.__table__.columns[name] for name in LockedGoods.__slots__), utc_now_after_wait().label("now"))
-    .where(Goods.id.in_(bindparam("ids", expanding=True)))
-    .order_by(Goods.id)
-    # Forced onto the primary key: on a small table the optimiser scans, and locks in another order than it is told.
-    .with_hint(Goods, "FORCE INDEX (PRIMARY)", "mysql")
-    .with_hint(Goods, "FORCE INDEX (PRIMARY)", "mariadb")
-    .with_for_update()
-)
 _READ_ORDERS = select(*orders.VIEW_COLUMNS).where(Order.order_no.in_(bindparam("numbers", expanding=True)))
-_INSERT_ORDERS = insert(Order)
+
+
+@dataclass
+class _Run:
+    """What one run of the transaction holds: slots, and its rows since `locked_at` (`time.perf_counter`)."""
+
+    slots: int = 0
+    locked_at: float | None = None
+
+    def took(self, count: int) -> None:
+        # A rerun begins with nothing: the run before it was rolled back.
+        taken, self.slots, self.locked_at = count - self.slots, count, None
+        record(lambda: SLOTS_IN_USE.inc(taken))
 
 
 def serve(
-    database: Database, caps: slots.Caps, requests: Sequence[PurchaseRequest], deadline: Deadline
+    database: Database,
+    caps: slots.Caps,
+    requests: Sequence[PurchaseRequest],
+    deadline: Deadline,
+    patient: bool = True,
 ) -> list[Outcome | None]:
     """Settle `requests` in one transaction and return an outcome for each, in their order.
 
     None stands for a request whose item had no free slot: nothing was done for it, and it may be asked again. An
     outcome is returned only after COMMIT was answered, or was found to have happened. Raises Busy (nothing was
-    bought) or Unavailable (perhaps it was).
+    bought; at the first row that others hold for long unless `patient`) or Unavailable (perhaps it was).
     """
     known_caps = caps.of({request.goods_id for request in requests}, deadline)
     began = time.perf_counter()
-    outcomes = run(
-        database,
-        lambda connection: _work(connection, known_caps, requests, database.settings.ORDER_PAYMENT_SECONDS),
-        deadline,
-        was_committed=_was_committed,
-    )
-    if any(outcome is not None for outcome in outcomes):
-        record(lambda: TRANSACTION_SECONDS.observe(time.perf_counter() - began))
+    holding = _Run()
+    try:
+        outcomes = run(
+            database,
+            lambda connection: _work(
+                connection, caps, known_caps, requests, database.settings.ORDER_PAYMENT_SECONDS, holding
+            ),
+            deadline,
+            was_committed=_was_committed,
+            rerun_lock_waits=patient,
+        )
+        ended = time.perf_counter()
+    finally:
+        locked_at = holding.locked_at
+        holding.took(0)
+    if locked_at is not None:
+        record(lambda: TRANSACTION_SECONDS.observe(ended - began))
+        record(lambda: LOCK_HOLD_SECONDS.observe(ended - locked_at))
     return outcomes
 
 
 def _work(
-    connection: Connection, caps: dict[int, int], requests: Sequence[PurchaseRequest], payment_seconds: int
+    connection: Connection,
+    caps: slots.Caps,
+    known_caps: dict[int, int],
+    requests: Sequence[PurchaseRequest],
+    payment_seconds: int,
+    holding: _Run,
 ) -> list[Outcome | None]:
-    had = slots.take(connection, caps)
+    had = caps.take(connection, known_caps)
+    holding.took(len(had))
     outcomes: list[Outcome | None] = [
-        None if request.goods_id in caps else Refused(Refusal(GOODS_NOT_FOUND)) for request in requests
+        None if request.goods_id in known_caps else Refused(Refusal(GOODS_NOT_FOUND)) for request in requests
     ]
-    served = [index for index, request in enumerate(requests) if request.goods_id in had]
-    if not served:
+    if not had:
         return outcomes
+    served = [index for index, request in enumerate(requests) if request.goods_id in had]
     batch = [requests[index] for index in served]
-    goods, now = _lock_goods(connection, sorted(had))
+    goods, now = statements.lock_goods(connection, sorted(had))
+    holding.locked_at = time.perf_counter()
+    now = now or database_now(connection)
     decided = decide(
         batch,
         goods,
-        _known_orders(connection, batch, now),
+        known_orders(connection, batch, now),
         _held_units(connection, batch, goods, now),
         now,
         payment_seconds,
-        new_order_no,
+        new_order_numbers(len(batch)).__next__,
     )
     _write(connection, [outcome for outcome in decided if isinstance(outcome, Placed)])
     for index, outcome in zip(served, decided, strict=True):
@@ -98,14 +131,7 @@ def _work(
     return outcomes
 
 
-def _lock_goods(connection: Connection, ids: list[int]) -> tuple[dict[int, LockedGoods], datetime]:
-    rows = connection.execute(_LOCK_GOODS, {"ids": ids}).all()
-    goods = {row.id: LockedGoods(*row[:-1]) for row in rows}
-    now: datetime | None = max((row.now for row in rows), default=None)
-    return goods, now or database_now(connection)
-
-
-def _known_orders(
+def known_orders(
     connection: Connection, requests: Sequence[PurchaseRequest], now: datetime
 ) -> dict[UserKey, KnownOrder]:
     """The orders that stand under the requests' keys, whatever item they are for."""
@@ -130,18 +156,7 @@ def _held_units(
 def _write(connection: Connection, placed: list[Placed]) -> None:
     if not placed:
         return
-    connection.execute(
-        _INSERT_ORDERS,
-        [
-            asdict(outcome.order)
-            | {
-                "per_user_limit": outcome.per_user_limit,
-                "idempotency_key": outcome.request.idempotency_key,
-                "request_fingerprint": outcome.request.fingerprint,
-            }
-            for outcome in placed
-        ],
-    )
+    statements.insert_orders(connection, placed)
     units: dict[int, int] = {}
     for outcome in placed:
         units[outcome.order.goods_id] = units.get(outcome.order.goods_id, 0) + outcome.order.quantity

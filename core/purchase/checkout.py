@@ -1,48 +1,90 @@
 """A buyer's way through: counted, a place in the line, an outcome."""
 
+from collections import Counter
+from collections.abc import Sequence
+
 from core.clock import Deadline
 from core.database import Database
 from core.metrics import PURCHASES, record
 from core.purchase import batch
 from core.purchase.decide import Outcome, PurchaseRequest, Refused, Replayed
+from core.purchase.gate import Gate
 from core.purchase.in_progress import InProgress
 from core.purchase.line import Line
+from core.purchase.look import Open, look
 from core.purchase.slots import Caps
 from core.refusals import Refusal
+
+# Reads lock nothing: as many as there are.
+_LOOKED_UP_TOGETHER = 1000
 
 
 class Checkout:
     """Sells. Shared by all threads of a process."""
 
-    def __init__(self, database: Database, in_progress: InProgress) -> None:
+    def __init__(self, database: Database, in_progress: InProgress, gate: Gate) -> None:
         settings = database.settings
         caps = Caps(database, settings.API_ORDER_LIMIT)
         self._wait_seconds = settings.PURCHASE_WAIT_SECONDS
         self._in_progress = in_progress
-        self._line = Line(
-            lambda requests, deadline: batch.serve(database, caps, requests, deadline),
-            # Each leader has a connection: one item must leave some to the others. The slots keep the cap itself.
-            leaders_of=lambda goods_id: min(caps.last_known(goods_id), max(1, settings.DATABASE_POOL_SIZE // 2)),
+        self._gate = gate
+        self._line: Line[Outcome] = Line(
+            lambda requests, deadline, patient: _settle(database, caps, requests, deadline, patient),
             batch_max=settings.BATCH_MAX,
-            inside_max=settings.LINE_MAX,
+            # Each leader has a connection, and others are to have some.
+            leaders_max=max(1, settings.DATABASE_POOL_SIZE // 2),
             # A batch that has begun ends by itself: a lock wait, a statement, a connection, the look for a lost COMMIT.
             grace_seconds=settings.LOCK_WAIT_SECONDS + 4 * settings.DATABASE_TIMEOUT_SECONDS,
+            inside_max=settings.LINE_MAX,
+            slow_seconds=settings.PURCHASE_WAIT_SECONDS / 2,
         )
+        self._looks: Line[Outcome | Open] = Line(
+            lambda requests, deadline, patient: look(database, requests, deadline),
+            batch_max=_LOOKED_UP_TOGETHER,
+            leaders_max=1,
+            grace_seconds=2 * settings.DATABASE_TIMEOUT_SECONDS,
+            inside_max=settings.LINE_MAX,
+            slow_seconds=settings.PURCHASE_WAIT_SECONDS / 2,
+        )
+
+    def refusal(self, goods_id: int) -> Refusal | None:
+        """What a purchase of the item that has no key is certainly refused with, if the gate knows."""
+        return self._gate.refusal(goods_id)
 
     def buy(self, request: PurchaseRequest) -> Outcome:
         """Settle `request`. Raises Busy (nothing was bought) or Unavailable (perhaps it was)."""
         with self._in_progress.counted(request.goods_id):
             try:
-                outcome = self._line.buy(request, Deadline(self._wait_seconds))
+                return self._answer(request, Deadline(self._wait_seconds))
             except Refusal as refusal:
                 _count(refusal.code)
                 raise
+
+    def _answer(self, request: PurchaseRequest, deadline: Deadline) -> Outcome:
+        closed = self._gate.refusal(request.goods_id)
+        if closed is None:
+            return self._line.buy(request, deadline)
+        if request.idempotency_key is None:
+            outcome: Outcome | Open = Refused(closed)
+        else:
+            outcome = self._looks.buy(request, deadline)
+        if isinstance(outcome, Open):
+            return self._line.buy(request, deadline)
         _count(_label(outcome))
         return outcome
 
 
-def _count(label: str) -> None:
-    record(lambda: PURCHASES.labels(label).inc())
+def _settle(
+    database: Database, caps: Caps, requests: Sequence[PurchaseRequest], deadline: Deadline, patient: bool
+) -> list[Outcome | None]:
+    outcomes = batch.serve(database, caps, requests, deadline, patient)
+    for label, count in Counter(_label(outcome) for outcome in outcomes if outcome is not None).items():
+        _count(label, count)
+    return outcomes
+
+
+def _count(label: str, count: int = 1) -> None:
+    record(lambda: PURCHASES.labels(label).inc(count))
 
 
 def _label(outcome: Outcome) -> str:

@@ -3,8 +3,9 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from core import refusals, sale
 from core.clock import iso
@@ -24,8 +25,13 @@ class PurchaseRequest:
     @property
     def fingerprint(self) -> str:
         """The same for two requests exactly if they ask for the same: SHA-256, in hexadecimal digits."""
-        asked = {"goods_id": self.goods_id, "quantity": self.quantity}
-        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+        return _fingerprint(self.goods_id, self.quantity)
+
+
+@lru_cache(maxsize=10_000)  # most requests of a sale are alike
+def _fingerprint(goods_id: int, quantity: int) -> str:
+    asked = {"goods_id": goods_id, "quantity": quantity}
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +63,6 @@ class Placed:
 
     order: OrderView
     request: PurchaseRequest
-    per_user_limit: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,16 +134,11 @@ def _refuse(request: PurchaseRequest, ledger: _Ledger) -> Refused | None:
     if goods is None:
         return Refused(Refusal(refusals.GOODS_NOT_FOUND))
     stock = ledger.stock[goods.id]
-    # `status` answers the same questions in the same order; only the stock is the batch's own.
-    match sale.status(goods, ledger.now):
-        case sale.ENDED:
-            return Refused(Refusal(refusals.SALE_ENDED))
-        case sale.PAUSED:
-            return Refused(Refusal(refusals.SALE_PAUSED))
-        case sale.UPCOMING if goods.starts_at is not None:
-            return Refused(Refusal(refusals.SALE_NOT_STARTED, starts_at=iso(goods.starts_at)))
-    if stock == 0:
-        return Refused(Refusal(refusals.SOLD_OUT))
+    # The sale's own status, but for the stock, which is the batch's own.
+    status = sale.status(replace(goods, stock=stock) if stock != goods.stock else goods, ledger.now)
+    closed = refusal_of(status, goods.starts_at)
+    if closed is not None:
+        return Refused(closed)
     limit = goods.per_user_limit
     if limit is not None:
         held = ledger.held.get((request.user_id, goods.id), 0)
@@ -146,6 +146,20 @@ def _refuse(request: PurchaseRequest, ledger: _Ledger) -> Refused | None:
             return Refused(Refusal(refusals.LIMIT_REACHED, limit=limit, already_bought=held))
     if request.quantity > stock:
         return Refused(Refusal(refusals.INSUFFICIENT_STOCK, available=stock))
+    return None
+
+
+def refusal_of(status: str, starts_at: datetime | None) -> Refusal | None:
+    """What a sale of this status refuses everybody with; None where it is open."""
+    match status:
+        case sale.ENDED:
+            return Refusal(refusals.SALE_ENDED)
+        case sale.PAUSED:
+            return Refusal(refusals.SALE_PAUSED)
+        case sale.UPCOMING if starts_at is not None:
+            return Refusal(refusals.SALE_NOT_STARTED, starts_at=iso(starts_at))
+        case sale.SOLD_OUT:
+            return Refusal(refusals.SOLD_OUT)
     return None
 
 
@@ -175,4 +189,4 @@ def _place(request: PurchaseRequest, ledger: _Ledger, payment_seconds: int, orde
     ledger.held[owner] = ledger.held.get(owner, 0) + request.quantity
     if request.idempotency_key is not None:
         ledger.known[request.user_id, request.idempotency_key] = KnownOrder(order, request.fingerprint)
-    return Placed(order, request, goods.per_user_limit)
+    return Placed(order, request)

@@ -1,264 +1,386 @@
-"""The line: buyers of one item who wait in this process are served together, in one transaction.
+"""The line: the buyers who wait in this process, for whatever item, are served together, in one transaction.
 
-The first to come leads: it takes all who wait for the item, in the order they came, serves them as one batch, and wakes
-each with their own outcome, only after COMMIT. Who comes meanwhile is the next batch. There is no timer: the load makes
-the batches. A follower holds no connection, and an item that is stuck holds up no other.
+The first to come leads: it takes all who wait, in the order they came, serves them as one batch, and wakes each with
+their own outcome, only after COMMIT. Who comes meanwhile is the next batch. There is no timer: the load makes the
+batches. A follower holds no connection. An item without a free slot stays in line and holds up nobody else; one whose
+row others keep locked holds up those of its own batch for one lock wait, and then nobody.
 
 Whatever happens to a leader, each follower gets an outcome or an exception, and the next leader starts. Whoever is told
 `busy` was in no batch that could have bought.
 """
 
 import logging
+import math
 import random
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
 
-from prometheus_client import Histogram
+from prometheus_client import Gauge, Histogram
 
 from core.clock import Deadline
 from core.metrics import record
-from core.purchase.decide import Outcome, PurchaseRequest
+from core.purchase.decide import PurchaseRequest
 from core.refusals import Busy, Unavailable
 
-# Settles requests for one item, in one transaction. None for each means that no slot was free. Raises Busy where it is
-# certain that nothing was done, Unavailable where it is not, and anything else only where the transaction was undone.
-Serve = Callable[[Sequence[PurchaseRequest], Deadline], list[Outcome | None]]
+Answer = TypeVar("Answer")
 
-# A sale is stuck when nobody had an outcome for so long, in seconds; a long line that moves is not.
+# Settles requests in one transaction. None for each that could not be served now: no slot was free. The last argument
+# says whether to wait on for rows that others hold. Raises Busy where it is certain that nothing was done, Unavailable
+# where it is not, and anything else only where the transaction was undone.
+Serve = Callable[[Sequence[PurchaseRequest], Deadline, bool], Sequence[Answer | None]]
+
+# An item is stuck when nobody who wants it had an outcome for so long, in seconds; a long line that moves is not.
 _STUCK_SECONDS = 1.0
+# Seconds that a batch is under way before another may be served beside it.
+_STALL_SECONDS = 0.1
 # Seconds between two tries for a slot that other processes hold.
 _SLOT_PAUSE = 0.004
+_LONGEST_RETRY_AFTER = 30  # seconds
 
 BATCH_SIZE = Histogram(
     "seckill_batch_size", "Purchase requests settled in one transaction.", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256)
+)
+WAIT_SECONDS = Histogram(
+    "seckill_line_wait_seconds",
+    "Time from a buyer's entry into the line to the answer of COMMIT, of the one in each batch who waited longest.",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+)
+LENGTH = Gauge(
+    "seckill_line_length", "Purchase requests in line when the last batch was settled.", multiprocess_mode="livesum"
 )
 
 log = logging.getLogger("seckill.line")
 
 
-class _Place:
-    """A buyer's place in the line. `woken` is set when it is settled, or called to lead."""
+class _Item:
+    """What the line knows of an item, for as long as somebody who wants it is in it."""
 
-    __slots__ = ("_guard", "called", "deadline", "error", "last", "outcome", "request", "taken", "woken")
+    __slots__ = ("alone", "goods_id", "in_hand", "inside", "last_wait", "moved_at", "retry_at")
 
-    def __init__(self, request: PurchaseRequest, deadline: Deadline, grace_seconds: float) -> None:
+    def __init__(self, goods_id: int) -> None:
+        self.goods_id = goods_id
+        self.inside = 0
+        self.in_hand = False  # of a leader whose batch is under way
+        self.alone = False  # to be served by itself: it may be what held its last batch up
+        self.retry_at = 0.0  # not before, for want of a slot
+        self.moved_at = time.monotonic()
+        self.last_wait = 0.0
+
+    def moved(self, now: float, waited: float) -> None:
+        """Somebody had an outcome, after `waited` seconds."""
+        self.moved_at, self.last_wait, self.retry_at, self.alone = now, waited, 0.0, False
+
+
+class _Place(Generic[Answer]):
+    """A buyer's place in the line. The bell rings when it is settled, or called to lead."""
+
+    __slots__ = ("bell", "called", "deadline", "entered_at", "error", "item", "last", "outcome", "request", "taken")
+
+    def __init__(self, request: PurchaseRequest, deadline: Deadline, item: _Item) -> None:
         self.request = request
         self.deadline = deadline
-        self.last = deadline.extended(grace_seconds)
+        self.item = item
+        self.entered_at = time.monotonic()
+        self.last: Deadline | None = None  # once taken: when nobody knows any more
         self.taken = False  # by a leader: its batch may buy from now on
         self.called = False  # to lead
-        self.outcome: Outcome | None = None
+        self.outcome: Answer | None = None
         self.error: BaseException | None = None
-        self.woken = threading.Event()
-        self._guard = threading.Lock()
+        # A bare lock, held until the bell rings: an Event costs five times as much.
+        self.bell = threading.Lock()
+        self.bell.acquire()
 
     @property
     def settled(self) -> bool:
         return self.outcome is not None or self.error is not None
 
-    def settle(self, outcome: Outcome | None = None, error: BaseException | None = None) -> None:
-        """Give the buyer their answer; the first one stands."""
-        with self._guard:
-            if not self.settled:
-                self.outcome, self.error = outcome, error
-                self.woken.set()
+    def ring(self) -> None:
+        """Wake who waits here. Needs the line's lock."""
+        if self.bell.locked():
+            self.bell.release()
 
-    def result(self) -> Outcome:
+    def result(self) -> Answer:
         if self.outcome is None:
             raise self.error or Unavailable()
         return self.outcome
 
 
-class _Queue:
-    """Those who want one item."""
-
-    __slots__ = ("leaders", "moved_at", "waiting")
-
-    def __init__(self) -> None:
-        self.leaders = 0
-        self.moved_at = time.monotonic()
-        self.waiting: deque[_Place] = deque()
-
-    def patience(self) -> float:
-        """Seconds until this queue counts as stuck."""
-        return max(0.0, self.moved_at + _STUCK_SECONDS - time.monotonic())
-
-
-class Line:
-    """A queue for each item, gone when nobody stands in it. Shared by all threads of a process."""
+class Line(Generic[Answer]):
+    """Brings buyers together. Shared by all threads of a process."""
 
     def __init__(
-        self, serve: Serve, leaders_of: Callable[[int], int], batch_max: int, inside_max: int, grace_seconds: float
+        self,
+        serve: Serve[Answer],
+        batch_max: int,
+        inside_max: int,
+        leaders_max: int,
+        slow_seconds: float,
+        grace_seconds: float,
     ) -> None:
-        """`leaders_of` tells how many may lead for an item at once, `batch_max` how many one of them serves together.
+        """`serve` settles a batch of at most `batch_max`.
 
-        `inside_max` is how many may be in line, all items together, when one of them is stuck; `grace_seconds` how long
-        past its deadline a buyer waits whose batch has begun.
+        While an item is stuck, or its last buyers waited over `slow_seconds`, newcomers past `inside_max` in the line
+        are told `busy` at once. `leaders_max` batches are under way at most, and more than one only while the others
+        stall. `grace_seconds` is how long past its deadline a buyer waits whose batch has begun.
         """
         self._serve = serve
-        self._leaders_of = leaders_of
         self._batch_max = batch_max
         self._inside_max = inside_max
+        self._leaders_max = leaders_max
+        self._slow_seconds = slow_seconds
         self._grace_seconds = grace_seconds
         self._inside = 0
-        self._queues: dict[int, _Queue] = {}
+        self._waiting: deque[_Place[Answer]] = deque()
+        self._items: dict[int, _Item] = {}
+        # Who leads, and since when their batch is under way; None between two.
+        self._leaders: dict[_Place[Answer], float | None] = {}
         self._lock = threading.Lock()
 
-    def buy(self, request: PurchaseRequest, deadline: Deadline) -> Outcome:
+    def buy(self, request: PurchaseRequest, deadline: Deadline) -> Answer:
         """Stand in line for `request` and return its outcome.
 
-        Raises Busy (nothing was bought; early where the sale is stuck and too many are in line), Unavailable (perhaps
-        it was), or the error that this request alone caused.
+        Raises Busy (nothing was bought; at once where the line is too long to serve in time), Unavailable (perhaps it
+        was), or the error that this request alone caused.
         """
-        place = _Place(request, deadline, self._grace_seconds)
-        queue = self._enter(place)
+        place, seconds = self._enter(request, deadline)
         try:
-            if self._follow(place, queue):
-                self._lead(place, queue)
+            self._follow(place, seconds)
+            if place.called:
+                self._lead(place)
         except Exception as error:
             if place.outcome is None:
                 raise
             log.warning("after a purchase was settled: %s", type(error).__name__)  # its answer stands
-        finally:
-            with self._lock:
-                self._inside -= 1
         return place.result()
 
-    def _enter(self, place: _Place) -> _Queue:
+    def _enter(self, request: PurchaseRequest, deadline: Deadline) -> tuple[_Place[Answer], float]:
         with self._lock:
-            queue = self._queues.setdefault(place.request.goods_id, _Queue())
-            queue.waiting.append(place)
+            item = self._items.get(request.goods_id)
+            if item is None:
+                item = self._items[request.goods_id] = _Item(request.goods_id)
+            elif self._inside >= self._inside_max and self._is_slow(item):
+                raise Busy(_retry_after(item))
+            place: _Place[Answer] = _Place(request, deadline, item)
             self._inside += 1
-            if queue.leaders < self._leaders_of(place.request.goods_id):
-                queue.leaders += 1
-                self._call(queue)  # the first in line, who may have come before
-            return queue
+            item.inside += 1
+            self._waiting.append(place)
+            return place, self._patience(place)
 
-    def _call(self, queue: _Queue) -> None:
-        """Call the first in line to lead. Needs the lock, and somebody who waits."""
-        first = queue.waiting.popleft()
-        first.taken = first.called = True
-        first.woken.set()
+    def _is_slow(self, item: _Item) -> bool:
+        return item.last_wait > self._slow_seconds or time.monotonic() - item.moved_at >= _STUCK_SECONDS
 
-    def _follow(self, place: _Place, queue: _Queue) -> bool:
-        """Wait for an outcome. Whether this thread has to lead instead, as the first to come does at once."""
+    def _follow(self, place: _Place[Answer], seconds: float) -> None:
+        """Wait for an outcome, or for the call to lead."""
         try:
-            while True:
-                with self._lock:
-                    if place.called:
-                        return True
-                    if place.settled:
-                        return False
-                    seconds = self._patience(place, queue)
-                place.woken.wait(seconds)
-        except BaseException:
-            self._withdraw(place, queue)
+            while not place.settled and not place.called:
+                place.bell.acquire(timeout=seconds)
+                if not place.settled and not place.called:
+                    with self._lock:
+                        seconds = self._patience(place)
+        except BaseException:  # this thread is being ended
+            with self._lock:
+                self._withdraw(place)
             raise
 
-    def _patience(self, place: _Place, queue: _Queue) -> float:
+    def _patience(self, place: _Place[Answer]) -> float:
         """Seconds to wait before looking around again. Settles a place that has waited enough. Needs the lock."""
+        if place.settled:
+            return 0
         if place.taken:
             # A leader has it in hand, and may be buying: "busy" could be a lie. Past the deadline it comes no more back
             # into the line; past the grace nobody knows.
             if not place.deadline.passed:
                 return place.deadline.remaining()
-            if place.last.passed:
-                place.settle(error=Unavailable())
-            return place.last.remaining()
+            last = place.last = place.last or place.deadline.extended(self._grace_seconds)
+            if last.passed:
+                self._settle(place, error=Unavailable())
+            return last.remaining()
+        now = time.monotonic()
         seconds = place.deadline.remaining()
         if self._inside > self._inside_max:
-            seconds = min(seconds, queue.patience())
+            seconds = min(seconds, max(0.0, place.item.moved_at + _STUCK_SECONDS - now))
         if seconds == 0:
             # Out of the line in the same breath: a moment later a leader could take it.
-            queue.waiting.remove(place)
-            place.settle(error=Busy())
-        return seconds
+            self._waiting.remove(place)
+            self._settle(place, error=Busy(_retry_after(place.item)))
+            return 0
+        self._call(now)
+        return min(seconds, _STALL_SECONDS)
 
-    def _withdraw(self, place: _Place, queue: _Queue) -> None:
-        """Leave the line because this thread is being ended."""
-        with self._lock:
-            if place in queue.waiting:
-                queue.waiting.remove(place)
-            called = place.called
-        if called:
-            self._hand_over(place.request.goods_id, queue)
+    def _call(self, now: float) -> None:
+        """Call the first in line who could be served now to lead, where a leader is needed. Needs the lock."""
+        if not self._waiting:
+            return
+        for leader, began in self._leaders.items():
+            if began is None:
+                leader.ring()  # between two batches: it may be resting for want of a slot
+                return
+            if now - began < _STALL_SECONDS:
+                return
+        if len(self._leaders) >= self._leaders_max:
+            return
+        ready = (place for place in self._waiting if not place.item.in_hand and place.item.retry_at <= now)
+        first = next(ready, None if self._leaders else self._waiting[0])
+        if first is not None:
+            first.called = True
+            self._leaders[first] = None
+            first.ring()
 
-    def _lead(self, own: _Place, queue: _Queue) -> None:
-        batch = [own]
+    def _lead(self, own: _Place[Answer]) -> None:
+        batch: list[_Place[Answer]] = []
         try:
             while not own.settled:
-                self._take(queue, batch)
-                self._settle(queue, batch)
-                batch = self._put_back(queue, batch, own)
-                if not own.settled:
-                    time.sleep(random.uniform(0.5, 1.5) * _SLOT_PAUSE)  # noqa: S311 (no secret)
+                with self._lock:
+                    batch, pause = self._take(own)
+                if batch:
+                    self._serve_batch(own, batch)
+                else:
+                    own.bell.acquire(timeout=pause)
+                    if own.deadline.passed:
+                        with self._lock:
+                            self._waiting.remove(own)
+                            self._settle(own, error=Busy(_retry_after(own.item)))
         finally:
-            for place in batch:
-                place.settle(error=Unavailable())
-            self._hand_over(own.request.goods_id, queue)
+            with self._lock:
+                for place in batch:
+                    if place.taken and not place.settled:
+                        place.item.in_hand = False
+                        self._settle(place, error=Unavailable())
+                self._withdraw(own)
 
-    def _take(self, queue: _Queue, batch: list[_Place]) -> None:
-        """Take those who wait into the batch."""
-        with self._lock:
-            while queue.waiting and len(batch) < self._batch_max:
-                place = queue.waiting.popleft()
+    def _take(self, own: _Place[Answer]) -> tuple[list[_Place[Answer]], float]:
+        """Take those who can be served now into a batch; without any, the seconds to rest. Needs the lock."""
+        now = time.monotonic()
+        batch: list[_Place[Answer]] = []
+        rest: deque[_Place[Answer]] = deque()
+        wake_at = own.deadline.remaining() + now
+        alone: _Item | None = None
+        for place in self._waiting:
+            item = place.item
+            if item.retry_at > now:
+                wake_at = min(wake_at, item.retry_at)
+                rest.append(place)
+            elif (
+                item.in_hand
+                or len(batch) >= self._batch_max
+                or (alone is not None and item is not alone)
+                or (item.alone and batch and alone is None)
+            ):
+                rest.append(place)
+            else:
+                alone = item if item.alone else None
                 place.taken = True
                 batch.append(place)
+        self._waiting = rest
+        for place in batch:
+            place.item.in_hand = True
+        self._leaders[own] = now if batch else None
+        return batch, max(0.0, wake_at - now)
 
-    def _put_back(self, queue: _Queue, batch: list[_Place], own: _Place) -> list[_Place]:
-        """Settle those who are late, and let the others of an unsettled batch wait again. What is left of it."""
-        with self._lock:
-            for place in batch:
-                if place.deadline.passed:
-                    place.settle(error=Busy())  # the batch was undone, or it would have an outcome
-            left = [place for place in batch if not place.settled]
-            if not own.settled:
-                return left
-            for place in reversed(left):
-                place.taken = False
-                queue.waiting.appendleft(place)
-            return []
-
-    def _settle(self, queue: _Queue, batch: list[_Place]) -> None:
-        """Serve `batch`. Those for whom nothing was done, but may be yet, are left unsettled."""
-        # The leader came first: at its deadline those who came later still have time.
+    def _serve_batch(self, own: _Place[Answer], batch: list[_Place[Answer]]) -> None:
+        """Serve `batch` and settle it. Those for whom nothing was done, but may be yet, are back in line after it."""
+        # The first in line came first: at its deadline those who came later still have time.
         deadline = batch[0].deadline
+        one_item = all(place.item is batch[0].item for place in batch)
         try:
-            outcomes = self._serve([place.request for place in batch], deadline)
-        except Busy:
-            if not deadline.passed:  # given up for another reason, such as too many reruns
-                for place in batch:
-                    place.settle(error=Busy())
-        except Unavailable:
-            for place in batch:
-                place.settle(error=Unavailable())
+            outcomes = self._serve([place.request for place in batch], deadline, one_item)
+        except Busy as busy:
+            # Given up for another reason than time, such as a row that somebody keeps, or too many reruns.
+            given_up = not deadline.passed
+            self._finish(own, batch, error=busy if given_up and one_item else None, held_up=given_up)
+        except Unavailable as error:
+            self._finish(own, batch, error=error)
         except Exception as error:
-            if len(batch) == 1:
-                batch[0].settle(error=error)
+            if len(batch) == 1 or deadline.passed:
+                self._finish(own, batch, error=error if len(batch) == 1 else None)
                 return
             # One of them is to blame. Halves find it in few steps; the others are served.
             middle = len(batch) // 2
-            for half in (batch[:middle], batch[middle:]):
-                if not half[0].deadline.passed:
-                    self._settle(queue, half)
+            self._serve_batch(own, batch[:middle])
+            self._serve_batch(own, batch[middle:])
         else:
-            for place, outcome in zip(batch, outcomes, strict=True):
-                if outcome is not None:
-                    place.settle(outcome)
-            settled = len(batch) - outcomes.count(None)
-            if settled:
-                queue.moved_at = time.monotonic()
-                record(lambda: BATCH_SIZE.observe(settled))
+            self._finish(own, batch, outcomes)
 
-    def _hand_over(self, goods_id: int, queue: _Queue) -> None:
+    def _finish(
+        self,
+        own: _Place[Answer],
+        batch: list[_Place[Answer]],
+        outcomes: Sequence[Answer | None] = (),
+        error: BaseException | None = None,
+        held_up: bool = False,
+    ) -> None:
+        """Settle those of `batch` who have an outcome, or all with `error`; the others wait again.
+
+        `held_up` says that one of their items kept the batch from being served.
+        """
+        answers = list(zip(batch, outcomes or [None] * len(batch), strict=True))
         with self._lock:
-            while queue.waiting and queue.waiting[0].deadline.passed:
-                queue.waiting.popleft().settle(error=Busy())
-            if queue.waiting and queue.leaders <= self._leaders_of(goods_id):
-                self._call(queue)
-                return
-            queue.leaders -= 1
-            if not queue.leaders and not queue.waiting:
-                self._queues.pop(goods_id, None)
+            now = time.monotonic()
+            for place, outcome in answers:
+                place.item.in_hand = False
+                if outcome is not None:
+                    place.item.moved(now, now - place.entered_at)
+                elif outcomes:
+                    place.item.retry_at = now + random.uniform(0.5, 1.5) * _SLOT_PAUSE  # noqa: S311 (no secret)
+                elif held_up:
+                    place.item.alone = True
+            if error is None:
+                self._put_back([place for place, outcome in answers if outcome is None])
+            settled = [(place, outcome) for place, outcome in answers if place.taken]
+            if own in self._leaders:
+                self._leaders[own] = None
+                if own.settled or any(place is own for place, _ in settled):
+                    # The next leader first: it works while the others are on their way out.
+                    del self._leaders[own]
+                    self._call(now)
+            for place, outcome in settled:
+                self._settle(place, outcome, error)
+            inside = self._inside
+        if outcomes and settled:
+            longest = now - settled[0][0].entered_at
+            record(lambda: BATCH_SIZE.observe(len(settled)))
+            record(lambda: WAIT_SECONDS.observe(longest))
+            record(lambda: LENGTH.set(inside))
+
+    def _put_back(self, places: list[_Place[Answer]]) -> None:
+        """Let `places` wait again, ahead of all others; those who are late have waited enough. Needs the lock."""
+        for place in reversed(places):
+            place.taken = False
+            if place.settled:
+                continue
+            if place.deadline.passed:
+                # The batch was undone, or it would have an outcome.
+                self._settle(place, error=Busy(_retry_after(place.item)))
+            else:
+                self._waiting.appendleft(place)
+
+    def _settle(self, place: _Place[Answer], outcome: Answer | None = None, error: BaseException | None = None) -> None:
+        """Give the buyer their answer; the first one stands. Needs the lock."""
+        if place.settled:
+            return
+        place.outcome, place.error = outcome, error
+        self._inside -= 1
+        item = place.item
+        item.inside -= 1
+        if not item.inside and not item.alone:
+            self._items.pop(item.goods_id, None)
+        place.ring()
+
+    def _withdraw(self, place: _Place[Answer]) -> None:
+        """Leave the line, whatever the reason. Needs the lock."""
+        if not place.settled:
+            if not place.taken:
+                self._waiting.remove(place)
+            self._settle(place, error=Unavailable())
+        if place in self._leaders:
+            del self._leaders[place]
+            self._call(time.monotonic())
+
+
+def _retry_after(item: _Item) -> int:
+    """Whole seconds after which to try again: as long as the item has kept its buyers waiting until now."""
+    waited = max(item.last_wait, time.monotonic() - item.moved_at)
+    return min(_LONGEST_RETRY_AFTER, max(1, math.ceil(waited)))

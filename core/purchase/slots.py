@@ -39,6 +39,8 @@ class Caps:
         self._database = database
         self._default = default
         self._caps: dict[int, _Cap] = {}
+        # The slot that this process had last: the others of its kind will be at others.
+        self._preferred = 0
         self._lock = threading.Lock()
 
     def of(self, goods_ids: Iterable[int], deadline: Deadline) -> dict[int, int]:
@@ -50,10 +52,14 @@ class Caps:
         caps = {key: cap.slots for key, cap in known.items() if cap.read_at >= fresh_since}
         return caps | self._read(wanted - caps.keys(), deadline)
 
-    def last_known(self, goods_id: int) -> int:
-        """The cap when it was last read, however long ago: good enough for how many threads should try."""
-        cap = self._caps.get(goods_id)
-        return min(self._default, MAX_SLOTS) if cap is None else cap.slots
+    def take(self, connection: Connection, caps: Mapping[int, int]) -> set[int]:
+        """Take a free slot of each item in `caps`, without waiting. Returns the items whose slot was had."""
+        if not caps or connection.dialect.name == "sqlite":
+            return set(caps)
+        had = take_slots(connection, caps, self._preferred)
+        if had:
+            self._preferred = max(had.values())
+        return set(had)
 
     def _read(self, goods_ids: set[int], deadline: Deadline) -> dict[int, int]:
         if not goods_ids:
@@ -78,10 +84,3 @@ class Caps:
     def _make_slots(self, goods_id: int, slots: range, deadline: Deadline) -> None:
         rows = [{"goods_id": goods_id, "slot": slot} for slot in slots]
         run(self._database, lambda connection: connection.execute(_ADD_SLOT, rows), deadline)
-
-
-def take(connection: Connection, caps: Mapping[int, int]) -> set[int]:
-    """Take a free slot of each item, without waiting. Returns the items whose slot was had."""
-    if not caps or connection.dialect.name == "sqlite":
-        return set(caps)
-    return take_slots(connection, caps)

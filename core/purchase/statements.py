@@ -1,80 +1,198 @@
-"""The statements of a purchase transaction whose size grows with the batch.
+"""The statements of a purchase transaction, whose size grows with the batch.
 
-Written as text: SQLAlchemy would build and compile an expression for every size of batch, under the lock. Values are
-always parameters; what is put together here are placeholders alone.
+Written as text: SQLAlchemy would build and compile an expression for every size of batch, under the lock. What buyers
+sent travels as one parameter, a JSON array with a row for each: the driver turns parameters into SQL one by one, which
+costs more than all else in a batch. Ids, slots and units are numbers of our own and stand in the text.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, CursorResult
+from sqlalchemy.engine import Dialect
 
+from core.clock import now_after_wait_in
 from core.orders import PAID, PENDING
-from core.purchase.decide import UserGoods, UserKey
+from core.purchase.decide import LockedGoods, Placed, UserGoods, UserKey
+
+# What a batch tells of each new order; the rest of its row comes from the item's, which is locked.
+_ORDER_FIELDS = (
+    "order_no",
+    "goods_id",
+    "user_id",
+    "quantity",
+    "subtotal",
+    "discount",
+    "shipping_fee",
+    "total",
+    "idempotency_key",
+    "request_fingerprint",
+)
+_TYPES = {
+    "order_no": "CHAR(32) CHARACTER SET ascii COLLATE ascii_bin",
+    "idempotency_key": "VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin",
+    "request_fingerprint": "CHAR(64) CHARACTER SET ascii COLLATE ascii_bin",
+}
 
 
-def take_slots(connection: Connection, caps: Mapping[int, int]) -> set[int]:
-    """Lock a free slot of each item, without waiting. `caps` has their numbers. Returns the items that had one."""
-    # One select a slot: `IN (…)` would lock every slot of every item.
-    one = (
-        "(SELECT goods_id FROM purchase_slots WHERE goods_id = %s AND slot < %s"
-        " ORDER BY slot LIMIT 1 FOR UPDATE SKIP LOCKED)"
-    )
-    values = [value for goods_id in sorted(caps) for value in (goods_id, caps[goods_id])]
-    return {row[0] for row in _execute(connection, " UNION ALL ".join([one] * len(caps)), values)}
+@dataclass(frozen=True)
+class _Texts:
+    """The statements in one server's SQL; `{}` is filled with numbers."""
+
+    lock_goods: str
+    take_preferred_slots: str
+    orders_under_keys: str
+    held_units: str
+    insert_orders: str
+
+
+def take_slots(connection: Connection, caps: Mapping[int, int], preferred: int) -> dict[int, int]:
+    """Lock a free slot of each item, without waiting; `caps` has how many there are of each.
+
+    Returns the slot that was had, by item; an item without a free one is left out. `preferred` is tried first: one look
+    for all items. Any other takes a select for each item, since `IN (…)` would lock every slot of every item.
+    """
+    pairs = [[goods_id, preferred % caps[goods_id]] for goods_id in sorted(caps)]
+    had = {row[0]: row[1] for row in _read(connection, _texts_of(connection).take_preferred_slots, pairs)}
+    missing = [goods_id for goods_id, _ in pairs if goods_id not in had]
+    if missing:
+        selects = (
+            f"(SELECT goods_id, slot FROM purchase_slots WHERE goods_id = {goods_id:d} AND slot < {caps[goods_id]:d}"  # noqa: S608 (numbers alone)
+            " ORDER BY slot LIMIT 1 FOR UPDATE SKIP LOCKED)"
+            for goods_id in missing
+        )
+        had.update((row[0], row[1]) for row in _read(connection, " UNION ALL ".join(selects)))
+    return had
+
+
+def lock_goods(connection: Connection, ids: Sequence[int]) -> tuple[dict[int, LockedGoods], datetime | None]:
+    """Lock the items' rows, in the order of their ids, and read them with the time after the wait for the locks."""
+    rows = _read(connection, _texts_of(connection).lock_goods.format(", ".join(f"{key:d}" for key in sorted(ids))))
+    goods, moments = {}, []
+    for key, name, currency, price, stock, paused, starts_at, ends_at, limit, moment in rows:
+        goods[key] = LockedGoods(key, name, currency, price, stock, bool(paused), _utc(starts_at), _utc(ends_at), limit)
+        moments.append(moment)
+    return goods, _utc(max(moments, default=None))
 
 
 def orders_under_keys(connection: Connection, keys: Iterable[UserKey]) -> list[tuple[str, str, str, str]]:
     """The orders under `keys`: user, key, the request's fingerprint, and the order's number."""
-    wanted = list(keys)
-    rows = _execute(
-        connection,
-        "SELECT user_id, idempotency_key, request_fingerprint, order_no FROM orders WHERE "  # noqa: S608 (placeholders)
-        + _any_of("(user_id = %s AND idempotency_key = %s)", len(wanted)),
-        [value for pair in wanted for value in pair],
-    )
-    return [tuple(row) for row in rows]
+    return [tuple(row) for row in _read(connection, _texts_of(connection).orders_under_keys, [*keys])]
 
 
 def held_units(connection: Connection, owners: Iterable[UserGoods], now: datetime) -> dict[UserGoods, int]:
     """The units that each of `owners` holds: of orders that are paid, or pending and not overdue at `now`."""
-    wanted = list(owners)
-    rows = _execute(
-        connection,
-        "SELECT user_id, goods_id, SUM(quantity) FROM orders WHERE ("  # noqa: S608 (placeholders)
-        + _any_of("(user_id = %s AND goods_id = %s)", len(wanted))
-        + ") AND (status = %s OR status = %s AND expires_at > %s) GROUP BY user_id, goods_id",
-        [value for pair in wanted for value in pair] + [PAID, PENDING, _moment(connection, now)],
-    )
-    return {(user, goods_id): int(units) for user, goods_id, units in map(tuple, rows)}
+    rows = _read(connection, _texts_of(connection).held_units, [*owners], _stored(now))
+    return {(user, goods_id): int(units) for user, goods_id, units in rows}
+
+
+def insert_orders(connection: Connection, placed: Sequence[Placed]) -> None:
+    """Write the new orders, all of one moment, in one statement."""
+    first = placed[0].order
+    rows = [
+        [
+            order.order_no,
+            order.goods_id,
+            order.user_id,
+            order.quantity,
+            order.subtotal,
+            order.discount,
+            order.shipping_fee,
+            order.total,
+            outcome.request.idempotency_key,
+            outcome.request.fingerprint,
+        ]
+        for outcome in placed
+        for order in (outcome.order,)
+    ]
+    times = _stored(first.purchased_at), _stored(first.expires_at)
+    written = _execute(connection, _texts_of(connection).insert_orders, rows, *times, rows_first=False)
+    if written.rowcount != len(placed):
+        raise RuntimeError("an order was not written")
 
 
 def take_units(connection: Connection, units: Mapping[int, int]) -> int:
     """Move `units` of each item from stock to sold. Returns how many items had as many."""
-    taken = "CASE id " + "WHEN %s THEN %s " * len(units) + "END"
-    cases = [value for pair in units.items() for value in pair]
+    taken = f"CASE id {' '.join(f'WHEN {key:d} THEN {count:d}' for key, count in units.items())} END"
     # The condition stands in the WHERE too: should a lock ever be lost, this costs a retry and never a unit.
     updated = _execute(
         connection,
-        f"UPDATE goods SET stock = stock - {taken}, sold = sold + {taken}"  # noqa: S608 (placeholders alone)
-        f" WHERE id IN ({', '.join(['%s'] * len(units))}) AND stock >= {taken}",
-        [*cases, *cases, *units, *cases],
+        f"UPDATE goods SET stock = stock - {taken}, sold = sold + {taken}"  # noqa: S608 (numbers alone)
+        f" WHERE id IN ({', '.join(f'{key:d}' for key in units)}) AND stock >= {taken}",
     )
     return updated.rowcount
 
 
-def _any_of(condition: str, count: int) -> str:
-    return " OR ".join([condition] * count)
+def _texts_of(connection: Connection) -> _Texts:
+    dialect: Dialect = connection.dialect
+    return _texts(dialect.name == "sqlite", bool(getattr(dialect, "is_mariadb", False)))
 
 
-def _execute(connection: Connection, statement: str, values: Sequence[Any]) -> CursorResult[Any]:
-    if connection.dialect.name == "sqlite":
-        statement = statement.replace("%s", "?")
-    return connection.exec_driver_sql(statement, tuple(values))
+@cache
+def _texts(sqlite: bool, mariadb: bool) -> _Texts:
+    user = f"VARCHAR(64) CHARACTER SET utf8mb4 COLLATE {'utf8mb4_nopad_bin' if mariadb else 'utf8mb4_0900_bin'}"
+
+    def batch(*columns: str) -> str:
+        """The batch as a table, a column for each place in its rows."""
+        if sqlite:
+            read = ", ".join(f"json_extract(value, '$[{place}]') AS {name}" for place, name in enumerate(columns))
+            return f"(SELECT {read} FROM json_each(?)) batch"  # noqa: S608 (names of our own)
+        types = {"user_id": user} | _TYPES
+        read = ", ".join(f"{name} {types.get(name, 'BIGINT')} PATH '$[{place}]'" for place, name in enumerate(columns))
+        return f"JSON_TABLE(%s, '$[*]' COLUMNS ({read})) batch"
+
+    def by_index(table: str, name: str) -> str:
+        # Row by row through the index, whatever the optimiser thinks of the sizes; a scan locks in its own order.
+        return table if sqlite else f"{table} FORCE INDEX ({name})"
+
+    select = "SELECT" if sqlite else "SELECT STRAIGHT_JOIN"
+    value = "?" if sqlite else "%s"
+    lock = "" if sqlite else " FOR UPDATE"
+    columns = ", ".join(LockedGoods.__slots__)
+    return _Texts(
+        lock_goods=f"SELECT {columns}, {now_after_wait_in('sqlite' if sqlite else 'mysql')} FROM"  # noqa: S608
+        f" {by_index('goods', 'PRIMARY')} WHERE id IN ({{}}) ORDER BY id{lock}",
+        take_preferred_slots=f"{select} held.goods_id, held.slot FROM {batch('goods_id', 'slot')}"
+        f" JOIN {by_index('purchase_slots held', 'PRIMARY')}"
+        " ON held.goods_id = batch.goods_id AND held.slot = batch.slot FOR UPDATE SKIP LOCKED",
+        orders_under_keys=f"{select} orders.user_id, orders.idempotency_key, request_fingerprint, order_no"
+        f" FROM {batch('user_id', 'idempotency_key')} JOIN {by_index('orders', 'orders_user_key')}"
+        " ON orders.user_id = batch.user_id AND orders.idempotency_key = batch.idempotency_key",
+        held_units=f"{select} orders.user_id, orders.goods_id, SUM(quantity)"
+        f" FROM {batch('user_id', 'goods_id')} JOIN {by_index('orders', 'orders_goods_user')}"
+        " ON orders.goods_id = batch.goods_id AND orders.user_id = batch.user_id"
+        f" WHERE status = '{PAID}' OR status = '{PENDING}' AND expires_at > {value}"
+        " GROUP BY orders.user_id, orders.goods_id",
+        insert_orders=f"INSERT INTO orders ({', '.join(_ORDER_FIELDS)}, goods_name, currency, unit_price,"
+        " per_user_limit, status, purchased_at, expires_at)"
+        f" {select} {', '.join(f'batch.{name}' for name in _ORDER_FIELDS)}, name, currency, price, per_user_limit,"
+        f" '{PENDING}', {value}, {value} FROM {batch(*_ORDER_FIELDS)} JOIN {by_index('goods', 'PRIMARY')}"
+        " ON goods.id = batch.goods_id",
+    )
 
 
-def _moment(connection: Connection, moment: datetime) -> Any:
-    """`moment` as the columns have it: models.UtcTime does not see parameters of text."""
-    stored = moment.replace(tzinfo=None)
-    return stored.isoformat(" ", "microseconds") if connection.dialect.name == "sqlite" else stored
+def _read(
+    connection: Connection, statement: str, rows: Sequence[Any] | None = None, *values: Any
+) -> Iterable[tuple[Any, ...]]:
+    return _execute(connection, statement, rows, *values)
+
+
+def _execute(
+    connection: Connection, statement: str, rows: Sequence[Any] | None = None, *values: Any, rows_first: bool = True
+) -> CursorResult[Any]:
+    batch = () if rows is None else (json.dumps(rows, ensure_ascii=False, separators=(",", ":")),)
+    return connection.exec_driver_sql(statement, (*batch, *values) if rows_first else (*values, *batch))
+
+
+def _utc(stored: Any) -> datetime | None:
+    """A time as the driver has it; models.UtcTime does not see results of text."""
+    moment = datetime.fromisoformat(stored) if isinstance(stored, str) else stored
+    return None if moment is None else moment.replace(tzinfo=timezone.utc)
+
+
+def _stored(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%d %H:%M:%S.%f")

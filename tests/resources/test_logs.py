@@ -18,19 +18,27 @@ from tests.servers.service import SECRET
 def stream() -> Iterator[io.StringIO]:
     """What the service writes to its log."""
     root, driver = logging.getLogger(), logging.getLogger("mysql")
-    before = root.handlers[:], root.level, driver.level
+    before = root.handlers[:], request_log.log.handlers[:], root.level, driver.level
     written = io.StringIO()
     request_log.configure(False, written)
     yield written
-    root.handlers[:], root.level, driver.level = before[0], before[1], before[2]
+    root.handlers[:], request_log.log.handlers[:], root.level, driver.level = before
+
+
+def written_by_now(stream: io.StringIO) -> str:
+    """What the log holds once the lines that are still gathered are written."""
+    for handler in logging.getLogger().handlers:
+        handler.stream.flush()
+    return stream.getvalue()
 
 
 def lines(stream: io.StringIO) -> list[dict]:
-    return [json.loads(line) for line in stream.getvalue().split("\n") if line]
+    return [json.loads(line) for line in written_by_now(stream).split("\n") if line]
 
 
 def test_each_request_has_one_line_with_its_fields(sqlite_call: Calls, stream: io.StringIO) -> None:
     item = sqlite_call.create()
+    written_by_now(stream)
     stream.seek(0)
     stream.truncate()
     sqlite_call.buy(item["id"], key="k")
@@ -75,7 +83,7 @@ def test_no_token_key_query_or_body_is_in_a_line(
     sqlite_call.post("/goods", OPERATOR, data=b'{"broken-marker', content_type="application/json")
     sqlite_call.get("/goods?q=query-marker&cursor=cursor-marker")
     sqlite_call.get("/path-marker")
-    text = stream.getvalue()
+    text = written_by_now(stream)
     assert len(lines(stream)) == 8
     assert "marker" not in text
     assert token.rpartition(".")[2] not in text
@@ -106,7 +114,7 @@ def test_a_bug_leaves_its_trace_in_the_log_and_not_in_the_answer(
 def test_what_the_database_says_and_was_sent_is_not_in_the_log(sqlite_call: Calls, stream: io.StringIO) -> None:
     item = sqlite_call.create()
     with sqlite_call.shop.database.engine.begin() as connection:
-        connection.exec_driver_sql("ALTER TABLE orders RENAME COLUMN closed_at TO gone")
+        connection.exec_driver_sql("ALTER TABLE orders RENAME COLUMN purchased_at TO gone")
     assert sqlite_call.buy(item["id"], by="user-marker", key="key-marker").status_code == 500
     error = lines(stream)[-2]
     assert "OperationalError" in error["message"]

@@ -1,0 +1,39 @@
+"""Pages of other origins: which may call the API, and what they may read."""
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+from flask import Flask, Response
+from flask_cors import CORS
+from flask_cors.core import get_cors_headers, get_cors_options
+from werkzeug.datastructures import Headers
+
+# What such a page may read beside the body.
+_EXPOSED = ["ETag", "Idempotent-Replayed", "Location", "Retry-After", "X-Request-ID"]
+
+OriginHeaders = Callable[[str | None], Sequence[tuple[str, str]]]
+
+
+def register(app: Flask, origins: Sequence[str]) -> OriginHeaders:
+    """Let pages of `origins` call `app`. Returns what has the headers of an answer to an origin that is not Flask's."""
+    if not origins:
+        return lambda origin: ()
+    options: dict[str, Any] = {"origins": list(origins), "expose_headers": _EXPOSED, "max_age": 600}
+    CORS(app, **options)
+    app.after_request(_vary_by_origin)
+    computed = get_cors_options(app, options)
+
+    @lru_cache(maxsize=1000)
+    def headers_for(origin: str | None) -> Sequence[tuple[str, str]]:
+        asked = Headers() if origin is None else Headers({"Origin": origin})
+        found = [(name, str(value)) for name, value in get_cors_headers(computed, asked, "GET").items(multi=True)]
+        return [*(pair for pair in found if pair[0] != "Vary"), ("Vary", "Origin")]
+
+    return headers_for
+
+
+def _vary_by_origin(response: Response) -> Response:
+    # Always: a shared cache must not hand out an answer without the headers that another origin needs.
+    response.vary.add("Origin")
+    return response

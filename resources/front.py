@@ -1,0 +1,239 @@
+"""Answers ahead of Flask what crowds ask for: purchases, and reads of an item and of its sale.
+
+A layer around the application, of WSGI alone. It takes only plain requests: the usual method and path, no query, a body
+that holds, a token that proves somebody. Everything else, and so every fault of a caller, is left to the resources,
+which check and answer it in full. What it answers, it answers as they would: the same functions shape it.
+"""
+
+import re
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from http import HTTPStatus
+from io import BytesIO
+from typing import Any
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+from prometheus_client import Counter
+from pydantic import ValidationError
+
+from core.clock import iso
+from core.metrics import record
+from core.purchase.decide import PurchaseRequest, Refused
+from core.purchase.gate import Seen
+from core.refusals import Refusal
+from core.shop import Shop
+from core.tokens import Identity, InvalidToken
+from resources import body, goods, request_log, seckill
+from resources.answers import conditional_headers, is_known
+from resources.cors import OriginHeaders
+from resources.errors import INTERNAL_ERROR, refusal_headers, tell_unexpected
+from resources.fields import IDEMPOTENCY_KEY
+from resources.inputs import PurchaseBody
+from resources.problems import MIME_TYPE, PROBLEMS, language_of, problem_headers, problem_json, to_json
+
+GATE_REFUSALS = Counter(
+    "seckill_gate_refusals_total", "Purchases refused without asking the database, by the refusal's code.", ["code"]
+)
+
+# Ids that surely fit the database's; longer ones are left to the resources.
+_PATH = re.compile(r"/(seckill|goods)/([1-9][0-9]{0,17})", re.ASCII)
+_KEY = re.compile(IDEMPOTENCY_KEY)
+_ROUTES = {"seckill": "/seckill/<goods_id>", "goods": "/goods/<goods_id>"}
+_STATUS = {int(status): f"{status.value} {status.phrase}" for status in HTTPStatus}
+_JSON = "application/json"
+_PLAIN_BODY = 1024  # bytes; larger ones are left to the resources
+_ID = "\0"  # where a request's id belongs in a body that was made beforehand
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A request that may be answered here."""
+
+    method: str
+    noun: str
+    goods_id: int
+    request_id: str
+    began: float
+    caller: Identity | None = None
+
+
+@dataclass(slots=True)
+class _Answer:
+    status: int
+    body: bytes
+    headers: dict[str, str]
+    content_type: str = _JSON
+    code: str | None = field(default=None, kw_only=True)
+
+
+class Front:
+    """The layer. Shared by all threads of a process."""
+
+    def __init__(self, app: WSGIApplication, shop: Shop, origin_headers: OriginHeaders) -> None:
+        """Leaves to `app` what it does not answer. `origin_headers` has those that pages of an origin need."""
+        self._app = app
+        self._shop = shop
+        self._origin_headers = origin_headers
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        match = _PATH.fullmatch(environ["PATH_INFO"])
+        if match is None or environ.get("QUERY_STRING"):
+            return self._app(environ, start_response)
+        # An id that is made here is the request's, whoever answers it.
+        request_id = environ["HTTP_X_REQUEST_ID"] = request_log.request_id(environ.get("HTTP_X_REQUEST_ID", ""))
+        noun, digits = match.groups()
+        asked = _Asked(environ["REQUEST_METHOD"], noun, int(digits), request_id, time.perf_counter())
+        answer = self._answer(asked, environ)
+        if answer is None:
+            return self._app(environ, start_response)
+        request_log.note(
+            request_id,
+            asked.method,
+            _ROUTES[noun],
+            answer.status,
+            answer.code,
+            asked.began,
+            asked.caller.user_id if asked.caller else None,
+        )
+        headers = [
+            ("Content-Type", answer.content_type),
+            ("Content-Length", str(len(answer.body))),
+            ("X-Request-ID", request_id),
+            ("X-Content-Type-Options", "nosniff"),
+            *answer.headers.items(),
+            *self._origin_headers(environ.get("HTTP_ORIGIN")),
+        ]
+        start_response(_STATUS[answer.status], headers)
+        return [answer.body]
+
+    def _answer(self, asked: _Asked, environ: WSGIEnvironment) -> _Answer | None:
+        try:
+            if asked.method == "GET":
+                return self._show(asked, environ)
+            if asked.method == "POST" and asked.noun == "seckill":
+                return self._sell(asked, environ)
+        except Refusal as refusal:
+            return _refused(refusal, asked, environ)
+        except Exception as error:
+            tell_unexpected(error, asked.request_id)
+            return _refused(Refusal(INTERNAL_ERROR), asked, environ)
+        return None
+
+    def _sell(self, asked: _Asked, environ: WSGIEnvironment) -> _Answer | None:
+        key = environ.get("HTTP_IDEMPOTENCY_KEY")
+        if key is None:
+            refusal = self._shop.gate.refusal(asked.goods_id)
+            if refusal is not None:
+                code = refusal.code
+                record(lambda: GATE_REFUSALS.labels(code).inc())
+                return _refused(refusal, asked, environ)
+        elif not _KEY.fullmatch(key):
+            return None
+        caller = self._caller(environ)
+        quantity = None if caller is None else _quantity_in(environ)
+        if caller is None or quantity is None:
+            return None
+        asked.caller = caller
+        outcome = self._shop.checkout.buy(PurchaseRequest(asked.goods_id, caller.user_id, quantity, key))
+        if isinstance(outcome, Refused):
+            return _refused(outcome.refusal, asked, environ)
+        order, status, headers = seckill.bought(outcome)
+        return _Answer(status, to_json(order).encode(), headers | _NOT_STORED)
+
+    def _caller(self, environ: WSGIEnvironment) -> Identity | None:
+        scheme, _, token = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+        if scheme != "Bearer":
+            return None
+        try:
+            return self._shop.tokens.verify(token)
+        except InvalidToken:
+            return None
+
+    def _show(self, asked: _Asked, environ: WSGIEnvironment) -> _Answer | None:
+        if environ.get("CONTENT_LENGTH") or "HTTP_TRANSFER_ENCODING" in environ:
+            return None
+        seen = self._shop.gate.seen(asked.goods_id)
+        status = None if seen is None else seen.status()
+        if seen is None or status is None:
+            return None
+        shown = seen.memo.get((asked.noun, status))
+        if shown is None:
+            make = _show_sale if asked.noun == "seckill" else _show_goods
+            shown = seen.memo[asked.noun, status] = make(seen, status, self._shop)
+        if is_known(shown.etag, environ.get("HTTP_IF_NONE_MATCH")):
+            return _Answer(304, b"", shown.headers)
+        return _Answer(200, shown.body(seen), shown.headers)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """An answer to a read, made once for all who ask while it is fresh."""
+
+    etag: str
+    headers: dict[str, str]
+    head: bytes
+    tail: bytes = b""  # after the moment of the answer, where that is told
+
+    def body(self, seen: Seen) -> bytes:
+        return self.head + iso(seen.now()).encode() + self.tail if self.tail else self.head
+
+
+def _show_goods(seen: Seen, status: str, shop: Shop) -> _Shown:
+    etag = goods.goods_etag(seen.row, status)
+    shown = to_json(goods.goods_json(seen.row, status)).encode()
+    return _Shown(etag, conditional_headers(etag, goods.CACHE_CONTROL), shown)
+
+
+def _show_sale(seen: Seen, status: str, shop: Shop) -> _Shown:
+    state, etag = seckill.sale_json(seen.row, status, shop)
+    head, _, tail = to_json(state | {"server_time": _ID}).partition(to_json(_ID)[1:-1])
+    return _Shown(etag, conditional_headers(etag, seckill.CACHE_CONTROL), head.encode(), tail.encode())
+
+
+_NOT_STORED = {"Cache-Control": "no-store"}
+
+
+def _refused(refusal: Refusal, asked: _Asked, environ: WSGIEnvironment) -> _Answer:
+    spoken = language_of(environ.get("HTTP_ACCEPT_LANGUAGE", ""))
+    head, tail = _problem(refusal.code, spoken, tuple(refusal.details.items()))
+    return _Answer(
+        int(PROBLEMS[refusal.code].status),
+        head + asked.request_id.encode() + tail,
+        problem_headers(spoken) | _NOT_STORED | refusal_headers(refusal),
+        MIME_TYPE,
+        code=refusal.code,
+    )
+
+
+@lru_cache(maxsize=1000)
+def _problem(code: str, spoken: str, details: tuple[tuple[str, Any], ...]) -> tuple[bytes, bytes]:
+    """A problem's body, before and after the request's id."""
+    text = problem_json(code, spoken, _ID, **dict(details))
+    head, _, tail = text.partition(to_json(_ID)[1:-1])
+    return head.encode(), tail.encode()
+
+
+def _quantity_in(environ: WSGIEnvironment) -> int | None:
+    """The units that a plain body asks for. None for any other body, which is then there to be read again."""
+    length = environ.get("CONTENT_LENGTH") or "0"
+    if "HTTP_TRANSFER_ENCODING" in environ or not (length.isascii() and length.isdigit()) or int(length) > _PLAIN_BODY:
+        return None
+    if length == "0":
+        return _quantity(b"{}")
+    if environ.get("CONTENT_TYPE") != _JSON or "HTTP_CONTENT_ENCODING" in environ:
+        return None
+    data = environ["wsgi.input"].read(int(length))
+    quantity = _quantity(data) if len(data) == int(length) else None
+    if quantity is None:
+        environ["wsgi.input"] = BytesIO(data)
+    return quantity
+
+
+@lru_cache(maxsize=1000)  # nearly all are alike
+def _quantity(data: bytes) -> int | None:
+    try:
+        return PurchaseBody.model_validate(body.parse_object(data)).quantity
+    except (Refusal, ValidationError):
+        return None
