@@ -29,12 +29,33 @@ test-packages:
 	@tests/servers/install_packages
 
 .PHONY: test
-test: .venv/.dev test-packages ## Run the tests, on SQLite and on a MariaDB that they start themselves
+test: .venv/.dev test-packages ## Run the tests, on SQLite, and on MariaDB and nginx that they start themselves
 	$(BIN)/pytest
 
 .PHONY: test-fast
-test-fast: .venv/.dev ## Run the tests that need no MariaDB
-	$(BIN)/pytest -m "not mariadb"
+test-fast: .venv/.dev ## Run the tests that need neither MariaDB nor nginx
+	$(BIN)/pytest -m "not mariadb and not nginx"
+
+.venv/.bench: .venv/.dev requirements-bench.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.txt
+	@touch $@
+
+.PHONY: bench
+bench: .venv/.bench test-packages ## Measure the service beside its rivals, in about ten minutes
+	@bench/install_packages
+	@$(BIN)/python -m bench $(BENCH)
+
+.venv/.load: .venv/.dev requirements-load.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-load.txt
+	@touch $@
+
+.PHONY: load
+load: .venv/.load ## Let people watch and buy on this host (HEADLESS=1; USERS, SPAWN, SECONDS, STOCK, HOST)
+	@$(BIN)/python -m load
+
+.PHONY: slow-clients
+slow-clients: .venv/.dev test-packages ## Measure what slow and idle clients cost the others, through nginx
+	@$(BIN)/python -m load.slow_clients
 
 .PHONY: lint
 lint: .venv/.dev ## Check the code's form and types
@@ -54,6 +75,8 @@ COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-e
 requirements: .venv/.dev ## Compile the .in files to pinned requirements, newest releases first
 	$(COMPILE) --upgrade --output-file requirements.txt requirements.in
 	$(COMPILE) --upgrade --output-file requirements-dev.txt requirements-dev.in
+	$(COMPILE) --upgrade --output-file requirements-bench.txt requirements-bench.in
+	$(COMPILE) --upgrade --output-file requirements-load.txt requirements-load.in
 
 .PHONY: clean
 clean: ## Remove what was built, but not the database in instance/

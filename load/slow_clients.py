@@ -1,0 +1,129 @@
+"""What slow and idle clients cost the others, through nginx on a MariaDB of its own.
+
+    python -m load.slow_clients            after `make test-packages`; takes about a minute
+
+Buys with and without the crowd, round by round, and prints the others' latencies and their ratios. What is compared
+was measured seconds apart, so the host's own ups and downs fall on both.
+"""
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+
+from load.crowd import Crowd, Sizes
+from tests.servers.mariadb import MariaDB
+from tests.servers.nginx import Nginx
+from tests.servers.service import Service
+
+CROWD = Sizes(slow_headers=150, slow_bodies=150, idle=1000)
+ROUNDS = 3
+SECONDS = 5.0  # of each measurement
+BUYERS = 8
+PATIENCE_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Latencies:
+    """Of the purchases of one measurement: percentiles in milliseconds, purchases a second, and answers but 201."""
+
+    p50: float
+    p99: float
+    rate: float
+    failed: int
+
+    @classmethod
+    def of(cls, seconds: list[float], failed: int) -> "Latencies":
+        cuts = statistics.quantiles(seconds, n=100)
+        return cls(cuts[49] * 1000, cuts[98] * 1000, len(seconds) / SECONDS, failed)
+
+
+class Buyers:
+    """Buy a unit each, again and again, each over a connection of their own that they keep."""
+
+    def __init__(self, service: Service, url: str) -> None:
+        self._service = service
+        self._url = url
+        self.goods_id = service.create_goods(stock=10**6)
+
+    def measure(self) -> Latencies:
+        """Buy for SECONDS."""
+        with ThreadPoolExecutor(BUYERS) as pool:
+            runs = list(pool.map(self._buy, range(BUYERS)))
+        return Latencies.of([took for times, _ in runs for took in times], sum(failed for _, failed in runs))
+
+    def _buy(self, buyer: int) -> tuple[list[float], int]:
+        times: list[float] = []
+        failed = 0
+        headers = self._service.headers(f"buyer-{buyer}")
+        deadline = time.monotonic() + SECONDS
+        with requests.Session() as session:
+            while (began := time.monotonic()) < deadline:
+                try:
+                    answer = session.post(
+                        f"{self._url}/seckill/{self.goods_id}", headers=headers, timeout=PATIENCE_SECONDS
+                    )
+                    failed += answer.status_code != 201
+                except requests.RequestException:
+                    failed += 1
+                times.append(time.monotonic() - began)
+        return times, failed
+
+
+def measure(service: Service, nginx: Nginx, say: Callable[[str], None]) -> None:
+    """Run the rounds; `say` takes each line of the report."""
+    buyers = Buyers(service, nginx.url)
+    buyers.measure()  # connections, caches
+    say(
+        f"{BUYERS} buyers, {SECONDS:g} s each; the crowd: {CROWD.slow_headers} with slow headers, "
+        f"{CROWD.slow_bodies} with slow bodies, {CROWD.idle} idle"
+    )
+    say(f"{'round':8}{'crowd':8}{'p50 ms':>9}{'p99 ms':>9}{'a second':>10}{'failed':>8}")
+    ratios: list[tuple[float, float]] = []
+    for number in range(1, ROUNDS + 1):
+        found: dict[bool, Latencies] = {}
+        # Who comes first changes: whatever warms up or fills up does not always favour the same.
+        for crowded in (False, True) if number % 2 else (True, False):
+            found[crowded] = _crowded(service, nginx, buyers) if crowded else buyers.measure()
+            one = found[crowded]
+            say(f"{number:<8}{'yes' if crowded else 'no':8}{one.p50:9.1f}{one.p99:9.1f}{one.rate:10.0f}{one.failed:8}")
+        ratios.append((found[True].p50 / found[False].p50, found[True].p99 / found[False].p99))
+    say("")
+    for name, index in (("p50", 0), ("p99", 1)):
+        each = [ratio[index] for ratio in ratios]
+        say(
+            f"{name} with the crowd / without: {statistics.median(each):.2f} "
+            f"({', '.join(f'{ratio:.2f}' for ratio in each)})"
+        )
+
+
+def _crowded(service: Service, nginx: Nginx, buyers: Buyers) -> Latencies:
+    dawdler = service.headers("dawdler")
+    with Crowd(("127.0.0.1", nginx.port), CROWD, f"/seckill/{buyers.goods_id}", dawdler) as crowd:
+        found = buyers.measure()
+        if crowd.waiting() != CROWD.all:
+            raise SystemExit(f"only {crowd.waiting()} of {CROWD.all} were kept: this measures something else")
+        return found
+
+
+def main() -> None:
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="slow-clients-")))
+        database = MariaDB(directory / "mariadb")
+        stack.callback(database.stop)
+        database.start()
+        service = Service(database.create_database("measured"), directory / "service.log", workers=2, threads=32)
+        stack.callback(service.stop)
+        nginx = Nginx(directory / "nginx", service.port)
+        stack.callback(nginx.stop)
+        measure(service, nginx, lambda line: print(line, flush=True))
+
+
+if __name__ == "__main__":
+    main()

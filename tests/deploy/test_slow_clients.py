@@ -1,0 +1,79 @@
+"""Clients that dawdle or say nothing: others are served all the while. Each other has 5 s; how fast is not asserted."""
+
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import requests
+
+from load.crowd import Crowd, Sizes
+from tests.deploy.conftest import sold
+from tests.servers.nginx import Nginx
+from tests.servers.service import Service
+
+BUYERS = 24
+PURCHASES = 8  # of each
+PATIENCE_SECONDS = 5
+CROWD = Sizes(slow_headers=150, slow_bodies=150, idle=1000)
+
+StartService = Callable[..., Service]
+StartNginx = Callable[..., Nginx]
+
+
+def _crowd(service: Service, port: int, goods_id: int, sizes: Sizes) -> Crowd:
+    return Crowd(("127.0.0.1", port), sizes, f"/seckill/{goods_id}", service.headers("dawdler"))
+
+
+def _outcomes(service: Service, url: str, goods_id: int) -> Counter[int | str]:
+    """What becomes of the purchases of others: statuses, and the names of errors."""
+
+    def buy(buyer: int) -> list[int | str]:
+        outcomes: list[int | str] = []
+        for _ in range(PURCHASES):
+            try:
+                answer = requests.post(
+                    f"{url}/seckill/{goods_id}", headers=service.headers(f"buyer-{buyer}"), timeout=PATIENCE_SECONDS
+                )
+                outcomes.append(answer.status_code)
+            except requests.RequestException as error:
+                return [*outcomes, type(error).__name__]
+        return outcomes
+
+    with ThreadPoolExecutor(BUYERS) as pool:
+        return Counter(outcome for outcomes in pool.map(buy, range(BUYERS)) for outcome in outcomes)
+
+
+@pytest.mark.nginx
+def test_behind_nginx_slow_and_idle_clients_keep_nobody_out(
+    start_service: StartService, start_nginx: StartNginx, sqlite_uri: str
+) -> None:
+    service = start_service(sqlite_uri, threads=16)
+    goods_id = service.create_goods(stock=10_000)
+    nginx = start_nginx(service.port)
+    with _crowd(service, nginx.port, goods_id, CROWD) as crowd:
+        assert _outcomes(service, nginx.url, goods_id) == {201: BUYERS * PURCHASES}
+        assert crowd.waiting() == CROWD.all  # all the while: none was turned away
+        assert crowd.finish_bodies() == [201] * CROWD.slow_bodies  # and who is slow buys as well
+    assert sold(sqlite_uri, goods_id) == BUYERS * PURCHASES + CROWD.slow_bodies
+
+
+@pytest.mark.nginx
+def test_without_whole_requests_slow_bodies_keep_everyone_out(
+    start_service: StartService, start_nginx: StartNginx, sqlite_uri: str
+) -> None:
+    """The twin of the test above: its crowd is large enough to show what nginx is there for."""
+    service = start_service(sqlite_uri, threads=16)
+    goods_id = service.create_goods(stock=10_000)
+    nginx = start_nginx(service.port, changes={"proxy_request_buffering on": "proxy_request_buffering off"})
+    with _crowd(service, nginx.port, goods_id, CROWD), pytest.raises(requests.RequestException):
+        requests.post(f"{nginx.url}/seckill/{goods_id}", headers=service.headers("alice"), timeout=2)
+
+
+def test_the_service_itself_holds_a_thousand_idle_connections(start_service: StartService, sqlite_uri: str) -> None:
+    service = start_service(sqlite_uri, threads=16)  # one worker: all of them are its own
+    goods_id = service.create_goods(stock=10_000)
+    idle = Sizes(idle=1000)
+    with _crowd(service, service.port, goods_id, idle) as crowd:
+        assert _outcomes(service, service.url, goods_id) == {201: BUYERS * PURCHASES}
+        assert crowd.waiting() == idle.all
