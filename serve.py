@@ -26,7 +26,7 @@ import config
 MAX_WORKERS = 64
 MAX_THREADS = 1024
 # Connections that one worker keeps open, idle ones among them.
-BACKPRESSURE = 1024
+BACKPRESSURE = 4096
 # Seconds that a client may take to send a request's headers.
 HEADER_SECONDS = 10
 _METRICS_DIR = "PROMETHEUS_MULTIPROC_DIR"

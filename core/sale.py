@@ -29,15 +29,18 @@ class OnSale(Protocol):
     def stock(self) -> int: ...
 
 
-def status(goods: OnSale, now: datetime) -> str:
-    """The first of STATUSES that fits. A sale is open from `starts_at` on and closed from `ends_at` on."""
+def status(goods: OnSale, now: datetime, stock: int | None = None) -> str:
+    """The first of STATUSES that fits. A sale is open from `starts_at` on and closed from `ends_at` on.
+
+    `stock` is what is left of the item's, where that is not what its row says.
+    """
     if goods.ends_at is not None and goods.ends_at <= now:
         return ENDED
     if goods.paused:
         return PAUSED
     if goods.starts_at is not None and goods.starts_at > now:
         return UPCOMING
-    return SOLD_OUT if goods.stock == 0 else ON_SALE
+    return SOLD_OUT if (goods.stock if stock is None else stock) == 0 else ON_SALE
 
 
 def status_in_sql() -> ColumnElement[str]:

@@ -154,7 +154,7 @@ class Front:
     def _show(self, asked: _Asked, environ: WSGIEnvironment) -> _Answer | None:
         if environ.get("CONTENT_LENGTH") or "HTTP_TRANSFER_ENCODING" in environ:
             return None
-        seen = self._shop.gate.seen(asked.goods_id)
+        seen = self._shop.gate.seen(asked.noun, asked.goods_id)
         status = None if seen is None else seen.status()
         if seen is None or status is None:
             return None

@@ -1,7 +1,7 @@
 """One transaction for a list of purchases: slots, locked rows, the decision, one INSERT, one UPDATE, COMMIT."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -119,8 +119,7 @@ def _work(
     decided = decide(
         batch,
         goods,
-        known_orders(connection, batch, now),
-        _held_units(connection, batch, goods, now),
+        *known_orders_and_held_units(connection, batch, goods, now),
         now,
         payment_seconds,
         new_order_numbers(len(batch)).__next__,
@@ -131,26 +130,20 @@ def _work(
     return outcomes
 
 
-def known_orders(
-    connection: Connection, requests: Sequence[PurchaseRequest], now: datetime
-) -> dict[UserKey, KnownOrder]:
-    """The orders that stand under the requests' keys, whatever item they are for."""
-    wanted = {(request.user_id, request.idempotency_key) for request in requests if request.idempotency_key is not None}
-    found = statements.orders_under_keys(connection, wanted) if wanted else []
-    if not found:
-        return {}
-    rows = connection.execute(_READ_ORDERS, {"numbers": [order_no for *_, order_no in found]})
-    views = {row.order_no: orders.view(row, now) for row in rows}
-    return {(user, key): KnownOrder(views[order_no], fingerprint) for user, key, fingerprint, order_no in found}
-
-
-def _held_units(
-    connection: Connection, requests: Sequence[PurchaseRequest], goods: dict[int, LockedGoods], now: datetime
-) -> dict[UserGoods, int]:
-    """The units that each buyer holds of an item with a limit."""
+def known_orders_and_held_units(
+    connection: Connection, requests: Sequence[PurchaseRequest], goods: Mapping[int, LockedGoods], now: datetime
+) -> tuple[dict[UserKey, KnownOrder], Mapping[UserGoods, int]]:
+    """The orders under the requests' keys, whatever item they are for, and what buyers hold of items with a limit."""
+    keys = {(request.user_id, request.idempotency_key) for request in requests if request.idempotency_key is not None}
     limited = {key for key, item in goods.items() if item.per_user_limit is not None}
-    wanted = {(request.user_id, request.goods_id) for request in requests if request.goods_id in limited}
-    return statements.held_units(connection, wanted, now) if wanted else {}
+    owners = {(request.user_id, request.goods_id) for request in requests if request.goods_id in limited}
+    found = statements.standing(connection, keys, owners, now)
+    if not found.orders:
+        return {}, found.held
+    rows = connection.execute(_READ_ORDERS, {"numbers": [order_no for *_, order_no in found.orders]})
+    views = {row.order_no: orders.view(row, now) for row in rows}
+    known = {(user, key): KnownOrder(views[number], fingerprint) for user, key, fingerprint, number in found.orders}
+    return known, found.held
 
 
 def _write(connection: Connection, placed: list[Placed]) -> None:

@@ -47,10 +47,6 @@ class Checkout:
             slow_seconds=settings.PURCHASE_WAIT_SECONDS / 2,
         )
 
-    def refusal(self, goods_id: int) -> Refusal | None:
-        """What a purchase of the item that has no key is certainly refused with, if the gate knows."""
-        return self._gate.refusal(goods_id)
-
     def buy(self, request: PurchaseRequest) -> Outcome:
         """Settle `request`. Raises Busy (nothing was bought) or Unavailable (perhaps it was)."""
         with self._in_progress.counted(request.goods_id):

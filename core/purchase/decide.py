@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
 
@@ -134,9 +134,7 @@ def _refuse(request: PurchaseRequest, ledger: _Ledger) -> Refused | None:
     if goods is None:
         return Refused(Refusal(refusals.GOODS_NOT_FOUND))
     stock = ledger.stock[goods.id]
-    # The sale's own status, but for the stock, which is the batch's own.
-    status = sale.status(replace(goods, stock=stock) if stock != goods.stock else goods, ledger.now)
-    closed = refusal_of(status, goods.starts_at)
+    closed = refusal_of(sale.status(goods, ledger.now, stock), goods.starts_at)
     if closed is not None:
         return Refused(closed)
     limit = goods.per_user_limit

@@ -1,7 +1,7 @@
 """The gate: what is certain about a sale without asking the database, seen there at most MAX_AGE seconds ago.
 
-Only an item that a crowd asks for is watched: its row is read again and again by one thread, for all items at once. For
-any other the gate knows nothing, and whoever asks goes to the database, as does everybody when the reading fails.
+Only a crowd that asks the same of one item is answered from here; the item's row is then read again and again by one
+thread, for all such items at once. Whoever else asks goes to the database, as does everybody when the reading fails.
 """
 
 import logging
@@ -18,12 +18,12 @@ from core.refusals import Refusal
 
 MAX_AGE = 0.25  # seconds
 _READ_SECONDS = 0.08  # between two reads, so that a late one does not leave everybody to the database
-# So many asked for an item within MAX_AGE: fewer are no load, and are told the very latest.
+# So many ask the same within MAX_AGE: fewer are no load, and are told the very latest.
 CROWD = 10
 # Reads after which an item that nobody asked for is watched no longer.
 _QUIET_READS = 6
 _WATCHED = 256  # items; a larger crowd's go to the database
-_COUNTED = 10_000  # items
+_COUNTED = 20_000  # questions
 
 Read = Callable[[Sequence[int]], Sequence[AnyRow]]
 
@@ -70,38 +70,41 @@ class Gate:
         self._read = read
         self._seen: dict[int, Seen] = {}
         self._wanted: set[int] = set()
-        self._asks: dict[int, tuple[float, int]] = {}
+        # Of each question: when the count began, the count, and that of the time before.
+        self._asks: dict[tuple[str, int], tuple[float, int, int]] = {}
         self._lock = threading.Lock()
         self._watcher: threading.Thread | None = None
 
-    def seen(self, goods_id: int) -> Seen | None:
-        """The item as it was at most MAX_AGE ago; None for one that is not known as well as that."""
+    def seen(self, question: str, goods_id: int) -> Seen | None:
+        """The item as it was at most MAX_AGE ago, for a crowd with this question; None: ask the database."""
+        if not self._is_crowd(question, goods_id):
+            return None
         seen = self._seen.get(goods_id)
         if seen is not None:
             seen.asks += 1
             if seen.is_fresh():
                 return seen
-        self._count(goods_id)
+        self._want(goods_id)
         return None
 
     def refusal(self, goods_id: int) -> Refusal | None:
         """What every purchase of the item is refused with now, where that is certain."""
-        seen = self.seen(goods_id)
+        seen = self.seen("buy", goods_id)
         status = None if seen is None else seen.status()
         return None if seen is None or status is None else refusal_of(status, seen.row.starts_at)
 
-    def _count(self, goods_id: int) -> None:
+    def _is_crowd(self, question: str, goods_id: int) -> bool:
         now = time.monotonic()
-        since, asks = self._asks.get(goods_id, (now, 0))
+        since, asks, before = self._asks.get((question, goods_id), (now, 0, 0))
         if now - since > MAX_AGE:
-            since, asks = now, 0
-        if asks + 1 < self.crowd:
+            since, asks, before = now, 0, asks if now - since <= 2 * MAX_AGE else 0
             if len(self._asks) >= _COUNTED:
                 self._asks.clear()
-            self._asks[goods_id] = since, asks + 1
-            return
+        self._asks[question, goods_id] = since, asks + 1, before
+        return asks + 1 >= self.crowd or before >= self.crowd
+
+    def _want(self, goods_id: int) -> None:
         with self._lock:
-            self._asks.pop(goods_id, None)
             if goods_id not in self._seen and len(self._wanted) + len(self._seen) < _WATCHED:
                 self._wanted.add(goods_id)
             # Not alive: not begun, out of work, or left behind by a fork.

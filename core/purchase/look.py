@@ -11,7 +11,7 @@ from core import goods, sale
 from core.clock import Deadline, database_now
 from core.database import Database
 from core.order_numbers import new_order_no
-from core.purchase.batch import known_orders
+from core.purchase.batch import known_orders_and_held_units
 from core.purchase.decide import LockedGoods, Outcome, PurchaseRequest, decide
 
 
@@ -29,7 +29,7 @@ def look(database: Database, requests: Sequence[PurchaseRequest], deadline: Dead
         # The items first: whoever has no order after that had none while the item was closed.
         rows = {row.id: row for row in goods.find_all(connection, sorted({request.goods_id for request in requests}))}
         now = max((row.now for row in rows.values()), default=None) or database_now(connection)
-        known = known_orders(connection, requests, now)
+        known, _ = known_orders_and_held_units(connection, requests, {}, now)
     items = {key: LockedGoods(*(getattr(row, name) for name in LockedGoods.__slots__)) for key, row in rows.items()}
     is_open = {key for key, item in items.items() if sale.status(item, now) == sale.ON_SALE}
     closed = [request for request in requests if request.goods_id not in is_open]

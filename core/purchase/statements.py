@@ -6,7 +6,7 @@ costs more than all else in a batch. Ids, slots and units are numbers of our own
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import cache
@@ -19,6 +19,7 @@ from core.clock import now_after_wait_in
 from core.orders import PAID, PENDING
 from core.purchase.decide import LockedGoods, Placed, UserGoods, UserKey
 
+_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 # What a batch tells of each new order; the rest of its row comes from the item's, which is locked.
 _ORDER_FIELDS = (
     "order_no",
@@ -57,7 +58,7 @@ def take_slots(connection: Connection, caps: Mapping[int, int], preferred: int) 
     for all items. Any other takes a select for each item, since `IN (…)` would lock every slot of every item.
     """
     pairs = [[goods_id, preferred % caps[goods_id]] for goods_id in sorted(caps)]
-    had = {row[0]: row[1] for row in _read(connection, _texts_of(connection).take_preferred_slots, pairs)}
+    had = {row[0]: row[1] for row in _read(connection, _texts_of(connection).take_preferred_slots, _batch(pairs))}
     missing = [goods_id for goods_id, _ in pairs if goods_id not in had]
     if missing:
         selects = (
@@ -79,15 +80,38 @@ def lock_goods(connection: Connection, ids: Sequence[int]) -> tuple[dict[int, Lo
     return goods, _utc(max(moments, default=None))
 
 
-def orders_under_keys(connection: Connection, keys: Iterable[UserKey]) -> list[tuple[str, str, str, str]]:
-    """The orders under `keys`: user, key, the request's fingerprint, and the order's number."""
-    return [tuple(row) for row in _read(connection, _texts_of(connection).orders_under_keys, [*keys])]
+@dataclass(frozen=True)
+class Standing:
+    """What buyers have: orders under keys (user, key, the request's fingerprint, its order's number), and units held."""
+
+    orders: Sequence[tuple[str, str, str, str]]
+    held: Mapping[UserGoods, int]
 
 
-def held_units(connection: Connection, owners: Iterable[UserGoods], now: datetime) -> dict[UserGoods, int]:
-    """The units that each of `owners` holds: of orders that are paid, or pending and not overdue at `now`."""
-    rows = _read(connection, _texts_of(connection).held_units, [*owners], _stored(now))
-    return {(user, goods_id): int(units) for user, goods_id, units in rows}
+def standing(
+    connection: Connection, keys: Collection[UserKey], owners: Collection[UserGoods], now: datetime
+) -> Standing:
+    """The orders that stand under `keys`, and the units that each of `owners` holds of an item.
+
+    Held are the units of orders that are paid, or pending and not overdue at `now`.
+    """
+    texts = _texts_of(connection)
+    asked: list[tuple[str, list[Any]]] = []
+    if keys:
+        asked.append((texts.orders_under_keys, [_batch(keys)]))
+    if owners:
+        asked.append((texts.held_units, [_batch(owners), _stored(now)]))
+    if not asked:
+        return Standing([], {})
+    values = [value for _, needed in asked for value in needed]
+    rows = _execute(connection, " UNION ALL ".join(text for text, _ in asked), *values)
+    orders, held = [], {}
+    for user, key, fingerprint, order_no, goods_id, units in map(tuple, rows):
+        if order_no is None:
+            held[user, goods_id] = int(units)
+        else:
+            orders.append((user, key, fingerprint, order_no))
+    return Standing(orders, held)
 
 
 def insert_orders(connection: Connection, placed: Sequence[Placed]) -> None:
@@ -110,7 +134,7 @@ def insert_orders(connection: Connection, placed: Sequence[Placed]) -> None:
         for order in (outcome.order,)
     ]
     times = _stored(first.purchased_at), _stored(first.expires_at)
-    written = _execute(connection, _texts_of(connection).insert_orders, rows, *times, rows_first=False)
+    written = _execute(connection, _texts_of(connection).insert_orders, *times, _batch(rows))
     if written.rowcount != len(placed):
         raise RuntimeError("an order was not written")
 
@@ -159,10 +183,10 @@ def _texts(sqlite: bool, mariadb: bool) -> _Texts:
         take_preferred_slots=f"{select} held.goods_id, held.slot FROM {batch('goods_id', 'slot')}"
         f" JOIN {by_index('purchase_slots held', 'PRIMARY')}"
         " ON held.goods_id = batch.goods_id AND held.slot = batch.slot FOR UPDATE SKIP LOCKED",
-        orders_under_keys=f"{select} orders.user_id, orders.idempotency_key, request_fingerprint, order_no"
+        orders_under_keys=f"{select} orders.user_id, orders.idempotency_key, request_fingerprint, order_no, NULL, NULL"
         f" FROM {batch('user_id', 'idempotency_key')} JOIN {by_index('orders', 'orders_user_key')}"
         " ON orders.user_id = batch.user_id AND orders.idempotency_key = batch.idempotency_key",
-        held_units=f"{select} orders.user_id, orders.goods_id, SUM(quantity)"
+        held_units=f"{select} orders.user_id, NULL, NULL, NULL, orders.goods_id, SUM(quantity)"
         f" FROM {batch('user_id', 'goods_id')} JOIN {by_index('orders', 'orders_goods_user')}"
         " ON orders.goods_id = batch.goods_id AND orders.user_id = batch.user_id"
         f" WHERE status = '{PAID}' OR status = '{PENDING}' AND expires_at > {value}"
@@ -175,17 +199,16 @@ def _texts(sqlite: bool, mariadb: bool) -> _Texts:
     )
 
 
-def _read(
-    connection: Connection, statement: str, rows: Sequence[Any] | None = None, *values: Any
-) -> Iterable[tuple[Any, ...]]:
-    return _execute(connection, statement, rows, *values)
+def _batch(rows: Iterable[Any]) -> str:
+    return _to_json(list(rows))
 
 
-def _execute(
-    connection: Connection, statement: str, rows: Sequence[Any] | None = None, *values: Any, rows_first: bool = True
-) -> CursorResult[Any]:
-    batch = () if rows is None else (json.dumps(rows, ensure_ascii=False, separators=(",", ":")),)
-    return connection.exec_driver_sql(statement, (*batch, *values) if rows_first else (*values, *batch))
+def _read(connection: Connection, statement: str, *values: Any) -> Iterable[tuple[Any, ...]]:
+    return _execute(connection, statement, *values)
+
+
+def _execute(connection: Connection, statement: str, *values: Any) -> CursorResult[Any]:
+    return connection.exec_driver_sql(statement, values)
 
 
 def _utc(stored: Any) -> datetime | None:

@@ -3,8 +3,9 @@
 import itertools
 import re
 import time
+import uuid
 
-from core.order_numbers import new_order_no
+from core.order_numbers import new_order_no, new_order_numbers
 
 MANY = 100_000
 RANDOM_LOW_BITS = 62  # of a UUIDv7; 12 more stand above them
@@ -46,3 +47,9 @@ def test_the_twelve_bits_after_the_version_are_fresh_too() -> None:
     middles = {int(new_order_no()[13:16], 16) for _ in range(2000)}
     # 2,000 draws of 4,096 leave about 1,582 different ones; a sequence within a millisecond would leave few.
     assert len(middles) > 1200
+
+
+def test_a_number_is_a_uuid_of_version_7() -> None:
+    for number in new_order_numbers(100):
+        parsed = uuid.UUID(number)
+        assert (parsed.version, parsed.variant) == (7, uuid.RFC_4122)
