@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import mysql.connector
 from mysql.connector.errors import ReadTimeoutError
 from sqlalchemy import Connection, Engine, NullPool, Row, create_engine, event
 from sqlalchemy.engine import ExceptionContext
@@ -127,7 +128,7 @@ class Database:
         try:
             with self.connect(deadline or Deadline(self.settings.PURCHASE_WAIT_SECONDS)) as connection:
                 yield connection
-        except DBAPIError as error:  # of a statement, or of the rollback at the end
+        except (DBAPIError, mysql.connector.Error) as error:  # of a statement, or of the rollback at the end
             raise self.refusal(error) from error
 
     def refusal(self, error: Exception) -> Exception:

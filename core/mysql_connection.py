@@ -1,4 +1,4 @@
-"""The driver's connection, without what it costs under many threads.
+"""The driver's connection, without what it costs in a purchase transaction under many threads.
 
 Each system call lets other threads take their turn, and the turn comes back late. The driver makes two for each packet,
 of which a row is one and each column's name another, and Python doubles them again to keep time: all that while rows
@@ -27,6 +27,20 @@ class Connection(MySQLConnection):
 
     def is_connected(self) -> bool:
         return self._socket is not None
+
+    def ask(self, statement: str, *values: str) -> tuple[list[tuple[str | None, ...]], int]:
+        """Send one statement; each `%s` in it is one of `values`. Returns its rows, as text, and how many it changed.
+
+        A third of what a cursor costs, which is made for all types and all ways to fetch. Raises mysql.connector.Error.
+        """
+        converter = self.converter
+        assert converter is not None
+        quoted = tuple(converter.quote(converter.escape(value.encode())) for value in values)
+        result = self.cmd_query(statement.encode() % quoted)
+        if "columns" not in result:
+            return [], int(result["affected_rows"])
+        rows, _ = self.get_rows(raw=True)
+        return [tuple(None if value is None else value.decode() for value in row) for row in rows], 0
 
 
 class _ReadAhead:

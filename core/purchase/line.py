@@ -9,6 +9,8 @@ Whatever happens to a leader, each follower gets an outcome or an exception, and
 `busy` was in no batch that could have bought.
 """
 
+import contextlib
+import itertools
 import logging
 import math
 import random
@@ -38,6 +40,8 @@ _STUCK_SECONDS = 1.0
 _STALL_SECONDS = 0.1
 # Seconds between two tries for a slot that other processes hold.
 _SLOT_PAUSE = 0.004
+# Seconds after which a buyer whose batch is under way looks by themselves whether it is over.
+_LOOK_SECONDS = 0.5
 _LONGEST_RETRY_AFTER = 30  # seconds
 
 BATCH_SIZE = Histogram(
@@ -77,7 +81,19 @@ class _Item:
 class _Place(Generic[Answer]):
     """A buyer's place in the line. The bell rings when it is settled, or called to lead."""
 
-    __slots__ = ("bell", "called", "deadline", "entered_at", "error", "item", "last", "outcome", "request", "taken")
+    __slots__ = (
+        "bell",
+        "called",
+        "deadline",
+        "entered_at",
+        "error",
+        "item",
+        "last",
+        "next",
+        "outcome",
+        "request",
+        "taken",
+    )
 
     def __init__(self, request: PurchaseRequest, deadline: Deadline, item: _Item) -> None:
         self.request = request
@@ -89,6 +105,8 @@ class _Place(Generic[Answer]):
         self.called = False  # to lead
         self.outcome: Answer | None = None
         self.error: BaseException | None = None
+        # Whom to wake after this one. All at once, they would fight over the interpreter with the next leader.
+        self.next: _Place[Answer] | None = None
         # A bare lock, held until the bell rings: an Event costs five times as much.
         self.bell = threading.Lock()
         self.bell.acquire()
@@ -98,9 +116,15 @@ class _Place(Generic[Answer]):
         return self.outcome is not None or self.error is not None
 
     def ring(self) -> None:
-        """Wake who waits here. Needs the line's lock."""
-        if self.bell.locked():
+        """Wake who waits here."""
+        with contextlib.suppress(RuntimeError):  # it rings already
             self.bell.release()
+
+    def pass_on(self) -> None:
+        """Wake the next of those who were settled together."""
+        following, self.next = self.next, None
+        if following is not None:
+            following.ring()
 
     def result(self) -> Answer:
         if self.outcome is None:
@@ -184,6 +208,8 @@ class Line(Generic[Answer]):
             with self._lock:
                 self._withdraw(place)
             raise
+        finally:
+            place.pass_on()
 
     def _patience(self, place: _Place[Answer]) -> float:
         """Seconds to wait before looking around again. Settles a place that has waited enough. Needs the lock."""
@@ -193,7 +219,7 @@ class Line(Generic[Answer]):
             # A leader has it in hand, and may be buying: "busy" could be a lie. Past the deadline it comes no more back
             # into the line; past the grace nobody knows.
             if not place.deadline.passed:
-                return place.deadline.remaining()
+                return min(place.deadline.remaining(), _LOOK_SECONDS)
             last = place.last = place.last or place.deadline.extended(self._grace_seconds)
             if last.passed:
                 self._settle(place, error=Unavailable())
@@ -336,9 +362,14 @@ class Line(Generic[Answer]):
                     # The next leader first: it works while the others are on their way out.
                     del self._leaders[own]
                     self._call(now)
+            followers = [place for place, _ in settled if place is not own and not place.settled]
+            for place, following in itertools.pairwise(followers):
+                place.next = following  # ahead of the outcome: whoever has that leaves, and looks here first
             for place, outcome in settled:
-                self._settle(place, outcome, error)
+                self._settle(place, outcome, error, ring=False)
             inside = self._inside
+        if followers:
+            followers[0].ring()
         if outcomes and settled:
             longest = now - settled[0][0].entered_at
             record(lambda: BATCH_SIZE.observe(len(settled)))
@@ -357,7 +388,13 @@ class Line(Generic[Answer]):
             else:
                 self._waiting.appendleft(place)
 
-    def _settle(self, place: _Place[Answer], outcome: Answer | None = None, error: BaseException | None = None) -> None:
+    def _settle(
+        self,
+        place: _Place[Answer],
+        outcome: Answer | None = None,
+        error: BaseException | None = None,
+        ring: bool = True,
+    ) -> None:
         """Give the buyer their answer; the first one stands. Needs the lock."""
         if place.settled:
             return
@@ -367,7 +404,8 @@ class Line(Generic[Answer]):
         item.inside -= 1
         if not item.inside and not item.alone:
             self._items.pop(item.goods_id, None)
-        place.ring()
+        if ring:
+            place.ring()
 
     def _withdraw(self, place: _Place[Answer]) -> None:
         """Leave the line, whatever the reason. Needs the lock."""

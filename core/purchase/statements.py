@@ -12,10 +12,11 @@ from datetime import datetime, timezone
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult
+from sqlalchemy import Connection
 from sqlalchemy.engine import Dialect
 
 from core.clock import now_after_wait_in
+from core.faults import Kind, read
 from core.orders import PAID, PENDING
 from core.purchase.decide import LockedGoods, Placed, UserGoods, UserKey
 
@@ -58,7 +59,10 @@ def take_slots(connection: Connection, caps: Mapping[int, int], preferred: int) 
     for all items. Any other takes a select for each item, since `IN (…)` would lock every slot of every item.
     """
     pairs = [[goods_id, preferred % caps[goods_id]] for goods_id in sorted(caps)]
-    had = {row[0]: row[1] for row in _read(connection, _texts_of(connection).take_preferred_slots, _batch(pairs))}
+    had = {
+        int(key): int(slot)
+        for key, slot in _read(connection, _texts_of(connection).take_preferred_slots, _batch(pairs))
+    }
     missing = [goods_id for goods_id, _ in pairs if goods_id not in had]
     if missing:
         selects = (
@@ -66,7 +70,7 @@ def take_slots(connection: Connection, caps: Mapping[int, int], preferred: int) 
             " ORDER BY slot LIMIT 1 FOR UPDATE SKIP LOCKED)"
             for goods_id in missing
         )
-        had.update((row[0], row[1]) for row in _read(connection, " UNION ALL ".join(selects)))
+        had.update((int(key), int(slot)) for key, slot in _read(connection, " UNION ALL ".join(selects)))
     return had
 
 
@@ -75,14 +79,24 @@ def lock_goods(connection: Connection, ids: Sequence[int]) -> tuple[dict[int, Lo
     rows = _read(connection, _texts_of(connection).lock_goods.format(", ".join(f"{key:d}" for key in sorted(ids))))
     goods, moments = {}, []
     for key, name, currency, price, stock, paused, starts_at, ends_at, limit, moment in rows:
-        goods[key] = LockedGoods(key, name, currency, price, stock, bool(paused), _utc(starts_at), _utc(ends_at), limit)
+        goods[int(key)] = LockedGoods(
+            id=int(key),
+            name=name,
+            currency=currency,
+            price=int(price),
+            stock=int(stock),
+            paused=bool(int(paused)),
+            starts_at=_utc(starts_at),
+            ends_at=_utc(ends_at),
+            per_user_limit=None if limit is None else int(limit),
+        )
         moments.append(moment)
     return goods, _utc(max(moments, default=None))
 
 
 @dataclass(frozen=True)
 class Standing:
-    """What buyers have: orders under keys (user, key, the request's fingerprint, its order's number), and units held."""
+    """What buyers have: orders under keys (user, key, the request's fingerprint, the order), and units held."""
 
     orders: Sequence[tuple[str, str, str, str]]
     held: Mapping[UserGoods, int]
@@ -104,11 +118,11 @@ def standing(
     if not asked:
         return Standing([], {})
     values = [value for _, needed in asked for value in needed]
-    rows = _execute(connection, " UNION ALL ".join(text for text, _ in asked), *values)
+    rows = _read(connection, " UNION ALL ".join(text for text, _ in asked), *values)
     orders, held = [], {}
-    for user, key, fingerprint, order_no, goods_id, units in map(tuple, rows):
+    for user, key, fingerprint, order_no, goods_id, units in rows:
         if order_no is None:
-            held[user, goods_id] = int(units)
+            held[user, int(goods_id)] = int(units)
         else:
             orders.append((user, key, fingerprint, order_no))
     return Standing(orders, held)
@@ -134,8 +148,8 @@ def insert_orders(connection: Connection, placed: Sequence[Placed]) -> None:
         for order in (outcome.order,)
     ]
     times = _stored(first.purchased_at), _stored(first.expires_at)
-    written = _execute(connection, _texts_of(connection).insert_orders, *times, _batch(rows))
-    if written.rowcount != len(placed):
+    written = _write(connection, _texts_of(connection).insert_orders, *times, _batch(rows))
+    if written != len(placed):
         raise RuntimeError("an order was not written")
 
 
@@ -143,12 +157,11 @@ def take_units(connection: Connection, units: Mapping[int, int]) -> int:
     """Move `units` of each item from stock to sold. Returns how many items had as many."""
     taken = f"CASE id {' '.join(f'WHEN {key:d} THEN {count:d}' for key, count in units.items())} END"
     # The condition stands in the WHERE too: should a lock ever be lost, this costs a retry and never a unit.
-    updated = _execute(
+    return _write(
         connection,
         f"UPDATE goods SET stock = stock - {taken}, sold = sold + {taken}"  # noqa: S608 (numbers alone)
         f" WHERE id IN ({', '.join(f'{key:d}' for key in units)}) AND stock >= {taken}",
     )
-    return updated.rowcount
 
 
 def _texts_of(connection: Connection) -> _Texts:
@@ -203,18 +216,36 @@ def _batch(rows: Iterable[Any]) -> str:
     return _to_json(list(rows))
 
 
-def _read(connection: Connection, statement: str, *values: Any) -> Iterable[tuple[Any, ...]]:
-    return _execute(connection, statement, *values)
+def _read(connection: Connection, statement: str, *values: str) -> Iterable[tuple[Any, ...]]:
+    """The rows, their values as text or as SQLite has them."""
+    if connection.dialect.name == "sqlite":
+        return map(tuple, connection.exec_driver_sql(statement, values))
+    return _ask(connection, statement, values)[0]
 
 
-def _execute(connection: Connection, statement: str, *values: Any) -> CursorResult[Any]:
-    return connection.exec_driver_sql(statement, values)
+def _write(connection: Connection, statement: str, *values: str) -> int:
+    """Returns how many rows it changed."""
+    if connection.dialect.name == "sqlite":
+        return connection.exec_driver_sql(statement, values).rowcount
+    return _ask(connection, statement, values)[1]
 
 
-def _utc(stored: Any) -> datetime | None:
-    """A time as the driver has it; models.UtcTime does not see results of text."""
-    moment = datetime.fromisoformat(stored) if isinstance(stored, str) else stored
-    return None if moment is None else moment.replace(tzinfo=timezone.utc)
+def _ask(connection: Connection, statement: str, values: Sequence[str]) -> tuple[list[tuple[str | None, ...]], int]:
+    # Past SQLAlchemy, which has to know of the transaction to end it, and of a connection that is lost.
+    assert connection.in_transaction()
+    opened: Any = connection.connection.dbapi_connection
+    try:
+        asked: tuple[list[tuple[str | None, ...]], int] = opened.ask(statement, *values)
+    except Exception as error:
+        if read(error).kind is not Kind.RERUN:
+            connection.invalidate(error)
+        raise
+    return asked
+
+
+def _utc(stored: str | None) -> datetime | None:
+    """A time as it is written in the database."""
+    return None if stored is None else datetime.fromisoformat(stored).replace(tzinfo=timezone.utc)
 
 
 def _stored(moment: datetime) -> str:
