@@ -8,18 +8,17 @@ which check and answer it in full. What it answers, it answers as they would: th
 import re
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
 from io import BytesIO
-from typing import Any
+from typing import Any, NamedTuple
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from prometheus_client import Counter
 from pydantic import ValidationError
 
 from core.clock import iso
-from core.metrics import record
 from core.purchase.decide import PurchaseRequest, Refused
 from core.purchase.gate import Seen
 from core.refusals import Refusal
@@ -42,9 +41,10 @@ _PATH = re.compile(r"/(seckill|goods)/([1-9][0-9]{0,17})", re.ASCII)
 _KEY = re.compile(IDEMPOTENCY_KEY)
 _ROUTES = {"seckill": "/seckill/<goods_id>", "goods": "/goods/<goods_id>"}
 _STATUS = {int(status): f"{status.value} {status.phrase}" for status in HTTPStatus}
-_JSON = "application/json"
+JSON = "application/json"
 _PLAIN_BODY = 1024  # bytes; larger ones are left to the resources
-_ID = "\0"  # where a request's id belongs in a body that was made beforehand
+_GAP = "\0"  # where that belongs which differs from request to request, in a body that is made beforehand
+Headers = list[tuple[str, str]]
 
 
 @dataclass(slots=True)
@@ -59,13 +59,11 @@ class _Asked:
     caller: Identity | None = None
 
 
-@dataclass(slots=True)
-class _Answer:
+class _Answer(NamedTuple):
     status: int
     body: bytes
-    headers: dict[str, str]
-    content_type: str = _JSON
-    code: str | None = field(default=None, kw_only=True)
+    headers: Headers  # all but those that differ from request to request
+    code: str | None = None
 
 
 class Front:
@@ -88,24 +86,17 @@ class Front:
         answer = self._answer(asked, environ)
         if answer is None:
             return self._app(environ, start_response)
-        request_log.note(
-            request_id,
-            asked.method,
-            _ROUTES[noun],
-            answer.status,
-            answer.code,
-            asked.began,
-            asked.caller.user_id if asked.caller else None,
+        caller = asked.caller.user_id if asked.caller else None
+        request_log.note(request_id, asked.method, _ROUTES[noun], answer.status, answer.code, asked.began, caller)
+        start_response(
+            _STATUS[answer.status],
+            [
+                *answer.headers,
+                ("Content-Length", str(len(answer.body))),
+                ("X-Request-ID", request_id),
+                *self._origin_headers(environ.get("HTTP_ORIGIN")),
+            ],
         )
-        headers = [
-            ("Content-Type", answer.content_type),
-            ("Content-Length", str(len(answer.body))),
-            ("X-Request-ID", request_id),
-            ("X-Content-Type-Options", "nosniff"),
-            *answer.headers.items(),
-            *self._origin_headers(environ.get("HTTP_ORIGIN")),
-        ]
-        start_response(_STATUS[answer.status], headers)
         return [answer.body]
 
     def _answer(self, asked: _Asked, environ: WSGIEnvironment) -> _Answer | None:
@@ -126,8 +117,7 @@ class Front:
         if key is None:
             refusal = self._shop.gate.refusal(asked.goods_id)
             if refusal is not None:
-                code = refusal.code
-                record(lambda: GATE_REFUSALS.labels(code).inc())
+                _gate_refusals(refusal.code).inc()
                 return _refused(refusal, asked, environ)
         elif not _KEY.fullmatch(key):
             return None
@@ -140,7 +130,7 @@ class Front:
         if isinstance(outcome, Refused):
             return _refused(outcome.refusal, asked, environ)
         order, status, headers = seckill.bought(outcome)
-        return _Answer(status, to_json(order).encode(), headers | _NOT_STORED)
+        return _Answer(status, to_json(order).encode(), [*_BOUGHT, *headers.items()])
 
     def _caller(self, environ: WSGIEnvironment) -> Identity | None:
         scheme, _, token = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
@@ -167,12 +157,11 @@ class Front:
         return _Answer(200, shown.body(seen), shown.headers)
 
 
-@dataclass(frozen=True, slots=True)
-class _Shown:
+class _Shown(NamedTuple):
     """An answer to a read, made once for all who ask while it is fresh."""
 
     etag: str
-    headers: dict[str, str]
+    headers: Headers
     head: bytes
     tail: bytes = b""  # after the moment of the answer, where that is told
 
@@ -182,37 +171,52 @@ class _Shown:
 
 def _show_goods(seen: Seen, status: str, shop: Shop) -> _Shown:
     etag = goods.goods_etag(seen.row, status)
-    shown = to_json(goods.goods_json(seen.row, status)).encode()
-    return _Shown(etag, conditional_headers(etag, goods.CACHE_CONTROL), shown)
+    headers = [*_typed(JSON), *conditional_headers(etag, goods.CACHE_CONTROL).items()]
+    return _Shown(etag, headers, to_json(goods.goods_json(seen.row, status)).encode())
 
 
 def _show_sale(seen: Seen, status: str, shop: Shop) -> _Shown:
     state, etag = seckill.sale_json(seen.row, status, shop)
-    head, _, tail = to_json(state | {"server_time": _ID}).partition(to_json(_ID)[1:-1])
-    return _Shown(etag, conditional_headers(etag, seckill.CACHE_CONTROL), head.encode(), tail.encode())
+    headers = [*_typed(JSON), *conditional_headers(etag, seckill.CACHE_CONTROL).items()]
+    return _Shown(etag, headers, *_around(to_json(state | {"server_time": _GAP})))
 
 
-_NOT_STORED = {"Cache-Control": "no-store"}
+def _typed(mime_type: str) -> Headers:
+    return [("Content-Type", mime_type), ("X-Content-Type-Options", "nosniff")]
+
+
+_NOT_STORED = ("Cache-Control", "no-store")
+_BOUGHT = [*_typed(JSON), _NOT_STORED]
+
+
+def _around(text: str) -> tuple[bytes, bytes]:
+    """JSON before and after the gap in it."""
+    head, _, tail = text.partition(to_json(_GAP)[1:-1])
+    return head.encode(), tail.encode()
 
 
 def _refused(refusal: Refusal, asked: _Asked, environ: WSGIEnvironment) -> _Answer:
     spoken = language_of(environ.get("HTTP_ACCEPT_LANGUAGE", ""))
-    head, tail = _problem(refusal.code, spoken, tuple(refusal.details.items()))
-    return _Answer(
-        int(PROBLEMS[refusal.code].status),
-        head + asked.request_id.encode() + tail,
-        problem_headers(spoken) | _NOT_STORED | refusal_headers(refusal),
-        MIME_TYPE,
-        code=refusal.code,
-    )
+    status, headers, head, tail = _problem(refusal.code, spoken, tuple(refusal.details.items()))
+    return _Answer(status, head + asked.request_id.encode() + tail, headers, refusal.code)
 
 
 @lru_cache(maxsize=1000)
-def _problem(code: str, spoken: str, details: tuple[tuple[str, Any], ...]) -> tuple[bytes, bytes]:
-    """A problem's body, before and after the request's id."""
-    text = problem_json(code, spoken, _ID, **dict(details))
-    head, _, tail = text.partition(to_json(_ID)[1:-1])
-    return head.encode(), tail.encode()
+def _problem(code: str, spoken: str, details: tuple[tuple[str, Any], ...]) -> tuple[int, Headers, bytes, bytes]:
+    """A problem's status, its headers, and its body before and after the request's id."""
+    refusal = Refusal(code, **dict(details))
+    headers = [
+        *_typed(MIME_TYPE),
+        _NOT_STORED,
+        *problem_headers(spoken).items(),
+        *refusal_headers(refusal).items(),
+    ]
+    return int(PROBLEMS[code].status), headers, *_around(problem_json(code, spoken, _GAP, **refusal.details))
+
+
+@lru_cache(maxsize=100)  # to look a series up costs as much as to count
+def _gate_refusals(code: str) -> Counter:
+    return GATE_REFUSALS.labels(code)
 
 
 def _quantity_in(environ: WSGIEnvironment) -> int | None:
@@ -222,7 +226,7 @@ def _quantity_in(environ: WSGIEnvironment) -> int | None:
         return None
     if length == "0":
         return _quantity(b"{}")
-    if environ.get("CONTENT_TYPE") != _JSON or "HTTP_CONTENT_ENCODING" in environ:
+    if environ.get("CONTENT_TYPE") != JSON or "HTTP_CONTENT_ENCODING" in environ:
         return None
     data = environ["wsgi.input"].read(int(length))
     quantity = _quantity(data) if len(data) == int(length) else None

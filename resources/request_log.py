@@ -11,7 +11,7 @@ from collections import deque
 from datetime import datetime, timezone
 from functools import lru_cache
 from multiprocessing.util import Finalize
-from typing import NamedTuple, TextIO
+from typing import TextIO
 
 from flask import Flask, Response, g, request
 from prometheus_client import Counter
@@ -27,18 +27,6 @@ _to_json = json.JSONEncoder(ensure_ascii=False).encode
 _PLAIN = re.compile(r"[A-Za-z0-9._:+/=@-]{1,64}")
 # A method is the caller's to choose: an unknown one must not make a new series.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-
-
-class Entry(NamedTuple):
-    """What a request's line tells."""
-
-    request_id: str
-    method: str
-    route: str
-    status: int
-    code: str | None
-    duration_ms: float
-    user_id: str | None
 
 
 class _GatheredLines:
@@ -93,19 +81,22 @@ class _RequestLines(_Handler):
         super().__init__(lines)
         self._debug = debug
 
-    def tell(self, entry: Entry) -> None:
+    def tell(
+        self, request_id: str, method: str, route: str, status: int, code: str | None, began: float, user_id: str | None
+    ) -> None:
         now = datetime.now(timezone.utc).isoformat()
-        message = f"{entry.method} {entry.route} {entry.status} {entry.duration_ms} ms"
+        milliseconds = round((time.perf_counter() - began) * 1000, 2)
+        message = f"{method} {route} {status} {milliseconds} ms"
         if self._debug:
             self.stream.write(f"{now} INFO {log.name} {message}\n")
             return
         # Put together by hand: but for the user's id, all of it is our own words or plain characters.
-        code = "null" if entry.code is None else f'"{entry.code}"'
-        user = "null" if entry.user_id is None else _to_json(entry.user_id)
+        shown_code = "null" if code is None else f'"{code}"'
+        user = "null" if user_id is None else _to_json(user_id)
         self.stream.write(
-            f'{{"levelname": "INFO", "name": "{log.name}", "message": "{message}", "request_id": "{entry.request_id}",'
-            f' "method": "{entry.method}", "route": "{entry.route}", "status": {entry.status}, "code": {code},'
-            f' "duration_ms": {entry.duration_ms}, "user_id": {user}, "timestamp": "{now}"}}\n'
+            f'{{"levelname": "INFO", "name": "{log.name}", "message": "{message}", "request_id": "{request_id}",'
+            f' "method": "{method}", "route": "{route}", "status": {status}, "code": {shown_code},'
+            f' "duration_ms": {milliseconds}, "user_id": {user}, "timestamp": "{now}"}}\n'
         )
 
 
@@ -145,10 +136,9 @@ def note(
 ) -> None:
     """Count an answer and write its line. `began` is the `time.perf_counter()` of the request's arrival."""
     _series(route, method, status).inc()
-    entry = Entry(request_id, method, route, status, code, round((time.perf_counter() - began) * 1000, 2), user_id)
     for handler in log.handlers:
         if isinstance(handler, _RequestLines):
-            handler.tell(entry)
+            handler.tell(request_id, method, route, status, code, began, user_id)
 
 
 @lru_cache(maxsize=1000)  # to look a series up costs as much as to count

@@ -33,7 +33,7 @@ log = logging.getLogger("seckill.gate")
 class Seen:
     """An item's row as it was read. `memo` keeps what was made of it for as long as it is in use."""
 
-    __slots__ = ("_answered_at", "_asked_at", "asks", "memo", "quiet", "row")
+    __slots__ = ("_always", "_answered_at", "_asked_at", "asks", "memo", "quiet", "row")
 
     def __init__(self, row: AnyRow, asked_at: float, answered_at: float, quiet: int) -> None:
         self.row = row
@@ -42,6 +42,8 @@ class Seen:
         self.quiet = quiet
         self._asked_at = asked_at
         self._answered_at = answered_at
+        # Without a window the status does not depend on the time.
+        self._always = None if row.starts_at or row.ends_at else sale.status(row, row.now)
 
     def is_fresh(self) -> bool:
         return time.monotonic() - self._asked_at <= MAX_AGE
@@ -53,8 +55,8 @@ class Seen:
 
     def status(self) -> str | None:
         """The status of the sale now; None within the moment in which its start or its end may have come."""
-        if self.row.starts_at is None and self.row.ends_at is None:
-            return sale.status(self.row, self.row.now)
+        if self._always is not None:
+            return self._always
         earliest = self.now()
         status = sale.status(self.row, earliest)
         latest = earliest + timedelta(seconds=self._answered_at - self._asked_at)
@@ -91,7 +93,13 @@ class Gate:
         """What every purchase of the item is refused with now, where that is certain."""
         seen = self.seen("buy", goods_id)
         status = None if seen is None else seen.status()
-        return None if seen is None or status is None else refusal_of(status, seen.row.starts_at)
+        if seen is None or status is None:
+            return None
+        known = ("refusal", status)
+        if known not in seen.memo:
+            seen.memo[known] = refusal_of(status, seen.row.starts_at)
+        refusal: Refusal | None = seen.memo[known]
+        return refusal
 
     def _is_crowd(self, question: str, goods_id: int) -> bool:
         now = time.monotonic()
