@@ -23,6 +23,9 @@ from typing import Any
 
 import config
 
+# Why these: docs/performance.md.
+WORKERS = 2
+THREADS = 64
 MAX_WORKERS = 64
 MAX_THREADS = 1024
 # Connections that one worker keeps open, idle ones among them.
@@ -57,8 +60,8 @@ def main() -> None:
         address = Address(
             os.environ.get("HOST") or "127.0.0.1",
             _number("PORT", 8000, 65535),
-            _number("WORKERS", 2, MAX_WORKERS),
-            _number("THREADS", 32, MAX_THREADS),
+            _number("WORKERS", WORKERS, MAX_WORKERS),
+            _number("THREADS", THREADS, MAX_THREADS),
         )
         settings = config.load()
         _warn_of_unknown_names()

@@ -52,6 +52,7 @@ class MariaDB:
             _program("mariadbd"),
             "--no-defaults",
             f"--datadir={directory / 'data'}",
+            f"--tmpdir={directory}",  # another server that starts would clear the common one
             f"--socket={directory / 'sock'}",
             f"--pid-file={directory / 'pid'}",
             f"--log-error={directory / 'error.log'}",

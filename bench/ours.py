@@ -1,0 +1,131 @@
+"""The service, as its users start it, with everything on; and its books, which an audit goes over after each run."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import requests
+
+import config
+from bench import cpu, orders_table
+from bench.contenders import PER_USER_LIMIT, THREADS, WORKERS, Contender, State, Verdict, count_problems
+from bench.figures import Figures
+from bench.peer_shops import accepted_of
+from bench.servers import BenchMariaDB
+from bench.wrk import Answers, Load
+from core import audit
+from tests.servers.service import SECRET, Service
+
+# The most orders of others over which the audit goes after each run.
+AUDITED_ORDERS = 100_000
+
+
+class Ours(Contender):
+    """The service on a database of its own, which is emptied for each run unless it was told to keep orders."""
+
+    def __init__(self, name: str, mariadb: BenchMariaDB, directory: Path) -> None:
+        self.name = name
+        self._mariadb = mariadb
+        self._database = f"bench_{name}"
+        uri = mariadb.create_database(self._database)
+        self._settings = config.load(SQLALCHEMY_DATABASE_URI=uri, SECRET_KEY=SECRET)
+        self._service = Service(uri, directory / f"{name}.log", workers=WORKERS, threads=THREADS)
+        self._kept = 0
+        self._next_id = 1
+        self.port = self._service.port
+        self.url = self._service.url
+
+    def server_pids(self) -> list[int]:
+        return cpu.tree(self._service.process.pid)
+
+    def database_pids(self) -> list[int]:
+        return [self._mariadb.pid]
+
+    def put_up(self, items: int = 1, stock: int = 10**8) -> int:
+        if not self._kept:
+            # An item's id is never used twice: the service may remember what it knew of an item.
+            orders_table.empty(self._mariadb, self._database, self._next_id)
+        first = self._service.create_goods(stock=stock, per_user_limit=PER_USER_LIMIT)
+        orders_table.copy_goods(self._mariadb, self._database, first, items)
+        self._next_id = first + items
+        return first
+
+    def keep_orders(self, count: int) -> None:
+        """Fill the table with `count` orders of others, once, and keep them from then on."""
+        if self._kept:
+            return
+        goods_id = self.put_up()
+        answer = self._service.buy(goods_id, "earlier-buyer", key="earlier")
+        answer.raise_for_status()
+        orders_table.fill(self._mariadb, self._database, goods_id, count)
+        self._kept = count
+
+    def sell_out(self, goods_id: int, winners: int) -> None:
+        """Sell one unit each to the first `winners` users, under the keys `won-0`, `won-1`, …"""
+        for number in range(winners):
+            answer = self._service.buy(goods_id, user_name(number), key=f"won-{number}")
+            answer.raise_for_status()
+
+    def etag(self, goods_id: int) -> str:
+        """The ETag of the sale's live state now."""
+        return requests.get(f"{self.url}/seckill/{goods_id}", timeout=20).headers["ETag"]
+
+    def state(self) -> State:
+        # Units, not rows: to count the rows of a large table takes seconds. The audit holds the two equal.
+        units = int(self._mariadb.rows(self._database, "SELECT COALESCE(SUM(sold), 0) FROM goods")[0][0])
+        return State(units)
+
+    def figures(self) -> Figures:
+        return Figures.read(self.url)
+
+    def observed(self) -> State:
+        """The state with the service's own figures."""
+        return replace(self.state(), figures=self.figures())
+
+    def judge(self, before: State, after: State, load: Load, answers: Answers) -> Verdict:
+        change = after.figures.since(before.figures)
+        outcomes, statuses = change.outcomes(), change.statuses()
+        sold = after.units - before.units
+        told = {
+            "outcomes": outcomes,
+            "gate_refusals": change.gate_refusals(),
+            "statuses": statuses,
+            "histograms": change.summaries(),
+        }
+        problems = []
+        if load.method == "POST":
+            replayed = load.key == "won"
+            problems += count_problems(
+                outcomes.get("replayed", 0) if replayed else sold, accepted_of(answers), load.connections
+            )
+            if outcomes.get("placed", 0) != sold:
+                problems.append(f"{outcomes.get('placed', 0)} purchases were counted, {sold} units are sold")
+        problems += self.audit() if self._kept <= AUDITED_ORDERS else self._item_problems(load.first)
+        return Verdict(sold, statuses.get("503", 0), statuses.get("409", 0), told, tuple(problems))
+
+    def _item_problems(self, goods_id: int) -> list[str]:
+        """What an audit would say of one item: a large table takes it minutes."""
+        sold, stock, put_in, rows, units, keys = self._mariadb.rows(
+            self._database,
+            "SELECT goods.sold, goods.stock, put_in.units, bought.orders, bought.units, bought.owners FROM goods,"
+            f" (SELECT SUM(stock_delta) AS units FROM goods_changes WHERE goods_id = {goods_id}) AS put_in,"
+            " (SELECT COUNT(*) AS orders, SUM(quantity) AS units, COUNT(DISTINCT user_id, idempotency_key) AS owners"
+            f" FROM orders WHERE goods_id = {goods_id}) AS bought WHERE goods.id = {goods_id}",
+        )[0]
+        if (sold, sold + stock, rows) == (units, put_in, keys) and stock >= 0:
+            return []
+        return [f"item {goods_id}: {sold} sold, {stock} left of {put_in}; {rows} orders, {units} units, {keys} keys"]
+
+    def audit(self) -> list[str]:
+        """What breaks the promises of a sale, over the whole database."""
+        report = audit.run(self._settings)
+        return [
+            f"audit: {result.check.name} is broken {result.count} times" for result in report.results if result.count
+        ]
+
+    def stop(self) -> None:
+        self._service.stop()
+
+
+def user_name(number: int) -> str:
+    """The user whose token is line `number` of the file of tokens, the first being 0."""
+    return f"buyer-{number}"

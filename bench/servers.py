@@ -1,0 +1,98 @@
+"""The servers that all contenders stand on: MariaDB and Redis, each on a throw-away directory and a free port."""
+
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import redis
+
+from tests.servers.mariadb import MariaDB, free_port
+
+START_SECONDS = 20
+# Sizes alone: what decides on durability is left as the server has it. The indexes of 10^7 orders have to fit into
+# memory, as they would on a server that is bought for them.
+_SIZES = ("--innodb-buffer-pool-size=4G", "--innodb-log-file-size=1G")
+_DURABILITY = (
+    "version",
+    "innodb_flush_log_at_trx_commit",
+    "innodb_doublewrite",
+    "innodb_flush_method",
+    "log_bin",
+    "sync_binlog",
+    "innodb_buffer_pool_size",
+    "innodb_log_file_size",
+)
+
+
+class BenchMariaDB(MariaDB):
+    """The tests' server with room for a large table."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        # A server that starts removes temporary tables from the directory for them, those of other servers too.
+        (directory / "tmp").mkdir()
+        self._command += [*_SIZES, f"--tmpdir={directory / 'tmp'}"]
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def stop(self) -> None:
+        """End the server at once: its data is thrown away, and there may be much of it to write back."""
+        if self._process is not None and self._process.poll() is None:
+            self.kill()
+
+    def durability(self) -> dict[str, str]:
+        """The settings that say what a COMMIT is worth, as the server tells them."""
+        names = ", ".join(f"'{name}'" for name in _DURABILITY)
+        return dict(self.rows(None, f"SHOW GLOBAL VARIABLES WHERE Variable_name IN ({names})"))
+
+    def rows(self, database: str | None, statement: str) -> list[Any]:
+        """The rows that a statement returns."""
+        connection = self.connect(database)
+        try:
+            cursor = connection.cursor()
+            cursor.execute(statement)
+            return cursor.fetchall() if cursor.with_rows else []
+        finally:
+            connection.close()
+
+
+class Redis:
+    """A Redis server as it is without a configuration: snapshots (`save`), no append-only file, as on Debian."""
+
+    def __init__(self, directory: Path) -> None:
+        self.port = free_port()
+        directory.mkdir()
+        program = shutil.which("redis-server")
+        if program is None:
+            raise RuntimeError("redis-server is not installed; bench/install_packages installs it")
+        command = [program, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(directory)]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.client = redis.Redis(host="127.0.0.1", port=self.port, decode_responses=True)
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                self.client.ping()
+                return
+            except redis.ConnectionError:
+                if time.monotonic() > deadline or self._process.poll() is not None:
+                    raise
+                time.sleep(0.05)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def durability(self) -> dict[str, str]:
+        """The settings that say what an answer is worth, as the server tells them."""
+        settings: Any = self.client.config_get("save", "appendonly")
+        return {"version": self.client.info("server")["redis_version"], **settings}
+
+    def stop(self) -> None:
+        if self._process.poll() is None:
+            self._process.terminate()
+            self._process.wait(timeout=20)

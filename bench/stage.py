@@ -1,0 +1,101 @@
+"""Where the scenarios play: the servers, the contenders on them, and what a run needs beside."""
+
+import contextlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench import measure
+from bench.contenders import Contender, OnGranian
+from bench.measure import Run
+from bench.ours import Ours, user_name
+from bench.peer_shops import FlaskShop, RedisShop
+from bench.servers import BenchMariaDB, Redis
+from bench.wrk import USERS, Load
+from core.tokens import Tokens
+from tests.servers.service import SECRET
+
+log = logging.getLogger("bench")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How much is measured: seconds a run, rounds, rows in the large table of orders."""
+
+    seconds: int = 2
+    rounds: int = 3
+    orders: int = 10**7
+    quick: bool = False
+
+
+@dataclass
+class Stage:
+    """Everything that stands while the benchmark runs. A contender is started when it is first asked for."""
+
+    options: Options
+    directory: Path
+    stack: contextlib.ExitStack
+    mariadb: BenchMariaDB
+    tokens: Path
+    redis: Redis | None = None
+    connections: dict[str, int] = field(default_factory=dict)
+    runs: list[Run] = field(default_factory=list)
+    _users: int = USERS
+    _contenders: dict[str, Contender] = field(default_factory=dict)
+
+    @classmethod
+    def set_up(cls, options: Options, directory: Path, stack: contextlib.ExitStack) -> "Stage":
+        """Start the database and make the tokens. What is started here is stopped by `stack`."""
+        mariadb = BenchMariaDB(directory / "mariadb")
+        stack.callback(mariadb.stop)
+        mariadb.start()
+        return cls(options, directory, stack, mariadb, _write_tokens(directory / "tokens", 0, USERS))
+
+    def contender(self, name: str) -> Contender:
+        """The contender of that name; names that begin with `ours` are the service, each on its own database."""
+        if name not in self._contenders:
+            log.info("starting %s", name)
+            contender = self._start(name)
+            self.stack.callback(contender.stop)
+            self._contenders[name] = contender
+        return self._contenders[name]
+
+    def ours(self, name: str = "ours") -> Ours:
+        contender = self.contender(name)
+        assert isinstance(contender, Ours)
+        return contender
+
+    def tokens_of_strangers(self, count: int) -> Path:
+        """A file with the tokens of `count` users whom nobody has seen yet."""
+        self._users += count
+        return _write_tokens(self.directory / f"tokens-{self._users}", self._users - count, count)
+
+    def _start(self, name: str) -> Contender:
+        makers: dict[str, Callable[[], Contender]] = {
+            "textbook": lambda: FlaskShop(name, self.mariadb, self.directory),
+            "conditional": lambda: FlaskShop(name, self.mariadb, self.directory),
+            "fastapi_redis": lambda: RedisShop(self.mariadb, self.start_redis(), self.directory),
+            "nothing": lambda: OnGranian(name, self.directory),
+            "bare": lambda: OnGranian(name, self.directory),
+        }
+        return makers.get(name, lambda: Ours(name, self.mariadb, self.directory))()
+
+    def start_redis(self) -> Redis:
+        if self.redis is None:
+            self.redis = Redis(self.directory / "redis")
+            self.stack.callback(self.redis.stop)
+        return self.redis
+
+    def warm_up(self, contender: Contender, load: Load) -> None:
+        measure.warm_up(contender, load, self.tokens)
+
+    def measure(self, contender: Contender, load: Load, labels: tuple[str, str, int], refused: bool = False) -> Run:
+        """One run, measured."""
+        return measure.measure(contender, load, self.tokens, labels, refused)
+
+
+def _write_tokens(path: Path, first: int, count: int) -> Path:
+    issuer = Tokens(SECRET)
+    path.write_text("".join(issuer.issue(user_name(number)) + "\n" for number in range(first, first + count)))
+    return path
