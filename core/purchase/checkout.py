@@ -45,6 +45,7 @@ class Checkout:
             grace_seconds=2 * settings.DATABASE_TIMEOUT_SECONDS,
             inside_max=settings.LINE_MAX,
             slow_seconds=settings.PURCHASE_WAIT_SECONDS / 2,
+            name="look",
         )
 
     def buy(self, request: PurchaseRequest) -> Outcome:

@@ -9,7 +9,6 @@ Whatever happens to a leader, each follower gets an outcome or an exception, and
 `busy` was in no batch that could have bought.
 """
 
-import contextlib
 import itertools
 import logging
 import math
@@ -18,16 +17,15 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Generic
 
 from prometheus_client import Gauge, Histogram
 
 from core.clock import Deadline
 from core.metrics import record
 from core.purchase.decide import PurchaseRequest
+from core.purchase.place import Answer, Item, Place
 from core.refusals import Busy, Unavailable
-
-Answer = TypeVar("Answer")
 
 # Settles requests in one transaction. None for each that could not be served now: no slot was free. The last argument
 # says whether to wait on for rows that others hold. Raises Busy where it is certain that nothing was done, Unavailable
@@ -45,91 +43,25 @@ _LOOK_SECONDS = 0.5
 _LONGEST_RETRY_AFTER = 30  # seconds
 
 BATCH_SIZE = Histogram(
-    "seckill_batch_size", "Purchase requests settled in one transaction.", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256)
+    "seckill_batch_size",
+    "Purchase requests settled together.",
+    ["line"],
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
 )
 WAIT_SECONDS = Histogram(
     "seckill_line_wait_seconds",
     "Time from a buyer's entry into the line to the answer of COMMIT, of the one in each batch who waited longest.",
+    ["line"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
 )
 LENGTH = Gauge(
-    "seckill_line_length", "Purchase requests in line when the last batch was settled.", multiprocess_mode="livesum"
+    "seckill_line_length",
+    "Purchase requests in line when the last batch was settled.",
+    ["line"],
+    multiprocess_mode="livesum",
 )
 
 log = logging.getLogger("seckill.line")
-
-
-class _Item:
-    """What the line knows of an item, for as long as somebody who wants it is in it."""
-
-    __slots__ = ("alone", "goods_id", "in_hand", "inside", "last_wait", "moved_at", "retry_at")
-
-    def __init__(self, goods_id: int) -> None:
-        self.goods_id = goods_id
-        self.inside = 0
-        self.in_hand = False  # of a leader whose batch is under way
-        self.alone = False  # to be served by itself: it may be what held its last batch up
-        self.retry_at = 0.0  # not before, for want of a slot
-        self.moved_at = time.monotonic()
-        self.last_wait = 0.0
-
-    def moved(self, now: float, waited: float) -> None:
-        """Somebody had an outcome, after `waited` seconds."""
-        self.moved_at, self.last_wait, self.retry_at, self.alone = now, waited, 0.0, False
-
-
-class _Place(Generic[Answer]):
-    """A buyer's place in the line. The bell rings when it is settled, or called to lead."""
-
-    __slots__ = (
-        "bell",
-        "called",
-        "deadline",
-        "entered_at",
-        "error",
-        "item",
-        "last",
-        "next",
-        "outcome",
-        "request",
-        "taken",
-    )
-
-    def __init__(self, request: PurchaseRequest, deadline: Deadline, item: _Item) -> None:
-        self.request = request
-        self.deadline = deadline
-        self.item = item
-        self.entered_at = time.monotonic()
-        self.last: Deadline | None = None  # once taken: when nobody knows any more
-        self.taken = False  # by a leader: its batch may buy from now on
-        self.called = False  # to lead
-        self.outcome: Answer | None = None
-        self.error: BaseException | None = None
-        # Whom to wake after this one. All at once, they would fight over the interpreter with the next leader.
-        self.next: _Place[Answer] | None = None
-        # A bare lock, held until the bell rings: an Event costs five times as much.
-        self.bell = threading.Lock()
-        self.bell.acquire()
-
-    @property
-    def settled(self) -> bool:
-        return self.outcome is not None or self.error is not None
-
-    def ring(self) -> None:
-        """Wake who waits here."""
-        with contextlib.suppress(RuntimeError):  # it rings already
-            self.bell.release()
-
-    def pass_on(self) -> None:
-        """Wake the next of those who were settled together."""
-        following, self.next = self.next, None
-        if following is not None:
-            following.ring()
-
-    def result(self) -> Answer:
-        if self.outcome is None:
-            raise self.error or Unavailable()
-        return self.outcome
 
 
 class Line(Generic[Answer]):
@@ -143,12 +75,14 @@ class Line(Generic[Answer]):
         leaders_max: int,
         slow_seconds: float,
         grace_seconds: float,
+        name: str = "purchase",
     ) -> None:
         """`serve` settles a batch of at most `batch_max`.
 
         While an item is stuck, or its last buyers waited over `slow_seconds`, newcomers past `inside_max` in the line
         are told `busy` at once. `leaders_max` batches are under way at most, and more than one only while the others
-        stall. `grace_seconds` is how long past its deadline a buyer waits whose batch has begun.
+        stall. `grace_seconds` is how long past its deadline a buyer waits whose batch has begun. `name` tells its
+        figures from those of other lines.
         """
         self._serve = serve
         self._batch_max = batch_max
@@ -156,11 +90,12 @@ class Line(Generic[Answer]):
         self._leaders_max = leaders_max
         self._slow_seconds = slow_seconds
         self._grace_seconds = grace_seconds
+        self._name = name
         self._inside = 0
-        self._waiting: deque[_Place[Answer]] = deque()
-        self._items: dict[int, _Item] = {}
+        self._waiting: deque[Place[Answer]] = deque()
+        self._items: dict[int, Item] = {}
         # Who leads, and since when their batch is under way; None between two.
-        self._leaders: dict[_Place[Answer], float | None] = {}
+        self._leaders: dict[Place[Answer], float | None] = {}
         self._lock = threading.Lock()
 
     def buy(self, request: PurchaseRequest, deadline: Deadline) -> Answer:
@@ -180,23 +115,23 @@ class Line(Generic[Answer]):
             log.warning("after a purchase was settled: %s", type(error).__name__)  # its answer stands
         return place.result()
 
-    def _enter(self, request: PurchaseRequest, deadline: Deadline) -> tuple[_Place[Answer], float]:
+    def _enter(self, request: PurchaseRequest, deadline: Deadline) -> tuple[Place[Answer], float]:
         with self._lock:
             item = self._items.get(request.goods_id)
             if item is None:
-                item = self._items[request.goods_id] = _Item(request.goods_id)
+                item = self._items[request.goods_id] = Item(request.goods_id)
             elif self._inside >= self._inside_max and self._is_slow(item):
                 raise Busy(_retry_after(item))
-            place: _Place[Answer] = _Place(request, deadline, item)
+            place: Place[Answer] = Place(request, deadline, item)
             self._inside += 1
             item.inside += 1
             self._waiting.append(place)
             return place, self._patience(place)
 
-    def _is_slow(self, item: _Item) -> bool:
+    def _is_slow(self, item: Item) -> bool:
         return item.last_wait > self._slow_seconds or time.monotonic() - item.moved_at >= _STUCK_SECONDS
 
-    def _follow(self, place: _Place[Answer], seconds: float) -> None:
+    def _follow(self, place: Place[Answer], seconds: float) -> None:
         """Wait for an outcome, or for the call to lead."""
         try:
             while not place.settled and not place.called:
@@ -211,11 +146,11 @@ class Line(Generic[Answer]):
         finally:
             place.pass_on()
 
-    def _patience(self, place: _Place[Answer]) -> float:
+    def _patience(self, place: Place[Answer]) -> float:
         """Seconds to wait before looking around again. Settles a place that has waited enough. Needs the lock."""
         if place.settled:
             return 0
-        if place.taken:
+        if place.taken_by is not None:
             # A leader has it in hand, and may be buying: "busy" could be a lie. Past the deadline it comes no more back
             # into the line; past the grace nobody knows.
             if not place.deadline.passed:
@@ -255,8 +190,8 @@ class Line(Generic[Answer]):
             self._leaders[first] = None
             first.ring()
 
-    def _lead(self, own: _Place[Answer]) -> None:
-        batch: list[_Place[Answer]] = []
+    def _lead(self, own: Place[Answer]) -> None:
+        batch: list[Place[Answer]] = []
         try:
             while not own.settled:
                 with self._lock:
@@ -265,25 +200,25 @@ class Line(Generic[Answer]):
                     self._serve_batch(own, batch)
                 else:
                     own.bell.acquire(timeout=pause)
-                    if own.deadline.passed:
-                        with self._lock:
-                            self._waiting.remove(own)
-                            self._settle(own, error=Busy(_retry_after(own.item)))
+                with self._lock:
+                    if own.deadline.passed and own.taken_by is None and not own.settled:
+                        self._waiting.remove(own)
+                        self._settle(own, error=Busy(_retry_after(own.item)))
         finally:
             with self._lock:
                 for place in batch:
-                    if place.taken and not place.settled:
+                    if place.taken_by is own and not place.settled:
                         place.item.in_hand = False
                         self._settle(place, error=Unavailable())
                 self._withdraw(own)
 
-    def _take(self, own: _Place[Answer]) -> tuple[list[_Place[Answer]], float]:
+    def _take(self, own: Place[Answer]) -> tuple[list[Place[Answer]], float]:
         """Take those who can be served now into a batch; without any, the seconds to rest. Needs the lock."""
         now = time.monotonic()
-        batch: list[_Place[Answer]] = []
-        rest: deque[_Place[Answer]] = deque()
+        batch: list[Place[Answer]] = []
+        rest: deque[Place[Answer]] = deque()
         wake_at = own.deadline.remaining() + now
-        alone: _Item | None = None
+        alone: Item | None = None
         for place in self._waiting:
             item = place.item
             if item.retry_at > now:
@@ -298,15 +233,15 @@ class Line(Generic[Answer]):
                 rest.append(place)
             else:
                 alone = item if item.alone else None
-                place.taken = True
+                place.taken_by = own
                 batch.append(place)
         self._waiting = rest
         for place in batch:
             place.item.in_hand = True
         self._leaders[own] = now if batch else None
-        return batch, max(0.0, wake_at - now)
+        return batch, max(_SLOT_PAUSE, wake_at - now)
 
-    def _serve_batch(self, own: _Place[Answer], batch: list[_Place[Answer]]) -> None:
+    def _serve_batch(self, own: Place[Answer], batch: list[Place[Answer]]) -> None:
         """Serve `batch` and settle it. Those for whom nothing was done, but may be yet, are back in line after it."""
         # The first in line came first: at its deadline those who came later still have time.
         deadline = batch[0].deadline
@@ -332,8 +267,8 @@ class Line(Generic[Answer]):
 
     def _finish(
         self,
-        own: _Place[Answer],
-        batch: list[_Place[Answer]],
+        own: Place[Answer],
+        batch: list[Place[Answer]],
         outcomes: Sequence[Answer | None] = (),
         error: BaseException | None = None,
         held_up: bool = False,
@@ -355,7 +290,7 @@ class Line(Generic[Answer]):
                     place.item.alone = True
             if error is None:
                 self._put_back([place for place, outcome in answers if outcome is None])
-            settled = [(place, outcome) for place, outcome in answers if place.taken]
+            settled = [(place, outcome) for place, outcome in answers if place.taken_by is not None]
             if own in self._leaders:
                 self._leaders[own] = None
                 if own.settled or any(place is own for place, _ in settled):
@@ -372,14 +307,14 @@ class Line(Generic[Answer]):
             followers[0].ring()
         if outcomes and settled:
             longest = now - settled[0][0].entered_at
-            record(lambda: BATCH_SIZE.observe(len(settled)))
-            record(lambda: WAIT_SECONDS.observe(longest))
-            record(lambda: LENGTH.set(inside))
+            record(lambda: BATCH_SIZE.labels(self._name).observe(len(settled)))
+            record(lambda: WAIT_SECONDS.labels(self._name).observe(longest))
+            record(lambda: LENGTH.labels(self._name).set(inside))
 
-    def _put_back(self, places: list[_Place[Answer]]) -> None:
+    def _put_back(self, places: list[Place[Answer]]) -> None:
         """Let `places` wait again, ahead of all others; those who are late have waited enough. Needs the lock."""
         for place in reversed(places):
-            place.taken = False
+            place.taken_by = None
             if place.settled:
                 continue
             if place.deadline.passed:
@@ -390,7 +325,7 @@ class Line(Generic[Answer]):
 
     def _settle(
         self,
-        place: _Place[Answer],
+        place: Place[Answer],
         outcome: Answer | None = None,
         error: BaseException | None = None,
         ring: bool = True,
@@ -407,10 +342,10 @@ class Line(Generic[Answer]):
         if ring:
             place.ring()
 
-    def _withdraw(self, place: _Place[Answer]) -> None:
+    def _withdraw(self, place: Place[Answer]) -> None:
         """Leave the line, whatever the reason. Needs the lock."""
         if not place.settled:
-            if not place.taken:
+            if place.taken_by is None:
                 self._waiting.remove(place)
             self._settle(place, error=Unavailable())
         if place in self._leaders:
@@ -418,7 +353,7 @@ class Line(Generic[Answer]):
             self._call(time.monotonic())
 
 
-def _retry_after(item: _Item) -> int:
+def _retry_after(item: Item) -> int:
     """Whole seconds after which to try again: as long as the item has kept its buyers waiting until now."""
     waited = max(item.last_wait, time.monotonic() - item.moved_at)
     return min(_LONGEST_RETRY_AFTER, max(1, math.ceil(waited)))
