@@ -25,7 +25,7 @@ import config
 
 # Why these: docs/performance.md.
 WORKERS = 2
-THREADS = 64
+THREADS = 96
 MAX_WORKERS = 64
 MAX_THREADS = 1024
 # Connections that one worker keeps open, idle ones among them.
