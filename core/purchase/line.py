@@ -113,6 +113,8 @@ class Line(Generic[Answer]):
             if place.outcome is None:
                 raise
             log.warning("after a purchase was settled: %s", type(error).__name__)  # its answer stands
+        finally:
+            place.pass_on()  # a leader too: another may have had it in hand
         return place.result()
 
     def _enter(self, request: PurchaseRequest, deadline: Deadline) -> tuple[Place[Answer], float]:
@@ -143,22 +145,13 @@ class Line(Generic[Answer]):
             with self._lock:
                 self._withdraw(place)
             raise
-        finally:
-            place.pass_on()
 
     def _patience(self, place: Place[Answer]) -> float:
         """Seconds to wait before looking around again. Settles a place that has waited enough. Needs the lock."""
         if place.settled:
             return 0
         if place.taken_by is not None:
-            # A leader has it in hand, and may be buying: "busy" could be a lie. Past the deadline it comes no more back
-            # into the line; past the grace nobody knows.
-            if not place.deadline.passed:
-                return min(place.deadline.remaining(), _LOOK_SECONDS)
-            last = place.last = place.last or place.deadline.extended(self._grace_seconds)
-            if last.passed:
-                self._settle(place, error=Unavailable())
-            return last.remaining()
+            return self._patience_in_hand(place)
         now = time.monotonic()
         seconds = place.deadline.remaining()
         if self._inside > self._inside_max:
@@ -170,6 +163,18 @@ class Line(Generic[Answer]):
             return 0
         self._call(now)
         return min(seconds, _STALL_SECONDS)
+
+    def _patience_in_hand(self, place: Place[Answer]) -> float:
+        """The same for a place that a leader has in hand, and may be buying for: "busy" could be a lie.
+
+        Past the deadline it comes no more back into the line; past the grace nobody knows.
+        """
+        if not place.deadline.passed:
+            return min(place.deadline.remaining(), _LOOK_SECONDS)
+        last = place.last = place.last or place.deadline.extended(self._grace_seconds)
+        if last.passed:
+            self._settle(place, error=Unavailable())
+        return last.remaining()
 
     def _call(self, now: float) -> None:
         """Call the first in line who could be served now to lead, where a leader is needed. Needs the lock."""
@@ -183,7 +188,12 @@ class Line(Generic[Answer]):
                 return
         if len(self._leaders) >= self._leaders_max:
             return
-        ready = (place for place in self._waiting if not place.item.in_hand and place.item.retry_at <= now)
+        # A leader may itself be in line, for want of a slot.
+        ready = (
+            place
+            for place in self._waiting
+            if not place.called and not place.item.in_hand and place.item.retry_at <= now
+        )
         first = next(ready, None if self._leaders else self._waiting[0])
         if first is not None:
             first.called = True
@@ -198,17 +208,17 @@ class Line(Generic[Answer]):
                     batch, pause = self._take(own)
                 if batch:
                     self._serve_batch(own, batch)
+                    batch = []
                 else:
                     own.bell.acquire(timeout=pause)
-                with self._lock:
-                    if own.deadline.passed and own.taken_by is None and not own.settled:
-                        self._waiting.remove(own)
-                        self._settle(own, error=Busy(_retry_after(own.item)))
+                if own.deadline.passed:
+                    with self._lock:
+                        self._patience(own)
         finally:
             with self._lock:
                 for place in batch:
-                    if place.taken_by is own and not place.settled:
-                        place.item.in_hand = False
+                    place.item.in_hand = False
+                    if place.taken_by is own:
                         self._settle(place, error=Unavailable())
                 self._withdraw(own)
 
@@ -217,7 +227,8 @@ class Line(Generic[Answer]):
         now = time.monotonic()
         batch: list[Place[Answer]] = []
         rest: deque[Place[Answer]] = deque()
-        wake_at = own.deadline.remaining() + now
+        # Another leader, to whom it was a place like all others, may have it in hand.
+        wake_at = now + (own.deadline.remaining() if own.taken_by is None else self._patience_in_hand(own))
         alone: Item | None = None
         for place in self._waiting:
             item = place.item
@@ -243,27 +254,32 @@ class Line(Generic[Answer]):
 
     def _serve_batch(self, own: Place[Answer], batch: list[Place[Answer]]) -> None:
         """Serve `batch` and settle it. Those for whom nothing was done, but may be yet, are back in line after it."""
-        # The first in line came first: at its deadline those who came later still have time.
-        deadline = batch[0].deadline
-        one_item = all(place.item is batch[0].item for place in batch)
-        try:
-            outcomes = self._serve([place.request for place in batch], deadline, one_item)
-        except Busy as busy:
-            # Given up for another reason than time, such as a row that somebody keeps, or too many reruns.
-            given_up = not deadline.passed
-            self._finish(own, batch, error=busy if given_up and one_item else None, held_up=given_up)
-        except Unavailable as error:
-            self._finish(own, batch, error=error)
-        except Exception as error:
-            if len(batch) == 1 or deadline.passed:
-                self._finish(own, batch, error=error if len(batch) == 1 else None)
-                return
-            # One of them is to blame. Halves find it in few steps; the others are served.
-            middle = len(batch) // 2
-            self._serve_batch(own, batch[:middle])
-            self._serve_batch(own, batch[middle:])
-        else:
-            self._finish(own, batch, outcomes)
+        parts = [batch]
+        while parts:
+            part = parts.pop()
+            # The first in line came first: at its deadline those who came later still have time.
+            deadline = part[0].deadline
+            one_item = all(place.item is part[0].item for place in part)
+            outcomes: Sequence[Answer | None] = ()
+            failure: Exception | None = None
+            held_up = False
+            try:
+                outcomes = self._serve([place.request for place in part], deadline, one_item)
+            except Busy:
+                # Given up for another reason than time, such as a row that somebody keeps, or too many reruns.
+                held_up = not deadline.passed
+                failure = Busy(_retry_after(part[0].item)) if held_up and one_item else None
+            except Unavailable as error:
+                failure = error
+            except Exception as error:
+                if len(part) > 1 and not deadline.passed:
+                    # One of them is to blame. Halves find it in few steps; the others are served.
+                    middle = len(part) // 2
+                    parts += [part[middle:], part[:middle]]
+                    continue
+                failure = error if len(part) == 1 else None
+            # The items stay in hand, and the leader the leader, until all parts are done.
+            self._finish(own, part, outcomes, failure, held_up, done=[] if parts else batch)
 
     def _finish(
         self,
@@ -272,16 +288,18 @@ class Line(Generic[Answer]):
         outcomes: Sequence[Answer | None] = (),
         error: BaseException | None = None,
         held_up: bool = False,
+        done: Sequence[Place[Answer]] = (),
     ) -> None:
         """Settle those of `batch` who have an outcome, or all with `error`; the others wait again.
 
-        `held_up` says that one of their items kept the batch from being served.
+        `held_up` says that one of their items kept the batch from being served, `done` whose items are in hand no more.
         """
         answers = list(zip(batch, outcomes or [None] * len(batch), strict=True))
         with self._lock:
             now = time.monotonic()
-            for place, outcome in answers:
+            for place in done:
                 place.item.in_hand = False
+            for place, outcome in answers:
                 if outcome is not None:
                     place.item.moved(now, now - place.entered_at)
                 elif outcomes:
@@ -289,9 +307,9 @@ class Line(Generic[Answer]):
                 elif held_up:
                     place.item.alone = True
             if error is None:
-                self._put_back([place for place, outcome in answers if outcome is None])
+                self._put_back([place for place, outcome in answers if outcome is None], ring=not outcomes)
             settled = [(place, outcome) for place, outcome in answers if place.taken_by is not None]
-            if own in self._leaders:
+            if done and own in self._leaders:
                 self._leaders[own] = None
                 if own.settled or any(place is own for place, _ in settled):
                     # The next leader first: it works while the others are on their way out.
@@ -311,8 +329,11 @@ class Line(Generic[Answer]):
             record(lambda: WAIT_SECONDS.labels(self._name).observe(longest))
             record(lambda: LENGTH.labels(self._name).set(inside))
 
-    def _put_back(self, places: list[Place[Answer]]) -> None:
-        """Let `places` wait again, ahead of all others; those who are late have waited enough. Needs the lock."""
+    def _put_back(self, places: list[Place[Answer]], ring: bool) -> None:
+        """Let `places` wait again, ahead of all others; those who are late have waited enough. Needs the lock.
+
+        With `ring` they look around at once: their leader may wait on for one of them, and they need another.
+        """
         for place in reversed(places):
             place.taken_by = None
             if place.settled:
@@ -322,6 +343,8 @@ class Line(Generic[Answer]):
                 self._settle(place, error=Busy(_retry_after(place.item)))
             else:
                 self._waiting.appendleft(place)
+                if ring:
+                    place.ring()
 
     def _settle(
         self,
@@ -337,7 +360,7 @@ class Line(Generic[Answer]):
         self._inside -= 1
         item = place.item
         item.inside -= 1
-        if not item.inside and not item.alone:
+        if not item.inside:
             self._items.pop(item.goods_id, None)
         if ring:
             place.ring()

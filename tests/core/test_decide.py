@@ -77,12 +77,6 @@ def test_a_purchase_has_the_price_lines_of_the_moment_and_its_time_to_pay() -> N
     )
 
 
-def test_an_order_remembers_the_limit_it_was_placed_under() -> None:
-    (outcome,) = settle(ask(), goods=item(per_user_limit=4))
-    assert isinstance(outcome, Placed)
-    assert outcome.per_user_limit == 4
-
-
 def test_the_largest_price_and_quantity_multiply_exactly() -> None:
     (outcome,) = settle(ask(quantity=1000), goods=item(price=10**12, stock=1000))
     assert isinstance(outcome, Placed)

@@ -28,5 +28,5 @@ def inside(mariadb: MariaDB, own_uri: str) -> Inside:
 
 @pytest.fixture
 def four_workers(own_uri: str, start_service: Callable[..., Service]) -> Callable[..., Service]:
-    """Starts four workers on MariaDB, with the guards out that are named."""
-    return lambda *sabotage: start_service(own_uri, workers=4, sabotage=sabotage, **PATIENCE)
+    """Starts four workers on MariaDB, with the guards out that are named; settings by keyword."""
+    return lambda *sabotage, **settings: start_service(own_uri, workers=4, sabotage=sabotage, **PATIENCE, **settings)

@@ -1,17 +1,24 @@
-"""Many clients at once, and what they were told."""
+"""Many clients at once, what they were told, and crowds that come again and again."""
 
 import json
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
+import pytest
 import requests
 
 from tests.servers.service import Service
 
 Result = TypeVar("Result")
+
+# Buyers are settled together in one transaction, or each in a transaction of their own: the guards are the same.
+BATCHES = pytest.mark.parametrize(
+    "batches", [pytest.param({}, id="together"), pytest.param({"BATCH_MAX": 1}, id="one-by-one")]
+)
 
 
 def at_once(calls: Iterable[Callable[[], Result]]) -> list[Result]:
@@ -25,6 +32,26 @@ def at_once(calls: Iterable[Callable[[], Result]]) -> list[Result]:
 
     with ThreadPoolExecutor(len(calls)) as threads:
         return list(threads.map(set_out, calls))
+
+
+@contextmanager
+def crowd_of(service: Service, item: int, buyers: int = 24) -> Iterator[None]:
+    """Buyers who buy again and again."""
+    done = threading.Event()
+
+    def keep_buying(user: str) -> None:
+        while not done.is_set():
+            service.buy(item, user, timeout=60)
+
+    threads = [threading.Thread(target=keep_buying, args=(f"buyer-{n}",)) for n in range(buyers)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
 
 
 def told(answers: Iterable[requests.Response]) -> Counter[str]:

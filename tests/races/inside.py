@@ -114,7 +114,9 @@ class Inside:
 
     def drop_unique_key(self) -> None:
         """Take away the index that keeps a user's key to one order."""
-        self.query("ALTER TABLE orders DROP INDEX orders_user_key, ADD INDEX orders_user_key (user_id, idempotency_key)")
+        self.query(
+            "ALTER TABLE orders DROP INDEX orders_user_key, ADD INDEX orders_user_key (user_id, idempotency_key)"
+        )
 
     def drop_stock_check(self) -> None:
         """Take away the check that keeps stock from falling below zero."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.races.crowd import assert_audit_clean, at_once, order_numbers, told
+from tests.races.crowd import BATCHES, assert_audit_clean, at_once, order_numbers, told
 from tests.races.inside import Inside
 from tests.servers.service import Service
 
@@ -33,8 +33,11 @@ def one_key_for_two_items(service: Service) -> None:
 
 
 @pytest.mark.mariadb
-def test_fifty_identical_keyed_requests_make_one_order(four_workers: Callable[..., Service]) -> None:
-    fifty_identical_requests(four_workers())
+@BATCHES
+def test_fifty_identical_keyed_requests_make_one_order(
+    four_workers: Callable[..., Service], batches: dict[str, int]
+) -> None:
+    fifty_identical_requests(four_workers(**batches))
 
 
 def test_fifty_identical_keyed_requests_make_one_order_on_sqlite(
@@ -66,8 +69,11 @@ def test_without_row_lock_and_unique_index_they_make_several(
 
 
 @pytest.mark.mariadb
-def test_one_key_for_two_items_at_once_makes_one_order(four_workers: Callable[..., Service]) -> None:
-    one_key_for_two_items(four_workers())
+@BATCHES
+def test_one_key_for_two_items_at_once_makes_one_order(
+    four_workers: Callable[..., Service], batches: dict[str, int]
+) -> None:
+    one_key_for_two_items(four_workers(**batches))
 
 
 @pytest.mark.mariadb

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.races.crowd import assert_audit_clean, at_once, told
+from tests.races.crowd import BATCHES, assert_audit_clean, at_once, told
 from tests.servers.service import Service
 
 
@@ -18,8 +18,11 @@ def sell_up_to_the_limit(service: Service) -> None:
 
 
 @pytest.mark.mariadb
-def test_forty_parallel_requests_of_one_user_get_the_limit_and_no_more(four_workers: Callable[..., Service]) -> None:
-    sell_up_to_the_limit(four_workers())
+@BATCHES
+def test_forty_parallel_requests_of_one_user_get_the_limit_and_no_more(
+    four_workers: Callable[..., Service], batches: dict[str, int]
+) -> None:
+    sell_up_to_the_limit(four_workers(**batches))
 
 
 @pytest.mark.mariadb

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import pytest
 import requests
 
-from tests.races.crowd import assert_audit_clean, at_once, order_numbers, told
+from tests.races.crowd import BATCHES, assert_audit_clean, at_once, order_numbers, told
 from tests.races.inside import Inside
 from tests.servers.service import Service
 
@@ -24,8 +24,11 @@ def sell_exactly(service: Service, buyers: int, units: int, **fields: object) ->
 
 
 @pytest.mark.mariadb
-def test_two_hundred_buyers_get_exactly_fifty_units(four_workers: Callable[..., Service]) -> None:
-    sell_exactly(four_workers(), buyers=200, units=50)
+@BATCHES
+def test_two_hundred_buyers_get_exactly_fifty_units(
+    four_workers: Callable[..., Service], batches: dict[str, int]
+) -> None:
+    sell_exactly(four_workers(**batches), buyers=200, units=50)
 
 
 @pytest.mark.mariadb
@@ -96,8 +99,11 @@ def figures_always_add_up(service: Service, inside: Inside) -> None:
 
 
 @pytest.mark.mariadb
-def test_no_snapshot_ever_shows_units_made_or_lost(four_workers: Callable[..., Service], inside: Inside) -> None:
-    figures_always_add_up(four_workers(), inside)
+@BATCHES
+def test_no_snapshot_ever_shows_units_made_or_lost(
+    four_workers: Callable[..., Service], inside: Inside, batches: dict[str, int]
+) -> None:
+    figures_always_add_up(four_workers(**batches), inside)
 
 
 @pytest.mark.mariadb

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import serve
@@ -28,17 +29,40 @@ def _rewrite(change: Rewrite) -> None:
     """Let `change(connection, statement, parameters)` return the statement that is executed instead."""
     from sqlalchemy import Engine, event
 
+    from core.mysql_connection import Connection
+
     @event.listens_for(Engine, "before_cursor_execute", retval=True)
     def rewrite(connection, cursor, statement, parameters, context, executemany):
         return change(connection, statement, parameters), parameters
+
+    ask = Connection.ask
+    Connection.ask = lambda self, statement, *values: ask(self, change(_seen_as(self), statement, values), *values)
 
 
 def _after(act: Callable[[Any, str, Any], None]) -> None:
     from sqlalchemy import Engine, event
 
+    from core.mysql_connection import Connection
+
     @event.listens_for(Engine, "after_cursor_execute")
     def done(connection, cursor, statement, parameters, context, executemany):
         act(connection, statement, parameters)
+
+    ask = Connection.ask
+
+    def ask_and_act(self: Any, statement: str, *values: str) -> Any:
+        answer = ask(self, statement, *values)
+        act(_seen_as(self), statement, values)
+        return answer
+
+    Connection.ask = ask_and_act
+
+
+def _seen_as(driver_connection: Any) -> Any:
+    """The driver's connection as SQLAlchemy's events show it; a purchase's statements go past SQLAlchemy."""
+    return SimpleNamespace(
+        connection=SimpleNamespace(cursor=driver_connection.cursor, dbapi_connection=driver_connection)
+    )
 
 
 def _locks_goods(statement: str) -> bool:
@@ -202,6 +226,21 @@ def socket_outlives_worker() -> None:
     _after(share)
 
 
+def one_item_first() -> None:
+    """The line serves the item with the smallest number first, whoever came first."""
+    from collections import deque
+
+    from core.purchase.line import Line
+
+    take = Line._take
+
+    def unfair(self: Any, own: Any) -> Any:
+        self._waiting = deque(sorted(self._waiting, key=lambda place: place.request.goods_id))
+        return take(self, own)
+
+    Line._take = unfair
+
+
 SABOTAGES: dict[str, Callable[[], None]] = {
     sabotage.__name__: sabotage
     for sabotage in (
@@ -216,6 +255,7 @@ SABOTAGES: dict[str, Callable[[], None]] = {
         granian_respawn,
         socket_outlives_worker,
         hold_slow_user,
+        one_item_first,
     )
 }
 

@@ -1,0 +1,213 @@
+"""A leader fails with buyers of several items in its hand, on a real server: at each step of the transaction."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import mysql.connector
+import pytest
+from flask import Flask
+from sqlalchemy import event
+
+from core import audit, goods
+from core.clock import Deadline
+from core.mysql_connection import Connection
+from core.purchase import batch
+from core.purchase.decide import Outcome, Placed, PurchaseRequest
+from core.purchase.line import Line
+from core.purchase.slots import Caps
+from core.refusals import Unavailable
+from core.shop import Shop
+from resources.context import EXTENSION
+from tests.core.line_till import until
+from tests.faults.proxy import Cut, Proxy
+from tests.races.inside import Inside
+from tests.servers.mariadb import MariaDB
+
+PATIENCE = 20  # seconds
+NO_ITEM = 10**6
+BUYERS = 6
+
+
+class Counter:
+    """A line to a real database, with buyers of two items who are one batch."""
+
+    def __init__(self, shop: Shop, inside: Inside) -> None:
+        self.shop = shop
+        self.inside = inside
+        caps = Caps(shop.database, 2)
+        self.items = [self._put_up() for _ in range(2)]
+        for item in self.items:  # makes the slots
+            batch.serve(shop.database, caps, [PurchaseRequest(item, "first")], Deadline(PATIENCE))
+        self._gathered = threading.Event()
+        self._sizes: list[int] = []
+
+        def serve(requests: Sequence[PurchaseRequest], deadline: Deadline, patient: bool) -> list[Outcome | None]:
+            self._sizes.append(len(requests))
+            if requests[0].goods_id == NO_ITEM:
+                assert self._gathered.wait(PATIENCE)
+            return batch.serve(shop.database, caps, requests, deadline, patient)
+
+        self.line = Line(serve, 100, 1000, 1, PATIENCE, PATIENCE)
+        self._threads = ThreadPoolExecutor(BUYERS + 1)
+
+    def _put_up(self) -> int:
+        fields = {"name": "item", "currency": "CNY", "price": 5, "stock": 100}
+        return goods.create(self.shop.database, "t", fields).id
+
+    def buy_together(self) -> list[Future[Outcome]]:
+        """Buyers of both items, all in one batch, which begins after this."""
+
+        def buy(user: str, item: int) -> Outcome:
+            return self.line.buy(PurchaseRequest(item, user), Deadline(PATIENCE))
+
+        self._gathered.clear()
+        self._threads.submit(buy, "nobody", NO_ITEM)
+        until(lambda: bool(self._sizes))
+        buyers = []
+        for number in range(BUYERS):
+            buyers.append(self._threads.submit(buy, f"buyer-{number}", self.items[number % 2]))
+            until(lambda n=number: len(self.line._waiting) == n + 1)
+        self._gathered.set()
+        return buyers
+
+    def assert_each_bought_once(self, buyers: list[Future[Outcome]]) -> None:
+        outcomes = [buyer.result(PATIENCE) for buyer in buyers]
+        placed = {outcome.order.order_no for outcome in outcomes if isinstance(outcome, Placed)}
+        assert len(placed) == BUYERS
+        orders = {row[0] for row in self.inside.query("SELECT order_no FROM orders WHERE user_id <> 'first'")}
+        assert orders == placed
+        self.assert_sound()
+
+    def assert_sound(self) -> None:
+        self._threads.shutdown()
+        assert self._sizes[:2] == [1, BUYERS]
+        line = self.line
+        assert (line._inside, line._items, list(line._waiting), line._leaders) == (0, {}, [], {})
+        assert audit.run(self.shop.settings).clean
+
+
+@pytest.fixture
+def proxy(mariadb: MariaDB) -> Iterator[Proxy]:
+    proxy = Proxy(mariadb.port)
+    yield proxy
+    proxy.close()
+
+
+@pytest.fixture
+def counter(make_app: Callable[..., Flask], proxy: Proxy, own_uri: str, inside: Inside) -> Iterator[Counter]:
+    shop: Shop = make_app(proxy.address(own_uri)).extensions[EXTENSION]
+    yield Counter(shop, inside)
+    # Ahead of the proxy's end, so that no connection is closed at a cut cable.
+    shop.database.engine.dispose()
+
+
+@contextmanager
+def once(moment: str, statement: str, act: Callable[[Connection], None]) -> Iterator[None]:
+    """Act at the next statement of a batch that begins so, `before` or `after` it."""
+    acted: list[str] = []
+    ask = Connection.ask
+
+    def asked(self: Connection, text: str, *values: str) -> Any:
+        is_it = not acted and text.startswith(statement)
+        if is_it:
+            acted.append(text)
+        if is_it and moment == "before":
+            act(self)
+        answer = ask(self, text, *values)
+        if is_it and moment == "after":
+            act(self)
+        return answer
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Connection, "ask", asked)
+        yield
+    assert acted, f"there was no {statement}"
+
+
+STEPS = [("before", "SELECT id, name"), ("after", "INSERT INTO orders"), ("after", "UPDATE goods")]
+
+
+@pytest.mark.mariadb
+@pytest.mark.parametrize(("moment", "statement"), STEPS)
+def test_a_connection_lost_before_commit_costs_nobody_their_order(
+    counter: Counter, inside: Inside, moment: str, statement: str
+) -> None:
+    def kill(connection: Connection) -> None:
+        inside.query(f"KILL {connection.connection_id}")
+
+    with once(moment, statement, kill):
+        counter.assert_each_bought_once(counter.buy_together())
+
+
+@pytest.mark.mariadb
+@pytest.mark.parametrize(("moment", "statement"), STEPS)
+def test_an_unexpected_error_undoes_the_batch_and_all_are_served_in_smaller_ones(
+    counter: Counter, moment: str, statement: str
+) -> None:
+    def fail(connection: Connection) -> None:
+        raise ZeroDivisionError
+
+    with once(moment, statement, fail):
+        counter.assert_each_bought_once(counter.buy_together())
+    assert counter._sizes == [1, 6, 3, 3]
+
+
+@pytest.mark.mariadb
+def test_when_a_leader_s_thread_ends_after_the_insert_nobody_has_bought_and_the_line_goes_on(
+    counter: Counter, inside: Inside
+) -> None:
+    def end(connection: Connection) -> None:
+        raise SystemExit
+
+    with once("after", "INSERT INTO orders", end):
+        buyers = counter.buy_together()
+        errors = [type(buyer.exception(PATIENCE)) for buyer in buyers]
+    assert errors == [SystemExit] + [Unavailable] * (BUYERS - 1)
+    assert inside.query("SELECT COUNT(*) FROM orders") == [(2,)]
+    later = counter.line.buy(PurchaseRequest(counter.items[0], "later"), Deadline(PATIENCE))
+    assert isinstance(later, Placed)
+    counter.assert_sound()
+
+
+@pytest.mark.mariadb
+def test_a_commit_that_is_refused_is_run_again(counter: Counter) -> None:
+    refused: list[bool] = []
+
+    def refuse(connection: Any) -> None:
+        if not refused and len(counter._sizes) == 2:
+            refused.append(True)
+            connection.connection.dbapi_connection.rollback()
+            raise mysql.connector.errors.InternalError(errno=1213, msg="refused at COMMIT")
+
+    event.listen(counter.shop.database.engine, "commit", refuse)
+    counter.assert_each_bought_once(counter.buy_together())
+    assert refused
+
+
+@pytest.mark.mariadb
+@pytest.mark.parametrize("cut", Cut)
+def test_a_commit_without_an_answer_is_found_out_for_all(counter: Counter, proxy: Proxy, cut: Cut) -> None:
+    def cut_the_commit(connection: Connection) -> None:
+        proxy.cut_next(cut)
+
+    with once("after", "UPDATE goods", cut_the_commit):
+        counter.assert_each_bought_once(counter.buy_together())
+    assert proxy.cuts == 1
+
+
+@pytest.mark.mariadb
+def test_while_nobody_can_tell_whether_a_commit_happened_none_of_them_is_told_busy(
+    counter: Counter, proxy: Proxy, inside: Inside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nobody_knows(connection: Any, outcomes: object) -> bool:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(batch, "_was_committed", nobody_knows)
+    with once("after", "UPDATE goods", lambda connection: proxy.cut_next(Cut.AFTER)):
+        buyers = counter.buy_together()
+        assert {type(buyer.exception(PATIENCE)) for buyer in buyers} == {Unavailable}
+    assert inside.query("SELECT COUNT(*) FROM orders") == [(2 + BUYERS,)]
+    counter.assert_sound()
