@@ -88,7 +88,7 @@ class Settings(BaseSettings):
         24,
         ge=1,
         le=10_000,
-        description="Purchases that one worker holds while an item is stuck or slow; `make run` takes 3/4 of `THREADS`.",
+        description="Purchases one worker holds while an item is stuck or slow; `make run` takes 3/4 of `THREADS`.",
     )
     BATCH_MAX: int = Field(
         64, ge=1, le=1000, description="Purchases that are settled together in one transaction, at most."

@@ -19,6 +19,7 @@ from prometheus_client import Counter
 from pydantic import ValidationError
 
 from core.clock import iso
+from core.metrics import record
 from core.purchase.decide import PurchaseRequest, Refused
 from core.purchase.gate import Seen
 from core.refusals import Refusal
@@ -88,15 +89,14 @@ class Front:
             return self._app(environ, start_response)
         caller = asked.caller.user_id if asked.caller else None
         request_log.note(request_id, asked.method, _ROUTES[noun], answer.status, answer.code, asked.began, caller)
-        start_response(
-            _STATUS[answer.status],
-            [
-                *answer.headers,
-                ("Content-Length", str(len(answer.body))),
-                ("X-Request-ID", request_id),
-                *self._origin_headers(environ.get("HTTP_ORIGIN")),
-            ],
-        )
+        headers = [
+            *answer.headers,
+            ("X-Request-ID", request_id),
+            *self._origin_headers(environ.get("HTTP_ORIGIN")),
+        ]
+        if answer.status != HTTPStatus.NOT_MODIFIED:
+            headers.append(("Content-Length", str(len(answer.body))))
+        start_response(_STATUS[answer.status], headers)
         return [answer.body]
 
     def _answer(self, asked: _Asked, environ: WSGIEnvironment) -> _Answer | None:
@@ -117,7 +117,8 @@ class Front:
         if key is None:
             refusal = self._shop.gate.refusal(asked.goods_id)
             if refusal is not None:
-                _gate_refusals(refusal.code).inc()
+                code = refusal.code
+                record(lambda: _gate_refusals(code).inc())
                 return _refused(refusal, asked, environ)
         elif not _KEY.fullmatch(key):
             return None
@@ -153,7 +154,7 @@ class Front:
             make = _show_sale if asked.noun == "seckill" else _show_goods
             shown = seen.memo[asked.noun, status] = make(seen, status, self._shop)
         if is_known(shown.etag, environ.get("HTTP_IF_NONE_MATCH")):
-            return _Answer(304, b"", shown.headers)
+            return _Answer(304, b"", shown.headers[1:])  # all but the type of a body that is not there
         return _Answer(200, shown.body(seen), shown.headers)
 
 
@@ -197,7 +198,11 @@ def _around(text: str) -> tuple[bytes, bytes]:
 
 def _refused(refusal: Refusal, asked: _Asked, environ: WSGIEnvironment) -> _Answer:
     spoken = language_of(environ.get("HTTP_ACCEPT_LANGUAGE", ""))
-    status, headers, head, tail = _problem(refusal.code, spoken, tuple(refusal.details.items()))
+    details = tuple(refusal.details.items())
+    try:
+        status, headers, head, tail = _problem(refusal.code, spoken, details)
+    except TypeError:  # details that cannot be remembered, such as a list
+        status, headers, head, tail = _problem.__wrapped__(refusal.code, spoken, details)
     return _Answer(status, head + asked.request_id.encode() + tail, headers, refusal.code)
 
 

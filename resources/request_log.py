@@ -1,5 +1,6 @@
 """One log line and one count for each request, and the id by which both can be found."""
 
+import contextlib
 import json
 import logging
 import random
@@ -10,12 +11,14 @@ import time
 from collections import deque
 from datetime import datetime, timezone
 from functools import lru_cache
-from multiprocessing.util import Finalize
+from multiprocessing import util
 from typing import TextIO
 
 from flask import Flask, Response, g, request
 from prometheus_client import Counter
 from pythonjsonlogger.json import JsonFormatter
+
+from core.metrics import record
 
 REQUESTS = Counter("seckill_http_requests_total", "Requests answered.", ["route", "method", "status"])
 
@@ -34,18 +37,21 @@ class _GatheredLines:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._begin()
+        util.register_after_fork(self, _GatheredLines._begin)  # threads and their locks do not come along
+
+    def _begin(self) -> None:
         self._lines: deque[str] = deque()
         self._there_are_some = threading.Event()
         self._writing = threading.Lock()
         self._thread: threading.Thread | None = None
-        Finalize(None, self.flush, exitpriority=0)
+        util.Finalize(None, self.flush, exitpriority=0)
 
     def write(self, text: str) -> None:
         self._lines.append(text)
         if not self._there_are_some.is_set():
             self._there_are_some.set()
-            # Not alive: not begun, or left behind by a fork.
-            if self._thread is None or not self._thread.is_alive():
+            if self._thread is None:
                 self._thread = threading.Thread(target=self._run, daemon=True)
                 self._thread.start()
 
@@ -53,8 +59,10 @@ class _GatheredLines:
         with self._writing:
             self._there_are_some.clear()
             lines = [self._lines.popleft() for _ in range(len(self._lines))]
-            self._stream.write("".join(lines))
-            self._stream.flush()
+            # A log that cannot be written, or is closed already, must cost nobody their answer.
+            with contextlib.suppress(OSError, ValueError):
+                self._stream.write("".join(lines))
+                self._stream.flush()
 
     def _run(self) -> None:
         while self._there_are_some.wait():
@@ -135,7 +143,7 @@ def note(
     request_id: str, method: str, route: str, status: int, code: str | None, began: float, user_id: str | None = None
 ) -> None:
     """Count an answer and write its line. `began` is the `time.perf_counter()` of the request's arrival."""
-    _series(route, method, status).inc()
+    record(lambda: _series(route, method, status).inc())
     for handler in log.handlers:
         if isinstance(handler, _RequestLines):
             handler.tell(request_id, method, route, status, code, began, user_id)

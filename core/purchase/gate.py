@@ -59,7 +59,8 @@ class Seen:
             return self._always
         earliest = self.now()
         status = sale.status(self.row, earliest)
-        latest = earliest + timedelta(seconds=self._answered_at - self._asked_at)
+        # The database cuts off what is less than a millisecond.
+        latest = earliest + timedelta(seconds=self._answered_at - self._asked_at, milliseconds=1)
         return status if status == sale.status(self.row, latest) else None
 
 
@@ -106,8 +107,8 @@ class Gate:
         since, asks, before = self._asks.get((question, goods_id), (now, 0, 0))
         if now - since > MAX_AGE:
             since, asks, before = now, 0, asks if now - since <= 2 * MAX_AGE else 0
-            if len(self._asks) >= _COUNTED:
-                self._asks.clear()
+        if len(self._asks) >= _COUNTED:
+            self._asks.clear()
         self._asks[question, goods_id] = since, asks + 1, before
         return asks + 1 >= self.crowd or before >= self.crowd
 

@@ -5,6 +5,7 @@ import time
 import jwt
 import pytest
 
+from core import tokens as tokens_module
 from core.tokens import Identity, InvalidToken, Tokens, is_user_id
 from tests.core.forged_tokens import HOUR, forged, signed
 
@@ -64,3 +65,75 @@ def test_an_invalid_token_never_says_why() -> None:
     with pytest.raises(InvalidToken) as caught:
         Tokens(KEY).verify(signed(KEY, exp=0))
     assert str(caught.value) == ""
+
+
+def test_a_remembered_token_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens, token = Tokens(KEY), signed(KEY, scope="admin")
+    assert tokens.known(token) is None
+    verified = tokens.verify(token)
+    monkeypatch.setattr(jwt, "decode", lambda *arguments, **options: pytest.fail("read again"))
+    assert tokens.verify(token) == tokens.known(token) == verified == Identity("alice", True)
+
+
+def test_a_remembered_token_ends_at_its_expiry() -> None:
+    tokens = Tokens(KEY)
+    # PyJWT reads the moment as a whole number: 0.9 seconds more are not given.
+    for more in (0, 0.9):
+        expires = int(time.time()) + 2 + more
+        token = signed(KEY, exp=expires)
+        tokens.verify(token)
+        while time.time() < int(expires):
+            began = time.time()
+            if tokens.known(token) is None:
+                assert time.time() >= int(expires), "forgotten too early"
+            else:
+                assert began < int(expires), "remembered too long"
+            time.sleep(0.005)
+        assert tokens.known(token) is None
+        with pytest.raises(InvalidToken):
+            tokens.verify(token)
+
+
+def test_another_signature_is_not_taken_for_the_remembered_one() -> None:
+    tokens, token = Tokens(KEY), signed(KEY)
+    tokens.verify(token)
+    head, payload, signature = token.split(".")
+    forged_ones = [
+        f"{head}.{payload}.",
+        f"{head}.{payload}",
+        f"{head}.{payload}.{signature[::-1]}",
+        f"{head}.{payload}.{signature[:-2]}",
+        f"{head}.{payload}.{signature}x",
+        f"{token} ",
+        signed("another-key-of-the-tests-with-over-32-bytes"),
+    ]
+    for one in forged_ones:
+        assert tokens.known(one) is None
+        with pytest.raises(InvalidToken):
+            tokens.verify(one)
+
+
+def test_a_token_that_proves_nothing_is_never_remembered() -> None:
+    tokens = Tokens(KEY)
+    for token in forged(KEY).values():
+        with pytest.raises(InvalidToken):
+            tokens.verify(token)
+        assert tokens.known(token) is None
+    assert tokens._verified == {}
+
+
+def test_a_remembered_token_is_one_of_these_keys() -> None:
+    token = signed(OLD)
+    assert Tokens(KEY, [OLD]).verify(token).user_id == "alice"
+    with pytest.raises(InvalidToken):
+        Tokens(KEY).verify(token)
+
+
+def test_no_more_tokens_are_remembered_than_are_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokens_module, "_REMEMBERED", 5)
+    tokens = Tokens(KEY)
+    users = [f"user-{number}" for number in range(23)]
+    issued = [tokens.issue(user) for user in users]
+    for _ in range(2):
+        assert [tokens.verify(token).user_id for token in issued] == users
+        assert 0 < len(tokens._verified) <= 5

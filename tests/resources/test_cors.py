@@ -1,9 +1,11 @@
 """Browsers of other origins are served where the settings name them."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from flask import Flask
+from werkzeug.test import TestResponse
 
 from tests.resources.calls import Calls
 
@@ -92,3 +94,50 @@ def test_no_origin_is_let_in_by_default(sqlite_call: Calls) -> None:
 def test_a_cache_keeps_the_answers_for_each_origin_apart(shared: Calls) -> None:
     item = shared.create()
     assert "Origin" in shared.get(f"/goods/{item['id']}").headers["Vary"]
+
+
+def ahead_of_flask(shared: Calls, origin: str | None) -> list[TestResponse]:
+    """A purchase, a replay and two refusals that the layer ahead of Flask answers."""
+    user = f"user-{origin}"
+    item, closed = shared.create(stock=2)["id"], shared.create(stock=0)["id"]
+    front: Any = shared.app.wsgi_app
+    flask, front._app = front._app, lambda environ, start_response: pytest.fail("left to Flask")
+    headers = {"Idempotency-Key": "k", **({} if origin is None else {"Origin": origin})}
+    answers = [shared.post(f"/seckill/{item}", user, headers=headers, json={}) for _ in range(2)]
+    answers.append(shared.post(f"/seckill/{item}", user, headers=headers, json={"quantity": 2}))
+    answers.append(shared.post(f"/seckill/{closed}", user, headers=headers | {"Idempotency-Key": "other"}))
+    front._app = flask
+    assert [answer.status_code for answer in answers] == [201, 201, 422, 409]
+    return answers
+
+
+@pytest.mark.parametrize("origin", [SHOP, "http://localhost:3000"])
+def test_answers_ahead_of_flask_may_be_read_by_a_named_origin(shared: Calls, origin: str) -> None:
+    for answer in ahead_of_flask(shared, origin):
+        assert answer.headers.getlist("Access-Control-Allow-Origin") == [origin]
+        assert "Access-Control-Allow-Credentials" not in answer.headers
+        exposed = words(answer.headers["Access-Control-Expose-Headers"])
+        assert exposed >= {"etag", "location", "retry-after", "x-request-id", "idempotent-replayed"}
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "http://shop.example", "https://shop.example.evil.example", "null"]
+)
+def test_answers_ahead_of_flask_may_be_read_by_no_other(shared: Calls, origin: str) -> None:
+    for answer in ahead_of_flask(shared, origin):
+        assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+def test_a_cache_keeps_the_answers_ahead_of_flask_apart(shared: Calls) -> None:
+    for origin in (SHOP, "https://evil.example", None):
+        *bought, reused, refused = ahead_of_flask(shared, origin)
+        for answer in bought:
+            assert words(", ".join(answer.headers.getlist("Vary"))) == {"origin"}
+        for answer in (reused, refused):
+            assert words(", ".join(answer.headers.getlist("Vary"))) == {"accept-language", "origin"}
+
+
+def test_without_origins_the_answers_ahead_of_flask_have_no_such_headers(sqlite_call: Calls) -> None:
+    for answer in ahead_of_flask(sqlite_call, SHOP):
+        assert not [name for name, _ in answer.headers if name.startswith("Access-Control-")]
+        assert "origin" not in words(", ".join(answer.headers.getlist("Vary")))

@@ -3,15 +3,23 @@
 import io
 import json
 import logging
-from collections.abc import Iterator
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import pytest
+import requests
 
 from core import goods
 from resources import request_log
 from tests.core.forged_tokens import signed
 from tests.resources.calls import OPERATOR, Calls
-from tests.servers.service import SECRET
+from tests.servers.service import SECRET, Service
 
 
 @pytest.fixture
@@ -128,3 +136,129 @@ def test_a_user_s_name_cannot_break_a_line(sqlite_call: Calls, stream: io.String
     assert line["user_id"] == user
     assert "爱丽丝" in stream.getvalue()
     assert stream.getvalue().count("\n") == 1
+
+
+def test_what_is_answered_ahead_of_flask_has_the_line_that_flask_writes(
+    sqlite_call: Calls, stream: io.StringIO
+) -> None:
+    item, closed = sqlite_call.create(stock=5)["id"], sqlite_call.create(stock=0)["id"]
+    gate, front = sqlite_call.shop.gate, sqlite_call.app.wsgi_app
+    gate.crowd = 0
+    while not gate.refusal(closed) or not gate.seen("goods", item):
+        time.sleep(0.01)
+
+    def ask() -> list[dict]:
+        written_by_now(stream)
+        stream.seek(0)
+        stream.truncate()
+        headers = {"X-Request-ID": "mine-1"}
+        for path, user, key in [(item, "alice", "k"), (item, '爱丽丝"}', "k"), (closed, None, None)]:
+            by_key = {} if key is None else {"Idempotency-Key": key}
+            sqlite_call.post(f"/seckill/{path}", user, headers=headers | by_key)
+        sqlite_call.post(f"/seckill/{item}", "alice", headers=headers | {"Idempotency-Key": "k"}, json={"quantity": 2})
+        for noun in ("goods", "seckill"):
+            etag = sqlite_call.get(f"/{noun}/{item}", headers=headers).headers["ETag"]
+            sqlite_call.get(f"/{noun}/{item}", headers=headers | {"If-None-Match": etag})
+        return lines(stream)
+
+    def shape(line: dict) -> list[tuple[str, Any]]:
+        own = {"timestamp", "duration_ms", "message"}
+        return [(name, type(value) if name in own else value) for name, value in line.items()]
+
+    ahead = ask()
+    assert [(line["status"], line["code"], line["user_id"]) for line in ahead] == [
+        (201, None, "alice"),
+        (201, None, '爱丽丝"}'),
+        (409, "sold_out", None),
+        (422, "idempotency_key_reused", "alice"),
+        *[(200, None, None), (304, None, None)] * 2,
+    ]
+    sqlite_call.app.wsgi_app, gate.crowd = front._app, 10**9  # type: ignore[attr-defined, method-assign]
+    # But a crowd is refused before anybody asks who they are.
+    sqlite_call.post("/healthz")
+    flask = ask()
+    assert [shape(line) for line in ahead[:2] + ahead[3:]] == [shape(line) for line in flask[:2] + flask[3:]]
+    assert [name for name, _ in shape(ahead[2])] == [name for name, _ in shape(flask[2])]
+
+
+def test_lines_of_many_threads_are_all_there_whole_and_in_order(stream: io.StringIO) -> None:
+    def tell(thread: int) -> None:
+        for number in range(500):
+            request_log.note(f"{thread}-{number}", "GET", "/x", 200, None, time.perf_counter(), "爱丽丝")
+            if number % 100 == 0:
+                time.sleep(0.03)
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(tell, range(8)))
+    told = [line["request_id"] for line in lines(stream)]
+    assert len(told) == 8 * 500
+    for thread in range(8):
+        own = [one for one in told if one.startswith(f"{thread}-")]
+        assert own == [f"{thread}-{number}" for number in range(500)]
+
+
+def test_lines_are_written_soon_by_themselves_and_a_warning_at_once(stream: io.StringIO) -> None:
+    request_log.note("mine-1", "GET", "/x", 200, None, time.perf_counter())
+    began = time.monotonic()
+    while "mine-1" not in stream.getvalue():
+        assert time.monotonic() < began + 5
+        time.sleep(0.01)
+    request_log.note("mine-2", "GET", "/x", 200, None, time.perf_counter())
+    logging.getLogger("seckill").warning("look at this")
+    assert [line.get("request_id") or line["message"] for line in map(json.loads, stream.getvalue().splitlines())] == [
+        "mine-1",
+        "mine-2",
+        "look at this",
+    ]
+
+
+def test_a_log_that_cannot_be_written_costs_nobody_their_answer(
+    stream: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full() -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(logging, "raiseExceptions", False)
+    monkeypatch.setattr(stream, "flush", full)
+    logging.getLogger("seckill").warning("look at this")
+
+
+def _tell_in_a_worker() -> None:
+    for number in range(3):
+        request_log.note(f"worker-{number}", "GET", "/x", 200, None, time.perf_counter())
+        time.sleep(0.2)  # longer than lines are gathered
+    request_log.note("worker-last", "GET", "/x", 200, None, time.perf_counter())
+
+
+def test_a_worker_that_is_forked_while_lines_are_gathered_writes_its_own(stream: io.StringIO, tmp_path: Path) -> None:
+    with (tmp_path / "log").open("w") as file:
+        request_log.configure(False, file)
+        request_log.note("parent", "GET", "/x", 200, None, time.perf_counter())
+        worker = multiprocessing.get_context("fork").Process(target=_tell_in_a_worker)
+        worker.start()
+        worker.join(20)
+        written_by_now(stream)
+        told = [json.loads(line)["request_id"] for line in (tmp_path / "log").read_text().splitlines()]
+        assert sorted(told) == ["parent", "worker-0", "worker-1", "worker-2", "worker-last"]
+        request_log.configure(False, stream)
+
+
+@pytest.mark.parametrize("whom", ["a worker", "the service"])
+def test_the_last_lines_are_written_when_a_worker_ends(
+    sqlite_uri: str, start_service: Callable[..., Service], whom: str
+) -> None:
+    service = start_service(sqlite_uri, workers=1, DRAIN_SECONDS=0)
+    item, ids = service.create_goods(stock=0), [f"last-{number}" for number in range(40)]
+    (pid,) = service.worker_pids()
+    with requests.Session() as client:
+        for number, name in enumerate(ids):  # by Flask, and ahead of it
+            path = "/healthz" if number % 2 else f"/seckill/{item}"
+            client.request("GET" if number % 2 else "POST", service.url + path, headers={"X-Request-ID": name})
+    os.kill(pid if whom == "a worker" else service.process.pid, signal.SIGTERM)
+    began = time.monotonic()
+    while pid in service.worker_pids() if service.process.poll() is None else False:
+        assert time.monotonic() < began + 20
+        time.sleep(0.05)
+    service.stop()
+    written = [json.loads(line) for line in service.log.read_text().splitlines() if line.startswith("{")]
+    assert [line["request_id"] for line in written if str(line.get("request_id")).startswith("last-")] == ids

@@ -1,0 +1,203 @@
+"""What the gate remembers in four workers never costs a winner their order, and never outlasts 250 ms."""
+
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import requests
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.races.crowd import assert_audit_clean, at_once, order_numbers, told
+from tests.races.inside import until
+from tests.servers.service import Service
+
+pytestmark = pytest.mark.mariadb
+
+MAX_AGE = 0.25  # seconds, of what the gate remembers
+CLIENTS = 12
+Told = list[tuple[float, str]]
+
+
+def refused_from_memory(service: Service) -> float:
+    """How many were told from memory, in all workers."""
+    families = text_string_to_metric_families(requests.get(f"{service.url}/metrics", timeout=20).text)
+    samples = (sample for family in families for sample in family.samples)
+    return sum(sample.value for sample in samples if sample.name == "seckill_gate_refusals_total")
+
+
+@contextmanager
+def crowd_at(service: Service, item: int, method: str = "POST") -> Iterator[Told]:
+    """A crowd that asks again and again, on fresh connections; yields what each was told, with when they asked.
+
+    Buyers among them have no token: from memory they are refused, and by the database they are told to show one. So
+    they take no unit. Whoever only reads is told the sale's status.
+    """
+    heard: Told = []
+    done = threading.Event()
+
+    def ask() -> None:
+        while not done.is_set():
+            asked_at = time.monotonic()
+            answer = requests.request(method, f"{service.url}/seckill/{item}", timeout=60).json()
+            heard.append((asked_at, answer["code"] if "code" in answer else answer["status"]))
+
+    before = refused_from_memory(service)
+    threads = [threading.Thread(target=ask) for _ in range(CLIENTS)]
+    for thread in threads:
+        thread.start()
+    try:
+        if method == "POST" and service.goods(item)["stock"] == 0:
+            until(lambda: refused_from_memory(service) > before + 20 * CLIENTS, seconds=30)
+        else:
+            until(lambda: len(heard) > 20 * CLIENTS, seconds=30)
+        yield heard
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+
+
+def change(service: Service, item: int, **fields: object) -> float:
+    """Change the item; returns when the answer was there."""
+    answer = requests.patch(
+        f"{service.url}/goods/{item}", json=fields, headers=service.headers("operator", admin=True), timeout=60
+    )
+    assert answer.status_code == 200, answer.text
+    return time.monotonic()
+
+
+def post(service: Service, path: str, user: str = "operator") -> float:
+    headers = service.headers(user, admin=user == "operator")
+    answer = requests.post(f"{service.url}{path}", headers=headers, timeout=60)
+    assert answer.status_code == 200, answer.text
+    return time.monotonic()
+
+
+def heard_later(heard: Told, since: float, least: int = 100) -> set[str]:
+    """What those were told who asked when the gate's memory of before `since` was too old; at least so many."""
+    late = since + MAX_AGE
+    until(lambda: len(heard) > least and heard[-least][0] > late, seconds=30)
+    return {word for asked_at, word in heard[:] if asked_at > late}
+
+
+def show_again(service: Service, item: int, won: dict[str, str], times: int) -> None:
+    """Every winner asks again with their key, on connections that reach all workers: it is their order, each time."""
+    with ThreadPoolExecutor(8) as threads:
+        users = list(won) * times
+        answers = list(threads.map(lambda user: service.buy(item, user, key="the-key"), users))
+    assert told(answers) == {"201": len(users)}, "a winner is refused"
+    assert [answer.json()["order_no"] for answer in answers] == [won[user] for user in users]
+    assert {answer.headers.get("Idempotent-Replayed") for answer in answers} == {"true"}
+
+
+def winners_keep_their_orders(service: Service) -> None:
+    """In front of a crowd that is told sold_out; twice, the second time while a restock is won."""
+    item = service.create_goods(stock=10)
+    answers = at_once([lambda user=f"winner-{n}": service.buy(item, user, key="the-key") for n in range(20)])
+    assert told(answers) == {"201": 10, "sold_out": 10}
+    won = {answer.json()["user_id"]: answer.json()["order_no"] for answer in answers if answer.status_code == 201}
+    with crowd_at(service, item):
+        show_again(service, item, won, times=8)
+        for number in range(6):
+            change(service, item, stock_delta=3)
+            # Whoever has it shows it again at once, through workers that may not have seen the restock.
+            answers = at_once([lambda user=f"late-{number}-{n}": win(service, item, user) for n in range(5)])
+            assert told(answers)["201"] == 3
+            late = {one.json()["user_id"]: one.json()["order_no"] for one in answers if one.status_code == 201}
+            show_again(service, item, late, times=6)
+            won |= late
+        show_again(service, item, won, times=2)
+    assert service.goods(item)["sold"] == len(won) == 28
+    assert_audit_clean(service)
+
+
+def win(service: Service, item: int, user: str) -> requests.Response:
+    return service.buy(item, user, key="the-key")
+
+
+def test_winners_keep_their_orders_in_front_of_a_crowd(four_workers: Callable[..., Service]) -> None:
+    winners_keep_their_orders(four_workers())
+
+
+@pytest.fixture
+def sabotaged(four_workers: Callable[..., Service], monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Service]:
+    """Starts four workers with a guard of the gate out (gate_believed.py)."""
+    start = subprocess.Popen
+
+    def start_workers(sabotage: str) -> Service:
+        def start_it(command: list[Any], **options: Any) -> Any:
+            return start([command[0], "-m", "tests.races.gate_believed", sabotage], **options)
+
+        with monkeypatch.context() as changed:
+            changed.setattr(subprocess, "Popen", start_it)
+            return four_workers()
+
+    return start_workers
+
+
+def test_with_the_gate_believed_they_do_not(sabotaged: Callable[[str], Service]) -> None:
+    with pytest.raises(AssertionError, match="a winner is refused"):
+        winners_keep_their_orders(sabotaged("keys_believed"))
+
+
+def restock_is_seen(service: Service) -> None:
+    item = service.create_goods(stock=0)
+    with crowd_at(service, item) as heard:
+        for _ in range(2):
+            until(lambda: {word for _, word in heard[-100:]} == {"sold_out"}, seconds=30)
+            # No longer refused by the gate, they are asked for their tokens.
+            assert heard_later(heard, change(service, item, stock_delta=1)) == {"unauthenticated"}, "told what is old"
+            change(service, item, stock_delta=-1)
+    assert_audit_clean(service)
+
+
+def test_a_restock_is_seen_by_every_worker_within_250_ms(four_workers: Callable[..., Service]) -> None:
+    restock_is_seen(four_workers())
+
+
+def test_with_a_longer_memory_it_is_not(sabotaged: Callable[[str], Service]) -> None:
+    with pytest.raises(AssertionError, match="told what is old"):
+        restock_is_seen(sabotaged("long_memory"))
+
+
+def test_a_pause_and_a_resume_are_seen_by_every_worker_within_250_ms(four_workers: Callable[..., Service]) -> None:
+    service = four_workers()
+    item = service.create_goods(stock=5)
+    with crowd_at(service, item) as heard:
+        for _ in range(2):
+            post(service, f"/goods/{item}/pause")
+            until(lambda: {word for _, word in heard[-100:]} == {"sale_paused"}, seconds=30)
+            assert heard_later(heard, post(service, f"/goods/{item}/resume")) == {"unauthenticated"}
+
+
+def test_a_cancel_is_seen_by_every_reader_and_buyer_within_250_ms(four_workers: Callable[..., Service]) -> None:
+    service = four_workers()
+    item = service.create_goods(stock=1)
+    order_no = service.buy(item, "winner").json()["order_no"]
+    with crowd_at(service, item, "GET") as heard, crowd_at(service, item) as heard_by_buyers:
+        until(lambda: {word for _, word in heard[-50:]} == {"sold_out"}, seconds=30)
+        cancelled_at = post(service, f"/orders/{order_no}/cancel", user="winner")
+        assert heard_later(heard, cancelled_at) == {"on_sale"}
+        assert heard_later(heard_by_buyers, cancelled_at) == {"unauthenticated"}
+    assert service.goods(item)["stock"] == 1
+    assert_audit_clean(service)
+
+
+def test_fifty_identical_keyed_requests_share_the_last_unit_of_a_restock(four_workers: Callable[..., Service]) -> None:
+    service = four_workers()
+    item = service.create_goods(stock=0)
+    with crowd_at(service, item):
+        for number in range(3):
+            change(service, item, stock_delta=1)
+            answers = at_once([lambda number=number: service.buy(item, f"alice-{number}", key="the-key")] * 50)
+            assert told(answers) == {"201": 50}
+            assert len(order_numbers(answers)) == 1
+            assert len({answer.text for answer in answers}) == 1
+            assert sum("Idempotent-Replayed" in answer.headers for answer in answers) == 49
+    assert service.goods(item)["sold"] == 3
+    assert_audit_clean(service)

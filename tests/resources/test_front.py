@@ -1,0 +1,301 @@
+"""The layer ahead of Flask: what a crowd is told from memory is what Flask would have told it."""
+
+import io
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+from werkzeug.test import TestResponse
+
+from core.purchase import gate as gate_module
+from core.purchase.gate import CROWD
+from core.refusals import Unavailable
+from resources import front
+from tests.core.forged_tokens import signed
+from tests.resources.calls import FAR_AHEAD, OPERATOR, Calls, problem, wrong_fields
+from tests.resources.test_metrics import figures, rise
+from tests.servers.service import SECRET
+
+PAST = "2001-01-01T00:00:00.000Z"
+CLOSED: dict[str, dict[str, Any]] = {
+    "sold_out": {"stock": 0},
+    "sale_ended": {"ends_at": PAST},
+    "sale_paused": {},
+    "sale_not_started": {"starts_at": FAR_AHEAD},
+}
+SHOP_ORIGIN = "https://shop.example"
+
+
+class Crowd:
+    """An application whose every caller counts as a crowd; what it remembers is never too old for a slow machine."""
+
+    def __init__(self, app: Flask) -> None:
+        self.call = Calls(app)
+        self.gate = self.call.shop.gate
+        self.flask_calls = 0
+        self._front: Any = app.wsgi_app
+        self._flask = self._front._app
+        self._front._app = self._count
+
+    def _count(self, environ: Any, start_response: Any) -> Any:
+        self.flask_calls += 1
+        return self._flask(environ, start_response)
+
+    def knows(self, goods_id: int) -> None:
+        """Let the gate see the item as it now is."""
+        began, self.gate.crowd = time.monotonic(), 0
+        while not (seen := self.gate.seen("buy", goods_id)) or seen._asked_at < began:
+            assert time.monotonic() < began + 10
+            time.sleep(0.01)
+
+    def ahead(self, method: str, path: str, by: str | None = None, **options: Any) -> TestResponse:
+        """A request that Flask must not see."""
+        before = self.flask_calls
+        answer = self.call.send(method, path, by, **options)
+        assert self.flask_calls == before, "left to Flask"
+        return answer
+
+    def of_flask(self, method: str, path: str, by: str | None = None, **options: Any) -> TestResponse:
+        """The same request as Flask answers it, asked past the layer and the gate."""
+        self.call.app.wsgi_app, crowd = self._flask, self.gate.crowd  # type: ignore[method-assign]
+        self.gate.crowd = 10**9
+        try:
+            return self.call.send(method, path, by, **options)
+        finally:
+            self.call.app.wsgi_app, self.gate.crowd = self._front, crowd  # type: ignore[method-assign]
+
+    def put_up(self, code: str) -> int:
+        """An item that refuses all with `code`, known to the gate."""
+        item = self.call.create(**CLOSED[code])["id"]
+        if code == "sale_paused":
+            assert self.call.post(f"/goods/{item}/pause", OPERATOR).status_code == 200
+        self.knows(item)
+        return item
+
+
+@pytest.fixture
+def crowd_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Flask], Crowd]]:
+    made: list[Crowd] = []
+
+    def make(app: Flask) -> Crowd:
+        made.append(Crowd(app))
+        return made[-1]
+
+    monkeypatch.setattr(gate_module, "MAX_AGE", 30.0)
+    yield make
+    # The database goes, so the gate must have ended its looking by then.
+    monkeypatch.setattr(gate_module, "_QUIET_READS", 1)
+    for one in made:
+        while one.gate._watcher is not None:
+            time.sleep(0.01)
+
+
+@pytest.fixture
+def crowd(app: Flask, crowd_at: Callable[[Flask], Crowd]) -> Crowd:
+    return crowd_at(app)
+
+
+@pytest.fixture
+def sqlite_crowd(make_app: Callable[..., Flask], sqlite_uri: str, crowd_at: Callable[[Flask], Crowd]) -> Crowd:
+    """One that pages of another origin may call."""
+    return crowd_at(make_app(sqlite_uri, CORS_ORIGINS=SHOP_ORIGIN))
+
+
+def headers_of(answer: TestResponse) -> set[tuple[str, str]]:
+    """Names and values, those of `Vary` word by word."""
+    split = {(name.lower(), value) for name, value in answer.headers if name != "Vary"}
+    return split | {("vary", word.strip()) for value in answer.headers.getlist("Vary") for word in value.split(",")}
+
+
+def assert_same(one: TestResponse, other: TestResponse) -> None:
+    assert (one.status_code, one.data) == (other.status_code, other.data)
+    assert headers_of(one) == headers_of(other)
+
+
+@pytest.mark.parametrize("origin", [None, SHOP_ORIGIN, "https://evil.example"])
+@pytest.mark.parametrize("spoken", ["", "en", "zh-CN, en;q=0.5", "de", "zh;q=0"])
+@pytest.mark.parametrize("code", CLOSED)
+def test_a_crowd_s_refusal_is_flask_s_to_the_letter(
+    sqlite_crowd: Crowd, code: str, spoken: str, origin: str | None
+) -> None:
+    path = f"/seckill/{sqlite_crowd.put_up(code)}"
+    headers = {"X-Request-ID": "mine-1", "Accept-Language": spoken, **({"Origin": origin} if origin else {})}
+    answer = sqlite_crowd.ahead("POST", path, "alice", headers=headers)
+    body = problem(answer, 409, code)
+    assert body["request_id"] == answer.headers["X-Request-ID"] == "mine-1"
+    assert body.get("starts_at") == (FAR_AHEAD if code == "sale_not_started" else None)
+    assert_same(answer, sqlite_crowd.of_flask("POST", path, "alice", headers=headers))
+
+
+@pytest.mark.parametrize("given", ["", "a b", "x" * 65, "é"])
+def test_a_request_without_a_plain_id_gets_a_new_one(crowd: Crowd, given: str) -> None:
+    path = f"/seckill/{crowd.put_up('sold_out')}"
+    answers = [crowd.ahead("POST", path, environ_overrides={"HTTP_X_REQUEST_ID": given}) for _ in range(2)]
+    ids = {answer.headers["X-Request-ID"] for answer in answers}
+    assert len(ids - {given}) == 2
+    assert ids == {answer.json["request_id"] for answer in answers}
+
+
+def test_only_a_certain_refusal_comes_ahead_of_token_and_body(crowd: Crowd) -> None:
+    closed, open_item = crowd.put_up("sold_out"), crowd.call.create()["id"]
+    crowd.knows(open_item)
+    for options in ({}, {"data": b"{", "content_type": "application/json"}, {"headers": {"Authorization": "Bearer x"}}):
+        problem(crowd.ahead("POST", f"/seckill/{closed}", **options), 409, "sold_out")
+        problem(crowd.call.post(f"/seckill/{open_item}", **options), 401, "unauthenticated")
+        problem(crowd.call.post(f"/seckill/{10**6}", **options), 401, "unauthenticated")
+
+
+def test_what_is_not_plain_gets_flask_s_answer_at_a_sold_out_item(crowd: Crowd) -> None:
+    path = f"/seckill/{crowd.put_up('sold_out')}"
+    for key in ("", "a b", "x" * 256, "é"):
+        environ = {"HTTP_IDEMPOTENCY_KEY": key}
+        assert set(wrong_fields(crowd.call.post(path, "alice", environ_overrides=environ))) == {"Idempotency-Key"}
+        problem(crowd.call.post(path, environ_overrides=environ), 401, "unauthenticated")
+    key_headers = {"Idempotency-Key": "k"}
+    problem(crowd.call.post(path, headers=key_headers), 401, "unauthenticated")
+    expired = {**key_headers, "Authorization": f"Bearer {signed(SECRET, exp=int(time.time()) - 1)}"}
+    problem(crowd.call.post(path, headers=expired), 401, "unauthenticated")
+    for data, status, code in [(b"{", 400, "malformed_json"), (b"x" * 70_000, 413, "body_too_large")]:
+        options = {"headers": key_headers, "data": data, "content_type": "application/json"}
+        problem(crowd.call.post(path, "alice", **options), status, code)
+    problem(crowd.call.post(path, "alice", headers=key_headers, data=b"{}"), 415, "unsupported_media_type")
+    assert wrong_fields(crowd.call.post(path, "alice", headers=key_headers, json={"price": 1}))
+    assert wrong_fields(crowd.call.post(f"{path}?quantity=2", "alice")) == {"quantity": "unknown_field"}
+    problem(crowd.call.send("PUT", path, "alice"), 405, "method_not_allowed")
+    for other in ("/seckill/0", "/seckill/01", "/seckill/-1", f"/seckill/{2**63 - 1}", f"/seckill/{10**30}"):
+        problem(crowd.call.post(other, "alice"), 404, "goods_not_found")
+
+
+def test_the_winner_s_key_is_never_told_sold_out(crowd: Crowd) -> None:
+    item = crowd.call.create(stock=1)["id"]
+    order = crowd.call.bought(item, key="k")
+    crowd.knows(item)
+    problem(crowd.ahead("POST", f"/seckill/{item}", "bob"), 409, "sold_out")
+    problem(crowd.ahead("POST", f"/seckill/{item}", "bob", headers={"Idempotency-Key": "k"}), 409, "sold_out")
+    again = crowd.ahead("POST", f"/seckill/{item}", "alice", headers={"Idempotency-Key": "k"}, json={})
+    assert again.status_code == 201
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert again.json == order
+    other = crowd.ahead("POST", f"/seckill/{item}", "alice", headers={"Idempotency-Key": "k"}, json={"quantity": 2})
+    problem(other, 422, "idempotency_key_reused")
+    cancelled = crowd.call.post(f"/orders/{order['order_no']}/cancel", "alice").json
+    # The gate has not seen it; a key is never answered by the gate alone.
+    assert crowd.call.bought(item, "carol", key="k")["order_no"] != order["order_no"]
+    assert crowd.call.bought(item, key="k") == cancelled
+
+
+@pytest.mark.parametrize("noun", ["goods", "seckill"])
+@pytest.mark.parametrize("code", [*CLOSED, None])
+def test_a_crowd_s_read_is_flask_s_to_the_letter(sqlite_crowd: Crowd, code: str | None, noun: str) -> None:
+    item = sqlite_crowd.put_up(code) if code else sqlite_crowd.call.create(name="键盘", order_limit=3)["id"]
+    sqlite_crowd.knows(item)
+    path, headers = f"/{noun}/{item}", {"X-Request-ID": "mine-1", "Origin": SHOP_ORIGIN}
+    answer, expected = (ask("GET", path, headers=headers) for ask in (sqlite_crowd.ahead, sqlite_crowd.of_flask))
+    assert list(answer.json) == list(expected.json)
+    assert answer.json | {"server_time": 0} == expected.json | {"server_time": 0}
+    assert headers_of(answer) == headers_of(expected)
+
+
+@pytest.mark.parametrize("noun", ["goods", "seckill"])
+def test_a_crowd_s_304_is_flask_s_to_the_letter(sqlite_crowd: Crowd, noun: str) -> None:
+    path = f"/{noun}/{sqlite_crowd.put_up('sold_out')}"
+    etag = sqlite_crowd.ahead("GET", path).headers["ETag"]
+    for tags in (etag, f"W/{etag}", f'"other", {etag}', "*", '"other"', etag.strip('"')):
+        headers = {"X-Request-ID": "mine-1", "If-None-Match": tags}
+        answer, expected = (ask("GET", path, headers=headers) for ask in (sqlite_crowd.ahead, sqlite_crowd.of_flask))
+        assert (answer.status_code, answer.data == b"") == (expected.status_code, expected.data == b"")
+        assert headers_of(answer) == headers_of(expected), tags
+
+
+def test_the_time_of_the_answer_moves_while_the_etag_stays(crowd: Crowd) -> None:
+    path = f"/seckill/{crowd.put_up('sold_out')}"
+    reads: list[TestResponse] = []
+    while len(reads) < 4:
+        reads.append(crowd.ahead("GET", path))
+        time.sleep(0.01)
+    assert len({read.json["server_time"] for read in reads}) == 4
+    assert len({read.headers["ETag"] for read in reads}) == 1
+
+
+def test_one_who_reads_after_a_crowd_of_buyers_sees_the_very_latest(crowd: Crowd) -> None:
+    item = crowd.put_up("sold_out")
+    crowd.gate.crowd = CROWD
+    crowd.gate._asks.clear()
+    for _ in range(3 * CROWD):
+        problem(crowd.ahead("POST", f"/seckill/{item}", "alice"), 409, "sold_out")
+    crowd.call.patch(f"/goods/{item}", json={"stock_delta": 3})
+    assert [crowd.call.get(f"/{noun}/{item}").json["stock"] for noun in ("goods", "seckill")] == [3, 3]
+
+
+def test_each_purchase_counts_once_towards_a_crowd(crowd: Crowd) -> None:
+    item = crowd.call.create()["id"]
+    crowd.gate.crowd = CROWD
+    for _ in range(CROWD - 1):
+        crowd.call.bought(item)
+    assert crowd.gate._watcher is None, "fewer than a crowd have asked"
+
+
+def test_refusals_from_memory_are_counted_and_written_down(crowd: Crowd) -> None:
+    items = {code: crowd.put_up(code) for code in CLOSED}
+    before = figures(crowd.call)
+    for code, item in items.items():
+        crowd.ahead("POST", f"/seckill/{item}", "alice")
+        crowd.ahead("GET", f"/seckill/{item}")
+        assert rise(before, figures(crowd.call), "seckill_gate_refusals_total", code=code) == 1
+    name, route = "seckill_http_requests_total", "/seckill/<goods_id>"
+    for method, status in [("POST", "409"), ("GET", "200")]:
+        assert rise(before, figures(crowd.call), name, route=route, method=method, status=status) == 4
+
+
+def test_each_purchase_is_counted_by_its_outcome_whoever_answers(crowd: Crowd) -> None:
+    item = crowd.put_up("sold_out")
+    before = figures(crowd.call)
+    crowd.ahead("POST", f"/seckill/{item}", "alice")
+    crowd.ahead("POST", f"/seckill/{item}", "alice", headers={"Idempotency-Key": "k"})
+    crowd.of_flask("POST", f"/seckill/{item}", "alice")
+    after = figures(crowd.call)
+    assert rise(before, after, "seckill_gate_refusals_total", code="sold_out") == 1
+    assert rise(before, after, "seckill_purchases_total", outcome="sold_out") == 2
+
+
+def test_a_bug_in_the_layer_is_a_500_that_tells_nothing(
+    sqlite_crowd: Crowd, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    item = sqlite_crowd.put_up("sold_out")
+
+    def broken(*arguments: object) -> None:
+        words = " ".join(["what", "went", "wrong"])  # not so in the source, which the trace shows
+        raise KeyError(words)
+
+    monkeypatch.setattr(front, "_show_sale", broken)
+    answer = sqlite_crowd.ahead("GET", f"/seckill/{item}", headers={"X-Request-ID": "mine-1", "Accept-Language": "zh"})
+    assert problem(answer, 500, "internal_error")["title"] == "内部错误"
+    assert "unexpected KeyError" in caplog.text
+    assert "what went wrong" not in caplog.text + answer.text
+
+
+def test_a_database_that_fails_is_told_as_flask_tells_it(sqlite_crowd: Crowd, monkeypatch: pytest.MonkeyPatch) -> None:
+    item = sqlite_crowd.call.create()["id"]
+
+    def fail(*arguments: object) -> None:
+        raise Unavailable()
+
+    monkeypatch.setattr(type(sqlite_crowd.call.shop.checkout), "buy", fail)
+    headers = {"X-Request-ID": "mine-1"}
+    answer = sqlite_crowd.ahead("POST", f"/seckill/{item}", "alice", headers=headers)
+    assert int(answer.headers["Retry-After"]) >= 1
+    assert_same(answer, sqlite_crowd.of_flask("POST", f"/seckill/{item}", "alice", headers=headers))
+
+
+def test_a_body_that_the_layer_has_read_is_there_for_flask(crowd: Crowd) -> None:
+    item = crowd.call.create()["id"]
+    for body in (b'{"quantity": 0}', b'{"quantity": 1, "more": 2}', b"[1]", b"", b" " * 20 + b'{"quantity": true}'):
+        options = {"input_stream": io.BytesIO(body), "content_type": "application/json", "content_length": len(body)}
+        answer = crowd.call.post(f"/seckill/{item}", "alice", **options)
+        assert answer.status_code == (201 if not body else 400 if body == b"[1]" else 422), answer.text
+    assert json.loads(answer.data)["errors"] == [
+        {"field": "quantity", "code": "wrong_type", "detail": "The value is of the wrong type."}
+    ]
