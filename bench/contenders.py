@@ -19,8 +19,8 @@ from config import ROOT
 from tests.servers.mariadb import free_port
 
 # What `make run` takes where nobody says otherwise; the peers on the same server get the same.
-WORKERS = int(getattr(serve, "WORKERS", 2))
-THREADS = int(getattr(serve, "THREADS", 32))
+WORKERS = serve.WORKERS
+THREADS = serve.THREADS
 # So high that it is checked for each purchase and never met.
 PER_USER_LIMIT = 100_000
 START_SECONDS = 30

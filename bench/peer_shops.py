@@ -124,7 +124,7 @@ class RedisShop(Contender):
         if after.units > self._stock:
             problems.append("oversold")
         if after.queued:
-            problems.append(f"{after.figures['queued']} orders were still not stored")
+            problems.append(f"{after.queued} orders were still not stored")
         elif after.units != after.rows:
             problems.append(f"{after.rows} orders are there for {after.units} units sold")
         return Verdict(sold, problems=tuple(problems))

@@ -12,7 +12,8 @@ ALGORITHM = "HS256"
 ADMIN_SCOPE = "admin"
 MAX_USER_ID = 64
 _MAX_TOKEN = 4096
-_REMEMBERED = 20_000  # tokens, each of a few hundred bytes
+_REMEMBERED = 20_000  # tokens
+_REMEMBERED_LENGTH = 1024  # characters; a token has a few hundred
 
 
 class InvalidToken(Exception):
@@ -57,12 +58,15 @@ class Tokens:
                 claims = _claims(token, key)
                 if claims is not None:
                     identity = _identity(claims)
-                    if len(self._verified) >= _REMEMBERED:
-                        self._verified.clear()
-                    # PyJWT reads the moment as a whole number of seconds.
-                    self._verified[token] = identity, int(claims["exp"])
+                    self._remember(token, identity, int(claims["exp"]))  # as PyJWT reads it: in whole seconds
                     return identity
         raise InvalidToken
+
+    def _remember(self, token: str, identity: Identity, expires: int) -> None:
+        if len(token) <= _REMEMBERED_LENGTH:
+            if len(self._verified) >= _REMEMBERED:
+                self._verified.clear()
+            self._verified[token] = identity, expires
 
     def known(self, token: str) -> Identity | None:
         """The identity that `token` was found to prove, if it was verified lately and still holds."""

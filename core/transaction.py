@@ -112,10 +112,11 @@ def _work_and_commit(
                 try:
                     transaction.commit()
                 except Exception as error:
+                    # Nobody would roll back: SQLAlchemy takes the transaction for ended, and the pool resets nothing.
+                    connection.invalidate()
                     if read(error).kind is Kind.RERUN or database.is_sqlite:
                         raise  # told not to have happened
                     # Whatever else it is, it is no answer: only the database itself knows.
-                    connection.invalidate()
                     raise _Unanswered(result) from error
                 committed.append(result)
     finally:

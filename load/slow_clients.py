@@ -17,6 +17,7 @@ from pathlib import Path
 
 import requests
 
+import serve
 from load.crowd import Crowd, Sizes
 from tests.servers.mariadb import MariaDB
 from tests.servers.nginx import Nginx
@@ -118,7 +119,12 @@ def main() -> None:
         database = MariaDB(directory / "mariadb")
         stack.callback(database.stop)
         database.start()
-        service = Service(database.create_database("measured"), directory / "service.log", workers=2, threads=32)
+        service = Service(
+            database.create_database("measured"),
+            directory / "service.log",
+            workers=serve.WORKERS,
+            threads=serve.THREADS,
+        )
         stack.callback(service.stop)
         nginx = Nginx(directory / "nginx", service.port)
         stack.callback(nginx.stop)

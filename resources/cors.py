@@ -11,6 +11,7 @@ from werkzeug.datastructures import Headers
 
 # What such a page may read beside the body.
 _EXPOSED = ["ETag", "Idempotent-Replayed", "Location", "Retry-After", "X-Request-ID"]
+_LONGEST = 300  # characters
 
 OriginHeaders = Callable[[str | None], Sequence[tuple[str, str]]]
 
@@ -30,7 +31,8 @@ def register(app: Flask, origins: Sequence[str]) -> OriginHeaders:
         found = [(name, str(value)) for name, value in get_cors_headers(computed, asked, "GET").items(multi=True)]
         return [*(pair for pair in found if pair[0] != "Vary"), ("Vary", "Origin")]
 
-    return headers_for
+    # No origin that is served is as long, and what is remembered must be bounded.
+    return lambda origin: headers_for(origin if origin is None else origin[:_LONGEST])
 
 
 def _vary_by_origin(response: Response) -> Response:

@@ -117,6 +117,9 @@ class Front:
         if key is None:
             refusal = self._shop.gate.refusal(asked.goods_id)
             if refusal is not None:
+                # A body left unread ends the connection, and with it the caller's next request.
+                if _read_plain(environ) is None:
+                    return None
                 code = refusal.code
                 record(lambda: _gate_refusals(code).inc())
                 return _refused(refusal, asked, environ)
@@ -198,11 +201,7 @@ def _around(text: str) -> tuple[bytes, bytes]:
 
 def _refused(refusal: Refusal, asked: _Asked, environ: WSGIEnvironment) -> _Answer:
     spoken = language_of(environ.get("HTTP_ACCEPT_LANGUAGE", ""))
-    details = tuple(refusal.details.items())
-    try:
-        status, headers, head, tail = _problem(refusal.code, spoken, details)
-    except TypeError:  # details that cannot be remembered, such as a list
-        status, headers, head, tail = _problem.__wrapped__(refusal.code, spoken, details)
+    status, headers, head, tail = _problem(refusal.code, spoken, tuple(refusal.details.items()))
     return _Answer(status, head + asked.request_id.encode() + tail, headers, refusal.code)
 
 
@@ -226,18 +225,24 @@ def _gate_refusals(code: str) -> Counter:
 
 def _quantity_in(environ: WSGIEnvironment) -> int | None:
     """The units that a plain body asks for. None for any other body, which is then there to be read again."""
+    data = _read_plain(environ)
+    if not data:
+        return None if data is None else _quantity(b"{}")
+    if environ.get("CONTENT_TYPE") != JSON or "HTTP_CONTENT_ENCODING" in environ:
+        return None
+    return _quantity(data)
+
+
+def _read_plain(environ: WSGIEnvironment) -> bytes | None:
+    """A small body of a stated length, there to be read again. None for any other, and for one that was cut off."""
     length = environ.get("CONTENT_LENGTH") or "0"
     if "HTTP_TRANSFER_ENCODING" in environ or not (length.isascii() and length.isdigit()) or int(length) > _PLAIN_BODY:
         return None
     if length == "0":
-        return _quantity(b"{}")
-    if environ.get("CONTENT_TYPE") != JSON or "HTTP_CONTENT_ENCODING" in environ:
-        return None
-    data = environ["wsgi.input"].read(int(length))
-    quantity = _quantity(data) if len(data) == int(length) else None
-    if quantity is None:
-        environ["wsgi.input"] = BytesIO(data)
-    return quantity
+        return b""
+    data: bytes = environ["wsgi.input"].read(int(length))
+    environ["wsgi.input"] = BytesIO(data)
+    return data if len(data) == int(length) else None
 
 
 @lru_cache(maxsize=1000)  # nearly all are alike

@@ -16,6 +16,7 @@ from werkzeug.http import parse_accept_header
 
 MIME_TYPE = "application/problem+json"
 LANGUAGES = ("en", "zh")
+_LONGEST_HEADER = 300  # characters that are looked at, and remembered
 
 
 @dataclass(frozen=True)
@@ -204,9 +205,13 @@ def language() -> str:
     return language_of(request.headers.get("Accept-Language", ""))
 
 
-@lru_cache(maxsize=1000)  # browsers send few different ones
 def language_of(header: str) -> str:
     """The language that an `Accept-Language` header asks for: `zh`, or `en` for all others."""
+    return _language_of(header[:_LONGEST_HEADER])
+
+
+@lru_cache(maxsize=1000)  # browsers send few different ones
+def _language_of(header: str) -> str:
     for tag, quality in parse_accept_header(header, LanguageAccept):  # best first
         primary = tag.lower().partition("-")[0]
         if primary in LANGUAGES and quality > 0:

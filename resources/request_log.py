@@ -26,6 +26,7 @@ log = logging.getLogger("seckill.requests")
 
 # Seconds that a line may wait to be written together with others.
 _GATHER_SECONDS = 0.1
+_GATHERED = 100_000  # lines; when more are waiting, the oldest are lost
 _to_json = json.JSONEncoder(ensure_ascii=False).encode
 _PLAIN = re.compile(r"[A-Za-z0-9._:+/=@-]{1,64}")
 # A method is the caller's to choose: an unknown one must not make a new series.
@@ -41,7 +42,8 @@ class _GatheredLines:
         util.register_after_fork(self, _GatheredLines._begin)  # threads and their locks do not come along
 
     def _begin(self) -> None:
-        self._lines: deque[str] = deque()
+        # Bounded: whoever reads the log may have stopped to.
+        self._lines: deque[str] = deque(maxlen=_GATHERED)
         self._there_are_some = threading.Event()
         self._writing = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -52,13 +54,20 @@ class _GatheredLines:
         if not self._there_are_some.is_set():
             self._there_are_some.set()
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError:  # no more threads for now
+                    self._there_are_some.clear()
+                else:
+                    self._thread = thread
 
     def flush(self) -> None:
         with self._writing:
             self._there_are_some.clear()
-            lines = [self._lines.popleft() for _ in range(len(self._lines))]
+            lines = []
+            while self._lines:
+                lines.append(self._lines.popleft())
             # A log that cannot be written, or is closed already, must cost nobody their answer.
             with contextlib.suppress(OSError, ValueError):
                 self._stream.write("".join(lines))

@@ -41,6 +41,9 @@ _SLOT_PAUSE = 0.004
 # Seconds after which a buyer whose batch is under way looks by themselves whether it is over.
 _LOOK_SECONDS = 0.5
 _LONGEST_RETRY_AFTER = 30  # seconds
+# For how long an item that held a batch up is remembered when nobody wants it any more, and how many are.
+_HELD_SECONDS = 10.0
+_HELD_ITEMS = 1000
 
 BATCH_SIZE = Histogram(
     "seckill_batch_size",
@@ -56,7 +59,7 @@ WAIT_SECONDS = Histogram(
 )
 LENGTH = Gauge(
     "seckill_line_length",
-    "Purchase requests in line when the last batch was settled.",
+    "Purchase requests in line, when last a batch ended or somebody was turned away.",
     ["line"],
     multiprocess_mode="livesum",
 )
@@ -94,6 +97,8 @@ class Line(Generic[Answer]):
         self._inside = 0
         self._waiting: deque[Place[Answer]] = deque()
         self._items: dict[int, Item] = {}
+        # Items that held a batch up, and until when they are served alone, should all who want them leave.
+        self._held: dict[int, float] = {}
         # Who leads, and since when their batch is under way; None between two.
         self._leaders: dict[Place[Answer], float | None] = {}
         self._lock = threading.Lock()
@@ -122,7 +127,10 @@ class Line(Generic[Answer]):
             item = self._items.get(request.goods_id)
             if item is None:
                 item = self._items[request.goods_id] = Item(request.goods_id)
+                item.alone = self._held.get(request.goods_id, 0) > item.moved_at
             elif self._inside >= self._inside_max and self._is_slow(item):
+                inside = self._inside
+                record(lambda: LENGTH.labels(self._name).set(inside))
                 raise Busy(_retry_after(item))
             place: Place[Answer] = Place(request, deadline, item)
             self._inside += 1
@@ -302,10 +310,14 @@ class Line(Generic[Answer]):
             for place, outcome in answers:
                 if outcome is not None:
                     place.item.moved(now, now - place.entered_at)
+                    self._held.pop(place.item.goods_id, None)
                 elif outcomes:
                     place.item.retry_at = now + random.uniform(0.5, 1.5) * _SLOT_PAUSE  # noqa: S311 (no secret)
                 elif held_up:
                     place.item.alone = True
+                    self._held[place.item.goods_id] = now + _HELD_SECONDS
+            if len(self._held) > _HELD_ITEMS:
+                self._held.clear()
             if error is None:
                 self._put_back([place for place, outcome in answers if outcome is None], ring=not outcomes)
             settled = [(place, outcome) for place, outcome in answers if place.taken_by is not None]
@@ -315,19 +327,20 @@ class Line(Generic[Answer]):
                     # The next leader first: it works while the others are on their way out.
                     del self._leaders[own]
                     self._call(now)
-            followers = [place for place, _ in settled if place is not own and not place.settled]
+            # A leader whom this one took along is not waiting, and would keep those behind it waiting.
+            followers = [place for place, _ in settled if place is not own and not place.settled and not place.called]
             for place, following in itertools.pairwise(followers):
                 place.next = following  # ahead of the outcome: whoever has that leaves, and looks here first
             for place, outcome in settled:
-                self._settle(place, outcome, error, ring=False)
+                self._settle(place, outcome, error, ring=place.called)
             inside = self._inside
         if followers:
             followers[0].ring()
+        record(lambda: LENGTH.labels(self._name).set(inside))
         if outcomes and settled:
             longest = now - settled[0][0].entered_at
             record(lambda: BATCH_SIZE.labels(self._name).observe(len(settled)))
             record(lambda: WAIT_SECONDS.labels(self._name).observe(longest))
-            record(lambda: LENGTH.labels(self._name).set(inside))
 
     def _put_back(self, places: list[Place[Answer]], ring: bool) -> None:
         """Let `places` wait again, ahead of all others; those who are late have waited enough. Needs the lock.
