@@ -40,6 +40,7 @@ def test_a_body_that_comes_after_its_head_does_not_end_the_connection_of_who_is_
     goods_id = service.create_goods(stock=0)
     refused_ahead = 0
     with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for _ in range(100 * CROWD):
             connection.sendall(_buy(goods_id, 14))
             time.sleep(0.002)
