@@ -30,7 +30,11 @@ test-packages:
 
 .PHONY: test
 test: .venv/.dev test-packages ## Run the tests, on SQLite, and on MariaDB and nginx that they start themselves
-	$(BIN)/pytest
+	$(BIN)/pytest --ignore=tests/faults
+
+.PHONY: faults
+faults: .venv/.dev test-packages ## Run the tests that kill, freeze and cut off workers, database and connections
+	$(BIN)/pytest tests/faults
 
 .PHONY: test-fast
 test-fast: .venv/.dev ## Run the tests that need neither MariaDB nor nginx
