@@ -161,6 +161,16 @@ class Settings(BaseSettings):
         return make_url(self.SQLALCHEMY_DATABASE_URI)
 
     @property
+    def batch_seconds(self) -> int:
+        """Seconds that a batch which has begun takes at most: a lock wait, a connection, statements, a lost COMMIT."""
+        return self.LOCK_WAIT_SECONDS + 4 * self.DATABASE_TIMEOUT_SECONDS
+
+    @property
+    def answer_seconds(self) -> float:
+        """Seconds after which every request has its answer."""
+        return self.PURCHASE_WAIT_SECONDS + self.batch_seconds
+
+    @property
     def on_sqlite(self) -> bool:
         return self.database_url.get_backend_name() == "sqlite"
 

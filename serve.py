@@ -142,7 +142,7 @@ def _serve(address: Address, settings: config.Settings, runtime_dir: Path) -> No
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(header_read_timeout=HEADER_SECONDS * 1000),
         websockets=False,
-        workers_kill_timeout=int(settings.PURCHASE_WAIT_SECONDS + 2 * settings.DATABASE_TIMEOUT_SECONDS) + 2,
+        workers_kill_timeout=int(settings.answer_seconds) + 2,
         # granian's own lines go where ours go; its warnings judge the number of threads by another measure.
         log_level=LogLevels.error,
         log_dictconfig={"formatters": {}, "handlers": {}, "loggers": {"_granian": {"propagate": True}}},

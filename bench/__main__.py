@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from bench import cpu, plan, report
-from bench.scenarios import QUICK, SCENARIOS
+from bench.scenarios import ON_REQUEST, QUICK, SCENARIOS
 from bench.stage import Options, Stage
 
 log = logging.getLogger("bench")
@@ -33,7 +33,8 @@ def main() -> int:
         orders=arguments.orders or (10**5 if arguments.quick else default.orders),
         quick=arguments.quick,
     )
-    names = arguments.only or (list(QUICK) if arguments.quick else list(SCENARIOS))
+    whole_run = [name for name in SCENARIOS if name not in ON_REQUEST]
+    names = arguments.only or (list(QUICK) if arguments.quick else whole_run)
     whole = not arguments.only and not arguments.quick
     directory = Path(tempfile.mkdtemp(prefix="bench-"))
     with contextlib.ExitStack() as stack:

@@ -1,6 +1,6 @@
 """The service, as its users start it, with everything on; and its books, which an audit goes over after each run."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import requests
@@ -19,16 +19,29 @@ from tests.servers.service import SECRET, Service
 AUDITED_ORDERS = 100_000
 
 
+@dataclass(frozen=True)
+class Setup:
+    """The settings of speed; where nothing is said, those of `make run`."""
+
+    workers: int = WORKERS
+    threads: int = THREADS
+    batch_max: int = config.Settings.model_fields["BATCH_MAX"].default
+
+
+DEFAULTS = Setup()
+
+
 class Ours(Contender):
     """The service on a database of its own, which is emptied for each run unless it was told to keep orders."""
 
-    def __init__(self, name: str, mariadb: BenchMariaDB, directory: Path) -> None:
+    def __init__(self, name: str, mariadb: BenchMariaDB, directory: Path, setup: Setup = DEFAULTS) -> None:
         self.name = name
         self._mariadb = mariadb
         self._database = f"bench_{name}"
         uri = mariadb.create_database(self._database)
         self._settings = config.load(SQLALCHEMY_DATABASE_URI=uri, SECRET_KEY=SECRET)
-        self._service = Service(uri, directory / f"{name}.log", workers=WORKERS, threads=THREADS)
+        log = directory / f"{name}.log"
+        self._service = Service(uri, log, workers=setup.workers, threads=setup.threads, BATCH_MAX=setup.batch_max)
         self._kept = 0
         self._next_id = 1
         self.port = self._service.port

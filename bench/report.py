@@ -25,6 +25,7 @@ BASES = {
     "reads": "bare",
     "alone": "textbook",
     "generator": "counting",
+    "settings": "defaults",
     "orders": "few",
 }
 TITLES = {
@@ -37,6 +38,7 @@ TITLES = {
     "sweep": "From one connection to a thousand",
     "overload": "More than it can serve",
     "generator": "What looking at every answer costs the generator",
+    "settings": "Other settings than the defaults",
     "orders": "Few and many orders in the table",
 }
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from bench.measure import Run
+from bench.ours import DEFAULTS, Setup
 from bench.stage import Stage
 from bench.wrk import Load
 
@@ -15,6 +16,7 @@ OVERLOADS = (2, 5)
 CONNECTIONS = 64
 CANDIDATES = (64, 128)
 OVERLOAD_CONNECTIONS = 1024
+SETTINGS_CONNECTIONS = 256
 BURST_BUYERS, BURST_UNITS, BURST_CONNECTIONS = 10_000, 100, 256
 # Seconds after which whoever is not answered is given up.
 BURST_SECONDS = 60
@@ -219,8 +221,32 @@ def generator() -> list[Trial]:
     ]
 
 
+def settings() -> list[Trial]:
+    """Ours under other settings of speed, one changed at a time, on one hot item and more buyers than threads."""
+
+    def under(name: str, setup: Setup) -> Trial:
+        def measure(stage: Stage, number: int) -> Run:
+            ours = stage.ours(f"ours_{setup.workers}_{setup.threads}_{setup.batch_max}", setup)
+            load = Load(
+                first=ours.put_up(), connections=SETTINGS_CONNECTIONS, timed=True, seconds=stage.options.seconds
+            )
+            stage.warm_up(ours, load)
+            return stage.measure(ours, load, ("settings", name, number))
+
+        return Trial("settings", name, measure)
+
+    return [
+        under("defaults", DEFAULTS),
+        *(under(f"WORKERS={count}", Setup(workers=count)) for count in (1, 3, 4)),
+        *(under(f"THREADS={count}", Setup(threads=count)) for count in (16, 32, 64, 128, 192)),
+        *(under(f"BATCH_MAX={count}", Setup(batch_max=count)) for count in (1, 8, 16, 32, 96)),
+    ]
+
+
 SCENARIOS: dict[str, Callable[[], list[Trial]]] = {
     scenario.__name__: scenario
-    for scenario in (hot_item, items, sold_out, reads, burst, alone, sweep, overload, generator, orders)
+    for scenario in (hot_item, items, sold_out, reads, burst, alone, sweep, overload, generator, settings, orders)
 }
+# Played only when named: it is for those who choose the defaults.
+ON_REQUEST = ("settings",)
 QUICK = ("hot_item", "sold_out", "reads", "sweep", "overload")

@@ -9,7 +9,7 @@ from pathlib import Path
 from bench import measure
 from bench.contenders import Contender, OnGranian
 from bench.measure import Run
-from bench.ours import Ours, user_name
+from bench.ours import DEFAULTS, Ours, Setup, user_name
 from bench.peer_shops import FlaskShop, RedisShop
 from bench.servers import BenchMariaDB, Redis
 from bench.wrk import USERS, Load
@@ -54,17 +54,21 @@ class Stage:
 
     def contender(self, name: str) -> Contender:
         """The contender of that name; names that begin with `ours` are the service, each on its own database."""
+        return self._standing(name, lambda: self._start(name))
+
+    def ours(self, name: str = "ours", setup: Setup = DEFAULTS) -> Ours:
+        """The service of that name, set up so when it is first asked for."""
+        contender = self._standing(name, lambda: Ours(name, self.mariadb, self.directory, setup))
+        assert isinstance(contender, Ours)
+        return contender
+
+    def _standing(self, name: str, start: Callable[[], Contender]) -> Contender:
         if name not in self._contenders:
             log.info("starting %s", name)
-            contender = self._start(name)
+            contender = start()
             self.stack.callback(contender.stop)
             self._contenders[name] = contender
         return self._contenders[name]
-
-    def ours(self, name: str = "ours") -> Ours:
-        contender = self.contender(name)
-        assert isinstance(contender, Ours)
-        return contender
 
     def tokens_of_strangers(self, count: int) -> Path:
         """A file with the tokens of `count` users whom nobody has seen yet."""

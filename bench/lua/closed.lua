@@ -22,9 +22,7 @@ function init(args)
     codes, classes = {}, {}
     request = function() return make(string.format('X-Request-ID: %.0f\r\n', now())) end
     response = function(status, headers, body)
-        tally.count(codes, tally.name(status, body))
-        local sent = tonumber(headers['x-request-id'] or headers['X-Request-ID'])
-        if sent then tally.count(classes, tally.class(now() - sent)) end
+        tally.answer(codes, classes, status, headers, body)
     end
 end
 

@@ -37,9 +37,7 @@ function init(args)
         return make(string.format('X-Request-ID: %.0f\r\n', time))
     end
     response = function(status, headers, body)
-        tally.count(codes, tally.name(status, body))
-        local time = tonumber(headers['x-request-id'] or headers['X-Request-ID'])
-        if time then tally.count(classes, tally.class(now() - time)) end
+        tally.answer(codes, classes, status, headers, body)
     end
 end
 

@@ -1,4 +1,5 @@
 -- Counts answers by status and problem code, and times them in classes 2 % wide. Prints all of it as JSON.
+local now = require 'clock'
 local M = {}
 
 local CLASSES = 1 / math.log(1.02)
@@ -22,6 +23,13 @@ end
 function M.add(sum, more)
     for name, count in pairs(more or {}) do sum[name] = (sum[name] or 0) + count end
     return sum
+end
+
+-- Counts an answer, and times it from the moment that it brings back in X-Request-ID, if there is one.
+function M.answer(codes, classes, status, headers, body)
+    M.count(codes, M.name(status, body))
+    local since = tonumber(headers['x-request-id'] or headers['X-Request-ID'])
+    if since then M.count(classes, M.class(now() - since)) end
 end
 
 -- p50, p95, p99 and max of a table from class to count, in microseconds.

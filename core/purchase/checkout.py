@@ -33,8 +33,7 @@ class Checkout:
             batch_max=settings.BATCH_MAX,
             # Each leader has a connection, and others are to have some.
             leaders_max=max(1, settings.DATABASE_POOL_SIZE // 2),
-            # A batch that has begun ends by itself: a lock wait, a statement, a connection, the look for a lost COMMIT.
-            grace_seconds=settings.LOCK_WAIT_SECONDS + 4 * settings.DATABASE_TIMEOUT_SECONDS,
+            grace_seconds=settings.batch_seconds,  # it ends by itself
             inside_max=settings.LINE_MAX,
             slow_seconds=settings.PURCHASE_WAIT_SECONDS / 2,
         )
