@@ -5,11 +5,12 @@ A value of the wrong type or out of range stops the start with the setting's nam
 itself is never printed, since it may be a secret.
 """
 
+import base64
 import os
 import secrets
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from click import ClickException
 from dotenv import dotenv_values
@@ -24,6 +25,7 @@ ENV_FILE = ROOT / ".env"
 PREFIX = "SECKILL_"
 
 MIN_SECRET_BYTES = 32
+MIN_WEBHOOK_SECRET_BYTES = 24
 # Keys that are printed in tutorials and examples: whoever finds one in use can sign tokens.
 KNOWN_SECRETS = frozenset(
     {
@@ -81,6 +83,56 @@ class Settings(BaseSettings):
     ORDER_PAYMENT_SECONDS: int = Field(
         900, ge=1, le=31_536_000, description="Seconds that an unpaid order keeps its units."
     )
+    SWEEPER: bool = Field(
+        True,
+        description="Whether the workers give back the units of orders whose time is over; "
+        "`off` to leave it to `flask sweep --loop`.",
+    )
+    SWEEP_SECONDS: float = Field(
+        1.0, ge=0.1, le=60, description="Seconds between two looks for orders whose time is over."
+    )
+    HOLD_STRIKES: int = Field(
+        3,
+        ge=1,
+        le=1000,
+        description="Orders for an item that a buyer may cancel or let expire before they have to wait.",
+    )
+    HOLD_COOLDOWN_SECONDS: int = Field(
+        60, ge=0, le=31_536_000, description="Seconds that such a buyer waits after the last of them; 0 for none."
+    )
+    PAYMENT_PROVIDER: Literal["", "test", "webhook"] = Field(
+        "",
+        description="`test`: buyers pay by a call, without money; "
+        "`webhook`: a provider tells. Under DEBUG `test`, else `webhook`.",
+    )
+    PAYMENT_WEBHOOK_SECRETS: Words = Field(
+        (),
+        repr=False,
+        description="Keys of the payment provider, `whsec_…` of at least 24 bytes, separated by spaces; "
+        "several while one is replaced.",
+    )
+    PUBLISHER: bool = Field(
+        True,
+        description="Whether the workers number events and send them to webhooks; "
+        "`off` to leave it to `flask publish --loop`.",
+    )
+    WEBHOOKS_TO_PRIVATE: bool = Field(
+        False, description="Whether webhooks may be sent to private addresses and over plain HTTP."
+    )
+    RATE_LIMITS: bool = Field(True, description="Whether callers are limited; `off` for a load test.")
+    RATE_LIMIT_PER_USER: str = Field(
+        "6000/minute", description="Requests that a user may make, of one worker where it counts in memory."
+    )
+    RATE_LIMIT_PER_ADDRESS: str = Field(
+        "60000/minute", description="Requests that may come from one address, likewise."
+    )
+    RATE_LIMIT_STORAGE: str = Field(
+        "memory://",
+        repr=False,
+        description="Where requests are counted: `memory://`, or "
+        "`redis://<host>:<port>` for all workers and hosts together.",
+    )
+    PROXIES: int = Field(0, ge=0, le=10, description="Proxies in front whose `X-Forwarded-For` is believed.")
     PURCHASE_WAIT_SECONDS: float = Field(
         3.0, ge=0.1, le=60, description="Seconds that a purchase waits for its turn before it is told `busy`."
     )
@@ -119,7 +171,7 @@ class Settings(BaseSettings):
         1.0, ge=0, le=300, description="Seconds between `readyz` failing and the workers' stop, after SIGTERM."
     )
 
-    @field_validator("SECRET_KEY_FALLBACKS", "CORS_ORIGINS", mode="before")
+    @field_validator("SECRET_KEY_FALLBACKS", "CORS_ORIGINS", "PAYMENT_WEBHOOK_SECRETS", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
@@ -131,6 +183,19 @@ class Settings(BaseSettings):
             scheme, separator, rest = origin.partition("://")
             if scheme not in ("http", "https") or not separator or not rest or set(rest) & set("/*?#@^$[]() "):
                 raise ValueError("each origin is scheme://host or scheme://host:port")
+        return value
+
+    @field_validator("PAYMENT_WEBHOOK_SECRETS")
+    @classmethod
+    def _webhook_secrets(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for secret in value:
+            prefix, _, encoded = secret.partition("_")
+            try:
+                key = base64.b64decode(encoded, validate=True)
+            except ValueError:
+                key = b""
+            if prefix != "whsec" or len(key) < MIN_WEBHOOK_SECRET_BYTES:
+                raise ValueError(f"each is whsec_ and at least {MIN_WEBHOOK_SECRET_BYTES} bytes in base64")
         return value
 
     @field_validator("SQLALCHEMY_DATABASE_URI")
@@ -154,6 +219,11 @@ class Settings(BaseSettings):
             raise ValueError("workers cannot share a database in memory; name a file")
         # A relative path would mean one file to Flask-SQLAlchemy and another to the command line.
         return f"sqlite:///{ROOT / str(url.database)}"
+
+    @property
+    def test_payments(self) -> bool:
+        """Whether a buyer pays by a call, without money."""
+        return self.PAYMENT_PROVIDER == "test" or (self.DEBUG and not self.PAYMENT_PROVIDER)
 
     @property
     def database_url(self) -> URL:

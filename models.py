@@ -8,18 +8,35 @@ from datetime import datetime, timezone
 from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import JSON, BigInteger, CheckConstraint, Index, Integer, String, Text, UniqueConstraint, false, text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Index,
+    Integer,
+    String,
+    Text,
+    UniqueConstraint,
+    false,
+    text,
+    true,
+)
 from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import DateTime, TypeDecorator, TypeEngine
 
 # The newest migration; `readyz` and the start compare it with the database's. A test holds it to migrations/.
-SCHEMA_REVISION = "0001"
+SCHEMA_REVISION = "0002"
 
 ORDER_STATUSES = ("pending", "paid", "cancelled", "expired", "refund_due")
 # The statuses whose units an item counts as sold.
 HOLDING_STATUSES = ("pending", "paid")
+COUPON_KINDS = ("percent", "amount", "free_shipping")
+# What came of a payment: the order is paid by it; it is to be given back, since the order cannot be paid (any more) or
+# is paid already; amount or currency do not fit the order, or there is no such order; it failed; told before.
+PAYMENT_OUTCOMES = ("paid", "refund_due", "already_paid", "mismatch", "unknown_order", "failed", "repeated")
+DELIVERY_STATUSES = ("pending", "delivered", "failed")
 
 MYSQL_TABLE = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_unicode_ci"} | {
     "mariadb_engine": "InnoDB",
@@ -126,6 +143,8 @@ class Order(Base):
         UniqueConstraint("order_no", name="orders_order_no"),
         UniqueConstraint("user_id", "idempotency_key", name="orders_user_key"),
         Index("orders_goods_user", "goods_id", "user_id"),
+        # The sweeper's: pending orders by the end of their time.
+        Index("orders_status_expires", "status", "expires_at"),
         CheckConstraint("quantity >= 1", name="orders_quantity_positive"),
         CheckConstraint("unit_price >= 0", name="orders_unit_price_not_negative"),
         CheckConstraint("total = subtotal - discount + shipping_fee", name="orders_total_adds_up"),
@@ -155,6 +174,184 @@ class Order(Base):
     expires_at: Mapped[datetime] = mapped_column(UtcTime)
     paid_at: Mapped[datetime | None] = mapped_column(UtcTime)
     closed_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    coupon_code: Mapped[str | None] = mapped_column(ascii_text(64))
+    shipping_method: Mapped[str | None] = mapped_column(ascii_text(64))
+    address: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    # Who cancelled it: only what buyers give up themselves counts against them.
+    cancelled_by: Mapped[str | None] = mapped_column(ExactText(64))
+
+
+class Coupon(Base):
+    """A discount for those who know its code. `used` counts the uses that pending and paid orders have."""
+
+    __tablename__ = "coupons"
+    __table_args__ = (
+        CheckConstraint(f"kind IN {COUPON_KINDS}", name="coupons_kind_known"),
+        CheckConstraint("percent BETWEEN 1 AND 100", name="coupons_percent_in_range"),
+        CheckConstraint("used >= 0", name="coupons_used_not_negative"),
+        MYSQL_TABLE,
+    )
+
+    code: Mapped[str] = mapped_column(ascii_text(64), primary_key=True)
+    kind: Mapped[str] = mapped_column(ascii_text(16))
+    percent: Mapped[int | None] = mapped_column(Integer)
+    max_discount: Mapped[int | None] = mapped_column(BigInteger)
+    amount: Mapped[int | None] = mapped_column(BigInteger)
+    currency: Mapped[str | None] = mapped_column(ascii_text(3))
+    min_spend: Mapped[int | None] = mapped_column(BigInteger)
+    goods_ids: Mapped[list[int] | None] = mapped_column(JSON(none_as_null=True))
+    starts_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    ends_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    total_limit: Mapped[int | None] = mapped_column(BigInteger)
+    per_user_limit: Mapped[int | None] = mapped_column(BigInteger)
+    active: Mapped[bool] = mapped_column(server_default=true())
+    used: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    version: Mapped[int] = mapped_column(BigInteger, server_default=text("1"))
+    created_at: Mapped[datetime] = mapped_column(UtcTime)
+    updated_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class CouponUse(Base):
+    """An order's use of a coupon; `returned_at` is set while the order holds it no longer.
+
+    The limits are those of the moment it was taken, and the numbers the uses that there were then, this one included:
+    what an audit can judge it by after the limits were changed.
+    """
+
+    __tablename__ = "coupon_uses"
+    __table_args__ = (Index("coupon_uses_coupon_user", "coupon_code", "user_id"), MYSQL_TABLE)
+
+    order_no: Mapped[str] = mapped_column(ascii_text(32), primary_key=True)
+    coupon_code: Mapped[str] = mapped_column(ascii_text(64))
+    user_id: Mapped[str] = mapped_column(ExactText(64))
+    total_limit: Mapped[int | None] = mapped_column(BigInteger)
+    per_user_limit: Mapped[int | None] = mapped_column(BigInteger)
+    number: Mapped[int] = mapped_column(BigInteger)
+    user_number: Mapped[int] = mapped_column(BigInteger)
+    returned_at: Mapped[datetime | None] = mapped_column(UtcTime)
+
+
+class ShippingMethod(Base):
+    """A way of delivery. Fees are in the order's currency's minor unit."""
+
+    __tablename__ = "shipping_methods"
+    __table_args__ = (
+        CheckConstraint("base_fee >= 0", name="shipping_methods_base_fee_not_negative"),
+        CheckConstraint("additional_fee >= 0", name="shipping_methods_additional_fee_not_negative"),
+        MYSQL_TABLE,
+    )
+
+    code: Mapped[str] = mapped_column(ascii_text(64), primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    currency: Mapped[str | None] = mapped_column(ascii_text(3))
+    base_fee: Mapped[int] = mapped_column(BigInteger)
+    additional_fee: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    free_from: Mapped[int | None] = mapped_column(BigInteger)
+    regions: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    active: Mapped[bool] = mapped_column(server_default=true())
+    version: Mapped[int] = mapped_column(BigInteger, server_default=text("1"))
+    created_at: Mapped[datetime] = mapped_column(UtcTime)
+    updated_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class Payment(Base):
+    """What a payment provider told, once for each of its events, and what came of it."""
+
+    __tablename__ = "payments"
+    __table_args__ = (
+        UniqueConstraint("event_id", name="payments_event_id"),
+        Index("payments_order", "order_no"),
+        Index("payments_payment", "payment_id"),
+        CheckConstraint(f"outcome IN {PAYMENT_OUTCOMES}", name="payments_outcome_known"),
+        MYSQL_TABLE | {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True, autoincrement=True)
+    event_id: Mapped[str] = mapped_column(ascii_text(255))
+    type: Mapped[str] = mapped_column(ascii_text(32))
+    order_no: Mapped[str] = mapped_column(ascii_text(64))
+    payment_id: Mapped[str] = mapped_column(ascii_text(255))
+    amount: Mapped[int] = mapped_column(BigInteger)
+    currency: Mapped[str] = mapped_column(ascii_text(3))
+    outcome: Mapped[str] = mapped_column(ascii_text(16))
+    received_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class Outbox(Base):
+    """Events that were just written, by the transactions that made them true; numbered and moved to `events` later.
+
+    `events` is a list of [type, goods_id, order_no or null].
+    """
+
+    __tablename__ = "outbox"
+    __table_args__ = (MYSQL_TABLE | {"sqlite_autoincrement": True},)
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True, autoincrement=True)
+    occurred_at: Mapped[datetime] = mapped_column(UtcTime)
+    events: Mapped[list[Any]] = mapped_column(JSON)
+
+
+class Event(Base):
+    """What happened to an order or to stock. Numbered after its COMMIT: whoever has read to `seq` missed none."""
+
+    __tablename__ = "events"
+    __table_args__ = (MYSQL_TABLE | {"sqlite_autoincrement": True},)
+
+    seq: Mapped[int] = mapped_column(Key, primary_key=True, autoincrement=True)
+    type: Mapped[str] = mapped_column(ascii_text(32))
+    goods_id: Mapped[int] = mapped_column(BigInteger)
+    order_no: Mapped[str | None] = mapped_column(ascii_text(32))
+    occurred_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class Sequencer(Base):
+    """One row to lock: who holds it numbers events."""
+
+    __tablename__ = "sequencer"
+    __table_args__ = (MYSQL_TABLE,)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+
+
+class Webhook(Base):
+    """A subscription to events. `after_seq` is the last event that was looked at for it."""
+
+    __tablename__ = "webhooks"
+    __table_args__ = (MYSQL_TABLE | {"sqlite_autoincrement": True},)
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True, autoincrement=True)
+    url: Mapped[str] = mapped_column(String(2000))
+    types: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    secret: Mapped[str] = mapped_column(ascii_text(128))
+    active: Mapped[bool] = mapped_column(server_default=true())
+    after_seq: Mapped[int] = mapped_column(BigInteger)
+    version: Mapped[int] = mapped_column(BigInteger, server_default=text("1"))
+    created_at: Mapped[datetime] = mapped_column(UtcTime)
+    updated_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class WebhookDelivery(Base):
+    """An event on its way to a subscriber, and what came of the last attempt."""
+
+    __tablename__ = "webhook_deliveries"
+    __table_args__ = (
+        UniqueConstraint("webhook_id", "seq", name="webhook_deliveries_webhook_seq"),
+        Index("webhook_deliveries_due", "status", "next_attempt_at"),
+        CheckConstraint(f"status IN {DELIVERY_STATUSES}", name="webhook_deliveries_status_known"),
+        MYSQL_TABLE | {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True, autoincrement=True)
+    webhook_id: Mapped[int] = mapped_column(BigInteger)
+    seq: Mapped[int] = mapped_column(BigInteger)
+    status: Mapped[str] = mapped_column(ascii_text(16))
+    attempts: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    next_attempt_at: Mapped[datetime] = mapped_column(UtcTime)
+    last_attempt_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    last_status: Mapped[int | None] = mapped_column(Integer)
+    last_error: Mapped[str | None] = mapped_column(ascii_text(64))
+    created_at: Mapped[datetime] = mapped_column(UtcTime)
+    delivered_at: Mapped[datetime | None] = mapped_column(UtcTime)
 
 
 class PurchaseSlot(Base):

@@ -55,6 +55,11 @@ CREATE TABLE orders (
     expires_at DATETIME(3) NOT NULL,
     paid_at DATETIME(3),
     closed_at DATETIME(3),
+    coupon_code VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin,
+    shipping_method VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin,
+    address JSON,
+    cancelled_by VARCHAR(64) /*!80017 CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin */
+                             /*M! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */,
     PRIMARY KEY (id),
     CONSTRAINT orders_order_no UNIQUE (order_no),
     CONSTRAINT orders_user_key UNIQUE (user_id, idempotency_key),
@@ -66,6 +71,8 @@ CREATE TABLE orders (
 ) ENGINE = InnoDB CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
 
 CREATE INDEX orders_goods_user ON orders (goods_id, user_id);
+
+CREATE INDEX orders_status_expires ON orders (status, expires_at);
 
 CREATE TABLE purchase_slots (
     goods_id BIGINT NOT NULL,
@@ -88,9 +95,137 @@ CREATE TABLE goods_changes (
 
 CREATE INDEX goods_changes_goods ON goods_changes (goods_id);
 
+CREATE TABLE coupons (
+    code VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    kind VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    percent INTEGER,
+    max_discount BIGINT,
+    amount BIGINT,
+    currency VARCHAR(3) CHARACTER SET ascii COLLATE ascii_bin,
+    min_spend BIGINT,
+    goods_ids JSON,
+    starts_at DATETIME(3),
+    ends_at DATETIME(3),
+    total_limit BIGINT,
+    per_user_limit BIGINT,
+    active BOOL NOT NULL DEFAULT TRUE,
+    used BIGINT NOT NULL DEFAULT 0,
+    version BIGINT NOT NULL DEFAULT 1,
+    created_at DATETIME(3) NOT NULL,
+    updated_at DATETIME(3) NOT NULL,
+    PRIMARY KEY (code),
+    CONSTRAINT coupons_kind_known CHECK (kind IN ('percent', 'amount', 'free_shipping')),
+    CONSTRAINT coupons_percent_in_range CHECK (percent BETWEEN 1 AND 100),
+    CONSTRAINT coupons_used_not_negative CHECK (used >= 0)
+) ENGINE = InnoDB CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
+
+CREATE TABLE coupon_uses (
+    order_no VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    coupon_code VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    user_id VARCHAR(64) /*!80017 CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin */
+                        /*M! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */ NOT NULL,
+    total_limit BIGINT,
+    per_user_limit BIGINT,
+    number BIGINT NOT NULL,
+    user_number BIGINT NOT NULL,
+    returned_at DATETIME(3),
+    PRIMARY KEY (order_no)
+) ENGINE = InnoDB CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
+
+CREATE INDEX coupon_uses_coupon_user ON coupon_uses (coupon_code, user_id);
+
+CREATE TABLE shipping_methods (
+    code VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    name VARCHAR(200) NOT NULL,
+    currency VARCHAR(3) CHARACTER SET ascii COLLATE ascii_bin,
+    base_fee BIGINT NOT NULL,
+    additional_fee BIGINT NOT NULL DEFAULT 0,
+    free_from BIGINT,
+    regions JSON,
+    active BOOL NOT NULL DEFAULT TRUE,
+    version BIGINT NOT NULL DEFAULT 1,
+    created_at DATETIME(3) NOT NULL,
+    updated_at DATETIME(3) NOT NULL,
+    PRIMARY KEY (code),
+    CONSTRAINT shipping_methods_base_fee_not_negative CHECK (base_fee >= 0),
+    CONSTRAINT shipping_methods_additional_fee_not_negative CHECK (additional_fee >= 0)
+) ENGINE = InnoDB CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
+
+CREATE TABLE payments (
+    id BIGINT NOT NULL AUTO_INCREMENT,
+    event_id VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    type VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    order_no VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    payment_id VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    amount BIGINT NOT NULL,
+    currency VARCHAR(3) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    outcome VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    received_at DATETIME(3) NOT NULL,
+    PRIMARY KEY (id),
+    CONSTRAINT payments_event_id UNIQUE (event_id),
+    CONSTRAINT payments_outcome_known CHECK (outcome IN ('paid', 'refund_due', 'already_paid', 'mismatch', 'unknown_order', 'failed', 'repeated'))
+) ENGINE = InnoDB CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
+
+CREATE INDEX payments_order ON payments (order_no);
+
+CREATE INDEX payments_payment ON payments (payment_id);
+
+CREATE TABLE outbox (
+    id BIGINT NOT NULL AUTO_INCREMENT,
+    occurred_at DATETIME(3) NOT NULL,
+    events JSON NOT NULL,
+    PRIMARY KEY (id)
+) ENGINE = InnoDB CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
+
+CREATE TABLE events (
+    seq BIGINT NOT NULL AUTO_INCREMENT,
+    type VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    goods_id BIGINT NOT NULL,
+    order_no VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin,
+    occurred_at DATETIME(3) NOT NULL,
+    PRIMARY KEY (seq)
+) ENGINE = InnoDB CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
+
+CREATE TABLE sequencer (
+    id INTEGER NOT NULL,
+    PRIMARY KEY (id)
+) ENGINE = InnoDB CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
+
+CREATE TABLE webhooks (
+    id BIGINT NOT NULL AUTO_INCREMENT,
+    url VARCHAR(2000) NOT NULL,
+    types JSON,
+    secret VARCHAR(128) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    active BOOL NOT NULL DEFAULT TRUE,
+    after_seq BIGINT NOT NULL,
+    version BIGINT NOT NULL DEFAULT 1,
+    created_at DATETIME(3) NOT NULL,
+    updated_at DATETIME(3) NOT NULL,
+    PRIMARY KEY (id)
+) ENGINE = InnoDB CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
+
+CREATE TABLE webhook_deliveries (
+    id BIGINT NOT NULL AUTO_INCREMENT,
+    webhook_id BIGINT NOT NULL,
+    seq BIGINT NOT NULL,
+    status VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    next_attempt_at DATETIME(3) NOT NULL,
+    last_attempt_at DATETIME(3),
+    last_status INTEGER,
+    last_error VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin,
+    created_at DATETIME(3) NOT NULL,
+    delivered_at DATETIME(3),
+    PRIMARY KEY (id),
+    CONSTRAINT webhook_deliveries_webhook_seq UNIQUE (webhook_id, seq),
+    CONSTRAINT webhook_deliveries_status_known CHECK (status IN ('pending', 'delivered', 'failed'))
+) ENGINE = InnoDB CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
+
+CREATE INDEX webhook_deliveries_due ON webhook_deliveries (status, next_attempt_at);
+
 -- Where the migrations begin from here on.
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL,
     CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
-INSERT INTO alembic_version VALUES ('0001');
+INSERT INTO alembic_version VALUES ('0002');

@@ -18,6 +18,7 @@ PENDING = "pending"
 PAID = "paid"
 CANCELLED = "cancelled"
 EXPIRED = "expired"
+REFUND_DUE = "refund_due"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,9 @@ class OrderView:
     discount: int
     shipping_fee: int
     total: int
+    coupon_code: str | None
+    shipping_method: str | None
+    address: dict[str, Any] | None
     status: str
     purchased_at: datetime
     expires_at: datetime

@@ -17,6 +17,7 @@ from resources.operation import CUSTOM_PREFIX
 MAX_ID = 2**63 - 1
 MAX_AMOUNT = 10**12
 MAX_COUNT = 10**9
+MAX_TOTAL = 10**16  # of 1,000 units at the highest price, with shipping
 
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|z|[+-]\d\d:\d\d)", re.ASCII)
 # Codes of metals, funds and tests have no minor unit: nothing can be priced in them.
@@ -90,6 +91,19 @@ StockDelta = Annotated[int, Field(ge=-MAX_COUNT, le=MAX_COUNT, description="unit
 Limit = Annotated[int, Field(ge=1, le=MAX_COUNT)]
 Quantity = Annotated[int, Field(ge=1, le=1000, description="in units")]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_one_line)]
+# What a code may be that somebody sets, and what may come from those who guess.
+Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+GivenCode = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,64}$")]
+Region = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$"),
+    Field(description="ISO 3166: a country, or one of its subdivisions"),
+]
+PersonName = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(_one_line)]
+Phone = Annotated[str, StringConstraints(pattern=r"^[0-9+(). -]{3,32}$")]
+AddressLine = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_one_line)]
+Postcode = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9 -]{1,16}$")]
+Total = Annotated[int, Field(ge=0, le=MAX_TOTAL, description="in the currency's minor unit")]
 UserId = Annotated[str, StringConstraints(min_length=1, max_length=MAX_USER_ID), AfterValidator(_one_line)]
 IDEMPOTENCY_KEY = r"^[!-~]{1,255}$"
 IdempotencyKey = Annotated[str, StringConstraints(pattern=IDEMPOTENCY_KEY)]

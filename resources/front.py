@@ -22,6 +22,7 @@ from core.clock import iso
 from core.metrics import record
 from core.purchase.decide import PurchaseRequest, Refused
 from core.purchase.gate import Seen
+from core.quotes import NO_CHOICES, Choices
 from core.refusals import Refusal
 from core.shop import Shop
 from core.tokens import Identity, InvalidToken
@@ -43,7 +44,8 @@ _KEY = re.compile(IDEMPOTENCY_KEY)
 _ROUTES = {"seckill": "/seckill/<goods_id>", "goods": "/goods/<goods_id>"}
 _STATUS = {int(status): f"{status.value} {status.phrase}" for status in HTTPStatus}
 JSON = "application/json"
-_PLAIN_BODY = 1024  # bytes; larger ones are left to the resources
+_PLAIN_BODY = 4096  # bytes; larger ones are left to the resources
+_USUAL_BODY = 100  # bytes; larger ones hold an address, which is nobody else's
 _GAP = "\0"  # where that belongs which differs from request to request, in a body that is made beforehand
 Headers = list[tuple[str, str]]
 
@@ -126,11 +128,12 @@ class Front:
         elif not _KEY.fullmatch(key):
             return None
         caller = self._caller(environ)
-        quantity = None if caller is None else _quantity_in(environ)
-        if caller is None or quantity is None:
+        wanted = None if caller is None else _wanted_in(environ)
+        if caller is None or wanted is None:
             return None
         asked.caller = caller
-        outcome = self._shop.checkout.buy(PurchaseRequest(asked.goods_id, caller.user_id, quantity, key))
+        quantity, choices = wanted
+        outcome = self._shop.checkout.buy(PurchaseRequest(asked.goods_id, caller.user_id, quantity, key, choices))
         if isinstance(outcome, Refused):
             return _refused(outcome.refusal, asked, environ)
         order, status, headers = seckill.bought(outcome)
@@ -201,7 +204,9 @@ def _around(text: str) -> tuple[bytes, bytes]:
 
 def _refused(refusal: Refusal, asked: _Asked, environ: WSGIEnvironment) -> _Answer:
     spoken = language_of(environ.get("HTTP_ACCEPT_LANGUAGE", ""))
-    status, headers, head, tail = _problem(refusal.code, spoken, tuple(refusal.details.items()))
+    # A quote is one buyer's; all others are told to crowds.
+    make = _problem.__wrapped__ if "quote" in refusal.details else _problem
+    status, headers, head, tail = make(refusal.code, spoken, tuple(refusal.details.items()))
     return _Answer(status, head + asked.request_id.encode() + tail, headers, refusal.code)
 
 
@@ -223,14 +228,14 @@ def _gate_refusals(code: str) -> Counter:
     return GATE_REFUSALS.labels(code)
 
 
-def _quantity_in(environ: WSGIEnvironment) -> int | None:
-    """The units that a plain body asks for. None for any other body, which is then there to be read again."""
+def _wanted_in(environ: WSGIEnvironment) -> tuple[int, Choices] | None:
+    """The units and the choices that a body asks for. None for any other body, which is then there to be read again."""
     data = _read_plain(environ)
     if not data:
-        return None if data is None else _quantity(b"{}")
+        return None if data is None else (1, NO_CHOICES)
     if environ.get("CONTENT_TYPE") != JSON or "HTTP_CONTENT_ENCODING" in environ:
         return None
-    return _quantity(data)
+    return _usual(data) if len(data) <= _USUAL_BODY else _wanted(data)
 
 
 def _read_plain(environ: WSGIEnvironment) -> bytes | None:
@@ -246,8 +251,13 @@ def _read_plain(environ: WSGIEnvironment) -> bytes | None:
 
 
 @lru_cache(maxsize=1000)  # nearly all are alike
-def _quantity(data: bytes) -> int | None:
+def _usual(data: bytes) -> tuple[int, Choices] | None:
+    return _wanted(data)
+
+
+def _wanted(data: bytes) -> tuple[int, Choices] | None:
     try:
-        return PurchaseBody.model_validate(body.parse_object(data)).quantity
+        wanted = PurchaseBody.model_validate(body.parse_object(data))
     except (Refusal, ValidationError):
         return None
+    return wanted.quantity, wanted.choices()

@@ -5,7 +5,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from core import quotes
 from core.paging import DEFAULT_LIMIT
+from core.quotes import NO_CHOICES, Choices
 from resources import fields
 from resources.schemas import OrderStatus, SaleStatus, example
 
@@ -122,12 +124,37 @@ class OrdersQuery(_PageQuery):
     sort: OrderSort = "-purchased_at"
 
 
+class Address(_Input):
+    """Where to ship to."""
+
+    name: fields.PersonName
+    phone: fields.Phone
+    region: fields.Region
+    line1: fields.AddressLine
+    line2: fields.AddressLine | None = None
+    postcode: fields.Postcode
+
+
 class PurchaseBody(_Input):
     """What to buy; `{}` or no body at all is one unit."""
 
     model_config = ConfigDict(json_schema_extra=example({"quantity": 1}))
 
     quantity: fields.Quantity = 1
+    coupon_code: fields.GivenCode | None = None
+    shipping_method: fields.GivenCode | None = None
+    expected_total: fields.Total | None = Field(
+        None, description="the total that the buyer was shown; if it is another, nothing is bought"
+    )
+    address: Address | None = None
+
+    def choices(self) -> Choices:
+        """What is asked for beyond the units."""
+        if self.model_fields_set <= {"quantity"}:
+            return NO_CHOICES
+        address = None if self.address is None else quotes.Address(**self.address.model_dump())
+        chosen = Choices(self.coupon_code, self.shipping_method, self.expected_total, address)
+        return NO_CHOICES if chosen == NO_CHOICES else chosen
 
 
 class PurchaseHeaders(BaseModel):

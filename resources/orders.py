@@ -33,10 +33,9 @@ def order_json(order: OrderView) -> dict[str, Any]:
         "discount": order.discount,
         "shipping_fee": order.shipping_fee,
         "total": order.total,
-        # Coupons and shipping are not sold with yet: every order is without.
-        "coupon_code": None,
-        "shipping_method": None,
-        "address": None,
+        "coupon_code": order.coupon_code,
+        "shipping_method": order.shipping_method,
+        "address": order.address,
         "status": order.status,
         "purchased_at": iso(order.purchased_at),
         "expires_at": iso(order.expires_at),

@@ -70,6 +70,16 @@ PROBLEMS: Mapping[str, Problem] = {
     "order_not_found": Problem(
         HTTPStatus.NOT_FOUND, Text("No such order", "订单不存在"), Text("There is no such order.", "没有这个订单。")
     ),
+    "coupon_not_found": Problem(
+        HTTPStatus.NOT_FOUND,
+        Text("No such coupon", "优惠券不存在"),
+        Text("There is no such coupon.", "没有这张优惠券。"),
+    ),
+    "shipping_method_not_found": Problem(
+        HTTPStatus.NOT_FOUND,
+        Text("No such shipping method", "配送方式不存在"),
+        Text("There is no such shipping method.", "没有这种配送方式。"),
+    ),
     "method_not_allowed": Problem(
         HTTPStatus.METHOD_NOT_ALLOWED,
         Text("Method not allowed", "不支持该方法"),
@@ -121,6 +131,12 @@ PROBLEMS: Mapping[str, Problem] = {
         Text("This would pass the limit of units for each buyer.", "超出每位买家的限购数量。"),
         ("limit", "already_bought"),
     ),
+    "price_changed": Problem(
+        HTTPStatus.CONFLICT,
+        Text("Price changed", "价格已变动"),
+        Text("The total is not the expected one; see the quote.", "应付金额与预期不符，请查看新的报价。"),
+        ("quote",),
+    ),
     "order_not_pending": Problem(
         HTTPStatus.CONFLICT,
         Text("Order not pending", "订单不是待支付状态"),
@@ -157,6 +173,52 @@ PROBLEMS: Mapping[str, Problem] = {
         HTTPStatus.INTERNAL_SERVER_ERROR,
         Text("Internal error", "内部错误"),
         Text("Something went wrong on our side.", "服务器发生错误。"),
+    ),
+    "coupon_invalid": Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        Text("Coupon not valid", "优惠券无效"),
+        Text("This coupon cannot be used; see the reason.", "该优惠券无法使用，详见 reason。"),
+        ("reason",),
+    ),
+    "coupon_exhausted": Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        Text("Coupon used up", "优惠券已用完"),
+        Text("This coupon cannot be used any more; see the reason.", "该优惠券已无可用次数，详见 reason。"),
+        ("reason",),
+    ),
+    "coupon_not_applicable": Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        Text("Coupon not applicable", "优惠券不适用"),
+        Text("This coupon does not fit this purchase; see the reason.", "该优惠券不适用于本次购买，详见 reason。"),
+        ("reason",),
+    ),
+    "shipping_required": Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        Text("Shipping required", "需要配送信息"),
+        Text(
+            "This item is shipped: a shipping method and an address are needed.",
+            "该商品需要配送，请提供配送方式和收货地址。",
+        ),
+        ("reason",),
+    ),
+    "shipping_not_available": Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        Text("Shipping not available", "无法配送"),
+        Text("This shipping method cannot serve this purchase; see the reason.", "该配送方式不可用，详见 reason。"),
+        ("reason",),
+    ),
+    "hold_cooldown": Problem(
+        HTTPStatus.TOO_MANY_REQUESTS,
+        Text("Wait before holding again", "请稍后再抢"),
+        Text(
+            "Several of your orders for this item were given up; try again later.",
+            "您多次放弃了该商品的订单，请稍后再试。",
+        ),
+    ),
+    "rate_limited": Problem(
+        HTTPStatus.TOO_MANY_REQUESTS,
+        Text("Too many requests", "请求过于频繁"),
+        Text("Too many requests were made; try again later.", "请求过多，请稍后再试。"),
     ),
     "busy": Problem(
         HTTPStatus.SERVICE_UNAVAILABLE,

@@ -19,9 +19,14 @@ from resources.operation import ApiResource, Operation, operation
 from resources.orders import order_json
 
 _TAG = "Seckill"
-
-
 CACHE_CONTROL = "no-cache"
+PRICE_REFUSALS = (
+    "shipping_required",
+    "shipping_not_available",
+    "coupon_invalid",
+    "coupon_exhausted",
+    "coupon_not_applicable",
+)
 
 
 def sale_json(row: AnyRow, status: str, served: Shop) -> tuple[dict[str, Any], str]:
@@ -80,6 +85,9 @@ class Seckill(ApiResource):
                 "sold_out",
                 "limit_reached",
                 "insufficient_stock",
+                "hold_cooldown",
+                *PRICE_REFUSALS,
+                "price_changed",
                 "idempotency_key_reused",
                 "busy",
                 "unavailable",
@@ -98,7 +106,9 @@ class Seckill(ApiResource):
         An order is answered only after it was committed. Send an `Idempotency-Key`: then a retry after a lost answer
         gives the same order instead of a second one.
         """
-        request = PurchaseRequest(goods_id(goods_id_text), caller.user_id, body.quantity, headers.idempotency_key)
+        request = PurchaseRequest(
+            goods_id(goods_id_text), caller.user_id, body.quantity, headers.idempotency_key, body.choices()
+        )
         outcome = shop().checkout.buy(request)
         if isinstance(outcome, Refused):
             raise outcome.refusal

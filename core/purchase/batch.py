@@ -1,31 +1,37 @@
 """One transaction for a list of purchases: slots, locked rows, the decision, one INSERT, one UPDATE, COMMIT."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from prometheus_client import Gauge, Histogram
 from sqlalchemy import Connection, bindparam, select
 
-from core import orders
+from config import Settings
+from core import events, orders, shipping
 from core.clock import Deadline, database_now
 from core.database import Database
+from core.events import Happening
 from core.metrics import record
 from core.order_numbers import new_order_numbers
-from core.purchase import slots, statements
+from core.purchase import coupon_statements, slots, statements
 from core.purchase.decide import (
+    Held,
     KnownOrder,
+    Locked,
     LockedGoods,
     Outcome,
     Placed,
     PurchaseRequest,
     Refused,
+    Rules,
     UserGoods,
     UserKey,
     decide,
 )
 from core.refusals import GOODS_NOT_FOUND, Refusal
+from core.shipping import Method
 from core.transaction import run
 from models import Order
 
@@ -74,14 +80,13 @@ def serve(
     bought; at the first row that others hold for long unless `patient`) or Unavailable (perhaps it was).
     """
     known_caps = caps.of({request.goods_id for request in requests}, deadline)
+    rules = rules_of(database.settings)
     began = time.perf_counter()
     holding = _Run()
     try:
         outcomes = run(
             database,
-            lambda connection: _work(
-                connection, caps, known_caps, requests, database.settings.ORDER_PAYMENT_SECONDS, holding
-            ),
+            lambda connection: _work(connection, caps, known_caps, requests, rules, holding),
             deadline,
             was_committed=_was_committed,
             rerun_lock_waits=patient,
@@ -96,14 +101,20 @@ def serve(
     return outcomes
 
 
+def rules_of(settings: Settings) -> Rules:
+    """What the settings say of purchases."""
+    return Rules(settings.ORDER_PAYMENT_SECONDS, settings.HOLD_STRIKES, settings.HOLD_COOLDOWN_SECONDS)
+
+
 def _work(
     connection: Connection,
     caps: slots.Caps,
     known_caps: dict[int, int],
     requests: Sequence[PurchaseRequest],
-    payment_seconds: int,
+    rules: Rules,
     holding: _Run,
 ) -> list[Outcome | None]:
+    methods = _shipping_methods(connection, requests)
     had = caps.take(connection, known_caps)
     holding.took(len(had))
     outcomes: list[Outcome | None] = [
@@ -116,27 +127,49 @@ def _work(
     goods, now = statements.lock_goods(connection, sorted(had))
     holding.locked_at = time.perf_counter()
     now = now or database_now(connection)
-    decided = decide(
-        batch,
-        goods,
-        *known_orders_and_held_units(connection, batch, goods, now),
-        now,
-        payment_seconds,
-        new_order_numbers(len(batch)).__next__,
-    )
-    _write(connection, [outcome for outcome in decided if isinstance(outcome, Placed)])
+    codes = {request.choices.coupon_code for request in batch if request.choices.coupon_code is not None}
+    coupons = coupon_statements.lock(connection, codes) if codes else {}
+    known, held = known_orders_and_held_units(connection, batch, goods, now, rules)
+    owners = {
+        (request.user_id, code)
+        for request in batch
+        if (code := request.choices.coupon_code) in coupons and coupons[code].per_user_limit is not None
+    }
+    used = coupon_statements.uses(connection, owners) if owners else {}
+    locked = Locked(goods, now, known, held, coupons, used, methods)
+    decided = decide(batch, locked, rules, new_order_numbers(len(batch)).__next__)
+    _write(connection, [outcome for outcome in decided if isinstance(outcome, Placed)], goods)
     for index, outcome in zip(served, decided, strict=True):
         outcomes[index] = outcome
     return outcomes
 
 
+def _shipping_methods(connection: Connection, requests: Sequence[PurchaseRequest]) -> Sequence[Method]:
+    """Read ahead of all locks: nobody is to wait for it. Only a price that has to be told or checked needs them."""
+    if any(
+        request.choices.shipping_method is not None or request.choices.expected_total is not None
+        for request in requests
+    ):
+        return shipping.all_methods(connection)
+    return ()
+
+
 def known_orders_and_held_units(
-    connection: Connection, requests: Sequence[PurchaseRequest], goods: Mapping[int, LockedGoods], now: datetime
-) -> tuple[dict[UserKey, KnownOrder], Mapping[UserGoods, int]]:
-    """The orders under the requests' keys, whatever item they are for, and what buyers hold of items with a limit."""
+    connection: Connection,
+    requests: Sequence[PurchaseRequest],
+    goods: Mapping[int, LockedGoods],
+    now: datetime,
+    rules: Rules,
+) -> tuple[dict[UserKey, KnownOrder], Mapping[UserGoods, Held]]:
+    """The orders under the requests' keys, whatever item they are for, and what buyers hold and have given up.
+
+    The latter only of items for which it matters: those with a limit, or all where a rule counts what is given up.
+    """
     keys = {(request.user_id, request.idempotency_key) for request in requests if request.idempotency_key is not None}
-    limited = {key for key, item in goods.items() if item.per_user_limit is not None}
-    owners = {(request.user_id, request.goods_id) for request in requests if request.goods_id in limited}
+    counted: Collection[int] = goods.keys()
+    if not rules.hold_cooldown_seconds:
+        counted = {key for key, item in goods.items() if item.per_user_limit is not None}
+    owners = {(request.user_id, request.goods_id) for request in requests if request.goods_id in counted}
     found = statements.standing(connection, keys, owners, now)
     if not found.orders:
         return {}, found.held
@@ -146,15 +179,21 @@ def known_orders_and_held_units(
     return known, found.held
 
 
-def _write(connection: Connection, placed: list[Placed]) -> None:
+def _write(connection: Connection, placed: list[Placed], goods: Mapping[int, LockedGoods]) -> None:
     if not placed:
         return
     statements.insert_orders(connection, placed)
+    if any(outcome.coupon_use for outcome in placed):
+        coupon_statements.write_uses(connection, placed)
     units: dict[int, int] = {}
     for outcome in placed:
         units[outcome.order.goods_id] = units.get(outcome.order.goods_id, 0) + outcome.order.quantity
     if statements.take_units(connection, units) != len(units):
         raise RuntimeError("the stock changed under its lock")
+    happenings = [Happening(events.ORDER_PLACED, outcome.order.goods_id, outcome.order.order_no) for outcome in placed]
+    for key, count in units.items():
+        happenings += events.of_stock(key, goods[key].stock, goods[key].stock - count)
+    statements.write_outbox(connection, placed[0].order.purchased_at, happenings)
 
 
 def _was_committed(connection: Connection, outcomes: list[Outcome | None]) -> bool:

@@ -2,15 +2,20 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
+from typing import Any
 
-from core import refusals, sale
+from core import quotes, refusals, sale
 from core.clock import iso
+from core.coupons import Coupon
 from core.orders import PENDING, OrderView
+from core.quotes import NO_CHOICES, Choices, Offers
 from core.refusals import Refusal
+from core.shipping import Method
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,17 +26,23 @@ class PurchaseRequest:
     user_id: str
     quantity: int = 1
     idempotency_key: str | None = None
+    choices: Choices = NO_CHOICES
 
     @property
     def fingerprint(self) -> str:
         """The same for two requests exactly if they ask for the same: SHA-256, in hexadecimal digits."""
-        return _fingerprint(self.goods_id, self.quantity)
+        if self.choices is NO_CHOICES:
+            return _plain_fingerprint(self.goods_id, self.quantity)
+        return _fingerprint(goods_id=self.goods_id, quantity=self.quantity, **self.choices.given())
+
+
+def _fingerprint(**asked: Any) -> str:
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
 @lru_cache(maxsize=10_000)  # most requests of a sale are alike
-def _fingerprint(goods_id: int, quantity: int) -> str:
-    asked = {"goods_id": goods_id, "quantity": quantity}
-    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+def _plain_fingerprint(goods_id: int, quantity: int) -> str:
+    return _fingerprint(goods_id=goods_id, quantity=quantity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +58,7 @@ class LockedGoods:
     starts_at: datetime | None
     ends_at: datetime | None
     per_user_limit: int | None
+    shippable: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +70,33 @@ class KnownOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """What a buyer has of an item: units of orders that hold them, and strikes, orders that were given up.
+
+    A strike is an order that expired, or that its buyer cancelled.
+    """
+
+    units: int = 0
+    strikes: int = 0
+    last_strike_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CouponUse:
+    """A coupon as an order uses it: with the uses that there are then, this one included."""
+
+    coupon: Coupon
+    number: int
+    user_number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Placed:
     """Bought: the order is new."""
 
     order: OrderView
     request: PurchaseRequest
+    coupon_use: CouponUse | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,42 +113,68 @@ class Refused:
     refusal: Refusal
 
 
+_NOTHING = Held()
 Outcome = Placed | Replayed | Refused
 UserKey = tuple[str, str]
 UserGoods = tuple[str, int]
+UserCoupon = tuple[str, str]
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the settings say of purchases; times in seconds. A buyer waits after so many strikes; 0 is no wait."""
+
+    payment_seconds: int = 900
+    hold_strikes: int = 3
+    hold_cooldown_seconds: int = 0
+
+
+@dataclass(frozen=True)
+class Locked:
+    """The state that a batch is decided by, read under the locks of its items and coupons.
+
+    `known` has the orders that stand under the requests' keys, `used` how many uses of a coupon (user, code) each buyer
+    has, `now` is the database's time.
+    """
+
+    goods: Mapping[int, LockedGoods]
+    now: datetime
+    known: Mapping[UserKey, KnownOrder] = field(default_factory=dict)
+    held: Mapping[UserGoods, Held] = field(default_factory=dict)
+    coupons: Mapping[str, Coupon] = field(default_factory=dict)
+    used: Mapping[UserCoupon, int] = field(default_factory=dict)
+    methods: Sequence[Method] = ()
+
+
 class _Ledger:
     """The locked state, carried from one request of the batch to the next."""
 
-    goods: Mapping[int, LockedGoods]
-    known: dict[UserKey, KnownOrder]
-    held: dict[UserGoods, int]
-    now: datetime
-    stock: dict[int, int] = field(default_factory=dict)
+    def __init__(self, locked: Locked, rules: Rules) -> None:
+        self.rules = rules
+        self.goods = locked.goods
+        self.now = locked.now
+        self.methods = locked.methods
+        self.known = dict(locked.known)
+        self.held = dict(locked.held)
+        self.coupons = dict(locked.coupons)
+        self.used = dict(locked.used)
+        self.stock = {item.id: item.stock for item in locked.goods.values()}
+
+    def offers(self, request: PurchaseRequest) -> Offers:
+        code = request.choices.coupon_code
+        used = {} if code is None else {code: self.used.get((request.user_id, code), 0)}
+        return Offers(self.now, self.coupons, self.methods, used)
 
 
 def decide(
-    requests: Sequence[PurchaseRequest],
-    goods: Mapping[int, LockedGoods],
-    known: Mapping[UserKey, KnownOrder],
-    held: Mapping[UserGoods, int],
-    now: datetime,
-    payment_seconds: int,
-    new_order_no: Callable[[], str],
+    requests: Sequence[PurchaseRequest], locked: Locked, rules: Rules, new_order_no: Callable[[], str]
 ) -> list[Outcome]:
-    """Decide each request in turn, the earlier ones counted.
-
-    `known` has the orders that stand under the requests' keys, `held` the units that each buyer holds of an item with
-    a limit, `now` is the database's time. The outcomes are in the order of the requests.
-    """
-    ledger = _Ledger(goods, dict(known), dict(held), now, {item.id: item.stock for item in goods.values()})
-    outcomes: list[Outcome] = []
-    for request in requests:
-        outcome = _replay(request, ledger) or _refuse(request, ledger)
-        outcomes.append(outcome or _place(request, ledger, payment_seconds, new_order_no()))
-    return outcomes
+    """Decide each request in turn, the earlier ones counted. The outcomes are in the order of the requests."""
+    ledger = _Ledger(locked, rules)
+    return [
+        _replay(request, ledger) or _refuse(request, ledger) or _place(request, ledger, new_order_no)
+        for request in requests
+    ]
 
 
 def _replay(request: PurchaseRequest, ledger: _Ledger) -> Outcome | None:
@@ -137,14 +197,22 @@ def _refuse(request: PurchaseRequest, ledger: _Ledger) -> Refused | None:
     closed = refusal_of(sale.status(goods, ledger.now, stock), goods.starts_at)
     if closed is not None:
         return Refused(closed)
+    held = ledger.held.get((request.user_id, goods.id), _NOTHING)
     limit = goods.per_user_limit
-    if limit is not None:
-        held = ledger.held.get((request.user_id, goods.id), 0)
-        if held + request.quantity > limit:
-            return Refused(Refusal(refusals.LIMIT_REACHED, limit=limit, already_bought=held))
+    if limit is not None and held.units + request.quantity > limit:
+        return Refused(Refusal(refusals.LIMIT_REACHED, limit=limit, already_bought=held.units))
     if request.quantity > stock:
         return Refused(Refusal(refusals.INSUFFICIENT_STOCK, available=stock))
-    return None
+    wait = _cooldown(held, ledger)
+    return Refused(Refusal(refusals.HOLD_COOLDOWN, retry_after=wait)) if wait else None
+
+
+def _cooldown(held: Held, ledger: _Ledger) -> int:
+    """Seconds that the buyer still waits after too many strikes; 0 where they need not."""
+    if held.last_strike_at is None or held.strikes < ledger.rules.hold_strikes:
+        return 0
+    until = held.last_strike_at + timedelta(seconds=ledger.rules.hold_cooldown_seconds)
+    return max(0, math.ceil((until - ledger.now).total_seconds()))
 
 
 def refusal_of(status: str, starts_at: datetime | None) -> Refusal | None:
@@ -161,30 +229,52 @@ def refusal_of(status: str, starts_at: datetime | None) -> Refusal | None:
     return None
 
 
-def _place(request: PurchaseRequest, ledger: _Ledger, payment_seconds: int, order_no: str) -> Placed:
-    goods = ledger.goods[request.goods_id]
-    subtotal = goods.price * request.quantity
+def _place(request: PurchaseRequest, ledger: _Ledger, new_order_no: Callable[[], str]) -> Placed | Refused:
+    goods, choices = ledger.goods[request.goods_id], request.choices
+    offers = ledger.offers(request)
+    try:
+        lines = quotes.price(goods, request.quantity, choices, offers)
+    except Refusal as refusal:
+        return Refused(refusal)
+    if choices.expected_total not in (None, lines.total):
+        quote = quotes.quote(goods, request.quantity, choices, offers, lines)
+        return Refused(Refusal(refusals.PRICE_CHANGED, quote=quote))
     order = OrderView(
-        order_no=order_no,
+        order_no=new_order_no(),
         goods_id=goods.id,
         goods_name=goods.name,
         user_id=request.user_id,
         quantity=request.quantity,
         currency=goods.currency,
         unit_price=goods.price,
-        subtotal=subtotal,
-        discount=0,
-        shipping_fee=0,
-        total=subtotal,
+        subtotal=lines.subtotal,
+        discount=lines.discount,
+        shipping_fee=lines.shipping_fee,
+        total=lines.total,
+        coupon_code=choices.coupon_code,
+        shipping_method=choices.shipping_method,
+        address=None if choices.address is None else asdict(choices.address),
         status=PENDING,
         purchased_at=ledger.now,
-        expires_at=ledger.now + timedelta(seconds=payment_seconds),
+        expires_at=ledger.now + timedelta(seconds=ledger.rules.payment_seconds),
         paid_at=None,
         closed_at=None,
     )
     ledger.stock[goods.id] -= request.quantity
     owner = (request.user_id, goods.id)
-    ledger.held[owner] = ledger.held.get(owner, 0) + request.quantity
+    held = ledger.held.get(owner, _NOTHING)
+    ledger.held[owner] = Held(held.units + request.quantity, held.strikes, held.last_strike_at)
     if request.idempotency_key is not None:
         ledger.known[request.user_id, request.idempotency_key] = KnownOrder(order, request.fingerprint)
-    return Placed(order, request)
+    return Placed(order, request, _use_coupon(request, ledger))
+
+
+def _use_coupon(request: PurchaseRequest, ledger: _Ledger) -> CouponUse | None:
+    code = request.choices.coupon_code
+    if code is None:
+        return None
+    coupon = ledger.coupons[code]
+    owner = (request.user_id, code)
+    ledger.coupons[code] = replace(coupon, used=coupon.used + 1)
+    ledger.used[owner] = ledger.used.get(owner, 0) + 1
+    return CouponUse(coupon, coupon.used + 1, ledger.used[owner])

@@ -12,7 +12,9 @@ from core.clock import Deadline, database_now
 from core.database import Database
 from core.order_numbers import new_order_no
 from core.purchase.batch import known_orders_and_held_units
-from core.purchase.decide import LockedGoods, Outcome, PurchaseRequest, decide
+from core.purchase.decide import Locked, LockedGoods, Outcome, PurchaseRequest, Rules, decide
+
+_RULES = Rules()  # nothing is placed by a look
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,9 @@ def look(database: Database, requests: Sequence[PurchaseRequest], deadline: Dead
         # The items first: whoever has no order after that had none while the item was closed.
         rows = {row.id: row for row in goods.find_all(connection, sorted({request.goods_id for request in requests}))}
         now = max((row.now for row in rows.values()), default=None) or database_now(connection)
-        known, _ = known_orders_and_held_units(connection, requests, {}, now)
+        known, _ = known_orders_and_held_units(connection, requests, {}, now, _RULES)
     items = {key: LockedGoods(*(getattr(row, name) for name in LockedGoods.__slots__)) for key, row in rows.items()}
     is_open = {key for key, item in items.items() if sale.status(item, now) == sale.ON_SALE}
     closed = [request for request in requests if request.goods_id not in is_open]
-    decided = iter(decide(closed, items, known, {}, now, 0, new_order_no))
+    decided = iter(decide(closed, Locked(items, now, known), _RULES, new_order_no))
     return [Open() if request.goods_id in is_open else next(decided) for request in requests]

@@ -1,0 +1,72 @@
+"""Coupons: when one may be used, and what administrators do with them."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from core import refusals
+from core.pricing import discount_of
+from core.refusals import Refusal
+
+FREE_SHIPPING = "free_shipping"
+
+
+@dataclass(frozen=True, slots=True)
+class Coupon:
+    """A coupon's row. Amounts are in minor units; None is without limit, `used` counts pending and paid orders."""
+
+    code: str
+    kind: str
+    percent: int | None
+    max_discount: int | None
+    amount: int | None
+    currency: str | None
+    min_spend: int | None
+    goods_ids: Collection[int] | None
+    starts_at: datetime | None
+    ends_at: datetime | None
+    total_limit: int | None
+    per_user_limit: int | None
+    active: bool
+    used: int
+
+    def discount(self, subtotal: int) -> int:
+        """What it takes off a subtotal, in minor units; a free shipping is no discount."""
+        return discount_of(subtotal, self.percent, self.max_discount, self.amount)
+
+
+def refusal_of(
+    coupon: Coupon | None, goods_id: int, currency: str, subtotal: int, ships: bool, now: datetime, used_by_user: int
+) -> Refusal | None:
+    """Why a purchase may not use the coupon now; None where it may.
+
+    A coupon that does not exist is `unknown`: so is every code that is not exactly right.
+    """
+    if coupon is None:
+        return Refusal(refusals.COUPON_INVALID, reason="unknown")
+    if not coupon.active:
+        return Refusal(refusals.COUPON_INVALID, reason="inactive")
+    if coupon.starts_at is not None and now < coupon.starts_at:
+        return Refusal(refusals.COUPON_INVALID, reason="not_started")
+    if coupon.ends_at is not None and now >= coupon.ends_at:
+        return Refusal(refusals.COUPON_INVALID, reason="ended")
+    misfit = _misfit(coupon, goods_id, currency, subtotal, ships)
+    if misfit is not None:
+        return Refusal(refusals.COUPON_NOT_APPLICABLE, reason=misfit)
+    if coupon.total_limit is not None and coupon.used >= coupon.total_limit:
+        return Refusal(refusals.COUPON_EXHAUSTED, reason="total_limit")
+    if coupon.per_user_limit is not None and used_by_user >= coupon.per_user_limit:
+        return Refusal(refusals.COUPON_EXHAUSTED, reason="per_user_limit")
+    return None
+
+
+def _misfit(coupon: Coupon, goods_id: int, currency: str, subtotal: int, ships: bool) -> str | None:
+    if coupon.goods_ids is not None and goods_id not in coupon.goods_ids:
+        return "goods"
+    if coupon.currency is not None and coupon.currency != currency:
+        return "currency"
+    if coupon.min_spend is not None and subtotal < coupon.min_spend:
+        return "min_spend"
+    if coupon.kind == FREE_SHIPPING and not ships:
+        return "no_shipping"
+    return None

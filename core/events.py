@@ -1,0 +1,49 @@
+"""What happened to orders and stock: written in the transaction that made it true, numbered after its COMMIT."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection, insert
+
+from models import Outbox
+
+ORDER_PLACED = "order.placed"
+ORDER_PAID = "order.paid"
+ORDER_CANCELLED = "order.cancelled"
+ORDER_EXPIRED = "order.expired"
+ORDER_REFUND_DUE = "order.refund_due"
+GOODS_SOLD_OUT = "goods.sold_out"
+GOODS_RESTOCKED = "goods.restocked"
+TYPES = (
+    ORDER_PLACED,
+    ORDER_PAID,
+    ORDER_CANCELLED,
+    ORDER_EXPIRED,
+    ORDER_REFUND_DUE,
+    GOODS_SOLD_OUT,
+    GOODS_RESTOCKED,
+)
+
+
+class Happening(NamedTuple):
+    """An event that has no number yet. `order_no` is None for those of goods."""
+
+    type: str
+    goods_id: int
+    order_no: str | None = None
+
+
+def write(connection: Connection, occurred_at: datetime, happenings: Sequence[Happening]) -> None:
+    """Put events into the outbox: one row for all of a transaction, so that a purchase pays little for it."""
+    if happenings:
+        connection.execute(insert(Outbox).values(occurred_at=occurred_at, events=happenings))
+
+
+def of_stock(goods_id: int, before: int, after: int) -> list[Happening]:
+    """What a change of an item's stock is to those who watch it: its last unit gone, or its first one back."""
+    if before > 0 and after == 0:
+        return [Happening(GOODS_SOLD_OUT, goods_id)]
+    if before == 0 and after > 0:
+        return [Happening(GOODS_RESTOCKED, goods_id)]
+    return []

@@ -1,0 +1,54 @@
+"""What a purchase costs, as a pure calculation in the currency's minor unit.
+
+total = unit price × quantity − discount + shipping fee. Rounding is half up, once, on the discount.
+Nothing is below zero.
+"""
+
+from dataclasses import dataclass
+
+from iso4217 import Currency
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """The lines of a price, in minor units."""
+
+    unit_price: int
+    quantity: int
+    discount: int = 0
+    shipping_fee: int = 0
+
+    @property
+    def subtotal(self) -> int:
+        return self.unit_price * self.quantity
+
+    @property
+    def total(self) -> int:
+        return self.subtotal - self.discount + self.shipping_fee
+
+
+def percent_of(amount: int, percent: int) -> int:
+    """So many percent of an amount, half up: of 50 fen 1 % is 1 fen."""
+    return (amount * percent + 50) // 100
+
+
+def discount_of(subtotal: int, percent: int | None, max_discount: int | None, amount: int | None) -> int:
+    """What a coupon of `percent` (with a maximum) or of an `amount` takes off; never more than there is."""
+    wanted = percent_of(subtotal, percent) if percent is not None else amount or 0
+    if max_discount is not None:
+        wanted = min(wanted, max_discount)
+    return min(wanted, subtotal)
+
+
+def decimals(currency: str) -> int:
+    """How many decimals a currency has by ISO 4217: JPY 0, CNY 2, KWD 3."""
+    return int(Currency(currency).exponent or 0)
+
+
+def shown(amount: int, currency: str) -> str:
+    """An amount for people: 1999 in CNY is `19.99 CNY`."""
+    places = decimals(currency)
+    if not places:
+        return f"{amount:,} {currency}"
+    units, rest = divmod(amount, 10**places)
+    return f"{units:,}.{rest:0{places}d} {currency}"

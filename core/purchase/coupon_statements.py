@@ -1,0 +1,102 @@
+"""The statements of a purchase transaction for coupons: locked after the goods, in the order of their codes."""
+
+import json
+from collections import Counter
+from collections.abc import Collection, Sequence
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Connection, or_, update
+
+from core.coupons import Coupon
+from core.purchase.decide import Placed, UserCoupon
+from core.purchase.sql import Sql, as_batch, change, fetch, number, sql_of, utc
+from models import Coupon as CouponRow
+
+_USE_FIELDS = ("order_no", "coupon_code", "user_id", "total_limit", "per_user_limit", "number", "usernumber")
+
+
+def lock(connection: Connection, codes: Collection[str]) -> dict[str, Coupon]:
+    """Lock those of the coupons that exist, in the order of their codes, and read them."""
+    rows = fetch(connection, _lock_text(sql_of(connection)), as_batch([code] for code in sorted(codes)))
+    return {row[0]: _coupon(*row) for row in rows}
+
+
+def _coupon(code: str, kind: str, *rest: Any) -> Coupon:
+    percent, max_discount, amount, currency, min_spend, goods_ids, starts_at, ends_at, *limits, active, used = rest
+    total_limit, per_user_limit = map(number, limits)
+    return Coupon(
+        code=code,
+        kind=kind,
+        percent=number(percent),
+        max_discount=number(max_discount),
+        amount=number(amount),
+        currency=currency,
+        min_spend=number(min_spend),
+        goods_ids=None if goods_ids is None else frozenset(json.loads(goods_ids)),
+        starts_at=utc(starts_at),
+        ends_at=utc(ends_at),
+        total_limit=total_limit,
+        per_user_limit=per_user_limit,
+        active=bool(int(active)),
+        used=int(used),
+    )
+
+
+def uses(connection: Connection, owners: Collection[UserCoupon]) -> dict[UserCoupon, int]:
+    """How often each of `owners` (user, code) uses a coupon; those who do not are left out."""
+    rows = fetch(connection, _uses_text(sql_of(connection)), as_batch(owners))
+    return {(user, code): int(count) for user, code, count in rows}
+
+
+def write_uses(connection: Connection, placed: Sequence[Placed]) -> None:
+    """Write the uses of coupons that the new orders have, and count them at the coupons."""
+    rows: list[list[Any]] = []
+    counts: Counter[str] = Counter()
+    for outcome in placed:
+        use = outcome.coupon_use
+        if use is not None:
+            coupon, order = use.coupon, outcome.order
+            rows.append([order.order_no, coupon.code, order.user_id, coupon.total_limit, coupon.per_user_limit])
+            rows[-1] += [use.number, use.user_number]
+            counts[coupon.code] += 1
+    if change(connection, _insert_text(sql_of(connection)), as_batch(rows)) != len(rows):
+        raise RuntimeError("a coupon's use was not written")
+    for code, count in sorted(counts.items()):
+        counted = (
+            update(CouponRow)
+            .where(
+                CouponRow.code == code,
+                or_(CouponRow.total_limit.is_(None), CouponRow.used + count <= CouponRow.total_limit),
+            )
+            .values(used=CouponRow.used + count)
+        )
+        if connection.execute(counted).rowcount != 1:
+            raise RuntimeError("the coupon changed under its lock")
+
+
+@cache
+def _lock_text(sql: Sql) -> str:
+    return (
+        f"{sql.select} {', '.join(f'coupons.{name}' for name in Coupon.__slots__)}"
+        f" FROM {sql.batch('coupon_code')} JOIN {sql.by_index('coupons', 'PRIMARY')}"
+        f" ON coupons.code = batch.coupon_code{sql.lock}"
+    )
+
+
+@cache
+def _uses_text(sql: Sql) -> str:
+    return (
+        f"{sql.select} coupon_uses.user_id, coupon_uses.coupon_code, COUNT(*)"
+        f" FROM {sql.batch('user_id', 'coupon_code')} JOIN {sql.by_index('coupon_uses', 'coupon_uses_coupon_user')}"
+        " ON coupon_uses.coupon_code = batch.coupon_code AND coupon_uses.user_id = batch.user_id"
+        " WHERE returned_at IS NULL GROUP BY coupon_uses.user_id, coupon_uses.coupon_code"
+    )
+
+
+@cache
+def _insert_text(sql: Sql) -> str:
+    return (
+        f"INSERT INTO coupon_uses ({', '.join(_USE_FIELDS)})"  # noqa: S608 (names of our own)
+        f" SELECT {', '.join(f'batch.{name}' for name in _USE_FIELDS)} FROM {sql.batch(*_USE_FIELDS)}"
+    )

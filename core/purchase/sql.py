@@ -1,0 +1,123 @@
+"""SQL as text for batches: one parameter, a JSON array with a row for each buyer, read as a table by the server.
+
+SQLAlchemy would build and compile an expression for every size of batch, under the lock; and the driver turns
+parameters into SQL one by one, which costs more than all else in a batch.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy.engine import Dialect
+
+from core.faults import Kind, read
+
+to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_CODE = "VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin"
+# Of the columns that are no numbers.
+_TYPES = {
+    "order_no": "CHAR(32) CHARACTER SET ascii COLLATE ascii_bin",
+    "idempotency_key": "VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin",
+    "request_fingerprint": "CHAR(64) CHARACTER SET ascii COLLATE ascii_bin",
+    "coupon_code": _CODE,
+    "shipping_method": _CODE,
+    # A document within the batch's own, as text: a column of JSON_TABLE takes no object on MariaDB.
+    "address": "TEXT CHARACTER SET utf8mb4",
+}
+
+
+@dataclass(frozen=True)
+class Sql:
+    """What differs from server to server."""
+
+    sqlite: bool
+    mariadb: bool
+
+    @property
+    def select(self) -> str:
+        """The batch is read first, and rows are found, and locked, in its order."""
+        return "SELECT" if self.sqlite else "SELECT STRAIGHT_JOIN"
+
+    @property
+    def value(self) -> str:
+        return "?" if self.sqlite else "%s"
+
+    @property
+    def lock(self) -> str:
+        return "" if self.sqlite else " FOR UPDATE"
+
+    def batch(self, *columns: str) -> str:
+        """The batch as a table, a column for each place in its rows."""
+        if self.sqlite:
+            read = ", ".join(f"json_extract(value, '$[{place}]') AS {name}" for place, name in enumerate(columns))
+            return f"(SELECT {read} FROM json_each(?)) batch"  # noqa: S608 (names of our own)
+        user = (
+            f"VARCHAR(64) CHARACTER SET utf8mb4 COLLATE {'utf8mb4_nopad_bin' if self.mariadb else 'utf8mb4_0900_bin'}"
+        )
+        types = {"user_id": user} | _TYPES
+        read = ", ".join(f"{name} {types.get(name, 'BIGINT')} PATH '$[{place}]'" for place, name in enumerate(columns))
+        return f"JSON_TABLE(%s, '$[*]' COLUMNS ({read})) batch"
+
+    def by_index(self, table: str, name: str) -> str:
+        """Row by row through the index, whatever the optimiser thinks of sizes; a scan locks in its own order."""
+        return table if self.sqlite else f"{table} FORCE INDEX ({name})"
+
+
+def sql_of(connection: Connection) -> Sql:
+    """The SQL of the server that is connected."""
+    dialect: Dialect = connection.dialect
+    return _sql(dialect.name == "sqlite", bool(getattr(dialect, "is_mariadb", False)))
+
+
+@cache
+def _sql(sqlite: bool, mariadb: bool) -> Sql:
+    return Sql(sqlite, mariadb)
+
+
+def as_batch(rows: Iterable[Any]) -> str:
+    """The parameter for `Sql.batch`."""
+    return to_json(list(rows))
+
+
+def fetch(connection: Connection, statement: str, *values: str) -> Iterable[tuple[Any, ...]]:
+    """The rows, their values as text or as SQLite has them."""
+    if connection.dialect.name == "sqlite":
+        return map(tuple, connection.exec_driver_sql(statement, values))
+    return _ask(connection, statement, values)[0]
+
+
+def change(connection: Connection, statement: str, *values: str) -> int:
+    """Returns how many rows it changed."""
+    if connection.dialect.name == "sqlite":
+        return connection.exec_driver_sql(statement, values).rowcount
+    return _ask(connection, statement, values)[1]
+
+
+def _ask(connection: Connection, statement: str, values: Sequence[str]) -> tuple[list[tuple[str | None, ...]], int]:
+    # Past SQLAlchemy, which has to know of the transaction to end it, and of a connection that is lost.
+    assert connection.in_transaction()
+    opened: Any = connection.connection.dbapi_connection
+    try:
+        asked: tuple[list[tuple[str | None, ...]], int] = opened.ask(statement, *values)
+    except Exception as error:
+        if read(error).kind is not Kind.RERUN:
+            connection.invalidate(error)
+        raise
+    return asked
+
+
+def number(written: str | int | None) -> int | None:
+    return None if written is None else int(written)
+
+
+def utc(written: str | None) -> datetime | None:
+    """A time as it is written in the database."""
+    return None if written is None else datetime.fromisoformat(written).replace(tzinfo=timezone.utc)
+
+
+def stored(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%d %H:%M:%S.%f")

@@ -1,0 +1,66 @@
+"""Shipping: what a method costs, whom it serves, and what administrators do with methods."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select
+
+from models import ShippingMethod
+
+UNKNOWN = "unknown"
+INACTIVE = "inactive"
+CURRENCY = "currency"
+REGION = "region"
+ADDRESS_REQUIRED = "address_required"
+NOT_SHIPPABLE = "not_shippable"
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A shipping method. Fees are in the minor unit of the order's currency; None is without limit."""
+
+    code: str
+    name: str
+    currency: str | None
+    base_fee: int
+    additional_fee: int
+    free_from: int | None
+    regions: Sequence[str] | None
+    active: bool
+
+
+def fee(method: Method, quantity: int, subtotal: int) -> int:
+    """The fee for so many units, in minor units; nothing from a subtotal of `free_from` on."""
+    if method.free_from is not None and subtotal >= method.free_from:
+        return 0
+    return method.base_fee + method.additional_fee * (quantity - 1)
+
+
+def obstacle(method: Method, currency: str, region: str | None) -> str | None:
+    """Why the method cannot serve a purchase in this currency to this region; None where it can.
+
+    `region` is an ISO 3166 code, or None while the address is not known.
+    """
+    if not method.active:
+        return INACTIVE
+    if method.currency is not None and method.currency != currency:
+        return CURRENCY
+    if method.regions is None:
+        return None
+    if region is None:
+        return ADDRESS_REQUIRED
+    return None if any(_serves(served, region) for served in method.regions) else REGION
+
+
+def _serves(served: str, region: str) -> bool:
+    # `CN` serves `CN-31`.
+    return region == served or region.startswith(f"{served}-")
+
+
+_COLUMNS = tuple(ShippingMethod.__table__.columns[name] for name in Method.__slots__)
+
+
+def all_methods(connection: Connection) -> list[Method]:
+    """All methods, by their codes, active or not."""
+    rows = connection.execute(select(*_COLUMNS).order_by(ShippingMethod.code))
+    return [Method(*row) for row in rows]

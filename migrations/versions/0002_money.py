@@ -1,0 +1,174 @@
+"""Coupons, shipping, payments, events and webhooks."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from models import COUPON_KINDS, DELIVERY_STATUSES, MYSQL_TABLE, PAYMENT_OUTCOMES, ExactText, Key, UtcTime, ascii_text
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("orders", sa.Column("coupon_code", ascii_text(64)))
+    op.add_column("orders", sa.Column("shipping_method", ascii_text(64)))
+    op.add_column("orders", sa.Column("address", sa.JSON()))
+    op.add_column("orders", sa.Column("cancelled_by", ExactText(64)))
+    op.create_index("orders_status_expires", "orders", ["status", "expires_at"])
+    op.create_table(
+        "coupons",
+        sa.Column("code", ascii_text(64), nullable=False),
+        sa.Column("kind", ascii_text(16), nullable=False),
+        sa.Column("percent", sa.Integer()),
+        sa.Column("max_discount", sa.BigInteger()),
+        sa.Column("amount", sa.BigInteger()),
+        sa.Column("currency", ascii_text(3)),
+        sa.Column("min_spend", sa.BigInteger()),
+        sa.Column("goods_ids", sa.JSON()),
+        sa.Column("starts_at", UtcTime()),
+        sa.Column("ends_at", UtcTime()),
+        sa.Column("total_limit", sa.BigInteger()),
+        sa.Column("per_user_limit", sa.BigInteger()),
+        sa.Column("active", sa.Boolean(), nullable=False, server_default=sa.true()),
+        sa.Column("used", sa.BigInteger(), nullable=False, server_default=sa.text("0")),
+        sa.Column("version", sa.BigInteger(), nullable=False, server_default=sa.text("1")),
+        sa.Column("created_at", UtcTime(), nullable=False),
+        sa.Column("updated_at", UtcTime(), nullable=False),
+        sa.PrimaryKeyConstraint("code"),
+        sa.CheckConstraint(f"kind IN {COUPON_KINDS}", name="coupons_kind_known"),
+        sa.CheckConstraint("percent BETWEEN 1 AND 100", name="coupons_percent_in_range"),
+        sa.CheckConstraint("used >= 0", name="coupons_used_not_negative"),
+        **MYSQL_TABLE,
+    )
+    op.create_table(
+        "coupon_uses",
+        sa.Column("order_no", ascii_text(32), nullable=False),
+        sa.Column("coupon_code", ascii_text(64), nullable=False),
+        sa.Column("user_id", ExactText(64), nullable=False),
+        sa.Column("total_limit", sa.BigInteger()),
+        sa.Column("per_user_limit", sa.BigInteger()),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("user_number", sa.BigInteger(), nullable=False),
+        sa.Column("returned_at", UtcTime()),
+        sa.PrimaryKeyConstraint("order_no"),
+        **MYSQL_TABLE,
+    )
+    op.create_index("coupon_uses_coupon_user", "coupon_uses", ["coupon_code", "user_id"])
+    op.create_table(
+        "shipping_methods",
+        sa.Column("code", ascii_text(64), nullable=False),
+        sa.Column("name", sa.String(200), nullable=False),
+        sa.Column("currency", ascii_text(3)),
+        sa.Column("base_fee", sa.BigInteger(), nullable=False),
+        sa.Column("additional_fee", sa.BigInteger(), nullable=False, server_default=sa.text("0")),
+        sa.Column("free_from", sa.BigInteger()),
+        sa.Column("regions", sa.JSON()),
+        sa.Column("active", sa.Boolean(), nullable=False, server_default=sa.true()),
+        sa.Column("version", sa.BigInteger(), nullable=False, server_default=sa.text("1")),
+        sa.Column("created_at", UtcTime(), nullable=False),
+        sa.Column("updated_at", UtcTime(), nullable=False),
+        sa.PrimaryKeyConstraint("code"),
+        sa.CheckConstraint("base_fee >= 0", name="shipping_methods_base_fee_not_negative"),
+        sa.CheckConstraint("additional_fee >= 0", name="shipping_methods_additional_fee_not_negative"),
+        **MYSQL_TABLE,
+    )
+    op.create_table(
+        "payments",
+        sa.Column("id", Key, nullable=False, autoincrement=True),
+        sa.Column("event_id", ascii_text(255), nullable=False),
+        sa.Column("type", ascii_text(32), nullable=False),
+        sa.Column("order_no", ascii_text(64), nullable=False),
+        sa.Column("payment_id", ascii_text(255), nullable=False),
+        sa.Column("amount", sa.BigInteger(), nullable=False),
+        sa.Column("currency", ascii_text(3), nullable=False),
+        sa.Column("outcome", ascii_text(16), nullable=False),
+        sa.Column("received_at", UtcTime(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("event_id", name="payments_event_id"),
+        sa.CheckConstraint(f"outcome IN {PAYMENT_OUTCOMES}", name="payments_outcome_known"),
+        sqlite_autoincrement=True,
+        **MYSQL_TABLE,
+    )
+    op.create_index("payments_payment", "payments", ["payment_id"])
+    op.create_index("payments_order", "payments", ["order_no"])
+    op.create_table(
+        "outbox",
+        sa.Column("id", Key, nullable=False, autoincrement=True),
+        sa.Column("occurred_at", UtcTime(), nullable=False),
+        sa.Column("events", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sqlite_autoincrement=True,
+        **MYSQL_TABLE,
+    )
+    op.create_table(
+        "events",
+        sa.Column("seq", Key, nullable=False, autoincrement=True),
+        sa.Column("type", ascii_text(32), nullable=False),
+        sa.Column("goods_id", sa.BigInteger(), nullable=False),
+        sa.Column("order_no", ascii_text(32)),
+        sa.Column("occurred_at", UtcTime(), nullable=False),
+        sa.PrimaryKeyConstraint("seq"),
+        sqlite_autoincrement=True,
+        **MYSQL_TABLE,
+    )
+    op.create_table(
+        "sequencer",
+        sa.Column("id", sa.Integer(), nullable=False, autoincrement=False),
+        sa.PrimaryKeyConstraint("id"),
+        **MYSQL_TABLE,
+    )
+    op.create_table(
+        "webhooks",
+        sa.Column("id", Key, nullable=False, autoincrement=True),
+        sa.Column("url", sa.String(2000), nullable=False),
+        sa.Column("types", sa.JSON()),
+        sa.Column("secret", ascii_text(128), nullable=False),
+        sa.Column("active", sa.Boolean(), nullable=False, server_default=sa.true()),
+        sa.Column("after_seq", sa.BigInteger(), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False, server_default=sa.text("1")),
+        sa.Column("created_at", UtcTime(), nullable=False),
+        sa.Column("updated_at", UtcTime(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sqlite_autoincrement=True,
+        **MYSQL_TABLE,
+    )
+    op.create_table(
+        "webhook_deliveries",
+        sa.Column("id", Key, nullable=False, autoincrement=True),
+        sa.Column("webhook_id", sa.BigInteger(), nullable=False),
+        sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.Column("status", ascii_text(16), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False, server_default=sa.text("0")),
+        sa.Column("next_attempt_at", UtcTime(), nullable=False),
+        sa.Column("last_attempt_at", UtcTime()),
+        sa.Column("last_status", sa.Integer()),
+        sa.Column("last_error", ascii_text(64)),
+        sa.Column("created_at", UtcTime(), nullable=False),
+        sa.Column("delivered_at", UtcTime()),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("webhook_id", "seq", name="webhook_deliveries_webhook_seq"),
+        sa.CheckConstraint(f"status IN {DELIVERY_STATUSES}", name="webhook_deliveries_status_known"),
+        sqlite_autoincrement=True,
+        **MYSQL_TABLE,
+    )
+    op.create_index("webhook_deliveries_due", "webhook_deliveries", ["status", "next_attempt_at"])
+
+
+def downgrade() -> None:
+    for table in (
+        "webhook_deliveries",
+        "webhooks",
+        "sequencer",
+        "events",
+        "outbox",
+        "payments",
+        "shipping_methods",
+        "coupon_uses",
+        "coupons",
+    ):
+        op.drop_table(table)
+    op.drop_index("orders_status_expires", "orders")
+    for column in ("cancelled_by", "address", "shipping_method", "coupon_code"):
+        op.drop_column("orders", column)
