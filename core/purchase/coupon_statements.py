@@ -13,7 +13,7 @@ from core.purchase.decide import Placed, UserCoupon
 from core.purchase.sql import Sql, as_batch, change, fetch, number, sql_of, utc
 from models import Coupon as CouponRow
 
-_USE_FIELDS = ("order_no", "coupon_code", "user_id", "total_limit", "per_user_limit", "number", "usernumber")
+_USE_FIELDS = ("order_no", "coupon_code", "user_id", "total_limit", "per_user_limit", "number", "user_number")
 
 
 def lock(connection: Connection, codes: Collection[str]) -> dict[str, Coupon]:
