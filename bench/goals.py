@@ -71,6 +71,8 @@ GOALS = (
     Goal("one hot item, against one locking transaction a buyer", 25, _ratio(_HOT, ("hot_item", "textbook"))),
     Goal("one hot item, against FastAPI and Redis", 1.2, _ratio(_HOT, ("hot_item", "fastapi_redis"))),
     Goal("100 items, against one", 0.8, _ratio(("items", "100 items"), ("items", "1 item"))),
+    Goal("with shipping, against a plain purchase", 0.8, _ratio(("choices", "shipping"), ("choices", "plain"))),
+    Goal("with a coupon, against a plain purchase", 0.6, _ratio(("choices", "coupon"), ("choices", "plain"))),
     Goal(
         "sold out, no key: refusals against a bare callable", 0.5, _ratio(("sold_out", "no key"), ("sold_out", "bare"))
     ),

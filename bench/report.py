@@ -21,6 +21,7 @@ from config import ROOT
 BASES = {
     "hot_item": "textbook",
     "items": "1 item",
+    "choices": "plain",
     "sold_out": "bare",
     "reads": "bare",
     "alone": "textbook",
@@ -31,6 +32,7 @@ BASES = {
 TITLES = {
     "hot_item": "One hot item",
     "items": "Several items",
+    "choices": "With shipping and a coupon",
     "sold_out": "Sold out",
     "reads": "Reads of the live state",
     "burst": "10,000 buyers at once for 100 units",

@@ -1,10 +1,12 @@
 """What is measured. Each scenario is a list of trials whose figures are compared with each other, within a round."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from bench.measure import Run
-from bench.ours import DEFAULTS, Setup
+from bench.ours import DEFAULTS, SHIPPED, WITH_COUPON, Setup
 from bench.stage import Stage
 from bench.wrk import Load
 
@@ -76,6 +78,29 @@ def items() -> list[Trial]:
     return [
         purchases("items", name, "ours", load, lambda stage: stage.connections.get("ours", CONNECTIONS))
         for name, load in spreads.items()
+    ]
+
+
+def choices() -> list[Trial]:
+    """Ours: what shipping and a coupon cost, on one hot item; all buyers with the same coupon."""
+
+    def of(name: str, body: dict[str, Any], shippable: bool = False) -> Trial:
+        def measure(stage: Stage, number: int) -> Run:
+            ours = stage.ours()
+            first = ours.put_up(shippable=shippable)
+            ours.offer()
+            connections = stage.connections.get("ours", CONNECTIONS)
+            load = Load(first=first, body=json.dumps(body), connections=connections, seconds=stage.options.seconds)
+            stage.warm_up(ours, load)
+            return stage.measure(ours, load, ("choices", name, number))
+
+        return Trial("choices", name, measure)
+
+    return [
+        of("plain", {"quantity": 1}),
+        of("shipping", SHIPPED, shippable=True),
+        of("coupon", WITH_COUPON),
+        of("both", SHIPPED | WITH_COUPON, shippable=True),
     ]
 
 
@@ -245,7 +270,20 @@ def settings() -> list[Trial]:
 
 SCENARIOS: dict[str, Callable[[], list[Trial]]] = {
     scenario.__name__: scenario
-    for scenario in (hot_item, items, sold_out, reads, burst, alone, sweep, overload, generator, settings, orders)
+    for scenario in (
+        hot_item,
+        items,
+        choices,
+        sold_out,
+        reads,
+        burst,
+        alone,
+        sweep,
+        overload,
+        generator,
+        settings,
+        orders,
+    )
 }
 # Played only when named: it is for those who choose the defaults.
 ON_REQUEST = ("settings",)

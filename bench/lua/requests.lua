@@ -8,12 +8,12 @@
 --   key     none, new (another one for each request) or won (that of a buyer who has bought: won-<number>)
 --   users   how many of the tokens are used; turn by turn
 --   run     what makes the keys of this run its own
+--   body    of each purchase, in JSON
 --   header  one more header line, without its end
 
 local M = {}
 
 local ITEMS_DRAWN = 65536
-local BODY = '{"quantity":1}'
 
 function M.options(args)
     local options = {}
@@ -56,7 +56,7 @@ function M.maker(options)
     for item = 0, options.items - 1 do
         starts[item] = string.format('%s /seckill/%d HTTP/1.1\r\nHost: %s\r\n%s%s', options.method, options.first + item,
             options.host, options.header and options.header .. '\r\n' or '',
-            post and 'Content-Type: application/json\r\nContent-Length: ' .. #BODY .. '\r\n' or '')
+            post and 'Content-Type: application/json\r\nContent-Length: ' .. #options.body .. '\r\n' or '')
     end
     local number = -1
     if not post then
@@ -75,11 +75,11 @@ function M.maker(options)
     end
     local key = options.key
     local prefix = 'Idempotency-Key: ' .. (key == 'won' and 'won-' or options.run .. '-')
-    local ending = '\r\n\r\n' .. BODY
+    local ending = '\r\n\r\n' .. options.body
     return function(extra)
         number = number + 1
         local head = starts[draws[number % length]] .. buyers[number % users] .. (extra or '')
-        if key == 'none' then return head .. '\r\n' .. BODY end
+        if key == 'none' then return head .. '\r\n' .. options.body end
         return head .. prefix .. (key == 'won' and number % users or number) .. ending
     end
 end
