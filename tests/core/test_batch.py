@@ -5,15 +5,17 @@ from collections.abc import Callable
 
 import pytest
 from flask import Flask
-from sqlalchemy import text
+from sqlalchemy import insert, text
 
 from core import audit, goods
-from core.clock import Deadline
+from core.clock import EPOCH, Deadline
 from core.purchase import batch
 from core.purchase.decide import Outcome, Placed, PurchaseRequest, Refused, Replayed
 from core.purchase.line import BATCH_SIZE
 from core.purchase.slots import Caps
+from core.quotes import NO_CHOICES, Address, Choices
 from core.shop import Shop
+from models import Coupon, ShippingMethod
 
 
 def put_up(shop: Shop, **fields: object) -> int:
@@ -85,33 +87,78 @@ def test_an_order_remembers_what_the_item_was_when_it_was_placed(shop: Shop) -> 
     )
 
 
+def counted(shop: Shop) -> Counter[str]:
+    """Statements at the server; an INSERT is one with the rows in it, or with a SELECT."""
+    query = (
+        "SHOW GLOBAL STATUS WHERE Variable_name IN"
+        " ('Com_insert', 'Com_insert_select', 'Com_select', 'Com_update', 'Com_commit')"
+    )
+    with shop.database.reading() as connection:
+        rows = connection.execute(text(query)).all()
+    assert len(rows) == 5
+    counts: Counter[str] = Counter()
+    for name, value in rows:
+        counts[name.removesuffix("_select") if "insert" in name else name] += int(value)
+    return counts
+
+
+def spent(shop: Shop, requests: list[PurchaseRequest]) -> tuple[set[str | None], dict[str, int]]:
+    """What a batch came to, and its statements at the server."""
+    before = counted(shop)
+    outcomes = {told(outcome) for outcome in serve(shop, requests)}
+    after = counted(shop)
+    return outcomes, {name.removeprefix("Com_"): after[name] - before[name] for name in before}
+
+
+@pytest.fixture
+def mariadb_shop(make_app: Callable[..., Flask], mariadb_uri: str) -> Shop:
+    return make_app(mariadb_uri).extensions["seckill"]
+
+
+def slots_made(shop: Shop, *items: int) -> None:
+    serve(shop, [PurchaseRequest(item, "first") for item in items])
+
+
 @pytest.mark.mariadb
-def test_a_batch_is_one_insert_and_one_update_counted_at_the_server(
-    make_app: Callable[..., Flask], mariadb_uri: str
-) -> None:
-    mariadb_shop: Shop = make_app(mariadb_uri).extensions["seckill"]
+def test_a_batch_is_one_insert_and_one_update_counted_at_the_server(mariadb_shop: Shop) -> None:
     item, other = put_up(mariadb_shop, stock=1000), put_up(mariadb_shop, stock=1000)
-    serve(mariadb_shop, [PurchaseRequest(item, "first"), PurchaseRequest(other, "first")])  # makes the slots
-
-    def counted() -> Counter[str]:
-        """Statements at the server; an INSERT is one with the rows in it, or with a SELECT."""
-        query = "SHOW GLOBAL STATUS WHERE Variable_name IN ('Com_insert', 'Com_insert_select', 'Com_update')"
-        with mariadb_shop.database.reading() as connection:
-            rows = connection.execute(text(query)).all()
-        assert len(rows) == 3
-        counts: Counter[str] = Counter()
-        for name, value in rows:
-            counts[name.removesuffix("_select")] += int(value)
-        return counts
-
-    before = counted()
-    outcomes = serve(
+    slots_made(mariadb_shop, item, other)
+    outcomes, statements = spent(
         mariadb_shop,
         [PurchaseRequest(goods_id, f"buyer-{n}", 1, f"key-{n}") for goods_id in (item, other) for n in range(100)],
     )
-    after = counted()
-    assert {told(outcome) for outcome in outcomes} == {"Placed", "idempotency_key_reused"}
-    assert {name: after[name] - before[name] for name in before} == {"Com_insert": 1, "Com_update": 1}
+    assert outcomes == {"Placed", "idempotency_key_reused"}
+    # The orders and the outbox; the stock of both items.
+    assert (statements["insert"], statements["update"]) == (2, 1)
+
+
+@pytest.mark.mariadb
+def test_coupons_and_shipping_add_as_many_statements_to_two_purchases_as_to_hundreds(mariadb_shop: Shop) -> None:
+    item = put_up(mariadb_shop, stock=1000, shippable=True)
+    plain = put_up(mariadb_shop, stock=1000)
+    slots_made(mariadb_shop, item, plain)
+    made = {"created_at": EPOCH, "updated_at": EPOCH}
+    with mariadb_shop.database.engine.begin() as connection:
+        connection.execute(insert(Coupon).values(code="TEN", kind="percent", percent=10, per_user_limit=1, **made))
+        connection.execute(insert(ShippingMethod).values(code="parcel", name="Parcel", base_fee=500, **made))
+    address = Address("Li Lei", "1", "CN", "1 Road", "1")
+    choices = Choices("TEN", "parcel", None, address)
+
+    def told_of(goods_id: int, buyers: range, chosen: Choices) -> dict[str, int]:
+        requests = [PurchaseRequest(goods_id, f"buyer-{n}", 1, f"{goods_id}-{n}", chosen) for n in buyers]
+        outcomes, statements = spent(mariadb_shop, requests)
+        assert outcomes == {"Placed"}
+        return statements
+
+    two = told_of(item, range(2), choices)
+    assert told_of(item, range(2, 302), choices) == two
+    bare = told_of(plain, range(300), NO_CHOICES)
+    assert told_of(plain, range(300, 302), NO_CHOICES) == bare
+    # The uses written; the coupon's count; the methods, the coupon's row and the buyers' uses read.
+    assert {name: two[name] - bare[name] for name in two} == {"insert": 1, "update": 1, "select": 3, "commit": 0}
+    with mariadb_shop.database.reading() as connection:
+        assert connection.execute(text("SELECT used FROM coupons")).scalar_one() == 302
+        assert connection.execute(text("SELECT COUNT(*) FROM coupon_uses")).scalar_one() == 302
 
 
 def test_a_figure_that_cannot_be_recorded_after_commit_costs_nobody_their_answer(

@@ -8,7 +8,19 @@ import pytest
 
 from core import refusals
 from core.orders import PENDING, OrderView
-from core.purchase.decide import KnownOrder, LockedGoods, Outcome, Placed, PurchaseRequest, Refused, Replayed, decide
+from core.purchase.decide import (
+    Held,
+    KnownOrder,
+    Locked,
+    LockedGoods,
+    Outcome,
+    Placed,
+    PurchaseRequest,
+    Refused,
+    Replayed,
+    Rules,
+    decide,
+)
 from core.refusals import Refusal
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
@@ -18,7 +30,7 @@ PAYMENT_SECONDS = 900
 
 def item(**changes: object) -> LockedGoods:
     """An item on sale: 10 units at 100, no limit, no window."""
-    plain = LockedGoods(1, "item", "CNY", 100, 10, False, None, None, None)
+    plain = LockedGoods(1, "item", "CNY", 100, 10, False, None, None, None, False)
     return dataclasses.replace(plain, **changes)
 
 
@@ -35,7 +47,8 @@ def settle(
     """The outcomes of one batch on one item."""
     on_sale = goods or item()
     numbers = (f"order-{number}" for number in itertools.count(1))
-    return decide(requests, {on_sale.id: on_sale}, known or {}, held or {}, NOW, PAYMENT_SECONDS, lambda: next(numbers))
+    locked = Locked({on_sale.id: on_sale}, NOW, known or {}, held or {})
+    return decide(requests, locked, Rules(PAYMENT_SECONDS), lambda: next(numbers))
 
 
 def refusal(outcome: Outcome) -> Refusal:
@@ -69,6 +82,9 @@ def test_a_purchase_has_the_price_lines_of_the_moment_and_its_time_to_pay() -> N
         discount=0,
         shipping_fee=0,
         total=5997,
+        coupon_code=None,
+        shipping_method=None,
+        address=None,
         status=PENDING,
         purchased_at=NOW,
         expires_at=NOW + timedelta(seconds=PAYMENT_SECONDS),
@@ -169,23 +185,23 @@ def test_the_whole_stock_can_be_bought_at_once() -> None:
 
 
 def test_the_limit_tells_itself_and_what_the_buyer_already_holds() -> None:
-    (outcome,) = settle(ask(quantity=2), goods=item(per_user_limit=3), held={("alice", 1): 2})
+    (outcome,) = settle(ask(quantity=2), goods=item(per_user_limit=3), held={("alice", 1): Held(2)})
     assert code(outcome) == refusals.LIMIT_REACHED
     assert refusal(outcome).details == {"limit": 3, "already_bought": 2}
 
 
 def test_a_buyer_may_buy_up_to_the_limit() -> None:
-    (outcome,) = settle(ask(), goods=item(per_user_limit=3), held={("alice", 1): 2})
+    (outcome,) = settle(ask(), goods=item(per_user_limit=3), held={("alice", 1): Held(2)})
     assert isinstance(outcome, Placed)
 
 
 def test_a_limit_lowered_below_what_a_buyer_holds_refuses_the_next_unit() -> None:
-    (outcome,) = settle(ask(), goods=item(per_user_limit=1), held={("alice", 1): 5})
+    (outcome,) = settle(ask(), goods=item(per_user_limit=1), held={("alice", 1): Held(5)})
     assert refusal(outcome).details == {"limit": 1, "already_bought": 5}
 
 
 def test_what_others_hold_and_what_is_held_of_other_items_does_not_count() -> None:
-    (outcome,) = settle(ask(), goods=item(per_user_limit=1), held={("bob", 1): 1, ("alice", 2): 1})
+    (outcome,) = settle(ask(), goods=item(per_user_limit=1), held={("bob", 1): Held(1), ("alice", 2): Held(1)})
     assert isinstance(outcome, Placed)
 
 
@@ -233,7 +249,7 @@ def test_requests_without_a_key_are_each_a_purchase_of_their_own() -> None:
 
 def test_the_items_of_a_batch_do_not_share_their_stock() -> None:
     goods = {1: item(stock=1), 2: item(id=2, stock=1)}
-    outcomes = decide([ask(), ask(goods_id=2)], goods, {}, {}, NOW, PAYMENT_SECONDS, lambda: "x")
+    outcomes = decide([ask(), ask(goods_id=2)], Locked(goods, NOW), Rules(PAYMENT_SECONDS), lambda: "x")
     assert all(isinstance(outcome, Placed) for outcome in outcomes)
 
 
