@@ -12,11 +12,13 @@ from models import db
 from resources import body, cors, docs, errors, problem_pages, request_log
 from resources.answers import ProblemApi
 from resources.context import EXTENSION
+from resources.coupons import CouponItem, CouponList
 from resources.front import Front
 from resources.goods import GoodsChanges, GoodsItem, GoodsList, GoodsPause, GoodsResume
 from resources.ops import Alive, Metrics, Ready
 from resources.orders import OrderCancel, OrderItem, OrderList
-from resources.seckill import Seckill
+from resources.seckill import Seckill, SeckillQuote
+from resources.shipping import ShippingMethodItem, ShippingMethodList
 
 ROUTES = {
     "/goods": GoodsList,
@@ -25,6 +27,11 @@ ROUTES = {
     "/goods/<goods_id>/resume": GoodsResume,
     "/goods/<goods_id>/changes": GoodsChanges,
     "/seckill/<goods_id>": Seckill,
+    "/seckill/<goods_id>/quote": SeckillQuote,
+    "/coupons": CouponList,
+    "/coupons/<code>": CouponItem,
+    "/shipping-methods": ShippingMethodList,
+    "/shipping-methods/<code>": ShippingMethodItem,
     "/orders": OrderList,
     "/orders/<order_no>": OrderItem,
     "/orders/<order_no>/cancel": OrderCancel,

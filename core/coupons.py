@@ -1,14 +1,22 @@
 """Coupons: when one may be used, and what administrators do with them."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, select
 
 from core import refusals
+from core.catalogue import Catalogue, Fields, check_window
 from core.pricing import discount_of
-from core.refusals import Refusal
+from core.refusals import InvalidField, Refusal
+from models import Coupon as CouponRow
+from models import CouponUse
 
 FREE_SHIPPING = "free_shipping"
+# The field that says what a coupon of a kind is worth.
+VALUE_FIELDS = {"percent": "percent", "amount": "amount"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +78,41 @@ def _misfit(coupon: Coupon, goods_id: int, currency: str, subtotal: int, ships: 
     if coupon.kind == FREE_SHIPPING and not ships:
         return "no_shipping"
     return None
+
+
+def misfit_of_kind(kind: str, field: str, value: Any) -> str | None:
+    """What is wrong with a coupon's `percent`, `amount` or `max_discount` for its kind, as a field's code."""
+    owner = "percent" if field == "max_discount" else field
+    if value is not None and owner != kind:
+        return "not_of_this_kind"
+    return "missing" if value is None and VALUE_FIELDS.get(kind) == field else None
+
+
+def _check(row: Fields) -> None:
+    for field in (*VALUE_FIELDS, "max_discount"):
+        code = misfit_of_kind(row["kind"], field, row[field])
+        if code is not None:
+            raise InvalidField(field, code)
+    check_window(row)
+
+
+_DEFAULTS: Mapping[str, Any] = {
+    name: None for name in Coupon.__slots__ if name not in ("code", "kind", "active", "used")
+} | {"active": True}
+catalogue = Catalogue(CouponRow, refusals.COUPON_NOT_FOUND, _DEFAULTS, check=_check)
+
+_COLUMNS = tuple(CouponRow.__table__.columns[name] for name in Coupon.__slots__)
+
+
+def read(connection: Connection, code: str) -> Coupon | None:
+    """The coupon as it stands, without a lock."""
+    row = connection.execute(select(*_COLUMNS).where(CouponRow.code == code)).one_or_none()
+    return None if row is None else Coupon(*row)
+
+
+def uses_of(connection: Connection, code: str, user_id: str) -> int:
+    """How many uses of the coupon the user's pending and paid orders have."""
+    query = select(func.count()).where(
+        CouponUse.coupon_code == code, CouponUse.user_id == user_id, CouponUse.returned_at.is_(None)
+    )
+    return connection.execute(query).scalar_one()

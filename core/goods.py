@@ -43,7 +43,12 @@ def _with_time() -> Select[Any]:
 def find(database: Database, goods_id: int) -> AnyRow:
     """The item's row, with the database's time as `now`. Raises Refusal goods_not_found."""
     with database.reading() as connection:
-        return _one(connection, goods_id)
+        return read(connection, goods_id)
+
+
+def read(connection: Connection, goods_id: int) -> AnyRow:
+    """`find` on a connection that the caller has."""
+    return _one(connection, goods_id)
 
 
 def read_all(database: Database, ids: Sequence[int]) -> list[AnyRow]:

@@ -19,7 +19,7 @@ class PageRequest:
     """How many rows (1 to 100), and the sort value and id after which to begin, if not at the start."""
 
     limit: int = DEFAULT_LIMIT
-    after: tuple[Any, int] | None = None
+    after: tuple[Any, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -27,15 +27,15 @@ class Page(Generic[Item]):
     """A page, and the sort value and id of its last row where more rows follow."""
 
     items: list[Item]
-    after: tuple[Any, int] | None
+    after: tuple[Any, Any] | None
 
 
 @dataclass(frozen=True)
 class Sort:
-    """An order of rows: a value, with the row's id to settle ties."""
+    """An order of rows: a value, with the row's id to settle ties. The query shows the id as `id`."""
 
     value: ColumnElement[Any]
-    id: ColumnElement[int]
+    id: ColumnElement[Any]
     descending: bool = False
 
 
@@ -59,7 +59,7 @@ def _key(sort: Sort) -> Any:
     return sort.id if sort.value is sort.id else tuple_(sort.value, sort.id)
 
 
-def _key_after(sort: Sort, after: tuple[Any, int]) -> Any:
+def _key_after(sort: Sort, after: tuple[Any, Any]) -> Any:
     value, row_id = after
     last = literal(row_id, sort.id.type)
     return last if sort.value is sort.id else tuple_(literal(value, sort.value.type), last)

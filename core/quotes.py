@@ -5,8 +5,9 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from core import coupons, refusals, shipping
+from core import coupons, goods, refusals, shipping
 from core.coupons import Coupon
+from core.database import Database
 from core.pricing import Lines
 from core.refusals import Refusal
 from core.shipping import Method
@@ -113,6 +114,25 @@ def _shipping_fee(goods: Priced, quantity: int, choices: Choices, offers: Offers
     return shipping.fee(method, quantity, goods.price * quantity)
 
 
+def ask(database: Database, user_id: str, goods_id: int, quantity: int, choices: Choices) -> dict[str, Any]:
+    """The quote for a purchase as things stand; reserves nothing.
+
+    The coupon and the shipping method are judged as a purchase would; whether the sale is open, and what is left, is
+    not. `expected_total` has no part in it. Raises Refusal.
+    """
+    code = choices.coupon_code
+    with database.reading() as connection:
+        item = goods.read(connection, goods_id)
+        coupon = None if code is None else coupons.read(connection, code)
+        used = 0 if coupon is None else coupons.uses_of(connection, coupon.code, user_id)
+        methods = shipping.all_methods(connection) if item.shippable else ()
+    offers = Offers(
+        item.now, {} if coupon is None else {coupon.code: coupon}, methods, {} if code is None else {code: used}
+    )
+    lines = price(item, quantity, choices, offers, to_buy=False)
+    return quote(item, quantity, choices, offers, lines)
+
+
 def quote(goods: Priced, quantity: int, choices: Choices, offers: Offers, lines: Lines) -> dict[str, Any]:
     """The price, itemised as the contract shows it, with what each shipping method would cost."""
     coupon = None if choices.coupon_code is None else offers.coupons[choices.coupon_code]
@@ -122,11 +142,13 @@ def quote(goods: Priced, quantity: int, choices: Choices, offers: Offers, lines:
     for method in offers.methods if goods.shippable else ():
         obstacle = shipping.obstacle(method, goods.currency, region)
         fee = 0 if free else shipping.fee(method, quantity, lines.subtotal)
+        # A fee is worth telling while the address is still to come; of a method that cannot serve it tells nothing.
+        told = obstacle in (None, shipping.ADDRESS_REQUIRED)
         methods.append(
             {
                 "code": method.code,
                 "name": method.name,
-                "fee": fee,
+                "fee": fee if told else None,
                 "available": obstacle is None,
                 "reason": obstacle,
             }

@@ -1,11 +1,18 @@
 """Shipping: what a method costs, whom it serves, and what administrators do with methods."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
+from core import refusals
+from core.catalogue import Catalogue
+from core.refusals import InvalidField
 from models import ShippingMethod
+
+# Every quote lists all of them, and purchases that ship read them all.
+MAX_METHODS = 100
 
 UNKNOWN = "unknown"
 INACTIVE = "inactive"
@@ -64,3 +71,21 @@ def all_methods(connection: Connection) -> list[Method]:
     """All methods, by their codes, active or not."""
     rows = connection.execute(select(*_COLUMNS).order_by(ShippingMethod.code))
     return [Method(*row) for row in rows]
+
+
+def _make_room(connection: Connection) -> None:
+    """Raises InvalidField where there are MAX_METHODS already."""
+    # Who adds one locks the others: of two at once, the second counts the first one's.
+    connection.execute(select(ShippingMethod.code).order_by(ShippingMethod.code).with_for_update()).all()
+    if connection.execute(select(func.count()).select_from(ShippingMethod)).scalar_one() >= MAX_METHODS:
+        raise InvalidField("code", "too_many")
+
+
+_DEFAULTS: Mapping[str, Any] = {
+    "currency": None,
+    "additional_fee": 0,
+    "free_from": None,
+    "regions": None,
+    "active": True,
+}
+catalogue = Catalogue(ShippingMethod, refusals.SHIPPING_METHOD_NOT_FOUND, _DEFAULTS, make_room=_make_room)

@@ -66,6 +66,18 @@ def _currency(value: str) -> str:
     return value
 
 
+def _distinct(values: list[Any]) -> list[Any]:
+    if len(set(values)) != len(values):
+        raise failed("repeated")
+    return values
+
+
+def _flag(value: Any) -> bool:
+    if value not in ("true", "false"):
+        raise failed("invalid_value")
+    return bool(value == "true")
+
+
 def _digits(value: Any) -> int:
     if not isinstance(value, str) or not re.fullmatch(r"\d{1,19}", value, re.ASCII):
         raise failed("wrong_type")
@@ -92,12 +104,30 @@ Limit = Annotated[int, Field(ge=1, le=MAX_COUNT)]
 Quantity = Annotated[int, Field(ge=1, le=1000, description="in units")]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_one_line)]
 # What a code may be that somebody sets, and what may come from those who guess.
-Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+CODE = r"^[A-Za-z0-9_-]{1,64}$"
+Code = Annotated[str, StringConstraints(pattern=CODE)]
 GivenCode = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,64}$")]
 Region = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$"),
     Field(description="ISO 3166: a country, or one of its subdivisions"),
+]
+Percent = Annotated[int, Field(ge=1, le=100)]
+Worth = Annotated[int, Field(ge=1, le=MAX_AMOUNT, description="in the currency's minor unit")]
+GoodsIds = Annotated[
+    list[Annotated[int, Field(ge=1, le=MAX_ID)]],
+    Field(min_length=1, max_length=1000, json_schema_extra={"uniqueItems": True}),
+    AfterValidator(_distinct),
+]
+Regions = Annotated[
+    list[Region],
+    Field(
+        min_length=1,
+        max_length=300,
+        description="ISO 3166 codes; a country's serves all of its subdivisions",
+        json_schema_extra={"uniqueItems": True},
+    ),
+    AfterValidator(_distinct),
 ]
 PersonName = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(_one_line)]
 Phone = Annotated[str, StringConstraints(pattern=r"^[0-9+(). -]{3,32}$")]
@@ -114,6 +144,7 @@ PageLimit = Annotated[
     Field(ge=1, le=MAX_LIMIT),
     WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_LIMIT}),
 ]
+FlagInQuery = Annotated[bool, BeforeValidator(_flag), WithJsonSchema({"type": "boolean"})]
 IdInQuery = Annotated[
     int,
     BeforeValidator(_digits),

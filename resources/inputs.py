@@ -6,22 +6,16 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from core import quotes
-from core.paging import DEFAULT_LIMIT
 from core.quotes import NO_CHOICES, Choices
 from resources import fields
-from resources.schemas import OrderStatus, SaleStatus, example
+from resources.bases import Input as _Input
+from resources.bases import PageQuery as _PageQuery
+from resources.bases import Patch as _Patch
+from resources.bases import example, patch_example
+from resources.schemas import OrderStatus, SaleStatus
 
 GoodsSort = Literal["starts_at", "-starts_at", "price", "-price", "created_at", "-created_at", "id", "-id"]
 OrderSort = Literal["purchased_at", "-purchased_at"]
-
-
-class _Input(BaseModel):
-    # strict: neither 1.9, "1" nor true is a number of units.
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class _Query(BaseModel):
-    model_config = ConfigDict(extra="forbid")
 
 
 class NoFields(_Input):
@@ -67,19 +61,11 @@ class GoodsCreate(_Input):
         return value
 
 
-def _drop_defaults(schema: dict[str, Any]) -> None:
-    # A field that is left out stays as it is: it has no default.
-    for field in schema["properties"].values():
-        field.pop("default", None)
-    schema["examples"] = [{"price": 14900, "stock_delta": 50}]
-
-
-class GoodsPatch(_Input):
+class GoodsPatch(_Patch):
     """What to change of an item; a field that is left out stays as it is."""
 
-    model_config = ConfigDict(json_schema_extra=_drop_defaults)
+    model_config = ConfigDict(json_schema_extra=patch_example({"price": 14900, "stock_delta": 50}))
 
-    # The defaults are never used: `given` returns only what the request has.
     name: fields.Name = ""
     description: fields.Description = ""
     image_url: fields.ImageUrl = ""
@@ -95,12 +81,7 @@ class GoodsPatch(_Input):
 
     def given(self) -> dict[str, Any]:
         """The columns that the request sets."""
-        return {name: getattr(self, name) for name in self.model_fields_set - {"stock_delta"}}
-
-
-class _PageQuery(_Query):
-    limit: fields.PageLimit = DEFAULT_LIMIT
-    cursor: fields.Cursor | None = Field(None, description="`next_cursor` of the page before")
+        return {name: value for name, value in super().given().items() if name != "stock_delta"}
 
 
 class GoodsQuery(_PageQuery):

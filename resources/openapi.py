@@ -13,21 +13,24 @@ from spectree import Response, SpecTree
 from spectree.models import SecureType, SecurityScheme, SecuritySchemeData
 from spectree.plugins.flask_plugin import FlaskPlugin
 
-from resources import problems, schemas
+from resources import fields, problems, schemas
 from resources.auth import Access
 from resources.operation import Operation
 from resources.problems import PROBLEMS
+from resources.reasons import REASONS
 
 TITLE = "Flash sale"
 VERSION = "1.0.0"
 _SCHEME = "bearer"
 _GOODS_ID = {"type": "integer", "format": "int64", "minimum": 1}
+_CODE = {"type": "string", "pattern": fields.CODE}
 _MEMBER_EXAMPLES: Mapping[str, Any] = {
     "starts_at": "2026-11-23T12:00:00.000Z",
     "available": 1,
     "limit": 2,
     "already_bought": 2,
     "order_status": "cancelled",
+    "quote": schemas.QUOTE_EXAMPLE,
     "errors": [{"field": "quantity", "code": "out_of_range", "detail": problems.FIELD_PROBLEMS["out_of_range"].en}],
 }
 # Parameters that the code reads by itself, by operation.
@@ -120,6 +123,8 @@ def _complete(described: dict[str, Any], declared: Operation, models: Mapping[st
     for parameter in described["parameters"]:
         if parameter["in"] == "path" and parameter["name"] == "goods_id":
             parameter["schema"] = _GOODS_ID
+        if parameter["in"] == "path" and parameter["name"] == "code":
+            parameter["schema"] = _CODE
         parameter["schema"] = _without_null(parameter["schema"])
     if 412 in _statuses(declared):
         described["parameters"].append(_IF_MATCH)
@@ -188,7 +193,7 @@ def _problem_responses(declared: Operation) -> dict[str, Any]:
 
 def _problem_response(status: HTTPStatus, named: Iterable[str]) -> dict[str, Any]:
     response: dict[str, Any] = {
-        "description": ", ".join(f"`{code}`" for code in named),
+        "description": ", ".join(_code_and_reasons(code) for code in named),
         "content": {
             problems.MIME_TYPE: {
                 "schema": {"$ref": "#/components/schemas/Problem"},
@@ -201,6 +206,11 @@ def _problem_response(status: HTTPStatus, named: Iterable[str]) -> dict[str, Any
     return response
 
 
+def _code_and_reasons(code: str) -> str:
+    reasons = ", ".join(f"`{reason}`" for reason in REASONS.get(code, ()))
+    return f"`{code}` (with a `reason`: {reasons})" if reasons else f"`{code}`"
+
+
 def _problem_example(code: str) -> dict[str, Any]:
     known = PROBLEMS[code]
     return {
@@ -210,4 +220,7 @@ def _problem_example(code: str) -> dict[str, Any]:
         "code": code,
         "detail": known.detail.en,
         "request_id": "b3f1c9d2a4e84d0f9a6b7c8d9e0f1a2b",
-    } | {member: _MEMBER_EXAMPLES[member] for member in known.members}
+    } | {
+        member: next(iter(REASONS[code])) if member == "reason" else _MEMBER_EXAMPLES[member]
+        for member in known.members
+    }

@@ -33,6 +33,8 @@ _FIELD_CODES = {
     "less_than": "out_of_range",
     "string_too_short": "too_short",
     "string_too_long": "too_long",
+    "too_short": "too_short",
+    "too_long": "too_long",
     "string_pattern_mismatch": "invalid_format",
     "literal_error": "invalid_value",
 }

@@ -12,7 +12,7 @@ from core.clock import iso
 from core.paging import PageRequest
 from core.refusals import InvalidField
 
-After = tuple[Any, int]
+After = tuple[Any, Any]  # the sort value and the id of a row
 
 
 class Listing:

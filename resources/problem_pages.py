@@ -4,6 +4,7 @@ from flask import Response, render_template_string
 from werkzeug.exceptions import NotFound
 
 from resources.problems import PROBLEMS
+from resources.reasons import REASONS
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -23,6 +24,14 @@ _PAGE = """<!doctype html>
 {% if problem.members %}
 <p>Further members: {% for member in problem.members %}<code>{{ member }}</code> {% endfor %}</p>
 {% endif %}
+{% if reasons %}
+<dl>
+{% for reason, text in reasons.items() %}
+<dt><code>{{ reason }}</code></dt>
+<dd>{{ text.en }} <span lang="zh">{{ text.zh }}</span></dd>
+{% endfor %}
+</dl>
+{% endif %}
 <p><a href="/docs">API</a></p>
 </html>
 """
@@ -32,5 +41,5 @@ def show(code: str) -> Response:
     """The page of `code`."""
     if code not in PROBLEMS:
         raise NotFound
-    page = render_template_string(_PAGE, code=code, problem=PROBLEMS[code])
+    page = render_template_string(_PAGE, code=code, problem=PROBLEMS[code], reasons=REASONS.get(code, {}))
     return Response(page, mimetype="text/html", headers={"Cache-Control": "public, max-age=3600"})

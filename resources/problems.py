@@ -156,7 +156,7 @@ PROBLEMS: Mapping[str, Problem] = {
     "version_mismatch": Problem(
         HTTPStatus.PRECONDITION_FAILED,
         Text("Version mismatch", "版本不一致"),
-        Text("The item was changed since it was read; read it again.", "该商品已被修改，请重新读取。"),
+        Text("It was changed since it was read; read it again.", "内容已被修改，请重新读取。"),
     ),
     "validation_failed": Problem(
         HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -241,16 +241,19 @@ FIELD_PROBLEMS: Mapping[str, Text] = {
     "unknown_field": Text("There is no such field here, or it cannot be set.", "没有该字段，或该字段不可设置。"),
     "wrong_type": Text("The value is of the wrong type.", "值的类型不正确。"),
     "out_of_range": Text("The value is out of range.", "值超出范围。"),
-    "too_short": Text("The text is too short.", "文本过短。"),
-    "too_long": Text("The text is too long.", "文本过长。"),
+    "too_short": Text("The text or list is too short.", "文本或列表过短。"),
+    "too_long": Text("The text or list is too long.", "文本或列表过长。"),
     "invalid_value": Text("The value is not one of those allowed.", "值不在允许范围内。"),
     "invalid_format": Text("The value is not of the form required.", "值的格式不正确。"),
     "control_character": Text("The text has a control character.", "文本包含控制字符。"),
     "invalid_time": Text("The time is not RFC 3339 with an offset.", "时间须为带时区的 RFC 3339 格式。"),
     "unknown_currency": Text("This is no ISO 4217 currency code.", "不是有效的 ISO 4217 货币代码。"),
-    "window_reversed": Text("The sale would end before it starts.", "结束时间早于开始时间。"),
+    "window_reversed": Text("The end is before the start.", "结束时间早于开始时间。"),
     "invalid_cursor": Text("The cursor is not one of this list.", "游标不属于该列表。"),
-    "repeated": Text("The parameter is given more than once.", "参数重复。"),
+    "repeated": Text("The parameter, or an entry of the list, is given more than once.", "参数或列表条目重复。"),
+    "taken": Text("This code is taken.", "该代码已被使用。"),
+    "too_many": Text("There are as many as there can be.", "数量已达上限。"),
+    "not_of_this_kind": Text("A coupon of this kind has no such value.", "该类优惠券没有此值。"),
 }
 
 

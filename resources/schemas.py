@@ -5,8 +5,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from resources.bases import Answer as _Answer
+from resources.bases import example
+
 SaleStatus = Literal["ended", "paused", "upcoming", "sold_out", "on_sale"]
 OrderStatus = Literal["pending", "paid", "cancelled", "expired", "refund_due"]
+CouponKind = Literal["percent", "amount", "free_shipping"]
 
 _TIME = "2026-11-23T12:00:00.000Z"
 _GOODS: dict[str, Any] = {
@@ -50,14 +54,20 @@ _ORDER: dict[str, Any] = {
     "paid_at": None,
     "closed_at": None,
 }
-
-
-def example(value: dict[str, Any]) -> dict[str, Any]:
-    return {"examples": [value]}
-
-
-class _Answer(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+QUOTE_EXAMPLE: dict[str, Any] = {
+    "currency": "CNY",
+    "unit_price": 19900,
+    "quantity": 2,
+    "subtotal": 39800,
+    "discount": 3980,
+    "shipping_fee": 1200,
+    "total": 37020,
+    "coupon": {"code": "TENOFF", "kind": "percent", "discount": 3980},
+    "shipping_methods": [
+        {"code": "express", "name": "Express 快递", "fee": 1200, "available": True, "reason": None},
+        {"code": "pickup", "name": "Pick-up in Shanghai", "fee": None, "available": False, "reason": "region"},
+    ],
+}
 
 
 class Goods(_Answer):
@@ -164,6 +174,17 @@ class SaleState(_Answer):
     in_progress: int = Field(description="purchases being handled on this host")
 
 
+class OrderAddress(_Answer):
+    """Where an order is shipped to."""
+
+    name: str
+    phone: str
+    region: str
+    line1: str
+    line2: str | None
+    postcode: str
+
+
 class Order(_Answer):
     """An order. Its price lines are those of the moment it was placed."""
 
@@ -182,12 +203,48 @@ class Order(_Answer):
     total: int
     coupon_code: str | None
     shipping_method: str | None
-    address: dict[str, Any] | None
+    address: OrderAddress | None
     status: OrderStatus
     purchased_at: datetime
     expires_at: datetime
     paid_at: datetime | None
     closed_at: datetime | None
+
+
+class QuotedCoupon(_Answer):
+    """The coupon of a quote. One of free shipping discounts nothing: it makes the fees nothing."""
+
+    code: str
+    kind: CouponKind
+    discount: int
+
+
+class QuotedMethod(_Answer):
+    """A shipping method, with its fee or the reason why it cannot serve."""
+
+    code: str
+    name: str
+    fee: int | None = Field(description="for all units; null where it cannot serve, whatever the address")
+    available: bool
+    reason: Literal["inactive", "currency", "region", "address_required"] | None = Field(
+        description="`address_required`: whether it can serve depends on the region, which is not given yet"
+    )
+
+
+class Quote(_Answer):
+    """The price of a purchase as things stand: total = subtotal − discount + shipping fee."""
+
+    model_config = ConfigDict(json_schema_extra=example(QUOTE_EXAMPLE))
+
+    currency: str
+    unit_price: int
+    quantity: int
+    subtotal: int
+    discount: int
+    shipping_fee: int = Field(description="of the chosen method; 0 while none is chosen")
+    total: int
+    coupon: QuotedCoupon | None
+    shipping_methods: list[QuotedMethod] = Field(description="by code; none for items that are not shipped")
 
 
 class OrdersPage(_Answer):

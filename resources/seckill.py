@@ -4,7 +4,7 @@ from typing import Any
 
 from flask import Response
 
-from core import goods, sale
+from core import goods, quotes, sale
 from core.clock import iso
 from core.database import AnyRow
 from core.purchase.decide import Placed, PurchaseRequest, Refused, Replayed
@@ -20,13 +20,7 @@ from resources.orders import order_json
 
 _TAG = "Seckill"
 CACHE_CONTROL = "no-cache"
-PRICE_REFUSALS = (
-    "shipping_required",
-    "shipping_not_available",
-    "coupon_invalid",
-    "coupon_exhausted",
-    "coupon_not_applicable",
-)
+QUOTE_REFUSALS = ("shipping_not_available", "coupon_invalid", "coupon_exhausted", "coupon_not_applicable")
 
 
 def sale_json(row: AnyRow, status: str, served: Shop) -> tuple[dict[str, Any], str]:
@@ -86,7 +80,8 @@ class Seckill(ApiResource):
                 "limit_reached",
                 "insufficient_stock",
                 "hold_cooldown",
-                *PRICE_REFUSALS,
+                "shipping_required",
+                *QUOTE_REFUSALS,
                 "price_changed",
                 "idempotency_key_reused",
                 "busy",
@@ -113,3 +108,25 @@ class Seckill(ApiResource):
         if isinstance(outcome, Refused):
             raise outcome.refusal
         return bought(outcome)
+
+
+class SeckillQuote(ApiResource):
+    @operation(
+        Operation(
+            "quotePurchase",
+            _TAG,
+            Access.BUYER,
+            {200: schemas.Quote},
+            body=inputs.PurchaseBody,
+            body_optional=True,
+            refusals=("goods_not_found", *QUOTE_REFUSALS, "unavailable"),
+        )
+    )
+    def post(self, goods_id_text: str, caller: Identity, body: inputs.PurchaseBody) -> dict[str, Any]:
+        """Ask what a purchase would cost.
+
+        The coupon and the chosen shipping method are judged as the purchase would judge them; neither need be chosen
+        yet. Whether the sale is open, and what is left of the item, is not judged, nor is `expected_total`. Nothing is
+        reserved: send the quote's `total` as the purchase's `expected_total` to buy at that price or not at all.
+        """
+        return quotes.ask(shop().database, caller.user_id, goods_id(goods_id_text), body.quantity, body.choices())

@@ -9,13 +9,21 @@ from werkzeug.test import TestResponse
 
 from core.shop import Shop
 from core.tokens import Tokens
-from models import Goods, GoodsChange, Order
+from models import Coupon, Goods, GoodsChange, Order, ShippingMethod
 from tests.servers.service import SECRET
 
 # The one administrator; every other name is a buyer's.
 OPERATOR = "operator"
 LONG_AGO = datetime.fromisoformat("2001-01-01T00:00:00+00:00")
 FAR_AHEAD = "2099-01-01T00:00:00.000Z"
+ADDRESS = {
+    "name": "王芳",
+    "phone": "+86 138-0000-0000",
+    "region": "CN-31",
+    "line1": "1 Nanjing Rd",
+    "line2": None,
+    "postcode": "200000",
+}
 
 
 def authorization(user: str) -> dict[str, str]:
@@ -54,6 +62,22 @@ class Calls:
         assert answer.status_code == 201, answer.text
         return answer.json
 
+    def create_coupon(self, code: str = "SAVE", **fields: Any) -> dict[str, Any]:
+        """Make a coupon, by default of 10 percent; returns it."""
+        body = {"code": code, "kind": "percent", **({} if "kind" in fields else {"percent": 10}), **fields}
+        answer = self.post("/coupons", OPERATOR, json=body)
+        assert answer.status_code == 201, answer.text
+        return answer.json
+
+    def create_method(self, code: str = "express", **fields: Any) -> dict[str, Any]:
+        """Make a shipping method, by default for 12 to anywhere; returns it."""
+        answer = self.post("/shipping-methods", OPERATOR, json={"code": code, "name": code, "base_fee": 12, **fields})
+        assert answer.status_code == 201, answer.text
+        return answer.json
+
+    def quote(self, goods_id: int, by: str = "alice", **body: Any) -> TestResponse:
+        return self.post(f"/seckill/{goods_id}/quote", by, json=body)
+
     def buy(self, goods_id: int, by: str = "alice", key: str | None = None, **body: Any) -> TestResponse:
         headers = {} if key is None else {"Idempotency-Key": key}
         return self.post(f"/seckill/{goods_id}", by, json=body, headers=headers)
@@ -77,10 +101,11 @@ class Calls:
         self.set_order(order_no, purchased_at=LONG_AGO, expires_at=LONG_AGO + timedelta(minutes=15))
 
     def row_counts(self) -> tuple[int, ...]:
-        """How many items, changes and orders there are, and the units in stock and sold."""
+        """How many items, changes, orders, coupons and methods there are, and the units in stock and sold."""
         with self.shop.database.reading() as connection:
             counts = [
-                connection.scalar(select(func.count()).select_from(table)) for table in (Goods, GoodsChange, Order)
+                connection.scalar(select(func.count()).select_from(table))
+                for table in (Goods, GoodsChange, Order, Coupon, ShippingMethod)
             ]
             units = connection.execute(select(func.sum(Goods.stock), func.sum(Goods.sold))).one()
         return (*counts, *(int(number or 0) for number in units))

@@ -21,12 +21,15 @@ PUBLIC = {
     "GET /problems/<code>",
     "GET /readyz",
     "GET /seckill/<goods_id>",
+    "GET /shipping-methods",
+    "GET /shipping-methods/<code>",
 }
 BUYER = {
     "GET /orders",
     "GET /orders/<order_no>",
     "POST /orders/<order_no>/cancel",
     "POST /seckill/<goods_id>",
+    "POST /seckill/<goods_id>/quote",
 }
 ADMIN = {
     "POST /goods",
@@ -35,6 +38,18 @@ ADMIN = {
     "POST /goods/<goods_id>/pause",
     "POST /goods/<goods_id>/resume",
     "GET /goods/<goods_id>/changes",
+    "GET /coupons",
+    "POST /coupons",
+    "GET /coupons/<code>",
+    "PATCH /coupons/<code>",
+    "POST /shipping-methods",
+    "PATCH /shipping-methods/<code>",
+}
+# What a creation needs.
+CREATED_FROM = {
+    "POST /goods": {"name": "x", "currency": "CNY", "price": 1, "stock": 1},
+    "POST /coupons": {"code": "x", "kind": "free_shipping"},
+    "POST /shipping-methods": {"code": "x", "name": "x", "base_fee": 1},
 }
 
 
@@ -53,7 +68,7 @@ def address(operation: str, goods_id: int = 1) -> tuple[str, str]:
     values = {
         "<goods_id>": str(goods_id),
         "<order_no>": "0" * 32,
-        "<code>": "sold_out",
+        "<code>": "sold_out",  # an error, and what `create_coded` makes
         "<path:path>": "swagger-ui.css",
         "<path:filename>": "x",
     }
@@ -61,6 +76,11 @@ def address(operation: str, goods_id: int = 1) -> tuple[str, str]:
         route = route.replace(name, value)
     assert "<" not in route, f"{operation} has a parameter that this test does not know"
     return method, route
+
+
+def create_coded(call: Calls) -> None:
+    call.create_coupon("sold_out", kind="free_shipping")
+    call.create_method("sold_out")
 
 
 def test_the_access_of_every_route_is_stated_here(sqlite_app: Flask) -> None:
@@ -96,14 +116,15 @@ def test_a_buyer_is_kept_off_an_administrator_s_routes(sqlite_call: Calls, opera
 @pytest.mark.parametrize("operation", sorted(ADMIN))
 def test_an_administrator_is_let_in(sqlite_call: Calls, operation: str) -> None:
     item = sqlite_call.create()
-    body = {"name": "x", "currency": "CNY", "price": 1, "stock": 1} if operation == "POST /goods" else {}
-    options = {"json": body} if operation.startswith(("POST", "PATCH")) else {}
+    create_coded(sqlite_call)
+    options = {"json": CREATED_FROM.get(operation, {})} if operation.startswith(("POST", "PATCH")) else {}
     assert sqlite_call.send(*address(operation, item["id"]), OPERATOR, **options).status_code < 300
 
 
 @pytest.mark.parametrize("operation", sorted(PUBLIC))
 def test_public_routes_need_no_token_and_mind_none(sqlite_call: Calls, operation: str) -> None:
     item = sqlite_call.create()
+    create_coded(sqlite_call)
     method, path = address(operation, item["id"])
     for headers in ({}, {"Authorization": "Bearer rubbish"}):
         with sqlite_call.send(method, path, headers=headers) as answer:
