@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, delete, exists, func, insert, select, update
 
-from core import refusals, sale
+from core import events, refusals, sale
 from core.clock import database_now, epoch, iso, utc_now
 from core.database import AnyRow, Database
 from core.paging import Page, PageRequest, Sort, fetch
@@ -193,6 +193,7 @@ def _apply(
     )
     changed = _one(connection, row.id)
     _record(connection, changed, action, actor, shown, stock_delta, now)
+    events.write(connection, now, events.of_stock(row.id, row.stock, changed.stock))
     return changed
 
 

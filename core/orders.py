@@ -1,5 +1,6 @@
-"""Orders: reading them, and the moves of their life."""
+"""Orders: reading them, and the table of the moves that their life allows (core/order_life.py makes them)."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -7,18 +8,27 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, and_, or_, select, update
 
 from core import refusals
-from core.clock import utc_now, utc_now_after_wait
+from core.clock import utc_now
 from core.database import AnyRow, Database
 from core.paging import Page, PageRequest, Sort, fetch
 from core.refusals import Refusal
-from core.transaction import plain
-from models import Goods, Order
+from models import Order
 
 PENDING = "pending"
 PAID = "paid"
 CANCELLED = "cancelled"
 EXPIRED = "expired"
 REFUND_DUE = "refund_due"
+
+# The moves of an order's life: from each status, those that it can go to. What makes them: docs/orders.md.
+MOVES: Mapping[str, frozenset[str]] = {
+    PENDING: frozenset({PAID, CANCELLED, EXPIRED}),
+    EXPIRED: frozenset({PAID, REFUND_DUE}),
+    CANCELLED: frozenset({REFUND_DUE}),
+}
+
+# Whoever locks orders finds them through this index. Through another, two could lock the parts of a row in turn.
+BY_NUMBER = "FORCE INDEX (orders_order_no)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,46 +127,23 @@ def list_page(
     return Page([view(row, row.now) for row in rows.items], rows.after)
 
 
-def cancel(database: Database, viewer: Viewer, order_no: str) -> OrderView:
-    """Cancel a pending order and give its units back, once.
+def move(connection: Connection, order_no: str, to: str, *conditions: ColumnElement[bool], **values: Any) -> bool:
+    """Move an order to the status `to`, if MOVES and the conditions allow it, and set `values`. Whether it was moved.
 
-    An order whose time is over cannot be cancelled any more, but its expiry is noted, and its units go back all the
-    same. Raises Refusal order_not_found, or order_not_pending with the order's status.
+    Whoever moves units or a coupon's use with it holds their locks before (core/holds.py, docs/locking.md).
     """
-    order = find(database, viewer, order_no)
-
-    def work(connection: Connection) -> tuple[bool, OrderView]:
-        # The item's row first, then the order: the order of all locks (docs/locking.md).
-        locked = select(utc_now_after_wait()).select_from(Goods).where(Goods.id == order.goods_id).with_for_update()
-        now = connection.execute(locked).scalar_one()
-        cancelled = _close(connection, order, CANCELLED, Order.expires_at > now, closed_at=now)
-        if not cancelled:
-            _close(connection, order, EXPIRED, Order.expires_at <= now, closed_at=order.expires_at)
-        row = connection.execute(select(*VIEW_COLUMNS).where(Order.order_no == order_no)).one()
-        return cancelled, view(row, now)
-
-    cancelled, closed = plain(database, work)
-    if not cancelled:
-        raise Refusal(refusals.ORDER_NOT_PENDING, order_status=closed.status)
-    return closed
+    return move_all(connection, [order_no], to, *conditions, **values) == 1
 
 
-def _close(
-    connection: Connection, order: OrderView, status: str, condition: ColumnElement[bool], closed_at: datetime
-) -> bool:
-    """Move a pending order to `status` and give its units back, if `condition` holds. Whether it did."""
-    moved = connection.execute(
+def move_all(
+    connection: Connection, order_nos: Collection[str], to: str, *conditions: ColumnElement[bool], **values: Any
+) -> int:
+    """`move` for many orders, in one statement. Returns how many were moved."""
+    before = sorted(status for status, after in MOVES.items() if to in after)
+    moved = (
         update(Order)
-        .where(Order.order_no == order.order_no, Order.status == PENDING, condition)
-        .values(status=status, closed_at=closed_at)
+        .with_hint(BY_NUMBER)
+        .where(Order.order_no.in_(sorted(order_nos)), Order.status.in_(before), *conditions)
+        .values(status=to, **values)
     )
-    if moved.rowcount != 1:
-        return False
-    returned = connection.execute(
-        update(Goods)
-        .where(Goods.id == order.goods_id, Goods.sold >= order.quantity)
-        .values(stock=Goods.stock + order.quantity, sold=Goods.sold - order.quantity)
-    )
-    if returned.rowcount != 1:
-        raise RuntimeError("an order's units are not among those sold")
-    return True
+    return connection.execute(moved).rowcount

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from core import orders, refusals
+from core import order_life, orders, refusals
 from core.clock import iso
 from core.orders import OrderView, Viewer
 from core.refusals import InvalidField, Refusal
@@ -113,4 +113,4 @@ class OrderCancel(ApiResource):
     )
     def post(self, order_no: str, caller: Identity, body: inputs.NoFields) -> dict[str, Any]:
         """Cancel a pending order; its units go back on sale."""
-        return order_json(orders.cancel(shop().database, _viewer(caller), _order_no(order_no)))
+        return order_json(order_life.cancel(shop().database, _viewer(caller), _order_no(order_no)))

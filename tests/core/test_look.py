@@ -10,7 +10,7 @@ from sqlalchemy import event
 
 from app import create_app
 from config import load
-from core import goods, orders
+from core import goods, order_life
 from core.clock import Deadline
 from core.mysql_connection import Connection
 from core.orders import Viewer
@@ -104,7 +104,7 @@ def test_the_winner_s_key_gives_the_order_as_it_now_stands(shop: Shop) -> None:
     assert isinstance(again, Replayed)
     assert isinstance(placed, Placed)
     assert again.order == placed.order
-    orders.cancel(shop.database, Viewer("alice", False), placed.order.order_no)
+    order_life.cancel(shop.database, Viewer("alice", False), placed.order.order_no)
     buy(shop, PurchaseRequest(item, "bob"))
     (later,) = seen(shop, request)
     assert isinstance(later, Replayed)

@@ -132,8 +132,9 @@ def no_status_condition() -> None:
     """An order is cancelled whatever its status."""
 
     def change(connection: Any, statement: str, parameters: Any) -> str:
-        # 'cancelled' sorts ahead of 'pending'.
-        return statement.replace("orders.status = ", "orders.status <= ") if statement[:6] == "UPDATE" else statement
+        if not statement.startswith("UPDATE orders"):
+            return statement
+        return re.sub(r"orders\.status IN (\([^)]*\))", r"(orders.id > 0 OR orders.status IN \1)", statement)
 
     _rewrite(change)
 
