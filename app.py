@@ -9,7 +9,7 @@ import config
 from core.database import engine_options
 from core.shop import Shop
 from models import db
-from resources import body, cors, docs, errors, problem_pages, request_log
+from resources import body, cors, docs, errors, limits, problem_pages, request_log
 from resources.answers import ProblemApi
 from resources.context import EXTENSION
 from resources.coupons import CouponItem, CouponList
@@ -58,6 +58,7 @@ def create_app(settings: config.Settings | None = None, runtime_dir: Path | None
 
     request_log.register(app)
     errors.register(app)
+    check_caller = limits.register(app, app.extensions[EXTENSION])
     api = ProblemApi(app)
     for route, resource in ROUTES.items():
         api.add_resource(resource, route, endpoint=resource.__name__)
@@ -66,6 +67,6 @@ def create_app(settings: config.Settings | None = None, runtime_dir: Path | None
     docs.register(app)
     origin_headers = cors.register(app, settings.CORS_ORIGINS)
     cli.register(app)
-    front = Front(app.wsgi_app, app.extensions[EXTENSION], origin_headers)
+    front = Front(app.wsgi_app, app.extensions[EXTENSION], origin_headers, check_caller)
     app.wsgi_app = front  # type: ignore[method-assign]
     return app

@@ -26,6 +26,7 @@ PREFIX = "SECKILL_"
 
 MIN_SECRET_BYTES = 32
 MIN_WEBHOOK_SECRET_BYTES = 24
+_DAY = 86_400  # seconds
 # Keys that are printed in tutorials and examples: whoever finds one in use can sign tokens.
 KNOWN_SECRETS = frozenset(
     {
@@ -183,6 +184,36 @@ class Settings(BaseSettings):
             scheme, separator, rest = origin.partition("://")
             if scheme not in ("http", "https") or not separator or not rest or set(rest) & set("/*?#@^$[]() "):
                 raise ValueError("each origin is scheme://host or scheme://host:port")
+        return value
+
+    @field_validator("RATE_LIMIT_PER_USER", "RATE_LIMIT_PER_ADDRESS")
+    @classmethod
+    def _rate_limits(cls, value: str) -> str:
+        from limits import parse_many  # only for those who say something of their own
+
+        try:
+            windows = [(item.amount, item.get_expiry()) for item in parse_many(value)]
+        except ValueError:
+            windows = []
+        if not windows or not all(1 <= amount <= 10**9 and 1 <= seconds <= _DAY for amount, seconds in windows):
+            raise ValueError("limits are such as `100/minute` or `10/second;100/minute`, over a day at most")
+        return value
+
+    @field_validator("RATE_LIMIT_STORAGE")
+    @classmethod
+    def _rate_limit_storage(cls, value: str) -> str:
+        if value == "memory://":
+            return value
+        if not value.startswith(("redis://", "rediss://")):
+            raise ValueError("it is memory:// or an address that begins with redis:// or rediss://")
+        try:
+            from redis import ConnectionPool
+        except ImportError:
+            raise ValueError("the package `redis` is not installed") from None
+        try:
+            ConnectionPool.from_url(value).make_connection()  # which connects nowhere yet
+        except Exception:
+            raise ValueError("not an address of a Redis server") from None
         return value
 
     @field_validator("PAYMENT_WEBHOOK_SECRETS")

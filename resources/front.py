@@ -25,13 +25,15 @@ from core.purchase.gate import Seen
 from core.quotes import NO_CHOICES, Choices
 from core.refusals import Refusal
 from core.shop import Shop
-from core.tokens import Identity, InvalidToken
+from core.tokens import Identity
 from resources import body, goods, request_log, seckill
 from resources.answers import conditional_headers, is_known
+from resources.callers import identity
 from resources.cors import OriginHeaders
 from resources.errors import INTERNAL_ERROR, refusal_headers, tell_unexpected
 from resources.fields import IDEMPOTENCY_KEY
 from resources.inputs import PurchaseBody
+from resources.limits import CheckCaller
 from resources.problems import MIME_TYPE, PROBLEMS, language_of, problem_headers, problem_json, to_json
 
 GATE_REFUSALS = Counter(
@@ -72,11 +74,14 @@ class _Answer(NamedTuple):
 class Front:
     """The layer. Shared by all threads of a process."""
 
-    def __init__(self, app: WSGIApplication, shop: Shop, origin_headers: OriginHeaders) -> None:
+    def __init__(
+        self, app: WSGIApplication, shop: Shop, origin_headers: OriginHeaders, check_caller: CheckCaller
+    ) -> None:
         """Leaves to `app` what it does not answer. `origin_headers` has those that pages of an origin need."""
         self._app = app
         self._shop = shop
         self._origin_headers = origin_headers
+        self._check_caller = check_caller
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         match = _PATH.fullmatch(environ["PATH_INFO"])
@@ -127,26 +132,18 @@ class Front:
                 return _refused(refusal, asked, environ)
         elif not _KEY.fullmatch(key):
             return None
-        caller = self._caller(environ)
+        caller = identity(environ, self._shop.tokens)
         wanted = None if caller is None else _wanted_in(environ)
         if caller is None or wanted is None:
             return None
         asked.caller = caller
+        self._check_caller(environ)
         quantity, choices = wanted
         outcome = self._shop.checkout.buy(PurchaseRequest(asked.goods_id, caller.user_id, quantity, key, choices))
         if isinstance(outcome, Refused):
             return _refused(outcome.refusal, asked, environ)
         order, status, headers = seckill.bought(outcome)
         return _Answer(status, to_json(order).encode(), [*_BOUGHT, *headers.items()])
-
-    def _caller(self, environ: WSGIEnvironment) -> Identity | None:
-        scheme, _, token = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
-        if scheme != "Bearer":
-            return None
-        try:
-            return self._shop.tokens.verify(token)
-        except InvalidToken:
-            return None
 
     def _show(self, asked: _Asked, environ: WSGIEnvironment) -> _Answer | None:
         if environ.get("CONTENT_LENGTH") or "HTTP_TRANSFER_ENCODING" in environ:
@@ -155,6 +152,7 @@ class Front:
         status = None if seen is None else seen.status()
         if seen is None or status is None:
             return None
+        self._check_caller(environ)
         shown = seen.memo.get((asked.noun, status))
         if shown is None:
             make = _show_sale if asked.noun == "seckill" else _show_goods

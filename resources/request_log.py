@@ -132,6 +132,7 @@ def configure(debug: bool, stream: TextIO | None = None) -> None:
     root.setLevel(logging.INFO)
     log.handlers[:] = [_RequestLines(lines, debug)]
     logging.getLogger("mysql").setLevel(logging.WARNING)  # it tells of every connection
+    logging.getLogger("flask-limiter").setLevel(logging.WARNING)  # it tells of every refusal, addresses included
 
 
 def register(app: Flask) -> None:

@@ -32,6 +32,11 @@ OVERRIDES = {
     "DRAIN_SECONDS": ("0", 0.0),
     "LINE_MAX": ("7", 7),
     "BATCH_MAX": ("8", 8),
+    "RATE_LIMITS": ("off", False),
+    "RATE_LIMIT_PER_USER": ("10/second;100/minute", "10/second;100/minute"),
+    "RATE_LIMIT_PER_ADDRESS": ("5 per 2 hours", "5 per 2 hours"),
+    "RATE_LIMIT_STORAGE": ("rediss://user:pw@127.0.0.1:6379/1", "rediss://user:pw@127.0.0.1:6379/1"),
+    "PROXIES": ("2", 2),
 }
 WRONG = {
     "DEBUG": ["maybe-marker"],
@@ -55,6 +60,17 @@ WRONG = {
     "DRAIN_SECONDS": ["-1", "301", "nan", "x-marker"],
     "LINE_MAX": ["0", "10001", "x-marker"],
     "BATCH_MAX": ["0", "1001", "x-marker"],
+    "RATE_LIMITS": ["maybe-marker"],
+    "RATE_LIMIT_PER_USER": ["many-marker", "0/minute", "5", "5/fortnight", "-5/minute", "25/25hours", "1/month"],
+    "RATE_LIMIT_PER_ADDRESS": ["marker/minute", "5/minute;0/hour", "5/minute;marker", "1000000001/minute"],
+    "RATE_LIMIT_STORAGE": [
+        "memory",
+        "memcached://marker:11211",
+        "redis+unix:///marker",
+        "redis://:pw-marker@h:port/0",
+        "redis://:pw-marker@h:6379/0?no_such_option=1",
+    ],
+    "PROXIES": ["-1", "11", "x-marker"],
 }
 # Any text is a value of these.
 FREE_TEXT = {"SECRET_KEY", "SECRET_KEY_FALLBACKS"}

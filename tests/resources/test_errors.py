@@ -10,6 +10,7 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
+from app import create_app
 from core import goods
 from resources.problems import FIELD_PROBLEMS, PROBLEMS
 from tests.resources.calls import FAR_AHEAD, OPERATOR, Calls
@@ -40,6 +41,7 @@ CONTRACT = {
     "has_orders": 409,
     "stock_conflict": 409,
     "version_mismatch": 412,
+    "rate_limited": 429,
     "validation_failed": 422,
     "idempotency_key_reused": 422,
     "internal_error": 500,
@@ -100,6 +102,13 @@ class World:
         finally:
             holder.close()
 
+    def over_the_limit(self) -> TestResponse:
+        # An application of its own: on the one of all the others nobody is limited.
+        settings = self.call.shop.settings.model_copy(update={"RATE_LIMITS": True, "RATE_LIMIT_PER_ADDRESS": "1/day"})
+        limited = Calls(create_app(settings))
+        limited.get("/nowhere")
+        return limited.get("/goods", headers=self.headers)
+
     def without_a_database(self) -> TestResponse:
         return self.unreachable.get("/goods/1", headers=self.headers)
 
@@ -138,6 +147,7 @@ PROVOKE: dict[str, Callable[[World], TestResponse]] = {
     "idempotency_key_reused": lambda w: w.buy(
         w.ordered(key="k"), json={"quantity": 2}, headers={"Idempotency-Key": "k"}
     ),
+    "rate_limited": World.over_the_limit,
     "internal_error": World.with_a_bug,
     "busy": World.behind_a_held_lock,
     "unavailable": World.without_a_database,
@@ -219,9 +229,9 @@ def test_all_texts_are_there_in_both_languages() -> None:
         assert not re.search(r"[\u4e00-\u9fff]", text.en)
 
 
-@pytest.mark.parametrize("code", ["busy", "unavailable"])
+@pytest.mark.parametrize("code", ["busy", "unavailable", "rate_limited"])
 def test_who_is_to_come_again_is_told_when(provoke: Callable[..., TestResponse], code: str) -> None:
-    assert re.fullmatch(r"[1-9]\d?", provoke(code).headers["Retry-After"])
+    assert re.fullmatch(r"[1-9]\d{0,4}", provoke(code).headers["Retry-After"])
 
 
 def test_a_method_that_is_not_allowed_is_answered_with_those_that_are(sqlite_call: Calls) -> None:

@@ -1,0 +1,166 @@
+"""Where the requests of callers are counted: in this process, or in Redis for all workers and hosts together.
+
+Both are storages of the library `limits`, for its fixed windows. Its own memory starts a thread for each ten
+milliseconds in which somebody calls, which goes through all keys: with a thousand callers that doubles the cost of a
+call, and nothing bounds the keys.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from itertools import islice
+from typing import Any, TypeVar
+
+from limits.storage import RedisStorage, Storage
+
+Found = TypeVar("Found")
+
+# Callers counted at once, a user and an address being two; beyond, those whose window is the oldest are forgotten.
+MOST_KEYS = 50_000
+_FEW_KEYS = 1000
+# Seconds that Redis is left alone after it failed, and that it may take to connect and to answer.
+_SILENT_SECONDS = 1.0
+_PATIENCE_SECONDS = 0.25
+_SHARED = "shared+"
+
+log = logging.getLogger("seckill.limits")
+
+
+def storage_uri(setting: str) -> str:
+    """The address by which `limits` finds the storage here that RATE_LIMIT_STORAGE asks for."""
+    return f"{_SHARED}{setting}" if setting.startswith("redis") else "bounded://"
+
+
+class LocalCounts(Storage):
+    """Counts in this process; at most `most` keys. By the monotonic clock: one that is set back refuses nobody."""
+
+    STORAGE_SCHEME = ["bounded"]  # noqa: RUF012 (as the base has it)
+
+    def __init__(self, uri: str | None = None, most: int = MOST_KEYS, **options: Any) -> None:
+        super().__init__(uri, **options)
+        self._most = most
+        # Count, and the end of the window; in the order in which the windows began.
+        self._counts: dict[str, list[float]] = {}
+        self._room = min(_FEW_KEYS, most)
+        self._lock = threading.Lock()
+
+    def incr(self, key: str, expiry: int, amount: int = 1) -> int:
+        """Count `amount` for `key`; returns the count of its window, which ends `expiry` seconds after it began."""
+        now = time.monotonic()
+        with self._lock:
+            entry = self._counts.get(key)
+            if entry is not None and entry[1] > now:
+                entry[0] += amount
+                return int(entry[0])
+            self._counts.pop(key, None)  # to the end of the order
+            if len(self._counts) >= self._room:
+                self._make_room(now)
+            self._counts[key] = [amount, now + expiry]
+            return amount
+
+    def _make_room(self, now: float) -> None:
+        counts = {key: entry for key, entry in self._counts.items() if entry[1] > now}
+        if len(counts) > self._most // 2:
+            counts = dict(islice(counts.items(), len(counts) - self._most // 2, None))
+        self._counts = counts
+        # Twice what is in use: each look through all of them is paid by as many new ones.
+        self._room = min(self._most, max(_FEW_KEYS, 2 * len(counts)))
+
+    def get(self, key: str) -> int:
+        entry = self._counts.get(key)
+        return int(entry[0]) if entry is not None and entry[1] > time.monotonic() else 0
+
+    def get_expiry(self, key: str) -> float:
+        """The Unix time at which the key's window ends; now, where there is none."""
+        entry = self._counts.get(key)
+        return time.time() + (max(0.0, entry[1] - time.monotonic()) if entry is not None else 0)
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+    @property
+    def base_exceptions(self) -> type[Exception]:
+        return ValueError
+
+    def check(self) -> bool:
+        return True
+
+    def clear(self, key: str) -> None:
+        with self._lock:
+            self._counts.pop(key, None)
+
+    def reset(self) -> int:
+        with self._lock:
+            count = len(self._counts)
+            self._counts.clear()
+        return count
+
+
+class SharedCounts(RedisStorage):
+    """Counts in Redis. Where that fails this process counts by itself, and one request a second tries Redis again."""
+
+    STORAGE_SCHEME = ["shared+redis", "shared+rediss"]  # noqa: RUF012
+
+    def __init__(self, uri: str, **options: Any) -> None:
+        """Opens no connection. `uri` is `shared+` and an address of Redis, whose options win over those here."""
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+
+        self._local = LocalCounts()
+        self._failing = False
+        self._silent_until = 0.0
+        self._state = threading.Lock()
+        patience = {"socket_timeout": _PATIENCE_SECONDS, "socket_connect_timeout": _PATIENCE_SECONDS}
+        super().__init__(uri.removeprefix(_SHARED), retry=Retry(NoBackoff(), 0), **patience, **options)  # type: ignore[arg-type]
+
+    def incr(self, key: str, expiry: int, amount: int = 1) -> int:
+        return self._ask(
+            lambda: super(SharedCounts, self).incr(key, expiry, amount), lambda: self._local.incr(key, expiry, amount)
+        )
+
+    def get(self, key: str) -> int:
+        return self._ask(lambda: super(SharedCounts, self).get(key), lambda: self._local.get(key))
+
+    def get_expiry(self, key: str) -> float:
+        """The Unix time at which the key's window ends; now, where there is none."""
+        return self._ask(lambda: self._expiry(key), lambda: self._local.get_expiry(key))
+
+    def _expiry(self, key: str) -> float:
+        # To the millisecond: whoever is told to come back must not come a moment too early.
+        redis: Any = self.get_connection(readonly=True)
+        milliseconds: int = redis.pttl(self.prefixed_key(key))
+        return time.time() + max(0, milliseconds) / 1000
+
+    def _ask(self, redis: Callable[[], Found], local: Callable[[], Found]) -> Found:
+        if not self._may_ask():
+            return local()
+        try:
+            found = redis()
+        except Exception as error:
+            self._failed(error)
+            return local()
+        if self._failing:
+            self._failing = False
+            log.warning("requests are counted in Redis again")
+        return found
+
+    def _may_ask(self) -> bool:
+        if not self._failing:
+            return True
+        with self._state:
+            now = time.monotonic()
+            if now < self._silent_until:
+                return False
+            self._silent_until = now + _SILENT_SECONDS  # one tries, the others need not wait for it
+            return True
+
+    def _failed(self, error: Exception) -> None:
+        with self._state:
+            now = time.monotonic()
+            first = not self._failing
+            # Those who asked before it was known to fail come late, and need not be told of again.
+            self._failing, self._silent_until = True, now + _SILENT_SECONDS
+        if first:
+            # Not its words: they can quote the address, and with it a password.
+            log.warning("requests are counted by each worker alone: Redis failed with %s", type(error).__name__)

@@ -1,0 +1,107 @@
+"""How often one may call: so often a user, and so often an address. Flask-Limiter counts.
+
+All of it is checked before anything else of a request, so that unknown addresses count too; but for the refusals of the
+gate, which cost no more than this would, and for those paths that a host is watched by. Flask's requests are checked by
+Flask-Limiter itself; the layer ahead of Flask asks here, and counts the same in the same place. Either counts a request
+that it answers, so that none counts twice.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from wsgiref.types import WSGIEnvironment
+
+from flask import Flask, Response, g, request
+from flask_limiter import ApplicationLimit, Limiter, RateLimitExceeded
+from limits import RateLimitItem, parse_many
+
+from core.call_counts import storage_uri
+from core.refusals import RATE_LIMITED, Refusal
+from core.shop import Shop
+from resources.callers import address, identity
+from resources.errors import refusal_headers
+from resources.problems import problem
+
+# Whoever watches the service does so most when callers are being refused.
+FREE = frozenset({"/healthz", "/readyz", "/metrics"})
+_KEYS_REMEMBERED = 10_000
+
+# Counts a request that is answered ahead of Flask. Raises Refusal rate_limited.
+CheckCaller = Callable[[WSGIEnvironment], None]
+
+
+def register(app: Flask, shop: Shop) -> CheckCaller:
+    """Limit the callers of `app`. Returns the check for what is answered ahead of it."""
+    settings = shop.settings
+    if not settings.RATE_LIMITS:
+        return lambda environ: None
+
+    def user(environ: WSGIEnvironment) -> str:
+        caller = identity(environ, shop.tokens)
+        return f"user:{caller.user_id}" if caller is not None else ""
+
+    def place(environ: WSGIEnvironment) -> str:
+        return f"address:{address(environ, settings.PROXIES)}"
+
+    rules = [(settings.RATE_LIMIT_PER_USER, user), (settings.RATE_LIMIT_PER_ADDRESS, place)]
+    limiter = Limiter(
+        lambda: place(request.environ),
+        app=app,
+        application_limits=[_of_flask(text, key) for text, key in rules],
+        storage_uri=storage_uri(settings.RATE_LIMIT_STORAGE),
+        strategy="fixed-window",
+        headers_enabled=False,
+        swallow_errors=True,
+        request_identifier=lambda: "any",  # a request for which there is no route counts too
+    )
+    limiter.request_filter(lambda: request.path in FREE)
+    app.register_error_handler(RateLimitExceeded, lambda error: _exceeded(limiter, shop))
+    return _ahead_of_flask(limiter, [(item, key) for text, key in rules for item in parse_many(text)])
+
+
+def _of_flask(text: str, key: Callable[[WSGIEnvironment], str]) -> ApplicationLimit:
+    return ApplicationLimit(
+        text, key_function=lambda: key(request.environ), exempt_when=lambda: not key(request.environ)
+    )
+
+
+def _exceeded(limiter: Limiter, shop: Shop) -> Response:
+    reached = limiter.current_limit
+    assert reached is not None
+    g.caller = identity(request.environ, shop.tokens)  # for the log
+    refusal = _refusal(limiter, reached.key)
+    return problem(refusal.code, refusal_headers(refusal), **refusal.details)
+
+
+def _refusal(limiter: Limiter, key: str) -> Refusal:
+    seconds = limiter.limiter.storage.get_expiry(key) - time.time()
+    return Refusal(RATE_LIMITED, retry_after=max(1, math.ceil(seconds)))
+
+
+def _ahead_of_flask(
+    limiter: Limiter, rules: list[tuple[RateLimitItem, Callable[[WSGIEnvironment], str]]]
+) -> CheckCaller:
+    storage = limiter.limiter.storage
+    # As Flask-Limiter does: the shortest windows first, and nothing more once one is full.
+    ordered = [
+        (key, _counted_as(item), item.get_expiry(), item.amount)
+        for item, key in sorted(rules, key=lambda rule: rule[0])
+    ]
+
+    def check(environ: WSGIEnvironment) -> None:
+        for key, counted_as, seconds, amount in ordered:
+            caller = key(environ)
+            if caller:
+                counted = counted_as(caller)
+                if storage.incr(counted, seconds) > amount:
+                    raise _refusal(limiter, counted)
+
+    return check
+
+
+def _counted_as(item: RateLimitItem) -> Callable[[str], str]:
+    """What has the key under which Flask-Limiter counts a caller for `item`."""
+    scope = str(ApplicationLimit("").scope)
+    # To put one together takes longer than to count.
+    return lru_cache(maxsize=_KEYS_REMEMBERED)(lambda caller: item.key_for(caller, scope))
