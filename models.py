@@ -336,7 +336,7 @@ class WebhookDelivery(Base):
     __tablename__ = "webhook_deliveries"
     __table_args__ = (
         UniqueConstraint("webhook_id", "seq", name="webhook_deliveries_webhook_seq"),
-        Index("webhook_deliveries_due", "status", "next_attempt_at"),
+        Index("webhook_deliveries_due", "webhook_id", "status", "next_attempt_at"),
         CheckConstraint(f"status IN {DELIVERY_STATUSES}", name="webhook_deliveries_status_known"),
         MYSQL_TABLE | {"sqlite_autoincrement": True},
     )

@@ -153,7 +153,7 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
         **MYSQL_TABLE,
     )
-    op.create_index("webhook_deliveries_due", "webhook_deliveries", ["status", "next_attempt_at"])
+    op.create_index("webhook_deliveries_due", "webhook_deliveries", ["webhook_id", "status", "next_attempt_at"])
 
 
 def downgrade() -> None:

@@ -1,0 +1,96 @@
+"""Reading events by their numbers, with what they tell of."""
+
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import Select, func, select
+
+from core.clock import Deadline, iso
+from core.database import AnyRow, Database
+from core.paging import Page, PageRequest, Sort, fetch
+from core.sequencer import number, number_once
+from models import Event, Goods, Order
+
+# Of an order, what stays as it was at the purchase: an event tells the same whenever it is read. Never the address.
+ORDER_FIELDS = (
+    "order_no",
+    "goods_id",
+    "user_id",
+    "quantity",
+    "currency",
+    "unit_price",
+    "subtotal",
+    "discount",
+    "shipping_fee",
+    "total",
+    "coupon_code",
+)
+
+
+def event_id(seq: int) -> str:
+    """What subscribers know an event by: the same in every delivery of it."""
+    return f"evt_{seq}"
+
+
+def list_after(database: Database, after: int, limit: int) -> Page[AnyRow]:
+    """The events that follow the number `after`, at most `limit` of them, the oldest first.
+
+    Whatever was committed before the call and fits on the page is in it: what still waits is numbered first. Raises Busy
+    or Unavailable.
+    """
+    # Once is enough: it numbers at least as many events as a page has, or all that there are.
+    number_once(database, Deadline(database.settings.PURCHASE_WAIT_SECONDS))
+    seq = Event.seq.expression
+    with database.reading() as connection:
+        return fetch(connection, _events(), Sort(seq, seq), PageRequest(limit, (after, after)))
+
+
+def find_all(database: Database, seqs: Collection[int]) -> dict[int, AnyRow]:
+    """The events with these numbers, by their numbers. Raises Busy or Unavailable."""
+    with database.reading() as connection:
+        return {row.seq: row for row in connection.execute(_events().where(Event.seq.in_(seqs)))}
+
+
+def newest(database: Database) -> int:
+    """The number of the newest event that was committed before the call; 0 where there is none. Raises as `list_after`."""
+    number(database, database.settings.PURCHASE_WAIT_SECONDS)
+    with database.reading() as connection:
+        return connection.execute(select(func.coalesce(func.max(Event.seq), 0))).scalar_one()
+
+
+def as_object(row: AnyRow) -> dict[str, Any]:
+    """An event as pullers and subscribers see it."""
+    if row.order_no is None:
+        data = {"goods_id": row.goods_id, "name": row.goods_name}
+    else:
+        data = {name: getattr(row, f"order_{name}") for name in ORDER_FIELDS}
+    return {
+        "seq": row.seq,
+        "id": event_id(row.seq),
+        "type": row.type,
+        "occurred_at": iso(row.occurred_at),
+        "goods_id": row.goods_id,
+        "order_no": row.order_no,
+        "data": data,
+    }
+
+
+def as_message(row: AnyRow) -> dict[str, Any]:
+    """An event as the body of a webhook: with `timestamp`, which Standard Webhooks wants beside `type` and `data`."""
+    event = as_object(row)
+    return {"type": event["type"], "timestamp": event["occurred_at"], **event}
+
+
+def _events() -> Select[Any]:
+    of_order = [Order.__table__.columns[name].label(f"order_{name}") for name in ORDER_FIELDS if name != "order_no"]
+    return (
+        select(
+            Event.seq.label("id"),
+            *Event.__table__.columns,
+            Goods.name.label("goods_name"),
+            Event.order_no.label("order_order_no"),
+            *of_order,
+        )
+        .outerjoin(Order, Order.order_no == Event.order_no)
+        .outerjoin(Goods, Goods.id == Event.goods_id)
+    )

@@ -1,0 +1,140 @@
+"""Where webhooks may be sent: https addresses of the public internet, judged by the address that is connected to.
+
+A name is resolved once for each delivery, and that very answer is judged and connected to: a name that leads elsewhere
+a moment later leads nowhere.
+"""
+
+import ipaddress
+import queue
+import re
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from core.refusals import InvalidField
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Resolver = Callable[[str, int], Sequence[str]]
+
+MAX_URL = 2000
+RESOLVE_SECONDS = 5.0
+# A subscription's creation does not wait long for a name: every delivery looks at it again.
+_LOOK_SECONDS = 2.0
+_PORTS = {"https": 443, "http": 80}
+_VISIBLE = re.compile(r"[!-~]+")
+_HOST = re.compile(r"[A-Za-z0-9._-]{1,253}")
+_HERE = re.compile(r"(.*\.)?localhost\.?", re.IGNORECASE)
+_PUBLIC_6 = ipaddress.ip_network("2000::/3")
+# Within the public ones, but they lead through a relay to any IPv4 address, or to none.
+_RELAYS = (
+    ipaddress.ip_network("2002::/16"),
+    ipaddress.ip_network("2001::/32"),
+    ipaddress.ip_network("192.88.99.0/24"),
+)
+
+
+class Forbidden(Exception):
+    """The address is none of the public internet."""
+
+
+class Unresolved(Exception):
+    """The name leads to no address, or nobody told in time."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A webhook's URL, taken apart. `host` is a name or an address without brackets, `path` includes the query."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+
+
+def parse(url: str) -> Target:
+    """Take a URL apart. Raises ValueError for one that is not http(s), or that has credentials or a fragment."""
+    if len(url) > MAX_URL or not _VISIBLE.fullmatch(url) or "\\" in url or "#" in url:
+        raise ValueError("no URL")
+    parts = urlsplit(url)
+    host, port = parts.hostname, parts.port  # raises ValueError for a port that is none
+    if parts.scheme not in _PORTS or not host or "@" in parts.netloc or port == 0:
+        raise ValueError("no URL of the web")
+    if ":" in host:
+        ipaddress.IPv6Address(host)
+    elif not _HOST.fullmatch(host):
+        raise ValueError("no host")
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return Target(parts.scheme, host, port or _PORTS[parts.scheme], path)
+
+
+def check(url: str, private: bool) -> None:
+    """Refuse a URL that webhooks may not be sent to. With `private`, private addresses and plain http are allowed.
+
+    Raises InvalidField. A name that leads nowhere now is let pass: it is looked up again for each delivery.
+    """
+    try:
+        target = parse(url)
+    except ValueError:
+        raise InvalidField("url", "invalid_format") from None
+    if private:
+        return
+    if target.scheme != "https" or _HERE.fullmatch(target.host):
+        raise InvalidField("url", "forbidden_target")
+    try:
+        addresses(target, private, seconds=_LOOK_SECONDS)
+    except Forbidden:
+        raise InvalidField("url", "forbidden_target") from None
+    except Unresolved:
+        return
+
+
+def addresses(
+    target: Target, private: bool, resolver: Resolver | None = None, seconds: float = RESOLVE_SECONDS
+) -> Sequence[str]:
+    """The addresses to connect to, the best first. Raises Forbidden if one of them is, and Unresolved."""
+    if not private and target.scheme != "https":
+        raise Forbidden
+    found = _resolved(resolver or _ask_system, target, seconds)
+    if not found:
+        raise Unresolved
+    if not private and any(is_private(address) for address in found):
+        raise Forbidden
+    return found
+
+
+def is_private(written: str) -> bool:
+    """Whether an address is not one of the public internet: private, loopback, link-local, multicast, reserved…"""
+    address: Address = ipaddress.ip_address(written.partition("%")[0])
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None:
+            return is_private(str(address.ipv4_mapped))
+        if address not in _PUBLIC_6:
+            return True
+    if any(address.version == relay.version and address in relay for relay in _RELAYS):
+        return True
+    return not address.is_global or address.is_multicast or address.is_reserved
+
+
+def _ask_system(host: str, port: int) -> Sequence[str]:
+    # `127.1` and `0x7f000001` are addresses too, for the system: only its own answer tells.
+    answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(answer[4][0]) for answer in answers))
+
+
+def _resolved(resolver: Resolver, target: Target, seconds: float) -> Sequence[str]:
+    """Ask in a thread of its own: the system's resolver knows no time-out."""
+    answers: queue.SimpleQueue[Sequence[str]] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            answers.put(resolver(target.host, target.port))
+        except (OSError, UnicodeError):
+            answers.put(())
+
+    threading.Thread(target=ask, name="resolve", daemon=True).start()
+    try:
+        return answers.get(timeout=seconds)
+    except queue.Empty:
+        raise Unresolved from None

@@ -1,0 +1,149 @@
+"""Subscriptions to events, and the log of what was sent to each: what administrators do with them."""
+
+import base64
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Select, delete, func, insert, select, update
+
+from core import event_log, refusals, targets
+from core.clock import utc_now
+from core.database import AnyRow, Database
+from core.paging import Page, PageRequest, Sort, fetch
+from core.refusals import InvalidField, Refusal
+from core.transaction import plain
+from models import Event, Sequencer, Webhook, WebhookDelivery
+
+MOST = 100
+PENDING = "pending"
+DELIVERED = "delivered"
+FAILED = "failed"
+_SECRET_BYTES = 32
+_DELETED_AT_ONCE = 1000
+
+_SHOWN = tuple(column for column in Webhook.__table__.columns if column.name != "secret")
+
+
+def list_page(database: Database, page: PageRequest, active: bool | None = None) -> Page[AnyRow]:
+    """A page of subscriptions, the oldest first, without their secrets."""
+    query = select(*_SHOWN)
+    if active is not None:
+        query = query.where(Webhook.active == active)
+    key = Webhook.id.expression
+    with database.reading() as connection:
+        return fetch(connection, query, Sort(key, key), page)
+
+
+def find(database: Database, webhook_id: int) -> AnyRow:
+    """A subscription, without its secret. Raises Refusal not_found."""
+    with database.reading() as connection:
+        return _one(connection, webhook_id)
+
+
+def create(database: Database, url: str, types: Sequence[str] | None, active: bool) -> tuple[AnyRow, str]:
+    """Subscribe `url` to events of `types` (None: all) from now on. Returns the subscription and its secret.
+
+    Raises InvalidField for a URL that webhooks may not be sent to, and where there are MOST subscriptions.
+    """
+    targets.check(url, database.settings.WEBHOOKS_TO_PRIVATE)
+    secret = f"whsec_{base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()}"
+    # What happened so far has its number after this: the subscription begins behind it.
+    after = event_log.newest(database)
+
+    def work(connection: Connection) -> AnyRow:
+        # One row that all who subscribe lock, or two would both be the hundredth.
+        connection.execute(select(Sequencer.id).with_for_update())
+        if connection.execute(select(func.count()).select_from(Webhook)).scalar_one() >= MOST:
+            raise InvalidField("url", "too_many")
+        values = {"url": url, "types": types, "active": active, "secret": secret, "after_seq": after}
+        made = connection.execute(insert(Webhook).values(**values, created_at=utc_now(), updated_at=utc_now()))
+        return _one(connection, made.inserted_primary_key[0])  # type: ignore[index]
+
+    return plain(database, work), secret
+
+
+def change(database: Database, webhook_id: int, fields: Mapping[str, Any], versions: set[int] | None) -> AnyRow:
+    """Set `fields`, of `url`, `types` and `active`. `versions`, if any, are those that the caller expects.
+
+    Raises Refusal not_found or version_mismatch, and InvalidField for a URL that webhooks may not be sent to.
+    """
+    if "url" in fields:
+        targets.check(fields["url"], database.settings.WEBHOOKS_TO_PRIVATE)
+
+    def work(connection: Connection) -> AnyRow:
+        row = _locked(connection, webhook_id, versions)
+        changed = {name: value for name, value in fields.items() if getattr(row, name) != value}
+        if not changed:
+            return row
+        connection.execute(
+            update(Webhook)
+            .where(Webhook.id == webhook_id)
+            .values({**changed, "version": row.version + 1, "updated_at": utc_now()})
+        )
+        return _one(connection, webhook_id)
+
+    return plain(database, work)
+
+
+def remove(database: Database, webhook_id: int, versions: set[int] | None) -> None:
+    """End a subscription; its log goes with it. Raises Refusal not_found or version_mismatch."""
+
+    def end(connection: Connection) -> None:
+        _locked(connection, webhook_id, versions)
+        connection.execute(delete(Webhook).where(Webhook.id == webhook_id))
+
+    def forget(connection: Connection) -> int:
+        some = select(WebhookDelivery.id).where(WebhookDelivery.webhook_id == webhook_id).limit(_DELETED_AT_ONCE)
+        ids = connection.execute(some).scalars().all()
+        connection.execute(delete(WebhookDelivery).where(WebhookDelivery.id.in_(ids)))
+        return len(ids)
+
+    plain(database, end)
+    # A long log in small pieces: nobody is to wait for it. What a crash leaves here is never sent nor shown.
+    while plain(database, forget) == _DELETED_AT_ONCE:
+        pass
+
+
+def deliveries(database: Database, webhook_id: int, page: PageRequest, status: str | None = None) -> Page[AnyRow]:
+    """What was and is to be sent to a subscriber, the newest event first. Raises Refusal not_found."""
+    query = _log().where(WebhookDelivery.webhook_id == webhook_id)
+    if status is not None:
+        query = query.where(WebhookDelivery.status == status)
+    newest_first = Sort(WebhookDelivery.seq.expression, WebhookDelivery.id.expression, descending=True)
+    with database.reading() as connection:
+        _one(connection, webhook_id)
+        return fetch(connection, query, newest_first, page)
+
+
+def retry(database: Database, webhook_id: int, delivery_id: int) -> AnyRow:
+    """Send a delivery once more, at once, whatever came of it. Raises Refusal not_found."""
+
+    def work(connection: Connection) -> AnyRow:
+        asked = (WebhookDelivery.id == delivery_id, WebhookDelivery.webhook_id == webhook_id)
+        due = update(WebhookDelivery).where(*asked).values(status=PENDING, next_attempt_at=utc_now())
+        if connection.execute(due).rowcount != 1:
+            raise Refusal(refusals.NOT_FOUND)
+        return connection.execute(_log().where(*asked)).one()
+
+    return plain(database, work)
+
+
+def _log() -> Select[Any]:
+    events = Event.seq == WebhookDelivery.seq
+    return select(*WebhookDelivery.__table__.columns, Event.type).outerjoin(Event, events)
+
+
+def _one(connection: Connection, webhook_id: int, lock: bool = False) -> AnyRow:
+    query = select(*_SHOWN).where(Webhook.id == webhook_id)
+    row = connection.execute(query.with_for_update() if lock else query).one_or_none()
+    if row is None:
+        raise Refusal(refusals.NOT_FOUND)
+    return row
+
+
+def _locked(connection: Connection, webhook_id: int, versions: set[int] | None) -> AnyRow:
+    row = _one(connection, webhook_id, lock=True)
+    if versions is not None and row.version not in versions:
+        raise Refusal(refusals.VERSION_MISMATCH)
+    return row
