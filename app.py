@@ -13,12 +13,14 @@ from resources import body, cors, docs, errors, limits, problem_pages, request_l
 from resources.answers import ProblemApi
 from resources.context import EXTENSION
 from resources.coupons import CouponItem, CouponList
+from resources.events import EventList
 from resources.front import Front
 from resources.goods import GoodsChanges, GoodsItem, GoodsList, GoodsPause, GoodsResume
 from resources.ops import Alive, Metrics, Ready
 from resources.orders import OrderCancel, OrderItem, OrderList
 from resources.seckill import Seckill, SeckillQuote
 from resources.shipping import ShippingMethodItem, ShippingMethodList
+from resources.webhooks import WebhookDeliveries, WebhookDeliveryRetry, WebhookItem, WebhookList
 
 ROUTES = {
     "/goods": GoodsList,
@@ -35,6 +37,11 @@ ROUTES = {
     "/orders": OrderList,
     "/orders/<order_no>": OrderItem,
     "/orders/<order_no>/cancel": OrderCancel,
+    "/events": EventList,
+    "/webhooks": WebhookList,
+    "/webhooks/<webhook_id>": WebhookItem,
+    "/webhooks/<webhook_id>/deliveries": WebhookDeliveries,
+    "/webhooks/<webhook_id>/deliveries/<delivery_id>/retry": WebhookDeliveryRetry,
     "/healthz": Alive,
     "/readyz": Ready,
     "/metrics": Metrics,

@@ -167,5 +167,5 @@ def hand_back(database: Database, taken: Claim, rows: Sequence[AnyRow], seconds:
 
 
 def pause(failed: int) -> float:
-    """Seconds until the next attempt after so many that failed: never less than BACK_OFF says, and a little by chance."""
+    """Seconds until the next attempt after so many that failed: what BACK_OFF says, and a little more by chance."""
     return BACK_OFF[min(failed, len(BACK_OFF)) - 1] * random.uniform(1, 1 + _JITTER)  # noqa: S311 (no secret)

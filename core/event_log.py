@@ -35,8 +35,8 @@ def event_id(seq: int) -> str:
 def list_after(database: Database, after: int, limit: int) -> Page[AnyRow]:
     """The events that follow the number `after`, at most `limit` of them, the oldest first.
 
-    Whatever was committed before the call and fits on the page is in it: what still waits is numbered first. Raises Busy
-    or Unavailable.
+    Whatever was committed before the call and fits on the page is in it: what still waits is numbered first.
+    Raises Busy or Unavailable.
     """
     # Once is enough: it numbers at least as many events as a page has, or all that there are.
     number_once(database, Deadline(database.settings.PURCHASE_WAIT_SECONDS))
@@ -52,7 +52,7 @@ def find_all(database: Database, seqs: Collection[int]) -> dict[int, AnyRow]:
 
 
 def newest(database: Database) -> int:
-    """The number of the newest event that was committed before the call; 0 where there is none. Raises as `list_after`."""
+    """The number of the newest event that was committed before the call; 0 where there is none."""
     number(database, database.settings.PURCHASE_WAIT_SECONDS)
     with database.reading() as connection:
         return connection.execute(select(func.coalesce(func.max(Event.seq), 0))).scalar_one()

@@ -36,7 +36,7 @@ _BUSY_STATUSES = (408, 429)
 
 ATTEMPTS = Counter(
     "seckill_webhook_attempts_total",
-    "Attempts to deliver an event to a webhook, by what became of the delivery: delivered, pending (to be tried again), failed.",
+    "Attempts to deliver an event to a webhook, by what the delivery is after it: delivered, pending or failed.",
     ["status"],
 )
 
@@ -67,7 +67,7 @@ class Publisher:
         self._books = threading.Lock()
 
     def turn(self) -> None:
-        """Do what there is to do now; what is to be sent is sent by threads of their own. Raises Busy or Unavailable."""
+        """Do what there is to do now. What is due is sent by threads of their own. Raises Busy or Unavailable."""
         if self._resting():
             return
         with self._books:

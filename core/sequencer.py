@@ -1,8 +1,8 @@
-"""Numbering events: what transactions left in the outbox is moved to `events`, in the order of its numbers, after COMMIT.
+"""Numbering events: what transactions left in the outbox is moved to `events` after their COMMIT.
 
-Ids of the outbox are given out before COMMIT, and commits come in another order: whoever reads by them misses those that
-commit late. So events are numbered once more, by one sequencer at a time over all processes and hosts. Whoever sees an
-event then sees, or has seen, all with lower numbers. See docs/events.md.
+Ids of the outbox are given out before COMMIT, and commits come in another order: whoever reads by them misses those
+that commit late. So events are numbered once more, by one sequencer at a time over all processes and hosts. Whoever
+sees an event then sees, or has seen, all with lower numbers. See docs/events.md.
 """
 
 from dataclasses import dataclass
@@ -116,5 +116,5 @@ def _texts(sql: Sql) -> _Texts:
         f" FROM {batch} {by_id} STRAIGHT_JOIN JSON_TABLE(outbox.events, '$[*]' COLUMNS (place FOR ORDINALITY,"
         f" type VARCHAR(32) {ascii_text} PATH '$[0]', goods_id BIGINT PATH '$[1]',"
         f" order_no VARCHAR(32) {ascii_text} PATH '$[2]')) event ORDER BY outbox.id, event.place",
-        f"DELETE outbox FROM {batch} {by_id}",  # noqa: S608
+        f"DELETE outbox FROM {batch} {by_id}",
     )

@@ -121,7 +121,7 @@ def retry(database: Database, webhook_id: int, delivery_id: int) -> AnyRow:
 
     def work(connection: Connection) -> AnyRow:
         asked = (WebhookDelivery.id == delivery_id, WebhookDelivery.webhook_id == webhook_id)
-        due = update(WebhookDelivery).where(*asked).values(status=PENDING, next_attempt_at=utc_now())
+        due = update(WebhookDelivery).where(*asked).values(status=PENDING, next_attempt_at=utc_now(), delivered_at=None)
         if connection.execute(due).rowcount != 1:
             raise Refusal(refusals.NOT_FOUND)
         return connection.execute(_log().where(*asked)).one()

@@ -66,7 +66,7 @@ def _currency(value: str) -> str:
     return value
 
 
-def _distinct(values: list[Any]) -> list[Any]:
+def distinct(values: list[Any]) -> list[Any]:
     if len(set(values)) != len(values):
         raise failed("repeated")
     return values
@@ -78,7 +78,7 @@ def _flag(value: Any) -> bool:
     return bool(value == "true")
 
 
-def _digits(value: Any) -> int:
+def digits(value: Any) -> int:
     if not isinstance(value, str) or not re.fullmatch(r"\d{1,19}", value, re.ASCII):
         raise failed("wrong_type")
     return int(value)
@@ -117,7 +117,7 @@ Worth = Annotated[int, Field(ge=1, le=MAX_AMOUNT, description="in the currency's
 GoodsIds = Annotated[
     list[Annotated[int, Field(ge=1, le=MAX_ID)]],
     Field(min_length=1, max_length=1000, json_schema_extra={"uniqueItems": True}),
-    AfterValidator(_distinct),
+    AfterValidator(distinct),
 ]
 Regions = Annotated[
     list[Region],
@@ -127,7 +127,7 @@ Regions = Annotated[
         description="ISO 3166 codes; a country's serves all of its subdivisions",
         json_schema_extra={"uniqueItems": True},
     ),
-    AfterValidator(_distinct),
+    AfterValidator(distinct),
 ]
 PersonName = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(_one_line)]
 Phone = Annotated[str, StringConstraints(pattern=r"^[0-9+(). -]{3,32}$")]
@@ -140,14 +140,14 @@ IdempotencyKey = Annotated[str, StringConstraints(pattern=IDEMPOTENCY_KEY)]
 Cursor = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 PageLimit = Annotated[
     int,
-    BeforeValidator(_digits),
+    BeforeValidator(digits),
     Field(ge=1, le=MAX_LIMIT),
     WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_LIMIT}),
 ]
 FlagInQuery = Annotated[bool, BeforeValidator(_flag), WithJsonSchema({"type": "boolean"})]
 IdInQuery = Annotated[
     int,
-    BeforeValidator(_digits),
+    BeforeValidator(digits),
     Field(ge=1, le=MAX_ID),
     WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_ID}),
 ]

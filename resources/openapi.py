@@ -22,7 +22,8 @@ from resources.reasons import REASONS
 TITLE = "Flash sale"
 VERSION = "1.0.0"
 _SCHEME = "bearer"
-_GOODS_ID = {"type": "integer", "format": "int64", "minimum": 1}
+_ID = {"type": "integer", "format": "int64", "minimum": 1}
+_IDS = ("goods_id", "webhook_id", "delivery_id")
 _CODE = {"type": "string", "pattern": fields.CODE}
 _MEMBER_EXAMPLES: Mapping[str, Any] = {
     "starts_at": "2026-11-23T12:00:00.000Z",
@@ -121,8 +122,8 @@ def _operations(app: Flask) -> Iterator[Operation]:
 
 def _complete(described: dict[str, Any], declared: Operation, models: Mapping[str, Any]) -> None:
     for parameter in described["parameters"]:
-        if parameter["in"] == "path" and parameter["name"] == "goods_id":
-            parameter["schema"] = _GOODS_ID
+        if parameter["in"] == "path" and parameter["name"] in _IDS:
+            parameter["schema"] = _ID
         if parameter["in"] == "path" and parameter["name"] == "code":
             parameter["schema"] = _CODE
         parameter["schema"] = _without_null(parameter["schema"])

@@ -253,6 +253,9 @@ FIELD_PROBLEMS: Mapping[str, Text] = {
     "repeated": Text("The parameter, or an entry of the list, is given more than once.", "参数或列表条目重复。"),
     "taken": Text("This code is taken.", "该代码已被使用。"),
     "too_many": Text("There are as many as there can be.", "数量已达上限。"),
+    "forbidden_target": Text(
+        "Webhooks go to https addresses of the public internet alone.", "Webhook 仅可发送到公网的 https 地址。"
+    ),
     "not_of_this_kind": Text("A coupon of this kind has no such value.", "该类优惠券没有此值。"),
 }
 

@@ -132,7 +132,7 @@ def test_every_code_that_an_operation_can_answer_with_is_described_somewhere(doc
         for code in answer["content"]["application/problem+json"]["examples"]
     }
     # These come from no operation: an address that is none, a method that is none, broken HTTP, a bug.
-    assert set(PROBLEMS) - described == {"not_found", "method_not_allowed", "bad_request", "internal_error"}
+    assert set(PROBLEMS) - described == {"method_not_allowed", "bad_request", "internal_error"}
 
 
 def test_who_may_call_is_described(document: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from werkzeug.test import TestResponse
 
 from core.shop import Shop
 from core.tokens import Tokens
-from models import Coupon, Goods, GoodsChange, Order, ShippingMethod
+from models import Coupon, Goods, GoodsChange, Order, ShippingMethod, Webhook
 from tests.servers.service import SECRET
 
 # The one administrator; every other name is a buyer's.
@@ -78,6 +78,12 @@ class Calls:
     def quote(self, goods_id: int, by: str = "alice", **body: Any) -> TestResponse:
         return self.post(f"/seckill/{goods_id}/quote", by, json=body)
 
+    def create_webhook(self, url: str = "https://93.184.216.34/hooks", **fields: Any) -> dict[str, Any]:
+        """Subscribe to events; returns the subscription, with its secret."""
+        answer = self.post("/webhooks", OPERATOR, json={"url": url, **fields})
+        assert answer.status_code == 201, answer.text
+        return answer.json
+
     def buy(self, goods_id: int, by: str = "alice", key: str | None = None, **body: Any) -> TestResponse:
         headers = {} if key is None else {"Idempotency-Key": key}
         return self.post(f"/seckill/{goods_id}", by, json=body, headers=headers)
@@ -101,11 +107,11 @@ class Calls:
         self.set_order(order_no, purchased_at=LONG_AGO, expires_at=LONG_AGO + timedelta(minutes=15))
 
     def row_counts(self) -> tuple[int, ...]:
-        """How many items, changes, orders, coupons and methods there are, and the units in stock and sold."""
+        """How many items, changes, orders, coupons, methods and webhooks there are, and the units in stock and sold."""
         with self.shop.database.reading() as connection:
             counts = [
                 connection.scalar(select(func.count()).select_from(table))
-                for table in (Goods, GoodsChange, Order, Coupon, ShippingMethod)
+                for table in (Goods, GoodsChange, Order, Coupon, ShippingMethod, Webhook)
             ]
             units = connection.execute(select(func.sum(Goods.stock), func.sum(Goods.sold))).one()
         return (*counts, *(int(number or 0) for number in units))

@@ -3,6 +3,7 @@
 import pytest
 from flask import Flask
 
+from core import deliveries
 from tests.core.forged_tokens import forged, signed
 from tests.resources.calls import OPERATOR, Calls, problem
 from tests.servers.service import SECRET
@@ -44,11 +45,20 @@ ADMIN = {
     "PATCH /coupons/<code>",
     "POST /shipping-methods",
     "PATCH /shipping-methods/<code>",
+    "GET /events",
+    "GET /webhooks",
+    "POST /webhooks",
+    "GET /webhooks/<webhook_id>",
+    "PATCH /webhooks/<webhook_id>",
+    "DELETE /webhooks/<webhook_id>",
+    "GET /webhooks/<webhook_id>/deliveries",
+    "POST /webhooks/<webhook_id>/deliveries/<delivery_id>/retry",
 }
 # What a creation needs.
 CREATED_FROM = {
     "POST /goods": {"name": "x", "currency": "CNY", "price": 1, "stock": 1},
     "POST /coupons": {"code": "x", "kind": "free_shipping"},
+    "POST /webhooks": {"url": "https://93.184.216.34/hooks"},
     "POST /shipping-methods": {"code": "x", "name": "x", "base_fee": 1},
 }
 
@@ -68,6 +78,8 @@ def address(operation: str, goods_id: int = 1) -> tuple[str, str]:
     values = {
         "<goods_id>": str(goods_id),
         "<order_no>": "0" * 32,
+        "<webhook_id>": "1",
+        "<delivery_id>": "1",
         "<code>": "sold_out",  # an error, and what `create_coded` makes
         "<path:path>": "swagger-ui.css",
         "<path:filename>": "x",
@@ -81,6 +93,10 @@ def address(operation: str, goods_id: int = 1) -> tuple[str, str]:
 def create_coded(call: Calls) -> None:
     call.create_coupon("sold_out", kind="free_shipping")
     call.create_method("sold_out")
+    call.create_webhook()
+    call.bought(call.create()["id"])
+    call.get("/events", OPERATOR)
+    deliveries.fan_out(call.shop.database, 1)
 
 
 def test_the_access_of_every_route_is_stated_here(sqlite_app: Flask) -> None:

@@ -1,0 +1,230 @@
+"""The queries, bodies and answers of `/events` and `/webhooks`."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+
+from core.paging import DEFAULT_LIMIT
+from core.targets import MAX_URL
+from resources import fields
+from resources.bases import Answer, Input, PageQuery, Patch, Query, example, patch_example
+
+EventType = Literal[
+    "order.placed",
+    "order.paid",
+    "order.cancelled",
+    "order.expired",
+    "order.refund_due",
+    "goods.sold_out",
+    "goods.restocked",
+]
+DeliveryStatus = Literal["pending", "delivered", "failed"]
+DeliveryError = Literal[
+    "timeout", "connection", "tls", "protocol", "unresolved", "forbidden_target", "redirect", "status", "gone"
+]
+
+_NUMBER = {"type": "integer", "minimum": 0, "maximum": fields.MAX_ID}
+EventNumber = Annotated[int, BeforeValidator(fields.digits), Field(ge=0, le=fields.MAX_ID), WithJsonSchema({**_NUMBER})]
+Url = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=MAX_URL),
+    Field(description="https, of the public internet; no user, password or fragment"),
+]
+Types = Annotated[
+    list[EventType],
+    Field(min_length=1, max_length=7, description="what to be told of; null is everything"),
+    AfterValidator(fields.distinct),
+]
+
+_TIME = "2026-11-23T12:00:00.000Z"
+_ORDER_NO = "019ab0f32d4a7c1e9b6d52f08a417e33"
+_EVENT: dict[str, Any] = {
+    "seq": 42,
+    "id": "evt_42",
+    "type": "order.placed",
+    "occurred_at": _TIME,
+    "goods_id": 1,
+    "order_no": _ORDER_NO,
+    "data": {
+        "order_no": _ORDER_NO,
+        "goods_id": 1,
+        "user_id": "alice",
+        "quantity": 1,
+        "currency": "CNY",
+        "unit_price": 19900,
+        "subtotal": 19900,
+        "discount": 0,
+        "shipping_fee": 0,
+        "total": 19900,
+        "coupon_code": None,
+    },
+}
+_GIVEN: dict[str, Any] = {"url": "https://shop.example/hooks", "types": ["order.placed", "order.paid"]}
+_WEBHOOK: dict[str, Any] = {
+    "id": 1,
+    **_GIVEN,
+    "active": True,
+    "version": 1,
+    "created_at": _TIME,
+    "updated_at": _TIME,
+}
+_DELIVERY: dict[str, Any] = {
+    "id": 7,
+    "event_id": "evt_42",
+    "type": "order.placed",
+    "status": "delivered",
+    "attempts": 2,
+    "last_status": 200,
+    "last_error": None,
+    "created_at": _TIME,
+    "last_attempt_at": _TIME,
+    "next_attempt_at": None,
+    "delivered_at": _TIME,
+}
+
+
+class EventsQuery(Query):
+    """From where on to read."""
+
+    after: EventNumber = Field(0, description="`seq` of the last event that the caller has; 0 for the beginning")
+    cursor: EventNumber | None = Field(None, description="`next_cursor` of the page before; instead of `after`")
+    limit: fields.PageLimit = DEFAULT_LIMIT
+
+
+class EventOrder(Answer):
+    """The order that an event tells of, as it was placed; who wants its state now reads the order."""
+
+    order_no: str
+    goods_id: int
+    user_id: str
+    quantity: int
+    currency: str
+    unit_price: int
+    subtotal: int
+    discount: int
+    shipping_fee: int
+    total: int
+    coupon_code: str | None
+
+
+class EventGoods(Answer):
+    """The item that an event tells of."""
+
+    goods_id: int
+    name: str | None
+
+
+class Event(Answer):
+    """What happened to an order or to an item's stock."""
+
+    model_config = ConfigDict(json_schema_extra=example(_EVENT))
+
+    seq: int = Field(description="rises from event to event, with gaps; whoever has seen one has seen all before it")
+    id: str = Field(description="the same in every delivery")
+    type: EventType
+    occurred_at: datetime
+    goods_id: int
+    order_no: str | None = Field(description="null for what happened to stock")
+    data: EventOrder | EventGoods
+
+
+class EventsPage(Answer):
+    """A page of events, the oldest first. To follow them, pass the last `seq` as `after`, whatever `next_cursor` is."""
+
+    model_config = ConfigDict(json_schema_extra=example({"items": [_EVENT], "next_cursor": None}))
+
+    items: list[Event]
+    next_cursor: str | None = Field(description="the last `seq`, where more events follow now; null where none do yet")
+
+
+class WebhookCreate(Input):
+    """A subscription to events from now on."""
+
+    model_config = ConfigDict(json_schema_extra=example(_GIVEN))
+
+    url: Url
+    types: Types | None = None
+    active: bool = True
+
+
+class WebhookPatch(Patch):
+    """What to change of a subscription; a field that is left out stays as it is."""
+
+    model_config = ConfigDict(json_schema_extra=patch_example({"active": False}))
+
+    url: Url = ""
+    types: Types | None = None
+    active: bool = True
+
+
+class WebhooksQuery(PageQuery):
+    """A page of subscriptions."""
+
+    active: fields.FlagInQuery | None = None
+
+
+class DeliveriesQuery(PageQuery):
+    """A page of a subscription's log."""
+
+    status: DeliveryStatus | None = None
+
+
+class Webhook(Answer):
+    """A subscription. Its secret is shown once, by its creation."""
+
+    model_config = ConfigDict(json_schema_extra=example(_WEBHOOK))
+
+    id: int
+    url: str
+    types: list[EventType] | None = Field(description="null is everything")
+    active: bool = Field(description="one that is switched off keeps its place, and goes on from there")
+    version: int = Field(description="counts changes")
+    created_at: datetime
+    updated_at: datetime
+
+
+class WebhookWithSecret(Webhook):
+    """A new subscription, with the key that signs what is sent to it."""
+
+    model_config = ConfigDict(
+        json_schema_extra=example({**_WEBHOOK, "secret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"})
+    )
+
+    secret: str = Field(description="`whsec_` and 32 bytes in base64, for Standard Webhooks; not shown again")
+
+
+class WebhooksPage(Answer):
+    """A page of subscriptions, the oldest first."""
+
+    model_config = ConfigDict(json_schema_extra=example({"items": [_WEBHOOK], "next_cursor": None}))
+
+    items: list[Webhook]
+    next_cursor: str | None
+
+
+class Delivery(Answer):
+    """An event on its way to a subscriber, and what came of the last attempt."""
+
+    model_config = ConfigDict(json_schema_extra=example(_DELIVERY))
+
+    id: int
+    event_id: str = Field(description="what the subscriber sees as `webhook-id`")
+    type: EventType
+    status: DeliveryStatus
+    attempts: int
+    last_status: int | None = Field(description="the subscriber's HTTP status, where it gave one")
+    last_error: DeliveryError | None
+    created_at: datetime
+    last_attempt_at: datetime | None
+    next_attempt_at: datetime | None = Field(description="not before this; null where there will be none")
+    delivered_at: datetime | None
+
+
+class DeliveriesPage(Answer):
+    """A page of a subscription's log, the newest event first."""
+
+    model_config = ConfigDict(json_schema_extra=example({"items": [_DELIVERY], "next_cursor": None}))
+
+    items: list[Delivery]
+    next_cursor: str | None

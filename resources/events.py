@@ -1,0 +1,35 @@
+"""`/events`: what happened, in an order that a puller can follow without missing any."""
+
+from typing import Any
+
+from core import event_log
+from core.tokens import Identity
+from resources import event_models as models
+from resources.auth import Access
+from resources.context import shop
+from resources.operation import ApiResource, Operation, operation
+
+
+class EventList(ApiResource):
+    @operation(
+        Operation(
+            "listEvents",
+            "Events",
+            Access.ADMIN,
+            {200: models.EventsPage},
+            query=models.EventsQuery,
+            refusals=("unavailable",),
+        )
+    )
+    def get(self, caller: Identity, query: models.EventsQuery) -> dict[str, Any]:
+        """List what happened after an event.
+
+        All that was committed before the request is there to be read. A puller that passes the last `seq` it has as
+        `after` misses no event and sees none twice.
+        """
+        after = query.after if query.cursor is None else query.cursor
+        page = event_log.list_after(shop().database, after, query.limit)
+        return {
+            "items": [event_log.as_object(row) for row in page.items],
+            "next_cursor": None if page.after is None else str(page.after[1]),
+        }
