@@ -91,8 +91,8 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
         **MYSQL_TABLE,
     )
-    op.create_index("payments_payment", "payments", ["payment_id"])
     op.create_index("payments_order", "payments", ["order_no"])
+    op.create_index("payments_payment", "payments", ["payment_id"])
     op.create_table(
         "outbox",
         sa.Column("id", Key, nullable=False, autoincrement=True),
