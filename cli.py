@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -37,7 +38,7 @@ as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSO
 
 def register(app: Flask) -> None:
     """Add the commands to `flask`."""
-    for command in (init_db, seed, token, audit, doctor):
+    for command in (init_db, seed, token, audit, sweep, doctor):
         app.cli.add_command(command)
     if os.environ.get("FLASK_RUN_FROM_CLI") == "true":  # not in a worker, which never migrates
         import prepare
@@ -142,6 +143,35 @@ def audit(as_json: bool) -> None:
         _show_report(report)
     if not report.clean:
         sys.exit(1)
+
+
+@click.command("sweep")
+@click.option("--loop", is_flag=True, help="Go on until stopped, every SWEEP_SECONDS.")
+@as_json_option
+@with_appcontext
+def sweep(loop: bool, as_json: bool) -> None:
+    """Give back the units and coupons of orders whose time to pay is over.
+
+    The workers do so themselves, unless SWEEPER is off; any number of sweepers may run. With --loop a sweep that found
+    nothing prints nothing, and one that failed a line on stderr.
+    """
+    from core import expiry
+
+    while True:
+        try:
+            with _errors_in_one_line():
+                expired = expiry.sweep(shop().database)
+        except SystemExit:
+            if not loop:
+                raise
+            expired = 0
+        if as_json and (expired or not loop):
+            _print_json({"expired": expired})
+        elif expired or not loop:
+            click.echo(f"{expired:,} orders expired.")
+        if not loop:
+            return
+        time.sleep(shop().settings.SWEEP_SECONDS)
 
 
 @click.command("doctor")

@@ -19,9 +19,12 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import config
+
+if TYPE_CHECKING:
+    from core.shop import Shop
 
 # Why these: docs/performance.md.
 WORKERS = 2
@@ -151,6 +154,7 @@ def _serve(address: Address, settings: config.Settings, runtime_dir: Path) -> No
     def load() -> Any:
         end_with_parent()
         application = app.create_app(settings, runtime_dir)
+        _start_chores(application.extensions["seckill"])
         # What is loaded by now stays: without this, each full garbage collection walks through all of it.
         gc.collect()
         gc.freeze()
@@ -158,6 +162,15 @@ def _serve(address: Address, settings: config.Settings, runtime_dir: Path) -> No
 
     threading.Thread(target=_greet, args=(address, settings), daemon=True).start()
     supervisor.serve(target_loader=load, wrap_loader=False)
+
+
+def _start_chores(shop: "Shop") -> None:
+    """What a worker does beside answering. Its threads are its own: it was forked by now."""
+    from core import chores, expiry
+
+    if shop.settings.SWEEPER:
+        seconds = shop.settings.SWEEP_SECONDS
+        chores.start("sweeper", seconds, lambda: expiry.sweep(shop.database, lambda: shop.draining))
 
 
 def _prepare(settings: config.Settings) -> None:

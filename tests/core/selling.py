@@ -99,9 +99,12 @@ class Selling:
 
     def happened(self) -> list[tuple[str, str | None]]:
         """The events in the outbox so far, (type, order number), in the order of their writing."""
+        return [(kind, order_no) for events in self.outbox() for kind, _, order_no in events]
+
+    def outbox(self) -> list[list[Any]]:
+        """The events so far, a list for each transaction."""
         with self._database.reading() as connection:
-            rows = connection.execute(select(Outbox.events).order_by(Outbox.id)).scalars()
-            return [(kind, order_no) for events in rows for kind, _, order_no in events]
+            return list(connection.execute(select(Outbox.events).order_by(Outbox.id)).scalars())
 
     def _writing(self) -> Any:
         return self._database.engine.begin()
