@@ -19,6 +19,7 @@ import config
 from core import doctor, seed
 from core.shop import Shop
 from core.tokens import Identity
+from tests.core.selling import Selling
 from tests.servers.service import SECRET, environment
 
 FLASK = [sys.executable, "-m", "flask"]
@@ -178,6 +179,41 @@ class TestAudit:
             result = flask_command(uri, *arguments)
             assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1)
             assert "hidden" not in result.stderr
+
+
+class TestSweep:
+    def test_it_says_how_many_orders_expired(self, app: Flask) -> None:
+        selling = Selling(app.extensions["seckill"])
+        order = selling.bought(selling.item())
+        selling.make_overdue(order)
+        assert as_json(app, "sweep") == {"expired": 1}
+        result = run(app, "sweep")
+        assert (result.stdout, result.stderr, result.exit_code) == ("0 orders expired.\n", "", 0)
+        assert selling.status(order) == "expired"
+
+    def test_a_loop_goes_on_until_it_is_stopped(self, sqlite_app: Flask, sqlite_uri: str) -> None:
+        selling = Selling(sqlite_app.extensions["seckill"])
+        orders = [selling.bought(selling.item(), f"buyer-{n}") for n in range(2)]
+        sweeper = subprocess.Popen(
+            [*FLASK, "sweep", "--loop", "--json"],
+            cwd=config.ROOT,
+            env=environment(sqlite_uri, SWEEP_SECONDS=0.1) | {"PYTHONUNBUFFERED": "1"},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            for order in orders:
+                selling.make_overdue(order)
+                assert json.loads(sweeper.stdout.readline()) == {"expired": 1}
+                assert selling.status(order) == "expired"
+        finally:
+            sweeper.terminate()
+            sweeper.communicate(timeout=30)
+
+    def test_a_database_out_of_reach_is_one_line(self) -> None:
+        result = flask_command("mysql+mysqlconnector://root:hidden@127.0.0.1:1/none", "sweep")
+        assert (result.returncode, result.stdout, result.stderr.count("\n")) == (1, "", 1)
+        assert "hidden" not in result.stderr
 
 
 class TestDoctor:

@@ -7,6 +7,7 @@ from flask import Flask
 from sqlalchemy import func, select, update
 from werkzeug.test import TestResponse
 
+from core.clock import database_now
 from core.shop import Shop
 from core.tokens import Tokens
 from models import Coupon, Goods, GoodsChange, Order, ShippingMethod, Webhook
@@ -101,6 +102,11 @@ class Calls:
         """Set columns of an order's row."""
         with self.shop.database.engine.begin() as connection:
             connection.execute(update(Order).where(Order.order_no == order_no).values(columns))
+
+    def now(self) -> datetime:
+        """The database's time."""
+        with self.shop.database.reading() as connection:
+            return database_now(connection)
 
     def make_overdue(self, order_no: str) -> None:
         """Let an order's time to pay be over."""

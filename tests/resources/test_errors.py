@@ -41,6 +41,7 @@ CONTRACT = {
     "has_orders": 409,
     "stock_conflict": 409,
     "version_mismatch": 412,
+    "hold_cooldown": 429,
     "rate_limited": 429,
     "validation_failed": 422,
     "idempotency_key_reused": 422,
@@ -75,6 +76,12 @@ class World:
         path = f"/orders/{self.call.bought(self.call.create()['id'])['order_no']}/cancel"
         assert self.call.post(path, "alice").status_code == 200
         return path
+
+    def given_up(self) -> int:
+        goods_id = self.call.create()["id"]
+        for _ in range(self.call.shop.settings.HOLD_STRIKES):
+            self.call.post(f"/orders/{self.call.bought(goods_id)['order_no']}/cancel", "alice")
+        return goods_id
 
     def paused(self) -> int:
         goods_id = self.call.create()["id"]
@@ -147,6 +154,7 @@ PROVOKE: dict[str, Callable[[World], TestResponse]] = {
     "idempotency_key_reused": lambda w: w.buy(
         w.ordered(key="k"), json={"quantity": 2}, headers={"Idempotency-Key": "k"}
     ),
+    "hold_cooldown": lambda w: w.buy(w.given_up()),
     "rate_limited": World.over_the_limit,
     "internal_error": World.with_a_bug,
     "busy": World.behind_a_held_lock,

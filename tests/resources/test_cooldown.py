@@ -1,0 +1,88 @@
+"""Who gives up too many orders for an item waits before the next."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+
+from tests.resources.calls import OPERATOR, Calls, problem
+
+
+@pytest.fixture
+def strict(make_app: Callable[..., Flask], database_uri: str) -> Callable[..., Calls]:
+    """An application where the second order that is given up is one too many."""
+    return lambda **settings: Calls(make_app(database_uri, **{"HOLD_STRIKES": 2, **settings}))
+
+
+def give_up(call: Calls, item: int, by: str = "alice", buyer: str = "alice") -> None:
+    order = call.bought(item, buyer)
+    assert call.post(f"/orders/{order['order_no']}/cancel", by).status_code == 200
+
+
+def let_lapse(call: Calls, item: int) -> None:
+    """Buy, and let the time to pay be over a moment ago."""
+    order = call.bought(item)
+    call.set_order(order["order_no"], expires_at=call.now())
+
+
+@pytest.mark.parametrize("end", [give_up, let_lapse])
+def test_a_buyer_who_gave_up_too_much_waits_and_others_do_not(strict: Callable[..., Calls], end: Callable) -> None:
+    call = strict(HOLD_COOLDOWN_SECONDS=600)
+    item, other = call.create()["id"], call.create()["id"]
+    end(call, item)
+    end(call, item)
+    refused = call.buy(item)
+    problem(refused, 429, "hold_cooldown")
+    assert 590 <= int(refused.headers["Retry-After"]) <= 600
+    call.bought(other)
+    call.bought(item, "bob")
+    assert call.get("/orders?status=pending", "alice").json["items"][0]["goods_id"] == other
+
+
+def test_after_the_wait_one_buys_again_and_the_next_strike_is_a_further_wait(strict: Callable[..., Calls]) -> None:
+    call = strict(HOLD_COOLDOWN_SECONDS=1)
+    item = call.create()["id"]
+    give_up(call, item)
+    give_up(call, item)
+    refused = call.buy(item)
+    problem(refused, 429, "hold_cooldown")
+    time.sleep(int(refused.headers["Retry-After"]))
+    give_up(call, item)
+    problem(call.buy(item), 429, "hold_cooldown")
+
+
+def test_what_an_administrator_cancelled_is_no_strike(strict: Callable[..., Calls]) -> None:
+    call = strict(HOLD_COOLDOWN_SECONDS=600)
+    item = call.create()["id"]
+    for _ in range(3):
+        give_up(call, item, by=OPERATOR)
+    give_up(call, item)
+    call.bought(item)
+
+
+def test_an_administrator_who_gives_up_their_own_waits_too(strict: Callable[..., Calls]) -> None:
+    call = strict(HOLD_COOLDOWN_SECONDS=600)
+    item = call.create()["id"]
+    for _ in range(2):
+        give_up(call, item, by=OPERATOR, buyer=OPERATOR)
+    problem(call.buy(item, OPERATOR), 429, "hold_cooldown")
+
+
+def test_a_replay_is_answered_during_the_wait(strict: Callable[..., Calls]) -> None:
+    call = strict(HOLD_COOLDOWN_SECONDS=600)
+    item = call.create()["id"]
+    first = call.bought(item, key="k")
+    for _ in range(2):
+        give_up(call, item)
+    again = call.buy(item, key="k")
+    assert (again.status_code, again.json["order_no"]) == (201, first["order_no"])
+    problem(call.buy(item, key="other"), 429, "hold_cooldown")
+
+
+def test_without_a_cooldown_nobody_waits(strict: Callable[..., Calls]) -> None:
+    call = strict(HOLD_COOLDOWN_SECONDS=0)
+    item = call.create()["id"]
+    for _ in range(4):
+        give_up(call, item)
+    call.bought(item)
