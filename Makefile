@@ -29,7 +29,7 @@ test-packages:
 	@tests/servers/install_packages
 
 .PHONY: test
-test: .venv/.dev test-packages ## Run the tests, on SQLite, and on MariaDB and nginx that they start themselves
+test: .venv/.dev test-packages ## Run the tests, on SQLite, and on MariaDB, Redis and nginx that they start themselves
 	$(BIN)/pytest --ignore=tests/faults
 
 .PHONY: faults

@@ -118,7 +118,7 @@ def main(threads: int = 60, seconds: float = 4) -> None:
         stack.callback(mariadb.stop)
         mariadb.start()
         uri = mariadb.create_database("profile")
-        application = app.create_app(config.load(SQLALCHEMY_DATABASE_URI=uri, SECRET_KEY=SECRET))
+        application = app.create_app(config.load(SQLALCHEMY_DATABASE_URI=uri, SECRET_KEY=SECRET, RATE_LIMITS=False))
         prepare.upgrade(application)
         request_log.configure(False, stack.enter_context((directory / "log").open("w")))
         shop = application.extensions["seckill"]

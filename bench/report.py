@@ -27,6 +27,8 @@ BASES = {
     "alone": "textbook",
     "generator": "counting",
     "settings": "defaults",
+    "limits": "off",
+    "limits_reads": "off",
     "orders": "few",
 }
 TITLES = {
@@ -41,6 +43,8 @@ TITLES = {
     "overload": "More than it can serve",
     "generator": "What looking at every answer costs the generator",
     "settings": "Other settings than the defaults",
+    "limits": "Limits on callers: purchases",
+    "limits_reads": "Limits on callers: reads",
     "orders": "Few and many orders in the table",
 }
 

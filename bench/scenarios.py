@@ -268,6 +268,33 @@ def settings() -> list[Trial]:
     ]
 
 
+def limits() -> list[Trial]:
+    """Ours without limits on callers, and with some that nobody meets, counted in memory and in Redis: purchases."""
+    return _limits("limits", "POST")
+
+
+def limits_reads() -> list[Trial]:
+    """The same for looks at the sale, which cost less themselves."""
+    return _limits("limits_reads", "GET")
+
+
+def _limits(scenario: str, method: str) -> list[Trial]:
+    def counted(name: str, where: Callable[[Stage], str | None]) -> Trial:
+        def measure(stage: Stage, number: int) -> Run:
+            ours = stage.ours(f"ours_limits_{name}", Setup(limits=where(stage)))
+            load = Load(first=ours.put_up(), method=method, seconds=stage.options.seconds)
+            stage.warm_up(ours, load)
+            return stage.measure(ours, load, (scenario, name, number))
+
+        return Trial(scenario, name, measure)
+
+    return [
+        counted("off", lambda stage: None),
+        counted("memory", lambda stage: "memory://"),
+        counted("redis", lambda stage: f"redis://127.0.0.1:{stage.start_redis().port}"),
+    ]
+
+
 SCENARIOS: dict[str, Callable[[], list[Trial]]] = {
     scenario.__name__: scenario
     for scenario in (
@@ -282,9 +309,11 @@ SCENARIOS: dict[str, Callable[[], list[Trial]]] = {
         overload,
         generator,
         settings,
+        limits,
+        limits_reads,
         orders,
     )
 }
-# Played only when named: it is for those who choose the defaults.
-ON_REQUEST = ("settings",)
+# Played only when named: they are for those who choose the defaults.
+ON_REQUEST = ("settings", "limits", "limits_reads")
 QUICK = ("hot_item", "sold_out", "reads", "sweep", "overload")

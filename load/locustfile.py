@@ -18,7 +18,7 @@ from locust import HttpUser, between, events, task
 import config
 from core.tokens import Tokens
 from load.options import MAX_SPAWN, MAX_USERS, parse
-from load.tally import ACCEPTED, COME_BACK, FAILED, REPLAYED, Tally, outcome
+from load.tally import ACCEPTED, COME_BACK, FAILED, LIMITED, REPLAYED, Tally, outcome
 
 OPTIONS = parse([], os.environ)
 TOKENS = Tokens(config.load().SECRET_KEY)
@@ -160,6 +160,7 @@ class Person(HttpUser):
             answer.outcome = outcome(answer.status_code, _code(answer), replayed) if step == "buy" else ""
             if step == "buy":
                 answer.request_meta["name"] = f"buy: {answer.outcome}"
+            self.sale.tally.limited += _code(answer) == LIMITED
             if answer.status_code in fine or answer.outcome not in ("", FAILED):
                 answer.success()
             else:

@@ -8,7 +8,8 @@ ACCEPTED = "accepted"
 REPLAYED = "replayed"
 FAILED = "failed"
 # Told to come back: nothing is decided yet.
-COME_BACK = ("busy", "unavailable")
+LIMITED = "rate_limited"
+COME_BACK = ("busy", "unavailable", LIMITED)
 
 
 def outcome(status: int, code: str | None, replayed: bool) -> str:
@@ -27,6 +28,7 @@ class Tally:
     ended: Counter[str] = field(default_factory=Counter)
     latencies: dict[str, list[float]] = field(default_factory=dict)
     complaints: Counter[str] = field(default_factory=Counter)
+    limited: int = 0
 
     def time(self, step: str, milliseconds: float) -> None:
         self.latencies.setdefault(step, []).append(milliseconds)
@@ -57,6 +59,9 @@ class Tally:
         lines += [f"{count:10}  {name}" for name, count in self._ordered(self.outcomes)]
         lines += ["", "people, by how it ended for them"]
         lines += [f"{count:10}  {name}" for name, count in self._ordered(self.ended)]
+        if self.limited:
+            lines += ["", f"{self.limited} requests met the limits on callers, who all have one address here."]
+            lines += ["For a load test start the service with SECKILL_RATE_LIMITS=off."]
         lines += ["", f"sold {sold} of {stock}, {self.outcomes[ACCEPTED]} accepted"]
         lines += [f"WRONG  {what}" for what in self.verdict(stock, sold)] or ["all adds up"]
         return "\n".join(lines)

@@ -9,12 +9,14 @@ that it answers, so that none counts twice.
 import math
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from wsgiref.types import WSGIEnvironment
 
 from flask import Flask, Response, g, request
 from flask_limiter import ApplicationLimit, Limiter, RateLimitExceeded
 from limits import RateLimitItem, parse_many
+from werkzeug.exceptions import HTTPException
 
 from core.call_counts import storage_uri
 from core.refusals import RATE_LIMITED, Refusal
@@ -70,6 +72,8 @@ def _exceeded(limiter: Limiter, shop: Shop) -> Response:
     reached = limiter.current_limit
     assert reached is not None
     g.caller = identity(request.environ, shop.tokens)  # for the log
+    with suppress(HTTPException):  # too large, or cut off
+        request.get_data()  # left unread it would end the connection, and with it the caller's next request
     refusal = _refusal(limiter, reached.key)
     return problem(refusal.code, refusal_headers(refusal), **refusal.details)
 

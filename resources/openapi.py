@@ -167,6 +167,8 @@ def _add_example(media: dict[str, Any], models: Mapping[str, Any]) -> None:
 def codes(declared: Operation) -> list[str]:
     """Every error code that the operation can answer with."""
     found = ["body_too_large"]
+    if declared.limited:
+        found.append("rate_limited")
     if declared.access is not Access.PUBLIC:
         found.append("unauthenticated")
     if declared.access is Access.ADMIN:
@@ -202,7 +204,7 @@ def _problem_response(status: HTTPStatus, named: Iterable[str]) -> dict[str, Any
             }
         },
     }
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+    if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
         response["headers"] = {"Retry-After": {"description": "seconds", "schema": {"type": "integer"}}}
     return response
 

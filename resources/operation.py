@@ -55,6 +55,7 @@ class Operation:
     query: type[BaseModel] | None = None
     headers: type[BaseModel] | None = None
     answer_headers: Mapping[str, str] | None = None
+    limited: bool = True
 
 
 def operation(declared: Operation) -> Callable[[Method], Method]:

@@ -18,14 +18,16 @@ _TAG = "Service"
 
 
 class Alive(ApiResource):
-    @operation(Operation("getHealth", _TAG, Access.PUBLIC, {200: schemas.Health}))
+    @operation(Operation("getHealth", _TAG, Access.PUBLIC, {200: schemas.Health}, limited=False))
     def get(self) -> dict[str, str]:
         """Say that the process is alive. Never touches the database."""
         return {"status": "ok"}
 
 
 class Ready(ApiResource):
-    @operation(Operation("getReadiness", _TAG, Access.PUBLIC, {200: schemas.Health}, refusals=("unavailable",)))
+    @operation(
+        Operation("getReadiness", _TAG, Access.PUBLIC, {200: schemas.Health}, refusals=("unavailable",), limited=False)
+    )
     def get(self) -> dict[str, str]:
         """Say whether this host can serve: database reachable, schema right, not about to stop."""
         if shop().draining:
@@ -39,7 +41,7 @@ class Ready(ApiResource):
 
 
 class Metrics(ApiResource):
-    @operation(Operation("getMetrics", _TAG, Access.PUBLIC, {200: None}))
+    @operation(Operation("getMetrics", _TAG, Access.PUBLIC, {200: None}, limited=False))
     def get(self) -> Response:
         """The figures of all workers of this host, added up, in Prometheus' text format."""
         registry: Any = REGISTRY

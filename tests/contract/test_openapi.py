@@ -9,6 +9,7 @@ from flask import Flask
 from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
 import app as application
+from resources.limits import FREE
 from resources.problems import PROBLEMS
 
 VERBS = {"get", "post", "put", "patch", "delete"}
@@ -147,7 +148,12 @@ def test_creations_and_retries_describe_their_headers(document: dict[str, Any]) 
         for status, answer in operation["responses"].items():
             headers = set(answer.get("headers", {}))
             assert status != "201" or "Location" in headers, (path, verb)
-            assert status != "503" or "Retry-After" in headers, (path, verb)
+            assert status not in ("429", "503") or "Retry-After" in headers, (path, verb)
+
+
+def test_what_is_free_of_limits_is_described_without_them(document: dict[str, Any]) -> None:
+    free = {path for path, _, operation in operations(document) if "429" not in operation["responses"]}
+    assert free == FREE
 
 
 def test_all_references_lead_somewhere(document: dict[str, Any]) -> None:

@@ -55,3 +55,22 @@ def test_a_body_that_comes_after_its_head_does_not_end_the_connection_of_who_is_
     assert refused_ahead
     figures = requests.get(f"{service.url}/metrics", timeout=20).text
     assert "seckill_gate_refusals_total" in figures
+
+
+def test_who_is_over_the_limit_keeps_the_connection_whoever_says_so(
+    start_service: Callable[..., Service], sqlite_uri: str
+) -> None:
+    service = start_service(sqlite_uri, RATE_LIMITS="on", RATE_LIMIT_PER_ADDRESS="1/day")
+    requests.get(f"{service.url}/goods", timeout=10)
+    body = b'{"quantity":1}'
+    to_flask = _buy(1, len(body))  # without a token
+    ahead = to_flask.replace(
+        b"Host: x", f"Host: x\r\nAuthorization: {service.headers('alice')['Authorization']}".encode()
+    )
+    with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for head in (to_flask, ahead) * 10:
+            connection.sendall(head)
+            time.sleep(0.005)
+            connection.sendall(body)
+            assert b"rate_limited" in _answer(connection)
