@@ -17,7 +17,8 @@ from resources.events import EventList
 from resources.front import Front
 from resources.goods import GoodsChanges, GoodsItem, GoodsList, GoodsPause, GoodsResume
 from resources.ops import Alive, Metrics, Ready
-from resources.orders import OrderCancel, OrderItem, OrderList
+from resources.orders import OrderCancel, OrderItem, OrderList, OrderPay
+from resources.payments import PaymentList, PaymentWebhook
 from resources.seckill import Seckill, SeckillQuote
 from resources.shipping import ShippingMethodItem, ShippingMethodList
 from resources.webhooks import WebhookDeliveries, WebhookDeliveryRetry, WebhookItem, WebhookList
@@ -42,6 +43,9 @@ ROUTES = {
     "/webhooks/<webhook_id>": WebhookItem,
     "/webhooks/<webhook_id>/deliveries": WebhookDeliveries,
     "/webhooks/<webhook_id>/deliveries/<delivery_id>/retry": WebhookDeliveryRetry,
+    "/orders/<order_no>/pay": OrderPay,
+    "/payments": PaymentList,
+    "/payments/webhook": PaymentWebhook,
     "/healthz": Alive,
     "/readyz": Ready,
     "/metrics": Metrics,

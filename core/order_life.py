@@ -110,13 +110,13 @@ def receive_money(database: Database, order: OrderView, note: Callable[[Connecti
     def late(connection: Connection) -> Result:
         # The item's lock comes before any order's, so this is a transaction of its own.
         locked = holds.lock(connection, order.goods_id, holds.codes_of([order]))
-        return note(connection, _receive(connection, locked, order))
+        return note(connection, receive_late(connection, locked, order))
 
     was_in_time, noted = plain(database, in_time)
     return noted if was_in_time else plain(database, late)  # type: ignore[return-value]
 
 
-def _receive(connection: Connection, locked: Locked, order: OrderView) -> Received:
+def receive_late(connection: Connection, locked: Locked, order: OrderView) -> Received:
     """What money does that did not find the order pending and in time."""
     told = expire(connection, locked, [order])
     if not told and pay_in_time(connection, order):

@@ -1,10 +1,12 @@
-"""Who may call an operation. Every operation names its access; there is no default."""
+"""Who may call an operation, and what proves it. Every operation names its access; there is no default."""
 
 from enum import Enum
 
 from flask import g, request
 from werkzeug.exceptions import Forbidden
 
+from core import payment_proof
+from core.payment_proof import Proof
 from core.tokens import Identity, InvalidToken
 from resources.context import shop
 
@@ -15,11 +17,18 @@ class Access(Enum):
     PUBLIC = "anyone"
     BUYER = "anyone with a token; what they see is their own"
     ADMIN = "administrators"
+    PROVIDER = "the payment provider, by its signature"
 
 
 def authenticate(access: Access) -> Identity | None:
-    """The caller, checked against `access`; None where anyone may call. Raises InvalidToken or Forbidden."""
+    """The caller, checked against `access`; None where it is no user.
+
+    Raises InvalidToken, Forbidden or Unproven; Busy or Unavailable where the database's clock is needed and not there.
+    """
     if access is Access.PUBLIC:
+        return None
+    if access is Access.PROVIDER:
+        _prove_provider()
         return None
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer":
@@ -29,3 +38,11 @@ def authenticate(access: Access) -> Identity | None:
     if access is Access.ADMIN and not caller.is_admin:
         raise Forbidden
     return caller
+
+
+def _prove_provider() -> None:
+    names = ("webhook-id", "webhook-timestamp", "webhook-signature")
+    proof = Proof(*(request.headers.get(name, "") for name in names))
+    service = shop()
+    # The body as it came: any other way to write the same JSON is another message.
+    payment_proof.check(service.database, service.settings.PAYMENT_WEBHOOK_SECRETS, proof, request.get_data())

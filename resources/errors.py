@@ -7,6 +7,7 @@ from flask import Flask, Response, g
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from core.faults import read
+from core.payment_proof import Unproven
 from core.refusals import Refusal
 from core.tokens import InvalidToken
 from resources.problems import problem
@@ -30,6 +31,7 @@ def register(app: Flask) -> None:
     """Answer every exception of `app` with a problem."""
     app.register_error_handler(Refusal, _refused)
     app.register_error_handler(InvalidToken, _unauthenticated)
+    app.register_error_handler(Unproven, _unproven)
     app.register_error_handler(HTTPException, _framework)
     app.register_error_handler(Exception, _unexpected)
 
@@ -45,6 +47,10 @@ def refusal_headers(refusal: Refusal) -> dict[str, str]:
 
 def _unauthenticated(error: InvalidToken) -> Response:
     return problem("unauthenticated", {"WWW-Authenticate": "Bearer"})
+
+
+def _unproven(error: Unproven) -> Response:
+    return problem("unauthenticated", {"WWW-Authenticate": "StandardWebhooks"})
 
 
 def _framework(error: HTTPException) -> Response:

@@ -135,6 +135,7 @@ AddressLine = Annotated[str, StringConstraints(min_length=1, max_length=200), Af
 Postcode = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9 -]{1,16}$")]
 Total = Annotated[int, Field(ge=0, le=MAX_TOTAL, description="in the currency's minor unit")]
 UserId = Annotated[str, StringConstraints(min_length=1, max_length=MAX_USER_ID), AfterValidator(_one_line)]
+ProviderText = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,255}$")]
 IDEMPOTENCY_KEY = r"^[!-~]{1,255}$"
 IdempotencyKey = Annotated[str, StringConstraints(pattern=IDEMPOTENCY_KEY)]
 Cursor = Annotated[str, StringConstraints(min_length=1, max_length=1000)]

@@ -10,7 +10,7 @@ from typing import Any
 
 from flask import Flask
 from spectree import Response, SpecTree
-from spectree.models import SecureType, SecurityScheme, SecuritySchemeData
+from spectree.models import InType, SecureType, SecurityScheme, SecuritySchemeData
 from spectree.plugins.flask_plugin import FlaskPlugin
 
 from resources import fields, problems, schemas
@@ -24,6 +24,7 @@ VERSION = "1.0.0"
 _SCHEME = "bearer"
 _ID = {"type": "integer", "format": "int64", "minimum": 1}
 _IDS = ("goods_id", "webhook_id", "delivery_id")
+_SIGNATURE = "signature"
 _CODE = {"type": "string", "pattern": fields.CODE}
 _MEMBER_EXAMPLES: Mapping[str, Any] = {
     "starts_at": "2026-11-23T12:00:00.000Z",
@@ -67,10 +68,16 @@ class _Operations(FlaskPlugin):
                         resp=_response(declared),
                         tags=(declared.tag,),
                         operation_id=declared.id,
-                        security={_SCHEME: []} if declared.access is not Access.PUBLIC else None,
+                        security=_security(declared.access),
                         skip_validation=True,
                     )(method),
                 )
+
+
+def _security(access: Access) -> dict[str, list[str]] | None:
+    if access is Access.PUBLIC:
+        return None
+    return {_SIGNATURE if access is Access.PROVIDER else _SCHEME: []}
 
 
 def _response(declared: Operation) -> Response:
@@ -99,7 +106,16 @@ def document(app: Flask) -> dict[str, Any]:
                 data=SecuritySchemeData(
                     type=SecureType.HTTP, scheme="bearer", description="A JSON Web Token; `flask token` makes one."
                 ),
-            )
+            ),
+            SecurityScheme(
+                name=_SIGNATURE,
+                data=SecuritySchemeData(
+                    type=SecureType.API_KEY,
+                    name="webhook-signature",
+                    field_in=InType.HEADER,
+                    description="Standard Webhooks: the payment provider signs id, time and body.",
+                ),
+            ),
         ],
     )
     with app.test_request_context():
@@ -169,6 +185,8 @@ def codes(declared: Operation) -> list[str]:
     found = ["body_too_large"]
     if declared.limited:
         found.append("rate_limited")
+    if declared.offered is not None:
+        found.append("not_found")
     if declared.access is not Access.PUBLIC:
         found.append("unauthenticated")
     if declared.access is Access.ADMIN:

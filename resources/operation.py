@@ -1,7 +1,7 @@
 """An operation of the API: who may call it, what it takes, what it answers.
 
-The decorator checks a request in the contract's order (size and type, token and role, JSON, fields) and hands the
-method what it asked for. The same declaration becomes the OpenAPI description.
+The decorator checks a request in the contract's order (route, size and type, token and role, JSON, fields) and hands
+the method what it asked for. The same declaration becomes the OpenAPI description.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,9 +14,11 @@ from flask import request
 from flask_restful import Resource
 from pydantic import BaseModel, ValidationError
 
-from core.refusals import VALIDATION_FAILED, Refusal
+from config import Settings
+from core.refusals import NOT_FOUND, VALIDATION_FAILED, Refusal
 from resources import body
 from resources.auth import Access, authenticate
+from resources.context import shop
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -43,7 +45,7 @@ CUSTOM_PREFIX = "seckill."
 
 @dataclass(frozen=True)
 class Operation:
-    """The declaration of one method of one route."""
+    """The declaration of one method of one route. Where the settings do not offer it, there is no such route."""
 
     id: str
     tag: str
@@ -56,6 +58,7 @@ class Operation:
     headers: type[BaseModel] | None = None
     answer_headers: Mapping[str, str] | None = None
     limited: bool = True
+    offered: Callable[[Settings], bool] | None = None
 
 
 def operation(declared: Operation) -> Callable[[Method], Method]:
@@ -68,6 +71,8 @@ def operation(declared: Operation) -> Callable[[Method], Method]:
     def decorate(method: Method) -> Method:
         @wraps(method)
         def checked(self: Resource, **path: str) -> Any:
+            if declared.offered is not None and not declared.offered(shop().settings):
+                raise Refusal(NOT_FOUND)
             data = body.receive(expected=declared.body is not None)
             arguments: dict[str, Any] = {}
             caller = authenticate(declared.access)

@@ -52,7 +52,10 @@ PROBLEMS: Mapping[str, Problem] = {
     "unauthenticated": Problem(
         HTTPStatus.UNAUTHORIZED,
         Text("Not signed in", "未登录"),
-        Text("A valid bearer token is needed.", "需要有效的 Bearer 令牌。"),
+        Text(
+            "A valid bearer token is needed; of a payment provider, a valid signature.",
+            "需要有效的 Bearer 令牌；支付服务商则需有效签名。",
+        ),
     ),
     "forbidden": Problem(
         HTTPStatus.FORBIDDEN,

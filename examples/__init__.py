@@ -1,0 +1,1 @@
+"""Programs beside the service that show how to work with it."""

@@ -1,0 +1,5 @@
+"""A payment provider for trials: it sends signed calls over HTTP, as late, as often and as disorderly as it is told."""
+
+from examples.payment_provider.provider import Answer, Delivery, Event, NotLoopback, Provider, new_secret
+
+__all__ = ["Answer", "Delivery", "Event", "NotLoopback", "Provider", "new_secret"]

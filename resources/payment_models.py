@@ -1,0 +1,128 @@
+"""The bodies, queries and answers of payments as typed models."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, ValidatorFunctionWrapHandler, field_validator
+
+from core.payments import TYPES
+from resources import fields
+from resources.bases import Answer, PageQuery, example
+
+PaymentOutcome = Literal["paid", "refund_due", "already_paid", "mismatch", "unknown_order", "failed", "repeated"]
+
+_ORDER_NO = "019ab0f32d4a7c1e9b6d52f08a417e33"
+
+
+class PaymentsQuery(PageQuery):
+    """Filters of the list of payments."""
+
+    outcome: PaymentOutcome | None = None
+    order_no: fields.ProviderText | None = Field(None, max_length=64)
+
+
+class PaymentData(BaseModel):
+    """A payment, as its provider tells it."""
+
+    # A provider may add fields of its own.
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    order_no: fields.ProviderText = Field(max_length=64)
+    amount: int = Field(ge=0, le=fields.MAX_ID, description="in the currency's minor unit")
+    currency: str = Field(pattern=r"^[A-Z]{3}$", description="ISO 4217")
+    payment_id: fields.ProviderText
+
+
+def _data_is_needed(schema: dict[str, Any]) -> None:
+    schema["required"] = ["type", "data"]
+    data = schema["properties"]["data"]
+    data.pop("default", None)
+    data["$ref"] = data.pop("anyOf")[0]["$ref"]
+    schema["examples"] = [
+        {
+            "type": "payment.succeeded",
+            "data": {
+                "order_no": _ORDER_NO,
+                "amount": 19900,
+                "currency": "CNY",
+                "payment_id": "pay_51Hq",
+            },
+        }
+    ]
+
+
+class PaymentWebhook(BaseModel):
+    """What the payment provider tells: `payment.succeeded` or `payment.failed`. Other types are ignored."""
+
+    model_config = ConfigDict(extra="ignore", strict=True, json_schema_extra=_data_is_needed)
+
+    type: str
+    data: PaymentData | None = Field(None, validate_default=True)
+
+    @field_validator("data", mode="wrap")
+    @classmethod
+    def _of_known_type(
+        cls, value: Any, validate: ValidatorFunctionWrapHandler, others: ValidationInfo
+    ) -> PaymentData | None:
+        # What other events tell is nobody's business here, whatever its form.
+        if others.data.get("type", TYPES[0]) not in TYPES:
+            return None
+        if value is None:
+            raise fields.failed("missing")
+        data: PaymentData = validate(value)
+        return data
+
+
+class SignatureHeaders(BaseModel):
+    """What proves that a call is the payment provider's."""
+
+    event_id: str = Field(alias="webhook-id", description="the event's id: the same in each delivery of it")
+    timestamp: str = Field(alias="webhook-timestamp", description="when it was signed, in seconds since 1970")
+    signature: str = Field(alias="webhook-signature", description="`v1,` and a signature; several, separated by spaces")
+
+
+class PaymentReceived(Answer):
+    """What came of an event of the payment provider."""
+
+    model_config = ConfigDict(json_schema_extra=example({"event_id": "evt_2kY7", "outcome": "paid"}))
+
+    event_id: str
+    outcome: PaymentOutcome | Literal["ignored"]
+
+
+_PAYMENT: dict[str, Any] = {
+    "id": 3,
+    "event_id": "evt_2kY7",
+    "type": "payment.succeeded",
+    "order_no": _ORDER_NO,
+    "payment_id": "pay_51Hq",
+    "amount": 19900,
+    "currency": "CNY",
+    "outcome": "paid",
+    "received_at": "2026-11-23T12:00:00.000Z",
+}
+
+
+class Payment(Answer):
+    """What the payment provider told, once for each of its events, and what came of it."""
+
+    model_config = ConfigDict(json_schema_extra=example(_PAYMENT))
+
+    id: int
+    event_id: str
+    type: str
+    order_no: str
+    payment_id: str
+    amount: int = Field(description="in the currency's minor unit")
+    currency: str
+    outcome: PaymentOutcome
+    received_at: datetime
+
+
+class PaymentsPage(Answer):
+    """A page of payments, newest first."""
+
+    model_config = ConfigDict(json_schema_extra=example({"items": [_PAYMENT], "next_cursor": None}))
+
+    items: list[Payment]
+    next_cursor: str | None
