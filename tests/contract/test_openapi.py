@@ -28,7 +28,10 @@ DEFINED_IDS = {
     "listGoods",
     "listGoodsChanges",
     "listOrders",
+    "listPayments",
     "pauseSale",
+    "payOrder",
+    "receivePayment",
     "resumeSale",
 }
 
@@ -132,13 +135,14 @@ def test_every_code_that_an_operation_can_answer_with_is_described_somewhere(doc
         if int(status) >= 400
         for code in answer["content"]["application/problem+json"]["examples"]
     }
-    # These come from no operation: an address that is none, a method that is none, broken HTTP, a bug.
+    # These come from no operation: a method that is none, broken HTTP, a bug.
     assert set(PROBLEMS) - described == {"method_not_allowed", "bad_request", "internal_error"}
 
 
 def test_who_may_call_is_described(document: dict[str, Any]) -> None:
-    (scheme,) = document["components"]["securitySchemes"].values()
-    assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")
+    schemes = document["components"]["securitySchemes"]
+    assert (schemes["bearer"]["type"], schemes["bearer"]["scheme"]) == ("http", "bearer")
+    assert (schemes["signature"]["in"], schemes["signature"]["name"]) == ("header", "webhook-signature")
     for path, verb, operation in operations(document):
         assert bool(operation.get("security")) == ("401" in operation["responses"]), (path, verb)
 

@@ -1,9 +1,12 @@
 """Who may call what: every method of every route, by the route table itself."""
 
+from collections.abc import Callable
+
 import pytest
 from flask import Flask
 
 from core import deliveries
+from examples.payment_provider import new_secret
 from tests.core.forged_tokens import forged, signed
 from tests.resources.calls import OPERATOR, Calls, problem
 from tests.servers.service import SECRET
@@ -29,10 +32,14 @@ BUYER = {
     "GET /orders",
     "GET /orders/<order_no>",
     "POST /orders/<order_no>/cancel",
+    "POST /orders/<order_no>/pay",
     "POST /seckill/<goods_id>",
     "POST /seckill/<goods_id>/quote",
 }
+# Their callers prove themselves by a signature: tests/resources/test_payment_webhook.py.
+SIGNED = {"POST /payments/webhook"}
 ADMIN = {
+    "GET /payments",
     "POST /goods",
     "PATCH /goods/<goods_id>",
     "DELETE /goods/<goods_id>",
@@ -61,6 +68,12 @@ CREATED_FROM = {
     "POST /webhooks": {"url": "https://93.184.216.34/hooks"},
     "POST /shipping-methods": {"code": "x", "name": "x", "base_fee": 1},
 }
+
+
+@pytest.fixture
+def sqlite_app(make_app: Callable[..., Flask], sqlite_uri: str) -> Flask:
+    """An application that offers every route."""
+    return make_app(sqlite_uri, PAYMENT_PROVIDER="test", PAYMENT_WEBHOOK_SECRETS=(new_secret(),))
 
 
 def operations(app: Flask) -> set[str]:
@@ -100,7 +113,7 @@ def create_coded(call: Calls) -> None:
 
 
 def test_the_access_of_every_route_is_stated_here(sqlite_app: Flask) -> None:
-    stated = PUBLIC | BUYER | ADMIN
+    stated = PUBLIC | BUYER | ADMIN | SIGNED
     unknown = operations(sqlite_app) - stated
     assert not unknown, f"say who may call {unknown}"
     assert not {operation for operation in (BUYER | ADMIN) if operation not in operations(sqlite_app)}
@@ -115,6 +128,14 @@ def test_without_a_token_nothing_is_done(sqlite_call: Calls, operation: str) -> 
     assert answer.headers["WWW-Authenticate"].startswith("Bearer")
     assert sqlite_call.row_counts() == before
     assert sqlite_call.goods(item["id"]) == item
+
+
+@pytest.mark.parametrize("operation", sorted(SIGNED))
+@pytest.mark.parametrize("by", [None, "alice", OPERATOR])
+def test_no_token_stands_in_for_a_signature(sqlite_call: Calls, operation: str, by: str | None) -> None:
+    answer = sqlite_call.send(*address(operation), by, json={"type": "payment.refunded"})
+    problem(answer, 401, "unauthenticated")
+    assert answer.headers["WWW-Authenticate"] == "StandardWebhooks"
 
 
 @pytest.mark.parametrize("operation", sorted(ADMIN))
