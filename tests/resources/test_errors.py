@@ -13,7 +13,8 @@ from werkzeug.test import TestResponse
 from app import create_app
 from core import goods
 from resources.problems import FIELD_PROBLEMS, PROBLEMS
-from tests.resources.calls import FAR_AHEAD, OPERATOR, Calls
+from resources.reasons import REASONS
+from tests.resources.calls import ADDRESS, FAR_AHEAD, OPERATOR, Calls
 
 PAST = "2001-01-01T00:00:00.000Z"
 MEMBERS = {"type", "title", "status", "code", "detail", "request_id"}
@@ -27,6 +28,8 @@ CONTRACT = {
     "forbidden": 403,
     "goods_not_found": 404,
     "order_not_found": 404,
+    "coupon_not_found": 404,
+    "shipping_method_not_found": 404,
     "not_found": 404,
     "method_not_allowed": 405,
     "body_too_large": 413,
@@ -37,6 +40,7 @@ CONTRACT = {
     "sold_out": 409,
     "insufficient_stock": 409,
     "limit_reached": 409,
+    "price_changed": 409,
     "order_not_pending": 409,
     "has_orders": 409,
     "stock_conflict": 409,
@@ -45,6 +49,11 @@ CONTRACT = {
     "rate_limited": 429,
     "validation_failed": 422,
     "idempotency_key_reused": 422,
+    "coupon_invalid": 422,
+    "coupon_exhausted": 422,
+    "coupon_not_applicable": 422,
+    "shipping_required": 422,
+    "shipping_not_available": 422,
     "internal_error": 500,
     "busy": 503,
     "unavailable": 503,
@@ -54,7 +63,13 @@ OWN_MEMBERS = {
     "sale_not_started": {"starts_at": FAR_AHEAD},
     "insufficient_stock": {"available": 10},
     "limit_reached": {"limit": 2, "already_bought": 1},
+    "price_changed": {"quote": None},
     "order_not_pending": {"order_status": "cancelled"},
+    "coupon_invalid": {"reason": "unknown"},
+    "coupon_exhausted": {"reason": "total_limit"},
+    "coupon_not_applicable": {"reason": "min_spend"},
+    "shipping_required": {"reason": "shipping_method"},
+    "shipping_not_available": {"reason": "unknown"},
     "validation_failed": {"errors": None},
 }
 
@@ -92,6 +107,14 @@ class World:
         goods_id = self.call.create(**fields)["id"]
         self.call.bought(goods_id, key=key)
         return goods_id
+
+    def with_a_coupon(self, uses: int = 0, **fields) -> TestResponse:
+        """Alice's purchase with a coupon that was used so often before."""
+        goods_id = self.call.create()["id"]
+        self.call.create_coupon(**fields)
+        for _ in range(uses):
+            self.call.bought(goods_id, "bob", coupon_code="SAVE")
+        return self.buy(goods_id, json={"coupon_code": "SAVE"})
 
     def with_a_bug(self) -> TestResponse:
         def broken(*arguments: object) -> None:
@@ -133,6 +156,8 @@ PROVOKE: dict[str, Callable[[World], TestResponse]] = {
     "unauthenticated": lambda w: w.send("GET", "/orders"),
     "forbidden": lambda w: w.send("POST", "/goods", "alice", json={}),
     "goods_not_found": lambda w: w.send("GET", "/goods/999"),
+    "coupon_not_found": lambda w: w.send("GET", "/coupons/NONE", OPERATOR),
+    "shipping_method_not_found": lambda w: w.send("GET", "/shipping-methods/none"),
     "order_not_found": lambda w: w.send("GET", f"/orders/{'0' * 32}", "alice"),
     "not_found": lambda w: w.send("GET", "/nowhere"),
     "method_not_allowed": lambda w: w.send("PUT", "/goods"),
@@ -144,6 +169,14 @@ PROVOKE: dict[str, Callable[[World], TestResponse]] = {
     "sold_out": lambda w: w.buy(w.call.create(stock=0)["id"]),
     "insufficient_stock": lambda w: w.buy(w.call.create()["id"], json={"quantity": 11}),
     "limit_reached": lambda w: w.buy(w.ordered(per_user_limit=2), json={"quantity": 2}),
+    "price_changed": lambda w: w.buy(w.call.create()["id"], json={"expected_total": 99}),
+    "coupon_invalid": lambda w: w.buy(w.call.create()["id"], json={"coupon_code": "NONE"}),
+    "coupon_exhausted": lambda w: w.with_a_coupon(uses=1, total_limit=1),
+    "coupon_not_applicable": lambda w: w.with_a_coupon(min_spend=101),
+    "shipping_required": lambda w: w.buy(w.call.create(shippable=True)["id"]),
+    "shipping_not_available": lambda w: w.buy(
+        w.call.create(shippable=True)["id"], json={"shipping_method": "none", "address": ADDRESS}
+    ),
     "order_not_pending": lambda w: w.send("POST", w.cancelled_order(), "alice"),
     "has_orders": lambda w: w.send("DELETE", f"/goods/{w.ordered()}", OPERATOR),
     "stock_conflict": lambda w: w.send("PATCH", f"/goods/{w.call.create()['id']}", OPERATOR, json={"stock_delta": -11}),
@@ -230,8 +263,19 @@ def test_the_type_of_an_error_is_a_page_that_explains_it(sqlite_call: Calls, cod
         assert text in answer.text
 
 
+def test_every_reason_is_explained_on_its_code_s_page(sqlite_call: Calls) -> None:
+    assert set(REASONS) == {code for code, problem in PROBLEMS.items() if "reason" in problem.members}
+    for code, reasons in REASONS.items():
+        page = sqlite_call.get(f"/problems/{code}").text
+        for reason, text in reasons.items():
+            assert f"<code>{reason}</code>" in page
+            assert text.en in page
+            assert text.zh in page
+
+
 def test_all_texts_are_there_in_both_languages() -> None:
     texts = [text for problem in PROBLEMS.values() for text in (problem.title, problem.detail)]
+    texts += [text for reasons in REASONS.values() for text in reasons.values()]
     for text in [*texts, *FIELD_PROBLEMS.values()]:
         assert re.search(r"[\u4e00-\u9fff]", text.zh)
         assert not re.search(r"[\u4e00-\u9fff]", text.en)

@@ -16,12 +16,12 @@ from werkzeug.test import EnvironBuilder, TestResponse, run_wsgi_app
 from core.purchase import gate as gate_module
 from core.tokens import Tokens
 from tests.core.forged_tokens import signed
-from tests.resources.calls import FAR_AHEAD, OPERATOR, Calls
+from tests.resources.calls import ADDRESS, FAR_AHEAD, OPERATOR, Calls
 from tests.servers.service import SECRET
 
 PAST = "2001-01-01T00:00:00.000Z"
 SHOP_ORIGIN = "https://shop.example"
-# The items of both applications, by id; there is no eighth.
+# The items of both applications, by id; there is no ninth.
 ITEMS: list[dict[str, Any]] = [
     {"stock": 10**6},
     {"stock": 0},
@@ -30,6 +30,17 @@ ITEMS: list[dict[str, Any]] = [
     {"stock": 10},  # paused
     {"stock": 40, "per_user_limit": 3},
     {"stock": 3, "name": "键盘", "order_limit": 5},
+    {"stock": 10**6, "price": 1999, "shippable": True},
+]
+COUPONS: list[dict[str, Any]] = [
+    {"code": "TEN", "kind": "percent", "percent": 10},
+    {"code": "TWICE", "kind": "amount", "amount": 30, "per_user_limit": 2, "total_limit": 4},
+    {"code": "FREE", "kind": "free_shipping"},
+    {"code": "OVER", "kind": "percent", "percent": 50, "ends_at": PAST},
+]
+METHODS: list[dict[str, Any]] = [
+    {"code": "express", "additional_fee": 5, "free_from": 9000},
+    {"code": "abroad", "regions": ["JP"], "currency": "JPY"},
 ]
 CLOSED = range(2, 6)
 # What no two answers have in common. The rest of an order, an item or a problem is the same.
@@ -63,6 +74,10 @@ class Twins:
             for number, fields in enumerate(ITEMS, 1):
                 assert call.create(**fields)["id"] == number
             assert call.post("/goods/5/pause", OPERATOR).status_code == 200
+            for fields in COUPONS:
+                call.create_coupon(**fields)
+            for fields in METHODS:
+                call.create_method(**fields)
 
     def _left(self, environ: Any, start_response: Any) -> Any:
         self.left_to_flask += 1
@@ -146,7 +161,23 @@ authorizations = st.one_of(
     st.sampled_from(["", "Bearer", "Bearer ", "Basic YTpi", TOKENS["alice"], "é", "Bearer é.é.é"]),
 )
 quantities = st.sampled_from([1, 1, 1, 2, 1000, 0, -1, 1001, 1.0, "1", True, None, 2**63])
+addresses = st.sampled_from(
+    [ADDRESS, ADDRESS, ADDRESS | {"region": "JP"}, ADDRESS | {"phone": ""}, {}, None]
+) | st.sampled_from(
+    [{name: ADDRESS[name] for name in ADDRESS if name != "line2"}, ADDRESS | {"line2": "二楼"}, ADDRESS | {"colour": 1}]
+)
+choices = st.fixed_dictionaries(
+    {},
+    optional={
+        "quantity": st.sampled_from([1, 2, 5]),
+        "coupon_code": st.sampled_from(["TEN", "TEN", "TWICE", "FREE", "OVER", "ten", "NONE", "", "é", None, 1]),
+        "shipping_method": st.sampled_from(["express", "express", "express", "abroad", "none", "", None]),
+        "address": addresses,
+        "expected_total": st.sampled_from([100, 90, 2011, 1811, 0, -1, 1.0, None]),
+    },
+).map(lambda value: EnvironBuilder(json=value).input_stream.read())
 bodies = st.one_of(
+    choices,
     st.sampled_from([b"", b"{}", b'{"quantity":1}', b'{"quantity": 2}']),
     quantities.map(lambda value: EnvironBuilder(json={"quantity": value}).input_stream.read()),
     st.sampled_from([b"{", b"[]", b"null", b"\xff", b"\xef\xbb\xbf{}", b'{"quantity":1,"quantity":1}', b" {} "]),
@@ -212,7 +243,8 @@ purchases = st.fixed_dictionaries(
             optional=SHARED_HEADERS
             | {"HTTP_CONTENT_ENCODING": st.just("gzip"), "HTTP_TRANSFER_ENCODING": st.just("chunked")},
         ),
-        "data": st.sampled_from(
+        "data": choices
+        | st.sampled_from(
             [b"", b"{}", b'{"quantity":1}', b'{"quantity": 2}', b'{"quantity": 1000}', b" " * 65_536 + b"{}"]
         ),
     }
@@ -240,7 +272,53 @@ def test_with_and_without_the_layer_the_answers_are_the_same(twins: Twins, asked
 
 
 def stocks(call: Calls) -> list[Any]:
-    return [common(item) for item in call.get("/goods").json["items"]]
+    """What is left of the items and of the coupons."""
+    items = [common(item) for item in call.get("/goods").json["items"]]
+    return items + call.get("/coupons", OPERATOR).json["items"]
+
+
+BOUGHT = [
+    (1, {"coupon_code": "TEN"}),
+    (1, {"coupon_code": "TEN", "expected_total": 90}),
+    (8, {"shipping_method": "express", "address": ADDRESS}),
+    (8, {"quantity": 2, "shipping_method": "express", "address": ADDRESS, "coupon_code": "FREE"}),
+    (8, {"shipping_method": "express", "address": ADDRESS, "coupon_code": "TWICE", "expected_total": 1981}),
+]
+REFUSED = [
+    (1, {"coupon_code": "NONE"}, "coupon_invalid"),
+    (1, {"coupon_code": "OVER"}, "coupon_invalid"),
+    (1, {"coupon_code": "FREE"}, "coupon_not_applicable"),
+    (1, {"coupon_code": "TEN", "expected_total": 91}, "price_changed"),
+    (8, {}, "shipping_required"),
+    (8, {"shipping_method": "express"}, "shipping_required"),
+    (8, {"shipping_method": "abroad", "address": ADDRESS}, "shipping_not_available"),
+    (8, {"shipping_method": "express", "address": ADDRESS, "expected_total": 1}, "price_changed"),
+]
+
+
+def test_both_sell_with_choices_and_refuse_them_alike(twins: Twins) -> None:
+    def ask(number: int, body: dict[str, Any], key: str | None) -> TestResponse:
+        left = twins.left_to_flask
+        headers = {
+            "HTTP_AUTHORIZATION": f"Bearer {TOKENS['alice']}",
+            "CONTENT_TYPE": "application/json",
+            "HTTP_IDEMPOTENCY_KEY": key,
+        }
+        data = EnvironBuilder(json=body).input_stream.read()
+        asked = {"method": "POST", "path": f"/seckill/{number}", "query": "", "headers": headers, "data": data}
+        one, other = twins.both(asked)
+        assert_agree(one, other)
+        assert twins.left_to_flask == left, "the layer left a plain purchase to Flask"
+        return one
+
+    for place, (number, body) in enumerate(BOUGHT):
+        first, again = (ask(number, body, f"key-{place}") for _ in range(2))
+        assert (first.status_code, again.json) == (201, first.json), first.text
+        assert again.headers["Idempotent-Replayed"] == "true"
+        assert ask(number, body | {"coupon_code": "OVER"}, f"key-{place}").json["code"] == "idempotency_key_reused"
+    for number, body, code in REFUSED:
+        assert ask(number, body, None).json["code"] == code
+    assert stocks(twins.ahead) == stocks(twins.flask)
 
 
 @pytest.fixture
@@ -262,7 +340,9 @@ def crowd(twins: Twins, monkeypatch: pytest.MonkeyPatch) -> Iterator[Twins]:
 @SETTINGS
 def test_from_memory_the_answers_are_the_same(crowd: Twins, asked: dict[str, Any]) -> None:
     if asked["method"] in ("POST", "DELETE"):
-        asked["path"] = asked["path"].replace("/1", "/2").replace("/6", "/3").replace("/7", "/4")  # closed ones
+        asked["path"] = (
+            asked["path"].replace("/1", "/2").replace("/6", "/3").replace("/7", "/4").replace("/8", "/5")
+        )  # closed ones
         asked["headers"] = asked["headers"] | ({"HTTP_AUTHORIZATION": None} if asked["method"] == "DELETE" else {})
     one, other = crowd.both(asked)
     # Only a certain refusal of a purchase may come ahead of token and body.

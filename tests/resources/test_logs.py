@@ -18,7 +18,7 @@ import requests
 from core import goods
 from resources import request_log
 from tests.core.forged_tokens import signed
-from tests.resources.calls import OPERATOR, Calls
+from tests.resources.calls import ADDRESS, OPERATOR, Calls
 from tests.servers.service import SECRET, Service
 
 
@@ -42,6 +42,23 @@ def written_by_now(stream: io.StringIO) -> str:
 
 def lines(stream: io.StringIO) -> list[dict]:
     return [json.loads(line) for line in written_by_now(stream).split("\n") if line]
+
+
+def test_no_line_has_an_address_or_a_coupon_s_code(sqlite_call: Calls, stream: io.StringIO) -> None:
+    item = sqlite_call.create(shippable=True)
+    sqlite_call.create_method()
+    sqlite_call.create_coupon("HUSH-HUSH")
+    chosen = {"coupon_code": "HUSH-HUSH", "shipping_method": "express", "address": ADDRESS}
+    sqlite_call.bought(item["id"], **chosen)
+    sqlite_call.quote(item["id"], **chosen)
+    sqlite_call.buy(item["id"], **chosen | {"shipping_method": "none"})
+    assert [line["route"] for line in lines(stream)][-3:] == [
+        "/seckill/<goods_id>",
+        "/seckill/<goods_id>/quote",
+        "/seckill/<goods_id>",
+    ]
+    written = written_by_now(stream)
+    assert not [text for text in ("HUSH", ADDRESS["name"], ADDRESS["phone"], ADDRESS["line1"]) if text in written]
 
 
 def test_each_request_has_one_line_with_its_fields(sqlite_call: Calls, stream: io.StringIO) -> None:
