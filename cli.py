@@ -38,7 +38,7 @@ as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSO
 
 def register(app: Flask) -> None:
     """Add the commands to `flask`."""
-    for command in (init_db, seed, token, audit, sweep, doctor):
+    for command in (init_db, seed, token, audit, sweep, publish, doctor):
         app.cli.add_command(command)
     if os.environ.get("FLASK_RUN_FROM_CLI") == "true":  # not in a worker, which never migrates
         import prepare
@@ -172,6 +172,33 @@ def sweep(loop: bool, as_json: bool) -> None:
         if not loop:
             return
         time.sleep(shop().settings.SWEEP_SECONDS)
+
+
+@click.command("publish")
+@click.option("--loop", is_flag=True, help="Go on until stopped, every second.")
+@as_json_option
+@with_appcontext
+def publish(loop: bool, as_json: bool) -> None:
+    """Number what happened, and send to webhooks what is due.
+
+    The workers do so themselves, unless PUBLISHER is off; any number of publishers may run.
+    """
+    from core import chores
+    from core.publisher import SECONDS, Publisher
+
+    publisher = Publisher(shop().database)
+    if loop:
+        chores.start("publisher", SECONDS, publisher.turn).join()
+    with _errors_in_one_line():
+        numbered = publisher.turn()
+        while more := publisher.turn():
+            numbered += more
+    attempts = publisher.finish()
+    if as_json:
+        _print_json({"numbered": numbered, "attempts": attempts})
+    else:
+        told = ", ".join(f"{count:,} {status}" for status, count in sorted(attempts.items()))
+        click.echo(f"{numbered:,} events numbered; attempts to deliver: {told or 'none'}.")
 
 
 @click.command("doctor")

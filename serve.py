@@ -166,11 +166,13 @@ def _serve(address: Address, settings: config.Settings, runtime_dir: Path) -> No
 
 def _start_chores(shop: "Shop") -> None:
     """What a worker does beside answering. Its threads are its own: it was forked by now."""
-    from core import chores, expiry
+    from core import chores, expiry, publisher
 
     if shop.settings.SWEEPER:
         seconds = shop.settings.SWEEP_SECONDS
         chores.start("sweeper", seconds, lambda: expiry.sweep(shop.database, lambda: shop.draining))
+    if shop.settings.PUBLISHER:
+        chores.start("publisher", publisher.SECONDS, publisher.Publisher(shop.database, lambda: shop.draining).turn)
 
 
 def _prepare(settings: config.Settings) -> None:

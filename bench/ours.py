@@ -35,6 +35,7 @@ class Setup:
     batch_max: int = config.Settings.model_fields["BATCH_MAX"].default
     # Where callers are counted, for limits that nobody meets; all come from one address.
     limits: str | None = None
+    publisher: bool = True
 
 
 DEFAULTS = Setup()
@@ -50,10 +51,10 @@ class Ours(Contender):
         uri = mariadb.create_database(self._database)
         self._settings = config.load(SQLALCHEMY_DATABASE_URI=uri, SECRET_KEY=SECRET)
         log = directory / f"{name}.log"
-        limits = {} if setup.limits is None else {**_UNMET_LIMITS, "RATE_LIMIT_STORAGE": setup.limits}
-        self._service = Service(
-            uri, log, workers=setup.workers, threads=setup.threads, BATCH_MAX=setup.batch_max, **limits
-        )
+        more: dict[str, object] = {"BATCH_MAX": setup.batch_max, "PUBLISHER": setup.publisher}
+        if setup.limits is not None:
+            more |= {**_UNMET_LIMITS, "RATE_LIMIT_STORAGE": setup.limits}
+        self._service = Service(uri, log, workers=setup.workers, threads=setup.threads, **more)  # type: ignore[arg-type]
         self._kept = 0
         self._next_id = 1
         self.port = self._service.port

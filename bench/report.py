@@ -29,6 +29,7 @@ BASES = {
     "settings": "defaults",
     "limits": "off",
     "limits_reads": "off",
+    "events": "off",
     "orders": "few",
 }
 TITLES = {
@@ -45,6 +46,7 @@ TITLES = {
     "settings": "Other settings than the defaults",
     "limits": "Limits on callers: purchases",
     "limits_reads": "Limits on callers: reads",
+    "events": "With and without publishers",
     "orders": "Few and many orders in the table",
 }
 

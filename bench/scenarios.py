@@ -295,6 +295,22 @@ def _limits(scenario: str, method: str) -> list[Trial]:
     ]
 
 
+def events() -> list[Trial]:
+    """Ours with and without publishers, which number what happened meanwhile, on one hot item."""
+
+    def published(name: str, setup: Setup) -> Trial:
+        def measure(stage: Stage, number: int) -> Run:
+            ours = stage.ours(f"ours_publisher_{name}", setup)
+            connections = stage.connections.get("ours", CONNECTIONS)
+            load = Load(first=ours.put_up(), connections=connections, seconds=stage.options.seconds)
+            stage.warm_up(ours, load)
+            return stage.measure(ours, load, ("events", name, number))
+
+        return Trial("events", name, measure)
+
+    return [published("off", Setup(publisher=False)), published("on", DEFAULTS)]
+
+
 SCENARIOS: dict[str, Callable[[], list[Trial]]] = {
     scenario.__name__: scenario
     for scenario in (
@@ -311,9 +327,10 @@ SCENARIOS: dict[str, Callable[[], list[Trial]]] = {
         settings,
         limits,
         limits_reads,
+        events,
         orders,
     )
 }
 # Played only when named: they are for those who choose the defaults.
-ON_REQUEST = ("settings", "limits", "limits_reads")
+ON_REQUEST = ("settings", "limits", "limits_reads", "events")
 QUICK = ("hot_item", "sold_out", "reads", "sweep", "overload")

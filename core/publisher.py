@@ -4,6 +4,7 @@ Any number of publishers may run, in all workers of all hosts. A subscriber that
 itself: it has one sender in each process, which leaves it alone for a while after each failure.
 """
 
+import collections
 import logging
 import threading
 import time
@@ -63,30 +64,36 @@ class Publisher:
         self._senders: dict[int, threading.Thread] = {}
         self._rests: dict[int, _Rest] = {}
         self._lock = threading.Lock()
+        self._attempts: collections.Counter[str] = collections.Counter()
         # One connection of the pool at most: the others are the buyers'.
         self._books = threading.Lock()
 
-    def turn(self) -> None:
-        """Do what there is to do now. What is due is sent by threads of their own. Raises Busy or Unavailable."""
+    def turn(self) -> int:
+        """Do what there is to do now, and have what is due sent by threads of their own. Returns the events numbered.
+
+        Raises Busy or Unavailable.
+        """
         if self._resting():
-            return
+            return 0
+        numbered = 0
+        due: list[int] = []
         with self._books:
             found = deliveries.waiting(self._database)
             if found.events:
-                number(self._database, _NUMBER_SECONDS, wait=False)
+                numbered = number(self._database, _NUMBER_SECONDS, wait=False)
             if found.subscribers:
                 self._fan_out()
                 due = deliveries.due(self._database)
-        if found.subscribers:
-            self._start_senders(due)
+        self._start_senders(due)
+        return numbered
 
-    def finish(self) -> None:
-        """Wait until nothing that was begun is under way."""
+    def finish(self) -> dict[str, int]:
+        """Wait until nothing that was begun is under way. Returns all attempts so far, by what came of them."""
         while True:
             with self._lock:
                 senders = list(self._senders.values())
-            if not senders:
-                return
+                if not senders:
+                    return dict(self._attempts)
             for sender in senders:
                 sender.join()
 
@@ -138,11 +145,13 @@ class Publisher:
             with self._books:
                 status = deliveries.note(self._database, taken, row, answer)
             record(ATTEMPTS.labels(status).inc)
+            with self._lock:
+                self._attempts[status] += 1
+                if not _is_down(answer):
+                    self._rests.pop(webhook_id, None)
             if _is_down(answer):
                 self._hand_back(taken, place + 1, self._leave_alone(webhook_id))
                 return False
-            with self._lock:
-                self._rests.pop(webhook_id, None)
         return True
 
     def _hand_back(self, taken: Claim, place: int, seconds: float) -> None:

@@ -1,0 +1,38 @@
+"""A shop whose webhooks may go to loopback, and its publisher, which works when it is told to."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from flask import Flask
+
+from core.publisher import Publisher
+from tests.events.receiver import Receiver, receiving
+from tests.resources.calls import Calls
+
+
+@pytest.fixture
+def private_call(make_app: Callable[..., Flask], database_uri: str) -> Calls:
+    """Requests to an application that may send to private addresses, once on SQLite and once on MariaDB."""
+    return Calls(make_app(database_uri, WEBHOOKS_TO_PRIVATE=True))
+
+
+@pytest.fixture
+def publisher(private_call: Calls) -> Publisher:
+    return Publisher(private_call.shop.database)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as running:
+        yield running
+
+
+@pytest.fixture
+def call(app: Flask) -> Calls:
+    """Requests to an application on an empty database, once on SQLite and once on MariaDB."""
+    return Calls(app)
+
+
+@pytest.fixture
+def sqlite_call(sqlite_app: Flask) -> Calls:
+    return Calls(sqlite_app)
