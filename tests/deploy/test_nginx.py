@@ -249,3 +249,32 @@ def test_a_host_that_is_down_is_passed_over_even_by_purchases(
     for _ in range(4):
         assert requests.post(f"{nginx.url}/seckill/1", json={}, timeout=5).status_code == 200
     assert len(alive.requests) == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "lies_work"),
+    [
+        ({}, False),
+        # The twins: without either guard each lie is another address.
+        ({"underscores_in_headers off;": "underscores_in_headers on;"}, True),
+        ({"X-Forwarded-For $remote_addr;": "X-Forwarded-For $http_x_forwarded_for;"}, True),
+    ],
+)
+def test_no_header_gives_a_caller_another_address(
+    start_service: Callable[..., Service],
+    sqlite_uri: str,
+    start_nginx: StartNginx,
+    changes: dict[str, str],
+    lies_work: bool,
+) -> None:
+    service = start_service(sqlite_uri, RATE_LIMITS="on", RATE_LIMIT_PER_ADDRESS="5/hour", PROXIES=1)
+    nginx = start_nginx(service.port, changes=changes)
+    lie = "X-Forwarded-For" if any("remote_addr" in old for old in changes) else "X_Forwarded_For"
+    statuses = [
+        requests.get(f"{nginx.url}/goods", headers={lie: f"6.6.6.{number}"}, timeout=10).status_code
+        for number in range(6)
+    ]
+    assert statuses == [200] * 5 + [200 if lies_work else 429]
+    if not lies_work:
+        lied = requests.get(f"{nginx.url}/goods", headers={"X-Forwarded-For": "6.6.6.6"}, timeout=10)
+        assert (lied.status_code, lied.json()["code"]) == (429, "rate_limited")
