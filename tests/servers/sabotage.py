@@ -13,56 +13,17 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import serve
+from tests.servers import payment_sabotage
+from tests.servers.rewriting import after as _after
+from tests.servers.rewriting import rewrite as _rewrite
 
 SLOW_USER = "slow-holder"
 # Longer than any bound that a test holds a purchase to.
 HOLD_SECONDS = 30
 _WINDOW = 0.02
-Rewrite = Callable[[Any, str, Any], str]
-
-
-def _rewrite(change: Rewrite) -> None:
-    """Let `change(connection, statement, parameters)` return the statement that is executed instead."""
-    from sqlalchemy import Engine, event
-
-    from core.mysql_connection import Connection
-
-    @event.listens_for(Engine, "before_cursor_execute", retval=True)
-    def rewrite(connection, cursor, statement, parameters, context, executemany):
-        return change(connection, statement, parameters), parameters
-
-    ask = Connection.ask
-    Connection.ask = lambda self, statement, *values: ask(self, change(_seen_as(self), statement, values), *values)
-
-
-def _after(act: Callable[[Any, str, Any], None]) -> None:
-    from sqlalchemy import Engine, event
-
-    from core.mysql_connection import Connection
-
-    @event.listens_for(Engine, "after_cursor_execute")
-    def done(connection, cursor, statement, parameters, context, executemany):
-        act(connection, statement, parameters)
-
-    ask = Connection.ask
-
-    def ask_and_act(self: Any, statement: str, *values: str) -> Any:
-        answer = ask(self, statement, *values)
-        act(_seen_as(self), statement, values)
-        return answer
-
-    Connection.ask = ask_and_act
-
-
-def _seen_as(driver_connection: Any) -> Any:
-    """The driver's connection as SQLAlchemy's events show it; a purchase's statements go past SQLAlchemy."""
-    return SimpleNamespace(
-        connection=SimpleNamespace(cursor=driver_connection.cursor, dbapi_connection=driver_connection)
-    )
 
 
 def _locks_goods(statement: str) -> bool:
@@ -257,6 +218,7 @@ SABOTAGES: dict[str, Callable[[], None]] = {
         socket_outlives_worker,
         hold_slow_user,
         one_item_first,
+        *payment_sabotage.SABOTAGES,
     )
 }
 

@@ -1,0 +1,229 @@
+"""What a payment provider tells has its effect once, however often and however disorderly it comes."""
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+import requests
+
+from examples.payment_provider import Delivery, Event, Provider, new_secret
+from examples.payment_provider.provider import FAILED, SUCCEEDED
+from tests.races.crowd import assert_audit_clean, at_once
+from tests.races.inside import Inside, until
+from tests.servers.service import Service
+
+COPIES = 50
+KEY = new_secret()
+Start = Callable[..., Service]
+
+
+@pytest.fixture
+def start(four_workers: Start) -> Start:
+    """Starts four workers that take a provider's calls, with the guards out that are named."""
+    return lambda *sabotage, **settings: four_workers(*sabotage, PAYMENT_WEBHOOK_SECRETS=KEY, **settings)
+
+
+def provider(service: Service) -> Provider:
+    return Provider(f"{service.url}/payments/webhook", KEY, timeout=90)
+
+
+def bought(service: Service, user: str = "alice", **fields: Any) -> dict[str, Any]:
+    """An order for a unit of an item of its own."""
+    order = service.buy(service.create_goods(**fields), user).json()
+    assert order["status"] == "pending"
+    return order
+
+
+def money(order: dict[str, Any], kind: str = SUCCEEDED, **changed: Any) -> Event:
+    return Event(
+        **({"type": kind, "order_no": order["order_no"], "amount": order["total"], "currency": "CNY"} | changed)
+    )
+
+
+def outcomes(sent: list[Delivery]) -> Counter[object]:
+    """How often each outcome was answered, or else the status."""
+    return Counter(delivery.final.body.get("outcome", delivery.final.status) for delivery in sent)
+
+
+def recorded(inside: Inside) -> Counter[str]:
+    return Counter(row[0] for row in inside.query("SELECT outcome FROM payments"))
+
+
+def happened(inside: Inside, kind: str) -> int:
+    """How many events of this type were written: those that have a number already, and the others."""
+    (numbered,) = inside.query("SELECT COUNT(*) FROM events WHERE type = %s", kind)[0]
+    waiting = inside.query("SELECT events FROM outbox")
+    return numbered + sum(events.count(f'"{kind}"') for (events,) in waiting)
+
+
+def status_of(service: Service, order: dict[str, Any]) -> str:
+    answer = requests.get(f"{service.url}/orders/{order['order_no']}", headers=service.headers("alice"), timeout=20)
+    return answer.json()["status"]
+
+
+def deliver_one_event_often(service: Service, inside: Inside) -> None:
+    order = bought(service)
+    sent = provider(service).send([money(order)], duplicates=COPIES)
+    assert outcomes(sent) == {"paid": COPIES}
+    assert recorded(inside) == {"paid": 1}
+    assert happened(inside, "order.paid") == 1
+    assert status_of(service, order) == "paid"
+    assert_audit_clean(service)
+
+
+@pytest.mark.mariadb
+def test_an_event_that_is_delivered_fifty_times_at_once_has_its_effect_once(start: Start, inside: Inside) -> None:
+    deliver_one_event_often(start("slow_to_record"), inside)
+
+
+@pytest.mark.mariadb
+def test_without_the_look_for_the_event_it_is_not_the_same_each_time(start: Start, inside: Inside) -> None:
+    service = start("no_look_for_event")
+    with pytest.raises(AssertionError):
+        deliver_one_event_often(service, inside)
+
+
+def deliver_one_event_of_no_order_often(service: Service, inside: Inside) -> None:
+    sent = provider(service).send([Event(SUCCEEDED, "nobody-s", 1, "CNY")], duplicates=COPIES)
+    assert outcomes(sent) == {"unknown_order": COPIES}
+    assert recorded(inside) == {"unknown_order": 1}
+
+
+@pytest.mark.mariadb
+def test_an_event_of_no_order_is_recorded_once(start: Start, inside: Inside) -> None:
+    deliver_one_event_of_no_order_often(start("slow_to_record"), inside)
+
+
+@pytest.mark.mariadb
+def test_without_the_unique_event_id_it_is_recorded_more_than_once(start: Start, inside: Inside) -> None:
+    service = start("slow_to_record")
+    inside.query("ALTER TABLE payments DROP INDEX payments_event_id, ADD INDEX payments_event_id (event_id)")
+    with pytest.raises(AssertionError):
+        deliver_one_event_of_no_order_often(service, inside)
+
+
+def pay_twice_and_tell_the_second_often(service: Service, inside: Inside) -> None:
+    order = bought(service)
+    assert provider(service).deliver(money(order)).final.body["outcome"] == "paid"
+    sent = provider(service).send([money(order, payment_id="pay_2") for _ in range(COPIES)], disorder=True)
+    assert outcomes(sent) == {"already_paid": 1, "repeated": COPIES - 1}
+    assert recorded(inside) == {"paid": 1, **outcomes(sent)}
+    assert happened(inside, "order.paid") == 1
+
+
+@pytest.mark.mariadb
+def test_a_second_payment_is_to_be_given_back_once_whatever_events_tell_of_it(start: Start, inside: Inside) -> None:
+    pay_twice_and_tell_the_second_often(start("slow_to_record"), inside)
+
+
+@pytest.mark.mariadb
+def test_without_the_order_s_lock_it_is_given_back_more_than_once(start: Start, inside: Inside) -> None:
+    service = start("no_order_lock")
+    with pytest.raises(AssertionError):
+        pay_twice_and_tell_the_second_often(service, inside)
+
+
+@pytest.mark.mariadb
+def test_of_fifty_payments_at_once_one_pays_and_the_others_are_to_be_given_back(start: Start, inside: Inside) -> None:
+    service = start()
+    order = bought(service)
+    sent = provider(service).send([money(order) for _ in range(COPIES)], disorder=True)
+    assert outcomes(sent) == {"paid": 1, "already_paid": COPIES - 1}
+    assert happened(inside, "order.paid") == 1
+    assert_audit_clean(service)
+
+
+@pytest.mark.mariadb
+def test_money_for_a_cancelled_order_is_to_be_given_back_each_time(start: Start, inside: Inside) -> None:
+    service = start()
+    order = bought(service)
+    path = f"{service.url}/orders/{order['order_no']}/cancel"
+    assert requests.post(path, headers=service.headers("alice"), timeout=20).ok
+    sent = provider(service).send([money(order) for _ in range(COPIES)], disorder=True)
+    assert outcomes(sent) == {"refund_due": COPIES}
+    assert happened(inside, "order.refund_due") == 1
+    assert status_of(service, order) == "refund_due"
+    assert_audit_clean(service)
+
+
+@pytest.mark.mariadb
+def test_duplicates_disorder_and_delays_pay_every_order_once(start: Start, inside: Inside) -> None:
+    service = start()
+    item = service.create_goods(stock=100)
+    orders = [service.buy(item, f"buyer-{number}").json() for number in range(20)]
+    events = [
+        money(order, kind, payment_id=f"pay_{n}") for n, order in enumerate(orders) for kind in (FAILED, SUCCEEDED)
+    ]
+    lots = random.Random(20261123)
+    sent = provider(service).send(events, duplicates=4, disorder=True, delay=0.5, retries=3, lots=lots)
+    assert outcomes(sent) == {"failed": 80, "paid": 80}
+    assert recorded(inside) == {"failed": 20, "paid": 20}
+    assert happened(inside, "order.paid") == 20
+    assert inside.query("SELECT status, COUNT(*) FROM orders GROUP BY status") == [("paid", 20)]
+    assert_audit_clean(service)
+
+
+@pytest.mark.mariadb
+def test_money_after_the_end_pays_while_units_are_left_and_is_given_back_when_they_are_gone(
+    start: Start, inside: Inside
+) -> None:
+    service = start(ORDER_PAYMENT_SECONDS=1)
+    item = service.create_goods(stock=2)
+    lucky, late = (service.buy(item, "alice").json() for _ in range(2))
+    until(lambda: {status_of(service, order) for order in (lucky, late)} == {"expired"}, 20)
+    until(lambda: service.goods(item)["stock"] == 2, 20)
+    sent = provider(service).send([money(lucky)], duplicates=COPIES)
+    assert outcomes(sent) == {"paid": COPIES}
+    (gone,) = (service.buy(item, "bob").json(),)
+    assert provider(service).deliver(money(gone)).final.body["outcome"] == "paid"
+    sent = provider(service).send([money(late)], duplicates=COPIES)
+    assert outcomes(sent) == {"refund_due": COPIES}
+    assert recorded(inside) == {"paid": 2, "refund_due": 1}
+    goods = service.goods(item)
+    assert (goods["stock"], goods["sold"]) == (0, 2)
+    assert_audit_clean(service)
+
+
+@pytest.mark.mariadb
+def test_the_owner_s_call_and_the_provider_at_once_pay_once(start: Start, inside: Inside) -> None:
+    service = start(PAYMENT_PROVIDER="test")
+    order = bought(service)
+    path = f"{service.url}/orders/{order['order_no']}/pay"
+
+    def pay() -> object:
+        return requests.post(path, headers=service.headers("alice"), timeout=60).status_code
+
+    def receive() -> object:
+        return provider(service).deliver(money(order)).final.body["outcome"]
+
+    said = Counter(at_once([pay, receive] * 10))
+    assert said[200] + said["paid"] == 1
+    assert said[409] + said[200] == said["already_paid"] + said["paid"] == 10
+    assert recorded(inside)["paid"] == happened(inside, "order.paid") == 1
+    assert_audit_clean(service)
+
+
+def judge_as_the_database_does(service: Service) -> None:
+    told = provider(service)
+    order = bought(service)
+    for hours in (-1, 1):
+        body = money(order).body
+        moment = datetime.fromtimestamp(time.time(), timezone.utc) + timedelta(hours=hours)
+        assert told.call(body, told.signature_headers("evt_x", body, moment)).status == 401
+    assert told.deliver(money(order)).final.body["outcome"] == "paid"
+
+
+@pytest.mark.mariadb
+def test_a_process_with_a_wrong_clock_judges_signatures_as_the_others_do(start: Start) -> None:
+    judge_as_the_database_does(start("clock_ahead"))
+
+
+@pytest.mark.mariadb
+def test_by_its_own_clock_it_would_not(start: Start) -> None:
+    service = start("clock_ahead", "host_clock_judges")
+    with pytest.raises(AssertionError):
+        judge_as_the_database_does(service)

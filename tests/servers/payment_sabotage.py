@@ -1,0 +1,72 @@
+"""Guards of payments, to be taken out by `tests.servers.sabotage`; and a clock that is wrong."""
+
+import time
+from datetime import datetime, timezone
+from typing import Any
+
+from tests.servers.rewriting import rewrite
+
+# How far the clock of a process that is sabotaged with `clock_ahead` is ahead, in seconds.
+AHEAD_SECONDS = 3600
+_WINDOW = 0.05
+
+
+def slow_to_record() -> None:
+    """Only slow: some time passes between the look for an event and the record of its payment."""
+
+    def change(connection: Any, statement: str, parameters: Any) -> str:
+        if statement.startswith("INSERT INTO payments"):
+            time.sleep(_WINDOW)
+        return statement
+
+    rewrite(change)
+
+
+def no_look_for_event() -> None:
+    """Nobody looks whether an event was recorded before."""
+
+    def change(connection: Any, statement: str, parameters: Any) -> str:
+        return statement.replace("payments.event_id = ", "0 = 1 AND payments.event_id = ")
+
+    rewrite(change)
+
+
+def no_order_lock() -> None:
+    """The order that money is for is read without a lock; and recording it takes a while."""
+
+    def change(connection: Any, statement: str, parameters: Any) -> str:
+        if "FROM orders" in statement and statement.endswith("FOR UPDATE"):
+            return statement.removesuffix("FOR UPDATE")
+        return statement
+
+    rewrite(change)
+    slow_to_record()
+
+
+def clock_ahead() -> None:
+    """The process's clock is an hour ahead, and its time zone is another."""
+    import os
+
+    os.environ["TZ"] = "Pacific/Kiritimati"
+    time.tzset()
+    right = time.time
+    time.time = lambda: right() + AHEAD_SECONDS
+
+    import core.payment_proof
+
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:
+            return datetime.fromtimestamp(time.time(), tz)
+
+    core.payment_proof.datetime = Ahead
+
+
+def host_clock_judges() -> None:
+    """The age of a signature is judged by the host's clock."""
+    import core.payment_proof
+
+    core.payment_proof.database_now = lambda connection: datetime.fromtimestamp(time.time(), timezone.utc)
+
+
+SABOTAGES = (slow_to_record, no_look_for_event, no_order_lock, clock_ahead, host_clock_judges)

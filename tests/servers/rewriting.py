@@ -1,0 +1,47 @@
+"""SQL seen, held up or rewritten on its way to the driver, whichever way it takes."""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+Rewrite = Callable[[Any, str, Any], str]
+
+
+def rewrite(change: Rewrite) -> None:
+    """Let `change(connection, statement, parameters)` return the statement that is executed instead."""
+    from sqlalchemy import Engine, event
+
+    from core.mysql_connection import Connection
+
+    @event.listens_for(Engine, "before_cursor_execute", retval=True)
+    def rewritten(connection, cursor, statement, parameters, context, executemany):
+        return change(connection, statement, parameters), parameters
+
+    ask = Connection.ask
+    Connection.ask = lambda self, statement, *values: ask(self, change(_seen_as(self), statement, values), *values)
+
+
+def after(act: Callable[[Any, str, Any], None]) -> None:
+    from sqlalchemy import Engine, event
+
+    from core.mysql_connection import Connection
+
+    @event.listens_for(Engine, "after_cursor_execute")
+    def done(connection, cursor, statement, parameters, context, executemany):
+        act(connection, statement, parameters)
+
+    ask = Connection.ask
+
+    def ask_and_act(self: Any, statement: str, *values: str) -> Any:
+        answer = ask(self, statement, *values)
+        act(_seen_as(self), statement, values)
+        return answer
+
+    Connection.ask = ask_and_act
+
+
+def _seen_as(driver_connection: Any) -> Any:
+    """The driver's connection as SQLAlchemy's events show it; a purchase's statements go past SQLAlchemy."""
+    return SimpleNamespace(
+        connection=SimpleNamespace(cursor=driver_connection.cursor, dbapi_connection=driver_connection)
+    )
