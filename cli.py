@@ -67,25 +67,37 @@ def init_db(as_json: bool) -> None:
 @click.command("seed")
 @click.option("--goods", "count", type=click.IntRange(1, MAX_SEED), default=3, show_default=True, help="Items to make.")
 @click.option("--stock", type=click.IntRange(0, MAX_STOCK), default=100, show_default=True, help="Units of each.")
+@click.option("--shippable", is_flag=True, help="Make items that need a shipping method and an address.")
 @as_json_option
 @with_appcontext
-def seed(count: int, stock: int, as_json: bool) -> None:
-    """Put demo items on sale and print their ids."""
+def seed(count: int, stock: int, shippable: bool, as_json: bool) -> None:
+    """Put demo items on sale and print their ids; make a few coupons and shipping methods, once."""
     from rich.progress import track
 
     from core import seed as seeds
+    from core.pricing import shown
 
     with _errors_in_one_line():
-        made = seeds.items(shop().database, count, stock)
+        coupons, methods = seeds.coupons_and_methods(shop().database)
+        made = seeds.items(shop().database, count, stock, shippable)
         if not as_json:
             console = _console(sys.stderr)
             made = iter(track(made, "Items", total=count, console=console, disable=not console.is_terminal))
         rows = [{name: getattr(row, name) for name in ("id", "name", "currency", "price", "stock")} for row in made]
     if as_json:
-        _print_json({"goods": rows})
-    else:
-        title = f"{count} items on sale; prices in minor units"
-        _print_table(title, ("id", "name", "currency", "price", "stock"), (row.values() for row in rows))
+        _print_json(
+            {
+                "goods": rows,
+                "coupons": [row.code for row in coupons],
+                "shipping_methods": [row.code for row in methods],
+            }
+        )
+        return
+    prices = ((row["id"], row["name"], shown(row["price"], row["currency"]), row["stock"]) for row in rows)
+    _print_table(f"{count} items on sale", ("id", "name", "price", "stock"), prices)
+    _print_table("Coupons", ("code", "worth"), ((row.code, seeds.worth(row)) for row in coupons))
+    fees = ((row.code, row.name, seeds.fee(row)) for row in methods)
+    _print_table("Shipping methods", ("code", "name", "fee"), fees)
 
 
 @click.command("token")

@@ -1,4 +1,4 @@
-"""Items to try the service with. Prices are in fen, the minor unit of CNY."""
+"""Items, coupons and shipping methods to try the service with. Amounts are in fen, the minor unit of CNY."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -6,9 +6,12 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from core import goods
+from core import coupons, goods, shipping
+from core.catalogue import Catalogue
 from core.clock import database_now
 from core.database import Database
+from core.pricing import shown
+from core.refusals import Refusal
 
 ACTOR = "cli"
 UPCOMING_SECONDS = 120
@@ -27,8 +30,64 @@ _RANGE = (
     ("Longjing Tea", "西湖龙井", 12800, 25600),
 )
 
+_COUPONS: tuple[dict[str, Any], ...] = (
+    {
+        "code": "WELCOME10",
+        "kind": "percent",
+        "percent": 10,
+        "max_discount": 5000,
+        "currency": "CNY",
+        "per_user_limit": 1,
+    },
+    {"code": "SAVE50", "kind": "amount", "amount": 5000, "currency": "CNY", "min_spend": 50000, "total_limit": 100},
+    {"code": "FREESHIP", "kind": "free_shipping", "total_limit": 100, "per_user_limit": 2},
+)
+_METHODS: tuple[dict[str, Any], ...] = (
+    {"code": "standard", "name": "Standard 标准快递", "base_fee": 800, "additional_fee": 200, "free_from": 100000},
+    {"code": "express", "name": "Express 次日达", "base_fee": 2000, "additional_fee": 500, "regions": ["CN"]},
+    {"code": "shanghai", "name": "Same day in Shanghai 上海当日达", "base_fee": 1500, "regions": ["CN-31"]},
+)
 
-def items(database: Database, count: int, stock: int) -> Iterator[Row[Any]]:
+
+def coupons_and_methods(database: Database) -> tuple[list[Row[Any]], list[Row[Any]]]:
+    """Make coupons of every kind and shipping methods, where they are not there yet, and return the rows of both."""
+    methods = ({"currency": "CNY", **fields} for fields in _METHODS)
+    return (
+        [_found_or_made(coupons.catalogue, database, fields) for fields in _COUPONS],
+        [_found_or_made(shipping.catalogue, database, fields) for fields in methods],
+    )
+
+
+def worth(coupon: Row[Any]) -> str:
+    """What a coupon is worth, for people."""
+    if coupon.kind == coupons.FREE_SHIPPING:
+        return "free shipping"
+    if coupon.kind == "amount":
+        return _money(coupon.amount, coupon.currency)
+    at_most = "" if coupon.max_discount is None else f", at most {_money(coupon.max_discount, coupon.currency)}"
+    return f"{coupon.percent} %{at_most}"
+
+
+def fee(method: Row[Any]) -> str:
+    """What a shipping method costs for the first unit, for people."""
+    return _money(method.base_fee, method.currency)
+
+
+def _money(amount: int, currency: str | None) -> str:
+    # One that an administrator has opened to all currencies has none of its own.
+    return f"{amount:,}" if currency is None else shown(amount, currency)
+
+
+def _found_or_made(catalogue: Catalogue, database: Database, fields: dict[str, Any]) -> Row[Any]:
+    try:
+        return catalogue.find(database, fields["code"])
+    except Refusal as refusal:
+        if refusal.code != catalogue.not_found:
+            raise
+    return catalogue.create(database, fields)
+
+
+def items(database: Database, count: int, stock: int, shippable: bool = False) -> Iterator[Row[Any]]:
     """Put up `count` items of `stock` units each, all on sale, and yield each one's row once it is stored."""
     for number in range(count):
         round_, place = divmod(number, len(_RANGE))
@@ -45,20 +104,23 @@ def items(database: Database, count: int, stock: int) -> Iterator[Row[Any]]:
                 "price": price,
                 "list_price": list_price,
                 "stock": stock,
+                "shippable": shippable,
             },
         )
 
 
 def demo(database: Database) -> list[Row[Any]]:
-    """Put up three items and return their rows: on sale, opening in two minutes, sold out; in that order.
+    """Put up four items and return their rows: on sale, opening in two minutes, sold out, on sale and to be shipped.
 
-    Every call makes three more.
+    Every call makes four more. The coupons and shipping methods are made once.
     """
+    coupons_and_methods(database)
     with database.reading() as connection:
         opens = database_now(connection) + timedelta(seconds=UPCOMING_SECONDS)
     wanted: list[dict[str, Any]] = [
         {"name": "Mechanical Keyboard", "price": 19900, "list_price": 39900, "stock": 100, "per_user_limit": 2},
         {"name": "降噪耳机", "price": 69900, "list_price": 129900, "stock": 50, "starts_at": opens},
         {"name": "Travel Mug", "price": 4900, "list_price": 9900, "stock": 0},
+        {"name": "西湖龙井 Longjing Tea", "price": 12800, "list_price": 25600, "stock": 100, "shippable": True},
     ]
     return [goods.create(database, ACTOR, {"currency": "CNY", **fields}) for fields in wanted]

@@ -20,6 +20,7 @@ from core import doctor, seed
 from core.shop import Shop
 from core.tokens import Identity
 from tests.core.selling import Selling
+from tests.resources.calls import ADDRESS
 from tests.servers.service import SECRET, environment
 
 FLASK = [sys.executable, "-m", "flask"]
@@ -106,8 +107,37 @@ class TestSeed:
     def test_the_table_shows_the_ids_and_the_bar_keeps_off_stdout(self, sqlite_app: Flask) -> None:
         result = run(sqlite_app, "seed")
         assert result.exit_code == 0
-        assert [line.split("│")[1].strip() for line in result.stdout.splitlines() if "│" in line] == ["1", "2", "3"]
-        assert "CNY" in result.stdout
+        first = [line.split("│")[1].strip() for line in result.stdout.splitlines() if "│" in line]
+        assert first == ["1", "2", "3", "WELCOME10", "SAVE50", "FREESHIP", "standard", "express", "shanghai"]
+        assert "199.00 CNY" in result.stdout
+        assert "10 %, at most 50.00 CNY" in result.stdout
+
+    def test_coupons_and_methods_are_made_once_and_stay_as_they_are(self, app: Flask, client: FlaskClient) -> None:
+        first = as_json(app, "seed")
+        token = app.extensions["seckill"].tokens.issue("operator", is_admin=True)
+        headers = {"Authorization": f"Bearer {token}"}
+        for change in ({"max_discount": None, "currency": None}, {"active": False}):
+            assert client.patch("/coupons/WELCOME10", headers=headers, json=change).status_code == 200
+        again = as_json(app, "seed", "--shippable")
+        assert (again["coupons"], again["shipping_methods"]) == (first["coupons"], first["shipping_methods"])
+        assert len(client.get("/coupons", headers=headers).json["items"]) == len(first["coupons"]) == 3
+        assert len(client.get("/shipping-methods").json["items"]) == len(first["shipping_methods"]) == 3
+        kept = client.get("/coupons/WELCOME10", headers=headers).json
+        assert (kept["active"], kept["version"]) == (False, 3)
+        assert [client.get(f"/goods/{seeded['goods'][0]['id']}").json["shippable"] for seeded in (first, again)] == [
+            False,
+            True,
+        ]
+        assert run(app, "seed").exit_code == 0  # a coupon of any currency can be shown too
+
+    def test_what_it_makes_can_be_bought_together(self, app: Flask, client: FlaskClient) -> None:
+        made = as_json(app, "seed", "--shippable")
+        headers = {"Authorization": f"Bearer {app.extensions['seckill'].tokens.issue('alice')}"}
+        for coupon in made["coupons"]:
+            for method in made["shipping_methods"]:
+                chosen = {"coupon_code": coupon, "shipping_method": method, "address": ADDRESS}
+                bought = client.post(f"/seckill/{made['goods'][2]['id']}/quote", headers=headers, json=chosen)
+                assert bought.status_code == 200, bought.text
 
     @pytest.mark.parametrize("arguments", [("--goods", "0"), ("--stock", "-1"), ("--stock", str(10**9 + 1))])
     def test_numbers_out_of_range_are_an_error_of_usage(self, sqlite_app: Flask, arguments: tuple[str, ...]) -> None:
@@ -119,10 +149,14 @@ class TestSeed:
         assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
         assert "flask init-db" in result.stderr
 
-    def test_the_demo_has_one_item_open_one_upcoming_and_one_sold_out(self, shop: Shop, client: FlaskClient) -> None:
+    def test_the_demo_has_one_item_open_one_upcoming_one_sold_out_and_one_to_be_shipped(
+        self, shop: Shop, client: FlaskClient
+    ) -> None:
         made = seed.demo(shop.database)
         shown = [client.get(f"/goods/{row.id}").json for row in made]
-        assert [item and item["status"] for item in shown] == ["on_sale", "upcoming", "sold_out"]
+        assert [item and item["status"] for item in shown] == ["on_sale", "upcoming", "sold_out", "on_sale"]
+        assert [item and item["shippable"] for item in shown] == [False, False, False, True]
+        assert len(seed.demo(shop.database)) == 4  # again, with the coupons and methods of the first time
         assert (made[0].stock, made[0].per_user_limit) == (100, 2)
 
 
@@ -146,7 +180,7 @@ class TestAudit:
     def test_real_purchases_are_clean(self, app: Flask, sold: dict[str, Any]) -> None:
         result = run(app, "audit")
         assert (result.exit_code, result.stderr) == (0, "")
-        assert "3 items and 3 orders" in result.stdout
+        assert "4 items and 3 orders" in result.stdout
         assert as_json(app, "audit")["ok"] is True
 
     def test_a_breach_exits_1_and_names_the_row(self, app: Flask, sold: dict[str, Any]) -> None:

@@ -60,7 +60,7 @@ def test_the_shell_lines_of_the_readme_work(start_service: Callable[..., Service
     subprocess.run(["bash", "-euc", script], cwd=ROOT, env=service.environment, check=True, timeout=60)
     assert service.goods(1)["sold"] == 1
     assert service.goods(1)["status"] == "paused"
-    assert service.goods(4)["stock"] == 50
+    assert service.goods(5)["stock"] == 50
 
 
 def test_the_make_targets_that_the_documents_name_exist() -> None:
