@@ -248,6 +248,7 @@ def _report_object(report: "Report") -> dict[str, Any]:
             }
             for result in report.results
         ],
+        "money": [asdict(sums) for sums in report.money],
     }
 
 
@@ -255,12 +256,19 @@ def _show_report(report: "Report") -> None:
     title = f"{report.goods:,} items and {report.orders:,} orders at {iso(report.taken_at)}"
     checks = ((r.check.invariant, r.check.promise, r.count or "none") for r in report.results)
     _print_table(title, ("invariant", "promise", "breaches"), checks)
+    if report.money:
+        from core.pricing import shown
+
+        sums = (
+            (m.currency, *(shown(a, m.currency) for a in (m.paid, m.received, m.to_give_back))) for m in report.money
+        )
+        _print_table("Money", ("currency", "paid orders", "received for them", "to be given back"), sums)
     rows = [(r.check.invariant, r.check.name, *asdict(b).values()) for r in report.results for b in r.breaches]
     if not rows:
         return
     total = sum(result.count for result in report.results)
     title = "Breaches" if total == len(rows) else f"Breaches: {len(rows):,} of {total:,} are shown"
-    columns = ("invariant", "check", "goods", "order_no", "user", "idempotency key", "expected", "found")
+    columns = ("invariant", "check", "goods", "order_no", "user", "idempotency key", "expected", "found", "coupon")
     # A key that none of the rows has would only take width.
     used = [place for place in range(len(columns)) if any(row[place] is not None for row in rows)]
     _print_table(title, [columns[place] for place in used], ([row[place] for place in used] for row in rows))

@@ -184,7 +184,8 @@ class TestAudit:
         assert as_json(app, "audit")["ok"] is True
 
     def test_a_breach_exits_1_and_names_the_row(self, app: Flask, sold: dict[str, Any]) -> None:
-        execute(app, "UPDATE orders SET quantity = 5 WHERE order_no = '{order_no}'".format(**sold))
+        change = "UPDATE orders SET quantity = 5, subtotal = 5 * unit_price, total = 5 * unit_price"
+        execute(app, change + " WHERE order_no = '{order_no}'".format(**sold))
         result = run(app, "audit")
         assert result.exit_code == 1
         assert sold["order_no"] in result.stdout
@@ -201,6 +202,7 @@ class TestAudit:
             "idempotency_key": None,
             "expected": 2,
             "found": 6,
+            "coupon_code": None,
         }
 
     def test_names_are_no_markup(self, app: Flask, sold: dict[str, Any]) -> None:

@@ -154,6 +154,16 @@ def upgrade() -> None:
         **MYSQL_TABLE,
     )
     op.create_index("webhook_deliveries_due", "webhook_deliveries", ["webhook_id", "status", "next_attempt_at"])
+    # What happened before there were events, as the orders tell it: whoever follows events misses no order.
+    op.execute(
+        "INSERT INTO events (type, goods_id, order_no, occurred_at)"
+        " SELECT type, goods_id, order_no, occurred_at FROM ("
+        "SELECT id, 'order.placed' AS type, goods_id, order_no, purchased_at AS occurred_at FROM orders"
+        " UNION ALL SELECT id, 'order.paid', goods_id, order_no, paid_at FROM orders WHERE status = 'paid'"
+        " UNION ALL SELECT id, 'order.cancelled', goods_id, order_no, closed_at FROM orders WHERE status = 'cancelled'"
+        " UNION ALL SELECT id, 'order.expired', goods_id, order_no, closed_at FROM orders WHERE status = 'expired'"
+        ") happened ORDER BY occurred_at, id, type = 'order.placed' DESC"
+    )
 
 
 def downgrade() -> None:

@@ -1,0 +1,132 @@
+"""Invariant 5: an order leaves `pending` once, by its own row and by what was told of it.
+
+What was told are the events that have a number and those that still wait for one.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    String,
+    Subquery,
+    and_,
+    case,
+    column,
+    func,
+    literal,
+    not_,
+    select,
+    text,
+)
+
+from core.checks.check import Check, Snapshot, breaches
+from core.events import ORDER_CANCELLED, ORDER_EXPIRED, ORDER_PAID, ORDER_PLACED, ORDER_REFUND_DUE
+from core.orders import CANCELLED, EXPIRED, PAID, PENDING, REFUND_DUE
+from models import Event, Order
+
+order = Order.__table__.c
+
+_ASCII = "CHARACTER SET ascii COLLATE ascii_bin"
+_WAITING_ON_SQLITE = text(
+    "SELECT json_extract(told.value, '$[0]') AS type, json_extract(told.value, '$[1]') AS goods_id,"
+    " json_extract(told.value, '$[2]') AS order_no FROM outbox, json_each(outbox.events) told"
+)
+_WAITING_ON_MYSQL = text(
+    "SELECT told.type, told.goods_id, told.order_no FROM outbox, JSON_TABLE(outbox.events, '$[*]' COLUMNS"  # noqa: S608
+    f" (type VARCHAR(32) {_ASCII} PATH '$[0]', goods_id BIGINT PATH '$[1]', order_no VARCHAR(32) {_ASCII} PATH '$[2]'))"
+    " told"
+)
+
+
+def _told(snapshot: Snapshot) -> Subquery:
+    """All that was told of orders: type, goods_id, order_no."""
+    waiting = (
+        (_WAITING_ON_SQLITE if snapshot.on_sqlite else _WAITING_ON_MYSQL)
+        .columns(column("type", String), column("goods_id", Integer), column("order_no", String))
+        .subquery()
+    )
+    numbered = select(Event.type, Event.goods_id, Event.order_no).where(Event.order_no.is_not(None))
+    rest = select(waiting.c.type, waiting.c.goods_id, waiting.c.order_no).where(waiting.c.order_no.is_not(None))
+    return numbered.union_all(rest).subquery()
+
+
+_KINDS = {PAID: ORDER_PAID, CANCELLED: ORDER_CANCELLED, EXPIRED: ORDER_EXPIRED, REFUND_DUE: ORDER_REFUND_DUE}
+
+
+def _counts(snapshot: Snapshot, kinds: Mapping[str, str]) -> Subquery:
+    """How often events of some kinds were told of each order: a column for each name of `kinds`."""
+    told = _told(snapshot)
+    times = (func.sum(case((told.c.type == kind, 1), else_=0)).label(name) for name, kind in kinds.items())
+    return select(told.c.order_no, *times).group_by(told.c.order_no).subquery()
+
+
+def _placed_told_once(snapshot: Snapshot) -> Select[Any]:
+    counts = _counts(snapshot, {"placed": ORDER_PLACED})
+    times = func.coalesce(counts.c.placed, 0)
+    query = breaches(literal(1), times, goods_id=order.goods_id, order_no=order.order_no, user_id=order.user_id)
+    return query.select_from(Order).outerjoin(counts, counts.c.order_no == order.order_no).where(times != 1)
+
+
+def _moves_told_once(snapshot: Snapshot) -> Select[Any]:
+    counts = _counts(snapshot, _KINDS)
+    told = {status: func.coalesce(counts.c[status], 0) for status in _KINDS}
+
+    def off(status: str, wanted: ColumnElement[int]) -> ColumnElement[int]:
+        return func.abs(told[status] - wanted)
+
+    def once(status: str) -> ColumnElement[int]:
+        return case((order.status == status, 1), else_=0)
+
+    # Money came after the expiry: to a paid order, that it had expired was told too, or it was not; once at most.
+    # Money that is to be given back came to an order that had been cancelled or had expired: one of the two.
+    lapsed = case((order.status == PAID, case((told[EXPIRED] > 0, 1), else_=0)), else_=once(EXPIRED))
+    closed_before = func.abs(told[CANCELLED] + told[EXPIRED] - 1)
+    closed = off(CANCELLED, once(CANCELLED)) + off(EXPIRED, lapsed)
+    wrong = (
+        off(PAID, once(PAID))
+        + off(REFUND_DUE, once(REFUND_DUE))
+        + case((order.status == REFUND_DUE, closed_before), else_=closed)
+    )
+    query = breaches(literal(0), wrong, goods_id=order.goods_id, order_no=order.order_no, user_id=order.user_id)
+    return query.select_from(Order).outerjoin(counts, counts.c.order_no == order.order_no).where(wrong != 0)
+
+
+def _events_have_orders(snapshot: Snapshot) -> Select[Any]:
+    told = _told(snapshot)
+    same = and_(order.order_no == told.c.order_no, order.goods_id == told.c.goods_id)
+    query = breaches(literal(0), func.count(), goods_id=told.c.goods_id, order_no=told.c.order_no)
+    query = query.select_from(told).outerjoin(Order, same).where(order.id.is_(None))
+    return query.group_by(told.c.goods_id, told.c.order_no)
+
+
+def _times_fit_the_status(snapshot: Snapshot) -> Select[Any]:
+    # Late money opens an order again: it is paid, and no longer closed.
+    is_paid, is_closed = order.paid_at.is_not(None), order.closed_at.is_not(None)
+    fits = case(
+        (order.status == PENDING, and_(not_(is_paid), not_(is_closed))),
+        (order.status == PAID, and_(is_paid, not_(is_closed))),
+        else_=and_(not_(is_paid), is_closed),
+    )
+    query = breaches(literal(1), literal(0), goods_id=order.goods_id, order_no=order.order_no, user_id=order.user_id)
+    return query.where(not_(fits))
+
+
+CHECKS = (
+    Check(
+        "times_fit_the_status",
+        5,
+        "an order has the time of its payment, or of its end, or neither, as its status says",
+        _times_fit_the_status,
+    ),
+    Check("placed_told_once", 5, "every order has one event that says it was placed", _placed_told_once),
+    Check(
+        "moves_told_once",
+        5,
+        "no event of an order's payment or end is missing, doubled or untrue",
+        _moves_told_once,
+    ),
+    Check("events_have_orders", 5, "every event of an order has its order", _events_have_orders),
+)

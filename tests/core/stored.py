@@ -1,0 +1,141 @@
+"""Rows as the service stores them, for tests of what an audit says of them."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from sqlalchemy import Connection, insert, text
+
+from core import audit, events
+from core.audit import Report
+from core.events import Happening
+from core.shop import Shop
+from models import Coupon, CouponUse, Event, Goods, Order, Payment
+
+NOW = datetime.now(timezone.utc).replace(microsecond=0)
+MINUTES = timedelta(minutes=1)
+# What is told of an order in each status.
+TOLD = {
+    "pending": (),
+    "paid": (events.ORDER_PAID,),
+    "cancelled": (events.ORDER_CANCELLED,),
+    "expired": (events.ORDER_EXPIRED,),
+    "refund_due": (events.ORDER_CANCELLED, events.ORDER_REFUND_DUE),
+}
+
+
+def sql(shop: Shop, *statements: str, unchecked: bool = False) -> None:
+    """Change rows behind the service's back; `unchecked`: past the database's own constraints too."""
+    with shop.database.engine.connect() as connection:
+        if unchecked:
+            connection.exec_driver_sql(_unchecked(connection))
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+        connection.commit()
+        connection.invalidate()  # the switch must not outlive this
+
+
+def _unchecked(connection: Connection) -> str:
+    if connection.dialect.name == "sqlite":
+        return "PRAGMA ignore_check_constraints = ON"
+    if connection.dialect.is_mariadb:
+        return "SET SESSION check_constraint_checks = 0"
+    return "ALTER TABLE goods ALTER CHECK goods_stock_not_negative NOT ENFORCED"
+
+
+def place(
+    shop: Shop,
+    goods_id: int,
+    number: str,
+    told: Sequence[str] | None = None,
+    numbered: bool = False,
+    **values: Any,
+) -> None:
+    """Store an order as the service does: stock, events, payment and coupon use and all.
+
+    `told` are its events after the first, if not those of its status; `numbered`: in `events`, not in the outbox.
+    """
+    order: dict[str, Any] = {
+        "order_no": number,
+        "goods_id": goods_id,
+        "goods_name": "Kettle",
+        "user_id": "alice",
+        "quantity": 1,
+        "currency": "CNY",
+        "unit_price": 100,
+        "discount": 0,
+        "shipping_fee": 0,
+        "status": "pending",
+        "per_user_limit": 2,
+        "purchased_at": NOW,
+        "expires_at": NOW + 15 * MINUTES,
+    } | values
+    status = order["status"]
+    order.setdefault("subtotal", order["unit_price"] * order["quantity"])
+    order.setdefault("total", order["subtotal"] - order["discount"] + order["shipping_fee"])
+    order.setdefault("paid_at", NOW + MINUTES if status == "paid" else None)
+    order.setdefault("closed_at", NOW + MINUTES if status in ("cancelled", "expired", "refund_due") else None)
+    happened = [
+        Happening(kind, goods_id, number) for kind in (events.ORDER_PLACED, *(TOLD[status] if told is None else told))
+    ]
+    with shop.database.engine.begin() as connection:
+        connection.execute(insert(Order), [order])
+        if status in ("pending", "paid"):
+            move = {"stock": Goods.stock - order["quantity"], "sold": Goods.sold + order["quantity"]}
+            connection.execute(Goods.__table__.update().where(Goods.id == goods_id).values(move))
+        if numbered:
+            connection.execute(insert(Event), [one._asdict() | {"occurred_at": NOW} for one in happened])
+        else:
+            events.write(connection, NOW, happened)
+    if status in ("paid", "refund_due"):
+        pay(shop, number, status, order["total"], order["currency"])
+
+
+def pay(shop: Shop, number: str, outcome: str, amount: int, currency: str = "CNY", event_id: str | None = None) -> None:
+    """Store a payment."""
+    row = {
+        "event_id": event_id or f"event-{outcome}-{number}",
+        "type": "payment.succeeded",
+        "order_no": number,
+        "payment_id": f"payment-{number}",
+        "amount": amount,
+        "currency": currency,
+        "outcome": outcome,
+        "received_at": NOW,
+    }
+    with shop.database.engine.begin() as connection:
+        connection.execute(insert(Payment), [row])
+
+
+def put_up_coupon(shop: Shop, code: str = "TEN", **values: Any) -> str:
+    with shop.database.engine.begin() as connection:
+        made = {"kind": "percent", "percent": 10, "created_at": NOW, "updated_at": NOW} | values
+        connection.execute(insert(Coupon), [{"code": code} | made])
+    return code
+
+
+def use(shop: Shop, order_no: str, coupon_code: str = "TEN", held: bool = True, **values: Any) -> None:
+    """Store an order's use of a coupon, counted if it is held."""
+    row = {
+        "order_no": order_no,
+        "coupon_code": coupon_code,
+        "user_id": "alice",
+        "total_limit": None,
+        "per_user_limit": None,
+        "number": 1,
+        "user_number": 1,
+        "returned_at": None if held else NOW,
+    } | values
+    with shop.database.engine.begin() as connection:
+        connection.execute(insert(CouponUse), [row])
+        counted = "UPDATE coupons SET used = used + :held WHERE code = :code"
+        connection.execute(text(counted), {"held": int(held), "code": coupon_code})
+
+
+def broken(report: Report) -> dict[str, int]:
+    """The checks that something breaks, and how often."""
+    return {result.check.name: result.count for result in report.results if result.count}
+
+
+def rows_of(report: Report, name: str) -> tuple[audit.Breach, ...]:
+    return next(result.breaches for result in report.results if result.check.name == name)
