@@ -1,5 +1,6 @@
 """The settings: every one can be overridden, and a wrong one stops the start without being shown."""
 
+import base64
 import os
 import stat
 from pathlib import Path
@@ -12,6 +13,7 @@ from config import InvalidSettings, Settings, kept_secret, load
 MYSQL = "mysql+mysqlconnector://user:hunter2hunter2@127.0.0.1:3306/shop"
 SQLITE = "sqlite:////tmp/never-opened.db"
 LONG = "x9" * 20
+WEBHOOK_KEY = f"whsec_{base64.b64encode(b'just 24 bytes, for a key').decode()}"
 
 # A value for each setting as the environment has it, and what it becomes.
 OVERRIDES = {
@@ -27,6 +29,8 @@ OVERRIDES = {
     "WEBHOOKS_TO_PRIVATE": ("on", True),
     "SWEEP_SECONDS": ("0.5", 0.5),
     "HOLD_STRIKES": ("5", 5),
+    "PAYMENT_PROVIDER": ("test", "test"),
+    "PAYMENT_WEBHOOK_SECRETS": (f"{WEBHOOK_KEY} {WEBHOOK_KEY}", (WEBHOOK_KEY, WEBHOOK_KEY)),
     "HOLD_COOLDOWN_SECONDS": ("0", 0),
     "PURCHASE_WAIT_SECONDS": ("1.5", 1.5),
     "TRANSACTION_ATTEMPTS": ("3", 3),
@@ -60,6 +64,16 @@ WRONG = {
     "PUBLISHER": ["maybe-marker"],
     "WEBHOOKS_TO_PRIVATE": ["maybe-marker"],
     "SWEEP_SECONDS": ["0", "61", "nan", "often-marker"],
+    "PAYMENT_PROVIDER": ["TEST", "none", "paypal-marker"],
+    "PAYMENT_WEBHOOK_SECRETS": [
+        "marker",
+        "whsec_",
+        "whsec_marker!",
+        f"whsec_{base64.b64encode(b'23 bytes, with a marker').decode()}",
+        WEBHOOK_KEY.removeprefix("whsec_"),
+        WEBHOOK_KEY.upper(),
+        f"{WEBHOOK_KEY} marker",
+    ],
     "HOLD_STRIKES": ["0", "1001", "x-marker"],
     "HOLD_COOLDOWN_SECONDS": ["-1", "31536001", "x-marker"],
     "PURCHASE_WAIT_SECONDS": ["0", "nan", "inf", "60.5", "long-marker"],
