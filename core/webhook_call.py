@@ -103,7 +103,10 @@ def _call(target: Target, found: Sequence[str], message: Message) -> Answer:
         connection.sock.settimeout(READ_SECONDS)
         connection.request("POST", target.path, message.body.encode(), _headers(message))
         # The answer's body is not read at all: the connection is closed instead.
-        return _judged(connection.getresponse().status)
+        status = connection.getresponse().status
+        if late.is_set():
+            raise TimeoutError  # headers that were cut off look as if they had ended
+        return _judged(status)
     except (OSError, http.client.HTTPException) as error:
         if late.is_set():
             raise TimeoutError from error

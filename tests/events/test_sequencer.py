@@ -1,0 +1,326 @@
+"""Events are numbered after their COMMIT: whoever follows the numbers misses none and sees none twice."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import Select, func, select
+
+from config import ROOT
+from core import sequencer
+from core.clock import Deadline
+from core.database import Database
+from core.transaction import plain
+from models import Event, Outbox
+from tests.resources.calls import OPERATOR, Calls
+from tests.servers.mariadb import MariaDB
+from tests.servers.service import environment
+
+WRITE = "INSERT INTO outbox (occurred_at, events) VALUES (UTC_TIMESTAMP(3), %s)"
+WRITERS, WRITES = 6, 40
+
+pytestmark = pytest.mark.mariadb
+
+
+@pytest.fixture
+def call(make_app: Callable[..., Flask], mariadb_uri: str) -> Calls:
+    return Calls(make_app(mariadb_uri, LOCK_WAIT_SECONDS=1, PURCHASE_WAIT_SECONDS=20))
+
+
+class Writer:
+    """A transaction that has written to the outbox, and is committed when it is told to."""
+
+    def __init__(self, mariadb: MariaDB, uri: str) -> None:
+        self.connection = mariadb.connect(uri.rpartition("/")[2])
+
+    def write(self, *goods_ids: int) -> None:
+        self.connection.start_transaction()
+        rows = [["goods.restocked", goods_id, None] for goods_id in goods_ids]
+        self.connection.cursor().execute(WRITE, (json.dumps(rows),))
+
+    def commit(self) -> None:
+        self.connection.commit()
+
+
+class Puller:
+    """Follows `GET /events` by the last number it has."""
+
+    def __init__(self, call: Calls) -> None:
+        self.call, self.after, self.seen = call, 0, []
+
+    def pull(self) -> list[int]:
+        answer = self.call.get(f"/events?after={self.after}&limit=100", OPERATOR)
+        assert answer.status_code == 200, answer.text
+        found = [event["goods_id"] for event in answer.json["items"]]
+        if found:
+            self.after = answer.json["items"][-1]["seq"]
+        self.seen += found
+        return found
+
+
+class NaivePuller:
+    """Follows the ids of the outbox itself: what a puller would do if nobody numbered."""
+
+    def __init__(self, call: Calls) -> None:
+        self.call, self.after, self.seen = call, 0, []
+
+    def pull(self) -> list[int]:
+        query = select(Outbox.id, Outbox.events).where(Outbox.id > self.after).order_by(Outbox.id)
+        with self.call.shop.database.reading() as connection:
+            rows = connection.execute(query).all()
+        found = [goods_id for row in rows for _, goods_id, _ in row.events]
+        self.after = max([self.after, *(row.id for row in rows)])
+        self.seen += found
+        return found
+
+
+def commit_out_of_order(puller: Any, mariadb: MariaDB, uri: str) -> None:
+    slow, quick = Writer(mariadb, uri), Writer(mariadb, uri)
+    slow.write(1, 2)
+    quick.write(3)
+    quick.commit()
+    assert puller.pull() == [3]
+    slow.commit()
+    assert puller.pull() == [1, 2]
+    quick.write(4)
+    quick.commit()
+    assert puller.pull() == [4]
+    assert puller.pull() == []
+
+
+def test_a_puller_misses_nothing_that_commits_late(call: Calls, mariadb: MariaDB, mariadb_uri: str) -> None:
+    commit_out_of_order(Puller(call), mariadb, mariadb_uri)
+
+
+def test_by_the_ids_of_the_outbox_it_would(call: Calls, mariadb: MariaDB, mariadb_uri: str) -> None:
+    with pytest.raises(AssertionError):
+        commit_out_of_order(NaivePuller(call), mariadb, mariadb_uri)
+
+
+def follow_a_crowd(puller: Any, mariadb: MariaDB, uri: str, beside: Callable[[], object] | None = None) -> None:
+    """Writers whose transactions stay open for a while by chance, and a puller who follows them meanwhile."""
+    done = threading.Event()
+
+    def keep_writing(writer: Writer, chance: random.Random, first: int) -> None:
+        for number in range(first, first + WRITES):
+            writer.write(number)
+            time.sleep(chance.choice((0, 0, 0.001, 0.02)))
+            writer.commit()
+
+    def keep_on(work: Callable[[], object]) -> None:
+        while not done.is_set():
+            work()
+
+    crowd = [
+        threading.Thread(target=keep_writing, args=(Writer(mariadb, uri), random.Random(n), 1 + n * WRITES))
+        for n in range(WRITERS)
+    ]
+    helpers = [threading.Thread(target=keep_on, args=(beside,)) for _ in range(2) if beside]
+    for thread in (*crowd, *helpers):
+        thread.start()
+    while any(thread.is_alive() for thread in crowd):
+        puller.pull()
+    done.set()
+    for thread in helpers:
+        thread.join()
+    while puller.pull():
+        pass
+    assert Counter(puller.seen) == Counter(range(1, 1 + WRITERS * WRITES))
+
+
+def test_a_puller_follows_a_crowd_while_others_number_too(call: Calls, mariadb: MariaDB, mariadb_uri: str) -> None:
+    database = call.shop.database
+    follow_a_crowd(Puller(call), mariadb, mariadb_uri, lambda: sequencer.number(database, 5, wait=False))
+
+
+def test_by_the_ids_of_the_outbox_a_crowd_is_not_followed(call: Calls, mariadb: MariaDB, mariadb_uri: str) -> None:
+    with pytest.raises(AssertionError):
+        follow_a_crowd(NaivePuller(call), mariadb, mariadb_uri)
+
+
+def test_events_of_one_transaction_and_of_one_writer_keep_their_order(
+    call: Calls, mariadb: MariaDB, mariadb_uri: str
+) -> None:
+    writer, puller = Writer(mariadb, mariadb_uri), Puller(call)
+    batches = [range(first, first + 40) for first in range(1, 2000, 40)]
+    for batch in batches:
+        writer.write(*batch)
+        writer.commit()
+    while puller.pull():
+        pass
+    assert puller.seen == [number for batch in batches for number in batch]
+
+
+def number_together(database: Database, monkeypatch: pytest.MonkeyPatch) -> list[Exception]:
+    """Let three sequencers number the same outbox at once, each slow; returns what went wrong."""
+    change = sequencer.change
+
+    def slowly(connection: Any, statement: str, *values: str) -> int:
+        changed = change(connection, statement, *values)
+        time.sleep(0.1)
+        return changed
+
+    monkeypatch.setattr(sequencer, "change", slowly)
+    errors: list[Exception] = []
+
+    def work() -> None:
+        try:
+            sequencer.number_once(database, Deadline(20))
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return errors
+
+
+def numbered(database: Database) -> list[int]:
+    with database.reading() as connection:
+        return list(connection.scalars(select(Event.goods_id).order_by(Event.seq)))
+
+
+def fill(mariadb: MariaDB, uri: str, count: int) -> list[int]:
+    writer = Writer(mariadb, uri)
+    for number in range(count):
+        writer.write(number)
+        writer.commit()
+    return list(range(count))
+
+
+def test_sequencers_that_meet_number_one_after_the_other(
+    call: Calls, mariadb: MariaDB, mariadb_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = fill(mariadb, mariadb_uri, 30)
+    assert number_together(call.shop.database, monkeypatch) == []
+    assert numbered(call.shop.database) == written
+
+
+def test_without_the_lock_they_get_in_each_other_s_way_and_number_nothing_twice(
+    call: Calls, mariadb: MariaDB, mariadb_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sequencer.number(call.shop.database, 5)  # makes the row
+    written = fill(mariadb, mariadb_uri, 30)
+    monkeypatch.setattr(Select, "with_for_update", lambda self, **options: self)
+    assert number_together(call.shop.database, monkeypatch) != []
+    # The second guard: only one can take the rows away.
+    assert numbered(call.shop.database) == written
+
+
+def test_a_sequencer_that_need_not_wait_leaves_the_work_to_the_one_that_is_at_it(
+    call: Calls, mariadb: MariaDB, mariadb_uri: str
+) -> None:
+    fill(mariadb, mariadb_uri, 3)
+    database = call.shop.database
+    sequencer.number_once(database, Deadline(5))
+    fill(mariadb, mariadb_uri, 3)
+    other = mariadb.connect(mariadb_uri.rpartition("/")[2])
+    other.start_transaction()
+    cursor = other.cursor()
+    cursor.execute("SELECT id FROM sequencer FOR UPDATE")
+    cursor.fetchall()
+    assert sequencer.number(database, 5, wait=False) == 0
+    other.rollback()
+    assert sequencer.number(database, 5, wait=False) == 3
+
+
+def test_purchases_and_the_sequencer_do_not_wait_for_each_other(
+    call: Calls, mariadb: MariaDB, mariadb_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    item = call.create(stock=100)
+    call.bought(item["id"])
+    open_one = Writer(mariadb, mariadb_uri)
+    open_one.write(7)
+    change, bought = sequencer.change, []
+
+    def and_buy(connection: Any, statement: str, *values: str) -> int:
+        changed = change(connection, statement, *values)
+        bought.append(call.bought(item["id"], f"user-{len(bought)}"))
+        return changed
+
+    monkeypatch.setattr(sequencer, "change", and_buy)
+    # Lock waits end after a second and would be refusals, here and there.
+    assert sequencer.number_once(call.shop.database, Deadline(0.9)).events == 1
+    assert len(bought) == 2
+    open_one.commit()
+
+
+DIE = """
+import os, signal, sys, time
+import config
+from app import create_app
+from core import sequencer
+from core.clock import Deadline
+step = int(sys.argv[1])
+def die(): os.kill(os.getpid(), signal.SIGKILL); time.sleep(60)
+change, calls = sequencer.change, []
+def dying(connection, statement, *values):
+    if step == len(calls): die()
+    calls.append(statement)
+    return change(connection, statement, *values)
+sequencer.change = dying
+work = sequencer._number
+def worked(*arguments):
+    done = work(*arguments)
+    if step == 2: die()
+    return done
+sequencer._number = worked
+app = create_app(config.load())
+sequencer.number_once(app.extensions["seckill"].database, Deadline(20))
+die()
+"""
+
+
+@pytest.mark.parametrize("step", [0, 1, 2, 3], ids=["read", "numbered", "taken away", "committed"])
+def test_whoever_is_killed_at_any_step_leaves_nothing_lost_or_doubled(
+    call: Calls, mariadb: MariaDB, mariadb_uri: str, step: int
+) -> None:
+    sequencer.number(call.shop.database, 5)
+    written = fill(mariadb, mariadb_uri, 5)
+    died = subprocess.run(
+        [sys.executable, "-c", DIE, str(step)], cwd=ROOT, env=environment(mariadb_uri), timeout=60, check=False
+    )
+    assert died.returncode == -signal.SIGKILL
+    assert (numbered(call.shop.database) == written) is (step == 3)
+    sequencer.number(call.shop.database, 5)
+    assert numbered(call.shop.database) == written
+    with call.shop.database.reading() as connection:
+        assert connection.scalar(select(func.count()).select_from(Outbox)) == 0
+
+
+def test_a_transaction_that_is_rolled_back_never_happened(call: Calls, mariadb: MariaDB, mariadb_uri: str) -> None:
+    undone, puller = Writer(mariadb, mariadb_uri), Puller(call)
+    undone.write(1)
+    undone.connection.rollback()
+    fill(mariadb, mariadb_uri, 2)
+    assert puller.pull() == [0, 1]
+
+
+def test_numbers_that_were_rolled_back_leave_a_gap_and_nothing_else(
+    call: Calls, mariadb: MariaDB, mariadb_uri: str
+) -> None:
+    puller = Puller(call)
+    fill(mariadb, mariadb_uri, 2)
+    puller.pull()
+    last = puller.after
+
+    def numbered_and_undone(connection: Any) -> None:
+        sequencer._number(connection, True)
+        raise ValueError("given up")
+
+    fill(mariadb, mariadb_uri, 2)
+    with pytest.raises(ValueError, match="given up"):
+        plain(call.shop.database, numbered_and_undone)
+    assert puller.pull() == [0, 1]
+    assert puller.after > last + 2
