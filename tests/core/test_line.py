@@ -7,7 +7,7 @@ from concurrent.futures import Future
 
 import pytest
 
-from core.purchase import line
+from core.purchase import line, waiting
 from core.purchase.decide import Outcome
 from core.purchase.line import Line
 from core.refusals import Busy
@@ -184,7 +184,7 @@ def test_an_item_in_hand_is_in_no_second_batch() -> None:
     with Till(leaders_max=3) as till:
         opened = till.close(1)
         stuck = [till.come("a"), till.come("b"), till.come("c")]
-        time.sleep(3 * line._STALL_SECONDS)
+        time.sleep(3 * waiting._STALL_SECONDS)
         assert till.batches == ["a"]
         opened.set()
         assert all_of(stuck) == "abc"
@@ -196,7 +196,7 @@ def test_batches_under_way_are_never_more_than_there_may_be_leaders() -> None:
         stuck = [till.come("a", 1), till.come("b", 2)]
         till.was_begun("b")
         third = till.come("c", 3)
-        time.sleep(3 * line._STALL_SECONDS)
+        time.sleep(3 * waiting._STALL_SECONDS)
         assert till.batches == ["a", "b"]
         second.set()
         assert whose(third) == "c"
@@ -217,7 +217,7 @@ def test_a_leader_that_is_itself_without_a_slot_and_stalls_is_not_the_one_to_be_
         b = till.come("b", 2)
         till.was_begun("b")
         till.line._items[1].retry_at = 0.0
-        time.sleep(2 * line._STALL_SECONDS)
+        time.sleep(2 * waiting._STALL_SECONDS)
         c = till.come("c", 3)
         assert c.result(PATIENCE / 4)
         # Not even a's own item waits, for whoever else wants it.

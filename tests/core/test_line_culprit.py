@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from core.purchase import line
+from core.purchase import waiting
 from core.purchase.decide import PurchaseRequest
 from core.purchase.line import Line
 from core.refusals import Unavailable
@@ -125,7 +125,7 @@ def test_who_waits_for_an_item_in_a_split_batch_is_served_when_that_is_done() ->
         opened = splits(till, waits="b")
         a, b, c = till.gather(("a", 1), ("b", 2), ("c", 2))
         till.was_begun("b")
-        time.sleep(3 * line._STALL_SECONDS)
+        time.sleep(3 * waiting._STALL_SECONDS)
         assert "c" not in till.batches  # its item is in hand
         opened.set()
         assert b.result(PATIENCE)
@@ -143,7 +143,7 @@ def test_the_halves_of_a_split_batch_are_counted_as_one_leader_s() -> None:
         buyers.append(till.come("c", 3))
         till.was_begun("c")
         buyers.append(till.come("d", 4))
-        time.sleep(3 * line._STALL_SECONDS)
+        time.sleep(3 * waiting._STALL_SECONDS)
         assert till.busiest == 2
         for event in (first, second, third):
             event.set()

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from core.purchase import line
+from core.purchase import waiting as line
 from core.purchase.decide import Outcome, PurchaseRequest
 from core.refusals import Busy, Unavailable
 from tests.core.line_till import PATIENCE, Outcomes, Till, all_of, let_rest, one_item, until, whose

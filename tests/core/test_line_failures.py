@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from core.purchase import line
+from core.purchase import waiting
 from core.purchase.decide import PurchaseRequest
 from core.purchase.line import Line
 from core.refusals import Busy, Refusal, Unavailable
@@ -62,7 +62,7 @@ class EndsInLine(Line):
     """The thread of whoever is called `z` is ended while it waits."""
 
     def _patience(self, place):  # type: ignore[no-untyped-def]
-        if place.request.user_id == "z" and time.monotonic() - place.entered_at > line._STALL_SECONDS / 2:
+        if place.request.user_id == "z" and time.monotonic() - place.entered_at > waiting._STALL_SECONDS / 2:
             raise SystemExit
         return super()._patience(place)
 
@@ -85,7 +85,7 @@ def holds_up(till: Till, item: int) -> threading.Event:
     def answer(requests: Sequence[PurchaseRequest]) -> Outcomes:
         if item in {request.goods_id for request in requests} and not free.is_set():
             if not till.patient[-1]:
-                time.sleep(2 * line._STALL_SECONDS)  # as long as one wait for a lock
+                time.sleep(2 * waiting._STALL_SECONDS)  # as long as one wait for a lock
                 raise Busy
             assert free.wait(PATIENCE)
         return till.tell(requests)
@@ -131,7 +131,7 @@ def test_items_that_moved_since_they_were_held_up_are_served_together_again() ->
 
 def test_whoever_is_put_back_is_served_beside_the_item_that_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody else comes who could find out that it stalls."""
-    monkeypatch.setattr(line, "_LOOK_SECONDS", 2 * PATIENCE)
+    monkeypatch.setattr(waiting, "_LOOK_SECONDS", 2 * PATIENCE)
     with Till(leaders_max=2) as till:
         free = holds_up(till, 1)
         a, b = till.gather(("a", 1), ("b", 2))
