@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 
 from core import goods, orders
 from core.clock import Deadline, database_now, utc_now
@@ -13,7 +13,7 @@ from core.purchase.decide import Placed, PurchaseRequest
 from core.purchase.slots import Caps
 from core.quotes import Choices
 from core.shop import Shop
-from models import Coupon, CouponUse, Goods, Order, Outbox
+from models import HOLDING_STATUSES, Coupon, CouponUse, Goods, Order, Outbox
 
 ADMIN = Viewer("operator", True)
 
@@ -48,10 +48,13 @@ class Selling:
 
     def make_overdue(self, *bought: OrderView) -> None:
         """Let the orders' time to pay be over for a second."""
+        self.set_end(self.now() - timedelta(seconds=1), *bought)
+
+    def set_end(self, end: datetime, *bought: OrderView) -> None:
+        """Let the orders' time to pay be over at `end`."""
         with self._writing() as connection:
-            over = connection.execute(select(utc_now())).scalar_one() - timedelta(seconds=1)
             numbers = [order.order_no for order in bought]
-            connection.execute(update(Order).where(Order.order_no.in_(numbers)).values(expires_at=over))
+            connection.execute(update(Order).where(Order.order_no.in_(numbers)).values(expires_at=end))
 
     def set_coupon(self, code: str, **columns: Any) -> None:
         with self._writing() as connection:
@@ -108,3 +111,17 @@ class Selling:
 
     def _writing(self) -> Any:
         return self._database.engine.begin()
+
+    def assert_exact(self, items: list[int], units: int, code: str) -> None:
+        """Of each item, `units` are in stock or held by an order; the coupon counts the uses of such orders."""
+        holding = (Order.goods_id.in_(items), Order.status.in_(HOLDING_STATUSES))
+        with self._database.reading() as connection:
+            for item in items:
+                query = select(func.coalesce(func.sum(Order.quantity), 0)).where(Order.goods_id == item, holding[1])
+                held = int(connection.execute(query).scalar_one())
+                assert self.stock(item) == (units - held, held)
+            query = select(func.count()).select_from(Order).where(Order.coupon_code == code, *holding)
+            users = connection.execute(query).scalar_one()
+            assert self.used(code) == (users, users)
+            limit = connection.execute(select(Coupon.total_limit).where(Coupon.code == code)).scalar_one()
+            assert limit is None or users <= limit

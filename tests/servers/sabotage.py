@@ -95,7 +95,9 @@ def no_status_condition() -> None:
     def change(connection: Any, statement: str, parameters: Any) -> str:
         if not statement.startswith("UPDATE orders"):
             return statement
-        return re.sub(r"orders\.status IN (\([^)]*\))", r"(orders.id > 0 OR orders.status IN \1)", statement)
+        return re.sub(
+            r"orders\.status IN (\((?:[^()]|%\(\w+\)s)*\))", r"(orders.id > 0 OR orders.status IN \1)", statement
+        )
 
     _rewrite(change)
 

@@ -1,0 +1,170 @@
+"""Payment, cancellation, two sweepers and a rival buyer, all within 10 ms of the end of an order's time."""
+
+import random
+import re
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import event
+
+from core import audit, expiry, order_life
+from core.clock import Deadline
+from core.orders import OrderView, Viewer
+from core.purchase import batch
+from core.purchase.decide import PurchaseRequest
+from core.purchase.slots import Caps
+from core.quotes import Choices
+from core.refusals import Refusal
+from core.shop import Shop
+from core.transaction import plain
+from tests.core.selling import Selling
+
+ORDERS = 10  # that race at once; each is a round of its own
+RACES = 50
+LEADS = (0.0, 0.02, 0.04, 0.06)  # seconds
+AHEAD = 0.16  # seconds that the orders have left when a race is set up
+# What may have happened to an order, by what became of it.
+ENDS = {
+    "paid": {("order.paid",), ("order.expired", "order.paid")},
+    "cancelled": {("order.cancelled",)},
+    "expired": {("order.expired",)},
+    "refund_due": {("order.cancelled", "order.refund_due"), ("order.expired", "order.refund_due")},
+}
+
+
+@dataclass
+class Told:
+    """What the two who race for an order were told. `came_to` is None where only a payment in time was asked for."""
+
+    paid_in_time: bool | None = None
+    came_to: tuple[str, bool] | None = None
+    cancelled: str | None = None
+
+
+class Race:
+    """Four processes' worth of pools on one database, and threads enough for all who race."""
+
+    def __init__(self, shops: list[Shop]) -> None:
+        self.shops = shops
+        self.selling = Selling(shops[0])
+        self.ends: Counter[tuple[str, ...]] = Counter()
+        self.caps = Caps(shops[3].database, 2)
+
+    def run_all(self) -> None:
+        for number in range(RACES):
+            self.run(number)
+
+    def run(self, number: int) -> None:
+        """One race, and whether everything that can be known of it afterwards is as it must be."""
+        items = [self.selling.item(stock=2 * ORDERS) for _ in range(2)]
+        code = self.selling.coupon(f"RACE{number}", total_limit=ORDERS, amount=10)
+        orders = [self.selling.bought(items[n % 2], f"buyer-{n}", 1 + n % 2, code) for n in range(ORDERS)]
+        ends = self.end_soon(orders)
+        told = {order.order_no: Told() for order in orders}
+        # How long an act takes until it meets the order is not the same on every machine, nor for each act: with
+        # several leads, all ends occur.
+        lead = LEADS[number % len(LEADS)]
+        acts: list[tuple[float, Callable[[], object]]] = []
+        for n, order in enumerate(orders):
+            heard = told[order.order_no]
+            acts.append((lead, partial(self.pay_in_time if n % 4 < 2 else self.receive_money, order, heard)))
+            acts.append((lead + random.choice(LEADS), partial(self.cancel, order, heard)))
+        acts += [(0.0, partial(expiry.sweep, shop.database)) for shop in self.shops[:2]]
+        acts += [(0.0, partial(self.buy, item, "rival", code)) for item in items]
+        self.at_about(ends, acts)
+        expiry.sweep(self.shops[0].database)
+        self.check(orders, told)
+        self.selling.assert_exact(items, 2 * ORDERS, code)
+
+    def end_soon(self, orders: list[OrderView]) -> float:
+        """Let the time of all be over in a moment; when that is, on the monotonic clock."""
+        now, here = self.selling.now(), time.monotonic()
+        self.selling.set_end(now + timedelta(seconds=AHEAD), *orders)
+        return here + AHEAD
+
+    def at_about(self, moment: float, acts: list[tuple[float, Callable[[], object]]]) -> None:
+        """Act within 10 ms of the moment, each so many seconds earlier as it takes to meet the order."""
+
+        def act(lead: float, what: Callable[[], object]) -> None:
+            time.sleep(max(0.0, moment - lead + random.uniform(-0.01, 0.01) - time.monotonic()))
+            what()
+
+        random.shuffle(acts)
+        with ThreadPoolExecutor(len(acts)) as threads:
+            for done in [threads.submit(act, *one) for one in acts]:
+                done.result()
+
+    def pay_in_time(self, order: OrderView, told: Told) -> None:
+        told.paid_in_time = plain(self.shops[2].database, lambda connection: order_life.pay_in_time(connection, order))
+
+    def receive_money(self, order: OrderView, told: Told) -> None:
+        received = order_life.receive_money(self.shops[3].database, order, lambda connection, what: what)
+        told.came_to = received.status, received.moved
+
+    def cancel(self, order: OrderView, told: Told) -> None:
+        try:
+            order_life.cancel(self.shops[1].database, Viewer(order.user_id, False), order.order_no)
+            told.cancelled = "yes"
+        except Refusal as refusal:
+            told.cancelled = refusal.details["order_status"]  # any other refusal has none
+
+    def buy(self, item: int, user: str, code: str) -> None:
+        asked = PurchaseRequest(item, user, choices=Choices(coupon_code=code))
+        batch.serve(self.shops[3].database, self.caps, [asked], Deadline(10))
+
+    def check(self, orders: list[OrderView], told: dict[str, Told]) -> None:
+        happened = self.selling.happened()
+        for order in orders:
+            status, heard = self.selling.status(order), told[order.order_no]
+            events = tuple(kind for kind, number in happened if number == order.order_no)
+            self.ends[events] += 1
+            assert events[1:] in ENDS[status], (status, events, heard)
+            # Whoever was told that it was they who ended it has done so, and nobody else was.
+            assert (heard.cancelled == "yes") == ("order.cancelled" in events), (status, events, heard)
+            if heard.came_to is None:
+                assert heard.paid_in_time == ("order.paid" in events), (status, events, heard)
+            else:
+                assert heard.came_to == (status, True), (status, events, heard)
+
+
+@pytest.fixture
+def race(make_app: Callable[..., Flask], mariadb_uri: str) -> Race:
+    settings: dict[str, Any] = {"HOLD_COOLDOWN_SECONDS": 0, "LOCK_WAIT_SECONDS": 5, "DATABASE_TIMEOUT_SECONDS": 10}
+    settings |= {"PURCHASE_WAIT_SECONDS": 30, "DATABASE_POOL_SIZE": 16}
+    return Race([make_app(mariadb_uri, **settings).extensions["seckill"] for _ in range(4)])
+
+
+def sabotage(race: Race, pattern: str, replacement: str) -> None:
+    """Rewrite the statements of all four on their way to the server."""
+
+    def rewrite(
+        connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
+    ) -> tuple[str, Any]:
+        return re.sub(pattern, replacement, statement), parameters
+
+    for shop in race.shops:
+        event.listen(shop.database.engine, "before_cursor_execute", rewrite, retval=True)
+
+
+@pytest.mark.mariadb
+@pytest.mark.timeout(300)
+def test_five_hundred_races_at_the_deadline_have_one_outcome_each(race: Race) -> None:
+    race.run_all()
+    assert set(race.ends) >= {("order.placed", f"order.{end}") for end in ("paid", "cancelled", "expired")}
+    assert audit.run(race.shops[0].settings).clean
+
+
+@pytest.mark.mariadb
+@pytest.mark.timeout(300)
+def test_without_the_condition_on_the_status_an_order_ends_twice(race: Race) -> None:
+    sabotage(race, r"orders\.status IN (\((?:[^()]|%\(\w+\)s)*\))", r"(orders.id > 0 OR orders.status IN \1)")
+    with pytest.raises((AssertionError, RuntimeError)):
+        race.run_all()
