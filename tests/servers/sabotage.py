@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from datetime import datetime, timezone
 from typing import Any
 
 import serve
@@ -98,6 +99,21 @@ def no_status_condition() -> None:
         return re.sub(
             r"orders\.status IN (\((?:[^()]|%\(\w+\)s)*\))", r"(orders.id > 0 OR orders.status IN \1)", statement
         )
+
+    _rewrite(change)
+
+
+def sleep_by_waiting() -> None:
+    """No guard is missing: libfaketime 0.9.10 fails the call by which time.sleep waits, and leaves this one alone."""
+    time.sleep = lambda seconds: threading.Event().wait(seconds) and None
+
+
+def host_clock() -> None:
+    """This host's clock decides, not the database's."""
+
+    def change(connection: Any, statement: str, parameters: Any) -> str:
+        here = datetime.now(timezone.utc).strftime("TIMESTAMP'%Y-%m-%d %H:%M:%S.%f'")
+        return statement.replace("UTC_TIMESTAMP(3)", here).replace("SYSDATE(3)", here)
 
     _rewrite(change)
 
@@ -214,6 +230,8 @@ SABOTAGES: dict[str, Callable[[], None]] = {
         no_known_orders,
         slow_to_order,
         no_status_condition,
+        sleep_by_waiting,
+        host_clock,
         commit_halfway,
         acknowledge_before_commit,
         granian_respawn,

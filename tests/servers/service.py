@@ -36,6 +36,7 @@ class Service:
         workers: int = 1,
         threads: int = 16,
         sabotage: Sequence[str] = (),
+        process_environment: Mapping[str, str] | None = None,
         **settings: object,
     ) -> None:
         self.port = free_port()
@@ -47,6 +48,7 @@ class Service:
             "WORKERS": str(workers),
             "THREADS": str(threads),
         }
+        self.environment |= process_environment or {}
         self._tokens = Tokens(SECRET)
         self._workers = workers
         program = ["-m", "tests.servers.sabotage", *sabotage] if sabotage else [ROOT / "serve.py"]

@@ -1,0 +1,62 @@
+"""Any number of sweepers at once: each order expires once."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import event
+
+from core import audit, expiry
+from core.shop import Shop
+from tests.core.selling import Selling
+from tests.races.crowd import at_once
+
+SWEEPERS = 4
+ORDERS = 60
+
+
+@pytest.fixture
+def shops(make_app: Callable[..., Flask], mariadb_uri: str) -> list[Shop]:
+    """As many processes' worth of pools as there are sweepers."""
+    patient = {"LOCK_WAIT_SECONDS": 10, "DATABASE_TIMEOUT_SECONDS": 20, "PURCHASE_WAIT_SECONDS": 30}
+    return [make_app(mariadb_uri, **patient).extensions["seckill"] for _ in range(SWEEPERS)]
+
+
+def sweep_together(shops: list[Shop]) -> None:
+    selling = Selling(shops[0])
+    items, code = [selling.item(stock=ORDERS), selling.item(stock=ORDERS)], selling.coupon()
+    orders = [selling.bought(items[n % 2], f"buyer-{n}", 1, code if n % 3 else None) for n in range(ORDERS)]
+    stays = selling.bought(items[0], "late", 1, code)
+    selling.make_overdue(*orders)
+    noted = at_once([lambda shop=shop: expiry.sweep(shop.database) for shop in shops])
+    noted.append(expiry.sweep(shops[0].database))
+    assert sum(noted) == ORDERS
+    assert {selling.status(order) for order in orders} == {"expired"}
+    assert selling.status(stays) == "pending"
+    expired = [number for kind, number in selling.happened() if kind == "order.expired"]
+    assert sorted(expired) == sorted(order.order_no for order in orders)
+    selling.assert_exact(items, ORDERS, code)
+    assert audit.run(shops[0].settings).clean
+
+
+@pytest.mark.mariadb
+def test_four_sweepers_at_once_give_everything_back_once(shops: list[Shop]) -> None:
+    sweep_together(shops)
+
+
+@pytest.mark.mariadb
+def test_without_a_second_look_under_the_lock_an_order_expires_again(shops: list[Shop]) -> None:
+    def rewrite(
+        connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
+    ) -> tuple[str, Any]:
+        if statement.startswith("UPDATE orders") or "orders_order_no" in statement:
+            condition = r"(orders\.status (?:IN|=) (?:\((?:[^()]|%\(\w+\)s)*\)|%\(\w+\)s))"
+            return re.sub(condition, r"(orders.id > 0 OR \1)", statement), parameters
+        return statement, parameters
+
+    for shop in shops:
+        event.listen(shop.database.engine, "before_cursor_execute", rewrite, retval=True)
+    with pytest.raises((AssertionError, RuntimeError)):
+        sweep_together(shops)
