@@ -3,10 +3,9 @@
 Each move is one conditional UPDATE, in the transaction that also moves what the order held and writes what happened.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
 
 from sqlalchemy import Connection, select
 
@@ -19,8 +18,6 @@ from core.orders import CANCELLED, EXPIRED, MOVES, PAID, PENDING, REFUND_DUE, Or
 from core.refusals import Refusal
 from core.transaction import plain
 from models import Order
-
-Result = TypeVar("Result")
 
 # By the time at which the row is read, after any wait for it: nobody ends an order by a time that is over.
 IN_TIME = Order.expires_at > utc_now_after_wait()
@@ -95,29 +92,8 @@ def pay_in_time(connection: Connection, order: OrderView) -> bool:
     return paid
 
 
-def receive_money(database: Database, order: OrderView, note: Callable[[Connection, Received], Result]) -> Result:
-    """Do what money for the order does, whatever its state, and `note` it in the same transaction.
-
-    `order` may have been read long ago; that the amount fits is for the caller to check. `note` is called again when
-    the transaction is run again; what it returns is returned. Raises Busy, Unavailable, and what `note` raises.
-    """
-
-    def in_time(connection: Connection) -> tuple[bool, Result | None]:
-        if not pay_in_time(connection, order):
-            return False, None  # and nothing was written
-        return True, note(connection, Received(PAID, True, database_now(connection)))
-
-    def late(connection: Connection) -> Result:
-        # The item's lock comes before any order's, so this is a transaction of its own.
-        locked = holds.lock(connection, order.goods_id, holds.codes_of([order]))
-        return note(connection, receive_late(connection, locked, order))
-
-    was_in_time, noted = plain(database, in_time)
-    return noted if was_in_time else plain(database, late)  # type: ignore[return-value]
-
-
 def receive_late(connection: Connection, locked: Locked, order: OrderView) -> Received:
-    """What money does that did not find the order pending and in time."""
+    """Do what money does that did not find the order pending and in time: paid all the same, or to be given back."""
     told = expire(connection, locked, [order])
     if not told and pay_in_time(connection, order):
         return Received(PAID, True, locked.now)  # a clock that was set back

@@ -1,14 +1,15 @@
 """The moves of an order: what each gives back or takes again, and what it tells."""
 
+import itertools
 from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import Connection
 
-from core import audit, goods, order_life, orders
-from core.order_life import Received
+from core import audit, goods, order_life, orders, payments
 from core.orders import MOVES, OrderView, Viewer
+from core.payments import PaymentEvent
 from core.refusals import Refusal
 from core.shop import Shop
 from core.transaction import plain
@@ -24,15 +25,14 @@ def selling(shop: Shop) -> Selling:
 
 
 @pytest.fixture
-def receive(shop: Shop) -> Callable[[OrderView], tuple[str, bool]]:
-    """Money comes for an order; its status after that, and whether the money moved it there."""
+def receive(shop: Shop) -> Callable[[OrderView], str]:
+    """Money comes for an order, as a payment of its own; what came of it."""
+    numbers = itertools.count(1)
 
-    def received(order: OrderView) -> tuple[str, bool]:
-        def note(connection: Connection, what: Received) -> Received:
-            return what
-
-        came_to = order_life.receive_money(shop.database, order, note)
-        return came_to.status, came_to.moved
+    def received(order: OrderView) -> str:
+        number = f"payment-{next(numbers)}"
+        money = PaymentEvent(number, payments.SUCCEEDED, order.order_no, order.total, order.currency, number)
+        return payments.receive(shop.database, money)
 
     return received
 
@@ -94,8 +94,8 @@ def test_to_cancel_an_overdue_order_notes_its_expiry(shop: Shop, selling: Sellin
 def test_money_in_time_pays_and_a_second_payment_does_nothing(selling: Selling, receive: Callable) -> None:
     item, code = selling.item(), selling.coupon()
     order = selling.bought(item, coupon=code)
-    assert receive(order) == ("paid", True)
-    assert receive(order) == ("paid", False)
+    assert receive(order) == "paid"
+    assert receive(order) == "already_paid"
     row = selling.row(order)
     assert order.purchased_at <= row.paid_at < order.expires_at
     assert row.closed_at is None
@@ -107,8 +107,8 @@ def test_money_for_a_cancelled_order_is_to_be_given_back(shop: Shop, selling: Se
     item, code = selling.item(), selling.coupon()
     order = selling.bought(item, coupon=code)
     order_life.cancel(shop.database, ALICE, order.order_no)
-    assert receive(order) == ("refund_due", True)
-    assert receive(order) == ("refund_due", False)
+    assert receive(order) == "refund_due"
+    assert receive(order) == "refund_due"
     assert (selling.stock(item), selling.used()) == ((10, 0), (0, 0))
     assert events_after(selling, 1) == ["order.cancelled", "order.refund_due"]
     assert selling.row(order).closed_at is not None
@@ -124,8 +124,8 @@ def test_late_money_pays_where_all_still_allow_it(shop: Shop, selling: Selling, 
     goods.change(shop.database, "t", item, {"per_user_limit": 3}, 0, None)
     selling.set_coupon(code, total_limit=5)
     before = len(selling.happened())
-    assert receive(order) == ("paid", True)
-    assert receive(order) == ("paid", False)
+    assert receive(order) == "paid"
+    assert receive(order) == "already_paid"
     assert (selling.stock(item), selling.used()) == ((0, 2), (1, 1))
     row = selling.row(order)
     assert (row.per_user_limit, row.closed_at) == (3, None)
@@ -183,7 +183,7 @@ def test_late_money_is_given_back_where_one_of_them_does_not(
     note_expiry(shop, order)
     obstacle(shop, selling, item)
     before = selling.stock(item), selling.used(), len(selling.happened())
-    assert receive(order) == ("refund_due", True)
+    assert receive(order) == "refund_due"
     assert (selling.stock(item), selling.used()) == before[:2]
     assert events_after(selling, before[2]) == ["order.refund_due"]
     assert selling.row(order).closed_at == selling.row(order).expires_at
@@ -198,25 +198,28 @@ def test_a_buyer_s_own_overdue_orders_do_not_count_against_their_late_money(
     selling.make_overdue(order)
     other = selling.bought(item, quantity=2)
     selling.make_overdue(other)
-    assert receive(order) == ("paid", True)
-    assert receive(other) == ("refund_due", True)
+    assert receive(order) == "paid"
+    assert receive(other) == "refund_due"
     assert selling.stock(item) == (8, 2)
 
 
-def test_what_is_noted_beside_the_move_is_undone_with_it(shop: Shop, selling: Selling) -> None:
-    item = selling.item()
-    in_time, late = selling.bought(item), selling.bought(item)
+def test_a_move_that_cannot_be_recorded_is_undone(
+    shop: Shop, selling: Selling, receive: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    item, code = selling.item(), selling.coupon()
+    in_time, late = selling.bought(item, coupon=code), selling.bought(item, coupon=code)
     selling.make_overdue(late)
     happened = selling.happened()
 
-    def fail(connection: Connection, received: Received) -> None:
+    def fail(connection: Connection, event: PaymentEvent, outcome: str) -> None:
         raise RuntimeError("no")
 
+    monkeypatch.setattr(payments, "_record", fail)
     for order in (in_time, late):
         with pytest.raises(RuntimeError, match="no"):
-            order_life.receive_money(shop.database, order, fail)
+            receive(order)
         assert selling.status(order) == "pending"
-    assert (selling.stock(item), selling.happened()) == ((8, 2), happened)
+    assert (selling.stock(item), selling.used(), selling.happened()) == ((8, 2), (2, 2), happened)
 
 
 @pytest.mark.parametrize("status", sorted(set(ORDER_STATUSES) - set(HOLDING_STATUSES)))
