@@ -13,11 +13,16 @@ from pathlib import Path
 import pytest
 import requests
 import sqlalchemy
+from flask import Flask
 
 import config
+import serve
 from app import create_app
 from config import ROOT
+from core import chores
 from core.database import patient_engine
+from core.shop import DRAINING, Shop
+from tests.core.selling import Selling
 from tests.servers.mariadb import MariaDB, free_port
 from tests.servers.service import Service, environment
 
@@ -200,3 +205,33 @@ def test_on_mysql_the_schema_is_brought_up_to_date_and_nothing_is_seeded_or_show
     with engine.connect() as connection:
         assert sqlalchemy.inspect(connection).has_table("purchase_slots")
     engine.dispose()
+
+
+def chores_of(monkeypatch: pytest.MonkeyPatch, shop: Shop) -> dict[str, Callable[[], object]]:
+    """What a worker does beside answering, by its name; nothing of it is begun."""
+    begun: dict[str, Callable[[], object]] = {}
+    monkeypatch.setattr(chores, "start", lambda name, seconds, work: begun.__setitem__(name, work))
+    serve._start_chores(shop)
+    return begun
+
+
+def test_a_worker_sweeps_until_its_host_drains(
+    monkeypatch: pytest.MonkeyPatch, make_app: Callable[..., Flask], sqlite_uri: str, tmp_path: Path
+) -> None:
+    shop = make_app(sqlite_uri, runtime_dir=tmp_path).extensions["seckill"]
+    sweep = chores_of(monkeypatch, shop)["sweeper"]
+    selling = Selling(shop)
+    order = selling.bought(selling.item())
+    selling.make_overdue(order)
+    (tmp_path / DRAINING).touch()
+    sweep()
+    assert selling.status(order) == "pending"
+    (tmp_path / DRAINING).unlink()
+    sweep()
+    assert selling.status(order) == "expired"
+
+
+def test_with_the_sweeper_off_no_worker_sweeps(
+    monkeypatch: pytest.MonkeyPatch, make_app: Callable[..., Flask], sqlite_uri: str
+) -> None:
+    assert "sweeper" not in chores_of(monkeypatch, make_app(sqlite_uri, SWEEPER=False).extensions["seckill"])

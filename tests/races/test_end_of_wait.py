@@ -1,0 +1,81 @@
+"""An order's time can end while somebody waits for its row: the time after the wait decides."""
+
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import event
+
+from core import order_life, payments
+from core.orders import OrderView, Viewer
+from core.refusals import Refusal
+from core.shop import Shop
+from tests.core.selling import Selling
+from tests.races.inside import Inside, until
+
+pytestmark = pytest.mark.mariadb
+
+
+@pytest.fixture
+def shop(make_app: Callable[..., Flask], own_uri: str) -> Shop:
+    patient = {"LOCK_WAIT_SECONDS": 20, "DATABASE_TIMEOUT_SECONDS": 30, "PURCHASE_WAIT_SECONDS": 30}
+    return make_app(own_uri, **patient).extensions["seckill"]
+
+
+def cancel(shop: Shop, order: OrderView) -> None:
+    order_life.cancel(shop.database, Viewer("alice", False), order.order_no)
+
+
+def pay(shop: Shop, order: OrderView) -> None:
+    payments.pay(shop.database, "alice", order.order_no)
+
+
+def wait_past_the_end(shop: Shop, inside: Inside, act: Callable[[Shop, OrderView], None]) -> None:
+    selling = Selling(shop)
+    order = selling.bought(selling.item(), quantity=2)
+    told: list[str] = []
+
+    def try_to() -> None:
+        try:
+            act(shop, order)
+            told.append("done")
+        except Refusal as refusal:
+            told.append(refusal.details["order_status"])
+
+    with inside.transaction() as execute:
+        execute("SELECT id FROM orders WHERE order_no = %s FOR UPDATE", order.order_no)
+        waiter = threading.Thread(target=try_to)
+        waiter.start()
+        until(inside.waiting, 20)
+        # Now it waits: its statement began in time, and the end comes while it does.
+        end = selling.now() + timedelta(seconds=0.3)
+        execute("UPDATE orders SET expires_at = %s WHERE order_no = %s", end.replace(tzinfo=None), order.order_no)
+        while selling.now() <= end:
+            time.sleep(0.05)
+        execute("COMMIT")
+    waiter.join()
+    assert told == ["expired"]
+    assert selling.shown(order) == "expired"
+
+
+@pytest.mark.parametrize("act", [cancel, pay])
+def test_who_waits_past_the_end_is_too_late(shop: Shop, inside: Inside, act: Callable[[Shop, OrderView], None]) -> None:
+    wait_past_the_end(shop, inside, act)
+
+
+@pytest.mark.parametrize("act", [cancel, pay])
+def test_by_the_time_at_which_they_came_they_would_not_be(
+    shop: Shop, inside: Inside, act: Callable[[Shop, OrderView], None]
+) -> None:
+    def rewrite(
+        connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
+    ) -> tuple[str, Any]:
+        return statement.replace("SYSDATE(3)", "UTC_TIMESTAMP(3)"), parameters
+
+    event.listen(shop.database.engine, "before_cursor_execute", rewrite, retval=True)
+    with pytest.raises(AssertionError):
+        wait_past_the_end(shop, inside, act)
