@@ -61,8 +61,10 @@ def test_what_is_no_json_object_is_malformed_and_changes_nothing(sqlite_call: Ca
     item = sqlite_call.create()
     before = sqlite_call.row_counts()
     routes = [("POST", "/goods"), ("PATCH", f"/goods/{item['id']}")]
+    routes += [("POST", "/coupons"), ("POST", "/shipping-methods"), ("PATCH", "/coupons/NONE")]
     if data:  # no body at all is a purchase of one unit
         routes += [("POST", f"/seckill/{item['id']}"), ("POST", f"/goods/{item['id']}/pause")]
+        routes.append(("POST", f"/seckill/{item['id']}/quote"))
     for method, path in routes:
         answer = sqlite_call.send(method, path, OPERATOR, data=data, content_type="application/json")
         problem(answer, 400, "malformed_json")

@@ -61,6 +61,11 @@ def test_a_body_too_large_is_refused_on_every_operation_before_the_token(sqlite_
         ("POST", f"{path}/pause"),
         ("GET", f"{path}/changes"),
         ("POST", "/seckill/1"),
+        ("POST", "/seckill/1/quote"),
+        ("POST", "/coupons"),
+        ("GET", "/coupons/NONE"),
+        ("GET", "/shipping-methods"),
+        ("PATCH", "/shipping-methods/none"),
         ("GET", "/orders"),
         ("POST", f"/orders/{'0' * 32}/cancel"),
         ("GET", "/healthz"),
@@ -68,7 +73,29 @@ def test_a_body_too_large_is_refused_on_every_operation_before_the_token(sqlite_
         problem(sqlite_call.send(method, place, data=LARGE, content_type="text/plain"), 413, "body_too_large")
 
 
-@pytest.mark.parametrize("path", ["/seckill/999", "/seckill/-1", f"/orders/{'0' * 32}/cancel", "/orders/-1/cancel"])
+@pytest.mark.parametrize("path", ["/coupons/NONE", "/shipping-methods/none"])
+def test_an_administrator_s_routes_check_token_role_json_and_fields_before_what_is_there(
+    sqlite_call: Calls, path: str
+) -> None:
+    options = {"data": b"{", "content_type": JSON}
+    problem(sqlite_call.send("PATCH", path, **options), 401, "unauthenticated")
+    problem(sqlite_call.send("PATCH", path, "alice", **options), 403, "forbidden")
+    problem(sqlite_call.send("PATCH", path, OPERATOR, **options), 400, "malformed_json")
+    problem(sqlite_call.send("PATCH", path, OPERATOR, json={"active": 1}), 422, "validation_failed")
+    assert sqlite_call.send("PATCH", path, OPERATOR, json={}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/seckill/999",
+        "/seckill/-1",
+        "/seckill/999/quote",
+        "/seckill/-1/quote",
+        f"/orders/{'0' * 32}/cancel",
+        "/orders/-1/cancel",
+    ],
+)
 def test_a_buyer_s_routes_check_token_json_and_fields_before_what_is_there(sqlite_call: Calls, path: str) -> None:
     problem(sqlite_call.post(path), 401, "unauthenticated")
     problem(sqlite_call.post(path, "alice", data=b"{", content_type=JSON), 400, "malformed_json")
