@@ -1,5 +1,6 @@
 """What a purchase costs: asked for in a quote, paid with coupon and shipping, held to by `expected_total`."""
 
+import itertools
 from typing import Any
 
 import pytest
@@ -214,6 +215,7 @@ def test_a_coupon_is_refused_with_its_reason_by_quote_and_purchase_alike(
         assert problem(answer, 422, code)["reason"] == reason
     assert call.goods(item["id"])["sold"] == sold
     if used_by == "alice":  # her limit is nobody else's
+        assert call.quote(item["id"], "carol", coupon_code="SAVE").status_code == 200
         assert call.bought(item["id"], "carol", coupon_code="SAVE")
 
 
@@ -262,12 +264,15 @@ def test_what_ships_needs_method_and_address_and_what_does_not_takes_no_method(s
 
 def test_a_cancelled_order_gives_its_use_back(call: Calls) -> None:
     item = call.create()
-    call.create_coupon(total_limit=1)
+    call.create_coupon(total_limit=1, per_user_limit=1)
     order = call.bought(item["id"], coupon_code="SAVE")
-    problem(call.buy(item["id"], "bob", coupon_code="SAVE"), 422, "coupon_exhausted")
+    for ask, who in itertools.product((call.quote, call.buy), ("alice", "bob")):
+        problem(ask(item["id"], who, coupon_code="SAVE"), 422, "coupon_exhausted")
     assert call.post(f"/orders/{order['order_no']}/cancel", "alice").status_code == 200
     assert call.get("/coupons/SAVE", OPERATOR).json["used"] == 0
-    assert call.bought(item["id"], "bob", coupon_code="SAVE")["discount"] == 10
+    assert call.quote(item["id"], "alice", coupon_code="SAVE").json["discount"] == 10
+    assert call.bought(item["id"], "alice", coupon_code="SAVE")["discount"] == 10
+    assert call.get("/coupons/SAVE", OPERATOR).json["used"] == 1
 
 
 def test_the_same_request_after_defaults_is_a_replay_and_any_other_choice_is_not(stall: Calls) -> None:
