@@ -68,6 +68,7 @@ def test_a_body_too_large_is_refused_on_every_operation_before_the_token(sqlite_
         ("PATCH", "/shipping-methods/none"),
         ("GET", "/orders"),
         ("POST", f"/orders/{'0' * 32}/cancel"),
+        ("GET", "/payments"),
         ("GET", "/healthz"),
     ]:
         problem(sqlite_call.send(method, place, data=LARGE, content_type="text/plain"), 413, "body_too_large")
