@@ -119,7 +119,8 @@ def claim(database: Database, webhook_id: int) -> Claim | None:
             return None
         now = database_now(connection)
         lease_ends = now + LEASE
-        taken = update(WebhookDelivery).where(*ours, WebhookDelivery.id.in_([row.id for row in rows]))
+        still_due = (WebhookDelivery.id.in_([row.id for row in rows]), WebhookDelivery.next_attempt_at <= now)
+        taken = update(WebhookDelivery).where(*ours, *still_due)
         if connection.execute(taken.values(next_attempt_at=lease_ends)).rowcount != len(rows):
             raise RuntimeError("a delivery was taken under its lock")
         return Claim(webhook_id, found.url, found.secret, rows, now, lease_ends)
