@@ -1,6 +1,7 @@
 """Events of payments, signed per Standard Webhooks and delivered at least once: with retries, and with faults."""
 
 import base64
+import http.client
 import ipaddress
 import json
 import random
@@ -124,12 +125,13 @@ class Provider:
             self.url, data=body, headers={"Content-Type": "application/json", **headers}, method="POST"
         )
         try:
-            with _OPENER.open(request, timeout=self._timeout) as response:
-                return _answer(response.status, response.read())
-        except urllib.error.HTTPError as error:
-            with error:
-                return _answer(error.code, error.read())
-        except OSError:
+            try:
+                with _OPENER.open(request, timeout=self._timeout) as response:
+                    return _answer(response.status, response.read())
+            except urllib.error.HTTPError as error:
+                with error:
+                    return _answer(error.code, error.read())
+        except (OSError, http.client.HTTPException):  # the latter: an answer that broke off
             return Answer(None, {})
 
     def deliver(self, event: Event, retries: int = 0, delay: float = 0) -> Delivery:

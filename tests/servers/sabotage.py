@@ -50,6 +50,21 @@ def no_row_lock() -> None:
     _rewrite(change)
 
 
+def no_coupon_lock() -> None:
+    """Coupons are read without a lock, and counted without a condition."""
+
+    def change(connection: Any, statement: str, parameters: Any) -> str:
+        if "JOIN coupons" in statement and statement.endswith("FOR UPDATE"):
+            return statement.removesuffix("FOR UPDATE")
+        if statement.startswith("INSERT INTO coupon_uses"):
+            time.sleep(_WINDOW)
+        if statement.startswith("UPDATE coupons"):
+            return re.sub(r"<=? coupons\.total_limit", "< 1000000000 + coupons.total_limit", statement)
+        return statement
+
+    _rewrite(change)
+
+
 def no_sqlite_transaction() -> None:
     """Statements on SQLite commit one by one, and no check of the table holds them."""
     import core.database
@@ -225,6 +240,7 @@ SABOTAGES: dict[str, Callable[[], None]] = {
     sabotage.__name__: sabotage
     for sabotage in (
         no_row_lock,
+        no_coupon_lock,
         no_sqlite_transaction,
         no_slots,
         no_known_orders,

@@ -1,0 +1,170 @@
+"""A sale with a coupon, payments, cancellations and expiries, while workers and the database are killed.
+
+Two hundred customers, five items, one coupon with twenty uses, four workers: whenever the books are looked at, they add
+up, and in the end no unit and no use is lost or doubled.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+
+import pytest
+import requests
+
+from config import load
+from core import audit
+from core.audit import CannotAudit
+from tests.faults.customers import SETTINGS, Customers
+from tests.faults.test_killed_workers import kill
+from tests.races.crowd import assert_audit_clean
+from tests.races.inside import Inside, until
+from tests.servers.mariadb import MariaDB
+from tests.servers.service import SECRET, Service
+
+USES, ITEMS, STOCK, LIMIT = 20, 5, 12, 4
+
+
+class Auditor:
+    """Goes over the books again and again while the `with` block runs; a database that is down is tried again."""
+
+    def __init__(self, uri: str) -> None:
+        self._settings = load(SQLALCHEMY_DATABASE_URI=uri, SECRET_KEY=SECRET)
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._audit)
+        self.audits = 0
+        self.breaches: list[tuple[str, object]] = []
+        self.failed: list[BaseException] = []
+
+    def __enter__(self) -> "Auditor":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._done.set()
+        self._thread.join()
+        if kind is None and self.failed:
+            raise self.failed[0]
+
+    def _audit(self) -> None:
+        try:
+            while not self._done.is_set():
+                try:
+                    report = audit.run(self._settings)
+                except CannotAudit:
+                    time.sleep(0.1)
+                    continue
+                self.audits += 1
+                self.breaches += [(result.check.name, result.breaches[:3]) for result in report.results if result.count]
+                time.sleep(0.1)
+        except BaseException as error:
+            self.failed.append(error)
+
+    def go_over(self, times: int = 2, seconds: float = 60) -> None:
+        """Wait for so many more audits that began or went on meanwhile; none may find a breach."""
+        wanted = self.audits + times
+        until(lambda: self.audits >= wanted or self.failed, seconds)
+        assert not self.breaches, f"the books do not add up: {self.breaches[:3]}"
+
+
+def sell(service: Service, inside: Inside, uri: str, faults: list[Callable[[], None]]) -> None:
+    """A sale that goes on through all `faults`, and is gone over after each."""
+    items = [service.create_goods(stock=STOCK, per_user_limit=LIMIT) for _ in range(ITEMS)]
+    coupon = service.create_coupon(total_limit=USES, per_user_limit=2)
+    customers = Customers(service, items, coupon)
+    with Auditor(uri) as auditor:
+        with customers:
+            for fault in faults:
+                customers.wait_for(25)
+                fault()
+                auditor.go_over()
+                restock(service, items)
+            customers.wait_for(10)
+        customers.settle()
+        until(lambda: inside.query("SELECT COUNT(*) FROM orders WHERE status = 'pending'") == [(0,)], 30)  # swept
+        auditor.go_over()
+    assert_all_is_accounted_for(service, inside, customers)
+    assert customers.told[422, "coupon_exhausted"], "the coupon never came to its limit"
+
+
+def restock(service: Service, items: list[int]) -> None:
+    """Some more units of each item, for those that were paid."""
+    for item in items:
+        answer = requests.patch(
+            f"{service.url}/goods/{item}",
+            json={"stock_delta": 3},
+            headers=service.headers("operator", admin=True),
+            timeout=20,
+        )
+        assert answer.status_code == 200, answer.text
+
+
+def assert_all_is_accounted_for(service: Service, inside: Inside, customers: Customers) -> None:
+    """What was told is so, and everything has come back or was paid. To be called when no order is pending."""
+    stored = dict(inside.query("SELECT order_no, status FROM orders"))
+    assert customers.orders.keys() == stored.keys(), "orders were lost, or made and never told of"
+    payments = {
+        event: (order_no, outcome)
+        for event, order_no, outcome in inside.query("SELECT event_id, order_no, outcome FROM payments")
+    }
+    assert payments == customers.outcomes
+    for order_no, outcome in payments.values():
+        assert (stored[order_no], outcome) in {
+            ("paid", "paid"),
+            ("paid", "already_paid"),
+            ("refund_due", "refund_due"),
+        }
+    assert {stored[order_no] for order_no in customers.cancelled} <= {"cancelled", "refund_due"}
+    # A refusal for a fault is allowed, an error is not.
+    assert {status for status, _ in customers.told if status >= 500} <= {503}, customers.told
+    paid = "SELECT SUM(quantity) FROM orders WHERE status = 'paid'"
+    assert inside.query("SELECT SUM(sold) FROM goods") == inside.query(paid)
+    used = "SELECT COUNT(*) FROM orders WHERE status = 'paid' AND coupon_code IS NOT NULL"
+    assert inside.query("SELECT used FROM coupons") == inside.query(used)
+    assert inside.query("SELECT used FROM coupons")[0][0] <= USES
+    assert_audit_clean(service)
+
+
+@pytest.mark.mariadb
+@pytest.mark.timeout(300)
+def test_nothing_is_lost_or_doubled_while_workers_and_the_database_are_killed(
+    own_mariadb: MariaDB, start_service: Callable[..., Service]
+) -> None:
+    uri = own_mariadb.create_database("killed")
+    service = start_service(uri, workers=4, **SETTINGS)
+    inside = Inside(own_mariadb, uri)
+
+    def restart_the_database() -> None:
+        own_mariadb.kill()
+        time.sleep(0.3)
+        own_mariadb.start()
+
+    def kill_workers(victims: slice) -> Callable[[], None]:
+        return lambda: kill(service.worker_pids()[victims])
+
+    faults = [kill_workers(slice(0, 1)), restart_the_database, kill_workers(slice(1, 3)), kill_workers(slice(None))]
+    sell(service, inside, uri, [*faults, restart_the_database])
+    # What did not happen was not tested.
+    statuses = dict(inside.query("SELECT status, COUNT(*) FROM orders GROUP BY status"))
+    assert {"paid", "cancelled", "expired", "refund_due"} <= statuses.keys(), statuses
+    late = "SELECT COUNT(*) FROM orders WHERE paid_at > expires_at"
+    assert inside.query(late)[0][0] > 0, "no late payment was taken"
+
+
+@pytest.mark.mariadb
+@pytest.mark.parametrize(
+    ("sabotage", "check"),
+    [
+        ("no_coupon_lock", "total_limit_kept|used_is_counted|taken_within_limits"),
+        ("no_row_lock", "stock_not_negative|limit_kept"),
+    ],
+)
+def test_without_a_guard_the_audit_tells(
+    own_uri: str, inside: Inside, start_service: Callable[..., Service], sabotage: str, check: str
+) -> None:
+    service = start_service(own_uri, workers=4, sabotage=[sabotage], **SETTINGS)
+    inside.drop_stock_check()
+    with pytest.raises(AssertionError, match=check):
+        sell(service, inside, own_uri, [lambda: None] * 6)

@@ -1,0 +1,79 @@
+"""One coupon over many items: used exactly to its limit, by buyers who lock different items, and nobody deadlocks."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.races.crowd import BATCHES, assert_audit_clean, at_once, order_numbers, told
+from tests.races.inside import Inside
+from tests.servers.service import Service
+
+ITEMS, BUYERS, USES = 8, 120, 50
+
+
+def deadlocks(inside: Inside) -> int:
+    """How many the server has met since it was started."""
+    return int(inside.query("SHOW GLOBAL STATUS LIKE 'Innodb_deadlocks'")[0][1])
+
+
+def use_it_up(service: Service, inside: Inside) -> None:
+    items = [service.create_goods(stock=1000) for _ in range(ITEMS)]
+    coupon = service.create_coupon(total_limit=USES)
+    before = deadlocks(inside)
+    answers = at_once(
+        lambda n=n: service.buy(items[n % ITEMS], f"buyer-{n}", timeout=90, coupon_code=coupon) for n in range(BUYERS)
+    )
+    assert told(answers) == {"201": USES, "coupon_exhausted": BUYERS - USES}
+    assert len(order_numbers(answers)) == USES
+    assert {answer.json()["discount"] for answer in answers if answer.status_code == 201} == {10}
+    assert inside.query("SELECT used FROM coupons") == [(USES,)]
+    assert deadlocks(inside) == before
+    assert_audit_clean(service)
+
+
+@pytest.mark.mariadb
+@BATCHES
+def test_a_coupon_over_many_items_is_used_to_its_limit_and_no_more(
+    four_workers: Callable[..., Service], inside: Inside, batches: dict[str, int]
+) -> None:
+    # Buyers of different items wait for one row: on a busy machine longer than a lock wait, and more than once.
+    use_it_up(four_workers(TRANSACTION_ATTEMPTS=40, **batches), inside)
+
+
+@pytest.mark.mariadb
+def test_without_its_lock_it_is_used_more_often(four_workers: Callable[..., Service], inside: Inside) -> None:
+    service = four_workers("no_coupon_lock")
+    with pytest.raises(AssertionError):
+        use_it_up(service, inside)
+    assert service.audit().returncode == 1
+
+
+@pytest.mark.mariadb
+def test_several_coupons_over_several_items_meet_no_deadlock(
+    four_workers: Callable[..., Service], inside: Inside
+) -> None:
+    """Batches of several items with several coupons lock them in one order, whoever comes first in the batch."""
+    service = four_workers()
+    items = [service.create_goods(stock=1000) for _ in range(ITEMS)]
+    coupons = [service.create_coupon(code=f"C{n}", total_limit=30, per_user_limit=1) for n in range(5)]
+    before = deadlocks(inside)
+    answers = at_once(
+        lambda n=n: service.buy(items[n % 7], f"buyer-{n}", timeout=90, coupon_code=coupons[-(n % 5) - 1])
+        for n in range(BUYERS)
+    )
+    assert told(answers) == {"201": BUYERS}
+    assert inside.query("SELECT code, used FROM coupons ORDER BY code") == [(code, BUYERS // 5) for code in coupons]
+    assert deadlocks(inside) == before
+    assert_audit_clean(service)
+
+
+@pytest.mark.mariadb
+def test_one_buyer_s_uses_are_counted_over_items(four_workers: Callable[..., Service], inside: Inside) -> None:
+    service = four_workers()
+    items = [service.create_goods(stock=1000) for _ in range(ITEMS)]
+    coupon = service.create_coupon(per_user_limit=3)
+    answers = at_once(
+        lambda n=n: service.buy(items[n % ITEMS], "greedy", timeout=90, coupon_code=coupon) for n in range(40)
+    )
+    assert told(answers) == {"201": 3, "coupon_exhausted": 37}
+    assert_audit_clean(service)
