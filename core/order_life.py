@@ -5,7 +5,7 @@ Each move is one conditional UPDATE, in the transaction that also moves what the
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, select
 
@@ -22,6 +22,9 @@ from models import Order
 # By the time at which the row is read, after any wait for it: nobody ends an order by a time that is over.
 IN_TIME = Order.expires_at > utc_now_after_wait()
 OVERDUE = Order.expires_at <= utc_now_after_wait()
+# Longer than any transaction lasts. Money that comes closer to the end than this is settled under the item's lock: an
+# order whose payment is not committed when its time is over would not count for its buyer's limit.
+CLOSE = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +81,17 @@ def expire(connection: Connection, locked: Locked, due: Sequence[Holder]) -> lis
     return told + holds.give_back(connection, locked, due)
 
 
+def is_close(order: OrderView, now: datetime) -> bool:
+    """Whether the order's time is over, or nearly so."""
+    return order.expires_at - now < CLOSE
+
+
 def pay_in_time(connection: Connection, order: OrderView) -> bool:
     """Note that a pending order is paid, if its time is not over. Whether it was.
 
     Nothing but the order's row is locked: whoever pays does not queue behind the buyers of a hot item. So nothing that
-    comes before orders in the order of locks may be locked after this, in the same transaction.
+    comes before orders in the order of locks may be locked after this, in the same transaction. Where the end is CLOSE,
+    the caller holds the item's lock.
     """
     paid = move(connection, order.order_no, PAID, Order.status == PENDING, IN_TIME, paid_at=utc_now_after_wait())
     if paid:
@@ -93,10 +102,10 @@ def pay_in_time(connection: Connection, order: OrderView) -> bool:
 
 
 def receive_late(connection: Connection, locked: Locked, order: OrderView) -> Received:
-    """Do what money does that did not find the order pending and in time: paid all the same, or to be given back."""
+    """Do what money does to an order under its item's lock: it pays the order, or is to be given back."""
     told = expire(connection, locked, [order])
     if not told and pay_in_time(connection, order):
-        return Received(PAID, True, locked.now)  # a clock that was set back
+        return Received(PAID, True, locked.now)
     # From here on only who holds the item's lock could move it.
     status = connection.execute(select(Order.status).where(Order.order_no == order.order_no)).scalar_one()
     moved = False

@@ -67,7 +67,7 @@ class _Settled:
 
 @dataclass(frozen=True, slots=True)
 class _Late:
-    """Nothing was done: money for an order whose time is over, and the locks of what it held come before its own."""
+    """Nothing was done: the order's time is over or nearly so, and the locks of what it holds come before its own."""
 
     order: OrderView
 
@@ -103,6 +103,8 @@ def pay(database: Database, user_id: str, order_no: str) -> OrderView:
     event = PaymentEvent(number, SUCCEEDED, order_no, order.total, order.currency, number)
 
     def work(connection: Connection) -> OrderView:
+        if order_life.is_close(order, database_now(connection)):
+            holds.lock(connection, order.goods_id, ())
         was_paid = order_life.pay_in_time(connection, order)
         found, _ = _lock_order(connection, order_no)
         if found is None:
@@ -175,7 +177,8 @@ def _without_effect(connection: Connection, event: PaymentEvent, order: OrderVie
 
 def _take(connection: Connection, order: OrderView, now: datetime, locked: Locked | None) -> str | None:
     """Do what money does to the order, whose row is locked. None, and nothing done, where `locked` is needed for it."""
-    if order.status == PENDING and order_life.pay_in_time(connection, order):
+    may_pay = locked is not None or not order_life.is_close(order, now)
+    if order.status == PENDING and may_pay and order_life.pay_in_time(connection, order):
         return PAID
     if order.status == PAID:
         return ALREADY_PAID

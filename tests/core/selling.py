@@ -56,6 +56,10 @@ class Selling:
             numbers = [order.order_no for order in bought]
             connection.execute(update(Order).where(Order.order_no.in_(numbers)).values(expires_at=end))
 
+    def is_overdue(self, order: OrderView) -> bool:
+        with self._database.reading() as connection:
+            return database_now(connection) >= order.expires_at
+
     def set_coupon(self, code: str, **columns: Any) -> None:
         with self._writing() as connection:
             connection.execute(update(Coupon).where(Coupon.code == code).values(columns))

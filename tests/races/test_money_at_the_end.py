@@ -1,0 +1,75 @@
+"""Money that is on its way while its order's time runs out counts for its buyer's limit."""
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+from sqlalchemy import Connection
+
+from core import order_life, payments
+from core.clock import Deadline
+from core.payments import SUCCEEDED, PaymentEvent
+from core.purchase import batch
+from core.purchase.decide import Placed, PurchaseRequest, Refused
+from core.purchase.slots import Caps
+from core.shop import Shop
+from tests.core.selling import Selling
+
+ORDER_SECONDS = 2
+
+
+@pytest.fixture
+def shop(make_app: Callable[..., Flask], mariadb_uri: str) -> Shop:
+    # A transaction that is held open is not to be ended, nor waited for in vain.
+    app = make_app(
+        mariadb_uri,
+        ORDER_PAYMENT_SECONDS=ORDER_SECONDS,
+        HOLD_COOLDOWN_SECONDS=0,
+        IDLE_TRANSACTION_SECONDS=20,
+        LOCK_WAIT_SECONDS=2,
+    )
+    return app.extensions["seckill"]
+
+
+def buy_again_while_the_payment_is_under_way(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Placed | Refused:
+    """A buyer who may have one unit pays in time, and buys another when the time is over and nothing is committed."""
+    selling = Selling(shop)
+    order = selling.bought(selling.item(per_user_limit=1))
+    is_paid, goes_on = threading.Event(), threading.Event()
+    record = payments._record
+
+    def record_late(connection: Connection, event: PaymentEvent, outcome: str) -> None:
+        is_paid.set()
+        goes_on.wait(10)
+        record(connection, event, outcome)
+
+    monkeypatch.setattr(payments, "_record", record_late)
+    money = PaymentEvent("evt", SUCCEEDED, order.order_no, order.total, order.currency, "pay")
+    came_to: list[str] = []
+    payer = threading.Thread(target=lambda: came_to.append(payments.receive(shop.database, money)))
+    payer.start()
+    assert is_paid.wait(10)
+    threading.Timer(ORDER_SECONDS + 0.5, goes_on.set).start()
+    while not selling.is_overdue(order):
+        goes_on.wait(0.05)
+    asked = PurchaseRequest(order.goods_id, order.user_id)
+    (outcome,) = batch.serve(shop.database, Caps(shop.database, 2), [asked], Deadline(10))
+    payer.join()
+    assert came_to == ["paid"]
+    assert isinstance(outcome, (Placed, Refused))
+    return outcome
+
+
+@pytest.mark.mariadb
+def test_who_has_paid_in_time_buys_no_more_than_their_limit(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    outcome = buy_again_while_the_payment_is_under_way(shop, monkeypatch)
+    assert isinstance(outcome, Refused)
+    assert outcome.refusal.code == "limit_reached"
+
+
+@pytest.mark.mariadb
+def test_without_the_item_s_lock_they_would(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(order_life, "CLOSE", timedelta(0))
+    assert isinstance(buy_again_while_the_payment_is_under_way(shop, monkeypatch), Placed)
