@@ -5,7 +5,9 @@ import time
 
 import pytest
 
+from core import call_counts
 from core.call_counts import LocalCounts, SharedCounts, storage_uri
+from tests.servers.mariadb import free_port
 
 
 @pytest.fixture
@@ -46,19 +48,39 @@ def test_a_wall_clock_that_is_set_makes_no_window_longer_or_shorter(monkeypatch:
         assert counts.get_expiry("a") - there == pytest.approx(60, abs=1)
 
 
+class SlowKey(str):
+    """Lets other threads in whenever it is looked up or put in."""
+
+    __slots__ = ()
+
+    def __hash__(self) -> int:
+        time.sleep(0.0002)
+        return super().__hash__()
+
+
 def test_no_call_is_lost_between_threads() -> None:
     counts = LocalCounts()
-    seen: list[int] = []
+    seen: list[tuple[int, int]] = []
 
     def call() -> None:
-        seen.extend(counts.incr("a", 60) for _ in range(2000))
+        seen.extend((number, counts.incr(SlowKey(number), 60)) for number in range(50))
 
     threads = [threading.Thread(target=call) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(seen) == list(range(1, 16_001))
+    assert sorted(seen) == [(number, count) for number in range(50) for count in range(1, 9)]
+
+
+def test_a_storage_that_keeps_failing_is_told_of_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(call_counts, "_SILENT_SECONDS", 0.0)  # each call tries again
+    counts = SharedCounts(f"shared+redis://:hunter2@127.0.0.1:{free_port()}/0")
+    assert [counts.incr("a", 60) for _ in range(4)] == [1, 2, 3, 4]
+    assert [record.name for record in caplog.records] == ["seckill.limits"]
+    assert "hunter2" not in caplog.text
 
 
 def test_windows_that_are_over_are_forgotten_when_others_come(clock: list[float]) -> None:
