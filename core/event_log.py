@@ -3,13 +3,13 @@
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, exists, func, select
 
 from core.clock import Deadline, iso
 from core.database import AnyRow, Database
 from core.paging import Page, PageRequest, Sort, fetch
 from core.sequencer import number, number_once
-from models import Event, Goods, Order
+from models import Event, Goods, Order, Outbox
 
 # Of an order, what stays as it was at the purchase: an event tells the same whenever it is read. Never the address.
 ORDER_FIELDS = (
@@ -38,8 +38,12 @@ def list_after(database: Database, after: int, limit: int) -> Page[AnyRow]:
     Whatever was committed before the call and fits on the page is in it: what still waits is numbered first.
     Raises Busy or Unavailable.
     """
-    # Once is enough: it numbers at least as many events as a page has, or all that there are.
-    number_once(database, Deadline(database.settings.PURCHASE_WAIT_SECONDS))
+    # A row that another sequencer is about to take away is still seen: its event is waited for.
+    with database.reading() as connection:
+        waits = connection.execute(select(exists(select(Outbox.id)))).scalar_one()
+    if waits:
+        # Once is enough: it numbers at least as many events as a page has, or all that there are.
+        number_once(database, Deadline(database.settings.PURCHASE_WAIT_SECONDS))
     seq = Event.seq.expression
     with database.reading() as connection:
         return fetch(connection, _events(), Sort(seq, seq), PageRequest(limit, (after, after)))

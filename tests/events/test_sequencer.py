@@ -235,6 +235,28 @@ def test_a_sequencer_that_need_not_wait_leaves_the_work_to_the_one_that_is_at_it
     assert sequencer.number(database, 5, wait=False) == 3
 
 
+def test_a_puller_waits_for_the_sequencer_that_is_at_work(call: Calls, mariadb: MariaDB, mariadb_uri: str) -> None:
+    puller = Puller(call)
+    fill(mariadb, mariadb_uri, 3)
+    taken, go_on = threading.Event(), threading.Event()
+
+    def slowly(connection: Any) -> None:
+        sequencer._number(connection, True)
+        taken.set()
+        go_on.wait(20)
+
+    fill(mariadb, mariadb_uri, 1)
+    sequencer.number_once(call.shop.database, Deadline(5))
+    fill(mariadb, mariadb_uri, 2)
+    other = threading.Thread(target=plain, args=(call.shop.database, slowly))
+    other.start()
+    assert taken.wait(10)
+    threading.Timer(0.3, go_on.set).start()
+    # All rows are taken away, but not yet for others: what they tell was committed before this request.
+    assert puller.pull() == [0, 1, 2, 0, 0, 1]
+    other.join()
+
+
 def test_purchases_and_the_sequencer_do_not_wait_for_each_other(
     call: Calls, mariadb: MariaDB, mariadb_uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
