@@ -15,6 +15,7 @@ from examples.payment_provider.provider import FAILED, SUCCEEDED
 from tests.races.crowd import assert_audit_clean, at_once
 from tests.races.inside import Inside, until
 from tests.servers.service import Service
+from tests.servers.wrong_clock import wrong_clock
 
 COPIES = 50
 KEY = new_secret()
@@ -218,12 +219,13 @@ def judge_as_the_database_does(service: Service) -> None:
 
 
 @pytest.mark.mariadb
-def test_a_process_with_a_wrong_clock_judges_signatures_as_the_others_do(start: Start) -> None:
-    judge_as_the_database_does(start("clock_ahead"))
+@pytest.mark.parametrize("seconds", [3600, -3600])
+def test_a_process_with_a_wrong_clock_judges_signatures_as_the_others_do(start: Start, seconds: int) -> None:
+    judge_as_the_database_does(start(process_environment=wrong_clock(seconds, "Pacific/Kiritimati")))
 
 
 @pytest.mark.mariadb
 def test_by_its_own_clock_it_would_not(start: Start) -> None:
-    service = start("clock_ahead", "host_clock_judges")
+    service = start("host_clock_judges", process_environment=wrong_clock(3600, "Pacific/Kiritimati"))
     with pytest.raises(AssertionError):
         judge_as_the_database_does(service)

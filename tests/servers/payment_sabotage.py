@@ -1,4 +1,4 @@
-"""Guards of payments, to be taken out by `tests.servers.sabotage`; and a clock that is wrong."""
+"""Guards of payments, to be taken out by `tests.servers.sabotage`."""
 
 import time
 from datetime import datetime, timezone
@@ -6,8 +6,6 @@ from typing import Any
 
 from tests.servers.rewriting import rewrite
 
-# How far the clock of a process that is sabotaged with `clock_ahead` is ahead, in seconds.
-AHEAD_SECONDS = 3600
 _WINDOW = 0.05
 
 
@@ -43,25 +41,6 @@ def no_order_lock() -> None:
     slow_to_record()
 
 
-def clock_ahead() -> None:
-    """The process's clock is an hour ahead, and its time zone is another."""
-    import os
-
-    os.environ["TZ"] = "Pacific/Kiritimati"
-    time.tzset()
-    right = time.time
-    time.time = lambda: right() + AHEAD_SECONDS
-
-    import core.payment_proof
-
-    class Ahead(datetime):
-        @classmethod
-        def now(cls, tz: Any = None) -> datetime:
-            return datetime.fromtimestamp(time.time(), tz)
-
-    core.payment_proof.datetime = Ahead
-
-
 def host_clock_judges() -> None:
     """The age of a signature is judged by the host's clock."""
     import core.payment_proof
@@ -69,4 +48,4 @@ def host_clock_judges() -> None:
     core.payment_proof.database_now = lambda connection: datetime.fromtimestamp(time.time(), timezone.utc)
 
 
-SABOTAGES = (slow_to_record, no_look_for_event, no_order_lock, clock_ahead, host_clock_judges)
+SABOTAGES = (slow_to_record, no_look_for_event, no_order_lock, host_clock_judges)
