@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 import requests
 
+from examples.payment_provider import new_secret
 from tests.servers.service import Service
 
 SEED = 20261123
+# Settings under which there is no route that is a 404.
+EVERY_ROUTE = {"PAYMENT_PROVIDER": "test", "PAYMENT_WEBHOOK_SECRETS": new_secret()}
 # All but two: `positive_data_acceptance` takes every refusal that a schema cannot express (a made-up cursor, a version
 # that is not the present one) for an error; `object_level_authorization` needs a second user's token.
 CHECKS = (
@@ -60,7 +63,7 @@ def run(service: Service, directory: Path, phases: str, examples: int) -> subpro
 def test_no_answer_leaves_the_document_on_sqlite(
     start_service: Callable[..., Service], sqlite_uri: str, tmp_path: Path
 ) -> None:
-    service = start_service(sqlite_uri, threads=4)
+    service = start_service(sqlite_uri, threads=4, **EVERY_ROUTE)
     result = run(service, tmp_path, "examples,coverage,fuzzing,stateful", 15)
     assert result.returncode == 0, result.stdout[-8000:] + result.stderr[-2000:]
     paths = requests.get(f"{service.url}/openapi.json", timeout=20).json()["paths"]
@@ -71,5 +74,5 @@ def test_no_answer_leaves_the_document_on_sqlite(
 def test_no_answer_leaves_the_document_on_mariadb(
     start_service: Callable[..., Service], mariadb_uri: str, tmp_path: Path
 ) -> None:
-    result = run(start_service(mariadb_uri, threads=4), tmp_path, "examples,fuzzing", 25)
+    result = run(start_service(mariadb_uri, threads=4, **EVERY_ROUTE), tmp_path, "examples,fuzzing", 25)
     assert result.returncode == 0, result.stdout[-8000:] + result.stderr[-2000:]
