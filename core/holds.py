@@ -123,12 +123,12 @@ def take_again(connection: Connection, locked: Locked, order: OrderView) -> list
 
 
 def _within_limit(connection: Connection, locked: Locked, order: OrderView) -> bool:
+    # The order itself has expired: it is not among those that hold units.
     if locked.per_user_limit is None:
         return True
     held = select(func.coalesce(func.sum(Order.quantity), 0)).where(
         Order.goods_id == locked.goods_id,
         Order.user_id == order.user_id,
-        Order.order_no != order.order_no,
         holds_units(locked.now),
     )
     return int(connection.execute(held).scalar_one()) + order.quantity <= locked.per_user_limit

@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import event, text
 
-from core import audit, chores, expiry, order_life
+from core import audit, chores, expiry, order_life, payments
 from core.orders import Viewer
 from core.refusals import Unavailable
 from core.shop import Shop
@@ -26,7 +26,7 @@ def test_a_sweep_notes_what_is_overdue_and_nothing_else(shop: Shop, selling: Sel
     late = [selling.bought(item, "alice", 2, code), selling.bought(item, "bob"), selling.bought(other, "bob", 1, code)]
     pending, paid, cancelled = (selling.bought(item, user, coupon=code) for user in ("carol", "dave", "erin"))
     order_life.cancel(shop.database, Viewer("erin", False), cancelled.order_no)
-    selling.set_status(paid, "paid")
+    payments.pay(shop.database, "dave", paid.order_no)
     selling.make_overdue(*late, paid, cancelled)
     told = len(selling.happened())
     assert expiry.sweep(shop.database) == 3
