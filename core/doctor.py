@@ -69,12 +69,25 @@ def _settings(settings: Settings) -> Iterator[Finding]:
         State.WARNING,
     )
     yield from _secrets(settings)
+    yield _payments(settings)
     lock, limit = settings.LOCK_WAIT_SECONDS, settings.DATABASE_TIMEOUT_SECONDS
     yield _judge(
         "lock wait",
         lock < limit,
         f"LOCK_WAIT_SECONDS {lock}, DATABASE_TIMEOUT_SECONDS {limit}",
         "make the first less than the second, or a wait for a lock looks like a dead database",
+    )
+
+
+def _payments(settings: Settings) -> Finding:
+    keys = len(settings.PAYMENT_WEBHOOK_SECRETS)
+    told = f"a provider tells, keys: {keys}" if keys else "no way to pay an order"
+    return _judge(
+        "payments",
+        settings.on_sqlite or (keys > 0 and not settings.test_payments),
+        "buyers pay by a call, without money" if settings.test_payments else told,
+        f"set {config.PREFIX}PAYMENT_WEBHOOK_SECRETS, and PAYMENT_PROVIDER to webhook: docs/payments.md",
+        State.WARNING,
     )
 
 

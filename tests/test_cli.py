@@ -19,6 +19,7 @@ import config
 from core import doctor, seed
 from core.shop import Shop
 from core.tokens import Identity
+from examples.payment_provider import new_secret
 from tests.core.selling import Selling
 from tests.resources.calls import ADDRESS
 from tests.servers.service import SECRET, environment
@@ -253,7 +254,8 @@ class TestSweep:
 
 
 class TestDoctor:
-    def test_a_sound_installation_has_nothing_to_mend(self, app: Flask) -> None:
+    def test_a_sound_installation_has_nothing_to_mend(self, make_app: Callable[..., Flask], database_uri: str) -> None:
+        app = make_app(database_uri, PAYMENT_WEBHOOK_SECRETS=(new_secret(),))
         result = run(app, "doctor")
         assert result.exit_code == 0, result.stdout
         found = findings(app)
@@ -267,6 +269,22 @@ class TestDoctor:
         assert found["isolation"]["found"] == "READ COMMITTED"
 
     test_it_looks_at_what_makes_a_server_durable = pytest.mark.mariadb(test_it_looks_at_what_makes_a_server_durable)
+
+    @pytest.mark.parametrize(
+        ("given", "state", "found"),
+        [
+            ({}, "warning", "no way to pay"),
+            ({"PAYMENT_PROVIDER": "test"}, "warning", "without money"),
+            ({"PAYMENT_PROVIDER": "test", "PAYMENT_WEBHOOK_SECRETS": (new_secret(),)}, "warning", "without money"),
+            ({"PAYMENT_WEBHOOK_SECRETS": (new_secret(), new_secret())}, "ok", "keys: 2"),
+        ],
+    )
+    def test_it_says_how_orders_are_paid(self, given: dict[str, object], state: str, found: str) -> None:
+        uri = "mysql+mysqlconnector://u@127.0.0.1/d"
+        settings = config.load(SQLALCHEMY_DATABASE_URI=uri, SECRET_KEY=SECRET, **given)
+        (finding,) = (finding for finding in doctor._settings(settings) if finding.name == "payments")
+        assert finding.state.value == state
+        assert found in finding.found
 
     def test_a_misspelt_setting_is_named(self, sqlite_app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("SECKILL_API_ORDER_LIMITS", "3")
