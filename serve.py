@@ -172,7 +172,10 @@ def _start_chores(shop: "Shop") -> None:
         seconds = shop.settings.SWEEP_SECONDS
         chores.start("sweeper", seconds, lambda: expiry.sweep(shop.database, lambda: shop.draining))
     if shop.settings.PUBLISHER:
-        chores.start("publisher", publisher.SECONDS, publisher.Publisher(shop.database, lambda: shop.draining).turn)
+        made = publisher.Publisher(
+            shop.database, lambda: shop.draining, lambda: shop.in_progress.here > publisher.CROWD
+        )
+        chores.start("publisher", publisher.SECONDS, made.turn)
 
 
 def _prepare(settings: config.Settings) -> None:

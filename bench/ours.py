@@ -51,7 +51,11 @@ class Ours(Contender):
         uri = mariadb.create_database(self._database)
         self._settings = config.load(SQLALCHEMY_DATABASE_URI=uri, SECRET_KEY=SECRET)
         log = directory / f"{name}.log"
-        more: dict[str, object] = {"BATCH_MAX": setup.batch_max, "PUBLISHER": setup.publisher}
+        more: dict[str, object] = {
+            "BATCH_MAX": setup.batch_max,
+            "PUBLISHER": setup.publisher,
+            "WEBHOOKS_TO_PRIVATE": "on",
+        }
         if setup.limits is not None:
             more |= {**_UNMET_LIMITS, "RATE_LIMIT_STORAGE": setup.limits}
         self._service = Service(uri, log, workers=setup.workers, threads=setup.threads, **more)  # type: ignore[arg-type]
@@ -80,6 +84,11 @@ class Ours(Contender):
         for path, body in (("coupons", _COUPON), ("shipping-methods", _METHOD)):
             headers = self._service.headers("operator", admin=True)
             requests.post(f"{self.url}/{path}", json=body, headers=headers, timeout=20).raise_for_status()
+
+    def subscribe(self, url: str) -> None:
+        """Have all events sent to `url`."""
+        headers = self._service.headers("operator", admin=True)
+        requests.post(f"{self.url}/webhooks", json={"url": url}, headers=headers, timeout=20).raise_for_status()
 
     def keep_orders(self, count: int) -> None:
         """Fill the table with `count` orders of others, once, and keep them from then on."""

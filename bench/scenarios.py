@@ -9,6 +9,7 @@ from bench.measure import Run
 from bench.ours import DEFAULTS, SHIPPED, WITH_COUPON, Setup
 from bench.stage import Stage
 from bench.wrk import Load
+from tests.events.receiver import receiving
 
 SELLERS = ("ours", "textbook", "conditional", "fastapi_redis")
 PEERS = (*SELLERS, "nothing", "bare")
@@ -296,19 +297,26 @@ def _limits(scenario: str, method: str) -> list[Trial]:
 
 
 def events() -> list[Trial]:
-    """Ours with and without publishers, which number what happened meanwhile, on one hot item."""
+    """Ours without publishers, with them, and with a subscriber on this host, on one hot item."""
 
-    def published(name: str, setup: Setup) -> Trial:
+    def published(name: str, setup: Setup, subscribed: bool = False) -> Trial:
         def measure(stage: Stage, number: int) -> Run:
-            ours = stage.ours(f"ours_publisher_{name}", setup)
+            ours = stage.ours(f"ours_publisher_{setup.publisher}", setup)
             connections = stage.connections.get("ours", CONNECTIONS)
             load = Load(first=ours.put_up(), connections=connections, seconds=stage.options.seconds)
-            stage.warm_up(ours, load)
-            return stage.measure(ours, load, ("events", name, number))
+            with receiving() as receiver:
+                if subscribed:
+                    ours.subscribe(receiver.url)
+                stage.warm_up(ours, load)
+                return stage.measure(ours, load, ("events", name, number))
 
         return Trial("events", name, measure)
 
-    return [published("off", Setup(publisher=False)), published("on", DEFAULTS)]
+    return [
+        published("off", Setup(publisher=False)),
+        published("on", DEFAULTS),
+        published("subscribed", DEFAULTS, subscribed=True),
+    ]
 
 
 SCENARIOS: dict[str, Callable[[], list[Trial]]] = {

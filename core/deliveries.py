@@ -56,10 +56,11 @@ def waiting(database: Database) -> Waiting:
 
 
 def behind(database: Database) -> list[int]:
-    """The subscriptions for which there are events that were not looked at yet."""
+    """The subscriptions for which there are events that were not looked at yet, the one furthest behind first."""
     newest = select(func.max(Event.seq)).scalar_subquery()
     with database.reading() as connection:
-        return list(connection.scalars(select(Webhook.id).where(Webhook.active, Webhook.after_seq < newest)))
+        some = select(Webhook.id).where(Webhook.active, Webhook.after_seq < newest).order_by(Webhook.after_seq)
+        return list(connection.scalars(some))
 
 
 def fan_out(database: Database, webhook_id: int) -> bool:

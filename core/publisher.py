@@ -30,6 +30,12 @@ _SENDERS = 16
 # A sender makes no further attempt on one claim after so many seconds.
 _CLAIM_SECONDS = 20.0
 _NUMBER_SECONDS = 0.8
+_FAN_OUT_SECONDS = 1.0
+_FAN_OUT_SECONDS_IN_A_CROWD = 0.05
+_SHARE_IN_A_CROWD = 0.04
+_LONGEST_PAUSE = 1.0
+# Purchases in hand that make a crowd of a process.
+CROWD = 4
 # Seconds that a subscriber which failed is left alone by a process: the first time, and at most.
 _FIRST_REST = 5.0
 _LONGEST_REST = 60.0
@@ -53,13 +59,22 @@ class _Rest:
 
 
 class Publisher:
-    """One process's publisher. `resting` tells that no new work is to be begun, since the host is about to stop."""
+    """One process's publisher.
+
+    `resting` tells that no new work is to be begun, since the host is about to stop; `crowded`, that buyers want this
+    process for themselves: what is sent can wait for them.
+    """
 
     def __init__(
-        self, database: Database, resting: Callable[[], bool] = lambda: False, resolver: Resolver | None = None
+        self,
+        database: Database,
+        resting: Callable[[], bool] = lambda: False,
+        crowded: Callable[[], bool] = lambda: False,
+        resolver: Resolver | None = None,
     ) -> None:
         self._database = database
         self._resting = resting
+        self._crowded = crowded
         self._resolver = resolver
         self._senders: dict[int, threading.Thread] = {}
         self._rests: dict[int, _Rest] = {}
@@ -67,6 +82,7 @@ class Publisher:
         self._attempts: collections.Counter[str] = collections.Counter()
         # One connection of the pool at most: the others are the buyers'.
         self._books = threading.Lock()
+        self._pace = threading.Lock()
 
     def turn(self) -> int:
         """Do what there is to do now, and have what is due sent by threads of their own. Returns the events numbered.
@@ -98,10 +114,13 @@ class Publisher:
                 sender.join()
 
     def _fan_out(self) -> None:
-        for webhook_id in deliveries.behind(self._database):
-            end = time.monotonic() + _NUMBER_SECONDS
-            while deliveries.fan_out(self._database, webhook_id) and time.monotonic() < end:
-                pass
+        end = time.monotonic() + (_FAN_OUT_SECONDS_IN_A_CROWD if self._crowded() else _FAN_OUT_SECONDS)
+        behind = collections.deque(deliveries.behind(self._database))
+        while behind and time.monotonic() < end:
+            # In turn: whoever is far behind does not hold up the others.
+            webhook_id = behind.popleft()
+            if deliveries.fan_out(self._database, webhook_id):
+                behind.append(webhook_id)
 
     def _start_senders(self, due: list[int]) -> None:
         now = time.monotonic()
@@ -141,10 +160,12 @@ class Publisher:
                 return True
             body = to_json(event_log.as_message(events[row.seq]))
             message = Message(event_log.event_id(row.seq), taken.now + timedelta(seconds=passed), body, taken.secret)
+            spent_before = time.thread_time()
             answer = send(taken.url, message, self._database.settings.WEBHOOKS_TO_PRIVATE, self._resolver)
             with self._books:
                 status = deliveries.note(self._database, taken, row, answer)
             record(ATTEMPTS.labels(status).inc)
+            self._make_way(time.thread_time() - spent_before)
             with self._lock:
                 self._attempts[status] += 1
                 if not _is_down(answer):
@@ -153,6 +174,14 @@ class Publisher:
                 self._hand_back(taken, place + 1, self._leave_alone(webhook_id))
                 return False
         return True
+
+    _pause = staticmethod(time.sleep)
+
+    def _make_way(self, spent: float) -> None:
+        """In a crowd, leave the processor to the buyers: all senders together take a small share of its time."""
+        if self._crowded():
+            with self._pace:
+                self._pause(min(_LONGEST_PAUSE, spent * (1 / _SHARE_IN_A_CROWD - 1)))
 
     def _hand_back(self, taken: Claim, place: int, seconds: float) -> None:
         with self._books:

@@ -33,6 +33,11 @@ class InProgress:
         """Count one purchase of the item while the block runs."""
         return _Counted(self._cells, self._free, goods_id)
 
+    @property
+    def here(self) -> int:
+        """Purchases being handled by this process now, of whatever item."""
+        return _CELLS - len(self._free)
+
     def count(self, goods_id: int) -> int:
         """Purchases of the item being handled on this host now."""
         own = self._cells.tolist().count(goods_id)
