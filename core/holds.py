@@ -56,12 +56,8 @@ def lock(connection: Connection, goods_id: int, codes: Collection[str]) -> Locke
     """Lock the item's row, then the coupons in the order of their codes. To be called before any order is locked."""
     query = select(Goods.stock, Goods.per_user_limit, utc_now_after_wait().label("now")).where(Goods.id == goods_id)
     row = connection.execute(query.with_for_update()).one()
-    now: datetime = row.now
-    found: dict[str, Coupon] = {}
-    if codes:
-        found = coupon_statements.lock(connection, codes)
-        now = connection.execute(select(utc_now_after_wait())).scalar_one()
-    return Locked(goods_id, row.stock, row.per_user_limit, now, found)
+    found, later = coupon_statements.lock(connection, codes) if codes else ({}, None)
+    return Locked(goods_id, row.stock, row.per_user_limit, later or row.now, found)
 
 
 def give_back(connection: Connection, locked: Locked, orders: Sequence[Holder]) -> list[Happening]:

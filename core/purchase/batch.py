@@ -128,7 +128,9 @@ def _work(
     holding.locked_at = time.perf_counter()
     now = now or database_now(connection)
     codes = {request.choices.coupon_code for request in batch if request.choices.coupon_code is not None}
-    coupons = coupon_statements.lock(connection, codes) if codes else {}
+    # Coupons of many items are waited for too: what is over by then is over.
+    coupons, later = coupon_statements.lock(connection, codes) if codes else ({}, None)
+    now = later or now
     known, held = known_orders_and_held_units(connection, batch, goods, now, rules)
     owners = {
         (request.user_id, code)

@@ -3,11 +3,13 @@
 import json
 from collections import Counter
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, or_, update
 
+from core.clock import now_after_wait_in
 from core.coupons import Coupon
 from core.purchase.decide import Placed, UserCoupon
 from core.purchase.sql import Sql, as_batch, change, fetch, number, sql_of, utc
@@ -16,10 +18,18 @@ from models import Coupon as CouponRow
 _USE_FIELDS = ("order_no", "coupon_code", "user_id", "total_limit", "per_user_limit", "number", "user_number")
 
 
-def lock(connection: Connection, codes: Collection[str]) -> dict[str, Coupon]:
-    """Lock those of the coupons that exist, in the order of their codes, and read them."""
+def lock(connection: Connection, codes: Collection[str]) -> tuple[dict[str, Coupon], datetime | None]:
+    """Lock those of the coupons that exist, in the order of their codes, and read them with the time after the wait.
+
+    The time is None where none of them exists.
+    """
     rows = fetch(connection, _lock_text(sql_of(connection)), as_batch([code] for code in sorted(codes)))
-    return {row[0]: _coupon(*row) for row in rows}
+    found, moments = {}, []
+    for *columns, moment in rows:
+        coupon = _coupon(*columns)
+        found[coupon.code] = coupon
+        moments.append(moment)
+    return found, utc(max(moments, default=None))
 
 
 def _coupon(code: str, kind: str, *rest: Any) -> Coupon:
@@ -78,7 +88,8 @@ def write_uses(connection: Connection, placed: Sequence[Placed]) -> None:
 @cache
 def _lock_text(sql: Sql) -> str:
     return (
-        f"{sql.select} {', '.join(f'coupons.{name}' for name in Coupon.__slots__)}"
+        f"{sql.select} {', '.join(f'coupons.{name}' for name in Coupon.__slots__)},"
+        f" {now_after_wait_in('sqlite' if sql.sqlite else 'mysql')}"
         f" FROM {sql.batch('coupon_code')} JOIN {sql.by_index('coupons', 'PRIMARY')}"
         f" ON coupons.code = batch.coupon_code{sql.lock}"
     )

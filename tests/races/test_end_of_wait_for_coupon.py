@@ -1,0 +1,70 @@
+"""A coupon is waited for too, by buyers of whatever item: the time after that wait decides."""
+
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+
+from core.clock import Deadline
+from core.purchase import batch, coupon_statements
+from core.purchase.decide import Outcome, PurchaseRequest, Refused
+from core.purchase.slots import Caps
+from core.quotes import Choices
+from core.shop import Shop
+from tests.core.selling import Selling
+from tests.races.inside import Inside, until
+
+pytestmark = pytest.mark.mariadb
+
+
+@pytest.fixture
+def shop(make_app: Callable[..., Flask], own_uri: str) -> Shop:
+    patient = {"LOCK_WAIT_SECONDS": 20, "DATABASE_TIMEOUT_SECONDS": 30, "PURCHASE_WAIT_SECONDS": 30}
+    return make_app(own_uri, **patient, IDLE_TRANSACTION_SECONDS=30).extensions["seckill"]
+
+
+def outcome_after_a_wait(shop: Shop, inside: Inside, what_ends: str) -> Outcome | None:
+    """Buy with a coupon that somebody keeps until the coupon, or the sale, is over."""
+    selling = Selling(shop)
+    end = selling.now() + timedelta(seconds=2)
+    item = selling.item(ends_at=end if what_ends == "sale" else None)
+    code = selling.coupon(ends_at=end if what_ends == "coupon" else None)
+    request = PurchaseRequest(item, "alice", choices=Choices(coupon_code=code))
+    outcomes: list[Outcome | None] = []
+
+    def buy() -> None:
+        outcomes.extend(batch.serve(shop.database, Caps(shop.database, 2), [request], Deadline(30)))
+
+    with inside.transaction() as execute:
+        execute("SELECT code FROM coupons WHERE code = %s FOR UPDATE", code)
+        waiter = threading.Thread(target=buy)
+        waiter.start()
+        until(inside.waiting, 20)
+        assert selling.now() < end  # it came in time
+        while selling.now() <= end:
+            time.sleep(0.05)
+    waiter.join()
+    return outcomes[0]
+
+
+@pytest.mark.parametrize(("what_ends", "code"), [("coupon", "coupon_invalid"), ("sale", "sale_ended")])
+def test_who_waits_for_a_coupon_past_the_end_is_too_late(shop: Shop, inside: Inside, what_ends: str, code: str) -> None:
+    outcome = outcome_after_a_wait(shop, inside, what_ends)
+    assert isinstance(outcome, Refused)
+    assert outcome.refusal.code == code
+
+
+@pytest.mark.parametrize("what_ends", ["coupon", "sale"])
+def test_by_the_time_at_which_they_came_they_would_not_be(
+    shop: Shop, inside: Inside, monkeypatch: pytest.MonkeyPatch, what_ends: str
+) -> None:
+    text_of = coupon_statements._lock_text
+
+    def without_the_wait(sql: coupon_statements.Sql) -> str:
+        return text_of(sql).replace("SYSDATE(3)", "UTC_TIMESTAMP(3)")
+
+    monkeypatch.setattr(coupon_statements, "_lock_text", without_the_wait)
+    assert not isinstance(outcome_after_a_wait(shop, inside, what_ends), Refused)
