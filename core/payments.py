@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from prometheus_client import Counter
-from sqlalchemy import Connection, exists, insert, select
+from sqlalchemy import Connection, insert, select
 
 from core import events, holds, order_life, orders, refusals
 from core.clock import Deadline, database_now, utc_now_after_wait
@@ -167,12 +167,14 @@ def _without_effect(connection: Connection, event: PaymentEvent, order: OrderVie
         return PAYMENT_FAILED
     if order is None:
         return UNKNOWN_ORDER
-    told = exists().where(Payment.payment_id == event.payment_id, Payment.outcome.in_(_WITH_EFFECT))
-    if connection.execute(select(told)).scalar_one():
-        return REPEATED
     if (event.amount, event.currency) != (order.total, order.currency):
         return MISMATCH
-    return None
+    told = select(Payment.order_no).where(Payment.payment_id == event.payment_id, Payment.outcome.in_(_WITH_EFFECT))
+    known = set(connection.execute(told).scalars())
+    if not known:
+        return None
+    # The same money for two orders is no repetition: somebody has to find out which of them it is for.
+    return REPEATED if order.order_no in known else MISMATCH
 
 
 def _take(connection: Connection, order: OrderView, now: datetime, locked: Locked | None) -> str | None:
