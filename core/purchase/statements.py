@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from core.clock import now_after_wait_in
 from core.events import Happening
-from core.orders import CANCELLED, EXPIRED, PAID, PENDING
+from core.orders import CANCELLED, EXPIRED, PAID, PENDING, REFUND_DUE
 from core.purchase.decide import Held, LockedGoods, Placed, UserGoods, UserKey
 from core.purchase.sql import Sql, as_batch, change, fetch, number, sql_of, stored, to_json, utc
 
@@ -169,9 +169,11 @@ def write_outbox(connection: Connection, occurred_at: datetime, happenings: Sequ
 @cache
 def _texts(sql: Sql) -> _Texts:
     select, value, batch, by_index = sql.select, sql.value, sql.batch, sql.by_index
-    # An order that its buyer let lapse, whether that was noted yet or not, or gave up.
+    # An order that its buyer let lapse, whether that was noted yet or not, or gave up; also where money for it came
+    # after all, and is to be given back.
     strike = (
-        f"(status = '{EXPIRED}' OR status = '{CANCELLED}' AND cancelled_by = orders.user_id"
+        f"(status IN ('{EXPIRED}', '{CANCELLED}', '{REFUND_DUE}')"
+        " AND COALESCE(cancelled_by, orders.user_id) = orders.user_id"
         f" OR status = '{PENDING}' AND expires_at <= {value})"
     )
     columns = ", ".join(LockedGoods.__slots__)

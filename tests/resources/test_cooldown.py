@@ -2,10 +2,13 @@
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from flask import Flask
 
+from core import expiry, payments
+from core.payments import SUCCEEDED, PaymentEvent
 from tests.resources.calls import OPERATOR, Calls, problem
 
 
@@ -59,6 +62,26 @@ def test_what_an_administrator_cancelled_is_no_strike(strict: Callable[..., Call
         give_up(call, item, by=OPERATOR)
     give_up(call, item)
     call.bought(item)
+
+
+def money_for(call: Calls, order: dict[str, Any]) -> str:
+    number = f"money-for-{order['order_no']}"
+    money = PaymentEvent(number, SUCCEEDED, order["order_no"], order["total"], order["currency"], number)
+    return payments.receive(call.shop.database, money)
+
+
+def test_money_that_is_to_be_given_back_takes_no_strike_away(strict: Callable[..., Calls]) -> None:
+    call = strict(HOLD_COOLDOWN_SECONDS=600)
+    item = call.create(stock=1)["id"]
+    cancelled = call.bought(item)
+    assert call.post(f"/orders/{cancelled['order_no']}/cancel", "alice").status_code == 200
+    lapsed = call.bought(item)
+    call.make_overdue(lapsed["order_no"])
+    expiry.sweep(call.shop.database)
+    bobs = call.bought(item, "bob")
+    assert [money_for(call, order) for order in (cancelled, lapsed)] == ["refund_due"] * 2
+    assert call.post(f"/orders/{bobs['order_no']}/cancel", "bob").status_code == 200
+    problem(call.buy(item), 429, "hold_cooldown")
 
 
 def test_an_administrator_who_gives_up_their_own_waits_too(strict: Callable[..., Calls]) -> None:
