@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime, timezone
@@ -169,21 +169,17 @@ def sweep(loop: bool, as_json: bool) -> None:
     """
     from core import expiry
 
-    while True:
-        try:
-            with _errors_in_one_line():
-                expired = expiry.sweep(shop().database)
-        except SystemExit:
-            if not loop:
-                raise
-            expired = 0
+    def once() -> None:
+        expired = expiry.sweep(shop().database)
         if as_json and (expired or not loop):
             _print_json({"expired": expired})
         elif expired or not loop:
             click.echo(f"{expired:,} orders expired.")
-        if not loop:
-            return
-        time.sleep(shop().settings.SWEEP_SECONDS)
+
+    if loop:
+        _again_and_again(shop().settings.SWEEP_SECONDS, once)
+    with _errors_in_one_line():
+        once()
 
 
 @click.command("publish")
@@ -193,14 +189,14 @@ def sweep(loop: bool, as_json: bool) -> None:
 def publish(loop: bool, as_json: bool) -> None:
     """Number what happened, and send to webhooks what is due.
 
-    The workers do so themselves, unless PUBLISHER is off; any number of publishers may run.
+    The workers do so themselves, unless PUBLISHER is off; any number of publishers may run. With --loop nothing is
+    printed but, for a turn that failed, a line on stderr.
     """
-    from core import chores
     from core.publisher import SECONDS, Publisher
 
     publisher = Publisher(shop().database)
     if loop:
-        chores.start("publisher", SECONDS, publisher.turn).join()
+        _again_and_again(SECONDS, publisher.turn)
     with _errors_in_one_line():
         numbered = publisher.turn()
         while more := publisher.turn():
@@ -307,6 +303,19 @@ def _print_table(
 
 def _print_json(value: object) -> None:
     click.echo(json.dumps(value, ensure_ascii=False))
+
+
+def _again_and_again(seconds: float, work: Callable[[], object]) -> NoReturn:
+    """Do `work` until the process is stopped. What fails is told in a line and tried again: it must end nothing."""
+    while True:
+        try:
+            with _errors_in_one_line():
+                work()
+        except SystemExit:
+            pass  # it was told
+        except Exception as error:
+            click.echo(f"Error: {type(error).__name__}: {error}", err=True)
+        time.sleep(seconds)
 
 
 @contextmanager

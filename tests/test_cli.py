@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,25 @@ def flask_command(uri: str, *arguments: str, **settings: object) -> subprocess.C
         timeout=60,
         check=False,
     )
+
+
+def lines_of_a_loop(uri: str, command: str, **settings: object) -> list[str]:
+    """The first two lines on stderr of a command that goes on until it is stopped; none that it ended before."""
+    process = subprocess.Popen(
+        [*FLASK, command, "--loop"],
+        cwd=config.ROOT,
+        env=environment(uri, **settings),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    patience = threading.Timer(30, process.kill)
+    patience.start()
+    try:
+        return [process.stderr.readline() for _ in range(2)]
+    finally:
+        patience.cancel()
+        process.terminate()
+        process.communicate(timeout=30)
 
 
 def findings(app: Flask) -> dict[str, dict[str, str]]:
@@ -247,10 +267,26 @@ class TestSweep:
             sweeper.terminate()
             sweeper.communicate(timeout=30)
 
+    def test_an_item_that_does_not_add_up_ends_no_loop(self, sqlite_app: Flask, sqlite_uri: str) -> None:
+        selling = Selling(sqlite_app.extensions["seckill"])
+        broken, sound = (selling.bought(selling.item()) for _ in range(2))
+        execute(sqlite_app, f"UPDATE goods SET sold = 0 WHERE id = {broken.goods_id}")
+        for order in (broken, sound):
+            selling.make_overdue(order)
+        lines = lines_of_a_loop(sqlite_uri, "sweep", SWEEP_SECONDS=0.1)
+        assert lines == ["Error: RuntimeError: an order's units are not among those sold\n"] * 2
+        assert (selling.status(broken), selling.status(sound)) == ("pending", "expired")
+
     def test_a_database_out_of_reach_is_one_line(self) -> None:
         result = flask_command("mysql+mysqlconnector://root:hidden@127.0.0.1:1/none", "sweep")
         assert (result.returncode, result.stdout, result.stderr.count("\n")) == (1, "", 1)
         assert "hidden" not in result.stderr
+
+
+class TestPublish:
+    def test_a_loop_says_what_fails_and_goes_on(self) -> None:
+        lines = lines_of_a_loop("mysql+mysqlconnector://root:hidden@127.0.0.1:1/none", "publish")
+        assert [line.startswith("Error: the database is unavailable: 2003") for line in lines] == [True, True]
 
 
 class TestDoctor:
