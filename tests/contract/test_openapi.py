@@ -19,10 +19,13 @@ DEFINED_IDS = {
     "changeCoupon",
     "changeGoods",
     "changeShippingMethod",
+    "changeWebhook",
     "createCoupon",
     "createGoods",
     "createShippingMethod",
+    "createWebhook",
     "deleteGoods",
+    "deleteWebhook",
     "getCoupon",
     "getGoods",
     "getHealth",
@@ -31,17 +34,22 @@ DEFINED_IDS = {
     "getReadiness",
     "getSale",
     "getShippingMethod",
+    "getWebhook",
     "listCoupons",
+    "listEvents",
     "listGoods",
     "listGoodsChanges",
     "listOrders",
     "listPayments",
     "listShippingMethods",
+    "listWebhookDeliveries",
+    "listWebhooks",
     "pauseSale",
     "payOrder",
     "quotePurchase",
     "receivePayment",
     "resumeSale",
+    "retryWebhookDelivery",
 }
 
 
@@ -146,6 +154,14 @@ def test_every_code_that_an_operation_can_answer_with_is_described_somewhere(doc
     }
     # These come from no operation: a method that is none, broken HTTP, a bug.
     assert set(PROBLEMS) - described == {"method_not_allowed", "bad_request", "internal_error"}
+
+
+def test_a_query_that_is_not_taken_is_described_as_refused(sqlite_app: Flask, document: dict[str, Any]) -> None:
+    answer = sqlite_app.test_client().get("/healthz?x=1")
+    assert (answer.status_code, answer.json["code"]) == (422, "validation_failed")
+    for path, verb, operation in operations(document):
+        named = operation["responses"]["422"]["content"]["application/problem+json"]["examples"]
+        assert "validation_failed" in named, (path, verb)
 
 
 def test_who_may_call_is_described(document: dict[str, Any]) -> None:
