@@ -3,6 +3,8 @@
 import re
 from typing import Any
 
+from flask import Response
+
 from core import refusals, webhooks
 from core.clock import iso
 from core.database import AnyRow
@@ -11,7 +13,7 @@ from core.refusals import Refusal
 from core.tokens import Identity
 from resources import event_models as models
 from resources import inputs
-from resources.answers import optional_time
+from resources.answers import conditional, optional_time
 from resources.auth import Access
 from resources.context import shop
 from resources.fields import MAX_ID
@@ -108,14 +110,15 @@ class WebhookItem(ApiResource):
             "getWebhook",
             _TAG,
             Access.ADMIN,
-            {200: models.Webhook},
+            {200: models.Webhook, 304: None},
             refusals=("not_found", "unavailable"),
             answer_headers=_ETAG,
         )
     )
-    def get(self, webhook_id: str, caller: Identity) -> Any:
+    def get(self, webhook_id: str, caller: Identity) -> Response:
         """Read a subscription."""
-        return _answer(webhooks.find(shop().database, _id(webhook_id)))
+        row = webhooks.find(shop().database, _id(webhook_id))
+        return conditional(_json(row), str(row.version), "private, no-cache")
 
     @operation(
         Operation(

@@ -40,6 +40,16 @@ def test_every_subscription_has_a_secret_of_its_own(call: Calls) -> None:
     assert len({call.create_webhook()["secret"] for _ in range(5)}) == 5
 
 
+def test_a_subscription_that_the_caller_has_is_not_sent_again(call: Calls) -> None:
+    path = f"/webhooks/{call.create_webhook()['id']}"
+    etag = call.get(path, OPERATOR).headers["ETag"]
+    assert etag == '"1"'
+    answer = call.get(path, OPERATOR, headers={"If-None-Match": etag})
+    assert (answer.status_code, answer.data) == (304, b"")
+    call.patch(path, json={"active": False})
+    assert call.get(path, OPERATOR, headers={"If-None-Match": etag}).status_code == 200
+
+
 def test_a_subscription_is_changed_and_its_version_counts(call: Calls) -> None:
     made = call.create_webhook(types=["order.paid"])
     path = f"/webhooks/{made['id']}"
