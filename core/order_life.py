@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, select
 
+from config import Settings
 from core import events, holds, orders, refusals
 from core.clock import database_now, utc_now_after_wait
 from core.database import Database
@@ -22,9 +23,8 @@ from models import Order
 # By the time at which the row is read, after any wait for it: nobody ends an order by a time that is over.
 IN_TIME = Order.expires_at > utc_now_after_wait()
 OVERDUE = Order.expires_at <= utc_now_after_wait()
-# Longer than any transaction lasts. Money that comes closer to the end than this is settled under the item's lock: an
-# order whose payment is not committed when its time is over would not count for its buyer's limit.
-CLOSE = timedelta(seconds=30)
+# Of a payment's transaction, from the look at its order's row on, COMMIT and one to spare included.
+_STATEMENTS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +81,26 @@ def expire(connection: Connection, locked: Locked, due: Sequence[Holder]) -> lis
     return told + holds.give_back(connection, locked, due)
 
 
-def is_close(order: OrderView, now: datetime) -> bool:
-    """Whether the order's time is over, or nearly so."""
-    return order.expires_at - now < CLOSE
+def is_close(order: OrderView, now: datetime, settings: Settings) -> bool:
+    """Whether the order's time is over, or will be while a transaction that begins now may still last.
+
+    Its money is settled under the item's lock then: an order whose payment is not committed when its time is over would
+    not count for its buyer's limit.
+    """
+    return order.expires_at - now < longest_payment(settings)
+
+
+def longest_payment(settings: Settings) -> timedelta:
+    """Longer than the transaction of a payment lasts: the server ends those that are silent, the driver statements."""
+    return timedelta(seconds=_STATEMENTS * (settings.DATABASE_TIMEOUT_SECONDS + settings.IDLE_TRANSACTION_SECONDS))
 
 
 def pay_in_time(connection: Connection, order: OrderView) -> bool:
     """Note that a pending order is paid, if its time is not over. Whether it was.
 
     Nothing but the order's row is locked: whoever pays does not queue behind the buyers of a hot item. So nothing that
-    comes before orders in the order of locks may be locked after this, in the same transaction. Where the end is CLOSE,
-    the caller holds the item's lock.
+    comes before orders in the order of locks may be locked after this, in the same transaction. Where the end
+    `is_close`, the caller holds the item's lock.
     """
     paid = move(connection, order.order_no, PAID, Order.status == PENDING, IN_TIME, paid_at=utc_now_after_wait())
     if paid:

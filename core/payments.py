@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from prometheus_client import Counter
 from sqlalchemy import Connection, insert, select
 
+from config import Settings
 from core import events, holds, order_life, orders, refusals
 from core.clock import Deadline, database_now, utc_now_after_wait
 from core.database import AnyRow, Database
@@ -78,13 +79,13 @@ def receive(database: Database, event: PaymentEvent) -> str:
     An event that was seen before has the outcome that it had then, and no effect. Raises Busy, or Unavailable where it
     may have been done: to tell the same event again is safe.
     """
-    settled = _commit(database, event.event_id, lambda connection: _settle(connection, event, None))
+    settled = _commit(database, event.event_id, lambda connection: _settle(connection, event, None, database.settings))
     if isinstance(settled, _Late):
         order = settled.order
 
         def with_locks(connection: Connection) -> _Settled | _Late:
             locked = holds.lock(connection, order.goods_id, holds.codes_of([order]))
-            return _settle(connection, event, locked)
+            return _settle(connection, event, locked, database.settings)
 
         settled = _commit(database, event.event_id, with_locks)
         assert isinstance(settled, _Settled)
@@ -103,7 +104,7 @@ def pay(database: Database, user_id: str, order_no: str) -> OrderView:
     event = PaymentEvent(number, SUCCEEDED, order_no, order.total, order.currency, number)
 
     def work(connection: Connection) -> OrderView:
-        if order_life.is_close(order, database_now(connection)):
+        if order_life.is_close(order, database_now(connection), database.settings):
             holds.lock(connection, order.goods_id, ())
         was_paid = order_life.pay_in_time(connection, order)
         found, _ = _lock_order(connection, order_no)
@@ -144,7 +145,7 @@ def _commit(database: Database, event_id: str, work: Callable[[Connection], Resu
     return run(database, work, Deadline(database.settings.PURCHASE_WAIT_SECONDS), was_committed)
 
 
-def _settle(connection: Connection, event: PaymentEvent, locked: Locked | None) -> _Settled | _Late:
+def _settle(connection: Connection, event: PaymentEvent, locked: Locked | None, settings: Settings) -> _Settled | _Late:
     # All events of an order queue at its row, so that each sees what those before it did. Events without an order, or
     # of several, meet at the unique event id: whoever comes second is run again, and finds what the first has recorded.
     order, now = _lock_order(connection, event.order_no)
@@ -154,7 +155,7 @@ def _settle(connection: Connection, event: PaymentEvent, locked: Locked | None) 
     outcome = _without_effect(connection, event, order)
     if outcome is None:
         assert order is not None
-        outcome = _take(connection, order, now, locked)
+        outcome = _take(connection, order, now, locked, settings)
         if outcome is None:
             return _Late(order)
     _record(connection, event, outcome)
@@ -177,9 +178,11 @@ def _without_effect(connection: Connection, event: PaymentEvent, order: OrderVie
     return REPEATED if order.order_no in known else MISMATCH
 
 
-def _take(connection: Connection, order: OrderView, now: datetime, locked: Locked | None) -> str | None:
+def _take(
+    connection: Connection, order: OrderView, now: datetime, locked: Locked | None, settings: Settings
+) -> str | None:
     """Do what money does to the order, whose row is locked. None, and nothing done, where `locked` is needed for it."""
-    may_pay = locked is not None or not order_life.is_close(order, now)
+    may_pay = locked is not None or not order_life.is_close(order, now, settings)
     if order.status == PENDING and may_pay and order_life.pay_in_time(connection, order):
         return PAID
     if order.status == PAID:

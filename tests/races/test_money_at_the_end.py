@@ -14,8 +14,10 @@ from core.payments import SUCCEEDED, PaymentEvent
 from core.purchase import batch
 from core.purchase.decide import Placed, PurchaseRequest, Refused
 from core.purchase.slots import Caps
+from core.refusals import Refusal
 from core.shop import Shop
 from tests.core.selling import Selling
+from tests.races.inside import Inside
 
 ORDER_SECONDS = 2
 
@@ -71,5 +73,24 @@ def test_who_has_paid_in_time_buys_no_more_than_their_limit(shop: Shop, monkeypa
 
 @pytest.mark.mariadb
 def test_without_the_item_s_lock_they_would(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(order_life, "CLOSE", timedelta(0))
+    monkeypatch.setattr(order_life, "longest_payment", lambda settings: timedelta(0))
     assert isinstance(buy_again_while_the_payment_is_under_way(shop, monkeypatch), Placed)
+
+
+@pytest.mark.mariadb
+@pytest.mark.parametrize(("idle", "outcome"), [(2, "paid"), (60, "busy")])
+def test_the_longer_a_transaction_may_last_the_earlier_money_waits_for_the_item(
+    make_app: Callable[..., Flask], own_uri: str, inside: Inside, idle: int, outcome: str
+) -> None:
+    app = make_app(own_uri, IDLE_TRANSACTION_SECONDS=idle, PURCHASE_WAIT_SECONDS=0.5)
+    shop: Shop = app.extensions["seckill"]
+    selling = Selling(shop)
+    order = selling.bought(selling.item(per_user_limit=1))
+    selling.set_end(selling.now() + timedelta(seconds=60), order)
+    money = PaymentEvent("evt", SUCCEEDED, order.order_no, order.total, order.currency, "pay")
+    with inside.row_held(order.goods_id):
+        try:
+            came_to = payments.receive(shop.database, money)
+        except Refusal as refusal:
+            came_to = refusal.code
+    assert came_to == outcome
