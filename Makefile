@@ -28,13 +28,16 @@ run: .venv/.run ## Start the service (HOST, PORT, WORKERS, THREADS change where 
 test-packages:
 	@tests/servers/install_packages
 
+# What takes minutes, or is to have the machine for itself.
+LONG := tests/races tests/contract/test_sales_model.py tests/faults
+
 .PHONY: test
 test: .venv/.dev test-packages ## Run the tests, on SQLite, and on MariaDB, Redis and nginx that they start themselves
-	$(BIN)/pytest --ignore=tests/faults
+	$(BIN)/pytest --numprocesses=2 --dist=loadfile $(LONG:%=--ignore=%)
 
 .PHONY: faults
-faults: .venv/.dev test-packages ## Run the tests that kill, freeze and cut off workers, database and connections
-	$(BIN)/pytest tests/faults
+faults: .venv/.dev test-packages ## Run the long tests: races, a model of sales, and kills and freezes of everything
+	$(BIN)/pytest $(LONG)
 
 .PHONY: test-fast
 test-fast: .venv/.dev ## Run the tests that need neither MariaDB nor nginx

@@ -40,6 +40,8 @@ ENDS = st.sampled_from(
     ]
 )
 ONE_HOUR = 3600
+# It takes a minute on a machine of its own.
+pytestmark = pytest.mark.timeout(600)
 _events = itertools.count(1)
 
 
