@@ -222,7 +222,7 @@ def test_five_minutes_are_tolerated_either_way(call: Calls, age: int) -> None:
     assert tell(call, body, headers(body, age=age)).json["outcome"] == "paid"
 
 
-@pytest.mark.parametrize("secret", [KEY, EARLIER])
+@pytest.mark.parametrize("secret", [KEY, EARLIER], ids=["the new one", "the earlier one"])
 def test_any_of_the_secrets_proves_it_while_one_is_replaced(sqlite_call: Calls, secret: str) -> None:
     order = sqlite_call.bought(sqlite_call.create()["id"])
     body = event_of(order).body
