@@ -33,7 +33,7 @@ LONG := tests/races tests/contract/test_sales_model.py tests/faults
 
 .PHONY: test
 test: .venv/.dev test-packages ## Run the tests, on SQLite, and on MariaDB, Redis and nginx that they start themselves
-	$(BIN)/pytest --numprocesses=2 --dist=loadfile $(LONG:%=--ignore=%)
+	$(BIN)/pytest --numprocesses=3 --dist=loadfile $(LONG:%=--ignore=%)
 
 .PHONY: faults
 faults: .venv/.dev test-packages ## Run the long tests: races, a model of sales, and kills and freezes of everything
