@@ -3,16 +3,12 @@
 Tables and bars are for eyes; `--json` prints one object on stdout for machines. Errors are one line on stderr.
 """
 
-import json
 import logging
 import os
 import sys
-import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 from flask import Flask, current_app
@@ -20,12 +16,10 @@ from flask.cli import with_appcontext
 
 from core.clock import iso
 from core.goods import MAX_STOCK
-from core.refusals import Refusal
 from resources.context import shop
+from terminal import again_and_again, console, errors_in_one_line, fail, print_json, print_table
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from core.audit import Report
     from core.doctor import Finding
 
@@ -56,10 +50,10 @@ def init_db(as_json: bool) -> None:
     import prepare
     from models import SCHEMA_REVISION
 
-    with _errors_in_one_line():
+    with errors_in_one_line():
         prepare.upgrade(current_app)
     if as_json:
-        _print_json({"schema": SCHEMA_REVISION})
+        print_json({"schema": SCHEMA_REVISION})
     else:
         click.echo(f"The database is at schema {SCHEMA_REVISION}.")
 
@@ -77,15 +71,15 @@ def seed(count: int, stock: int, shippable: bool, as_json: bool) -> None:
     from core import seed as seeds
     from core.pricing import shown
 
-    with _errors_in_one_line():
+    with errors_in_one_line():
         coupons, methods = seeds.coupons_and_methods(shop().database)
         made = seeds.items(shop().database, count, stock, shippable)
         if not as_json:
-            console = _console(sys.stderr)
-            made = iter(track(made, "Items", total=count, console=console, disable=not console.is_terminal))
+            terminal = console(sys.stderr)
+            made = iter(track(made, "Items", total=count, console=terminal, disable=not terminal.is_terminal))
         rows = [{name: getattr(row, name) for name in ("id", "name", "currency", "price", "stock")} for row in made]
     if as_json:
-        _print_json(
+        print_json(
             {
                 "goods": rows,
                 "coupons": [row.code for row in coupons],
@@ -94,10 +88,10 @@ def seed(count: int, stock: int, shippable: bool, as_json: bool) -> None:
         )
         return
     prices = ((row["id"], row["name"], shown(row["price"], row["currency"]), row["stock"]) for row in rows)
-    _print_table(f"{count} items on sale", ("id", "name", "price", "stock"), prices)
-    _print_table("Coupons", ("code", "worth"), ((row.code, seeds.worth(row)) for row in coupons))
+    print_table(f"{count} items on sale", ("id", "name", "price", "stock"), prices)
+    print_table("Coupons", ("code", "worth"), ((row.code, seeds.worth(row)) for row in coupons))
     fees = ((row.code, row.name, seeds.fee(row)) for row in methods)
-    _print_table("Shipping methods", ("code", "name", "fee"), fees)
+    print_table("Shipping methods", ("code", "name", "fee"), fees)
 
 
 @click.command("token")
@@ -125,7 +119,7 @@ def token(user: str, admin: bool, hours: float, as_json: bool) -> None:
         return
     expires = jwt.decode(made, options={"verify_signature": False})["exp"]
     expires_at = iso(datetime.fromtimestamp(expires, timezone.utc))
-    _print_json({"token": made, "user": user, "admin": admin, "expires_at": expires_at})
+    print_json({"token": made, "user": user, "admin": admin, "expires_at": expires_at})
 
 
 @click.command("audit")
@@ -141,16 +135,16 @@ def audit(as_json: bool) -> None:
 
     from core import audit as audits
 
-    console = _console(sys.stderr)
-    with Progress(console=console, transient=True, disable=as_json or not console.is_terminal) as bar:
+    terminal = console(sys.stderr)
+    with Progress(console=terminal, transient=True, disable=as_json or not terminal.is_terminal) as bar:
         task = bar.add_task("Checks", total=len(audits.CHECKS))
         try:
             report = audits.run(shop().settings, lambda check: bar.advance(task))
         except audits.CannotAudit as error:
             bar.stop()
-            _fail(str(error), EXIT_UNREADABLE)
+            fail(str(error), EXIT_UNREADABLE)
     if as_json:
-        _print_json(_report_object(report))
+        print_json(_report_object(report))
     else:
         _show_report(report)
     if not report.clean:
@@ -172,13 +166,13 @@ def sweep(loop: bool, as_json: bool) -> None:
     def once() -> None:
         expired = expiry.sweep(shop().database)
         if as_json and (expired or not loop):
-            _print_json({"expired": expired})
+            print_json({"expired": expired})
         elif expired or not loop:
             click.echo(f"{expired:,} orders expired.")
 
     if loop:
-        _again_and_again(shop().settings.SWEEP_SECONDS, once)
-    with _errors_in_one_line():
+        again_and_again(shop().settings.SWEEP_SECONDS, once)
+    with errors_in_one_line():
         once()
 
 
@@ -196,14 +190,14 @@ def publish(loop: bool, as_json: bool) -> None:
 
     publisher = Publisher(shop().database)
     if loop:
-        _again_and_again(SECONDS, publisher.turn)
-    with _errors_in_one_line():
+        again_and_again(SECONDS, publisher.turn)
+    with errors_in_one_line():
         numbered = publisher.turn()
         while more := publisher.turn():
             numbered += more
     attempts = publisher.finish()
     if as_json:
-        _print_json({"numbered": numbered, "attempts": attempts})
+        print_json({"numbered": numbered, "attempts": attempts})
     else:
         told = ", ".join(f"{count:,} {status}" for status, count in sorted(attempts.items()))
         click.echo(f"{numbered:,} events numbered; attempts to deliver: {told or 'none'}.")
@@ -221,7 +215,7 @@ def doctor(as_json: bool) -> None:
     healthy = all(finding.state is not doctors.State.PROBLEM for finding in findings)
     if as_json:
         checks = [asdict(finding) | {"state": finding.state.value} for finding in findings]
-        _print_json({"ok": healthy, "checks": checks})
+        print_json({"ok": healthy, "checks": checks})
     else:
         _show_findings(findings)
     if not healthy:
@@ -251,14 +245,14 @@ def _report_object(report: "Report") -> dict[str, Any]:
 def _show_report(report: "Report") -> None:
     title = f"{report.goods:,} items and {report.orders:,} orders at {iso(report.taken_at)}"
     checks = ((r.check.invariant, r.check.promise, r.count or "none") for r in report.results)
-    _print_table(title, ("invariant", "promise", "breaches"), checks)
+    print_table(title, ("invariant", "promise", "breaches"), checks)
     if report.money:
         from core.pricing import shown
 
         sums = (
             (m.currency, *(shown(a, m.currency) for a in (m.paid, m.received, m.to_give_back))) for m in report.money
         )
-        _print_table("Money", ("currency", "paid orders", "received for them", "to be given back"), sums)
+        print_table("Money", ("currency", "paid orders", "received for them", "to be given back"), sums)
     rows = [(r.check.invariant, r.check.name, *asdict(b).values()) for r in report.results for b in r.breaches]
     if not rows:
         return
@@ -267,73 +261,10 @@ def _show_report(report: "Report") -> None:
     columns = ("invariant", "check", "goods", "order_no", "user", "idempotency key", "expected", "found", "coupon")
     # A key that none of the rows has would only take width.
     used = [place for place in range(len(columns)) if any(row[place] is not None for row in rows)]
-    _print_table(title, [columns[place] for place in used], ([row[place] for place in used] for row in rows))
+    print_table(title, [columns[place] for place in used], ([row[place] for place in used] for row in rows))
 
 
 def _show_findings(findings: "list[Finding]") -> None:
     styles = {"ok": "green", "warning": "yellow", "problem": "bold red"}
     rows = ((f.name, f.state.value, f.found, f.mend) for f in findings)
-    _print_table("", ("check", "state", "found", "how to mend it"), rows, [styles[f.state.value] for f in findings])
-
-
-def _console(stream: Any) -> "Console":
-    from rich.console import Console
-
-    # A pipe has no width: nothing is folded there, so that grep finds whole names.
-    return Console(file=stream, width=None if stream.isatty() else 10_000, highlight=False)
-
-
-def _print_table(
-    title: str, columns: Iterable[str], rows: Iterable[Iterable[object]], styles: Iterable[str] = ()
-) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title=title, title_justify="left")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    # Text, not str: brackets in a name are no markup.
-    cells = [[Text("" if value is None else str(value)) for value in row] for row in rows]
-    for row, style in zip(cells, styles, strict=False):
-        row[1].stylize(style)
-    for row in cells:
-        table.add_row(*row)
-    _console(sys.stdout).print(table)
-
-
-def _print_json(value: object) -> None:
-    click.echo(json.dumps(value, ensure_ascii=False))
-
-
-def _again_and_again(seconds: float, work: Callable[[], object]) -> NoReturn:
-    """Do `work` until the process is stopped. What fails is told in a line and tried again: it must end nothing."""
-    while True:
-        try:
-            with _errors_in_one_line():
-                work()
-        except SystemExit:
-            pass  # it was told
-        except Exception as error:
-            click.echo(f"Error: {type(error).__name__}: {error}", err=True)
-        time.sleep(seconds)
-
-
-@contextmanager
-def _errors_in_one_line() -> Iterator[None]:
-    """Turn what an unfit database raises into one line and exit 1."""
-    from sqlalchemy.exc import DBAPIError
-
-    from core.audit import one_line
-
-    try:
-        yield
-    except Refusal as refusal:
-        cause = refusal.__cause__
-        _fail(f"the database is {refusal.code}" + (f": {one_line(cause)}" if cause else ""))
-    except DBAPIError as error:
-        _fail(f"{one_line(error)} (`flask init-db` makes the tables, `flask doctor` looks for what is wrong)")
-
-
-def _fail(message: str, code: int = 1) -> NoReturn:
-    click.echo(f"Error: {message}", err=True)
-    sys.exit(code)
+    print_table("", ("check", "state", "found", "how to mend it"), rows, [styles[f.state.value] for f in findings])

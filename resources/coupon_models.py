@@ -61,13 +61,7 @@ class CouponCreate(Input):
             raise fields.failed(wrong)
         return value
 
-    @field_validator("ends_at")
-    @classmethod
-    def _not_reversed(cls, value: datetime | None, others: ValidationInfo) -> datetime | None:
-        starts_at = others.data.get("starts_at")
-        if value is not None and starts_at is not None and value < starts_at:
-            raise fields.failed("window_reversed")
-        return value
+    _not_reversed = field_validator("ends_at")(fields.not_before_start)
 
 
 class CouponPatch(Patch):

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Annotated, Any
 
 from iso4217 import Currency
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from core.clock import EPOCH
@@ -41,6 +41,14 @@ def _time(value: Any) -> datetime:
     if moment < EPOCH:
         raise failed("out_of_range")
     return moment
+
+
+def not_before_start(value: datetime | None, others: ValidationInfo) -> datetime | None:
+    """A validator for `ends_at` behind a `starts_at`."""
+    starts_at = others.data.get("starts_at")
+    if value is not None and starts_at is not None and value < starts_at:
+        raise failed("window_reversed")
+    return value
 
 
 def _one_line(value: str) -> str:

@@ -1,9 +1,8 @@
 """The bodies, queries and headers of requests as typed models: the checks and OpenAPI both come from here."""
 
-from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from core import quotes
 from core.quotes import NO_CHOICES, Choices
@@ -52,13 +51,7 @@ class GoodsCreate(_Input):
     order_limit: fields.Limit | None = None
     shippable: bool = False
 
-    @field_validator("ends_at")
-    @classmethod
-    def _not_reversed(cls, value: datetime | None, others: ValidationInfo) -> datetime | None:
-        starts_at = others.data.get("starts_at")
-        if value is not None and starts_at is not None and value < starts_at:
-            raise fields.failed("window_reversed")
-        return value
+    _not_reversed = field_validator("ends_at")(fields.not_before_start)
 
 
 class GoodsPatch(_Patch):

@@ -1,0 +1,82 @@
+"""What commands print: tables for eyes, JSON for machines, and what went wrong in one line."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from core.refusals import Refusal
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def console(stream: Any) -> "Console":
+    """For a stream: a terminal's width, or none for a pipe."""
+    from rich.console import Console
+
+    # A pipe has no width: nothing is folded there, so that grep finds whole names.
+    return Console(file=stream, width=None if stream.isatty() else 10_000, highlight=False)
+
+
+def print_table(
+    title: str, columns: Iterable[str], rows: Iterable[Iterable[object]], styles: Iterable[str] = ()
+) -> None:
+    """Print a table for eyes; `styles` are those of each row's second cell."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    # Text, not str: brackets in a name are no markup.
+    cells = [[Text("" if value is None else str(value)) for value in row] for row in rows]
+    for row, style in zip(cells, styles, strict=False):
+        row[1].stylize(style)
+    for row in cells:
+        table.add_row(*row)
+    console(sys.stdout).print(table)
+
+
+def print_json(value: object) -> None:
+    """Print a value on one line, for machines."""
+    click.echo(json.dumps(value, ensure_ascii=False))
+
+
+def again_and_again(seconds: float, work: Callable[[], object]) -> NoReturn:
+    """Do `work` until the process is stopped. What fails is told in a line and tried again: it must end nothing."""
+    while True:
+        try:
+            with errors_in_one_line():
+                work()
+        except SystemExit:
+            pass  # it was told
+        except Exception as error:
+            click.echo(f"Error: {type(error).__name__}: {error}", err=True)
+        time.sleep(seconds)
+
+
+@contextmanager
+def errors_in_one_line() -> Iterator[None]:
+    """Turn what an unfit database raises into one line and exit 1."""
+    from sqlalchemy.exc import DBAPIError
+
+    from core.audit import one_line
+
+    try:
+        yield
+    except Refusal as refusal:
+        cause = refusal.__cause__
+        fail(f"the database is {refusal.code}" + (f": {one_line(cause)}" if cause else ""))
+    except DBAPIError as error:
+        fail(f"{one_line(error)} (`flask init-db` makes the tables, `flask doctor` looks for what is wrong)")
+
+
+def fail(message: str, code: int = 1) -> NoReturn:
+    """Say what is wrong on standard error, and exit with `code`."""
+    click.echo(f"Error: {message}", err=True)
+    sys.exit(code)
