@@ -30,10 +30,10 @@ from tests.servers.service import SECRET
 
 FUNCTIONS: tuple[tuple[Any, str], ...] = (
     (front.Front, "__call__"),
-    (front.Front, "_caller"),
+    (front, "identity"),
     (front.request_log, "note"),
     (front.seckill, "bought"),
-    (front, "_quantity_in"),
+    (front, "_wanted_in"),
     (checkout.Checkout, "buy"),
     (line.Line, "_enter"),
     (line.Line, "_follow"),
