@@ -1,7 +1,7 @@
 """The price of a purchase: which coupon and which shipping method it can have, and what that comes to."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -24,6 +24,17 @@ class Address:
     postcode: str
     line2: str | None = None
 
+    def as_json(self) -> dict[str, str | None]:
+        """The address in words of JSON."""
+        return {
+            "name": self.name,
+            "phone": self.phone,
+            "region": self.region,
+            "line1": self.line1,
+            "line2": self.line2,
+            "postcode": self.postcode,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Choices:
@@ -36,7 +47,14 @@ class Choices:
 
     def given(self) -> dict[str, Any]:
         """The choices that were made, in words of JSON."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        address = None if self.address is None else self.address.as_json()
+        choices = {
+            "coupon_code": self.coupon_code,
+            "shipping_method": self.shipping_method,
+            "expected_total": self.expected_total,
+            "address": address,
+        }
+        return {name: value for name, value in choices.items() if value is not None}
 
 
 NO_CHOICES = Choices()

@@ -108,6 +108,9 @@ class Address(_Input):
     line2: fields.AddressLine | None = None
     postcode: fields.Postcode
 
+    def stored(self) -> quotes.Address:
+        return quotes.Address(self.name, self.phone, self.region, self.line1, self.postcode, self.line2)
+
 
 class PurchaseBody(_Input):
     """What to buy; `{}` or no body at all is one unit."""
@@ -126,7 +129,7 @@ class PurchaseBody(_Input):
         """What is asked for beyond the units."""
         if self.model_fields_set <= {"quantity"}:
             return NO_CHOICES
-        address = None if self.address is None else quotes.Address(**self.address.model_dump())
+        address = None if self.address is None else self.address.stored()
         chosen = Choices(self.coupon_code, self.shipping_method, self.expected_total, address)
         return NO_CHOICES if chosen == NO_CHOICES else chosen
 

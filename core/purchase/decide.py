@@ -4,9 +4,9 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from core import quotes, refusals, sale
@@ -18,7 +18,7 @@ from core.refusals import Refusal
 from core.shipping import Method
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PurchaseRequest:
     """What one buyer asks for. `quantity` is in units, 1 to 1,000."""
 
@@ -28,7 +28,7 @@ class PurchaseRequest:
     idempotency_key: str | None = None
     choices: Choices = NO_CHOICES
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """The same for two requests exactly if they ask for the same: SHA-256, in hexadecimal digits."""
         if self.choices is NO_CHOICES:
@@ -36,8 +36,11 @@ class PurchaseRequest:
         return _fingerprint(goods_id=self.goods_id, quantity=self.quantity, **self.choices.given())
 
 
+_sorted_json = json.JSONEncoder(sort_keys=True).encode
+
+
 def _fingerprint(**asked: Any) -> str:
-    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(_sorted_json(asked).encode()).hexdigest()
 
 
 @lru_cache(maxsize=10_000)  # most requests of a sale are alike
@@ -253,7 +256,7 @@ def _place(request: PurchaseRequest, ledger: _Ledger, new_order_no: Callable[[],
         total=lines.total,
         coupon_code=choices.coupon_code,
         shipping_method=choices.shipping_method,
-        address=None if choices.address is None else asdict(choices.address),
+        address=None if choices.address is None else choices.address.as_json(),
         status=PENDING,
         purchased_at=ledger.now,
         expires_at=ledger.now + timedelta(seconds=ledger.rules.payment_seconds),

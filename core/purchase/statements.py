@@ -1,5 +1,6 @@
 """The statements of a purchase transaction. Ids, slots and units are numbers of our own and stand in the text."""
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,9 +11,11 @@ from sqlalchemy import Connection
 
 from core.clock import now_after_wait_in
 from core.events import Happening
-from core.orders import CANCELLED, EXPIRED, PAID, PENDING, REFUND_DUE
-from core.purchase.decide import Held, LockedGoods, Placed, UserGoods, UserKey
+from core.orders import CANCELLED, EXPIRED, PAID, PENDING, REFUND_DUE, OrderView
+from core.purchase.decide import Held, LockedGoods, Placed, PurchaseRequest, UserGoods, UserKey
 from core.purchase.sql import Sql, as_batch, change, fetch, number, sql_of, stored, to_json, utc
+from core.quotes import NO_CHOICES
+from core.shipping import Method
 
 # What a batch tells of each new order; the rest of its row comes from the item's, which is locked.
 _ORDER_FIELDS = (
@@ -26,10 +29,9 @@ _ORDER_FIELDS = (
     "total",
     "idempotency_key",
     "request_fingerprint",
-    "coupon_code",
-    "shipping_method",
-    "address",
 )
+# And where somebody in the batch has made a choice; JSON_TABLE pays for each column of each row.
+_CHOICE_FIELDS = ("coupon_code", "shipping_method", "address")
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class _Texts:
     orders_under_keys: str
     held_units: str
     insert_orders: str
+    insert_orders_with_choices: str
     write_outbox: str
 
 
@@ -87,6 +90,24 @@ def lock_goods(connection: Connection, ids: Sequence[int]) -> tuple[dict[int, Lo
     return goods, utc(max(moments, default=None))
 
 
+def shipping_methods(connection: Connection) -> list[Method]:
+    """All shipping methods, as `core.shipping.all_methods` reads them."""
+    rows = fetch(connection, f"SELECT {', '.join(Method.__slots__)} FROM shipping_methods ORDER BY code")  # noqa: S608
+    return [
+        Method(
+            code=code,
+            name=name,
+            currency=currency,
+            base_fee=int(base_fee),
+            additional_fee=int(additional_fee),
+            free_from=number(free_from),
+            regions=None if regions is None else json.loads(regions),
+            active=bool(int(active)),
+        )
+        for code, name, currency, base_fee, additional_fee, free_from, regions, active in rows
+    ]
+
+
 @dataclass(frozen=True)
 class Standing:
     """What buyers have: orders under keys (user, key, the request's fingerprint, the order), and what they hold."""
@@ -125,29 +146,35 @@ def standing(
 def insert_orders(connection: Connection, placed: Sequence[Placed]) -> None:
     """Write the new orders, all of one moment, in one statement."""
     first = placed[0].order
-    rows = [
-        [
-            order.order_no,
-            order.goods_id,
-            order.user_id,
-            order.quantity,
-            order.subtotal,
-            order.discount,
-            order.shipping_fee,
-            order.total,
-            outcome.request.idempotency_key,
-            outcome.request.fingerprint,
-            order.coupon_code,
-            order.shipping_method,
-            None if order.address is None else to_json(order.address),
-        ]
-        for outcome in placed
-        for order in (outcome.order,)
-    ]
+    texts = _texts(sql_of(connection))
+    rows = [_row(outcome.order, outcome.request) for outcome in placed]
+    statement = texts.insert_orders
+    if any(outcome.request.choices is not NO_CHOICES for outcome in placed):
+        statement = texts.insert_orders_with_choices
+        for row, outcome in zip(rows, placed, strict=True):
+            order = outcome.order
+            address = None if order.address is None else to_json(order.address)
+            row += [order.coupon_code, order.shipping_method, address]
     times = stored(first.purchased_at), stored(first.expires_at)
-    written = change(connection, _texts(sql_of(connection)).insert_orders, *times, as_batch(rows))
+    written = change(connection, statement, *times, as_batch(rows))
     if written != len(placed):
         raise RuntimeError("an order was not written")
+
+
+def _row(order: OrderView, request: PurchaseRequest) -> list[Any]:
+    """The values of _ORDER_FIELDS."""
+    return [
+        order.order_no,
+        order.goods_id,
+        order.user_id,
+        order.quantity,
+        order.subtotal,
+        order.discount,
+        order.shipping_fee,
+        order.total,
+        request.idempotency_key,
+        request.fingerprint,
+    ]
 
 
 def take_units(connection: Connection, units: Mapping[int, int]) -> int:
@@ -177,6 +204,16 @@ def _texts(sql: Sql) -> _Texts:
         f" OR status = '{PENDING}' AND expires_at <= {value})"
     )
     columns = ", ".join(LockedGoods.__slots__)
+
+    def insert(*names: str) -> str:
+        values = ", ".join(f"batch.{name}" for name in names)
+        return (
+            f"INSERT INTO orders ({', '.join(names)}, goods_name, currency, unit_price, per_user_limit,"
+            f" status, purchased_at, expires_at) {select} {values}, name, currency, price, per_user_limit,"
+            f" '{PENDING}', {value}, {value} FROM {batch(*names)} JOIN {by_index('goods', 'PRIMARY')}"
+            " ON goods.id = batch.goods_id"
+        )
+
     return _Texts(
         lock_goods=f"SELECT {columns}, {now_after_wait_in('sqlite' if sql.sqlite else 'mysql')} FROM"  # noqa: S608
         f" {by_index('goods', 'PRIMARY')} WHERE id IN ({{}}) ORDER BY id{sql.lock}",
@@ -194,10 +231,7 @@ def _texts(sql: Sql) -> _Texts:
         f" FROM {batch('user_id', 'goods_id')} JOIN {by_index('orders', 'orders_goods_user')}"
         " ON orders.goods_id = batch.goods_id AND orders.user_id = batch.user_id"
         " GROUP BY orders.user_id, orders.goods_id",
-        insert_orders=f"INSERT INTO orders ({', '.join(_ORDER_FIELDS)}, goods_name, currency, unit_price,"
-        " per_user_limit, status, purchased_at, expires_at)"
-        f" {select} {', '.join(f'batch.{name}' for name in _ORDER_FIELDS)}, name, currency, price, per_user_limit,"
-        f" '{PENDING}', {value}, {value} FROM {batch(*_ORDER_FIELDS)} JOIN {by_index('goods', 'PRIMARY')}"
-        " ON goods.id = batch.goods_id",
+        insert_orders=insert(*_ORDER_FIELDS),
+        insert_orders_with_choices=insert(*_ORDER_FIELDS, *_CHOICE_FIELDS),
         write_outbox=f"INSERT INTO outbox (occurred_at, events) VALUES ({value}, {value})",  # noqa: S608
     )

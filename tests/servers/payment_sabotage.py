@@ -6,15 +6,17 @@ from typing import Any
 
 from tests.servers.rewriting import rewrite
 
+# Seconds. Those who queue for a lock take it one after the other; those without one are all to find it open.
 _WINDOW = 0.05
+_WIDE_WINDOW = 0.5
 
 
-def slow_to_record() -> None:
+def slow_to_record(seconds: float = _WINDOW) -> None:
     """Only slow: some time passes between the look for an event and the record of its payment."""
 
     def change(connection: Any, statement: str, parameters: Any) -> str:
         if statement.startswith("INSERT INTO payments"):
-            time.sleep(_WINDOW)
+            time.sleep(seconds)
         return statement
 
     rewrite(change)
@@ -38,7 +40,7 @@ def no_order_lock() -> None:
         return statement
 
     rewrite(change)
-    slow_to_record()
+    slow_to_record(_WIDE_WINDOW)
 
 
 def host_clock_judges() -> None:
