@@ -1,5 +1,6 @@
 """Shipping: what a method costs, whom it serves, and what administrators do with methods."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +9,7 @@ from sqlalchemy import Connection, func, select
 
 from core import refusals
 from core.catalogue import Catalogue
+from core.purchase.sql import fetch, number
 from core.refusals import InvalidField
 from models import ShippingMethod
 
@@ -64,13 +66,22 @@ def _serves(served: str, region: str) -> bool:
     return region == served or region.startswith(f"{served}-")
 
 
-_COLUMNS = tuple(ShippingMethod.__table__.columns[name] for name in Method.__slots__)
-
-
 def all_methods(connection: Connection) -> list[Method]:
-    """All methods, by their codes, active or not."""
-    rows = connection.execute(select(*_COLUMNS).order_by(ShippingMethod.code))
-    return [Method(*row) for row in rows]
+    """All methods, by their codes, active or not. The connection is in a transaction: purchases read them too."""
+    rows = fetch(connection, f"SELECT {', '.join(Method.__slots__)} FROM shipping_methods ORDER BY code")  # noqa: S608
+    return [
+        Method(
+            code=code,
+            name=name,
+            currency=currency,
+            base_fee=int(base_fee),
+            additional_fee=int(additional_fee),
+            free_from=number(free_from),
+            regions=None if regions is None else json.loads(regions),
+            active=bool(int(active)),
+        )
+        for code, name, currency, base_fee, additional_fee, free_from, regions, active in rows
+    ]
 
 
 def _make_room(connection: Connection) -> None:

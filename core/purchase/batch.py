@@ -9,7 +9,7 @@ from prometheus_client import Gauge, Histogram
 from sqlalchemy import Connection, bindparam, select
 
 from config import Settings
-from core import events, orders
+from core import events, orders, shipping
 from core.clock import Deadline, database_now
 from core.database import Database
 from core.events import Happening
@@ -152,7 +152,7 @@ def _shipping_methods(connection: Connection, requests: Sequence[PurchaseRequest
         request.choices.shipping_method is not None or request.choices.expected_total is not None
         for request in requests
     ):
-        return statements.shipping_methods(connection)
+        return shipping.all_methods(connection)
     return ()
 
 

@@ -1,6 +1,5 @@
 """The statements of a purchase transaction. Ids, slots and units are numbers of our own and stand in the text."""
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +14,6 @@ from core.orders import CANCELLED, EXPIRED, PAID, PENDING, REFUND_DUE, OrderView
 from core.purchase.decide import Held, LockedGoods, Placed, PurchaseRequest, UserGoods, UserKey
 from core.purchase.sql import Sql, as_batch, change, fetch, number, sql_of, stored, to_json, utc
 from core.quotes import NO_CHOICES
-from core.shipping import Method
 
 # What a batch tells of each new order; the rest of its row comes from the item's, which is locked.
 _ORDER_FIELDS = (
@@ -88,24 +86,6 @@ def lock_goods(connection: Connection, ids: Sequence[int]) -> tuple[dict[int, Lo
         )
         moments.append(moment)
     return goods, utc(max(moments, default=None))
-
-
-def shipping_methods(connection: Connection) -> list[Method]:
-    """All shipping methods, as `core.shipping.all_methods` reads them."""
-    rows = fetch(connection, f"SELECT {', '.join(Method.__slots__)} FROM shipping_methods ORDER BY code")  # noqa: S608
-    return [
-        Method(
-            code=code,
-            name=name,
-            currency=currency,
-            base_fee=int(base_fee),
-            additional_fee=int(additional_fee),
-            free_from=number(free_from),
-            regions=None if regions is None else json.loads(regions),
-            active=bool(int(active)),
-        )
-        for code, name, currency, base_fee, additional_fee, free_from, regions, active in rows
-    ]
 
 
 @dataclass(frozen=True)
