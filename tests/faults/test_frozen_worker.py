@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 import pytest
 import requests
 
-from tests.races.inside import Inside, until
+from tests.races.inside import NO_CHORES, Inside, until
 from tests.servers.sabotage import SLOW_USER
 from tests.servers.service import Service
 
@@ -59,13 +59,14 @@ def sell_again(service: Service, inside: Inside) -> None:
 def test_an_item_sells_again_within_five_seconds_after_its_holder_froze(
     own_uri: str, start_service: Callable[..., Service], inside: Inside
 ) -> None:
-    sell_again(start_service(own_uri, workers=2, sabotage=["hold_slow_user"]), inside)
+    sell_again(start_service(own_uri, workers=2, sabotage=["hold_slow_user"], **NO_CHORES), inside)
 
 
 @pytest.mark.mariadb
 def test_without_the_time_out_for_idle_transactions_it_does_not(
     own_uri: str, start_service: Callable[..., Service], inside: Inside
 ) -> None:
-    service = start_service(own_uri, workers=2, sabotage=["hold_slow_user"], IDLE_TRANSACTION_SECONDS=60)
+    slow = {"IDLE_TRANSACTION_SECONDS": 60} | NO_CHORES
+    service = start_service(own_uri, workers=2, sabotage=["hold_slow_user"], **slow)
     with pytest.raises(AssertionError, match="not sold again"):
         sell_again(service, inside)

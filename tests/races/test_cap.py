@@ -9,12 +9,12 @@ import pytest
 import requests
 
 from tests.races.crowd import BATCHES, crowd_of
-from tests.races.inside import Inside, until
+from tests.races.inside import NO_CHORES, Inside, until
 from tests.servers.sabotage import SLOW_USER
 from tests.servers.service import Service
 
 # A row that a test holds for a moment is no reason to give up, and no statement is to end while samples are taken.
-SETTINGS = {"PURCHASE_WAIT_SECONDS": 30, "LOCK_WAIT_SECONDS": 20, "DATABASE_TIMEOUT_SECONDS": 30}
+SETTINGS = {"PURCHASE_WAIT_SECONDS": 30, "LOCK_WAIT_SECONDS": 20, "DATABASE_TIMEOUT_SECONDS": 30} | NO_CHORES
 SAMPLES = 6
 # A change of `order_limit` takes effect within a second.
 EFFECT_SECONDS = 1.0
@@ -110,7 +110,7 @@ def slot_is_free_within_a_second(service: Service, inside: Inside) -> None:
 
 
 # Long enough that it is not the server's time-out that frees the slot.
-PATIENT_SERVER = {"IDLE_TRANSACTION_SECONDS": 20}
+PATIENT_SERVER = {"IDLE_TRANSACTION_SECONDS": 20} | NO_CHORES
 
 
 @pytest.mark.mariadb
