@@ -1,6 +1,7 @@
 """Many clients at once, what they were told, and crowds that come again and again."""
 
 import json
+import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -32,6 +33,21 @@ def at_once(calls: Iterable[Callable[[], Result]]) -> list[Result]:
 
     with ThreadPoolExecutor(len(calls)) as threads:
         return list(threads.map(set_out, calls))
+
+
+def fails_soon(check: Callable[[], object], match: str = "", tries: int = 6) -> None:
+    """Without its guard `check` fails, if not the first time: it has to lose a race for that.
+
+    What it fails with has to be as `match` says. `check` must not mind what its earlier tries have left behind.
+    """
+    for _ in range(tries):
+        try:
+            check()
+        except AssertionError as error:
+            if re.search(match, str(error)):
+                return
+            raise
+    pytest.fail(f"did not fail in {tries} tries")
 
 
 @contextmanager

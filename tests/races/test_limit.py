@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.races.crowd import BATCHES, assert_audit_clean, at_once, told
+from tests.races.crowd import BATCHES, assert_audit_clean, at_once, fails_soon, told
 from tests.servers.service import Service
 
 
@@ -27,8 +27,8 @@ def test_forty_parallel_requests_of_one_user_get_the_limit_and_no_more(
 
 @pytest.mark.mariadb
 def test_without_the_row_lock_they_get_more(four_workers: Callable[..., Service]) -> None:
-    with pytest.raises(AssertionError):
-        sell_up_to_the_limit(four_workers("no_row_lock"))
+    service = four_workers("no_row_lock", "slow_to_order")
+    fails_soon(lambda: sell_up_to_the_limit(service))
 
 
 def test_on_sqlite_they_get_the_limit_and_no_more(sqlite_uri: str, start_service: Callable[..., Service]) -> None:
