@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.races.crowd import BATCHES, assert_audit_clean, at_once
+from tests.races.crowd import BATCHES, assert_audit_clean, at_once, fails_soon
 from tests.servers.service import Service
 
 BUYERS = 20
@@ -23,13 +23,14 @@ def ask(service: Service, method: str, path: str, by: str, body: dict[str, Any] 
 
 def use_up_a_coupon_whose_limit_falls(service: Service) -> None:
     items = [service.create_goods(stock=10_000) for _ in range(5)]
-    coupon = {"code": "RACE", "kind": "amount", "amount": 1, "total_limit": 10**6}
+    code = f"RACE-{items[0]}"
+    coupon = {"code": code, "kind": "amount", "amount": 1, "total_limit": 10**6}
     assert ask(service, "POST", "/coupons", "operator", coupon).status_code == 201
     under_way, bought = threading.Event(), itertools.count(1)
 
     def use_until_it_is_exhausted(number: int) -> int:
         for uses, item in enumerate(itertools.cycle(items[number % 5 :] + items[: number % 5])):
-            answer = ask(service, "POST", f"/seckill/{item}", f"buyer-{number}", {"coupon_code": "RACE"})
+            answer = ask(service, "POST", f"/seckill/{item}", f"buyer-{number}", {"coupon_code": code})
             if answer.status_code == 422:
                 assert answer.json()["code"] == "coupon_exhausted"
                 return uses
@@ -40,7 +41,7 @@ def use_up_a_coupon_whose_limit_falls(service: Service) -> None:
 
     def lower_the_limit() -> int:
         assert under_way.wait(60)
-        answer = ask(service, "PATCH", "/coupons/RACE", "operator", {"total_limit": LIMIT})
+        answer = ask(service, "PATCH", f"/coupons/{code}", "operator", {"total_limit": LIMIT})
         assert answer.status_code == 200, answer.text
         return answer.json()["used"]
 
@@ -49,7 +50,7 @@ def use_up_a_coupon_whose_limit_falls(service: Service) -> None:
         for number in range(BUYERS)  # type: ignore[misc]
     )
     used_then, *uses = at_once([lower_the_limit, *calls])
-    now = ask(service, "GET", "/coupons/RACE", "operator").json()
+    now = ask(service, "GET", f"/coupons/{code}", "operator").json()
     # Not one use after the limit, and not one less than it allows.
     assert now["used"] == sum(uses) == max(used_then, LIMIT)
     assert_audit_clean(service)
@@ -66,5 +67,6 @@ def test_not_one_use_more_than_the_new_limit_allows_and_not_one_less(
 @pytest.mark.mariadb
 def test_without_the_coupon_s_lock_there_are_more(four_workers: Callable[..., Service]) -> None:
     # One by one: batches that have the same items in them wait for one another.
-    with pytest.raises(AssertionError, match=r"assert \d+ == 60"):
-        use_up_a_coupon_whose_limit_falls(four_workers("no_coupon_lock", RATE_LIMITS="off", BATCH_MAX=1))
+    service = four_workers("no_coupon_lock", RATE_LIMITS="off", BATCH_MAX=1)
+    # On a busy machine the limit may fall when it has been passed already.
+    fails_soon(lambda: use_up_a_coupon_whose_limit_falls(service), match=r"assert \d+ == \d+")
