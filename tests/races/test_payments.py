@@ -101,7 +101,7 @@ def test_an_event_of_no_order_is_recorded_once(start: Start, inside: Inside) -> 
 
 @pytest.mark.mariadb
 def test_without_the_unique_event_id_it_is_recorded_more_than_once(start: Start, inside: Inside) -> None:
-    service = start("slow_to_record")
+    service = start("very_slow_to_record")
     inside.query("ALTER TABLE payments DROP INDEX payments_event_id, ADD INDEX payments_event_id (event_id)")
     with pytest.raises(AssertionError):
         deliver_one_event_of_no_order_often(service, inside)

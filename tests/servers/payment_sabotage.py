@@ -22,6 +22,11 @@ def slow_to_record(seconds: float = _WINDOW) -> None:
     rewrite(change)
 
 
+def very_slow_to_record() -> None:
+    """Only slow, and more so: for those whom no lock keeps in a queue."""
+    slow_to_record(_WIDE_WINDOW)
+
+
 def no_look_for_event() -> None:
     """Nobody looks whether an event was recorded before."""
 
@@ -50,4 +55,4 @@ def host_clock_judges() -> None:
     core.payment_proof.database_now = lambda connection: datetime.fromtimestamp(time.time(), timezone.utc)
 
 
-SABOTAGES = (slow_to_record, no_look_for_event, no_order_lock, host_clock_judges)
+SABOTAGES = (slow_to_record, very_slow_to_record, no_look_for_event, no_order_lock, host_clock_judges)
