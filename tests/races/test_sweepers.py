@@ -1,6 +1,8 @@
 """Any number of sweepers at once: each order expires once."""
 
+import itertools
 import re
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -41,13 +43,34 @@ def sweep_together(shops: list[Shop]) -> None:
     assert audit.run(shops[0].settings).clean
 
 
+def look_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All see the same orders as overdue: nobody notes one before everybody has looked for the first time."""
+    look, looks, together = expiry._look, itertools.count(), threading.Barrier(SWEEPERS)
+
+    def look_and_wait(database: Any, left: set[int]) -> Any:
+        due = look(database, left)
+        if next(looks) < SWEEPERS:
+            together.wait(30)
+        return due
+
+    monkeypatch.setattr(expiry, "_look", look_and_wait)
+
+
 @pytest.mark.mariadb
 def test_four_sweepers_at_once_give_everything_back_once(shops: list[Shop]) -> None:
     sweep_together(shops)
 
 
 @pytest.mark.mariadb
-def test_without_a_second_look_under_the_lock_an_order_expires_again(shops: list[Shop]) -> None:
+def test_four_who_have_all_seen_the_same_orders_do_so_too(shops: list[Shop], monkeypatch: pytest.MonkeyPatch) -> None:
+    look_at_the_same_time(monkeypatch)
+    sweep_together(shops)
+
+
+@pytest.mark.mariadb
+def test_without_a_second_look_under_the_lock_an_order_expires_again(
+    shops: list[Shop], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def rewrite(
         connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
     ) -> tuple[str, Any]:
@@ -58,5 +81,6 @@ def test_without_a_second_look_under_the_lock_an_order_expires_again(shops: list
 
     for shop in shops:
         event.listen(shop.database.engine, "before_cursor_execute", rewrite, retval=True)
+    look_at_the_same_time(monkeypatch)
     with pytest.raises((AssertionError, RuntimeError)):
         sweep_together(shops)
