@@ -16,7 +16,7 @@ SETTINGS = {"PURCHASE_WAIT_SECONDS": 1, "DATABASE_TIMEOUT_SECONDS": 1, "LOCK_WAI
 # What a request may take at most: its wait, and the time-outs of what it had begun by then.
 ANSWERED_SECONDS = SETTINGS["PURCHASE_WAIT_SECONDS"] + 3 * SETTINGS["DATABASE_TIMEOUT_SECONDS"]
 # What the machine may add: the tests, the service and others share two cores.
-SLACK_SECONDS = 1.0
+SLACK_SECONDS = 3.0
 # After this the others have all begun to wait.
 PAUSE_SECONDS = 0.5
 
@@ -78,7 +78,7 @@ def test_every_request_is_answered_within_its_deadline(
 @pytest.mark.mariadb
 def test_without_time_outs_of_the_driver_it_is_not(own_mariadb: MariaDB, start_service: Callable[..., Service]) -> None:
     uri = own_mariadb.create_database("frozen")
-    patient = SETTINGS | {"DATABASE_TIMEOUT_SECONDS": 6}
+    patient = SETTINGS | {"DATABASE_TIMEOUT_SECONDS": 10}
     with pytest.raises(AssertionError, match="not answered in time"):
         answer_while_frozen(own_mariadb, start_service(uri, workers=1, threads=16, **patient))
 

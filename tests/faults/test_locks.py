@@ -11,6 +11,9 @@ from tests.races.crowd import assert_audit_clean
 from tests.races.inside import Inside, until
 from tests.servers.service import Service
 
+# No statement is to give up before the deadlock is made.
+UNHURRIED = {"PURCHASE_WAIT_SECONDS": 30, "LOCK_WAIT_SECONDS": 10, "DATABASE_TIMEOUT_SECONDS": 20}
+
 
 def reruns(service: Service, errno: int) -> float:
     """How many transactions were run again because of this error."""
@@ -57,7 +60,7 @@ def buy_through_a_deadlock(service: Service, inside: Inside) -> None:
 def test_a_purchase_rolled_back_by_a_deadlock_is_run_again(
     own_uri: str, start_service: Callable[..., Service], inside: Inside
 ) -> None:
-    buy_through_a_deadlock(start_service(own_uri), inside)
+    buy_through_a_deadlock(start_service(own_uri, **UNHURRIED), inside)
 
 
 @pytest.mark.mariadb
@@ -65,7 +68,7 @@ def test_with_a_single_attempt_a_deadlock_ends_it(
     own_uri: str, start_service: Callable[..., Service], inside: Inside
 ) -> None:
     with pytest.raises(AssertionError, match="busy"):
-        buy_through_a_deadlock(start_service(own_uri, TRANSACTION_ATTEMPTS=1), inside)
+        buy_through_a_deadlock(start_service(own_uri, TRANSACTION_ATTEMPTS=1, **UNHURRIED), inside)
 
 
 WAIT = {"PURCHASE_WAIT_SECONDS": 3, "LOCK_WAIT_SECONDS": 1, "DATABASE_TIMEOUT_SECONDS": 2}
@@ -73,12 +76,16 @@ WAIT = {"PURCHASE_WAIT_SECONDS": 3, "LOCK_WAIT_SECONDS": 1, "DATABASE_TIMEOUT_SE
 ANSWERED_SECONDS = WAIT["PURCHASE_WAIT_SECONDS"] + 3 * WAIT["DATABASE_TIMEOUT_SECONDS"]
 
 
+# A purchase that has much time left when its first statement gives up.
+PATIENT = WAIT | {"PURCHASE_WAIT_SECONDS": 30}
+
+
 def buy_a_row_that_was_held(service: Service, inside: Inside) -> None:
     """The row comes free after a statement gave up waiting for it, and before the purchase does."""
     item = service.create_goods()
     with inside.row_held(item):
         buying = Buying(service, item)
-        until(lambda: reruns(service, 1205) > 0 or not buying.is_alive(), 10)
+        until(lambda: reruns(service, 1205) > 0 or not buying.is_alive(), 20)
     buying.join()
     assert buying.answer.status_code == 201, buying.answer.text
     assert service.goods(item)["sold"] == 1
@@ -88,7 +95,7 @@ def buy_a_row_that_was_held(service: Service, inside: Inside) -> None:
 def test_a_purchase_outlasts_a_lock_time_out(
     own_uri: str, start_service: Callable[..., Service], inside: Inside
 ) -> None:
-    buy_a_row_that_was_held(start_service(own_uri, **WAIT), inside)
+    buy_a_row_that_was_held(start_service(own_uri, **PATIENT), inside)
 
 
 @pytest.mark.mariadb
@@ -96,7 +103,7 @@ def test_with_a_single_attempt_a_lock_time_out_ends_it(
     own_uri: str, start_service: Callable[..., Service], inside: Inside
 ) -> None:
     with pytest.raises(AssertionError, match="busy"):
-        buy_a_row_that_was_held(start_service(own_uri, TRANSACTION_ATTEMPTS=1, **WAIT), inside)
+        buy_a_row_that_was_held(start_service(own_uri, TRANSACTION_ATTEMPTS=1, **PATIENT), inside)
 
 
 def give_up_in_time(service: Service, inside: Inside) -> None:

@@ -29,7 +29,7 @@ def shop(make_app: Callable[..., Flask], own_uri: str) -> Shop:
 def outcome_after_a_wait(shop: Shop, inside: Inside, what_ends: str) -> Outcome | None:
     """Buy with a coupon that somebody keeps until the coupon, or the sale, is over."""
     selling = Selling(shop)
-    end = selling.now() + timedelta(seconds=2)
+    end = selling.now() + timedelta(seconds=4)
     item = selling.item(ends_at=end if what_ends == "sale" else None)
     code = selling.coupon(ends_at=end if what_ends == "coupon" else None)
     request = PurchaseRequest(item, "alice", choices=Choices(coupon_code=code))

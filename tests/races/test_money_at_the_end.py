@@ -1,6 +1,7 @@
 """Money that is on its way while its order's time runs out counts for its buyer's limit."""
 
 import threading
+import time
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -12,7 +13,7 @@ from core import order_life, payments
 from core.clock import Deadline
 from core.payments import SUCCEEDED, PaymentEvent
 from core.purchase import batch
-from core.purchase.decide import Placed, PurchaseRequest, Refused
+from core.purchase.decide import Outcome, Placed, PurchaseRequest, Refused
 from core.purchase.slots import Caps
 from core.refusals import Refusal
 from core.shop import Shop
@@ -20,6 +21,8 @@ from tests.core.selling import Selling
 from tests.races.inside import Inside
 
 ORDER_SECONDS = 2
+# For so long the payment is held open, unless the purchase is settled before.
+HELD_OPEN_SECONDS = 1.5
 
 
 @pytest.fixture
@@ -30,7 +33,8 @@ def shop(make_app: Callable[..., Flask], mariadb_uri: str) -> Shop:
         ORDER_PAYMENT_SECONDS=ORDER_SECONDS,
         HOLD_COOLDOWN_SECONDS=0,
         IDLE_TRANSACTION_SECONDS=20,
-        LOCK_WAIT_SECONDS=2,
+        LOCK_WAIT_SECONDS=5,
+        DATABASE_TIMEOUT_SECONDS=10,
     )
     return app.extensions["seckill"]
 
@@ -44,7 +48,7 @@ def buy_again_while_the_payment_is_under_way(shop: Shop, monkeypatch: pytest.Mon
 
     def record_late(connection: Connection, event: PaymentEvent, outcome: str) -> None:
         is_paid.set()
-        goes_on.wait(10)
+        goes_on.wait(15)
         record(connection, event, outcome)
 
     monkeypatch.setattr(payments, "_record", record_late)
@@ -53,13 +57,20 @@ def buy_again_while_the_payment_is_under_way(shop: Shop, monkeypatch: pytest.Mon
     payer = threading.Thread(target=lambda: came_to.append(payments.receive(shop.database, money)))
     payer.start()
     assert is_paid.wait(10)
-    threading.Timer(ORDER_SECONDS + 0.5, goes_on.set).start()
     while not selling.is_overdue(order):
-        goes_on.wait(0.05)
+        time.sleep(0.05)
     asked = PurchaseRequest(order.goods_id, order.user_id)
-    (outcome,) = batch.serve(shop.database, Caps(shop.database, 2), [asked], Deadline(10))
+    outcomes: list[Outcome | None] = []
+    buyer = threading.Thread(
+        target=lambda: outcomes.extend(batch.serve(shop.database, Caps(shop.database, 2), [asked], Deadline(10)))
+    )
+    buyer.start()
+    buyer.join(HELD_OPEN_SECONDS)
+    goes_on.set()
+    buyer.join()
     payer.join()
     assert came_to == ["paid"]
+    (outcome,) = outcomes
     assert isinstance(outcome, (Placed, Refused))
     return outcome
 

@@ -215,7 +215,7 @@ def socket_outlives_worker() -> None:
             # Not the port that the worker listens on, only this socket.
             os.closerange(3, kept)
             os.closerange(kept + 1, 4096)
-            time.sleep(4)
+            time.sleep(6)
             os._exit(0)
 
     _after(share)
