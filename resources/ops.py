@@ -8,6 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, 
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from core import schema
+from core.metrics import Tally
 from core.refusals import Unavailable
 from resources import schemas
 from resources.auth import Access
@@ -44,6 +45,7 @@ class Metrics(ApiResource):
     @operation(Operation("getMetrics", _TAG, Access.PUBLIC, {200: None}, limited=False))
     def get(self) -> Response:
         """The figures of all workers of this host, added up, in Prometheus' text format."""
+        Tally.settle()
         registry: Any = REGISTRY
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
             registry = CollectorRegistry()

@@ -9,8 +9,8 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from datetime import datetime, timezone
-from functools import lru_cache
 from multiprocessing import util
 from typing import TextIO
 
@@ -18,9 +18,9 @@ from flask import Flask, Response, g, request
 from prometheus_client import Counter
 from pythonjsonlogger.json import JsonFormatter
 
-from core.metrics import record
+from core.metrics import Tally
 
-REQUESTS = Counter("seckill_http_requests_total", "Requests answered.", ["route", "method", "status"])
+_REQUESTS = Tally(Counter("seckill_http_requests_total", "Requests answered.", ["route", "method", "status"]))
 
 log = logging.getLogger("seckill.requests")
 
@@ -43,14 +43,16 @@ class _GatheredLines:
 
     def _begin(self) -> None:
         # Bounded: whoever reads the log may have stopped to.
-        self._lines: deque[str] = deque(maxlen=_GATHERED)
+        self._lines: deque[str | Callable[[], str]] = deque(maxlen=_GATHERED)
         self._there_are_some = threading.Event()
+        self._hurry = threading.Event()
         self._writing = threading.Lock()
         self._thread: threading.Thread | None = None
         util.Finalize(None, self.flush, exitpriority=0)
 
-    def write(self, text: str) -> None:
-        self._lines.append(text)
+    def write(self, line: str | Callable[[], str]) -> None:
+        """Have `line` written, or what it returns by then: who is answered need not wait for it to be put together."""
+        self._lines.append(line)
         if not self._there_are_some.is_set():
             self._there_are_some.set()
             if self._thread is None:
@@ -62,12 +64,19 @@ class _GatheredLines:
                 else:
                     self._thread = thread
 
+    def hurry(self) -> None:
+        """Have all lines written now. Does not wait for it: whoever reads the log may have stopped to."""
+        self._hurry.set()
+
     def flush(self) -> None:
+        Tally.settle()  # figures are no later than lines; a failure to count is a line itself
         with self._writing:
             self._there_are_some.clear()
             lines = []
             while self._lines:
-                lines.append(self._lines.popleft())
+                line = self._lines.popleft()
+                with contextlib.suppress(Exception):  # one line that cannot be put together takes no others along
+                    lines.append(line if isinstance(line, str) else line())
             # A log that cannot be written, or is closed already, must cost nobody their answer.
             with contextlib.suppress(OSError, ValueError):
                 self._stream.write("".join(lines))
@@ -75,7 +84,8 @@ class _GatheredLines:
 
     def _run(self) -> None:
         while self._there_are_some.wait():
-            time.sleep(_GATHER_SECONDS)
+            self._hurry.wait(_GATHER_SECONDS)
+            self._hurry.clear()
             self.flush()
 
 
@@ -88,7 +98,7 @@ class _Handler(logging.StreamHandler[_GatheredLines]):
     def emit(self, record: logging.LogRecord) -> None:
         super().emit(record)
         if record.levelno >= logging.WARNING:
-            self.stream.flush()
+            self.stream.hurry()
 
 
 class _RequestLines(_Handler):
@@ -101,16 +111,29 @@ class _RequestLines(_Handler):
     def tell(
         self, request_id: str, method: str, route: str, status: int, code: str | None, began: float, user_id: str | None
     ) -> None:
-        now = datetime.now(timezone.utc).isoformat()
-        milliseconds = round((time.perf_counter() - began) * 1000, 2)
+        took, at = time.perf_counter() - began, time.time()
+        self.stream.write(lambda: self._line(request_id, method, route, status, code, took, at, user_id))
+
+    def _line(
+        self,
+        request_id: str,
+        method: str,
+        route: str,
+        status: int,
+        code: str | None,
+        took: float,
+        at: float,
+        user_id: str | None,
+    ) -> str:
+        now = datetime.fromtimestamp(at, timezone.utc).isoformat()
+        milliseconds = round(took * 1000, 2)
         message = f"{method} {route} {status} {milliseconds} ms"
         if self._debug:
-            self.stream.write(f"{now} INFO {log.name} {message}\n")
-            return
+            return f"{now} INFO {log.name} {message}\n"
         # Put together by hand: but for the user's id, all of it is our own words or plain characters.
         shown_code = "null" if code is None else f'"{code}"'
         user = "null" if user_id is None else _to_json(user_id)
-        self.stream.write(
+        return (
             f'{{"levelname": "INFO", "name": "{log.name}", "message": "{message}", "request_id": "{request_id}",'
             f' "method": "{method}", "route": "{route}", "status": {status}, "code": {shown_code},'
             f' "duration_ms": {milliseconds}, "user_id": {user}, "timestamp": "{now}"}}\n'
@@ -153,15 +176,10 @@ def note(
     request_id: str, method: str, route: str, status: int, code: str | None, began: float, user_id: str | None = None
 ) -> None:
     """Count an answer and write its line. `began` is the `time.perf_counter()` of the request's arrival."""
-    record(lambda: _series(route, method, status).inc())
+    _REQUESTS.add(route, method, str(status))
     for handler in log.handlers:
         if isinstance(handler, _RequestLines):
             handler.tell(request_id, method, route, status, code, began, user_id)
-
-
-@lru_cache(maxsize=1000)  # to look a series up costs as much as to count
-def _series(route: str, method: str, status: int) -> Counter:
-    return REQUESTS.labels(route, method, status)
 
 
 def _begin() -> None:

@@ -16,6 +16,7 @@ import pytest
 import requests
 
 from core import goods
+from core.metrics import Tally
 from resources import request_log
 from tests.core.forged_tokens import signed
 from tests.resources.calls import ADDRESS, OPERATOR, Calls
@@ -190,7 +191,7 @@ def test_what_is_answered_ahead_of_flask_has_the_line_that_flask_writes(
         (422, "idempotency_key_reused", "alice"),
         *[(200, None, None), (304, None, None)] * 2,
     ]
-    sqlite_call.app.wsgi_app, gate.crowd = front._app, 10**9  # type: ignore[attr-defined, method-assign]
+    sqlite_call.app.wsgi_app, gate.crowd = front.application, 10**9  # type: ignore[attr-defined, method-assign]
     # But a crowd is refused before anybody asks who they are.
     sqlite_call.post("/healthz")
     flask = ask()
@@ -214,14 +215,43 @@ def test_lines_of_many_threads_are_all_there_whole_and_in_order(stream: io.Strin
         assert own == [f"{thread}-{number}" for number in range(500)]
 
 
-def test_lines_are_written_soon_by_themselves_and_a_warning_at_once(stream: io.StringIO) -> None:
-    request_log.note("mine-1", "GET", "/x", 200, None, time.perf_counter())
+def wait_for(text: str, stream: io.StringIO) -> None:
     began = time.monotonic()
-    while "mine-1" not in stream.getvalue():
+    while text not in stream.getvalue():
         assert time.monotonic() < began + 5
         time.sleep(0.01)
+
+
+class NoMetric:
+    """What cannot be counted, as when the disk is full."""
+
+    def labels(self, *labels: str) -> None:
+        raise OSError("no space left")
+
+
+def test_a_figure_that_cannot_be_saved_does_not_stop_the_log(
+    stream: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Tally, "_all", [])
+    Tally(NoMetric()).add("x")  # type: ignore[arg-type]
+    request_log.note("mine-1", "GET", "/x", 200, None, time.perf_counter())
+    wait_for("a figure was not recorded", stream)
+    logging.getLogger("seckill").warning("look at this")
+    wait_for("look at this", stream)
+
+
+def test_a_line_that_cannot_be_put_together_takes_no_other_along(stream: io.StringIO) -> None:
+    request_log.note("mine-1", "GET", "/x", 200, None, 0.0, object())  # type: ignore[arg-type]
+    request_log.note("mine-2", "GET", "/x", 200, None, time.perf_counter())
+    wait_for("mine-2", stream)
+
+
+def test_lines_are_written_soon_by_themselves_and_in_their_order(stream: io.StringIO) -> None:
+    request_log.note("mine-1", "GET", "/x", 200, None, time.perf_counter())
+    wait_for("mine-1", stream)
     request_log.note("mine-2", "GET", "/x", 200, None, time.perf_counter())
     logging.getLogger("seckill").warning("look at this")
+    wait_for("look at this", stream)
     assert [line.get("request_id") or line["message"] for line in map(json.loads, stream.getvalue().splitlines())] == [
         "mine-1",
         "mine-2",
