@@ -52,11 +52,13 @@ ROUTES = {
 }
 
 
-def create_app(settings: config.Settings | None = None, runtime_dir: Path | None = None) -> Flask:
+def create_app(
+    settings: config.Settings | None = None, runtime_dir: Path | None = None, threads: int | None = None
+) -> Flask:
     """The WSGI application for `settings`, by default those of the environment.
 
     `runtime_dir` is a directory that the workers of a host share for their figures; without one each speaks for itself.
-    Opens no connection. Raises config.InvalidSettings.
+    `threads` answer what waits, where their number is known. Opens no connection. Raises config.InvalidSettings.
     """
     settings = settings or config.load()
     app = Flask(__name__, static_folder=None)
@@ -65,7 +67,7 @@ def create_app(settings: config.Settings | None = None, runtime_dir: Path | None
     )
     db.init_app(app)
     with app.app_context():
-        app.extensions[EXTENSION] = Shop.open(settings, db.engine, runtime_dir)
+        app.extensions[EXTENSION] = Shop.open(settings, db.engine, runtime_dir, threads)
 
     request_log.register(app)
     errors.register(app)

@@ -138,10 +138,10 @@ class Settings(BaseSettings):
         3.0, ge=0.1, le=60, description="Seconds that a purchase waits for its turn before it is told `busy`."
     )
     LINE_MAX: int = Field(
-        24,
+        1024,
         ge=1,
         le=10_000,
-        description="Purchases one worker holds while an item is stuck or slow; `make run` takes 3/4 of `THREADS`.",
+        description="Purchases that one worker keeps in line while an item is stuck or slow.",
     )
     BATCH_MAX: int = Field(
         64, ge=1, le=1000, description="Purchases that are settled together in one transaction, at most."

@@ -2,7 +2,7 @@
 
     python serve.py            what `make run` starts
 
-HOST, PORT, WORKERS and THREADS in the environment change where and how; everything else is in config.py.
+HOST, PORT, WORKERS, THREADS and DOORS in the environment change where and how; everything else is in config.py.
 """
 
 import contextlib
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 # Why these: docs/performance.md.
 WORKERS = 2
-THREADS = 96
+THREADS = 32  # answer what has to wait, but for purchases
+DOORS = 8  # receive requests
 MAX_WORKERS = 64
 MAX_THREADS = 1024
 # Connections that one worker keeps open, idle ones among them.
@@ -46,6 +47,7 @@ class Address:
     port: int
     workers: int
     threads: int
+    doors: int
 
     @property
     def url(self) -> str:
@@ -65,12 +67,13 @@ def main() -> None:
             _number("PORT", 8000, 65535),
             _number("WORKERS", WORKERS, MAX_WORKERS),
             _number("THREADS", THREADS, MAX_THREADS),
+            _number("DOORS", DOORS, MAX_THREADS),
         )
         settings = config.load()
         _warn_of_unknown_names()
         _require_free_port(address)
         with _runtime_dir() as directory:
-            _serve(address, _with_line_for(address, settings), directory)
+            _serve(address, settings, directory)
     except ClickException as error:
         sys.exit(f"error: {error.message}")
 
@@ -113,13 +116,6 @@ def _runtime_dir() -> Iterator[Path]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _with_line_for(address: Address, settings: config.Settings) -> config.Settings:
-    # A quarter of the threads is kept for whatever else is asked while a sale is stuck.
-    if "LINE_MAX" in settings.model_fields_set:
-        return settings
-    return settings.model_copy(update={"LINE_MAX": max(1, address.threads * 3 // 4)})
-
-
 def _serve(address: Address, settings: config.Settings, runtime_dir: Path) -> None:
     from granian.constants import HTTPModes, Interfaces
     from granian.http import HTTP1Settings
@@ -128,6 +124,8 @@ def _serve(address: Address, settings: config.Settings, runtime_dir: Path) -> No
     # Imported once here, and shared by the workers, which are forked: a new one is there in no time.
     import app
     from resources import request_log
+    from resources.front import Front
+    from resources.reception import Reception
     from supervisor import Supervisor, end_with_parent
 
     _prepare(settings)
@@ -140,7 +138,7 @@ def _serve(address: Address, settings: config.Settings, runtime_dir: Path) -> No
         port=address.port,
         interface=Interfaces.WSGI,
         workers=address.workers,
-        blocking_threads=address.threads,
+        blocking_threads=address.doors,
         backpressure=BACKPRESSURE,
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(header_read_timeout=HEADER_SECONDS * 1000),
@@ -153,12 +151,13 @@ def _serve(address: Address, settings: config.Settings, runtime_dir: Path) -> No
 
     def load() -> Any:
         end_with_parent()
-        application = app.create_app(settings, runtime_dir)
+        application = app.create_app(settings, runtime_dir, address.threads)
         _start_chores(application.extensions["seckill"])
         # What is loaded by now stays: without this, each full garbage collection walks through all of it.
         gc.collect()
         gc.freeze()
-        return application
+        assert isinstance(application.wsgi_app, Front)
+        return Reception(application.wsgi_app, address.threads)
 
     threading.Thread(target=_greet, args=(address, settings), daemon=True).start()
     supervisor.serve(target_loader=load, wrap_loader=False)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from granian.server.mp import MPServer
+from granian.server import mp
 from prometheus_client.multiprocess import mark_process_dead
 
 from config import Settings
@@ -22,7 +22,7 @@ _WATCH_SECONDS = 0.25
 log = logging.getLogger("seckill.server")
 
 
-class Supervisor(MPServer):
+class Supervisor(mp.MPServer):
     """granian's server, but it replaces dead workers however often they die, and drains before it stops.
 
     Its own respawn takes two deaths within 5.5 seconds for a crash loop and quits.
@@ -34,6 +34,7 @@ class Supervisor(MPServer):
         self._runtime_dir = runtime_dir
         self._stop_signal = 0
         self._pid = os.getpid()
+        hand_over_requests()
 
     def signal_handler_interrupt(self, signum: int = 0, *rest: Any, **named: Any) -> None:
         if os.getpid() != self._pid:
@@ -63,6 +64,14 @@ class Supervisor(MPServer):
             mark_process_dead(pid)
             forget_process(self._runtime_dir, pid)
         self._respawn_workers(dead, spawn_target, target_loader)
+
+
+def hand_over_requests() -> None:
+    """From now on what granian is given to load is its callback itself (resources/reception.py), no application.
+
+    The wrapper that it puts around an application keeps a thread until there is an answer.
+    """
+    mp._wsgi_call_wrap = lambda callback, *rest: callback  # type: ignore[attr-defined]
 
 
 def end_with_parent() -> None:

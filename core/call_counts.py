@@ -27,9 +27,14 @@ _SHARED = "shared+"
 log = logging.getLogger("seckill.limits")
 
 
+def is_shared(setting: str) -> bool:
+    """Whether RATE_LIMIT_STORAGE asks for Redis."""
+    return setting.startswith("redis")
+
+
 def storage_uri(setting: str) -> str:
     """The address by which `limits` finds the storage here that RATE_LIMIT_STORAGE asks for."""
-    return f"{_SHARED}{setting}" if setting.startswith("redis") else "bounded://"
+    return f"{_SHARED}{setting}" if is_shared(setting) else "bounded://"
 
 
 class LocalCounts(Storage):

@@ -29,8 +29,13 @@ class Shop:
     runtime_dir: Path | None
 
     @classmethod
-    def open(cls, settings: Settings, engine: Engine, runtime_dir: Path | None) -> "Shop":
-        """Put the parts together; opens no connection. The workers of a host share `runtime_dir`, if there is one."""
+    def open(
+        cls, settings: Settings, engine: Engine, runtime_dir: Path | None = None, threads: int | None = None
+    ) -> "Shop":
+        """Put the parts together; opens no connection. The workers of a host share `runtime_dir`, if there is one.
+
+        `threads` of this process answer what waits, where their number is known.
+        """
         database = Database(engine, settings)
         in_progress = InProgress(runtime_dir)
         gate = Gate(lambda ids: goods.read_all(database, ids))
@@ -40,7 +45,7 @@ class Shop:
             Tokens(settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS),
             in_progress,
             gate,
-            Checkout(database, in_progress, gate),
+            Checkout(database, in_progress, gate, threads),
             runtime_dir,
         )
 

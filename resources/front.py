@@ -7,7 +7,7 @@ which check and answer it in full. What it answers, it answers as they would: th
 
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
@@ -18,9 +18,10 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from prometheus_client import Counter
 from pydantic import ValidationError
 
+from core.call_counts import is_shared
 from core.clock import iso
-from core.metrics import record
-from core.purchase.decide import PurchaseRequest, Refused
+from core.metrics import Tally
+from core.purchase.decide import Outcome, PurchaseRequest, Refused
 from core.purchase.gate import Seen
 from core.quotes import NO_CHOICES, Choices
 from core.refusals import Refusal
@@ -36,8 +37,10 @@ from resources.inputs import PurchaseBody
 from resources.limits import CheckCaller
 from resources.problems import MIME_TYPE, PROBLEMS, language_of, problem_headers, problem_json, to_json
 
-GATE_REFUSALS = Counter(
-    "seckill_gate_refusals_total", "Purchases refused without asking the database, by the refusal's code.", ["code"]
+_GATE_REFUSALS = Tally(
+    Counter(
+        "seckill_gate_refusals_total", "Purchases refused without asking the database, by the refusal's code.", ["code"]
+    )
 )
 
 # Ids that surely fit the database's; longer ones are left to the resources.
@@ -50,6 +53,7 @@ _PLAIN_BODY = 4096  # bytes; larger ones are left to the resources
 _USUAL_BODY = 100  # bytes; larger ones hold an address, which is nobody else's
 _GAP = "\0"  # where that belongs which differs from request to request, in a body that is made beforehand
 Headers = list[tuple[str, str]]
+Reply = Callable[[int, Headers, bytes], None]
 
 
 @dataclass(slots=True)
@@ -71,6 +75,17 @@ class _Answer(NamedTuple):
     code: str | None = None
 
 
+def _asked(environ: WSGIEnvironment) -> _Asked | None:
+    """What is asked, where it may be answered here."""
+    match = _PATH.fullmatch(environ["PATH_INFO"])
+    if match is None or environ.get("QUERY_STRING"):
+        return None
+    # An id that is made here is the request's, whoever answers it.
+    request_id = environ["HTTP_X_REQUEST_ID"] = request_log.request_id(environ.get("HTTP_X_REQUEST_ID", ""))
+    noun, digits = match.groups()
+    return _Asked(environ["REQUEST_METHOD"], noun, int(digits), request_id, time.perf_counter())
+
+
 class Front:
     """The layer. Shared by all threads of a process."""
 
@@ -78,48 +93,89 @@ class Front:
         self, app: WSGIApplication, shop: Shop, origin_headers: OriginHeaders, check_caller: CheckCaller
     ) -> None:
         """Leaves to `app` what it does not answer. `origin_headers` has those that pages of an origin need."""
-        self._app = app
+        self.application = app
+        # To count callers elsewhere takes a call over the network.
+        self.waits = shop.settings.RATE_LIMITS and is_shared(shop.settings.RATE_LIMIT_STORAGE)
         self._shop = shop
         self._origin_headers = origin_headers
         self._check_caller = check_caller
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        match = _PATH.fullmatch(environ["PATH_INFO"])
-        if match is None or environ.get("QUERY_STRING"):
-            return self._app(environ, start_response)
-        # An id that is made here is the request's, whoever answers it.
-        request_id = environ["HTTP_X_REQUEST_ID"] = request_log.request_id(environ.get("HTTP_X_REQUEST_ID", ""))
-        noun, digits = match.groups()
-        asked = _Asked(environ["REQUEST_METHOD"], noun, int(digits), request_id, time.perf_counter())
-        answer = self._answer(asked, environ)
-        if answer is None:
-            return self._app(environ, start_response)
+        asked = _asked(environ)
+        answer = None if asked is None else self._answer(asked, environ)
+        if asked is None or answer is None:
+            return self.application(environ, start_response)
+        if isinstance(answer, PurchaseRequest):
+            answer = self._wait_for(answer, asked, environ)
+        headers = self._close(answer, asked, environ)
+        start_response(_STATUS[answer.status], headers)
+        return [answer.body]
+
+    def serve(self, environ: WSGIEnvironment, reply: Reply) -> bool:
+        """Answer by `reply`, now or, for a purchase, later and from another thread. False: it is for the application.
+
+        Waits for nothing but the body, where there is one; and for the count of its caller, where `waits` says so.
+        """
+        asked = _asked(environ)
+        answer = None if asked is None else self._answer(asked, environ)
+        if asked is None or answer is None:
+            return False
+        if isinstance(answer, PurchaseRequest):
+            self._shop.checkout.call_back(answer, lambda outcome: self._tell(outcome, asked, environ, reply))
+        else:
+            self._reply(answer, asked, environ, reply)
+        return True
+
+    def fail(self, error: Exception, environ: WSGIEnvironment, reply: Reply) -> None:
+        """Answer a request that could not be answered otherwise."""
+        request_id = request_log.request_id(environ.get("HTTP_X_REQUEST_ID", ""))
+        asked = _Asked(environ["REQUEST_METHOD"], "", 0, request_id, time.perf_counter())
+        answer = _failed(error, asked, environ)
+        length = ("Content-Length", str(len(answer.body)))
+        reply(answer.status, [*answer.headers, ("X-Request-ID", request_id), length], answer.body)
+
+    def _tell(self, outcome: Outcome | Exception, asked: _Asked, environ: WSGIEnvironment, reply: Reply) -> None:
+        try:
+            self._reply(_told(outcome, asked, environ), asked, environ, reply)
+        except Exception as error:
+            self.fail(error, environ, reply)
+
+    def _wait_for(self, purchase: PurchaseRequest, asked: _Asked, environ: WSGIEnvironment) -> _Answer:
+        try:
+            outcome: Outcome | Exception = self._shop.checkout.buy(purchase)
+        except Exception as error:
+            outcome = error
+        return _told(outcome, asked, environ)
+
+    def _reply(self, answer: _Answer, asked: _Asked, environ: WSGIEnvironment, reply: Reply) -> None:
+        reply(answer.status, self._close(answer, asked, environ), answer.body)
+
+    def _close(self, answer: _Answer, asked: _Asked, environ: WSGIEnvironment) -> Headers:
+        """Log and count the answer. Returns all of its headers."""
         caller = asked.caller.user_id if asked.caller else None
-        request_log.note(request_id, asked.method, _ROUTES[noun], answer.status, answer.code, asked.began, caller)
+        route = _ROUTES[asked.noun]
+        request_log.note(asked.request_id, asked.method, route, answer.status, answer.code, asked.began, caller)
         headers = [
             *answer.headers,
-            ("X-Request-ID", request_id),
+            ("X-Request-ID", asked.request_id),
             *self._origin_headers(environ.get("HTTP_ORIGIN")),
         ]
         if answer.status != HTTPStatus.NOT_MODIFIED:
             headers.append(("Content-Length", str(len(answer.body))))
-        start_response(_STATUS[answer.status], headers)
-        return [answer.body]
+        return headers
 
-    def _answer(self, asked: _Asked, environ: WSGIEnvironment) -> _Answer | None:
+    def _answer(self, asked: _Asked, environ: WSGIEnvironment) -> _Answer | PurchaseRequest | None:
+        """The answer, or the purchase that is to be settled for it. None where it is not for this layer."""
         try:
             if asked.method == "GET":
                 return self._show(asked, environ)
             if asked.method == "POST" and asked.noun == "seckill":
                 return self._sell(asked, environ)
-        except Refusal as refusal:
-            return _refused(refusal, asked, environ)
         except Exception as error:
-            tell_unexpected(error, asked.request_id)
-            return _refused(Refusal(INTERNAL_ERROR), asked, environ)
+            return _failed(error, asked, environ)
         return None
 
-    def _sell(self, asked: _Asked, environ: WSGIEnvironment) -> _Answer | None:
+    def _sell(self, asked: _Asked, environ: WSGIEnvironment) -> _Answer | PurchaseRequest | None:
         key = environ.get("HTTP_IDEMPOTENCY_KEY")
         if key is None:
             refusal = self._shop.gate.refusal(asked.goods_id)
@@ -127,8 +183,7 @@ class Front:
                 # A body left unread ends the connection, and with it the caller's next request.
                 if _read_plain(environ) is None:
                     return None
-                code = refusal.code
-                record(lambda: _gate_refusals(code).inc())
+                _GATE_REFUSALS.add(refusal.code)
                 return _refused(refusal, asked, environ)
         elif not _KEY.fullmatch(key):
             return None
@@ -139,11 +194,7 @@ class Front:
         asked.caller = caller
         self._check_caller(environ)
         quantity, choices = wanted
-        outcome = self._shop.checkout.buy(PurchaseRequest(asked.goods_id, caller.user_id, quantity, key, choices))
-        if isinstance(outcome, Refused):
-            return _refused(outcome.refusal, asked, environ)
-        order, status, headers = seckill.bought(outcome)
-        return _Answer(status, to_json(order).encode(), [*_BOUGHT, *headers.items()])
+        return PurchaseRequest(asked.goods_id, caller.user_id, quantity, key, choices)
 
     def _show(self, asked: _Asked, environ: WSGIEnvironment) -> _Answer | None:
         if environ.get("CONTENT_LENGTH") or "HTTP_TRANSFER_ENCODING" in environ:
@@ -200,6 +251,26 @@ def _around(text: str) -> tuple[bytes, bytes]:
     return head.encode(), tail.encode()
 
 
+def _told(outcome: Outcome | Exception, asked: _Asked, environ: WSGIEnvironment) -> _Answer:
+    """The answer to a purchase that was settled, or that failed."""
+    if isinstance(outcome, Exception):
+        return _failed(outcome, asked, environ)
+    if isinstance(outcome, Refused):
+        return _refused(outcome.refusal, asked, environ)
+    try:
+        order, status, headers = seckill.bought(outcome)
+        return _Answer(status, to_json(order).encode(), [*_BOUGHT, *headers.items()])
+    except Exception as error:
+        return _failed(error, asked, environ)
+
+
+def _failed(error: Exception, asked: _Asked, environ: WSGIEnvironment) -> _Answer:
+    if isinstance(error, Refusal):
+        return _refused(error, asked, environ)
+    tell_unexpected(error, asked.request_id)
+    return _refused(Refusal(INTERNAL_ERROR), asked, environ)
+
+
 def _refused(refusal: Refusal, asked: _Asked, environ: WSGIEnvironment) -> _Answer:
     spoken = language_of(environ.get("HTTP_ACCEPT_LANGUAGE", ""))
     # A quote is one buyer's; all others are told to crowds.
@@ -219,11 +290,6 @@ def _problem(code: str, spoken: str, details: tuple[tuple[str, Any], ...]) -> tu
         *refusal_headers(refusal).items(),
     ]
     return int(PROBLEMS[code].status), headers, *_around(problem_json(code, spoken, _GAP, **refusal.details))
-
-
-@lru_cache(maxsize=100)  # to look a series up costs as much as to count
-def _gate_refusals(code: str) -> Counter:
-    return GATE_REFUSALS.labels(code)
 
 
 def _wanted_in(environ: WSGIEnvironment) -> tuple[int, Choices] | None:

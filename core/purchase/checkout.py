@@ -7,6 +7,7 @@ from core.clock import Deadline
 from core.database import Database
 from core.metrics import PURCHASES, record
 from core.purchase import batch
+from core.purchase.callbacks import Callbacks, Tell
 from core.purchase.decide import Outcome, PurchaseRequest, Refused, Replayed
 from core.purchase.gate import Gate
 from core.purchase.in_progress import InProgress
@@ -22,20 +23,24 @@ _LOOKED_UP_TOGETHER = 1000
 class Checkout:
     """Sells. Shared by all threads of a process."""
 
-    def __init__(self, database: Database, in_progress: InProgress, gate: Gate) -> None:
+    def __init__(self, database: Database, in_progress: InProgress, gate: Gate, threads: int | None = None) -> None:
+        """`threads` answer all that waits, where their number is known: a quarter is left while a sale is stuck."""
         settings = database.settings
         caps = Caps(database, settings.API_ORDER_LIMIT)
         self._wait_seconds = settings.PURCHASE_WAIT_SECONDS
         self._in_progress = in_progress
         self._gate = gate
+        # Each leader has a connection, and others are to have some.
+        leaders_max = max(1, settings.DATABASE_POOL_SIZE // 2)
+        threads_max = None if threads is None else max(1, threads * 3 // 4)
         self._line: Line[Outcome] = Line(
             lambda requests, deadline, patient: _settle(database, caps, requests, deadline, patient),
             batch_max=settings.BATCH_MAX,
-            # Each leader has a connection, and others are to have some.
-            leaders_max=max(1, settings.DATABASE_POOL_SIZE // 2),
+            leaders_max=leaders_max,
             grace_seconds=settings.batch_seconds,  # it ends by itself
             inside_max=settings.LINE_MAX,
             slow_seconds=settings.PURCHASE_WAIT_SECONDS / 2,
+            threads_max=threads_max,
         )
         self._looks: Line[Outcome | Open] = Line(
             lambda requests, deadline, patient: look(database, requests, deadline),
@@ -45,7 +50,10 @@ class Checkout:
             inside_max=settings.LINE_MAX,
             slow_seconds=settings.PURCHASE_WAIT_SECONDS / 2,
             name="look",
+            threads_max=threads_max,
         )
+        self._line_desk = Callbacks(self._line, leaders_max, "purchase")
+        self._looks_desk = Callbacks(self._looks, 1, "look")
 
     def buy(self, request: PurchaseRequest) -> Outcome:
         """Settle `request`. Raises Busy (nothing was bought) or Unavailable (perhaps it was)."""
@@ -55,6 +63,42 @@ class Checkout:
             except Refusal as refusal:
                 _count(refusal.code)
                 raise
+
+    def call_back(self, request: PurchaseRequest, tell: Tell[Outcome]) -> None:
+        """Settle `request` without waiting for it: `tell` gets the outcome, or what `buy` would raise, once.
+
+        It may be called before this returns, and from any thread; it must not block.
+        """
+        counted = self._in_progress.counted(request.goods_id)
+        counted.__enter__()
+
+        def told(answer: Outcome | Exception) -> None:
+            counted.__exit__()
+            if isinstance(answer, Refusal):
+                _count(answer.code)
+            tell(answer)
+
+        try:
+            deadline = Deadline(self._wait_seconds)
+            if request.idempotency_key is None or self._gate.refusal(request.goods_id) is None:
+                self._line_desk.buy(request, deadline, told)
+            else:
+                self._looks_desk.buy(request, deadline, lambda answer: self._looked(request, deadline, answer, told))
+        except Exception as error:
+            told(error)  # whoever was not let in hears nothing from the desk
+
+    def _looked(
+        self, request: PurchaseRequest, deadline: Deadline, answer: Outcome | Open | Exception, tell: Tell[Outcome]
+    ) -> None:
+        if not isinstance(answer, Open):
+            if not isinstance(answer, Exception):
+                _count(_label(answer))
+            tell(answer)
+            return
+        try:
+            self._line_desk.buy(request, deadline, tell)
+        except Exception as error:
+            tell(error)
 
     def _answer(self, request: PurchaseRequest, deadline: Deadline) -> Outcome:
         # Whoever has no key is refused ahead of here, or gets the database's word.

@@ -13,7 +13,6 @@ import itertools
 import logging
 import random
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 
 from prometheus_client import Histogram
@@ -64,9 +63,10 @@ class Line(Waiting[Answer]):
         slow_seconds: float,
         grace_seconds: float,
         name: str = "purchase",
+        threads_max: int | None = None,
     ) -> None:
         """`serve` settles a batch of at most `batch_max`. The rest says who waits, and for how long: see Waiting."""
-        super().__init__(inside_max, leaders_max, slow_seconds, grace_seconds, name)
+        super().__init__(inside_max, leaders_max, slow_seconds, grace_seconds, name, threads_max)
         self._serve = serve
         self._batch_max = batch_max
 
@@ -76,11 +76,11 @@ class Line(Waiting[Answer]):
         Raises Busy (nothing was bought; at once where the line is too long to serve in time), Unavailable (perhaps it
         was), or the error that this request alone caused.
         """
-        place, seconds = self._enter(request, deadline)
+        place, seconds = self.enter(request, deadline)
         try:
             self._follow(place, seconds)
             if place.called:
-                self._lead(place)
+                self.lead(place)
         except Exception as error:
             if place.outcome is None:
                 raise
@@ -89,7 +89,8 @@ class Line(Waiting[Answer]):
             place.pass_on()  # a leader too: another may have had it in hand
         return place.result()
 
-    def _lead(self, own: Place[Answer]) -> None:
+    def lead(self, own: Place[Answer]) -> None:
+        """Serve batches until `own`, which was called to lead, is settled; then, or if this fails, another leads."""
         batch: list[Place[Answer]] = []
         try:
             while not own.settled:
@@ -115,27 +116,23 @@ class Line(Waiting[Answer]):
         """Take those who can be served now into a batch; without any, the seconds to rest. Needs the lock."""
         now = time.monotonic()
         batch: list[Place[Answer]] = []
-        rest: deque[Place[Answer]] = deque()
+        passed_over: list[Place[Answer]] = []
         # Another leader, to whom it was a place like all others, may have it in hand.
         wake_at = now + (own.deadline.remaining() if own.taken_by is None else self._patience_in_hand(own))
         alone: Item | None = None
-        for place in self._waiting:
+        while self._waiting and len(batch) < self._batch_max:
+            place = self._waiting.popleft()
             item = place.item
             if item.retry_at > now:
                 wake_at = min(wake_at, item.retry_at)
-                rest.append(place)
-            elif (
-                item.in_hand
-                or len(batch) >= self._batch_max
-                or (alone is not None and item is not alone)
-                or (item.alone and batch and alone is None)
-            ):
-                rest.append(place)
+                passed_over.append(place)
+            elif item.in_hand or (alone is not None and item is not alone) or (item.alone and batch and alone is None):
+                passed_over.append(place)
             else:
                 alone = item if item.alone else None
                 place.taken_by = own
                 batch.append(place)
-        self._waiting = rest
+        self._waiting.extendleft(reversed(passed_over))
         for place in batch:
             place.item.in_hand = True
         self._leaders[own] = now if batch else None
@@ -175,7 +172,7 @@ class Line(Waiting[Answer]):
         own: Place[Answer],
         batch: list[Place[Answer]],
         outcomes: Sequence[Answer | None] = (),
-        error: BaseException | None = None,
+        error: Exception | None = None,
         held_up: bool = False,
         done: Sequence[Place[Answer]] = (),
     ) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import threading
 import time
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from core.clock import Deadline
@@ -35,11 +36,13 @@ class Place(Generic[Answer]):
     """A buyer's place in the line. The bell rings when it is settled, or called to lead."""
 
     __slots__ = (
+        "_hear",
         "bell",
         "called",
         "deadline",
         "entered_at",
         "error",
+        "in_thread",
         "item",
         "last",
         "next",
@@ -48,7 +51,14 @@ class Place(Generic[Answer]):
         "taken_by",
     )
 
-    def __init__(self, request: PurchaseRequest, deadline: Deadline, item: Item) -> None:
+    def __init__(
+        self,
+        request: PurchaseRequest,
+        deadline: Deadline,
+        item: Item,
+        hear: "Callable[[Place[Answer]], None] | None" = None,
+    ) -> None:
+        """`hear` is for a buyer whose thread is not here: it is called whenever the bell rings, and must not wait."""
         self.request = request
         self.deadline = deadline
         self.item = item
@@ -58,9 +68,11 @@ class Place(Generic[Answer]):
         self.taken_by: Place[Answer] | None = None
         self.called = False  # to lead
         self.outcome: Answer | None = None
-        self.error: BaseException | None = None
+        self.error: Exception | None = None
         # Whom to wake after this one. All at once, they would fight over the interpreter with the next leader.
         self.next: Place[Answer] | None = None
+        self.in_thread = hear is None
+        self._hear = hear
         # A bare lock, held until the bell rings: an Event costs five times as much.
         self.bell = threading.Lock()
         self.bell.acquire()
@@ -73,12 +85,18 @@ class Place(Generic[Answer]):
         """Wake who waits here."""
         with contextlib.suppress(RuntimeError):  # it rings already
             self.bell.release()
+        if self._hear is not None:
+            self._hear(self)
 
     def pass_on(self) -> None:
         """Wake the next of those who were settled together."""
         following, self.next = self.next, None
         if following is not None:
             following.ring()
+
+    def answer(self) -> Answer | Exception:
+        """What came of it, once it is settled."""
+        return self.outcome if self.outcome is not None else self.error or Unavailable()
 
     def result(self) -> Answer:
         if self.outcome is None:

@@ -8,6 +8,7 @@ import math
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Generic
 
 from prometheus_client import Gauge
@@ -37,18 +38,28 @@ LENGTH = Gauge(
 class Waiting(Generic[Answer]):
     """Who waits, for what. Shared by all threads of a process; its lock is the line's."""
 
-    def __init__(self, inside_max: int, leaders_max: int, slow_seconds: float, grace_seconds: float, name: str) -> None:
+    def __init__(
+        self,
+        inside_max: int,
+        leaders_max: int,
+        slow_seconds: float,
+        grace_seconds: float,
+        name: str,
+        threads_max: int | None = None,
+    ) -> None:
         """While an item is stuck, or its last buyers waited over `slow_seconds`, newcomers past `inside_max` are told
-        `busy` at once. `leaders_max` batches are under way at most, and more than one only while the others stall.
-        `grace_seconds` is how long past its deadline a buyer waits whose batch has begun. `name` tells its figures
-        from those of other lines.
+        `busy` at once, and past `threads_max` those who would wait in a thread. `leaders_max` batches are under way at
+        most, and more than one only while the others stall. `grace_seconds` is how long past its deadline a buyer waits
+        whose batch has begun. `name` tells its figures from those of other lines.
         """
         self._inside_max = inside_max
         self._leaders_max = leaders_max
         self._slow_seconds = slow_seconds
         self._grace_seconds = grace_seconds
         self._name = name
+        self._threads_max = inside_max if threads_max is None else threads_max
         self._inside = 0
+        self._in_threads = 0  # of those inside, who keep a thread
         self._waiting: deque[Place[Answer]] = deque()
         self._items: dict[int, Item] = {}
         # Items that held a batch up, and until when they are served alone, should all who want them leave.
@@ -57,21 +68,32 @@ class Waiting(Generic[Answer]):
         self._leaders: dict[Place[Answer], float | None] = {}
         self._lock = threading.Lock()
 
-    def _enter(self, request: PurchaseRequest, deadline: Deadline) -> tuple[Place[Answer], float]:
+    def enter(
+        self, request: PurchaseRequest, deadline: Deadline, hear: Callable[[Place[Answer]], None] | None = None
+    ) -> tuple[Place[Answer], float]:
+        """Take a place: it, and the seconds until it is to be looked after. `hear` is called whenever its bell rings.
+
+        Raises Busy at once where the line is too long to serve in time.
+        """
         with self._lock:
             item = self._items.get(request.goods_id)
             if item is None:
                 item = self._items[request.goods_id] = Item(request.goods_id)
                 item.alone = self._held.get(request.goods_id, 0) > item.moved_at
-            elif self._inside >= self._inside_max and self._is_slow(item):
+            elif self._is_full(hear is None, 1) and self._is_slow(item):
                 inside = self._inside
                 record(lambda: LENGTH.labels(self._name).set(inside))
                 raise Busy(retry_after(item))
-            place: Place[Answer] = Place(request, deadline, item)
+            place: Place[Answer] = Place(request, deadline, item, hear)
             self._inside += 1
+            self._in_threads += hear is None
             item.inside += 1
             self._waiting.append(place)
             return place, self._patience(place)
+
+    def _is_full(self, in_thread: bool, more: int) -> bool:
+        """Whether the line is over its bound with so many `more`. Who keeps a thread keeps it from everybody else."""
+        return self._inside + more > self._inside_max or (in_thread and self._in_threads + more > self._threads_max)
 
     def _is_slow(self, item: Item) -> bool:
         return item.last_wait > self._slow_seconds or time.monotonic() - item.moved_at >= _STUCK_SECONDS
@@ -89,6 +111,11 @@ class Waiting(Generic[Answer]):
                 self._withdraw(place)
             raise
 
+    def look(self, place: Place[Answer]) -> float:
+        """Look after a place where nobody waits: the seconds until that is to be done again."""
+        with self._lock:
+            return self._patience(place)
+
     def _patience(self, place: Place[Answer]) -> float:
         """Seconds to wait before looking around again. Settles a place that has waited enough. Needs the lock."""
         if place.settled:
@@ -97,7 +124,7 @@ class Waiting(Generic[Answer]):
             return self._patience_in_hand(place)
         now = time.monotonic()
         seconds = place.deadline.remaining()
-        if self._inside > self._inside_max:
+        if self._is_full(place.in_thread, 0):
             seconds = min(seconds, max(0.0, place.item.moved_at + _STUCK_SECONDS - now))
         if seconds == 0:
             # Out of the line in the same breath: a moment later a leader could take it.
@@ -130,6 +157,9 @@ class Waiting(Generic[Answer]):
             if now - began < _STALL_SECONDS:
                 return
         if len(self._leaders) >= self._leaders_max:
+            return
+        # Asked again and again while a batch stalls: not to look at thousands in line for the item that does.
+        if self._leaders and all(item.in_hand or item.retry_at > now for item in self._items.values()):
             return
         # A leader may itself be in line, for want of a slot.
         ready = (
@@ -164,7 +194,7 @@ class Waiting(Generic[Answer]):
         self,
         place: Place[Answer],
         outcome: Answer | None = None,
-        error: BaseException | None = None,
+        error: Exception | None = None,
         ring: bool = True,
     ) -> None:
         """Give the buyer their answer; the first one stands. Needs the lock."""
@@ -172,6 +202,7 @@ class Waiting(Generic[Answer]):
             return
         place.outcome, place.error = outcome, error
         self._inside -= 1
+        self._in_threads -= place.in_thread
         item = place.item
         item.inside -= 1
         if not item.inside:

@@ -10,6 +10,7 @@ import pytest
 
 from core.clock import Deadline
 from core.purchase import line
+from core.purchase.callbacks import Callbacks
 from core.purchase.decide import Outcome, PurchaseRequest, Refused
 from core.purchase.line import Line
 from core.refusals import SOLD_OUT, Refusal
@@ -28,12 +29,27 @@ def until(condition: Callable[[], object]) -> None:
         time.sleep(0.001)
 
 
+def _settle(told: "Future[Outcome]", answer: Outcome | Exception) -> None:
+    if isinstance(answer, Exception):
+        told.set_exception(answer)
+    else:
+        told.set_result(answer)
+
+
+@pytest.fixture(autouse=True, params=["waiting", "called back"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever imports this tests the line with buyers who wait in their threads, and with buyers who hold none."""
+    monkeypatch.setattr(Till, "calls_back", request.param == "called back")
+
+
 class Till:
     """Serves a line of its own.
 
     With `close(item)` a batch with that item is held up until the event is set; an item in `without_slot` gets None.
     `answer` may be replaced.
     """
+
+    calls_back = False
 
     def __init__(
         self,
@@ -43,6 +59,7 @@ class Till:
         slow: float = PATIENCE,
         grace: float = PATIENCE,
         rule: type[Line] = Line,
+        threads_max: int | None = None,
     ) -> None:
         self.batches: list[str] = []
         self.items: list[set[int]] = []
@@ -60,14 +77,15 @@ class Till:
         self._threads = ThreadPoolExecutor(THREADS)
 
         class Counted(rule):  # type: ignore[misc, valid-type]
-            def _enter(counted, *arguments):
+            def enter(counted, *arguments):
                 try:
-                    return super()._enter(*arguments)
+                    return super().enter(*arguments)
                 finally:
                     with self._lock:
                         self._entered += 1
 
-        self.line: Line = Counted(self._serve, batch_max, inside_max, leaders_max, slow, grace)
+        self.line: Line = Counted(self._serve, batch_max, inside_max, leaders_max, slow, grace, threads_max=threads_max)
+        self._desk: Callbacks = Callbacks(self.line, leaders_max, "till")
 
     def __enter__(self) -> "Till":
         return self
@@ -119,7 +137,12 @@ class Till:
         self._closed[item].set()
 
     def buy(self, user: str, item: int = 1, seconds: float = PATIENCE) -> Outcome:
-        return self.line.buy(PurchaseRequest(item, user), Deadline(seconds))
+        request, deadline = PurchaseRequest(item, user), Deadline(seconds)
+        if not self.calls_back:
+            return self.line.buy(request, deadline)
+        told: Future[Outcome] = Future()
+        self._desk.buy(request, deadline, lambda answer: _settle(told, answer))
+        return told.result(3 * PATIENCE)
 
     def start(self, user: str, item: int = 1, seconds: float = PATIENCE) -> Future[Outcome]:
         """A buyer who comes at some moment from now on."""

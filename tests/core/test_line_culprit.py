@@ -10,7 +10,7 @@ from core.purchase import waiting
 from core.purchase.decide import PurchaseRequest
 from core.purchase.line import Line
 from core.refusals import Unavailable
-from tests.core.line_till import PATIENCE, Outcomes, Till, all_of, fails, one_item, until, users, whose
+from tests.core.line_till import PATIENCE, Outcomes, Till, all_of, fails, one_item, until, users, way, whose  # noqa: F401
 
 
 def one_fails_no_other(rule: type[Line]) -> None:

@@ -11,7 +11,7 @@ import pytest
 from core.purchase import waiting as line
 from core.purchase.decide import Outcome, PurchaseRequest
 from core.refusals import Busy, Unavailable
-from tests.core.line_till import PATIENCE, Outcomes, Till, all_of, let_rest, one_item, until, whose
+from tests.core.line_till import PATIENCE, Outcomes, Till, all_of, let_rest, one_item, until, way, whose  # noqa: F401
 
 SHORT = 0.3
 

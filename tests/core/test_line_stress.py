@@ -11,7 +11,7 @@ import pytest
 from core.purchase.decide import PurchaseRequest, Refused
 from core.purchase.line import Line
 from core.refusals import Busy, Unavailable
-from tests.core.line_till import THREADS, Outcomes, Till, told
+from tests.core.line_till import THREADS, Outcomes, Till, told, way  # noqa: F401
 
 SECONDS = 3.0
 ITEMS = 6

@@ -101,12 +101,12 @@ def ahead_of_flask(shared: Calls, origin: str | None) -> list[TestResponse]:
     user = f"user-{origin}"
     item, closed = shared.create(stock=2)["id"], shared.create(stock=0)["id"]
     front: Any = shared.app.wsgi_app
-    flask, front._app = front._app, lambda environ, start_response: pytest.fail("left to Flask")
+    flask, front.application = front.application, lambda environ, start_response: pytest.fail("left to Flask")
     headers = {"Idempotency-Key": "k", **({} if origin is None else {"Origin": origin})}
     answers = [shared.post(f"/seckill/{item}", user, headers=headers, json={}) for _ in range(2)]
     answers.append(shared.post(f"/seckill/{item}", user, headers=headers, json={"quantity": 2}))
     answers.append(shared.post(f"/seckill/{closed}", user, headers=headers | {"Idempotency-Key": "other"}))
-    front._app = flask
+    front.application = flask
     assert [answer.status_code for answer in answers] == [201, 201, 422, 409]
     return answers
 

@@ -37,8 +37,8 @@ class Crowd:
         self.gate = self.call.shop.gate
         self.flask_calls = 0
         self._front: Any = app.wsgi_app
-        self._flask = self._front._app
-        self._front._app = self._count
+        self._flask = self._front.application
+        self._front.application = self._count
 
     def _count(self, environ: Any, start_response: Any) -> Any:
         self.flask_calls += 1

@@ -30,8 +30,8 @@ class AheadOrNot:
     def __init__(self, app: Flask) -> None:
         self.flask_calls = 0
         front: Any = app.wsgi_app
-        self._flask = front._app
-        front._app = self._count
+        self._flask = front.application
+        front.application = self._count
 
     def _count(self, environ: Any, start_response: Any) -> Any:
         self.flask_calls += 1

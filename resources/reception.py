@@ -1,0 +1,69 @@
+"""Where granian hands requests over, and which thread answers each.
+
+granian calls from a few threads, the doors: the fewer are ready to run at once, the less they fight over the
+interpreter. A door waits for nothing but a request's body. What needs no wait it answers itself; a purchase is answered
+when it is settled, by the desk of the line; all else, by one of the threads that may wait.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from typing import Any, Protocol
+from wsgiref.types import WSGIEnvironment
+
+from granian.wsgi import _callback_wrapper as answer_at_once
+
+from resources.body import READ_AT_MOST
+from resources.front import Front, Headers
+
+
+class Exchange(Protocol):
+    """A request's way back, as granian gives it. The first response is sent, from whatever thread it comes."""
+
+    def response_bytes(self, status: int, headers: Headers, body: bytes) -> None: ...
+
+
+class Reception:
+    """granian's callback in a worker. Shared by its doors."""
+
+    def __init__(self, front: Front, threads: int) -> None:
+        """What `front` does not answer its application does, in at most so many `threads`."""
+        self._front = front
+        self._apply: Any = answer_at_once(front.application, {})
+        self._threads = ThreadPoolExecutor(threads, "request")
+
+    def __call__(self, exchange: Exchange, environ: WSGIEnvironment) -> None:
+        self._guarded(self._receive, exchange, environ)
+
+    def _receive(self, exchange: Exchange, environ: WSGIEnvironment) -> None:
+        # granian takes a body back when its door is free again.
+        environ["wsgi.input"] = BytesIO(_body(environ))
+        if self._front.waits:
+            self._threads.submit(self._guarded, self._serve_or_apply, exchange, environ)
+        elif not self._front.serve(environ, exchange.response_bytes):
+            self._threads.submit(self._guarded, self._apply, exchange, environ)
+
+    def _serve_or_apply(self, exchange: Exchange, environ: WSGIEnvironment) -> None:
+        if not self._front.serve(environ, exchange.response_bytes):
+            self._apply(exchange, environ)
+
+    def _guarded(
+        self, answer: Callable[[Exchange, WSGIEnvironment], object], exchange: Exchange, environ: WSGIEnvironment
+    ) -> None:
+        """Whatever happens, somebody waits for an answer."""
+        try:
+            answer(exchange, environ)
+        except Exception as error:
+            self._front.fail(error, environ, exchange.response_bytes)
+
+
+def _body(environ: WSGIEnvironment) -> bytes:
+    """The body, or as much of it as shows that it is too long; nothing of one whose length says so."""
+    length = READ_AT_MOST
+    if "HTTP_TRANSFER_ENCODING" not in environ:
+        stated = environ.get("CONTENT_LENGTH", "0")
+        length = int(stated) if stated.isascii() and stated.isdigit() else 0
+    if length == 0 or length > READ_AT_MOST:
+        return b""
+    data: bytes = environ["wsgi.input"].read(length)
+    return data
