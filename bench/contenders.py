@@ -149,10 +149,12 @@ class Program:
 class OnGranian(Contender):
     """An application that sells nothing, on the service's own server with its settings."""
 
-    def __init__(self, name: str, directory: Path) -> None:
+    def __init__(self, name: str, module: str, directory: Path, threads: int = 0) -> None:
+        """`threads` that answer what the doors receive; without any, the doors answer it."""
         self.name = name
         self.port = free_port()
-        command = ["bench.peers.on_granian", f"bench.peers.{name}:app", str(self.port), str(WORKERS), str(THREADS)]
+        numbers = [self.port, WORKERS, serve.DOORS, *([threads] if threads else [])]
+        command = ["bench.peers.on_granian", f"bench.peers.{module}:app", *map(str, numbers)]
         self._program = Program(command, directory / f"{name}.log", self.port, {})
 
     def server_pids(self) -> list[int]:

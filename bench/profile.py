@@ -35,7 +35,7 @@ FUNCTIONS: tuple[tuple[Any, str], ...] = (
     (front.seckill, "bought"),
     (front, "_wanted_in"),
     (checkout.Checkout, "buy"),
-    (line.Line, "_enter"),
+    (line.Line, "enter"),
     (line.Line, "_follow"),
     (line.Line, "_finish"),
     (batch, "serve"),

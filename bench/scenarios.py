@@ -12,7 +12,7 @@ from bench.wrk import Load
 from tests.events.receiver import receiving
 
 SELLERS = ("ours", "textbook", "conditional", "fastapi_redis")
-PEERS = (*SELLERS, "nothing", "bare")
+PEERS = (*SELLERS, "nothing", "nothing_at_doors", "bare")
 SWEEP = (1, 4, 16, 64, 128, 256, 512, 1024)
 OVERLOADS = (2, 5)
 # Connections where nothing else is said, and those of which the best is taken for each contender on the hot item.

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import serve
 from bench import measure
 from bench.contenders import Contender, OnGranian
 from bench.measure import Run
@@ -80,8 +81,9 @@ class Stage:
             "textbook": lambda: FlaskShop(name, self.mariadb, self.directory),
             "conditional": lambda: FlaskShop(name, self.mariadb, self.directory),
             "fastapi_redis": lambda: RedisShop(self.mariadb, self.start_redis(), self.directory),
-            "nothing": lambda: OnGranian(name, self.directory),
-            "bare": lambda: OnGranian(name, self.directory),
+            "nothing": lambda: OnGranian(name, "nothing", self.directory, serve.THREADS),
+            "nothing_at_doors": lambda: OnGranian(name, "nothing", self.directory),
+            "bare": lambda: OnGranian(name, "bare", self.directory),
         }
         return makers.get(name, lambda: Ours(name, self.mariadb, self.directory))()
 

@@ -1,6 +1,9 @@
 """Serves a WSGI application with granian, set as serve.py sets it.
 
-python -m bench.peers.on_granian MODULE:FACTORY PORT WORKERS THREADS
+python -m bench.peers.on_granian MODULE:FACTORY PORT WORKERS DOORS [THREADS]
+
+With THREADS, granian's doors hand each request to one of so many threads, as the service does with all that is left to
+its resources. Without, the door itself calls the application.
 """
 
 import importlib
@@ -14,14 +17,34 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
 import serve
+from resources.reception import Reception
+from supervisor import hand_over_requests
 
 
-def main(target: str, port: int, workers: int, threads: int) -> None:
+class NoFront:
+    """Answers nothing ahead of the application."""
+
+    waits = False
+
+    def __init__(self, application: Any) -> None:
+        self.application = application
+
+    def serve(self, environ: Any, reply: Any) -> bool:
+        return False
+
+    def fail(self, error: Exception, environ: Any, reply: Any) -> None:
+        reply(500, [], b"")
+
+
+def main(target: str, port: int, workers: int, doors: int, threads: int = 0) -> None:
     multiprocessing.set_start_method("fork")
     module, _, factory = target.partition(":")
+    if threads:
+        hand_over_requests()
 
     def load() -> Any:
-        return getattr(importlib.import_module(module), factory)()
+        application = getattr(importlib.import_module(module), factory)()
+        return Reception(NoFront(application), threads) if threads else application  # type: ignore[arg-type]
 
     Granian(
         target,
@@ -29,7 +52,7 @@ def main(target: str, port: int, workers: int, threads: int) -> None:
         port=port,
         interface=Interfaces.WSGI,
         workers=workers,
-        blocking_threads=threads,
+        blocking_threads=doors,
         backpressure=serve.BACKPRESSURE,
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(header_read_timeout=serve.HEADER_SECONDS * 1000),
@@ -39,4 +62,4 @@ def main(target: str, port: int, workers: int, threads: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], *map(int, sys.argv[2:5]))
+    main(sys.argv[1], *map(int, sys.argv[2:6]))
