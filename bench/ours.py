@@ -6,6 +6,7 @@ from pathlib import Path
 import requests
 
 import config
+import serve
 from bench import cpu, orders_table
 from bench.contenders import PER_USER_LIMIT, THREADS, WORKERS, Contender, State, Verdict, count_problems
 from bench.figures import Figures
@@ -32,6 +33,7 @@ class Setup:
 
     workers: int = WORKERS
     threads: int = THREADS
+    doors: int = serve.DOORS
     batch_max: int = config.Settings.model_fields["BATCH_MAX"].default
     # Where callers are counted, for limits that nobody meets; all come from one address.
     limits: str | None = None
@@ -58,7 +60,15 @@ class Ours(Contender):
         }
         if setup.limits is not None:
             more |= {**_UNMET_LIMITS, "RATE_LIMIT_STORAGE": setup.limits}
-        self._service = Service(uri, log, workers=setup.workers, threads=setup.threads, **more)  # type: ignore[arg-type]
+        doors = {"DOORS": str(setup.doors)}
+        self._service = Service(
+            uri,
+            log,
+            workers=setup.workers,
+            threads=setup.threads,
+            process_environment=doors,
+            **more,  # type: ignore[arg-type]
+        )
         self._kept = 0
         self._next_id = 1
         self.port = self._service.port

@@ -252,7 +252,7 @@ def settings() -> list[Trial]:
 
     def under(name: str, setup: Setup) -> Trial:
         def measure(stage: Stage, number: int) -> Run:
-            ours = stage.ours(f"ours_{setup.workers}_{setup.threads}_{setup.batch_max}", setup)
+            ours = stage.ours(f"ours_{setup.workers}_{setup.doors}_{setup.batch_max}", setup)
             load = Load(
                 first=ours.put_up(), connections=SETTINGS_CONNECTIONS, timed=True, seconds=stage.options.seconds
             )
@@ -264,8 +264,8 @@ def settings() -> list[Trial]:
     return [
         under("defaults", DEFAULTS),
         *(under(f"WORKERS={count}", Setup(workers=count)) for count in (1, 3, 4)),
-        *(under(f"THREADS={count}", Setup(threads=count)) for count in (16, 32, 64, 128, 192)),
-        *(under(f"BATCH_MAX={count}", Setup(batch_max=count)) for count in (1, 8, 16, 32, 96)),
+        *(under(f"DOORS={count}", Setup(doors=count)) for count in (1, 2, 4, 16, 32, 96)),
+        *(under(f"BATCH_MAX={count}", Setup(batch_max=count)) for count in (1, 8, 16, 32, 128)),
     ]
 
 

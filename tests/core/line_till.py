@@ -159,7 +159,10 @@ class Till:
         """Buyers, each for an item, who are all in line in this order before any of them can be served."""
         opened = self.close(FIRST_ITEM)
         self.line._leaders_max = 1
-        buyers = [self.come(FIRST, FIRST_ITEM), *(self.come(user, item, seconds) for user, item in wanted)]
+        before = len(self.batches)
+        buyers = [self.come(FIRST, FIRST_ITEM)]
+        until(lambda: self._at_work or len(self.batches) > before)  # or its leader would take some of the others along
+        buyers += [self.come(user, item, seconds) for user, item in wanted]
         self.line._leaders_max = self._leaders_max
         opened.set()
         assert whose(buyers[0]) == FIRST
