@@ -150,9 +150,14 @@ class Till:
 
     def come(self, user: str, item: int = 1, seconds: float = PATIENCE) -> Future[Outcome]:
         """A buyer who is in line now, or was turned away."""
-        entered = self._entered
+        entered, begun = self._entered, len(self.batches)
+        alone = self.calls_back and not self.line._leaders
         buyer = self.start(user, item, seconds)
         until(lambda: self._entered > entered)
+        # Another thread leads for who is called back: until it has begun, it would take along who comes next.
+        begin_by = time.monotonic() + 0.3
+        while alone and len(self.batches) == begun and time.monotonic() < begin_by:
+            time.sleep(0.001)
         return buyer
 
     def gather(self, *wanted: tuple[str, int], seconds: float = PATIENCE) -> list[Future[Outcome]]:
