@@ -1,6 +1,5 @@
 """Four workers that race each other on MariaDB."""
 
-import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -16,9 +15,8 @@ PATIENCE = {"PURCHASE_WAIT_SECONDS": 40}
 @pytest.fixture
 def own_uri(mariadb: MariaDB) -> Iterator[str]:
     """An empty database on the server that the tests started: a given one may not be looked into, nor killed."""
-    name = f"race_{uuid.uuid4().hex[:8]}"
-    yield mariadb.create_database(name)
-    mariadb.drop_database(name)
+    with mariadb.throwaway_database() as uri:
+        yield uri
 
 
 @pytest.fixture

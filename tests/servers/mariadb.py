@@ -6,6 +6,9 @@ import signal
 import socket
 import subprocess
 import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import mysql.connector
@@ -101,6 +104,15 @@ class MariaDB:
         connection = self.connect()
         connection.cursor().execute(f"DROP DATABASE IF EXISTS {name}")
         connection.close()
+
+    @contextmanager
+    def throwaway_database(self) -> Iterator[str]:
+        """The address of a new, empty database, dropped at the end."""
+        name = f"throwaway_{uuid.uuid4().hex[:8]}"
+        try:
+            yield self.create_database(name)
+        finally:
+            self.drop_database(name)
 
     def kill(self) -> None:
         """End the server as a power cut would."""
