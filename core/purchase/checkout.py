@@ -70,20 +70,19 @@ class Checkout:
         It may be called before this returns, and from any thread; it must not block.
         """
         counted = self._in_progress.counted(request.goods_id)
-        counted.__enter__()
 
         def told(answer: Outcome | Exception) -> None:
-            counted.__exit__()
+            counted.end()
             if isinstance(answer, Refusal):
                 _count(answer.code)
             tell(answer)
 
         try:
             deadline = Deadline(self._wait_seconds)
-            if request.idempotency_key is None or self._gate.refusal(request.goods_id) is None:
-                self._line_desk.buy(request, deadline, told)
-            else:
+            if self._has_to_look(request):
                 self._looks_desk.buy(request, deadline, lambda answer: self._looked(request, deadline, answer, told))
+            else:
+                self._line_desk.buy(request, deadline, told)
         except Exception as error:
             told(error)  # whoever was not let in hears nothing from the desk
 
@@ -100,9 +99,12 @@ class Checkout:
         except Exception as error:
             tell(error)
 
+    def _has_to_look(self, request: PurchaseRequest) -> bool:
+        """Whether the item is refused, but the key may have bought. Who has none is refused ahead of here."""
+        return request.idempotency_key is not None and self._gate.refusal(request.goods_id) is not None
+
     def _answer(self, request: PurchaseRequest, deadline: Deadline) -> Outcome:
-        # Whoever has no key is refused ahead of here, or gets the database's word.
-        if request.idempotency_key is None or self._gate.refusal(request.goods_id) is None:
+        if not self._has_to_look(request):
             return self._line.buy(request, deadline)
         outcome = self._looks.buy(request, deadline)
         if isinstance(outcome, Open):

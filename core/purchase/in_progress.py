@@ -30,7 +30,7 @@ class InProgress:
         self._cells = memoryview(self._map).cast("q")
 
     def counted(self, goods_id: int) -> "_Counted":
-        """Count one purchase of the item while the block runs."""
+        """Count one purchase of the item from now on: while a block runs with it, or until its `end`."""
         return _Counted(self._cells, self._free, goods_id)
 
     @property
@@ -51,24 +51,27 @@ class InProgress:
 
 
 class _Counted:
-    """A block during which a cell is taken; a generator would cost three times as much."""
+    """A cell that is taken; a generator would cost three times as much."""
 
-    __slots__ = ("_cell", "_cells", "_free", "_goods_id")
+    __slots__ = ("_cell", "_cells", "_free")
 
     def __init__(self, cells: memoryview, free: list[int], goods_id: int) -> None:
         self._cells = cells
         self._free = free
-        self._goods_id = goods_id
-
-    def __enter__(self) -> None:
         try:
-            self._cell: int | None = self._free.pop()  # one step: no other thread comes between
+            self._cell: int | None = free.pop()  # one step: no other thread comes between
         except IndexError:
             self._cell = None
             return
-        self._cells[self._cell] = self._goods_id
+        cells[self._cell] = goods_id
+
+    def __enter__(self) -> None:
+        pass
 
     def __exit__(self, *error: object) -> None:
+        self.end()
+
+    def end(self) -> None:
         if self._cell is not None:
             self._cells[self._cell] = 0
             self._free.append(self._cell)

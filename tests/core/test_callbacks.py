@@ -23,6 +23,16 @@ def come(desk: Callbacks[Outcome], user: str, item: int = 1, seconds: float = PA
     return told
 
 
+def come_to_a_slow_item(till: Till, desk: Callbacks[Outcome]) -> tuple[threading.Event, Future[Outcome | Exception]]:
+    """A buyer, "b", whose batch is under way until the event is set, of an item whose last buyer waited long."""
+    assert not isinstance(come(desk, "a").result(PATIENCE), Exception)
+    opened = till.close(1)
+    inside = come(desk, "b")
+    until(lambda: till.batches[-1] == "b")
+    till.line._items[1].last_wait = 1.0
+    return opened, inside
+
+
 def test_thousands_wait_without_a_thread_for_each_and_are_told_once() -> None:
     with Till() as till:
         desk = Callbacks(till.line, 1, "till")
@@ -77,11 +87,7 @@ def test_a_look_that_fails_loses_nobody(monkeypatch: pytest.MonkeyPatch, caplog:
 def test_where_the_line_is_too_long_one_is_told_at_once_and_leaves_no_trace() -> None:
     with Till(inside_max=1, slow=0) as till:
         desk = Callbacks(till.line, 1, "till")
-        assert not isinstance(come(desk, "a").result(PATIENCE), Exception)
-        opened = till.close(1)
-        first = come(desk, "b")
-        until(lambda: till.line._items[1].last_wait >= 0 and till.batches[-1] == "b")
-        till.line._items[1].last_wait = 1.0
+        opened, first = come_to_a_slow_item(till, desk)
         with pytest.raises(Busy):
             come(desk, "c")
         assert len(desk._visits) == 1
@@ -92,11 +98,7 @@ def test_where_the_line_is_too_long_one_is_told_at_once_and_leaves_no_trace() ->
 def test_whoever_keeps_a_thread_is_turned_away_before_those_who_do_not() -> None:
     with Till(slow=0, threads_max=1) as till:
         desk = Callbacks(till.line, 1, "till")
-        assert not isinstance(come(desk, "a").result(PATIENCE), Exception)
-        opened = till.close(1)
-        first = come(desk, "b")
-        until(lambda: till.batches[-1] == "b")
-        till.line._items[1].last_wait = 1.0
+        opened, first = come_to_a_slow_item(till, desk)
         in_thread = till.come("c")
         until(lambda: till.line._inside == 2)
         with pytest.raises(Busy):
