@@ -1,6 +1,9 @@
-"""Where Python's time goes: the application in one process, without a server, under threads that buy.
+"""Where Python's time goes: one worker's part of the service, in one process, without a server or a network.
 
-    .venv/bin/python -m bench.profile [THREADS] [SECONDS]
+    .venv/bin/python -m bench.profile [BUYERS] [SECONDS]
+
+Requests come in as granian hands them over, by as many doors as a worker has, and each buyer's next one when the last
+is answered.
 
 Prints the processor time of the thread itself, in µs a purchase, for each function on the way, and what a certain
 refusal and a read cost in one thread. It starts a MariaDB of its own and ends it. Wrapping costs a µs or two a call.
@@ -12,11 +15,12 @@ import sys
 import tempfile
 import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from contextlib import ExitStack
 from io import BytesIO
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import app
@@ -24,19 +28,22 @@ import config
 import prepare
 from bench.servers import BenchMariaDB
 from core import goods, mysql_connection, transaction
-from core.purchase import batch, checkout, line, statements
-from resources import front, request_log
+from core.purchase import batch, callbacks, line, statements
+from resources import front, reception, request_log
+from serve import DOORS, THREADS
 from tests.servers.service import SECRET
 
 FUNCTIONS: tuple[tuple[Any, str], ...] = (
-    (front.Front, "__call__"),
+    (reception.Reception, "_receive"),
+    (front.Front, "serve"),
+    (front.Front, "_tell"),
     (front, "identity"),
     (front.request_log, "note"),
     (front.seckill, "bought"),
     (front, "_wanted_in"),
-    (checkout.Checkout, "buy"),
+    (callbacks.Callbacks, "buy"),
     (line.Line, "enter"),
-    (line.Line, "_follow"),
+    (line.Line, "_take"),
     (line.Line, "_finish"),
     (batch, "serve"),
     (batch, "decide"),
@@ -86,32 +93,55 @@ def environ(method: str, path: str, **headers: str) -> dict[str, Any]:
     }
 
 
-def crowd(wsgi: Callable[..., Any], make: Callable[[], dict[str, Any]], threads: int, seconds: float) -> None:
-    """Let `threads` threads ask for `seconds`."""
-    end = time.monotonic() + seconds
+class Crowd:
+    """`buyers` who each ask anew when they are answered, at the doors of `service`."""
 
-    def ask() -> None:
-        while time.monotonic() < end:
-            b"".join(wsgi(make(), lambda status, headers: None))
+    def __init__(self, service: reception.Reception, make: Callable[[], dict[str, Any]], buyers: int) -> None:
+        self._service = service
+        self._make = make
+        self._buyers = buyers
+        self._free: SimpleQueue[bool] = SimpleQueue()
+        self.statuses: Counter[int] = Counter()
 
-    asking = [threading.Thread(target=ask) for _ in range(threads)]
-    for thread in asking:
-        thread.start()
-    for thread in asking:
-        thread.join()
+    def response_bytes(self, status: int, headers: object, body: bytes) -> None:
+        self.statuses[status] += 1
+        self._free.put(True)
+
+    def ask(self, seconds: float) -> None:
+        for _ in range(self._buyers):
+            self._free.put(True)
+        doors = [threading.Thread(target=self._hand_over) for _ in range(DOORS)]
+        for door in doors:
+            door.start()
+        time.sleep(seconds)
+        for _ in doors:
+            self._free.put(False)
+        for door in doors:
+            door.join()
+
+    def _hand_over(self) -> None:
+        while self._free.get():
+            self._service(self, self._make())
 
 
-def alone(wsgi: Callable[..., Any], method: str, path: str, times: int = 5000) -> float:
+class _Answered:
+    """One who has an answer and does nothing about it."""
+
+    def response_bytes(self, status: int, headers: object, body: bytes) -> None:
+        pass
+
+
+def alone(service: reception.Reception, method: str, path: str, times: int = 5000) -> float:
     """µs of processor time that one request costs in a thread alone, once a crowd is answered from memory."""
-    crowd(wsgi, lambda: environ(method, path), 4, 0.5)
-    requests = [environ(method, path) for _ in range(times)]
+    Crowd(service, lambda: environ(method, path), 4).ask(0.5)
+    requests, answered = [environ(method, path) for _ in range(times)], _Answered()
     began = time.thread_time()
     for request in requests:
-        wsgi(request, lambda status, headers: None)
+        service(answered, request)
     return (time.thread_time() - began) / times * 1e6
 
 
-def main(threads: int = 60, seconds: float = 4) -> None:
+def main(buyers: int = 100, seconds: float = 4) -> None:
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         mariadb = BenchMariaDB(directory / "mariadb")
@@ -125,6 +155,7 @@ def main(threads: int = 60, seconds: float = 4) -> None:
         item = {"name": "item", "currency": "CNY", "price": 100, "per_user_limit": 10**6}
         on_sale = goods.create(shop.database, "profile", {**item, "stock": 10**8}).id
         gone = goods.create(shop.database, "profile", {**item, "stock": 0}).id
+        service = reception.Reception(application.wsgi_app, THREADS)
         tokens = itertools.cycle([f"Bearer {shop.tokens.issue(f'buyer-{number}')}" for number in range(200)])
         keys = itertools.count()
         gc.collect()
@@ -135,15 +166,15 @@ def main(threads: int = 60, seconds: float = 4) -> None:
             return environ("POST", f"/seckill/{on_sale}", **headers)
 
         for method, path in (("POST", f"/seckill/{gone}"), ("GET", f"/seckill/{gone}"), ("GET", f"/goods/{gone}")):
-            print(f"{alone(application.wsgi_app, method, path):8.1f} µs  {method} {path} from memory, in one thread")
-        crowd(application.wsgi_app, purchase, threads, 1)
+            print(f"{alone(service, method, path):8.1f} µs  {method} {path} from memory, in one thread")
+        Crowd(service, purchase, buyers).ask(1)
         clock = Clock()
         for owner, name in FUNCTIONS:
             clock.wrap(owner, name)
-        # Wrapped by name on its class, which an instance that is called does not look at.
-        crowd(front.Front.__call__.__get__(application.wsgi_app), purchase, threads, seconds)
-        purchases = clock.calls["Front.__call__"]
-        print(f"\n{purchases} purchases by {threads} threads; µs of thread time a purchase, callees included")
+        sale = Crowd(service, purchase, buyers)
+        sale.ask(seconds)
+        purchases = sale.statuses[201]
+        print(f"\n{dict(sale.statuses)} told to {buyers} buyers; µs of thread time a purchase, callees included")
         for label, spent in sorted(clock.spent.items(), key=lambda pair: -pair[1]):
             print(f"{spent / purchases * 1e6:8.1f}  {label} ({clock.calls[label]} calls)")
 
