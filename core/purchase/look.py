@@ -7,12 +7,13 @@ another worker a moment ago. So the database is asked, once for all who wait, an
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from core import goods, sale
+from core import sale
 from core.clock import Deadline, database_now
 from core.database import Database
 from core.order_numbers import new_order_no
+from core.purchase import statements
 from core.purchase.batch import known_orders_and_held_units
-from core.purchase.decide import Locked, LockedGoods, Outcome, PurchaseRequest, Rules, decide
+from core.purchase.decide import Locked, Outcome, PurchaseRequest, Rules, decide
 
 _RULES = Rules()  # nothing is placed by a look
 
@@ -27,12 +28,11 @@ def look(database: Database, requests: Sequence[PurchaseRequest], deadline: Dead
 
     Raises Busy or Unavailable.
     """
-    with database.reading(deadline) as connection:
+    with database.reading(deadline) as connection, connection.begin():
         # The items first: whoever has no order after that had none while the item was closed.
-        rows = {row.id: row for row in goods.find_all(connection, sorted({request.goods_id for request in requests}))}
-        now = max((row.now for row in rows.values()), default=None) or database_now(connection)
+        items, now = statements.read_goods(connection, sorted({request.goods_id for request in requests}))
+        now = now or database_now(connection)
         known, _ = known_orders_and_held_units(connection, requests, {}, now, _RULES)
-    items = {key: LockedGoods(*(getattr(row, name) for name in LockedGoods.__slots__)) for key, row in rows.items()}
     is_open = {key for key, item in items.items() if sale.status(item, now) == sale.ON_SALE}
     closed = [request for request in requests if request.goods_id not in is_open]
     decided = iter(decide(closed, Locked(items, now, known), _RULES, new_order_no))

@@ -36,7 +36,7 @@ _CHOICE_FIELDS = ("coupon_code", "shipping_method", "address")
 class _Texts:
     """The statements in one server's SQL; `{}` is filled with numbers."""
 
-    lock_goods: str
+    read_goods: str
     take_preferred_slots: str
     orders_under_keys: str
     held_units: str
@@ -69,7 +69,17 @@ def take_slots(connection: Connection, caps: Mapping[int, int], preferred: int) 
 
 def lock_goods(connection: Connection, ids: Sequence[int]) -> tuple[dict[int, LockedGoods], datetime | None]:
     """Lock the items' rows, in the order of their ids, and read them with the time after the wait for the locks."""
-    rows = fetch(connection, _texts(sql_of(connection)).lock_goods.format(", ".join(f"{key:d}" for key in sorted(ids))))
+    return _goods(connection, ids, sql_of(connection).lock)
+
+
+def read_goods(connection: Connection, ids: Sequence[int]) -> tuple[dict[int, LockedGoods], datetime | None]:
+    """`lock_goods` for those who decide nothing by it: it locks nothing."""
+    return _goods(connection, ids, "")
+
+
+def _goods(connection: Connection, ids: Sequence[int], lock: str) -> tuple[dict[int, LockedGoods], datetime | None]:
+    text = _texts(sql_of(connection)).read_goods.format(", ".join(f"{key:d}" for key in sorted(ids)))
+    rows = fetch(connection, text + lock)
     goods, moments = {}, []
     for key, name, currency, price, stock, paused, starts_at, ends_at, limit, shippable, moment in rows:
         goods[int(key)] = LockedGoods(
@@ -195,8 +205,8 @@ def _texts(sql: Sql) -> _Texts:
         )
 
     return _Texts(
-        lock_goods=f"SELECT {columns}, {now_after_wait_in('sqlite' if sql.sqlite else 'mysql')} FROM"  # noqa: S608
-        f" {by_index('goods', 'PRIMARY')} WHERE id IN ({{}}) ORDER BY id{sql.lock}",
+        read_goods=f"SELECT {columns}, {now_after_wait_in('sqlite' if sql.sqlite else 'mysql')} FROM"  # noqa: S608
+        f" {by_index('goods', 'PRIMARY')} WHERE id IN ({{}}) ORDER BY id",
         take_preferred_slots=f"{select} held.goods_id, held.slot FROM {batch('goods_id', 'slot')}"
         f" JOIN {by_index('purchase_slots held', 'PRIMARY')}"
         " ON held.goods_id = batch.goods_id AND held.slot = batch.slot FOR UPDATE SKIP LOCKED",
