@@ -19,7 +19,6 @@ from prometheus_client import Counter
 from pydantic import ValidationError
 
 from core.call_counts import is_shared
-from core.clock import iso
 from core.metrics import Tally
 from core.purchase.decide import Outcome, PurchaseRequest, Refused
 from core.purchase.gate import Seen
@@ -222,7 +221,7 @@ class _Shown(NamedTuple):
     tail: bytes = b""  # after the moment of the answer, where that is told
 
     def body(self, seen: Seen) -> bytes:
-        return self.head + iso(seen.now()).encode() + self.tail if self.tail else self.head
+        return self.head + seen.now_iso().encode() + self.tail if self.tail else self.head
 
 
 def _show_goods(seen: Seen, status: str, shop: Shop) -> _Shown:

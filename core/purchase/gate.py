@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from core import sale
+from core.clock import iso
 from core.database import AnyRow
 from core.purchase.decide import refusal_of
 from core.refusals import Refusal
@@ -33,7 +34,7 @@ log = logging.getLogger("seckill.gate")
 class Seen:
     """An item's row as it was read. `memo` keeps what was made of it for as long as it is in use."""
 
-    __slots__ = ("_always", "_answered_at", "_asked_at", "asks", "memo", "quiet", "row")
+    __slots__ = ("_always", "_answered_at", "_asked_at", "_told", "asks", "memo", "quiet", "row")
 
     def __init__(self, row: AnyRow, asked_at: float, answered_at: float, quiet: int) -> None:
         self.row = row
@@ -42,6 +43,7 @@ class Seen:
         self.quiet = quiet
         self._asked_at = asked_at
         self._answered_at = answered_at
+        self._told = -1, ""  # milliseconds since the answer, and the time then
         # Without a window the status does not depend on the time.
         self._always = None if row.starts_at or row.ends_at else sale.status(row, row.now)
 
@@ -52,6 +54,14 @@ class Seen:
         """The database's time, reckoned from when it was read; late by the time of one answer at most."""
         now: datetime = self.row.now
         return now + timedelta(seconds=time.monotonic() - self._answered_at)
+
+    def now_iso(self) -> str:
+        """`now` as the contract has it, which is the same for a millisecond and all who ask in it."""
+        since = int((time.monotonic() - self._answered_at) * 1000)
+        told = self._told
+        if told[0] != since:
+            told = self._told = since, iso(self.row.now + timedelta(milliseconds=since))
+        return told[1]
 
     def status(self) -> str | None:
         """The status of the sale now; None within the moment in which its start or its end may have come."""

@@ -12,7 +12,7 @@ from core.clock import now_after_wait_in
 from core.events import Happening
 from core.orders import CANCELLED, EXPIRED, PAID, PENDING, REFUND_DUE, OrderView
 from core.purchase.decide import Held, LockedGoods, Placed, PurchaseRequest, UserGoods, UserKey
-from core.purchase.sql import Sql, as_batch, change, fetch, number, sql_of, stored, to_json, utc
+from core.purchase.sql import Sql, as_batch, change, fetch, fetch_rows, number, sql_of, stored, to_json, utc
 from core.quotes import NO_CHOICES
 
 # What a batch tells of each new order; the rest of its row comes from the item's, which is locked.
@@ -79,7 +79,7 @@ def read_goods(connection: Connection, ids: Sequence[int]) -> tuple[dict[int, Lo
 
 def _goods(connection: Connection, ids: Sequence[int], lock: str) -> tuple[dict[int, LockedGoods], datetime | None]:
     text = _texts(sql_of(connection)).read_goods.format(", ".join(f"{key:d}" for key in sorted(ids)))
-    rows = fetch(connection, text + lock)
+    rows = fetch_rows(connection, text + lock)
     goods, moments = {}, []
     for key, name, currency, price, stock, paused, starts_at, ends_at, limit, shippable, moment in rows:
         goods[int(key)] = LockedGoods(
@@ -123,7 +123,7 @@ def standing(
     if not asked:
         return Standing([], {})
     values = [value for _, needed in asked for value in needed]
-    rows = fetch(connection, " UNION ALL ".join(text for text, _ in asked), *values)
+    rows = fetch_rows(connection, " UNION ALL ".join(text for text, _ in asked), *values)
     orders, held = [], {}
     for user, key, fingerprint, order_no, goods_id, units, strikes, last_strike_at in rows:
         if order_no is None:
@@ -193,7 +193,15 @@ def _texts(sql: Sql) -> _Texts:
         " AND COALESCE(cancelled_by, orders.user_id) = orders.user_id"
         f" OR status = '{PENDING}' AND expires_at <= {value})"
     )
-    columns = ", ".join(LockedGoods.__slots__)
+    moment = now_after_wait_in("sqlite" if sql.sqlite else "mysql")
+    nothing = ["NULL"] * 4
+    under_key = sql.row("orders.user_id", "orders.idempotency_key", "request_fingerprint", "order_no", *nothing)
+    held = sql.row(
+        *("orders.user_id", "NULL", "NULL", "NULL", "orders.goods_id"),
+        f"SUM(CASE WHEN status = '{PAID}' OR status = '{PENDING}' AND expires_at > {value} THEN quantity ELSE 0 END)",
+        f"SUM(CASE WHEN {strike} THEN 1 ELSE 0 END)",
+        f"MAX(CASE WHEN {strike} THEN COALESCE(closed_at, expires_at) END)",
+    )
 
     def insert(*names: str) -> str:
         values = ", ".join(f"batch.{name}" for name in names)
@@ -205,20 +213,16 @@ def _texts(sql: Sql) -> _Texts:
         )
 
     return _Texts(
-        read_goods=f"SELECT {columns}, {now_after_wait_in('sqlite' if sql.sqlite else 'mysql')} FROM"  # noqa: S608
+        read_goods=f"SELECT {sql.row(*LockedGoods.__slots__, moment)} FROM"  # noqa: S608
         f" {by_index('goods', 'PRIMARY')} WHERE id IN ({{}}) ORDER BY id",
         take_preferred_slots=f"{select} held.goods_id, held.slot FROM {batch('goods_id', 'slot')}"
         f" JOIN {by_index('purchase_slots held', 'PRIMARY')}"
         " ON held.goods_id = batch.goods_id AND held.slot = batch.slot FOR UPDATE SKIP LOCKED",
-        orders_under_keys=f"{select} orders.user_id, orders.idempotency_key, request_fingerprint, order_no,"
-        f" NULL, NULL, NULL, NULL FROM {batch('user_id', 'idempotency_key')}"
+        orders_under_keys=f"{select} {under_key} FROM {batch('user_id', 'idempotency_key')}"
         f" JOIN {by_index('orders', 'orders_user_key')}"
         " ON orders.user_id = batch.user_id AND orders.idempotency_key = batch.idempotency_key",
-        held_units=f"{select} orders.user_id, NULL, NULL, NULL, orders.goods_id,"
-        f" SUM(CASE WHEN status = '{PAID}' OR status = '{PENDING}' AND expires_at > {value} THEN quantity ELSE 0 END),"
-        f" SUM(CASE WHEN {strike} THEN 1 ELSE 0 END),"
-        f" MAX(CASE WHEN {strike} THEN COALESCE(closed_at, expires_at) END)"
-        f" FROM {batch('user_id', 'goods_id')} JOIN {by_index('orders', 'orders_goods_user')}"
+        held_units=f"{select} {held} FROM {batch('user_id', 'goods_id')}"
+        f" JOIN {by_index('orders', 'orders_goods_user')}"
         " ON orders.goods_id = batch.goods_id AND orders.user_id = batch.user_id"
         " GROUP BY orders.user_id, orders.goods_id",
         insert_orders=insert(*_ORDER_FIELDS),
