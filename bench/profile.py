@@ -101,10 +101,13 @@ class Crowd:
         self._make = make
         self._buyers = buyers
         self._free: SimpleQueue[bool] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._asked = 0
         self.statuses: Counter[int] = Counter()
 
     def response_bytes(self, status: int, headers: object, body: bytes) -> None:
-        self.statuses[status] += 1
+        with self._lock:
+            self.statuses[status] += 1
         self._free.put(True)
 
     def ask(self, seconds: float) -> None:
@@ -118,9 +121,13 @@ class Crowd:
             self._free.put(False)
         for door in doors:
             door.join()
+        while sum(self.statuses.values()) < self._asked:  # nobody is left behind to be counted with the next crowd
+            time.sleep(0.01)
 
     def _hand_over(self) -> None:
         while self._free.get():
+            with self._lock:
+                self._asked += 1
             self._service(self, self._make())
 
 

@@ -34,7 +34,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9._:+/=@-]{1,64}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
-# A function that makes a line, and what it needs: plain values, which cost the garbage collection nothing.
+# A function that makes a line, and what it needs: plain values, cheaper than a closure over them.
 Made = tuple[Callable[..., str], tuple[Any, ...]]
 
 

@@ -72,9 +72,11 @@ class _Counted:
         self.end()
 
     def end(self) -> None:
-        if self._cell is not None:
-            self._cells[self._cell] = 0
-            self._free.append(self._cell)
+        """Give the cell back, once."""
+        cell, self._cell = self._cell, None
+        if cell is not None:
+            self._cells[cell] = 0
+            self._free.append(cell)
 
 
 def _count_in(path: Path, goods_id: int) -> int:

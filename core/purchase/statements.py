@@ -73,7 +73,7 @@ def lock_goods(connection: Connection, ids: Sequence[int]) -> tuple[dict[int, Lo
 
 
 def read_goods(connection: Connection, ids: Sequence[int]) -> tuple[dict[int, LockedGoods], datetime | None]:
-    """`lock_goods` for those who decide nothing by it: it locks nothing."""
+    """`lock_goods` for those who write nothing by it: it locks nothing."""
     return _goods(connection, ids, "")
 
 
@@ -195,8 +195,10 @@ def _texts(sql: Sql) -> _Texts:
     )
     moment = now_after_wait_in("sqlite" if sql.sqlite else "mysql")
     nothing = ["NULL"] * 4
-    under_key = sql.row("orders.user_id", "orders.idempotency_key", "request_fingerprint", "order_no", *nothing)
-    held = sql.row(
+    under_key = sql.row_of_union(
+        "orders.user_id", "orders.idempotency_key", "request_fingerprint", "order_no", *nothing
+    )
+    held = sql.row_of_union(
         *("orders.user_id", "NULL", "NULL", "NULL", "orders.goods_id"),
         f"SUM(CASE WHEN status = '{PAID}' OR status = '{PENDING}' AND expires_at > {value} THEN quantity ELSE 0 END)",
         f"SUM(CASE WHEN {strike} THEN 1 ELSE 0 END)",

@@ -199,9 +199,10 @@ def test_without_a_database_nobody_is_told_anything_but_unavailable() -> None:
 def test_names_and_keys_of_all_characters_are_found_again(shop: Shop) -> None:
     # Every character that may stand in them, JSON's and SQL's own among them.
     keys = "".join(map(chr, range(0x21, 0x7F)))
-    users = [keys[:64], keys[31:], "\\\"'%s{}", "买家 \U0001f600 é\u2028", "null", "e\u0301 "]
+    longest = ['"' * 64, "\\" * 64]
+    users = [*longest, keys[:64], keys[31:], "\\\"'%s{}", "买家 \U0001f600 é\u2028", "null", "e\u0301 "]
     item = put_up(shop, stock=len(users) + 1, per_user_limit=1)
-    requests = [PurchaseRequest(item, user, 1, keys) for user in users]
+    requests = [PurchaseRequest(item, user, 1, "\\" * 255 if user in longest else keys) for user in users]
     orders = list(map(number_of, buy(shop, *requests)))
     assert [told(outcome) for outcome in buy(shop, *(PurchaseRequest(item, user) for user in users))] == (
         ["limit_reached"] * len(users)

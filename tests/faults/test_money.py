@@ -96,7 +96,7 @@ def restock(service: Service, inside: Inside, items: list[int]) -> None:
     for item in items:
         answer = requests.patch(
             f"{service.url}/goods/{item}",
-            json={"stock_delta": STOCK + int(paid.get(item, 0)) - int(supplied[item])},
+            json={"stock_delta": max(0, STOCK + int(paid.get(item, 0)) - int(supplied[item]))},
             headers=service.headers("operator", admin=True),
             timeout=20,
         )
