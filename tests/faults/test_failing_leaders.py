@@ -127,7 +127,7 @@ def once(moment: str, statement: str, act: Callable[[Connection], None]) -> Iter
     assert acted, f"there was no {statement}"
 
 
-STEPS = [("before", "SELECT id, name"), ("after", "INSERT INTO orders"), ("after", "UPDATE goods")]
+STEPS = [("before", "SELECT JSON_ARRAY(id, name"), ("after", "INSERT INTO orders"), ("after", "UPDATE goods")]
 
 
 @pytest.mark.mariadb
