@@ -47,6 +47,9 @@ class Luck:
                 if share < 0.5:
                     self.bought.update(users)
                 if share < 0.1:
+                    # Whoever leads is told the same, also where they are in line themselves and not in this batch.
+                    with self._till.line._lock:
+                        self.unknown.update(place.request.user_id for place in self._till.line._leaders)
                     raise SystemExit
                 raise Unavailable
             served = [request.goods_id not in without for request in requests]
