@@ -32,7 +32,6 @@ class Setup:
     """The settings of speed; where nothing is said, those of `make run`."""
 
     workers: int = WORKERS
-    threads: int = THREADS
     doors: int = serve.DOORS
     batch_max: int = config.Settings.model_fields["BATCH_MAX"].default
     # Where callers are counted, for limits that nobody meets; all come from one address.
@@ -65,7 +64,7 @@ class Ours(Contender):
             uri,
             log,
             workers=setup.workers,
-            threads=setup.threads,
+            threads=THREADS,
             process_environment=doors,
             **more,  # type: ignore[arg-type]
         )

@@ -41,7 +41,7 @@ def _with_time() -> Select[Any]:
 
 
 # Made once: the gate asks it all the time.
-_FIND_ALL = _with_time().where(Goods.id.in_(bindparam("ids", expanding=True)))
+_READ_ALL = _with_time().where(Goods.id.in_(bindparam("ids", expanding=True)))
 
 
 def find(database: Database, goods_id: int) -> AnyRow:
@@ -56,14 +56,9 @@ def read(connection: Connection, goods_id: int) -> AnyRow:
 
 
 def read_all(database: Database, ids: Sequence[int]) -> list[AnyRow]:
-    """`find_all` on a connection of its own. Raises Busy or Unavailable."""
+    """The rows of those of the items that exist, with the database's time as `now`. Raises Busy or Unavailable."""
     with database.reading() as connection:
-        return find_all(connection, ids)
-
-
-def find_all(connection: Connection, ids: Sequence[int]) -> list[AnyRow]:
-    """The rows of those of the items that exist, with the database's time as `now`."""
-    return list(connection.execute(_FIND_ALL, {"ids": ids}))
+        return list(connection.execute(_READ_ALL, {"ids": ids}))
 
 
 def _one(connection: Connection, goods_id: int, lock: bool = False) -> AnyRow:

@@ -85,7 +85,7 @@ class Till:
                         self._entered += 1
 
         self.line: Line = Counted(self._serve, batch_max, inside_max, leaders_max, slow, grace, threads_max=threads_max)
-        self._desk: Callbacks = Callbacks(self.line, leaders_max, "till")
+        self.desk: Callbacks = Callbacks(self.line, leaders_max, "till")
 
     def __enter__(self) -> "Till":
         return self
@@ -141,7 +141,7 @@ class Till:
         if not self.calls_back:
             return self.line.buy(request, deadline)
         told: Future[Outcome] = Future()
-        self._desk.buy(request, deadline, lambda answer: _settle(told, answer))
+        self.desk.buy(request, deadline, lambda answer: _settle(told, answer))
         return told.result(3 * PATIENCE)
 
     def start(self, user: str, item: int = 1, seconds: float = PATIENCE) -> Future[Outcome]:
