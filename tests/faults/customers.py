@@ -24,17 +24,26 @@ SETTINGS: dict[str, object] = {
     "PAYMENT_WEBHOOK_SECRETS": KEY,
 }
 # Few pay: what is paid never comes back, and the coupon and the items are to go from hand to hand.
-_HABITS = ("pay", "pay twice", "pay and cancel", "cancel and pay", "pay late", *["cancel"] * 5, *["forget"] * 5)
+HABITS = ("pay", "pay twice", "pay and cancel", "cancel and pay", "pay late", *["cancel"] * 5, *["forget"] * 5)
 
 
 class Customers:
     """`count` customers in `threads`, each of whom buys again and again while the `with` block runs."""
 
-    def __init__(self, service: Service, items: list[int], coupon: str, count: int = 200, threads: int = 50) -> None:
+    def __init__(
+        self,
+        service: Service,
+        items: list[int],
+        coupon: str,
+        count: int = 200,
+        threads: int = 50,
+        habits: tuple[str, ...] = HABITS,
+    ) -> None:
         self._service = service
         self._provider = Provider(f"{service.url}/payments/webhook", KEY, timeout=20)
         self._items = items
         self._coupon = coupon
+        self._habits = habits
         self._done = threading.Event()
         self._threads = [
             threading.Thread(target=self._live, args=(range(first, count, threads),)) for first in range(threads)
@@ -83,7 +92,7 @@ class Customers:
                 asked = lots.choice(self._items), {"quantity": lots.randint(1, 2), **choices}
                 order = self.buy((user, f"key-{numbers.start}-{count}"), *asked)
                 if order is not None:
-                    self._go_on(order, lots.choice(_HABITS), lots)
+                    self._go_on(order, lots.choice(self._habits), lots)
                 else:
                     time.sleep(0.05)
         except BaseException as error:
