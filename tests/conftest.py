@@ -4,6 +4,7 @@ import itertools
 import os
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -127,13 +128,12 @@ def settings(shop: Shop) -> Settings:
 @pytest.fixture
 def start_service(tmp_path: Path) -> Iterator[Callable[..., Service]]:
     """Starts services: `start_service(uri, workers=4, threads=16, API_ORDER_LIMIT=3)`."""
-    running: list[Service] = []
+    numbers = itertools.count()
+    with ExitStack() as running:
 
-    def start(uri: str, **options: object) -> Service:
-        service = Service(uri, tmp_path / f"service-{len(running)}.log", **options)  # type: ignore[arg-type]
-        running.append(service)
-        return service
+        def start(uri: str, **options: object) -> Service:
+            service = Service(uri, tmp_path / f"service-{next(numbers)}.log", **options)  # type: ignore[arg-type]
+            running.callback(service.stop)
+            return service
 
-    yield start
-    for service in running:
-        service.stop()
+        yield start

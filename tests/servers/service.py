@@ -15,7 +15,7 @@ from core.tokens import Tokens
 from tests.servers.mariadb import free_port
 
 SECRET = "the-tests-sign-their-tokens-with-this-key"
-START_SECONDS = 20
+START_SECONDS = 60
 
 
 def environment(database_uri: str, **settings: object) -> dict[str, str]:
@@ -56,7 +56,12 @@ class Service:
             self.process = subprocess.Popen(
                 [sys.executable, *program], env=self.environment, cwd=ROOT, stdout=file, stderr=file
             )
-        self.wait_until_ready()
+        try:
+            self.wait_until_ready()
+        except BaseException:
+            self.process.kill()
+            self.process.wait()
+            raise
 
     def wait_until_ready(self, seconds: float = START_SECONDS) -> None:
         """Wait until the service answers that it can serve, with all of its workers."""
@@ -143,4 +148,5 @@ class Service:
             return self.process.wait(timeout=30)
         except subprocess.TimeoutExpired:
             self.process.kill()
+            self.process.wait()
             raise
