@@ -7,6 +7,7 @@ itself is never printed, since it may be a secret.
 
 import base64
 import os
+import re
 import secrets
 import tempfile
 from pathlib import Path
@@ -42,6 +43,14 @@ KNOWN_SECRETS = frozenset(
     }
 )
 DRIVERS = ("sqlite", "mysql+mysqlconnector", "mariadb+mysqlconnector")
+
+# An origin as browsers write it in the header `Origin`. Apps have schemes of their own, and as the host an id or `-`.
+_ORIGIN = re.compile(
+    r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?:\[[0-9a-f:.]+\]|[a-z0-9._~-]+)(?::(?P<port>[0-9]{1,5}))?",
+    re.ASCII | re.IGNORECASE,
+)
+_MAX_PORT = 65_535
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 Words = Annotated[tuple[str, ...], NoDecode]
 
@@ -166,7 +175,9 @@ class Settings(BaseSettings):
         2, ge=1, le=60, description="Seconds after which the server drops a connection that holds locks and is silent."
     )
     CORS_ORIGINS: Words = Field(
-        (), description="Origins whose pages may call the API, separated by spaces: `https://shop.example`."
+        (),
+        description="Origins whose pages may call the API, separated by spaces: `https://shop.example`, "
+        "or an app's, such as `capacitor://localhost`.",
     )
     DRAIN_SECONDS: float = Field(
         1.0, ge=0, le=300, description="Seconds between `readyz` failing and the workers' stop, after SIGTERM."
@@ -181,9 +192,12 @@ class Settings(BaseSettings):
     @classmethod
     def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for origin in value:
-            scheme, separator, rest = origin.partition("://")
-            if scheme not in ("http", "https") or not separator or not rest or set(rest) & set("/*?#@^$[]() "):
-                raise ValueError("each origin is scheme://host or scheme://host:port")
+            match = _ORIGIN.fullmatch(origin)
+            port = match and match["port"]
+            if match is None or (port is not None and int(port) > _MAX_PORT):
+                raise ValueError("each origin is scheme://host or scheme://host:port, as browsers send it")
+            if port is not None and int(port) == _DEFAULT_PORTS.get(match["scheme"].lower()):
+                raise ValueError("browsers leave out a scheme's usual port: leave it out here too")
         return value
 
     @field_validator("RATE_LIMIT_PER_USER", "RATE_LIMIT_PER_ADDRESS")

@@ -1,10 +1,11 @@
 """Pages of other origins: which may call the API, and what they may read."""
 
+import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
-from flask import Flask, Response
+from flask import Flask, Request, Response
 from flask_cors import CORS
 from flask_cors.core import get_cors_headers, get_cors_options
 from werkzeug.datastructures import Headers
@@ -17,10 +18,19 @@ OriginHeaders = Callable[[str | None], Sequence[tuple[str, str]]]
 
 
 def register(app: Flask, origins: Sequence[str]) -> OriginHeaders:
-    """Let pages of `origins` call `app`. Returns what has the headers of an answer to an origin that is not Flask's."""
+    """Let pages of `origins` call `app`.
+
+    Returns the function that makes the same headers for an answer that Flask does not give, from the header `Origin`.
+    """
     if not origins:
         return lambda origin: ()
-    options: dict[str, Any] = {"origins": list(origins), "expose_headers": _EXPOSED, "max_age": 600}
+    options: dict[str, Any] = {
+        # As patterns, so that Flask-CORS takes none of an origin's characters for one.
+        "origins": [re.compile(re.escape(origin) + r"\Z", re.IGNORECASE) for origin in origins],
+        "expose_headers": _EXPOSED,
+        "max_age": 600,
+        "always_send": False,  # a request that names no origin is told none
+    }
     CORS(app, **options)
     app.after_request(_vary_by_origin)
     computed = get_cors_options(app, options)
@@ -33,6 +43,12 @@ def register(app: Flask, origins: Sequence[str]) -> OriginHeaders:
 
     # No origin that is served is as long, and what is remembered must be bounded.
     return lambda origin: headers_for(origin if origin is None else origin[:_LONGEST])
+
+
+def is_preflight(request: Request) -> bool:
+    """Whether a browser asks if a page of another origin may send a request. It says so without token or body."""
+    names = ("Origin", "Access-Control-Request-Method")
+    return request.method == "OPTIONS" and all(name in request.headers for name in names)
 
 
 def _vary_by_origin(response: Response) -> Response:

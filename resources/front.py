@@ -130,8 +130,13 @@ class Front:
         request_id = request_log.request_id(environ.get("HTTP_X_REQUEST_ID", ""))
         asked = _Asked(environ["REQUEST_METHOD"], "", 0, request_id, time.perf_counter())
         answer = _failed(error, asked, environ)
-        length = ("Content-Length", str(len(answer.body)))
-        reply(answer.status, [*answer.headers, ("X-Request-ID", request_id), length], answer.body)
+        headers = [
+            *answer.headers,
+            ("X-Request-ID", request_id),
+            *self._origin_headers(environ.get("HTTP_ORIGIN")),
+            ("Content-Length", str(len(answer.body))),
+        ]
+        reply(answer.status, headers, answer.body)
 
     def _tell(self, outcome: Outcome | Exception, asked: _Asked, environ: WSGIEnvironment, reply: Reply) -> None:
         try:

@@ -1,9 +1,9 @@
 """How often one may call: so often a user, and so often an address. Flask-Limiter counts.
 
-All of it is checked before anything else of a request, so that unknown addresses count too; but for the refusals of the
-gate, which cost no more than this would, and for those paths that a host is watched by. Flask's requests are checked by
-Flask-Limiter itself; the layer ahead of Flask asks here, and counts the same in the same place. Either counts a request
-that it answers, so that none counts twice.
+All of it is checked before anything else of a request, so that unknown addresses count too. Not counted are refusals
+of the gate, which cost no more than this would, the paths that a host is watched by, and browsers' preflights. Flask's
+requests are checked by Flask-Limiter itself; the layer ahead of Flask asks here, and counts the same in the same place.
+Either counts a request that it answers, so that none counts twice.
 """
 
 import math
@@ -22,6 +22,7 @@ from core.call_counts import storage_uri
 from core.refusals import RATE_LIMITED, Refusal
 from core.shop import Shop
 from resources.callers import address, identity
+from resources.cors import is_preflight
 from resources.errors import refusal_headers
 from resources.problems import problem
 
@@ -57,7 +58,8 @@ def register(app: Flask, shop: Shop) -> CheckCaller:
         swallow_errors=True,
         request_identifier=lambda: "any",  # a request for which there is no route counts too
     )
-    limiter.request_filter(lambda: request.path in FREE)
+    # A preflight carries no token, costs as little as a refusal, and refused it would hide why from the page.
+    limiter.request_filter(lambda: request.path in FREE or is_preflight(request))
     app.register_error_handler(RateLimitExceeded, lambda error: _exceeded(limiter, shop))
     return _ahead_of_flask(limiter, [(item, key) for text, key in rules for item in parse_many(text)])
 

@@ -10,19 +10,26 @@ from werkzeug.test import TestResponse
 from tests.resources.calls import Calls
 
 SHOP = "https://shop.example"
+APPS = ["capacitor://localhost", "chrome-extension://abcdefghijklmnopabcdefghijklmnop", "tauri://localhost", "app://-"]
 
 
 @pytest.fixture
 def shared(make_app: Callable[..., Flask], sqlite_uri: str) -> Calls:
-    """An application that two origins may call."""
-    return Calls(make_app(sqlite_uri, CORS_ORIGINS=f"{SHOP} http://localhost:3000"))
+    """An application that some origins may call."""
+    return Calls(make_app(sqlite_uri, CORS_ORIGINS=" ".join([SHOP, "http://localhost:3000", *APPS])))
+
+
+@pytest.fixture
+def limited(make_app: Callable[..., Flask], sqlite_uri: str) -> Calls:
+    """An application that one origin may call, and that takes three requests a minute from an address."""
+    return Calls(make_app(sqlite_uri, CORS_ORIGINS=SHOP, RATE_LIMITS=True, RATE_LIMIT_PER_ADDRESS="3/minute"))
 
 
 def words(header: str) -> set[str]:
     return {word.strip().lower() for word in header.split(",")}
 
 
-@pytest.mark.parametrize("origin", [SHOP, "http://localhost:3000"])
+@pytest.mark.parametrize("origin", [SHOP, "http://localhost:3000", *APPS])
 def test_a_named_origin_may_read_answers_and_their_headers(shared: Calls, origin: str) -> None:
     for path in ("/goods", "/nowhere", "/orders", "/healthz"):
         answer = shared.get(path, headers={"Origin": origin})
@@ -41,6 +48,9 @@ def test_a_named_origin_may_read_answers_and_their_headers(shared: Calls, origin
         "https://shop.example:8443",
         "https://shopxexample",
         "https://a.shop.example",
+        "capacitor://localhost.evil.example",
+        "tauri://localhos",
+        "app://",
         "null",
     ],
 )
@@ -73,6 +83,37 @@ def test_a_preflight_allows_the_methods_and_headers_that_the_api_takes(shared: C
     allowed = words(answer.headers["Access-Control-Allow-Headers"])
     assert allowed >= {"authorization", "content-type", "idempotency-key", "if-match", "x-request-id"}
     assert answer.headers["Access-Control-Max-Age"] == "600"
+
+
+def test_preflights_are_not_counted_and_never_refused(limited: Calls) -> None:
+    asked = {"Origin": SHOP, "Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "authorization"}
+
+    def ask() -> None:
+        for path in ("/goods", "/orders", "/seckill/1", "/goods/1"):
+            answer = limited.send("OPTIONS", path, headers=asked)
+            assert answer.status_code == 200
+            assert answer.headers["Access-Control-Allow-Origin"] == SHOP
+            assert "get" in words(answer.headers["Access-Control-Allow-Methods"])
+
+    ask()
+    statuses = [limited.get("/goods", headers={"Origin": SHOP}).status_code for _ in range(4)]
+    assert statuses == [200, 200, 200, 429]  # no preflight was counted
+    ask()
+    # What is no preflight counts.
+    assert limited.send("OPTIONS", "/goods").status_code == 429
+    refused = limited.get("/goods", headers={"Origin": SHOP})
+    assert (refused.status_code, refused.headers["Access-Control-Allow-Origin"]) == (429, SHOP)
+
+
+@pytest.mark.parametrize("origins", [SHOP, f"{SHOP} {APPS[0]}"])
+def test_a_request_that_names_no_origin_is_told_none(
+    make_app: Callable[..., Flask], sqlite_uri: str, origins: str
+) -> None:
+    call = Calls(make_app(sqlite_uri, CORS_ORIGINS=origins))
+    answers = [call.get("/goods"), call.get("/nowhere"), call.send("OPTIONS", "/goods"), call.get("/healthz")]
+    for answer in answers + ahead_of_flask(call, None):
+        assert not [name for name, _ in answer.headers if name.startswith("Access-Control-")]
+        assert "origin" in words(", ".join(answer.headers.getlist("Vary")))
 
 
 def test_credentials_never_go_with_a_star(shared: Calls) -> None:
@@ -111,7 +152,7 @@ def ahead_of_flask(shared: Calls, origin: str | None) -> list[TestResponse]:
     return answers
 
 
-@pytest.mark.parametrize("origin", [SHOP, "http://localhost:3000"])
+@pytest.mark.parametrize("origin", [SHOP, "http://localhost:3000", APPS[0]])
 def test_answers_ahead_of_flask_may_be_read_by_a_named_origin(shared: Calls, origin: str) -> None:
     for answer in ahead_of_flask(shared, origin):
         assert answer.headers.getlist("Access-Control-Allow-Origin") == [origin]
