@@ -27,7 +27,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import DateTime, TypeDecorator, TypeEngine
 
 # The newest migration; `readyz` and the start compare it with the database's. A test holds it to migrations/.
-SCHEMA_REVISION = "0002"
+SCHEMA_REVISION = "0003"
 
 ORDER_STATUSES = ("pending", "paid", "cancelled", "expired", "refund_due")
 # The statuses whose units an item counts as sold.
@@ -305,12 +305,13 @@ class Event(Base):
 
 
 class Sequencer(Base):
-    """One row to lock: who holds it numbers events."""
+    """One row to lock and to write: who holds it numbers events. `last_seq` is the last number that was given."""
 
     __tablename__ = "sequencer"
     __table_args__ = (MYSQL_TABLE,)
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    last_seq: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
 
 
 class Webhook(Base):

@@ -188,6 +188,7 @@ CREATE TABLE events (
 
 CREATE TABLE sequencer (
     id INTEGER NOT NULL,
+    last_seq BIGINT NOT NULL DEFAULT 0,
     PRIMARY KEY (id)
 ) ENGINE = InnoDB CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
 
@@ -228,4 +229,4 @@ CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL,
     CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
-INSERT INTO alembic_version VALUES ('0002');
+INSERT INTO alembic_version VALUES ('0003');

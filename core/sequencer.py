@@ -3,18 +3,24 @@
 Ids of the outbox are given out before COMMIT, and commits come in another order: whoever reads by them misses those
 that commit late. So events are numbered once more, by one sequencer at a time over all processes and hosts. Whoever
 sees an event then sees, or has seen, all with lower numbers. See docs/events.md.
+
+The numbers come from the row of `sequencer`, and each transaction writes that row. A lock alone does not keep two
+sequencers apart where the database has two writers: servers that replicate by certification (MySQL Group Replication,
+Galera) compare what was written, so only two writes of one row conflict, and the second COMMIT then fails.
+AUTO_INCREMENT would not do either: each writer has its own range there.
 """
 
 from dataclasses import dataclass
 from functools import cache
 
 from prometheus_client import Counter
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, select, text, update
 
 from core.clock import Deadline
 from core.database import Database
 from core.metrics import record
 from core.purchase.sql import Sql, as_batch, change, fetch, sql_of
+from core.refusals import Busy
 from core.transaction import run
 from models import Sequencer
 
@@ -70,22 +76,39 @@ def number_once(database: Database, deadline: Deadline, wait: bool = True) -> Nu
 
 def _number(connection: Connection, wait: bool) -> Numbered | None:
     """None where there is no row to lock, or where another has it and is not waited for."""
-    lock = select(Sequencer.id).where(Sequencer.id == _ROW).with_for_update(skip_locked=not wait)
-    if connection.execute(lock).one_or_none() is None:
+    lock = select(Sequencer.last_seq).where(Sequencer.id == _ROW).with_for_update(skip_locked=not wait)
+    last = connection.execute(lock).scalar_one_or_none()
+    if last is None:
         if connection.execute(select(Sequencer.id)).one_or_none() is None:
             return None
         return NOTHING
     texts = _texts(sql_of(connection))
     # Reads without locks: a purchase that is under way is not waited for, and its row is not seen before its COMMIT.
-    ids = [int(key) for (key,) in fetch(connection, texts.waiting)]
-    if not ids:
+    waiting = [(int(key), int(count), int(newest)) for key, count, newest in fetch(connection, texts.waiting)]
+    if not waiting:
         return NOTHING
-    asked = as_batch(ids)
+    # An earlier release left the numbers to AUTO_INCREMENT: they can be ahead of the row.
+    first = seq = max(last, waiting[0][2])
+    batch = []
+    for key, count, _ in waiting:
+        batch.append((key, seq))
+        seq += count
+    _take_numbers(connection, last, seq)
+    asked = as_batch(batch)
     events = change(connection, texts.number, asked)
     # Should the lock ever be lost, two would number the same rows: only one of them takes them away.
-    if change(connection, texts.forget, asked) != len(ids):
-        raise RuntimeError("the outbox changed under the sequencer's lock")
-    return Numbered(len(ids), events)
+    if change(connection, texts.forget, asked) != len(batch):
+        raise Busy()
+    if events != seq - first:
+        raise RuntimeError(f"{events} events got {seq - first} numbers")
+    return Numbered(len(batch), events)
+
+
+def _take_numbers(connection: Connection, last: int, seq: int) -> None:
+    """Write that numbers up to `seq` are given. Raises Busy where another transaction has given some since `last`."""
+    taken = update(Sequencer).where(Sequencer.id == _ROW, Sequencer.last_seq == last).values(last_seq=seq)
+    if connection.execute(taken).rowcount != 1:
+        raise Busy()
 
 
 def _make_row(connection: Connection) -> None:
@@ -95,26 +118,28 @@ def _make_row(connection: Connection) -> None:
 
 @cache
 def _texts(sql: Sql) -> _Texts:
-    waiting = f"SELECT id FROM outbox ORDER BY id LIMIT {ROWS_AT_ONCE:d}"  # noqa: S608 (numbers alone)
-    columns = "(type, goods_id, order_no, occurred_at)"
+    length = "json_array_length" if sql.sqlite else "JSON_LENGTH"
+    newest = "(SELECT COALESCE(MAX(seq), 0) FROM events)"
+    waiting = f"SELECT id, {length}(events), {newest} FROM outbox ORDER BY id LIMIT {ROWS_AT_ONCE:d}"  # noqa: S608 (no input)
+    columns = "(seq, type, goods_id, order_no, occurred_at)"
     if sql.sqlite:
         return _Texts(
             waiting,
-            f"INSERT INTO events {columns} SELECT json_extract(event.value, '$[0]'),"  # noqa: S608
-            " json_extract(event.value, '$[1]'), json_extract(event.value, '$[2]'), outbox.occurred_at"
-            " FROM json_each(?) batch JOIN outbox ON outbox.id = batch.value JOIN json_each(outbox.events) event"
-            " ORDER BY outbox.id, event.key",
-            "DELETE FROM outbox WHERE id IN (SELECT value FROM json_each(?))",
+            f"INSERT INTO events {columns} SELECT json_extract(batch.value, '$[1]') + event.key + 1,"  # noqa: S608
+            " json_extract(event.value, '$[0]'), json_extract(event.value, '$[1]'), json_extract(event.value, '$[2]'),"
+            " outbox.occurred_at FROM json_each(?) batch JOIN outbox ON outbox.id = json_extract(batch.value, '$[0]')"
+            " JOIN json_each(outbox.events) event ORDER BY outbox.id, event.key",
+            "DELETE FROM outbox WHERE id IN (SELECT json_extract(value, '$[0]') FROM json_each(?))",
         )
-    batch = "JSON_TABLE(%s, '$[*]' COLUMNS (id BIGINT PATH '$')) batch"
+    batch = "JSON_TABLE(%s, '$[*]' COLUMNS (id BIGINT PATH '$[0]', before_it BIGINT PATH '$[1]')) batch"
     ascii_text = "CHARACTER SET ascii COLLATE ascii_bin"
     # Row by row through the primary key: a scan would meet, and wait for, rows of purchases that are under way.
     by_id = "STRAIGHT_JOIN outbox FORCE INDEX (PRIMARY) ON outbox.id = batch.id"
     return _Texts(
         waiting,
-        f"INSERT INTO events {columns} SELECT event.type, event.goods_id, event.order_no, outbox.occurred_at"  # noqa: S608
-        f" FROM {batch} {by_id} STRAIGHT_JOIN JSON_TABLE(outbox.events, '$[*]' COLUMNS (place FOR ORDINALITY,"
-        f" type VARCHAR(32) {ascii_text} PATH '$[0]', goods_id BIGINT PATH '$[1]',"
+        f"INSERT INTO events {columns} SELECT batch.before_it + event.place, event.type, event.goods_id,"  # noqa: S608
+        f" event.order_no, outbox.occurred_at FROM {batch} {by_id} STRAIGHT_JOIN JSON_TABLE(outbox.events, '$[*]'"
+        f" COLUMNS (place FOR ORDINALITY, type VARCHAR(32) {ascii_text} PATH '$[0]', goods_id BIGINT PATH '$[1]',"
         f" order_no VARCHAR(32) {ascii_text} PATH '$[2]')) event ORDER BY outbox.id, event.place",
         f"DELETE outbox FROM {batch} {by_id}",
     )

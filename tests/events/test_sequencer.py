@@ -19,8 +19,9 @@ from config import ROOT
 from core import sequencer
 from core.clock import Deadline
 from core.database import Database
+from core.refusals import Busy
 from core.transaction import plain
-from models import Event, Outbox
+from models import Event, Outbox, Sequencer
 from tests.resources.calls import OPERATOR, Calls
 from tests.servers.mariadb import MariaDB
 from tests.servers.service import environment
@@ -213,7 +214,8 @@ def test_without_the_lock_they_get_in_each_other_s_way_and_number_nothing_twice(
     sequencer.number(call.shop.database, 5)  # makes the row
     written = fill(mariadb, mariadb_uri, 30)
     monkeypatch.setattr(Select, "with_for_update", lambda self, **options: self)
-    assert number_together(call.shop.database, monkeypatch) != []
+    errors = number_together(call.shop.database, monkeypatch)
+    assert {type(error) for error in errors} == {Busy}
     # The second guard: only one can take the rows away.
     assert numbered(call.shop.database) == written
 
@@ -329,9 +331,7 @@ def test_a_transaction_that_is_rolled_back_never_happened(call: Calls, mariadb: 
     assert puller.pull() == [0, 1]
 
 
-def test_numbers_that_were_rolled_back_leave_a_gap_and_nothing_else(
-    call: Calls, mariadb: MariaDB, mariadb_uri: str
-) -> None:
+def test_numbers_that_were_rolled_back_are_given_again(call: Calls, mariadb: MariaDB, mariadb_uri: str) -> None:
     puller = Puller(call)
     fill(mariadb, mariadb_uri, 2)
     puller.pull()
@@ -345,4 +345,59 @@ def test_numbers_that_were_rolled_back_leave_a_gap_and_nothing_else(
     with pytest.raises(ValueError, match="given up"):
         plain(call.shop.database, numbered_and_undone)
     assert puller.pull() == [0, 1]
-    assert puller.after > last + 2
+    assert puller.after == last + 2
+
+
+def test_each_numbering_writes_the_row_that_it_locks(call: Calls, mariadb: MariaDB, mariadb_uri: str) -> None:
+    database = call.shop.database
+    fill(mariadb, mariadb_uri, 3)
+    sequencer.number(database, 5)
+    assert last_given(database) == 3
+    Writer(mariadb, mariadb_uri).write(7)  # not committed: nothing to number, nothing to write
+    assert sequencer.number(database, 5) == 0
+    fill(mariadb, mariadb_uri, 2)
+    sequencer.number(database, 5)
+    assert last_given(database) == 5
+
+
+def last_given(database: Database) -> int:
+    with database.reading() as connection:
+        return connection.execute(select(Sequencer.last_seq)).scalar_one()
+
+
+def give_numbers_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let another writer give a number between this sequencer's lock and its write, as an unlocked row allows."""
+    take = sequencer._take_numbers
+
+    def taken_meanwhile(connection: Any, last: int, seq: int) -> None:
+        take(connection, last, last + 1)
+        take(connection, last, seq)
+
+    monkeypatch.setattr(sequencer, "_take_numbers", taken_meanwhile)
+
+
+def test_numbers_that_were_given_meanwhile_are_not_given_again(
+    call: Calls, mariadb: MariaDB, mariadb_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = fill(mariadb, mariadb_uri, 2)
+    with monkeypatch.context() as patched:
+        give_numbers_elsewhere(patched)
+        with pytest.raises(Busy):
+            sequencer.number_once(call.shop.database, Deadline(5))
+    assert numbered(call.shop.database) == []
+    sequencer.number(call.shop.database, 5)
+    assert numbered(call.shop.database) == written
+
+
+def test_numbers_go_on_behind_those_of_an_earlier_release(call: Calls, mariadb: MariaDB, mariadb_uri: str) -> None:
+    database = call.shop.database
+    sequencer.number(database, 5)
+    connection = mariadb.connect(mariadb_uri.rpartition("/")[2])
+    connection.cursor().execute(
+        "INSERT INTO events (seq, type, goods_id, occurred_at) VALUES (41, 'goods.restocked', 0, UTC_TIMESTAMP(3))"
+    )
+    fill(mariadb, mariadb_uri, 1)
+    sequencer.number(database, 5)
+    with database.reading() as reader:
+        assert list(reader.scalars(select(Event.seq).order_by(Event.seq))) == [41, 42]
+    assert last_given(database) == 42
