@@ -4,12 +4,14 @@ Whatever is in the way is said in one line: these are the errors that an operato
 """
 
 import contextlib
-from collections.abc import Iterator
+import hashlib
+import sqlite3
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from click import ClickException
 from flask import Flask
-from sqlalchemy import Connection, Engine, select, text
+from sqlalchemy import Connection, Engine, event, select, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
@@ -21,8 +23,17 @@ from core.faults import DENIED
 from models import Goods, db
 
 MIGRATIONS = ROOT / "migrations"
-_LOCK = "seckill_schema"
+# How long to wait for another host that changes the tables.
 _LOCK_SECONDS = 60
+_IDLE_SECONDS = 30
+_BUSY = f"another process has been changing the tables for over {_LOCK_SECONDS} seconds"
+_GRANT = "the user lacks a privilege for the tables: grant ALL on the database"
+# Why the tables could not be made, by the number of the error.
+_FAILED: Mapping[int | str, str] = {
+    **dict.fromkeys((1044, 1142, 1143, 1227, 1370), _GRANT),
+    **dict.fromkeys((1290, 1792, 1836, "SQLITE_READONLY"), "the database is read-only"),
+    "SQLITE_BUSY": _BUSY,
+}
 
 
 class CannotStart(ClickException):
@@ -32,23 +43,20 @@ class CannotStart(ClickException):
 def upgrade(app: Flask) -> None:
     """Bring the database of `app` to this release's schema. Raises CannotStart.
 
-    Several hosts may do so at once: on MySQL one at a time does.
+    Finishes what an earlier start began, wherever it was interrupted. Several hosts may do so at once: one at a time
+    does.
     """
     settings: Settings = app.extensions["seckill"].settings
     if settings.on_sqlite:
         _make_directory(Path(str(settings.database_url.database)).parent)
-    engine = patient_engine(settings)
     try:
-        with _reached(engine) as connection, _alone(connection):
+        with alone(settings) as connection:
             if not _stands(connection):
-                connection.rollback()
-                _migrate(app)
+                _migrate(connection)
             schema.check(connection)
             schema.check_columns(connection)
     except schema.WrongSchema as error:
         raise CannotStart(str(error)) from error
-    finally:
-        engine.dispose()
 
 
 def is_empty(app: Flask) -> bool:
@@ -62,6 +70,47 @@ def _make_directory(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CannotStart(f"cannot make the directory of the database, {path}: {error.strerror}") from error
+
+
+@contextlib.contextmanager
+def alone(settings: Settings) -> Iterator[Connection]:
+    """A connection for changes of tables, the only one that changes any: others wait. Raises CannotStart.
+
+    On SQLite all is one transaction, and committed at the end. On MySQL each change of a table is committed by itself;
+    the lock belongs to the connection that makes the changes, so it is free when this process or host is gone, and
+    not before the server has finished what it was at.
+    """
+    engine = patient_engine(settings)
+    if settings.on_sqlite:
+        event.listen(engine, "connect", _begin_by_hand)
+        event.listen(engine, "begin", _begin_writing)
+    try:
+        with _reached(engine) as connection:
+            if not settings.on_sqlite:
+                _lock(connection)
+            yield connection
+            connection.commit()
+    finally:
+        engine.dispose()
+
+
+def _begin_by_hand(dbapi_connection: sqlite3.Connection, record: object) -> None:
+    dbapi_connection.isolation_level = None
+    dbapi_connection.execute(f"PRAGMA busy_timeout = {_LOCK_SECONDS * 1000}")
+
+
+def _begin_writing(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _lock(connection: Connection) -> None:
+    # Waiting for the lock is no idleness; a host that lost its power is idle, and must not keep the lock for long.
+    connection.execute(text(f"SET SESSION wait_timeout = {_IDLE_SECONDS}"))
+    name = f"seckill_schema_{hashlib.sha256(str(connection.engine.url.database).encode()).hexdigest()[:16]}"
+    got = connection.execute(text("SELECT GET_LOCK(:name, :seconds)"), {"name": name, "seconds": _LOCK_SECONDS})
+    if got.scalar() != 1:
+        raise CannotStart(_BUSY)
+    connection.commit()
 
 
 @contextlib.contextmanager
@@ -81,8 +130,10 @@ def _reached(engine: Engine) -> Iterator[Connection]:
             yield connection
         except DBAPIError as error:
             # The server's own words are left out: they can quote names and values.
-            errno = getattr(error.orig, "errno", None) or type(error.orig).__name__
-            raise CannotStart(f"database {_shown(engine.url)}: setting up the tables failed ({errno})") from error
+            number = getattr(error.orig, "errno", None) or getattr(error.orig, "sqlite_errorname", None)
+            reason = _FAILED.get(number or 0, "setting up the tables failed")
+            told = number or type(error.orig).__name__
+            raise CannotStart(f"database {_shown(engine.url)}: {reason} ({told}); the next start goes on") from error
 
 
 def _shown(url: URL) -> str:
@@ -103,6 +154,7 @@ def _stands(connection: Connection) -> bool:
     known = {path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py")}
     if found is not None and found not in known:
         raise schema.WrongSchema(f"the database's schema is at {found}, which this release does not know")
+    schema.check_first(connection)
     return False
 
 
@@ -116,25 +168,6 @@ def _require_version(connection: Connection) -> None:
         raise CannotStart(f"the server is {product} {version[0]}.{version[1]}; {oldest} or newer is needed")
 
 
-@contextlib.contextmanager
-def _alone(connection: Connection) -> Iterator[None]:
-    if connection.dialect.name == "sqlite":
-        yield
-        return
-    # The session's own limits are made for purchases; this one waits for others, idle, while they migrate.
-    connection.execute(text("SET SESSION wait_timeout = 3600"))
-    got = connection.execute(text("SELECT GET_LOCK(:name, :seconds)"), {"name": _LOCK, "seconds": _LOCK_SECONDS})
-    if got.scalar() != 1:
-        raise CannotStart(f"another process has been changing the tables for over {_LOCK_SECONDS} seconds")
-    connection.commit()
-    try:
-        yield
-    finally:
-        if not connection.invalidated:
-            connection.execute(text("SELECT RELEASE_LOCK(:name)"), {"name": _LOCK})
-            connection.commit()
-
-
 def offer_migrations(app: Flask) -> None:
     """Let `flask db …`, with which developers write migrations, work on `app`."""
     import flask_migrate  # late: the workers never need it
@@ -142,9 +175,12 @@ def offer_migrations(app: Flask) -> None:
     flask_migrate.Migrate(app, db, directory=str(MIGRATIONS))
 
 
-def _migrate(app: Flask) -> None:
-    import flask_migrate
+def _migrate(connection: Connection) -> None:
+    from alembic import command  # late: the workers never need it
+    from alembic.config import Config
 
-    offer_migrations(app)
-    with app.app_context():
-        flask_migrate.upgrade()
+    if connection.dialect.name != "sqlite":
+        connection.rollback()  # on MySQL Alembic begins and ends the transactions of its own
+    told = Config(MIGRATIONS / "alembic.ini", attributes={"connection": connection})
+    told.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    command.upgrade(told, "head")

@@ -4,6 +4,14 @@
 -- All times are UTC. `/*! … */` is read by MySQL only, `/*M! … */` by MariaDB only: the two have no collation in common
 -- under which a trailing space counts.
 
+-- Where the migrations stand. '0000' says that these tables are ours: a load that stops half way is finished by
+-- `flask init-db`.
+CREATE TABLE alembic_version (
+    version_num VARCHAR(32) NOT NULL,
+    CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+);
+INSERT INTO alembic_version VALUES ('0000');
+
 CREATE TABLE goods (
     id BIGINT NOT NULL AUTO_INCREMENT,
     name VARCHAR(200) NOT NULL,
@@ -224,9 +232,4 @@ CREATE TABLE webhook_deliveries (
 
 CREATE INDEX webhook_deliveries_due ON webhook_deliveries (webhook_id, status, next_attempt_at);
 
--- Where the migrations begin from here on.
-CREATE TABLE alembic_version (
-    version_num VARCHAR(32) NOT NULL,
-    CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
-);
-INSERT INTO alembic_version VALUES ('0003');
+UPDATE alembic_version SET version_num = '0003';

@@ -4,7 +4,26 @@ from sqlalchemy import Connection, inspect, text
 
 from models import SCHEMA_REVISION, Base
 
-__all__ = ["SCHEMA_REVISION", "WrongSchema", "check", "check_columns", "foreign_tables", "revision"]
+__all__ = [
+    "SCHEMA_REVISION",
+    "WrongSchema",
+    "check",
+    "check_columns",
+    "check_first",
+    "foreign_tables",
+    "revision",
+]
+
+_VERSION_TABLE = "alembic_version"
+# What our set-up writes before its first table.
+BEGUN = "0000"
+# The tables of the first migration, and columns of each by which to know them from those of other programs.
+_FIRST = {
+    "goods": {"id", "currency", "price", "stock", "sold", "paused", "starts_at", "per_user_limit", "order_limit"},
+    "orders": {"id", "order_no", "goods_id", "user_id", "quantity", "status", "request_fingerprint", "expires_at"},
+    "purchase_slots": {"goods_id", "slot"},
+    "goods_changes": {"id", "goods_id", "version", "action", "changed_by", "stock_delta", "changes"},
+}
 
 
 class WrongSchema(Exception):
@@ -13,17 +32,37 @@ class WrongSchema(Exception):
 
 def revision(connection: Connection) -> str | None:
     """The migration that the database is at, or None where none ever ran."""
-    if not inspect(connection).has_table("alembic_version"):
+    if not inspect(connection).has_table(_VERSION_TABLE):
         return None
     row: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
     return row
 
 
 def foreign_tables(connection: Connection) -> set[str]:
-    """Tables with our names in a database that our migrations never touched: somebody else's."""
-    if revision(connection) is not None:
-        return set()
-    return set(inspect(connection).get_table_names()) & set(Base.metadata.tables)
+    """Tables with our names that our set-up did not make: somebody else's.
+
+    Our set-up writes revision 0000 before its first table. Releases up to 1.0 did not: a set-up of theirs that was
+    interrupted is known by an empty table of revisions and by the columns.
+    """
+    found = inspect(connection)
+    there = set(found.get_table_names())
+    ours = there & set(Base.metadata.tables)
+    if _VERSION_TABLE not in there:
+        return ours
+    foreign = {
+        name
+        for name in ours & set(_FIRST)
+        if not _FIRST[name] <= {str(column["name"]) for column in found.get_columns(name)}
+    }
+    return foreign if revision(connection) is not None else foreign | (ours - set(_FIRST))
+
+
+def check_first(connection: Connection) -> None:
+    """Raise WrongSchema where the first migration is said to have run and its tables are not there."""
+    if revision(connection) in (None, BEGUN):
+        return
+    for name in sorted(set(_FIRST) - set(inspect(connection).get_table_names())):
+        raise WrongSchema(f"the database has no table {name}")
 
 
 def check(connection: Connection) -> None:

@@ -1,13 +1,13 @@
-"""How Alembic reaches the database: with the application's settings, and with patience for slow changes of tables."""
+"""How Alembic reaches the database: by the connection that a start migrates with, or by one of its own."""
 
 from alembic import context
 from flask import current_app
+from sqlalchemy import Connection
 
-from core.database import patient_engine
 from models import Base
 
-engine = patient_engine(current_app.extensions["seckill"].settings)
-with engine.connect() as connection:
+
+def migrate(connection: Connection) -> None:
     context.configure(
         connection=connection,
         target_metadata=Base.metadata,
@@ -16,5 +16,13 @@ with engine.connect() as connection:
     )
     with context.begin_transaction():
         context.run_migrations()
-    connection.commit()
-engine.dispose()
+
+
+given = context.config.attributes.get("connection")
+if given is not None:
+    migrate(given)
+else:
+    from prepare import alone
+
+    with alone(current_app.extensions["seckill"].settings) as own:
+        migrate(own)

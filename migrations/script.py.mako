@@ -1,5 +1,6 @@
 """${message}"""
 
+# Change tables by the functions of migrations/steps.py: every migration can be interrupted and run again.
 import sqlalchemy as sa
 from alembic import op
 ${imports if imports else ""}

@@ -1,18 +1,18 @@
 """Goods, orders, purchase slots and the history of goods."""
 
 import sqlalchemy as sa
-from alembic import op
 
-from models import MYSQL_TABLE, ORDER_STATUSES, ExactText, Key, UtcTime, ascii_text
+from migrations.steps import create_index_if_missing, create_table_if_missing, drop_table_if_exists
+from models import ORDER_STATUSES, ExactText, Key, UtcTime, ascii_text
 
 revision = "0001"
-down_revision = None
+down_revision = "0000"
 branch_labels = None
 depends_on = None
 
 
 def upgrade() -> None:
-    op.create_table(
+    create_table_if_missing(
         "goods",
         sa.Column("id", Key, nullable=False, autoincrement=True),
         sa.Column("name", sa.String(200), nullable=False),
@@ -41,9 +41,8 @@ def upgrade() -> None:
         sa.CheckConstraint("order_limit >= 1", name="goods_order_limit_positive"),
         sa.CheckConstraint("ends_at >= starts_at", name="goods_window_not_reversed"),
         sqlite_autoincrement=True,
-        **MYSQL_TABLE,
     )
-    op.create_table(
+    create_table_if_missing(
         "orders",
         sa.Column("id", Key, nullable=False, autoincrement=True),
         sa.Column("order_no", ascii_text(32), nullable=False),
@@ -74,17 +73,15 @@ def upgrade() -> None:
         sa.CheckConstraint("total >= 0", name="orders_total_not_negative"),
         sa.CheckConstraint(f"status IN {ORDER_STATUSES}", name="orders_status_known"),
         sqlite_autoincrement=True,
-        **MYSQL_TABLE,
     )
-    op.create_index("orders_goods_user", "orders", ["goods_id", "user_id"])
-    op.create_table(
+    create_index_if_missing("orders_goods_user", "orders", ["goods_id", "user_id"])
+    create_table_if_missing(
         "purchase_slots",
         sa.Column("goods_id", sa.BigInteger(), nullable=False, autoincrement=False),
         sa.Column("slot", sa.Integer(), nullable=False, autoincrement=False),
         sa.PrimaryKeyConstraint("goods_id", "slot"),
-        **MYSQL_TABLE,
     )
-    op.create_table(
+    create_table_if_missing(
         "goods_changes",
         sa.Column("id", Key, nullable=False, autoincrement=True),
         sa.Column("goods_id", sa.BigInteger(), nullable=False),
@@ -96,11 +93,10 @@ def upgrade() -> None:
         sa.Column("changes", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sqlite_autoincrement=True,
-        **MYSQL_TABLE,
     )
-    op.create_index("goods_changes_goods", "goods_changes", ["goods_id"])
+    create_index_if_missing("goods_changes_goods", "goods_changes", ["goods_id"])
 
 
 def downgrade() -> None:
     for table in ("goods_changes", "purchase_slots", "orders", "goods"):
-        op.drop_table(table)
+        drop_table_if_exists(table)

@@ -3,7 +3,15 @@
 import sqlalchemy as sa
 from alembic import op
 
-from models import COUPON_KINDS, DELIVERY_STATUSES, MYSQL_TABLE, PAYMENT_OUTCOMES, ExactText, Key, UtcTime, ascii_text
+from migrations.steps import (
+    add_column_if_missing,
+    create_index_if_missing,
+    create_table_if_missing,
+    drop_column_if_exists,
+    drop_index_if_exists,
+    drop_table_if_exists,
+)
+from models import COUPON_KINDS, DELIVERY_STATUSES, PAYMENT_OUTCOMES, ExactText, Key, UtcTime, ascii_text
 
 revision = "0002"
 down_revision = "0001"
@@ -12,12 +20,12 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column("orders", sa.Column("coupon_code", ascii_text(64)))
-    op.add_column("orders", sa.Column("shipping_method", ascii_text(64)))
-    op.add_column("orders", sa.Column("address", sa.JSON()))
-    op.add_column("orders", sa.Column("cancelled_by", ExactText(64)))
-    op.create_index("orders_status_expires", "orders", ["status", "expires_at"])
-    op.create_table(
+    add_column_if_missing("orders", sa.Column("coupon_code", ascii_text(64)))
+    add_column_if_missing("orders", sa.Column("shipping_method", ascii_text(64)))
+    add_column_if_missing("orders", sa.Column("address", sa.JSON()))
+    add_column_if_missing("orders", sa.Column("cancelled_by", ExactText(64)))
+    create_index_if_missing("orders_status_expires", "orders", ["status", "expires_at"])
+    create_table_if_missing(
         "coupons",
         sa.Column("code", ascii_text(64), nullable=False),
         sa.Column("kind", ascii_text(16), nullable=False),
@@ -40,9 +48,8 @@ def upgrade() -> None:
         sa.CheckConstraint(f"kind IN {COUPON_KINDS}", name="coupons_kind_known"),
         sa.CheckConstraint("percent BETWEEN 1 AND 100", name="coupons_percent_in_range"),
         sa.CheckConstraint("used >= 0", name="coupons_used_not_negative"),
-        **MYSQL_TABLE,
     )
-    op.create_table(
+    create_table_if_missing(
         "coupon_uses",
         sa.Column("order_no", ascii_text(32), nullable=False),
         sa.Column("coupon_code", ascii_text(64), nullable=False),
@@ -53,10 +60,9 @@ def upgrade() -> None:
         sa.Column("user_number", sa.BigInteger(), nullable=False),
         sa.Column("returned_at", UtcTime()),
         sa.PrimaryKeyConstraint("order_no"),
-        **MYSQL_TABLE,
     )
-    op.create_index("coupon_uses_coupon_user", "coupon_uses", ["coupon_code", "user_id"])
-    op.create_table(
+    create_index_if_missing("coupon_uses_coupon_user", "coupon_uses", ["coupon_code", "user_id"])
+    create_table_if_missing(
         "shipping_methods",
         sa.Column("code", ascii_text(64), nullable=False),
         sa.Column("name", sa.String(200), nullable=False),
@@ -72,9 +78,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("code"),
         sa.CheckConstraint("base_fee >= 0", name="shipping_methods_base_fee_not_negative"),
         sa.CheckConstraint("additional_fee >= 0", name="shipping_methods_additional_fee_not_negative"),
-        **MYSQL_TABLE,
     )
-    op.create_table(
+    create_table_if_missing(
         "payments",
         sa.Column("id", Key, nullable=False, autoincrement=True),
         sa.Column("event_id", ascii_text(255), nullable=False),
@@ -89,20 +94,18 @@ def upgrade() -> None:
         sa.UniqueConstraint("event_id", name="payments_event_id"),
         sa.CheckConstraint(f"outcome IN {PAYMENT_OUTCOMES}", name="payments_outcome_known"),
         sqlite_autoincrement=True,
-        **MYSQL_TABLE,
     )
-    op.create_index("payments_order", "payments", ["order_no"])
-    op.create_index("payments_payment", "payments", ["payment_id"])
-    op.create_table(
+    create_index_if_missing("payments_order", "payments", ["order_no"])
+    create_index_if_missing("payments_payment", "payments", ["payment_id"])
+    create_table_if_missing(
         "outbox",
         sa.Column("id", Key, nullable=False, autoincrement=True),
         sa.Column("occurred_at", UtcTime(), nullable=False),
         sa.Column("events", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sqlite_autoincrement=True,
-        **MYSQL_TABLE,
     )
-    op.create_table(
+    create_table_if_missing(
         "events",
         sa.Column("seq", Key, nullable=False, autoincrement=True),
         sa.Column("type", ascii_text(32), nullable=False),
@@ -111,15 +114,13 @@ def upgrade() -> None:
         sa.Column("occurred_at", UtcTime(), nullable=False),
         sa.PrimaryKeyConstraint("seq"),
         sqlite_autoincrement=True,
-        **MYSQL_TABLE,
     )
-    op.create_table(
+    create_table_if_missing(
         "sequencer",
         sa.Column("id", sa.Integer(), nullable=False, autoincrement=False),
         sa.PrimaryKeyConstraint("id"),
-        **MYSQL_TABLE,
     )
-    op.create_table(
+    create_table_if_missing(
         "webhooks",
         sa.Column("id", Key, nullable=False, autoincrement=True),
         sa.Column("url", sa.String(2000), nullable=False),
@@ -132,9 +133,8 @@ def upgrade() -> None:
         sa.Column("updated_at", UtcTime(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sqlite_autoincrement=True,
-        **MYSQL_TABLE,
     )
-    op.create_table(
+    create_table_if_missing(
         "webhook_deliveries",
         sa.Column("id", Key, nullable=False, autoincrement=True),
         sa.Column("webhook_id", sa.BigInteger(), nullable=False),
@@ -151,10 +151,10 @@ def upgrade() -> None:
         sa.UniqueConstraint("webhook_id", "seq", name="webhook_deliveries_webhook_seq"),
         sa.CheckConstraint(f"status IN {DELIVERY_STATUSES}", name="webhook_deliveries_status_known"),
         sqlite_autoincrement=True,
-        **MYSQL_TABLE,
     )
-    op.create_index("webhook_deliveries_due", "webhook_deliveries", ["webhook_id", "status", "next_attempt_at"])
+    create_index_if_missing("webhook_deliveries_due", "webhook_deliveries", ["webhook_id", "status", "next_attempt_at"])
     # What happened before there were events, as the orders tell it: whoever follows events misses no order.
+    # Once: nobody else writes events before this migration is done.
     op.execute(
         "INSERT INTO events (type, goods_id, order_no, occurred_at)"
         " SELECT type, goods_id, order_no, occurred_at FROM ("
@@ -162,7 +162,7 @@ def upgrade() -> None:
         " UNION ALL SELECT id, 'order.paid', goods_id, order_no, paid_at FROM orders WHERE status = 'paid'"
         " UNION ALL SELECT id, 'order.cancelled', goods_id, order_no, closed_at FROM orders WHERE status = 'cancelled'"
         " UNION ALL SELECT id, 'order.expired', goods_id, order_no, closed_at FROM orders WHERE status = 'expired'"
-        ") happened ORDER BY occurred_at, id, type = 'order.placed' DESC"
+        ") happened WHERE NOT EXISTS (SELECT 1 FROM events) ORDER BY occurred_at, id, type = 'order.placed' DESC"
     )
 
 
@@ -178,7 +178,7 @@ def downgrade() -> None:
         "coupon_uses",
         "coupons",
     ):
-        op.drop_table(table)
-    op.drop_index("orders_status_expires", "orders")
+        drop_table_if_exists(table)
+    drop_index_if_exists("orders_status_expires", "orders")
     for column in ("cancelled_by", "address", "shipping_method", "coupon_code"):
-        op.drop_column("orders", column)
+        drop_column_if_exists("orders", column)

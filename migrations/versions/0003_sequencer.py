@@ -1,7 +1,8 @@
 """The sequencer's row has the last number that was given, so that each numbering of events writes it."""
 
 import sqlalchemy as sa
-from alembic import op
+
+from migrations.steps import add_column_if_missing, drop_column_if_exists
 
 revision = "0003"
 down_revision = "0002"
@@ -10,10 +11,11 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # One statement, which is done or not: the sequencer itself begins behind the newest event (core/sequencer.py).
-    if "last_seq" not in {column["name"] for column in sa.inspect(op.get_bind()).get_columns("sequencer")}:
-        op.add_column("sequencer", sa.Column("last_seq", sa.BigInteger(), nullable=False, server_default=sa.text("0")))
+    # The sequencer itself begins behind the newest event (core/sequencer.py).
+    add_column_if_missing(
+        "sequencer", sa.Column("last_seq", sa.BigInteger(), nullable=False, server_default=sa.text("0"))
+    )
 
 
 def downgrade() -> None:
-    op.drop_column("sequencer", "last_seq")
+    drop_column_if_exists("sequencer", "last_seq")
