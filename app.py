@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from flask import Flask, redirect
+from flask import Flask
 
 import cli
 import config
 from core.database import engine_options
 from core.shop import Shop
 from models import db
-from resources import body, cors, docs, errors, limits, problem_pages, request_log
+from resources import body, cors, docs, errors, limits, paths, problem_pages, request_log
 from resources.answers import ProblemApi
 from resources.context import EXTENSION
 from resources.coupons import CouponItem, CouponList
@@ -72,10 +72,11 @@ def create_app(
     request_log.register(app)
     errors.register(app)
     check_caller = limits.register(app, app.extensions[EXTENSION])
+    paths.register(app)
     api = ProblemApi(app)
     for route, resource in ROUTES.items():
         api.add_resource(resource, route, endpoint=resource.__name__)
-    app.add_url_rule("/", view_func=lambda: redirect("/docs"), endpoint="home")
+    app.add_url_rule("/", view_func=lambda: paths.relative_redirect("/docs"), endpoint="home")
     app.add_url_rule("/problems/<code>", view_func=problem_pages.show, endpoint="problem_page")
     docs.register(app)
     origin_headers = cors.register(app, settings.CORS_ORIGINS)
