@@ -40,9 +40,23 @@ def authenticate(access: Access) -> Identity | None:
     return caller
 
 
+def is_signed() -> bool:
+    """Whether the request bears a payment provider's signature that holds. Reads the body, but no database.
+
+    Raises RequestEntityTooLarge.
+    """
+    proof = _proof()
+    return bool(proof.signatures) and payment_proof.is_signed(
+        shop().settings.PAYMENT_WEBHOOK_SECRETS, proof, request.get_data()
+    )
+
+
 def _prove_provider() -> None:
-    names = ("webhook-id", "webhook-timestamp", "webhook-signature")
-    proof = Proof(*(request.headers.get(name, "") for name in names))
     service = shop()
     # The body as it came: any other way to write the same JSON is another message.
-    payment_proof.check(service.database, service.settings.PAYMENT_WEBHOOK_SECRETS, proof, request.get_data())
+    payment_proof.check(service.database, service.settings.PAYMENT_WEBHOOK_SECRETS, _proof(), request.get_data())
+
+
+def _proof() -> Proof:
+    names = ("webhook-id", "webhook-timestamp", "webhook-signature")
+    return Proof(*(request.headers.get(name, "") for name in names))

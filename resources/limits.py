@@ -1,9 +1,9 @@
 """How often one may call: so often a user, and so often an address. Flask-Limiter counts.
 
 All of it is checked before anything else of a request, so that unknown addresses count too. Not counted are refusals
-of the gate, which cost no more than this would, the paths that a host is watched by, and browsers' preflights. Flask's
-requests are checked by Flask-Limiter itself; the layer ahead of Flask asks here, and counts the same in the same place.
-Either counts a request that it answers, so that none counts twice.
+of the gate, which cost no more than this would, the paths that a host is watched by, browsers' preflights, and what a
+payment provider has signed. Flask's requests are checked by Flask-Limiter itself; the layer ahead of Flask asks here,
+and counts the same in the same place. Either counts a request that it answers, so that none counts twice.
 """
 
 import math
@@ -13,7 +13,7 @@ from contextlib import suppress
 from functools import lru_cache
 from wsgiref.types import WSGIEnvironment
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, current_app, g, request
 from flask_limiter import ApplicationLimit, Limiter, RateLimitExceeded
 from limits import RateLimitItem, parse_many
 from werkzeug.exceptions import HTTPException
@@ -21,6 +21,7 @@ from werkzeug.exceptions import HTTPException
 from core.call_counts import storage_uri
 from core.refusals import RATE_LIMITED, Refusal
 from core.shop import Shop
+from resources.auth import Access, is_signed
 from resources.callers import address, identity
 from resources.cors import is_preflight
 from resources.errors import refusal_headers
@@ -59,9 +60,25 @@ def register(app: Flask, shop: Shop) -> CheckCaller:
         request_identifier=lambda: "any",  # a request for which there is no route counts too
     )
     # A preflight carries no token, costs as little as a refusal, and refused it would hide why from the page.
-    limiter.request_filter(lambda: request.path in FREE or is_preflight(request))
+    limiter.request_filter(lambda: request.path in FREE or is_preflight(request) or _is_the_provider_s())
     app.register_error_handler(RateLimitExceeded, lambda error: _exceeded(limiter, shop))
     return _ahead_of_flask(limiter, [(item, key) for text, key in rules for item in parse_many(text)])
+
+
+def _is_the_provider_s() -> bool:
+    """Whether this is a call of the payment provider, which tells of a crowd's orders from few addresses.
+
+    A signature that does not hold counts like any request: nobody who has no secret can send these without end.
+    """
+    view = current_app.view_functions.get(request.endpoint or "")
+    method = getattr(getattr(view, "view_class", None), request.method.lower(), None)
+    declared = getattr(method, "operation", None)
+    if declared is None or declared.access is not Access.PROVIDER:
+        return False
+    try:
+        return is_signed()
+    except HTTPException:
+        return False  # too large, or cut off
 
 
 def _of_flask(text: str, key: Callable[[WSGIEnvironment], str]) -> ApplicationLimit:

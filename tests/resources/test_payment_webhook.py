@@ -377,3 +377,47 @@ def test_a_bad_signature_is_refused_with_the_database_away() -> None:
     answer = tell(call, b"{}", headers(b"{}"))
     problem(answer, 503, "unavailable")
     assert int(answer.headers["Retry-After"]) >= 1
+
+
+@pytest.fixture
+def limited(make_app: Callable[..., Flask], sqlite_uri: str) -> Calls:
+    """An application that takes three requests a minute from an address."""
+    limits = {"RATE_LIMITS": True, "RATE_LIMIT_PER_ADDRESS": "3/minute"}
+    return Calls(make_app(sqlite_uri, PAYMENT_WEBHOOK_SECRETS=(EARLIER, KEY), **limits))
+
+
+def test_what_the_provider_signed_is_never_limited(limited: Calls) -> None:
+    body = b'{"type": "payment.created"}'
+    for number in range(10):
+        for secret in (KEY, EARLIER):
+            assert tell(limited, body, headers(body, f"evt_{number}", secret=secret)).status_code == 200
+    assert [limited.get("/goods").status_code for _ in range(4)] == [200, 200, 200, 429]  # none of these was counted
+    assert tell(limited, body, headers(body)).status_code == 200
+
+
+def tell_from(number: str, call: Calls, body: bytes, proof: dict[str, str], path: str = PATH) -> TestResponse:
+    there = {"REMOTE_ADDR": f"10.0.0.{number}"}
+    return call.post(path, data=body, headers=proof, content_type=JSON, environ_overrides=there)
+
+
+def test_calls_that_no_provider_signed_count_like_any(limited: Calls) -> None:
+    body = b'{"type": "payment.created"}'
+    signed = headers(body)
+    wrong = [
+        headers(body, secret=FOREIGN),
+        headers(body + b" "),
+        {},
+        signed | {"webhook-id": "evt_2"},
+        signed | {"webhook-timestamp": "x"},
+        headers(body, age=24 * 60 * MINUTES),
+    ]
+    for proof in wrong:
+        address = str(wrong.index(proof))
+        statuses = [tell_from(address, limited, body, proof).status_code for _ in range(5)]
+        assert statuses == [401, 401, 401, 429, 429], proof
+    # A signature speaks for its own route alone, and for a body that can be read.
+    elsewhere = [tell_from("9", limited, body, signed, "/coupons").status_code for _ in range(4)]
+    assert elsewhere == [401, 401, 401, 429]
+    large = b" " * 70_000
+    too_large = [tell_from("10", limited, large, headers(large)).status_code for _ in range(4)]
+    assert too_large == [413, 413, 413, 429]
