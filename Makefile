@@ -27,21 +27,21 @@ run: .venv/.run ## Start the service (HOST, PORT, WORKERS, THREADS, DOORS change
 .PHONY: test-packages
 test-packages:
 	@tests/servers/install_packages
+	@[ -n "$(SECKILL_TEST_DATABASE_URI)" ] || tests/servers/install_mysql >/dev/null
 
-# What takes minutes, or is to have the machine for itself.
-LONG := tests/races tests/contract/test_sales_model.py tests/faults
-
+# The long tests want the machine for themselves: no other test runs beside them.
 .PHONY: test
-test: .venv/.dev test-packages ## Run the tests, on SQLite, and on MariaDB, Redis and nginx that they start themselves
-	$(BIN)/pytest --numprocesses=3 --dist=loadfile $(LONG:%=--ignore=%)
+test: .venv/.dev test-packages ## Run the tests, on SQLite, and on MySQL, MariaDB, Redis and nginx that they start themselves
+	$(BIN)/pytest --numprocesses=3 --dist=loadfile -m "not long"
+	$(BIN)/pytest -m representative tests/races tests/faults
 
 .PHONY: faults
 faults: .venv/.dev test-packages ## Run the long tests: races, a model of sales, and kills and freezes of everything
-	$(BIN)/pytest $(LONG)
+	$(BIN)/pytest -m long
 
 .PHONY: test-fast
-test-fast: .venv/.dev ## Run the tests that need neither MariaDB nor nginx
-	$(BIN)/pytest -m "not mariadb and not nginx"
+test-fast: .venv/.dev ## Run the tests that need neither MySQL, MariaDB nor nginx
+	$(BIN)/pytest -m "not mysql and not mariadb and not nginx"
 
 .venv/.bench: .venv/.dev requirements-bench.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.txt

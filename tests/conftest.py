@@ -1,4 +1,4 @@
-"""What the tests stand on: an application or a running service, on SQLite and on a real MariaDB."""
+"""What the tests stand on: an application or a running service, on SQLite and on a real MySQL and MariaDB."""
 
 import itertools
 import os
@@ -16,10 +16,16 @@ from app import create_app
 from config import Settings
 from core.shop import Shop
 from prepare import upgrade
-from tests.servers.mariadb import MariaDB
+from tests.servers.database_server import DatabaseServer
+from tests.servers.kinds import SERVERS, on
 from tests.servers.service import SECRET, Service
 
 _numbers = itertools.count(1)
+
+
+# Tests that take long or want the machine for themselves. They run on MySQL; those that are marked `representative` run
+# on MariaDB as well, and in `make test`. All other tests that touch a server run on both.
+LONG = ("tests/races/", "tests/faults/", "tests/contract/test_sales_model.py")
 
 
 def pytest_configure() -> None:
@@ -28,36 +34,92 @@ def pytest_configure() -> None:
         del os.environ[name]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.nodeid.startswith(LONG):
+            item.add_marker("long")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "server_kind" not in metafunc.fixturenames:
+        return
+    only_mysql = metafunc.definition.nodeid.startswith(LONG)
+    if only_mysql and metafunc.definition.get_closest_marker("representative") is None:
+        kinds = ["mysql"]
+    else:
+        kinds = list(SERVERS)
+    metafunc.parametrize("server_kind", [on(kind) for kind in kinds], indirect=True)
+
+
+@pytest.fixture
+def server_kind(request: pytest.FixtureRequest) -> str:
+    """`mysql` or `mariadb`, the kind of server that this run of the test is on."""
+    return request.param
+
+
+def _shared(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatabaseServer]:
+    server = SERVERS[kind](tmp_path_factory.mktemp(kind))
+    server.start()
+    yield server
+    server.stop()
+
+
 @pytest.fixture(scope="session")
-def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDB]:
-    """A server that many tests share. Who kills or freezes one takes `own_mariadb`."""
-    server = MariaDB(tmp_path_factory.mktemp("mariadb"))
-    server.start()
-    yield server
-    server.stop()
+def mysql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatabaseServer]:
+    """A server that many tests share. A test that kills or freezes its server takes `own_server`."""
+    yield from _shared("mysql", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatabaseServer]:
+    """The same of MariaDB."""
+    yield from _shared("mariadb", tmp_path_factory)
 
 
 @pytest.fixture
-def own_mariadb(tmp_path: Path) -> Iterator[MariaDB]:
+def server(request: pytest.FixtureRequest, server_kind: str) -> DatabaseServer:
+    """The shared server, once of each kind."""
+    return request.getfixturevalue(server_kind)
+
+
+@pytest.fixture
+def own_server(tmp_path: Path, server_kind: str) -> Iterator[DatabaseServer]:
     """A server for one test alone."""
-    server = MariaDB(tmp_path / "mariadb")
+    server = SERVERS[server_kind](tmp_path / "server")
     server.start()
     yield server
     server.stop()
 
 
-@pytest.fixture
-def mariadb_uri(request: pytest.FixtureRequest) -> Iterator[str]:
-    """An empty database on MariaDB, or on the server that SECKILL_TEST_DATABASE_URI names (which is then emptied)."""
+def _empty_database(request: pytest.FixtureRequest, kind: str) -> Iterator[str]:
+    """An empty database on the shared server, or on the one that SECKILL_TEST_DATABASE_URI names (then emptied)."""
     given = os.environ.get("SECKILL_TEST_DATABASE_URI")
     if given:
         _empty(given)
         yield given
         return
-    server: MariaDB = request.getfixturevalue("mariadb")
+    server: DatabaseServer = request.getfixturevalue(kind)
     name = f"test_{next(_numbers)}_{uuid.uuid4().hex[:6]}"
     yield server.create_database(name)
     server.drop_database(name)
+
+
+@pytest.fixture
+def mysql_uri(request: pytest.FixtureRequest) -> Iterator[str]:
+    """An empty database on MySQL."""
+    yield from _empty_database(request, "mysql")
+
+
+@pytest.fixture
+def mariadb_uri(request: pytest.FixtureRequest) -> Iterator[str]:
+    """An empty database on MariaDB."""
+    yield from _empty_database(request, "mariadb")
+
+
+@pytest.fixture
+def server_uri(request: pytest.FixtureRequest, server_kind: str) -> str:
+    """An empty database on a server, once of each kind."""
+    return request.getfixturevalue(f"{server_kind}_uri")
 
 
 def _empty(uri: str) -> None:
@@ -75,7 +137,7 @@ def sqlite_uri(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'seckill.db'}"
 
 
-@pytest.fixture(params=["sqlite", pytest.param("mariadb", marks=pytest.mark.mariadb)])
+@pytest.fixture(params=["sqlite", *map(on, SERVERS)])
 def database_uri(request: pytest.FixtureRequest) -> str:
     """An empty database; the test runs once on each kind."""
     return request.getfixturevalue(f"{request.param}_uri")
@@ -101,7 +163,7 @@ def make_app() -> Iterator[Callable[..., Flask]]:
 
 @pytest.fixture
 def app(make_app: Callable[..., Flask], database_uri: str) -> Flask:
-    """An application on an empty database, once on SQLite and once on MariaDB. TESTING is off, as in production."""
+    """An application on an empty database, once on each kind. TESTING is off, as in production."""
     return make_app(database_uri)
 
 

@@ -298,13 +298,11 @@ class TestDoctor:
         assert {check["state"] for check in found.values()} == {"ok"}
         assert SECRET not in result.stdout
 
-    def test_it_looks_at_what_makes_a_server_durable(self, make_app: Callable[..., Flask], mariadb_uri: str) -> None:
-        found = findings(make_app(mariadb_uri))
+    def test_it_looks_at_what_makes_a_server_durable(self, make_app: Callable[..., Flask], server_uri: str) -> None:
+        found = findings(make_app(server_uri))
         names = {"database", "driver", "schema", "clock", "isolation", "time zone", "sysdate_is_now", "connections"}
         assert names | {"innodb_flush_log_at_trx_commit", "innodb_doublewrite", "writable"} <= set(found)
         assert found["isolation"]["found"] == "READ COMMITTED"
-
-    test_it_looks_at_what_makes_a_server_durable = pytest.mark.mariadb(test_it_looks_at_what_makes_a_server_durable)
 
     @pytest.mark.parametrize(
         ("given", "state", "found"),

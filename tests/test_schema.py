@@ -14,7 +14,7 @@ from core import audit
 from core.database import patient_engine
 from models import SCHEMA_REVISION, Base
 from prepare import MIGRATIONS, offer_migrations, upgrade
-from tests.servers.mariadb import MariaDB
+from tests.servers.database_server import DatabaseServer
 from tests.servers.service import SECRET
 
 
@@ -38,14 +38,13 @@ def _tables(uri: str) -> dict[str, list[str]]:
 
 
 @pytest.fixture
-def three(mariadb: MariaDB) -> dict[str, str]:
+def three(server: DatabaseServer) -> dict[str, str]:
     names = ("models", "migrations", "schema_sql")
-    yield {name: mariadb.create_database(f"schema_{name}") for name in names}
+    yield {name: server.create_database(f"schema_{name}") for name in names}
     for name in names:
-        mariadb.drop_database(f"schema_{name}")
+        server.drop_database(f"schema_{name}")
 
 
-@pytest.mark.mariadb
 def test_models_migrations_and_schema_sql_make_the_same_tables_on_a_real_server(three: dict[str, str]) -> None:
     with _engine(three["models"]).begin() as connection:
         Base.metadata.create_all(connection)

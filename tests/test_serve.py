@@ -24,7 +24,7 @@ from core.database import patient_engine
 from core.shop import DRAINING, Shop
 from models import SCHEMA_REVISION
 from tests.core.selling import Selling
-from tests.servers.mariadb import MariaDB, free_port
+from tests.servers.database_server import DatabaseServer, free_port
 from tests.servers.service import Service, environment
 
 Start = Callable[..., Service]
@@ -139,7 +139,6 @@ def test_a_start_that_cannot_work_is_refused_in_one_line(settings: dict[str, str
     assert "hunter2" not in line
 
 
-@pytest.mark.mariadb
 @pytest.mark.parametrize(
     ("address", "told"),
     [
@@ -147,31 +146,28 @@ def test_a_start_that_cannot_work_is_refused_in_one_line(settings: dict[str, str
         ("root@127.0.0.1:{port}/nowhere", "no such database"),
     ],
 )
-def test_a_database_that_refuses_is_one_clear_line(mariadb: MariaDB, address: str, told: str) -> None:
-    uri = "mysql+mysqlconnector://" + address.format(port=mariadb.port)
+def test_a_database_that_refuses_is_one_clear_line(server: DatabaseServer, address: str, told: str) -> None:
+    uri = "mysql+mysqlconnector://" + address.format(port=server.port)
     assert told in _refused(environment(uri) | {"PORT": str(free_port())})
 
 
-@pytest.mark.mariadb
 @pytest.mark.parametrize(
     ("option", "told"), [("foo=bar", "its address does not work"), ("connection_timeout=soon", "has a wrong value")]
 )
-def test_an_address_with_a_wrong_option_is_one_clear_line(mariadb: MariaDB, option: str, told: str) -> None:
-    uri = f"mysql+mysqlconnector://root@127.0.0.1:{mariadb.port}/mysql?{option}"
+def test_an_address_with_a_wrong_option_is_one_clear_line(server: DatabaseServer, option: str, told: str) -> None:
+    uri = f"mysql+mysqlconnector://root@127.0.0.1:{server.port}/mysql?{option}"
     assert told in _refused(environment(uri) | {"PORT": str(free_port())})
 
 
-@pytest.mark.mariadb
-def test_a_server_that_is_too_old_is_refused(mariadb_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_is_too_old_is_refused(server_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     import prepare
 
-    app = create_app(config.load(SQLALCHEMY_DATABASE_URI=mariadb_uri, SECRET_KEY="k" * 32))
+    app = create_app(config.load(SQLALCHEMY_DATABASE_URI=server_uri, SECRET_KEY="k" * 32))
     monkeypatch.setitem(prepare.OLDEST, "MariaDB", (99, 1))
     with pytest.raises(prepare.CannotStart, match=r"MariaDB 10\.\d+; 99\.1 or newer is needed"):
         prepare.upgrade(app)
 
 
-@pytest.mark.mariadb
 @pytest.mark.parametrize(
     ("made", "told"),
     [
@@ -189,23 +185,22 @@ def test_a_server_that_is_too_old_is_refused(mariadb_uri: str, monkeypatch: pyte
         ),
     ],
 )
-def test_a_wrong_schema_is_one_clear_line(mariadb_uri: str, made: list[str], told: str) -> None:
-    engine = patient_engine(config.load(SQLALCHEMY_DATABASE_URI=mariadb_uri, SECRET_KEY="k" * 32))
+def test_a_wrong_schema_is_one_clear_line(server_uri: str, made: list[str], told: str) -> None:
+    engine = patient_engine(config.load(SQLALCHEMY_DATABASE_URI=server_uri, SECRET_KEY="k" * 32))
     with engine.begin() as connection:
         for statement in made:
             connection.exec_driver_sql(statement)
-    assert told in _refused(environment(mariadb_uri) | {"PORT": str(free_port())})
+    assert told in _refused(environment(server_uri) | {"PORT": str(free_port())})
 
 
-@pytest.mark.mariadb
 def test_on_mysql_the_schema_is_brought_up_to_date_and_nothing_is_seeded_or_shown(
-    start_service: Start, mariadb_uri: str
+    start_service: Start, server_uri: str
 ) -> None:
-    service = start_service(mariadb_uri)
+    service = start_service(server_uri)
     assert requests.get(f"{service.url}/goods", timeout=10).json()["items"] == []
     assert _eventually(lambda: "Ctrl-C" in service.log.read_text(), 5)
     assert "Bearer ey" not in service.log.read_text()  # no token in the log of a real sale
-    engine = sqlalchemy.create_engine(mariadb_uri, connect_args={"collation": "utf8mb4_unicode_ci"})
+    engine = sqlalchemy.create_engine(server_uri, connect_args={"collation": "utf8mb4_unicode_ci"})
     with engine.connect() as connection:
         assert sqlalchemy.inspect(connection).has_table("purchase_slots")
     engine.dispose()

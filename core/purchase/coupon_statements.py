@@ -83,7 +83,7 @@ def _lock_text(sql: Sql) -> str:
         f"{sql.select} {', '.join(f'coupons.{name}' for name in Coupon.__slots__)},"
         f" {now_after_wait_in('sqlite' if sql.sqlite else 'mysql')}"
         f" FROM {sql.batch('coupon_code')} JOIN {sql.by_index('coupons', 'PRIMARY')}"
-        f" ON coupons.code = batch.coupon_code{sql.lock}"
+        f" ON coupons.code = batch.coupon_code{sql.lock_of('coupons')}"
     )
 
 

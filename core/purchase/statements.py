@@ -219,7 +219,7 @@ def _texts(sql: Sql) -> _Texts:
         f" {by_index('goods', 'PRIMARY')} WHERE id IN ({{}}) ORDER BY id",
         take_preferred_slots=f"{select} held.goods_id, held.slot FROM {batch('goods_id', 'slot')}"
         f" JOIN {by_index('purchase_slots held', 'PRIMARY')}"
-        " ON held.goods_id = batch.goods_id AND held.slot = batch.slot FOR UPDATE SKIP LOCKED",
+        f" ON held.goods_id = batch.goods_id AND held.slot = batch.slot{sql.lock_of('held')} SKIP LOCKED",
         orders_under_keys=f"{select} {under_key} FROM {batch('user_id', 'idempotency_key')}"
         f" JOIN {by_index('orders', 'orders_user_key')}"
         " ON orders.user_id = batch.user_id AND orders.idempotency_key = batch.idempotency_key",

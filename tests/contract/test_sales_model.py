@@ -254,9 +254,8 @@ def test_the_model_predicts_who_has_to_wait(make_shop: Callable[..., Flask], sql
     assert steps.count("hold_cooldown") >= 2
 
 
-@pytest.mark.mariadb
-def test_the_model_predicts_every_answer_on_mariadb(make_shop: Callable[..., Flask], mariadb_uri: str) -> None:
-    steps = drive(make_shop(mariadb_uri, 0), examples=15, steps=30)
+def test_the_model_predicts_every_answer_on_a_server(make_shop: Callable[..., Flask], server_uri: str) -> None:
+    steps = drive(make_shop(server_uri, 0), examples=15, steps=30)
     assert {"bought", "bought with a coupon", "replay", "sold_out"} <= set(steps)
 
 

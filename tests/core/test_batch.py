@@ -112,20 +112,19 @@ def spent(shop: Shop, requests: list[PurchaseRequest]) -> tuple[set[str | None],
 
 
 @pytest.fixture
-def mariadb_shop(make_app: Callable[..., Flask], mariadb_uri: str) -> Shop:
-    return make_app(mariadb_uri).extensions["seckill"]
+def server_shop(make_app: Callable[..., Flask], server_uri: str) -> Shop:
+    return make_app(server_uri).extensions["seckill"]
 
 
 def slots_made(shop: Shop, *items: int) -> None:
     serve(shop, [PurchaseRequest(item, "first") for item in items])
 
 
-@pytest.mark.mariadb
-def test_a_batch_is_one_insert_and_one_update_counted_at_the_server(mariadb_shop: Shop) -> None:
-    item, other = put_up(mariadb_shop, stock=1000), put_up(mariadb_shop, stock=1000)
-    slots_made(mariadb_shop, item, other)
+def test_a_batch_is_one_insert_and_one_update_counted_at_the_server(server_shop: Shop) -> None:
+    item, other = put_up(server_shop, stock=1000), put_up(server_shop, stock=1000)
+    slots_made(server_shop, item, other)
     outcomes, statements = spent(
-        mariadb_shop,
+        server_shop,
         [PurchaseRequest(goods_id, f"buyer-{n}", 1, f"key-{n}") for goods_id in (item, other) for n in range(100)],
     )
     assert outcomes == {"Placed", "idempotency_key_reused"}
@@ -133,13 +132,12 @@ def test_a_batch_is_one_insert_and_one_update_counted_at_the_server(mariadb_shop
     assert (statements["insert"], statements["update"]) == (2, 1)
 
 
-@pytest.mark.mariadb
-def test_coupons_and_shipping_add_as_many_statements_to_two_purchases_as_to_hundreds(mariadb_shop: Shop) -> None:
-    item = put_up(mariadb_shop, stock=1000, shippable=True)
-    plain = put_up(mariadb_shop, stock=1000)
-    slots_made(mariadb_shop, item, plain)
+def test_coupons_and_shipping_add_as_many_statements_to_two_purchases_as_to_hundreds(server_shop: Shop) -> None:
+    item = put_up(server_shop, stock=1000, shippable=True)
+    plain = put_up(server_shop, stock=1000)
+    slots_made(server_shop, item, plain)
     made = {"created_at": EPOCH, "updated_at": EPOCH}
-    with mariadb_shop.database.engine.begin() as connection:
+    with server_shop.database.engine.begin() as connection:
         connection.execute(insert(Coupon).values(code="TEN", kind="percent", percent=10, per_user_limit=1, **made))
         connection.execute(insert(ShippingMethod).values(code="parcel", name="Parcel", base_fee=500, **made))
     address = Address("Li Lei", "1", "CN", "1 Road", "1")
@@ -147,7 +145,7 @@ def test_coupons_and_shipping_add_as_many_statements_to_two_purchases_as_to_hund
 
     def told_of(goods_id: int, buyers: range, chosen: Choices) -> dict[str, int]:
         requests = [PurchaseRequest(goods_id, f"buyer-{n}", 1, f"{goods_id}-{n}", chosen) for n in buyers]
-        outcomes, statements = spent(mariadb_shop, requests)
+        outcomes, statements = spent(server_shop, requests)
         assert outcomes == {"Placed"}
         return statements
 
@@ -158,7 +156,7 @@ def test_coupons_and_shipping_add_as_many_statements_to_two_purchases_as_to_hund
     # The uses written; the coupon's count; the methods, the coupon's row and the buyers' uses read.
     more = {name: two[name] - bare[name] for name in two}
     assert more == {"insert": 1, "update": 0, "update_multi": 1, "select": 3, "commit": 0}
-    with mariadb_shop.database.reading() as connection:
+    with server_shop.database.reading() as connection:
         assert connection.execute(text("SELECT used FROM coupons")).scalar_one() == 302
         assert connection.execute(text("SELECT COUNT(*) FROM coupon_uses")).scalar_one() == 302
 

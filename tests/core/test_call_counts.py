@@ -7,7 +7,7 @@ import pytest
 
 from core import call_counts
 from core.call_counts import LocalCounts, SharedCounts, storage_uri
-from tests.servers.mariadb import free_port
+from tests.servers.database_server import free_port
 
 
 @pytest.fixture

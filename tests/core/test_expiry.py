@@ -80,11 +80,8 @@ def test_an_item_that_fails_does_not_hold_up_the_others(shop: Shop, selling: Sel
     assert [selling.status(order) for order in orders] == ["expired", "pending", "expired"]
 
 
-@pytest.mark.mariadb
-def test_a_row_that_somebody_keeps_does_not_hold_up_the_others(
-    make_app: Callable[..., Flask], mariadb_uri: str
-) -> None:
-    shop: Shop = make_app(mariadb_uri).extensions["seckill"]
+def test_a_row_that_somebody_keeps_does_not_hold_up_the_others(make_app: Callable[..., Flask], server_uri: str) -> None:
+    shop: Shop = make_app(server_uri).extensions["seckill"]
     selling = Selling(shop)
     kept, free = selling.item(), selling.item()
     orders = [selling.bought(item) for item in (kept, free)]
@@ -97,9 +94,8 @@ def test_a_row_that_somebody_keeps_does_not_hold_up_the_others(
     assert expiry.sweep(shop.database) == 1
 
 
-@pytest.mark.mariadb
-def test_the_sweeper_finds_its_orders_by_the_index(make_app: Callable[..., Flask], mariadb_uri: str) -> None:
-    shop: Shop = make_app(mariadb_uri).extensions["seckill"]
+def test_the_sweeper_finds_its_orders_by_the_index(make_app: Callable[..., Flask], server_uri: str) -> None:
+    shop: Shop = make_app(server_uri).extensions["seckill"]
     asked: list[str] = []
     event.listen(
         shop.database.engine,

@@ -88,9 +88,8 @@ def test_a_sqlite_file_that_cannot_be_opened_is_lost(tmp_path: Path) -> None:
     assert read(_provoke(lambda: sqlite3.connect(tmp_path / "nowhere" / "x.db"))).kind is Kind.LOST
 
 
-@pytest.mark.mariadb
-def test_a_real_server_s_errors_are_read_as_they_come(mariadb_uri: str, mariadb) -> None:
-    connection = mariadb.connect(mariadb_uri.rpartition("/")[2])
+def test_a_real_server_s_errors_are_read_as_they_come(server_uri: str, server) -> None:
+    connection = server.connect(server_uri.rpartition("/")[2])
     cursor = connection.cursor()
     cursor.execute("CREATE TABLE t (id INT PRIMARY KEY)")
     cursor.execute("INSERT INTO t VALUES (1)")

@@ -21,7 +21,7 @@ from core.purchase.slots import Caps
 from core.refusals import Unavailable
 from core.shop import Shop
 from tests.resources.calls import LONG_AGO
-from tests.servers.mariadb import free_port
+from tests.servers.database_server import free_port
 from tests.servers.service import SECRET
 
 
@@ -163,11 +163,10 @@ def test_all_are_looked_up_together(shop: Shop, questions: list[str]) -> None:
     assert len(questions) == 2
 
 
-@pytest.mark.mariadb
 def test_an_order_that_is_won_between_the_two_reads_is_found(
-    make_app: Callable[..., Flask], mariadb_uri: str, monkeypatch: pytest.MonkeyPatch
+    make_app: Callable[..., Flask], server_uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shop: Shop = make_app(mariadb_uri).extensions["seckill"]
+    shop: Shop = make_app(server_uri).extensions["seckill"]
     item = put_up(shop, stock=0)
     request = PurchaseRequest(item, "alice", 1, "k")
     looking = True

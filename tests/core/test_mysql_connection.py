@@ -8,7 +8,6 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import mysql.connector
@@ -18,33 +17,31 @@ from sqlalchemy.engine import make_url
 
 from core import mysql_connection
 from core.mysql_connection import Connection, _ReadAhead
-from tests.servers.mariadb import MariaDB
+from tests.servers.database_server import DatabaseServer, numbers
+from tests.servers.kinds import SERVERS, on
 
 MIB = 2**20
 SECONDS = 1  # of the time-outs below
 SLACK = 2.0  # what a busy machine may add
 
 
-class Server(MariaDB):
-    """A server that takes TLS, with a certificate that it made itself."""
-
-    def __init__(self, directory: Path) -> None:
-        super().__init__(directory)
+@pytest.fixture(scope="module", params=[on(kind) for kind in SERVERS])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatabaseServer]:
+    """A server that takes TLS: MySQL makes its own certificate, MariaDB is given one."""
+    directory = tmp_path_factory.mktemp("tls")
+    options = []
+    if request.param == "mariadb":
+        if shutil.which("openssl") is None:
+            pytest.skip("openssl is not installed")
         certificate, key = directory / "certificate.pem", directory / "key.pem"
-        request = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
+        ask = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
         subprocess.run(
-            [str(shutil.which("openssl")), *request, "-keyout", key, "-out", certificate],
+            [str(shutil.which("openssl")), *ask, "-keyout", key, "-out", certificate],
             check=True,
             stderr=subprocess.DEVNULL,
         )
-        self._command += [f"--ssl-cert={certificate}", f"--ssl-key={key}", f"--ssl-ca={certificate}"]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is not installed")
-    made = Server(tmp_path_factory.mktemp("tls"))
+        options = [f"--ssl-cert={certificate}", f"--ssl-key={key}", f"--ssl-ca={certificate}"]
+    made = SERVERS[request.param](directory / "server", options)
     made.start()
     made.create_database("shop")
     yield made
@@ -52,7 +49,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture(params=[False, True], ids=["plain", "TLS"])
-def connect(server: Server, request: pytest.FixtureRequest) -> Iterator[Callable[..., Connection]]:
+def connect(server: DatabaseServer, request: pytest.FixtureRequest) -> Iterator[Callable[..., Connection]]:
     """Opens connections as the service does, once without TLS and once with it."""
     opened: list[Connection] = []
 
@@ -94,9 +91,6 @@ def rows(connection: Connection, statement: str, *values: object) -> list[Any]:
         cursor.close()
 
 
-pytestmark = pytest.mark.mariadb
-
-
 def test_answers_of_all_sizes_are_read_to_the_byte(connection: Connection) -> None:
     piece = mysql_connection._READ_BYTES
     for size in [0, 1, 250, 251, piece - 10, piece - 9, piece, piece + 1, 65_535, 65_536, MIB, 15 * MIB]:
@@ -108,7 +102,7 @@ def test_answers_of_all_sizes_are_read_to_the_byte(connection: Connection) -> No
 
 def test_a_result_of_many_rows_is_read_in_order(connection: Connection) -> None:
     found = rows(
-        connection, "SELECT seq, REPEAT(CHAR(97 + seq % 26 USING utf8mb4), seq % 300), NULL FROM seq_1_to_40000"
+        connection, f"SELECT seq, REPEAT(CHAR(97 + seq % 26 USING utf8mb4), seq % 300), NULL FROM {numbers(40_000)}"
     )
     assert len(found) == 40_000
     assert all(row == (number, chr(97 + number % 26) * (number % 300), None) for number, row in enumerate(found, 1))
@@ -121,8 +115,8 @@ def test_many_small_answers_are_each_that_of_their_question(connection: Connecti
 
 def test_a_large_statement_is_sent_whole(connection: Connection) -> None:
     text = "键盘" * MIB
-    ((length, sum_of_it),) = rows(connection, "SELECT CHAR_LENGTH(@sent := %s), MD5(@sent)", text)
-    assert (length, sum_of_it) == (2 * MIB, hashlib.md5(text.encode()).hexdigest())
+    ((length, sum_of_it),) = rows(connection, "SELECT CHAR_LENGTH(@sent := %s), SHA2(@sent, 256)", text)
+    assert (length, sum_of_it) == (2 * MIB, hashlib.sha256(text.encode()).hexdigest())
 
 
 def test_an_answer_that_comes_too_late_is_a_time_out(connect: Callable[..., Connection]) -> None:
@@ -141,12 +135,12 @@ def test_a_time_out_may_be_other_than_the_one_at_the_opening(connect: Callable[.
 
 
 def test_a_server_that_stands_still_is_a_time_out_in_the_middle_of_an_answer_too(
-    server: Server, connect: Callable[..., Connection]
+    server: DatabaseServer, connect: Callable[..., Connection]
 ) -> None:
     waiting = connect()
     cursor = waiting.cursor()
     # More than what the system keeps between the two, so that the rest is yet to be sent.
-    cursor.execute("SELECT REPEAT('x', 1000) FROM seq_1_to_200000")
+    cursor.execute(f"SELECT REPEAT('x', 1000) FROM {numbers(200_000)}")
     cursor.fetchone()
     server.freeze()
     try:
@@ -250,9 +244,9 @@ def test_a_signal_does_not_end_a_wait(pair: tuple[_ReadAhead, socket.socket]) ->
         signal.signal(signal.SIGALRM, before)
 
 
-def test_the_service_s_own_connections_read_ahead(make_app: Callable[..., Any], mariadb_uri: str) -> None:
-    engine = make_app(mariadb_uri, DATABASE_TIMEOUT_SECONDS=2).extensions["seckill"].database.engine
-    assert make_url(mariadb_uri).database
+def test_the_service_s_own_connections_read_ahead(make_app: Callable[..., Any], server_uri: str) -> None:
+    engine = make_app(server_uri, DATABASE_TIMEOUT_SECONDS=2).extensions["seckill"].database.engine
+    assert make_url(server_uri).database
     with engine.connect() as connection:
         opened = connection.connection.dbapi_connection
         assert isinstance(opened, Connection)

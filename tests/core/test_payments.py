@@ -290,16 +290,15 @@ def test_an_event_whose_record_fails_has_no_effect(
     assert selling.status(order) == PENDING
 
 
-@pytest.mark.mariadb
 def test_who_pays_in_time_or_pays_again_does_not_queue_at_the_item(
-    make_app: Callable[..., Flask], mariadb_uri: str, mariadb: Any
+    make_app: Callable[..., Flask], server_uri: str, server: Any
 ) -> None:
-    shop: Shop = make_app(mariadb_uri, PURCHASE_WAIT_SECONDS=5).extensions["seckill"]
+    shop: Shop = make_app(server_uri, PURCHASE_WAIT_SECONDS=5).extensions["seckill"]
     selling = Selling(shop)
     item = selling.item()
     order, cancelled = selling.bought(item), selling.bought(item)
     order_life.cancel(shop.database, ALICE, cancelled.order_no)
-    holder = mariadb.connect(mariadb_uri.rpartition("/")[2])
+    holder = server.connect(server_uri.rpartition("/")[2])
     holder.start_transaction()
     cursor = holder.cursor()
     cursor.execute("SELECT id FROM goods WHERE id = %s FOR UPDATE", (item,))

@@ -116,9 +116,8 @@ def test_there_is_room_for_a_hundred_methods_and_no_more_whoever_comes_at_once(s
     assert not make(shop, "one-more")
 
 
-@pytest.mark.mariadb
-def test_without_the_lock_there_would_be_more(make_app, mariadb_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    shop = make_app(mariadb_uri).extensions["seckill"]
+def test_without_the_lock_there_would_be_more(make_app, server_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop = make_app(server_uri).extensions["seckill"]
     for number in range(shipping.MAX_METHODS - 1):
         assert make(shop, f"m{number}")
     counted = threading.Barrier(4)

@@ -16,7 +16,7 @@ from config import Settings
 from resources.body import MAX_BYTES
 from resources.problems import MIME_TYPE, PROBLEMS
 from tests.deploy.conftest import Upstream
-from tests.servers.mariadb import free_port
+from tests.servers.database_server import free_port
 from tests.servers.nginx import CONFIG, Nginx, program
 from tests.servers.service import Service
 

@@ -12,7 +12,7 @@ from tests.resources.calls import Calls
 
 @pytest.fixture
 def private_call(make_app: Callable[..., Flask], database_uri: str) -> Calls:
-    """Requests to an application that may send to private addresses, once on SQLite and once on MariaDB."""
+    """Requests to an application that may send to private addresses, once on each kind."""
     return Calls(make_app(database_uri, WEBHOOKS_TO_PRIVATE=True))
 
 
@@ -29,7 +29,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def call(app: Flask) -> Calls:
-    """Requests to an application on an empty database, once on SQLite and once on MariaDB."""
+    """Requests to an application on an empty database, once on each kind."""
     return Calls(app)
 
 

@@ -280,12 +280,11 @@ def test_when_nobody_buys_or_subscribes_a_turn_is_one_small_query(private_call: 
     assert len([statement for statement in seen if statement != "BEGIN"]) == 1
 
 
-@pytest.mark.mariadb
 def test_publishers_of_several_processes_send_each_event_once(
-    make_app: Callable[..., Flask], mariadb_uri: str, receiver: Receiver
+    make_app: Callable[..., Flask], server_uri: str, receiver: Receiver
 ) -> None:
     receiver.act = lambda handler: (time.sleep(0.02), status(204)(handler))
-    calls = [Calls(make_app(mariadb_uri, WEBHOOKS_TO_PRIVATE=True)) for _ in range(3)]
+    calls = [Calls(make_app(server_uri, WEBHOOKS_TO_PRIVATE=True)) for _ in range(3)]
     calls[0].create_webhook(receiver.url)
     buy(calls[0], 60)
     publishers.number(calls[0].shop.database, 5)

@@ -23,25 +23,23 @@ from core.refusals import Busy
 from core.transaction import plain
 from models import Event, Outbox, Sequencer
 from tests.resources.calls import OPERATOR, Calls
-from tests.servers.mariadb import MariaDB
+from tests.servers.database_server import DatabaseServer
 from tests.servers.service import environment
 
 WRITE = "INSERT INTO outbox (occurred_at, events) VALUES (UTC_TIMESTAMP(3), %s)"
 WRITERS, WRITES = 6, 40
 
-pytestmark = pytest.mark.mariadb
-
 
 @pytest.fixture
-def call(make_app: Callable[..., Flask], mariadb_uri: str) -> Calls:
-    return Calls(make_app(mariadb_uri, LOCK_WAIT_SECONDS=1, PURCHASE_WAIT_SECONDS=20))
+def call(make_app: Callable[..., Flask], server_uri: str) -> Calls:
+    return Calls(make_app(server_uri, LOCK_WAIT_SECONDS=1, PURCHASE_WAIT_SECONDS=20))
 
 
 class Writer:
     """A transaction that has written to the outbox, and is committed when it is told to."""
 
-    def __init__(self, mariadb: MariaDB, uri: str) -> None:
-        self.connection = mariadb.connect(uri.rpartition("/")[2])
+    def __init__(self, server: DatabaseServer, uri: str) -> None:
+        self.connection = server.connect(uri.rpartition("/")[2])
 
     def write(self, *goods_ids: int) -> None:
         self.connection.start_transaction()
@@ -84,8 +82,8 @@ class NaivePuller:
         return found
 
 
-def commit_out_of_order(puller: Any, mariadb: MariaDB, uri: str) -> None:
-    slow, quick = Writer(mariadb, uri), Writer(mariadb, uri)
+def commit_out_of_order(puller: Any, server: DatabaseServer, uri: str) -> None:
+    slow, quick = Writer(server, uri), Writer(server, uri)
     slow.write(1, 2)
     quick.write(3)
     quick.commit()
@@ -98,16 +96,16 @@ def commit_out_of_order(puller: Any, mariadb: MariaDB, uri: str) -> None:
     assert puller.pull() == []
 
 
-def test_a_puller_misses_nothing_that_commits_late(call: Calls, mariadb: MariaDB, mariadb_uri: str) -> None:
-    commit_out_of_order(Puller(call), mariadb, mariadb_uri)
+def test_a_puller_misses_nothing_that_commits_late(call: Calls, server: DatabaseServer, server_uri: str) -> None:
+    commit_out_of_order(Puller(call), server, server_uri)
 
 
-def test_by_the_ids_of_the_outbox_it_would(call: Calls, mariadb: MariaDB, mariadb_uri: str) -> None:
+def test_by_the_ids_of_the_outbox_it_would(call: Calls, server: DatabaseServer, server_uri: str) -> None:
     with pytest.raises(AssertionError):
-        commit_out_of_order(NaivePuller(call), mariadb, mariadb_uri)
+        commit_out_of_order(NaivePuller(call), server, server_uri)
 
 
-def follow_a_crowd(puller: Any, mariadb: MariaDB, uri: str, beside: Callable[[], object] | None = None) -> None:
+def follow_a_crowd(puller: Any, server: DatabaseServer, uri: str, beside: Callable[[], object] | None = None) -> None:
     """Writers whose transactions stay open for a while by chance, and a puller who follows them meanwhile."""
     done = threading.Event()
 
@@ -122,7 +120,7 @@ def follow_a_crowd(puller: Any, mariadb: MariaDB, uri: str, beside: Callable[[],
             work()
 
     crowd = [
-        threading.Thread(target=keep_writing, args=(Writer(mariadb, uri), random.Random(n), 1 + n * WRITES))
+        threading.Thread(target=keep_writing, args=(Writer(server, uri), random.Random(n), 1 + n * WRITES))
         for n in range(WRITERS)
     ]
     helpers = [threading.Thread(target=keep_on, args=(beside,)) for _ in range(2) if beside]
@@ -138,20 +136,20 @@ def follow_a_crowd(puller: Any, mariadb: MariaDB, uri: str, beside: Callable[[],
     assert Counter(puller.seen) == Counter(range(1, 1 + WRITERS * WRITES))
 
 
-def test_a_puller_follows_a_crowd_while_others_number_too(call: Calls, mariadb: MariaDB, mariadb_uri: str) -> None:
+def test_a_puller_follows_a_crowd_while_others_number_too(call: Calls, server: DatabaseServer, server_uri: str) -> None:
     database = call.shop.database
-    follow_a_crowd(Puller(call), mariadb, mariadb_uri, lambda: sequencer.number(database, 5, wait=False))
+    follow_a_crowd(Puller(call), server, server_uri, lambda: sequencer.number(database, 5, wait=False))
 
 
-def test_by_the_ids_of_the_outbox_a_crowd_is_not_followed(call: Calls, mariadb: MariaDB, mariadb_uri: str) -> None:
+def test_by_the_ids_of_the_outbox_a_crowd_is_not_followed(call: Calls, server: DatabaseServer, server_uri: str) -> None:
     with pytest.raises(AssertionError):
-        follow_a_crowd(NaivePuller(call), mariadb, mariadb_uri)
+        follow_a_crowd(NaivePuller(call), server, server_uri)
 
 
 def test_events_of_one_transaction_and_of_one_writer_keep_their_order(
-    call: Calls, mariadb: MariaDB, mariadb_uri: str
+    call: Calls, server: DatabaseServer, server_uri: str
 ) -> None:
-    writer, puller = Writer(mariadb, mariadb_uri), Puller(call)
+    writer, puller = Writer(server, server_uri), Puller(call)
     batches = [range(first, first + 40) for first in range(1, 2000, 40)]
     for batch in batches:
         writer.write(*batch)
@@ -192,8 +190,8 @@ def numbered(database: Database) -> list[int]:
         return list(connection.scalars(select(Event.goods_id).order_by(Event.seq)))
 
 
-def fill(mariadb: MariaDB, uri: str, count: int) -> list[int]:
-    writer = Writer(mariadb, uri)
+def fill(server: DatabaseServer, uri: str, count: int) -> list[int]:
+    writer = Writer(server, uri)
     for number in range(count):
         writer.write(number)
         writer.commit()
@@ -201,18 +199,18 @@ def fill(mariadb: MariaDB, uri: str, count: int) -> list[int]:
 
 
 def test_sequencers_that_meet_number_one_after_the_other(
-    call: Calls, mariadb: MariaDB, mariadb_uri: str, monkeypatch: pytest.MonkeyPatch
+    call: Calls, server: DatabaseServer, server_uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    written = fill(mariadb, mariadb_uri, 30)
+    written = fill(server, server_uri, 30)
     assert number_together(call.shop.database, monkeypatch) == []
     assert numbered(call.shop.database) == written
 
 
 def test_without_the_lock_they_get_in_each_other_s_way_and_number_nothing_twice(
-    call: Calls, mariadb: MariaDB, mariadb_uri: str, monkeypatch: pytest.MonkeyPatch
+    call: Calls, server: DatabaseServer, server_uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sequencer.number(call.shop.database, 5)  # makes the row
-    written = fill(mariadb, mariadb_uri, 30)
+    written = fill(server, server_uri, 30)
     monkeypatch.setattr(Select, "with_for_update", lambda self, **options: self)
     errors = number_together(call.shop.database, monkeypatch)
     assert {type(error) for error in errors} == {Busy}
@@ -221,13 +219,13 @@ def test_without_the_lock_they_get_in_each_other_s_way_and_number_nothing_twice(
 
 
 def test_a_sequencer_that_need_not_wait_leaves_the_work_to_the_one_that_is_at_it(
-    call: Calls, mariadb: MariaDB, mariadb_uri: str
+    call: Calls, server: DatabaseServer, server_uri: str
 ) -> None:
-    fill(mariadb, mariadb_uri, 3)
+    fill(server, server_uri, 3)
     database = call.shop.database
     sequencer.number_once(database, Deadline(5))
-    fill(mariadb, mariadb_uri, 3)
-    other = mariadb.connect(mariadb_uri.rpartition("/")[2])
+    fill(server, server_uri, 3)
+    other = server.connect(server_uri.rpartition("/")[2])
     other.start_transaction()
     cursor = other.cursor()
     cursor.execute("SELECT id FROM sequencer FOR UPDATE")
@@ -237,9 +235,9 @@ def test_a_sequencer_that_need_not_wait_leaves_the_work_to_the_one_that_is_at_it
     assert sequencer.number(database, 5, wait=False) == 3
 
 
-def test_a_puller_waits_for_the_sequencer_that_is_at_work(call: Calls, mariadb: MariaDB, mariadb_uri: str) -> None:
+def test_a_puller_waits_for_the_sequencer_that_is_at_work(call: Calls, server: DatabaseServer, server_uri: str) -> None:
     puller = Puller(call)
-    fill(mariadb, mariadb_uri, 3)
+    fill(server, server_uri, 3)
     taken, go_on = threading.Event(), threading.Event()
 
     def slowly(connection: Any) -> None:
@@ -247,9 +245,9 @@ def test_a_puller_waits_for_the_sequencer_that_is_at_work(call: Calls, mariadb: 
         taken.set()
         go_on.wait(20)
 
-    fill(mariadb, mariadb_uri, 1)
+    fill(server, server_uri, 1)
     sequencer.number_once(call.shop.database, Deadline(5))
-    fill(mariadb, mariadb_uri, 2)
+    fill(server, server_uri, 2)
     other = threading.Thread(target=plain, args=(call.shop.database, slowly))
     other.start()
     assert taken.wait(10)
@@ -260,11 +258,11 @@ def test_a_puller_waits_for_the_sequencer_that_is_at_work(call: Calls, mariadb: 
 
 
 def test_purchases_and_the_sequencer_do_not_wait_for_each_other(
-    call: Calls, mariadb: MariaDB, mariadb_uri: str, monkeypatch: pytest.MonkeyPatch
+    call: Calls, server: DatabaseServer, server_uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     item = call.create(stock=100)
     call.bought(item["id"])
-    open_one = Writer(mariadb, mariadb_uri)
+    open_one = Writer(server, server_uri)
     open_one.write(7)
     change, bought = sequencer.change, []
 
@@ -308,12 +306,12 @@ die()
 
 @pytest.mark.parametrize("step", [0, 1, 2, 3], ids=["read", "numbered", "taken away", "committed"])
 def test_whoever_is_killed_at_any_step_leaves_nothing_lost_or_doubled(
-    call: Calls, mariadb: MariaDB, mariadb_uri: str, step: int
+    call: Calls, server: DatabaseServer, server_uri: str, step: int
 ) -> None:
     sequencer.number(call.shop.database, 5)
-    written = fill(mariadb, mariadb_uri, 5)
+    written = fill(server, server_uri, 5)
     died = subprocess.run(
-        [sys.executable, "-c", DIE, str(step)], cwd=ROOT, env=environment(mariadb_uri), timeout=60, check=False
+        [sys.executable, "-c", DIE, str(step)], cwd=ROOT, env=environment(server_uri), timeout=60, check=False
     )
     assert died.returncode == -signal.SIGKILL
     assert (numbered(call.shop.database) == written) is (step == 3)
@@ -323,17 +321,17 @@ def test_whoever_is_killed_at_any_step_leaves_nothing_lost_or_doubled(
         assert connection.scalar(select(func.count()).select_from(Outbox)) == 0
 
 
-def test_a_transaction_that_is_rolled_back_never_happened(call: Calls, mariadb: MariaDB, mariadb_uri: str) -> None:
-    undone, puller = Writer(mariadb, mariadb_uri), Puller(call)
+def test_a_transaction_that_is_rolled_back_never_happened(call: Calls, server: DatabaseServer, server_uri: str) -> None:
+    undone, puller = Writer(server, server_uri), Puller(call)
     undone.write(1)
     undone.connection.rollback()
-    fill(mariadb, mariadb_uri, 2)
+    fill(server, server_uri, 2)
     assert puller.pull() == [0, 1]
 
 
-def test_numbers_that_were_rolled_back_are_given_again(call: Calls, mariadb: MariaDB, mariadb_uri: str) -> None:
+def test_numbers_that_were_rolled_back_are_given_again(call: Calls, server: DatabaseServer, server_uri: str) -> None:
     puller = Puller(call)
-    fill(mariadb, mariadb_uri, 2)
+    fill(server, server_uri, 2)
     puller.pull()
     last = puller.after
 
@@ -341,21 +339,21 @@ def test_numbers_that_were_rolled_back_are_given_again(call: Calls, mariadb: Mar
         sequencer._number(connection, True)
         raise ValueError("given up")
 
-    fill(mariadb, mariadb_uri, 2)
+    fill(server, server_uri, 2)
     with pytest.raises(ValueError, match="given up"):
         plain(call.shop.database, numbered_and_undone)
     assert puller.pull() == [0, 1]
     assert puller.after == last + 2
 
 
-def test_each_numbering_writes_the_row_that_it_locks(call: Calls, mariadb: MariaDB, mariadb_uri: str) -> None:
+def test_each_numbering_writes_the_row_that_it_locks(call: Calls, server: DatabaseServer, server_uri: str) -> None:
     database = call.shop.database
-    fill(mariadb, mariadb_uri, 3)
+    fill(server, server_uri, 3)
     sequencer.number(database, 5)
     assert last_given(database) == 3
-    Writer(mariadb, mariadb_uri).write(7)  # not committed: nothing to number, nothing to write
+    Writer(server, server_uri).write(7)  # not committed: nothing to number, nothing to write
     assert sequencer.number(database, 5) == 0
-    fill(mariadb, mariadb_uri, 2)
+    fill(server, server_uri, 2)
     sequencer.number(database, 5)
     assert last_given(database) == 5
 
@@ -377,9 +375,9 @@ def give_numbers_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_numbers_that_were_given_meanwhile_are_not_given_again(
-    call: Calls, mariadb: MariaDB, mariadb_uri: str, monkeypatch: pytest.MonkeyPatch
+    call: Calls, server: DatabaseServer, server_uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    written = fill(mariadb, mariadb_uri, 2)
+    written = fill(server, server_uri, 2)
     with monkeypatch.context() as patched:
         give_numbers_elsewhere(patched)
         with pytest.raises(Busy):
@@ -389,14 +387,14 @@ def test_numbers_that_were_given_meanwhile_are_not_given_again(
     assert numbered(call.shop.database) == written
 
 
-def test_numbers_go_on_behind_those_of_an_earlier_release(call: Calls, mariadb: MariaDB, mariadb_uri: str) -> None:
+def test_numbers_go_on_behind_those_of_an_earlier_release(call: Calls, server: DatabaseServer, server_uri: str) -> None:
     database = call.shop.database
     sequencer.number(database, 5)
-    connection = mariadb.connect(mariadb_uri.rpartition("/")[2])
+    connection = server.connect(server_uri.rpartition("/")[2])
     connection.cursor().execute(
         "INSERT INTO events (seq, type, goods_id, occurred_at) VALUES (41, 'goods.restocked', 0, UTC_TIMESTAMP(3))"
     )
-    fill(mariadb, mariadb_uri, 1)
+    fill(server, server_uri, 1)
     sequencer.number(database, 5)
     with database.reading() as reader:
         assert list(reader.scalars(select(Event.seq).order_by(Event.seq))) == [41, 42]

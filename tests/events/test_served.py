@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Callable
 
-import pytest
 import requests
 
 from config import ROOT
@@ -75,11 +74,10 @@ def test_with_the_publisher_off_it_is_left_to_the_command(
         loop.wait(20)
 
 
-@pytest.mark.mariadb
 def test_what_killed_workers_left_is_sent_by_those_that_follow(
-    start_service: Callable[..., Service], mariadb_uri: str, receiver: Receiver
+    start_service: Callable[..., Service], server_uri: str, receiver: Receiver
 ) -> None:
-    service = start_service(mariadb_uri, workers=2, WEBHOOKS_TO_PRIVATE="on")
+    service = start_service(server_uri, workers=2, WEBHOOKS_TO_PRIVATE="on")
     subscribe(service, receiver.url)
     item = service.create_goods(stock=1000)
     sold = 0

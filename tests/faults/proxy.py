@@ -1,4 +1,4 @@
-"""A cable between the service and MariaDB that is cut at a COMMIT."""
+"""A cable between the service and its database that is cut at a COMMIT."""
 
 import socket
 import threading
@@ -8,7 +8,8 @@ from enum import Enum
 from sqlalchemy.engine import make_url
 
 _HEADER_BYTES = 4
-_QUERY = b"\x03"
+# MySQL puts the number of query attributes, none, and of their sets ahead of a statement.
+_COMMITS = (b"\x03COMMIT", b"\x03\x00\x01COMMIT")
 
 
 class Cut(Enum):
@@ -34,8 +35,9 @@ class Proxy:
         self.cuts = 0
 
     def address(self, uri: str) -> str:
-        """The database address `uri`, by way of this proxy."""
-        return make_url(uri).set(port=self.port).render_as_string(hide_password=False)
+        """The database address `uri`, by way of this proxy, and without TLS: the proxy reads what passes."""
+        url = make_url(uri).set(port=self.port).update_query_dict({"ssl_disabled": "true"})
+        return url.render_as_string(hide_password=False)
 
     def cut_next(self, cut: Cut) -> None:
         with self._lock:
@@ -66,7 +68,7 @@ class Proxy:
 
     def _to_server(self, client: socket.socket, server: socket.socket, deaf: threading.Event) -> None:
         while data := _received(client):
-            cut = self._take_cut() if data[_HEADER_BYTES:].startswith(_QUERY + b"COMMIT") else None
+            cut = self._take_cut() if data[_HEADER_BYTES:].startswith(_COMMITS) else None
             if cut is Cut.BEFORE:
                 break
             if cut is Cut.AFTER:

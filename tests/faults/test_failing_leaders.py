@@ -24,7 +24,7 @@ from resources.context import EXTENSION
 from tests.core.line_till import until
 from tests.faults.proxy import Cut, Proxy
 from tests.races.inside import Inside
-from tests.servers.mariadb import MariaDB
+from tests.servers.database_server import DatabaseServer
 
 PATIENCE = 20  # seconds
 NO_ITEM = 10**6
@@ -90,8 +90,8 @@ class Counter:
 
 
 @pytest.fixture
-def proxy(mariadb: MariaDB) -> Iterator[Proxy]:
-    proxy = Proxy(mariadb.port)
+def proxy(server: DatabaseServer) -> Iterator[Proxy]:
+    proxy = Proxy(server.port)
     yield proxy
     proxy.close()
 
@@ -130,7 +130,6 @@ def once(moment: str, statement: str, act: Callable[[Connection], None]) -> Iter
 STEPS = [("before", "SELECT JSON_ARRAY(id, name"), ("after", "INSERT INTO orders"), ("after", "UPDATE goods")]
 
 
-@pytest.mark.mariadb
 @pytest.mark.parametrize(("moment", "statement"), STEPS)
 def test_a_connection_lost_before_commit_costs_nobody_their_order(
     counter: Counter, inside: Inside, moment: str, statement: str
@@ -142,7 +141,6 @@ def test_a_connection_lost_before_commit_costs_nobody_their_order(
         counter.assert_each_bought_once(counter.buy_together())
 
 
-@pytest.mark.mariadb
 @pytest.mark.parametrize(("moment", "statement"), STEPS)
 def test_an_unexpected_error_undoes_the_batch_and_all_are_served_in_smaller_ones(
     counter: Counter, moment: str, statement: str
@@ -155,7 +153,6 @@ def test_an_unexpected_error_undoes_the_batch_and_all_are_served_in_smaller_ones
     assert counter._sizes == [1, 6, 3, 3]
 
 
-@pytest.mark.mariadb
 def test_when_a_leader_s_thread_ends_after_the_insert_nobody_has_bought_and_the_line_goes_on(
     counter: Counter, inside: Inside
 ) -> None:
@@ -172,7 +169,6 @@ def test_when_a_leader_s_thread_ends_after_the_insert_nobody_has_bought_and_the_
     counter.assert_sound()
 
 
-@pytest.mark.mariadb
 def test_a_commit_that_is_refused_is_run_again(counter: Counter) -> None:
     refused: list[bool] = []
 
@@ -187,7 +183,6 @@ def test_a_commit_that_is_refused_is_run_again(counter: Counter) -> None:
     assert refused
 
 
-@pytest.mark.mariadb
 @pytest.mark.parametrize("cut", Cut)
 def test_a_commit_without_an_answer_is_found_out_for_all(counter: Counter, proxy: Proxy, cut: Cut) -> None:
     def cut_the_commit(connection: Connection) -> None:
@@ -198,7 +193,6 @@ def test_a_commit_without_an_answer_is_found_out_for_all(counter: Counter, proxy
     assert proxy.cuts == 1
 
 
-@pytest.mark.mariadb
 def test_while_nobody_can_tell_whether_a_commit_happened_none_of_them_is_told_busy(
     counter: Counter, proxy: Proxy, inside: Inside, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,7 @@ import requests
 from tests.faults.buyers import Buyers, assert_nothing_lost
 from tests.races.crowd import assert_audit_clean, at_once, told
 from tests.races.inside import Inside
-from tests.servers.mariadb import MariaDB
+from tests.servers.database_server import DatabaseServer
 from tests.servers.service import Service
 
 SETTINGS = {"PURCHASE_WAIT_SECONDS": 1, "DATABASE_TIMEOUT_SECONDS": 1, "LOCK_WAIT_SECONDS": 1}
@@ -21,7 +21,7 @@ SLACK_SECONDS = 3.0
 PAUSE_SECONDS = 0.5
 
 
-def answer_while_frozen(server: MariaDB, service: Service) -> None:
+def answer_while_frozen(server: DatabaseServer, service: Service) -> None:
     """Twice, since the second time no connection of the pool is fresh; and then all is as before."""
     item = service.create_goods()
     get = {"timeout": 60, "headers": service.headers("operator", admin=True)}
@@ -67,35 +67,34 @@ def timed(call: Callable[[], requests.Response]) -> Callable[[], tuple[requests.
     return measured
 
 
-@pytest.mark.mariadb
 def test_every_request_is_answered_within_its_deadline(
-    own_mariadb: MariaDB, start_service: Callable[..., Service]
+    own_server: DatabaseServer, start_service: Callable[..., Service]
 ) -> None:
-    uri = own_mariadb.create_database("frozen")
-    answer_while_frozen(own_mariadb, start_service(uri, workers=1, threads=16, **SETTINGS))
+    uri = own_server.create_database("frozen")
+    answer_while_frozen(own_server, start_service(uri, workers=1, threads=16, **SETTINGS))
 
 
-@pytest.mark.mariadb
-def test_without_time_outs_of_the_driver_it_is_not(own_mariadb: MariaDB, start_service: Callable[..., Service]) -> None:
-    uri = own_mariadb.create_database("frozen")
+def test_without_time_outs_of_the_driver_it_is_not(
+    own_server: DatabaseServer, start_service: Callable[..., Service]
+) -> None:
+    uri = own_server.create_database("frozen")
     patient = SETTINGS | {"DATABASE_TIMEOUT_SECONDS": 10}
     with pytest.raises(AssertionError, match="not answered in time"):
-        answer_while_frozen(own_mariadb, start_service(uri, workers=1, threads=16, **patient))
+        answer_while_frozen(own_server, start_service(uri, workers=1, threads=16, **patient))
 
 
-@pytest.mark.mariadb
 def test_nothing_is_lost_nor_bought_twice_when_it_freezes_under_load(
-    own_mariadb: MariaDB, start_service: Callable[..., Service]
+    own_server: DatabaseServer, start_service: Callable[..., Service]
 ) -> None:
-    uri = own_mariadb.create_database("frozen")
+    uri = own_server.create_database("frozen")
     service = start_service(uri, workers=2, **SETTINGS)
     with Buyers(service, items=6, threads=24) as buyers:
         # Shorter than a time-out, about as long as one or two, when late answers meet the next question on the same
         # connection; and longer than the deadline.
         for seconds in (0.7, 1.1, 1.3, 1.5, 1.7, 1.9, 2.2, ANSWERED_SECONDS):
             buyers.wait_for(20)
-            own_mariadb.freeze()
+            own_server.freeze()
             time.sleep(seconds)
-            own_mariadb.thaw()
+            own_server.thaw()
         buyers.wait_for(20)
-    assert_nothing_lost(service, Inside(own_mariadb, uri), buyers)
+    assert_nothing_lost(service, Inside(own_server, uri), buyers)

@@ -55,14 +55,12 @@ def sell_again(service: Service, inside: Inside) -> None:
         service.wait_until_ready()
 
 
-@pytest.mark.mariadb
 def test_an_item_sells_again_within_five_seconds_after_its_holder_froze(
     own_uri: str, start_service: Callable[..., Service], inside: Inside
 ) -> None:
     sell_again(start_service(own_uri, workers=2, sabotage=["hold_slow_user"], **NO_CHORES), inside)
 
 
-@pytest.mark.mariadb
 def test_without_the_time_out_for_idle_transactions_it_does_not(
     own_uri: str, start_service: Callable[..., Service], inside: Inside
 ) -> None:

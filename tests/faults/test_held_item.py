@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-import pytest
 import requests
 
 from tests.races.crowd import assert_audit_clean, at_once, fails_soon, told
@@ -56,20 +55,17 @@ def sell_all_others(wanted: Wanted, inside: Inside) -> None:
     assert_audit_clean(service)
 
 
-@pytest.mark.mariadb
 def test_buyers_of_other_items_are_served_while_a_row_is_held(
     own_uri: str, start_service: Callable[..., Service], inside: Inside
 ) -> None:
     sell_all_others(Wanted(start_service(own_uri, workers=1, threads=32, **SETTINGS)), inside)
 
 
-@pytest.mark.mariadb
 def test_with_a_single_leader_they_are_not(own_uri: str, start_service: Callable[..., Service], inside: Inside) -> None:
     service = start_service(own_uri, workers=1, threads=32, DATABASE_POOL_SIZE=2, **SETTINGS)
     fails_soon(lambda: sell_all_others(Wanted(service), inside), match="busy")
 
 
-@pytest.mark.mariadb
 def test_whoever_comes_one_after_another_is_served_while_a_row_is_held_and_wanted(
     own_uri: str, start_service: Callable[..., Service], inside: Inside
 ) -> None:

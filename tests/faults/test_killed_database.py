@@ -7,14 +7,14 @@ import pytest
 
 from tests.faults.buyers import Buyers, assert_nothing_lost
 from tests.races.inside import Inside
-from tests.servers.mariadb import MariaDB
+from tests.servers.database_server import DatabaseServer
 from tests.servers.service import Service
 
 # Few: while the server is gone, each asks again and again.
 BUYERS = {"items": 2, "threads": 8}
 
 
-def survive_a_database_kill(server: MariaDB, service: Service, inside: Inside, buyers: Buyers) -> None:
+def survive_a_database_kill(server: DatabaseServer, service: Service, inside: Inside, buyers: Buyers) -> None:
     with buyers:
         buyers.wait_for(60)
         server.kill()
@@ -25,27 +25,25 @@ def survive_a_database_kill(server: MariaDB, service: Service, inside: Inside, b
     assert_nothing_lost(service, inside, buyers)
 
 
-@pytest.mark.mariadb
 def test_every_acknowledged_order_outlives_the_database_server(
-    own_mariadb: MariaDB, start_service: Callable[..., Service]
+    own_server: DatabaseServer, start_service: Callable[..., Service]
 ) -> None:
-    uri = own_mariadb.create_database("killed")
+    uri = own_server.create_database("killed")
     service = start_service(uri, workers=2)
     workers = service.worker_pids()
-    survive_a_database_kill(own_mariadb, service, Inside(own_mariadb, uri), Buyers(service, **BUYERS))
+    survive_a_database_kill(own_server, service, Inside(own_server, uri), Buyers(service, **BUYERS))
     assert service.worker_pids() == workers
 
 
-@pytest.mark.mariadb
 def test_with_a_log_that_is_not_flushed_at_commit_it_does_not(
-    own_mariadb: MariaDB, start_service: Callable[..., Service]
+    own_server: DatabaseServer, start_service: Callable[..., Service]
 ) -> None:
-    uri = own_mariadb.create_database("killed")
+    uri = own_server.create_database("killed")
     service = start_service(uri, workers=2)
-    inside = Inside(own_mariadb, uri)
+    inside = Inside(own_server, uri)
     buyers = Buyers(service, **BUYERS)
     # From here on: the items themselves are to be found again.
     inside.query("SET GLOBAL innodb_flush_log_at_trx_commit = 0")
     inside.query("SET GLOBAL innodb_flush_log_at_timeout = 1000")
     with pytest.raises(AssertionError, match="acknowledged orders are not there"):
-        survive_a_database_kill(own_mariadb, service, inside, buyers)
+        survive_a_database_kill(own_server, service, inside, buyers)

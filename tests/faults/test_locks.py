@@ -9,6 +9,7 @@ import requests
 
 from tests.races.crowd import assert_audit_clean
 from tests.races.inside import Inside, until
+from tests.servers.database_server import numbers
 from tests.servers.service import Service
 
 # No statement is to give up before the deadlock is made.
@@ -42,7 +43,7 @@ def buy_through_a_deadlock(service: Service, inside: Inside) -> None:
     assert service.buy(item, "alice").status_code == 201
     with inside.transaction() as execute:
         # InnoDB rolls the lighter one back: many changes make the test's the heavier.
-        execute("INSERT INTO purchase_slots (goods_id, slot) SELECT 1000000 + seq, 0 FROM seq_1_to_500")
+        execute(f"INSERT INTO purchase_slots (goods_id, slot) SELECT 1000000 + seq, 0 FROM {numbers(500)}")
         columns = [row[0] for row in inside.query("SHOW COLUMNS FROM orders") if row[0] not in ("id", "order_no")]
         rest = ", ".join("'key'" if name == "idempotency_key" else name for name in columns)
         execute(f"INSERT INTO orders (order_no, {', '.join(columns)}) SELECT 'other', {rest} FROM orders LIMIT 1")
@@ -56,14 +57,12 @@ def buy_through_a_deadlock(service: Service, inside: Inside) -> None:
     assert_audit_clean(service)
 
 
-@pytest.mark.mariadb
 def test_a_purchase_rolled_back_by_a_deadlock_is_run_again(
     own_uri: str, start_service: Callable[..., Service], inside: Inside
 ) -> None:
     buy_through_a_deadlock(start_service(own_uri, **UNHURRIED), inside)
 
 
-@pytest.mark.mariadb
 def test_with_a_single_attempt_a_deadlock_ends_it(
     own_uri: str, start_service: Callable[..., Service], inside: Inside
 ) -> None:
@@ -91,14 +90,12 @@ def buy_a_row_that_was_held(service: Service, inside: Inside) -> None:
     assert service.goods(item)["sold"] == 1
 
 
-@pytest.mark.mariadb
 def test_a_purchase_outlasts_a_lock_time_out(
     own_uri: str, start_service: Callable[..., Service], inside: Inside
 ) -> None:
     buy_a_row_that_was_held(start_service(own_uri, **PATIENT), inside)
 
 
-@pytest.mark.mariadb
 def test_with_a_single_attempt_a_lock_time_out_ends_it(
     own_uri: str, start_service: Callable[..., Service], inside: Inside
 ) -> None:
@@ -122,14 +119,12 @@ def give_up_in_time(service: Service, inside: Inside) -> None:
     assert service.buy(item, "bob").status_code == 201
 
 
-@pytest.mark.mariadb
 def test_a_row_that_stays_locked_ends_in_busy_within_the_deadline(
     own_uri: str, start_service: Callable[..., Service], inside: Inside
 ) -> None:
     give_up_in_time(start_service(own_uri, **WAIT), inside)
 
 
-@pytest.mark.mariadb
 def test_without_a_lock_time_out_nobody_is_told_in_time(
     own_uri: str, start_service: Callable[..., Service], inside: Inside
 ) -> None:

@@ -11,14 +11,15 @@ from core.shop import Shop
 from resources.context import EXTENSION
 from tests.faults.proxy import Cut, Proxy
 from tests.races.inside import Inside
-from tests.servers.mariadb import MariaDB
+from tests.servers.database_server import DatabaseServer
+from tests.servers.rewriting import locks, without_locks
 
 STOCK = 10
 
 
 @pytest.fixture
-def proxy(mariadb: MariaDB) -> Iterator[Proxy]:
-    proxy = Proxy(mariadb.port)
+def proxy(server: DatabaseServer) -> Iterator[Proxy]:
+    proxy = Proxy(server.port)
     yield proxy
     proxy.close()
 
@@ -53,13 +54,11 @@ def buy_with_a_cut_commit(app: Flask, proxy: Proxy, inside: Inside, cut: Cut) ->
     assert inside.query("SELECT stock, sold FROM goods") == [(STOCK - 2, 2)]
 
 
-@pytest.mark.mariadb
 @pytest.mark.parametrize("cut", Cut)
 def test_a_lost_answer_to_a_commit_makes_one_order(cut_off_app: Flask, proxy: Proxy, inside: Inside, cut: Cut) -> None:
     buy_with_a_cut_commit(cut_off_app, proxy, inside, cut)
 
 
-@pytest.mark.mariadb
 @pytest.mark.parametrize(
     ("cut", "found"),
     [pytest.param(Cut.AFTER, False, id="rerun-blindly"), pytest.param(Cut.BEFORE, True, id="trust-blindly")],
@@ -78,11 +77,10 @@ def test_without_the_look_for_the_order_it_is_there_twice_or_not_at_all(
     assert inside.query("SELECT COUNT(*) FROM orders") == [(1 if found else 3,)]
 
 
-@pytest.mark.mariadb
 def test_a_look_that_does_not_lock_misses_a_commit_under_way(cut_off_app: Flask, proxy: Proxy, inside: Inside) -> None:
     def unlock(connection, cursor, statement, parameters, context, executemany):  # type: ignore[no-untyped-def]
-        is_look = "FROM orders" in statement and statement.endswith("FOR UPDATE")
-        return statement.removesuffix("FOR UPDATE") if is_look else statement, parameters
+        is_look = "FROM orders" in statement and locks(statement)
+        return without_locks(statement) if is_look else statement, parameters
 
     event.listen(cut_off_app.extensions[EXTENSION].database.engine, "before_cursor_execute", unlock, retval=True)
     with pytest.raises(AssertionError):

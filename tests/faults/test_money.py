@@ -19,7 +19,7 @@ from tests.faults.customers import SETTINGS, Customers
 from tests.faults.test_killed_workers import kill
 from tests.races.crowd import assert_audit_clean
 from tests.races.inside import Inside, until
-from tests.servers.mariadb import MariaDB
+from tests.servers.database_server import DatabaseServer
 from tests.servers.service import SECRET, Service
 
 USES, ITEMS, STOCK, LIMIT = 20, 5, 12, 4
@@ -129,19 +129,18 @@ def assert_all_is_accounted_for(service: Service, inside: Inside, customers: Cus
     assert_audit_clean(service)
 
 
-@pytest.mark.mariadb
 @pytest.mark.timeout(300)
 def test_nothing_is_lost_or_doubled_while_workers_and_the_database_are_killed(
-    own_mariadb: MariaDB, start_service: Callable[..., Service]
+    own_server: DatabaseServer, start_service: Callable[..., Service]
 ) -> None:
-    uri = own_mariadb.create_database("killed")
+    uri = own_server.create_database("killed")
     service = start_service(uri, workers=4, **SETTINGS)
-    inside = Inside(own_mariadb, uri)
+    inside = Inside(own_server, uri)
 
     def restart_the_database() -> None:
-        own_mariadb.kill()
+        own_server.kill()
         time.sleep(0.3)
-        own_mariadb.start()
+        own_server.start()
 
     def kill_workers(victims: slice) -> Callable[[], None]:
         return lambda: kill(service.worker_pids()[victims])
@@ -155,7 +154,6 @@ def test_nothing_is_lost_or_doubled_while_workers_and_the_database_are_killed(
     assert inside.query(late)[0][0] > 0, "no late payment was taken"
 
 
-@pytest.mark.mariadb
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("sabotage", "uses", "breached"),
@@ -166,12 +164,12 @@ def test_nothing_is_lost_or_doubled_while_workers_and_the_database_are_killed(
     ],
 )
 def test_without_a_guard_the_audit_tells(
-    mariadb: MariaDB, start_service: Callable[..., Service], sabotage: str, uses: int, breached: set[str]
+    server: DatabaseServer, start_service: Callable[..., Service], sabotage: str, uses: int, breached: set[str]
 ) -> None:
     """A sale in which nobody pays, so that it never dries up, until the audit finds what the guard keeps away."""
-    with mariadb.throwaway_database() as uri:
+    with server.throwaway_database() as uri:
         service = start_service(uri, workers=4, sabotage=[sabotage], **SETTINGS)
-        Inside(mariadb, uri).drop_stock_check()
+        Inside(server, uri).drop_stock_check()
         items = [service.create_goods(stock=STOCK, per_user_limit=LIMIT) for _ in range(ITEMS)]
         coupon = service.create_coupon(total_limit=uses, per_user_limit=2)
         try:

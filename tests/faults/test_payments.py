@@ -26,7 +26,6 @@ from tests.servers.service import Service
 __all__ = ["cut_off_app", "proxy"]
 
 
-@pytest.mark.mariadb
 def test_every_event_is_done_once_though_all_workers_are_killed_meanwhile(
     own_uri: str, start_service: Callable[..., Service], inside: Inside
 ) -> None:
@@ -78,13 +77,11 @@ def receive_with_a_cut_commit(app: Flask, proxy: Proxy, inside: Inside, cut: Cut
     assert inside.query("SELECT status FROM orders") == [("paid",)]
 
 
-@pytest.mark.mariadb
 @pytest.mark.parametrize("cut", Cut)
 def test_a_lost_answer_to_a_commit_pays_once(cut_off_app: Flask, proxy: Proxy, inside: Inside, cut: Cut) -> None:
     receive_with_a_cut_commit(cut_off_app, proxy, inside, cut)
 
 
-@pytest.mark.mariadb
 def test_without_the_look_for_the_payment_it_is_said_and_not_done(
     cut_off_app: Flask, proxy: Proxy, inside: Inside, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,11 +1,11 @@
-"""Four workers that race each other on MariaDB."""
+"""Four workers that race each other on a database server."""
 
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.races.inside import Inside
-from tests.servers.mariadb import MariaDB
+from tests.servers.database_server import DatabaseServer
 from tests.servers.service import Service
 
 # Longer than a crowd takes on a busy machine: nobody is to be told `busy` where exact numbers are counted.
@@ -13,18 +13,18 @@ PATIENCE = {"PURCHASE_WAIT_SECONDS": 40}
 
 
 @pytest.fixture
-def own_uri(mariadb: MariaDB) -> Iterator[str]:
+def own_uri(server: DatabaseServer) -> Iterator[str]:
     """An empty database on the server that the tests started: a given one may not be looked into, nor killed."""
-    with mariadb.throwaway_database() as uri:
+    with server.throwaway_database() as uri:
         yield uri
 
 
 @pytest.fixture
-def inside(mariadb: MariaDB, own_uri: str) -> Inside:
-    return Inside(mariadb, own_uri)
+def inside(server: DatabaseServer, own_uri: str) -> Inside:
+    return Inside(server, own_uri)
 
 
 @pytest.fixture
 def four_workers(own_uri: str, start_service: Callable[..., Service]) -> Callable[..., Service]:
-    """Starts four workers on MariaDB, with the guards out that are named; settings by keyword."""
+    """Starts four workers on a database server, with the guards out that are named; settings by keyword."""
     return lambda *sabotage, **settings: start_service(own_uri, workers=4, sabotage=sabotage, **PATIENCE, **settings)

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy.engine import make_url
 
-from tests.servers.mariadb import MariaDB
+from tests.servers.database_server import DatabaseServer
 
 # InnoDB renews its list of transactions only for a reader who left it alone for 0.1 seconds.
 SAMPLE_SECONDS = 0.12
@@ -31,7 +31,7 @@ def until(question: Callable[[], Any], seconds: float) -> Any:
 class Inside:
     """A look at one database of a server that the tests started."""
 
-    def __init__(self, server: MariaDB, uri: str) -> None:
+    def __init__(self, server: DatabaseServer, uri: str) -> None:
         self.server = server
         self.database = make_url(uri).database
 

@@ -23,12 +23,10 @@ def cancel_once(service: Service) -> None:
     assert_audit_clean(service)
 
 
-@pytest.mark.mariadb
 def test_twenty_cancellations_at_once_give_the_units_back_once(four_workers: Callable[..., Service]) -> None:
     cancel_once(four_workers())
 
 
-@pytest.mark.mariadb
 def test_without_the_condition_on_the_status_they_give_them_back_again(four_workers: Callable[..., Service]) -> None:
     with pytest.raises(AssertionError):
         cancel_once(four_workers("no_status_condition"))

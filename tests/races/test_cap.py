@@ -52,7 +52,6 @@ def keep_the_cap(service: Service, inside: Inside) -> None:
             assert most_at_work(inside, item, cap) == cap
 
 
-@pytest.mark.mariadb
 @BATCHES
 def test_transactions_at_work_are_as_many_as_the_cap_and_never_more(
     own_uri: str, start_service: Callable[..., Service], inside: Inside, batches: dict[str, int]
@@ -60,7 +59,6 @@ def test_transactions_at_work_are_as_many_as_the_cap_and_never_more(
     keep_the_cap(start_service(own_uri, workers=3, **SETTINGS, **batches), inside)
 
 
-@pytest.mark.mariadb
 def test_without_locked_slots_there_are_more(
     own_uri: str, start_service: Callable[..., Service], inside: Inside
 ) -> None:
@@ -68,7 +66,6 @@ def test_without_locked_slots_there_are_more(
     fails_soon(lambda: keep_the_cap(service, inside), match="== 2")
 
 
-@pytest.mark.mariadb
 def test_two_items_do_not_share_their_slots(
     own_uri: str, start_service: Callable[..., Service], inside: Inside
 ) -> None:
@@ -119,7 +116,6 @@ def slot_is_free_soon(service: Service, inside: Inside) -> None:
 PATIENT_SERVER = {"IDLE_TRANSACTION_SECONDS": 20} | NO_CHORES
 
 
-@pytest.mark.mariadb
 def test_a_slot_is_free_soon_after_its_holder_was_killed(
     own_uri: str, start_service: Callable[..., Service], inside: Inside
 ) -> None:
@@ -127,7 +123,6 @@ def test_a_slot_is_free_soon_after_its_holder_was_killed(
     slot_is_free_soon(service, inside)
 
 
-@pytest.mark.mariadb
 def test_when_the_connection_outlives_its_holder_the_slot_is_not_free(
     own_uri: str, start_service: Callable[..., Service], inside: Inside
 ) -> None:

@@ -5,7 +5,6 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import pytest
 import requests
 
 from tests.races.crowd import BATCHES, assert_audit_clean, at_once, fails_soon
@@ -56,7 +55,6 @@ def use_up_a_coupon_whose_limit_falls(service: Service) -> None:
     assert_audit_clean(service)
 
 
-@pytest.mark.mariadb
 @BATCHES
 def test_not_one_use_more_than_the_new_limit_allows_and_not_one_less(
     four_workers: Callable[..., Service], batches: dict[str, int]
@@ -64,7 +62,6 @@ def test_not_one_use_more_than_the_new_limit_allows_and_not_one_less(
     use_up_a_coupon_whose_limit_falls(four_workers(RATE_LIMITS="off", **batches))
 
 
-@pytest.mark.mariadb
 def test_without_the_coupon_s_lock_there_are_more(four_workers: Callable[..., Service]) -> None:
     # One by one: batches that have the same items in them wait for one another.
     service = four_workers("no_coupon_lock", RATE_LIMITS="off", BATCH_MAX=1)

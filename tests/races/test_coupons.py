@@ -2,8 +2,6 @@
 
 from collections.abc import Callable
 
-import pytest
-
 from tests.races.crowd import BATCHES, assert_audit_clean, at_once, fails_soon, order_numbers, told
 from tests.races.inside import Inside
 from tests.servers.service import Service
@@ -11,15 +9,10 @@ from tests.servers.service import Service
 ITEMS, BUYERS, USES = 8, 120, 50
 
 
-def deadlocks(inside: Inside) -> int:
-    """How many the server has met since it was started."""
-    return int(inside.query("SHOW GLOBAL STATUS LIKE 'Innodb_deadlocks'")[0][1])
-
-
 def use_it_up(service: Service, inside: Inside) -> None:
     items = [service.create_goods(stock=1000) for _ in range(ITEMS)]
     coupon = service.create_coupon(code=f"TEN-{items[0]}", total_limit=USES)
-    before = deadlocks(inside)
+    before = inside.server.deadlocks()
     answers = at_once(
         lambda n=n: service.buy(items[n % ITEMS], f"buyer-{n}", timeout=90, coupon_code=coupon) for n in range(BUYERS)
     )
@@ -27,11 +20,10 @@ def use_it_up(service: Service, inside: Inside) -> None:
     assert len(order_numbers(answers)) == USES
     assert {answer.json()["discount"] for answer in answers if answer.status_code == 201} == {10}
     assert inside.query("SELECT used FROM coupons WHERE code = %s", coupon) == [(USES,)]
-    assert deadlocks(inside) == before
+    assert inside.server.deadlocks() == before
     assert_audit_clean(service)
 
 
-@pytest.mark.mariadb
 @BATCHES
 def test_a_coupon_over_many_items_is_used_to_its_limit_and_no_more(
     four_workers: Callable[..., Service], inside: Inside, batches: dict[str, int]
@@ -40,14 +32,12 @@ def test_a_coupon_over_many_items_is_used_to_its_limit_and_no_more(
     use_it_up(four_workers(TRANSACTION_ATTEMPTS=40, **batches), inside)
 
 
-@pytest.mark.mariadb
 def test_without_its_lock_it_is_used_more_often(four_workers: Callable[..., Service], inside: Inside) -> None:
     service = four_workers("no_coupon_lock")
     fails_soon(lambda: use_it_up(service, inside))
     assert service.audit().returncode == 1
 
 
-@pytest.mark.mariadb
 def test_several_coupons_over_several_items_meet_no_deadlock(
     four_workers: Callable[..., Service], inside: Inside
 ) -> None:
@@ -55,18 +45,17 @@ def test_several_coupons_over_several_items_meet_no_deadlock(
     service = four_workers()
     items = [service.create_goods(stock=1000) for _ in range(ITEMS)]
     coupons = [service.create_coupon(code=f"C{n}", total_limit=30, per_user_limit=1) for n in range(5)]
-    before = deadlocks(inside)
+    before = inside.server.deadlocks()
     answers = at_once(
         lambda n=n: service.buy(items[n % 7], f"buyer-{n}", timeout=90, coupon_code=coupons[-(n % 5) - 1])
         for n in range(BUYERS)
     )
     assert told(answers) == {"201": BUYERS}
     assert inside.query("SELECT code, used FROM coupons ORDER BY code") == [(code, BUYERS // 5) for code in coupons]
-    assert deadlocks(inside) == before
+    assert inside.server.deadlocks() == before
     assert_audit_clean(service)
 
 
-@pytest.mark.mariadb
 def test_one_buyer_s_uses_are_counted_over_items(four_workers: Callable[..., Service], inside: Inside) -> None:
     service = four_workers()
     items = [service.create_goods(stock=1000) for _ in range(ITEMS)]

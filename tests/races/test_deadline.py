@@ -162,10 +162,10 @@ class Race:
 
 
 @pytest.fixture
-def race(make_app: Callable[..., Flask], mariadb_uri: str) -> Race:
+def race(make_app: Callable[..., Flask], server_uri: str) -> Race:
     settings: dict[str, Any] = {"HOLD_COOLDOWN_SECONDS": 0, "LOCK_WAIT_SECONDS": 5, "DATABASE_TIMEOUT_SECONDS": 10}
     settings |= {"PURCHASE_WAIT_SECONDS": 30, "DATABASE_POOL_SIZE": 16}
-    return Race([make_app(mariadb_uri, **settings).extensions["seckill"] for _ in range(4)])
+    return Race([make_app(server_uri, **settings).extensions["seckill"] for _ in range(4)])
 
 
 def sabotage(race: Race, pattern: str, replacement: str) -> None:
@@ -180,7 +180,6 @@ def sabotage(race: Race, pattern: str, replacement: str) -> None:
         event.listen(shop.database.engine, "before_cursor_execute", rewrite, retval=True)
 
 
-@pytest.mark.mariadb
 @pytest.mark.timeout(900)
 def test_five_hundred_races_at_the_deadline_have_one_outcome_each(race: Race) -> None:
     race.run_all()
@@ -188,7 +187,6 @@ def test_five_hundred_races_at_the_deadline_have_one_outcome_each(race: Race) ->
     assert audit.run(race.shops[0].settings).clean
 
 
-@pytest.mark.mariadb
 @pytest.mark.timeout(900)
 def test_without_the_condition_on_the_status_an_order_ends_twice(race: Race) -> None:
     sabotage(race, r"orders\.status IN (\((?:[^()]|%\(\w+\)s)*\))", r"(orders.id > 0 OR orders.status IN \1)")

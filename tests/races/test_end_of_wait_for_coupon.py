@@ -17,8 +17,6 @@ from core.shop import Shop
 from tests.core.selling import Selling
 from tests.races.inside import Inside, until
 
-pytestmark = pytest.mark.mariadb
-
 
 @pytest.fixture
 def shop(make_app: Callable[..., Flask], own_uri: str) -> Shop:

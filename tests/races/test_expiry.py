@@ -5,7 +5,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 import requests
 
 from config import ROOT
@@ -27,7 +26,6 @@ def test_what_one_did_not_pay_for_another_buys(start_service: Callable[..., Serv
     assert_audit_clean(service)
 
 
-@pytest.mark.mariadb
 def test_with_the_sweeper_off_it_is_left_to_the_command(
     start_service: Callable[..., Service], own_uri: str, inside: Inside
 ) -> None:

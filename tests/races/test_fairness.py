@@ -23,19 +23,16 @@ def quiet_buyers_are_served(service: Service) -> None:
     assert_audit_clean(service)
 
 
-@pytest.mark.mariadb
 def test_the_buyers_of_a_quiet_item_are_served_beside_a_flooded_one(
     own_uri: str, start_service: Callable[..., Service]
 ) -> None:
     quiet_buyers_are_served(start_service(own_uri, workers=2, **SETTINGS))
 
 
-@pytest.mark.mariadb
 def test_one_by_one_they_are_too(own_uri: str, start_service: Callable[..., Service]) -> None:
     quiet_buyers_are_served(start_service(own_uri, workers=1, BATCH_MAX=1, **SETTINGS))
 
 
-@pytest.mark.mariadb
 def test_when_one_item_always_comes_first_they_are_not(own_uri: str, start_service: Callable[..., Service]) -> None:
     service = start_service(
         own_uri, workers=1, sabotage=["one_item_first"], BATCH_MAX=1, **(SETTINGS | {"PURCHASE_WAIT_SECONDS": 1})

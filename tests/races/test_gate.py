@@ -16,8 +16,6 @@ from tests.races.crowd import assert_audit_clean, at_once, fails_soon, order_num
 from tests.races.inside import until
 from tests.servers.service import Service
 
-pytestmark = pytest.mark.mariadb
-
 MAX_AGE = 0.25  # seconds, of what the gate remembers
 CLIENTS = 12
 Told = list[tuple[float, str]]

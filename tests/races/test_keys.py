@@ -37,7 +37,6 @@ def one_key_for_two_items(service: Service) -> None:
     assert_audit_clean(service)
 
 
-@pytest.mark.mariadb
 @BATCHES
 def test_fifty_identical_keyed_requests_make_one_order(
     four_workers: Callable[..., Service], batches: dict[str, int]
@@ -51,7 +50,6 @@ def test_fifty_identical_keyed_requests_make_one_order_on_sqlite(
     fifty_identical_requests(start_service(sqlite_uri, workers=2, PURCHASE_WAIT_SECONDS=40))
 
 
-@pytest.mark.mariadb
 def test_without_the_look_for_a_known_order_most_get_no_answer(
     own_uri: str, start_service: Callable[..., Service]
 ) -> None:
@@ -62,7 +60,6 @@ def test_without_the_look_for_a_known_order_most_get_no_answer(
         fifty_identical_requests(service)
 
 
-@pytest.mark.mariadb
 def test_without_row_lock_and_unique_index_they_make_several(
     four_workers: Callable[..., Service], inside: Inside
 ) -> None:
@@ -72,7 +69,6 @@ def test_without_row_lock_and_unique_index_they_make_several(
     assert most_orders_under_a_key(inside) > 1
 
 
-@pytest.mark.mariadb
 @BATCHES
 def test_one_key_for_two_items_at_once_makes_one_order(
     four_workers: Callable[..., Service], batches: dict[str, int]
@@ -80,7 +76,6 @@ def test_one_key_for_two_items_at_once_makes_one_order(
     one_key_for_two_items(four_workers(**batches))
 
 
-@pytest.mark.mariadb
 def test_without_the_unique_index_it_makes_two(four_workers: Callable[..., Service], inside: Inside) -> None:
     service = four_workers("slow_to_order")
     inside.drop_unique_key()

@@ -26,10 +26,10 @@ HELD_OPEN_SECONDS = 1.5
 
 
 @pytest.fixture
-def shop(make_app: Callable[..., Flask], mariadb_uri: str) -> Shop:
+def shop(make_app: Callable[..., Flask], server_uri: str) -> Shop:
     # A transaction that is held open is not to be ended, nor waited for in vain.
     app = make_app(
-        mariadb_uri,
+        server_uri,
         ORDER_PAYMENT_SECONDS=ORDER_SECONDS,
         HOLD_COOLDOWN_SECONDS=0,
         IDLE_TRANSACTION_SECONDS=20,
@@ -75,20 +75,17 @@ def buy_again_while_the_payment_is_under_way(shop: Shop, monkeypatch: pytest.Mon
     return outcome
 
 
-@pytest.mark.mariadb
 def test_who_has_paid_in_time_buys_no_more_than_their_limit(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     outcome = buy_again_while_the_payment_is_under_way(shop, monkeypatch)
     assert isinstance(outcome, Refused)
     assert outcome.refusal.code == "limit_reached"
 
 
-@pytest.mark.mariadb
 def test_without_the_item_s_lock_they_would(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(order_life, "longest_payment", lambda settings: timedelta(0))
     assert isinstance(buy_again_while_the_payment_is_under_way(shop, monkeypatch), Placed)
 
 
-@pytest.mark.mariadb
 @pytest.mark.parametrize(("idle", "outcome"), [(2, "paid"), (60, "busy")])
 def test_the_longer_a_transaction_may_last_the_earlier_money_waits_for_the_item(
     make_app: Callable[..., Flask], own_uri: str, inside: Inside, idle: int, outcome: str

@@ -76,12 +76,10 @@ def deliver_one_event_often(service: Service, inside: Inside) -> None:
     assert_audit_clean(service)
 
 
-@pytest.mark.mariadb
 def test_an_event_that_is_delivered_fifty_times_at_once_has_its_effect_once(start: Start, inside: Inside) -> None:
     deliver_one_event_often(start("slow_to_record"), inside)
 
 
-@pytest.mark.mariadb
 def test_without_the_look_for_the_event_it_is_not_the_same_each_time(start: Start, inside: Inside) -> None:
     service = start("no_look_for_event")
     with pytest.raises(AssertionError):
@@ -94,12 +92,10 @@ def deliver_one_event_of_no_order_often(service: Service, inside: Inside) -> Non
     assert recorded(inside) == {"unknown_order": 1}
 
 
-@pytest.mark.mariadb
 def test_an_event_of_no_order_is_recorded_once(start: Start, inside: Inside) -> None:
     deliver_one_event_of_no_order_often(start("slow_to_record"), inside)
 
 
-@pytest.mark.mariadb
 def test_without_the_unique_event_id_it_is_recorded_more_than_once(start: Start, inside: Inside) -> None:
     service = start("very_slow_to_record")
     inside.query("ALTER TABLE payments DROP INDEX payments_event_id, ADD INDEX payments_event_id (event_id)")
@@ -116,19 +112,16 @@ def pay_twice_and_tell_the_second_often(service: Service, inside: Inside) -> Non
     assert happened(inside, "order.paid") == 1
 
 
-@pytest.mark.mariadb
 def test_a_second_payment_is_to_be_given_back_once_whatever_events_tell_of_it(start: Start, inside: Inside) -> None:
     pay_twice_and_tell_the_second_often(start("slow_to_record"), inside)
 
 
-@pytest.mark.mariadb
 def test_without_the_order_s_lock_it_is_given_back_more_than_once(start: Start, inside: Inside) -> None:
     service = start("no_order_lock")
     with pytest.raises(AssertionError):
         pay_twice_and_tell_the_second_often(service, inside)
 
 
-@pytest.mark.mariadb
 def test_of_fifty_payments_at_once_one_pays_and_the_others_are_to_be_given_back(start: Start, inside: Inside) -> None:
     service = start()
     order = bought(service)
@@ -138,7 +131,6 @@ def test_of_fifty_payments_at_once_one_pays_and_the_others_are_to_be_given_back(
     assert_audit_clean(service)
 
 
-@pytest.mark.mariadb
 def test_money_for_a_cancelled_order_is_to_be_given_back_each_time(start: Start, inside: Inside) -> None:
     service = start()
     order = bought(service)
@@ -151,7 +143,6 @@ def test_money_for_a_cancelled_order_is_to_be_given_back_each_time(start: Start,
     assert_audit_clean(service)
 
 
-@pytest.mark.mariadb
 def test_duplicates_disorder_and_delays_pay_every_order_once(start: Start, inside: Inside) -> None:
     service = start()
     item = service.create_goods(stock=100)
@@ -168,7 +159,6 @@ def test_duplicates_disorder_and_delays_pay_every_order_once(start: Start, insid
     assert_audit_clean(service)
 
 
-@pytest.mark.mariadb
 def test_money_after_the_end_pays_while_units_are_left_and_is_given_back_when_they_are_gone(
     start: Start, inside: Inside
 ) -> None:
@@ -189,7 +179,6 @@ def test_money_after_the_end_pays_while_units_are_left_and_is_given_back_when_th
     assert_audit_clean(service)
 
 
-@pytest.mark.mariadb
 def test_the_owner_s_call_and_the_provider_at_once_pay_once(start: Start, inside: Inside) -> None:
     service = start(PAYMENT_PROVIDER="test")
     order = bought(service)
@@ -218,13 +207,11 @@ def judge_as_the_database_does(service: Service) -> None:
     assert told.deliver(money(order)).final.body["outcome"] == "paid"
 
 
-@pytest.mark.mariadb
 @pytest.mark.parametrize("seconds", [3600, -3600])
 def test_a_process_with_a_wrong_clock_judges_signatures_as_the_others_do(start: Start, seconds: int) -> None:
     judge_as_the_database_does(start(process_environment=wrong_clock(seconds, "Pacific/Kiritimati")))
 
 
-@pytest.mark.mariadb
 def test_by_its_own_clock_it_would_not(start: Start) -> None:
     service = start("host_clock_judges", process_environment=wrong_clock(3600, "Pacific/Kiritimati"))
     with pytest.raises(AssertionError):

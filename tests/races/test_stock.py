@@ -4,7 +4,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import pytest
 import requests
 
 from tests.races.crowd import BATCHES, assert_audit_clean, at_once, fails_soon, order_numbers, told
@@ -23,7 +22,6 @@ def sell_exactly(service: Service, buyers: int, units: int, **fields: object) ->
     assert_audit_clean(service)
 
 
-@pytest.mark.mariadb
 @BATCHES
 def test_two_hundred_buyers_get_exactly_fifty_units(
     four_workers: Callable[..., Service], batches: dict[str, int]
@@ -31,7 +29,6 @@ def test_two_hundred_buyers_get_exactly_fifty_units(
     sell_exactly(four_workers(**batches), buyers=200, units=50)
 
 
-@pytest.mark.mariadb
 def test_without_the_row_lock_they_do_not(four_workers: Callable[..., Service], inside: Inside) -> None:
     service = four_workers("no_row_lock", "slow_to_order")
     # The last line of defence; with it the buyers would get a 500 in place of a unit that is not there.
@@ -96,7 +93,6 @@ def figures_always_add_up(service: Service, inside: Inside) -> None:
     assert_audit_clean(service)
 
 
-@pytest.mark.mariadb
 @BATCHES
 def test_no_snapshot_ever_shows_units_made_or_lost(
     four_workers: Callable[..., Service], inside: Inside, batches: dict[str, int]
@@ -104,7 +100,6 @@ def test_no_snapshot_ever_shows_units_made_or_lost(
     figures_always_add_up(four_workers(**batches), inside)
 
 
-@pytest.mark.mariadb
 def test_with_a_commit_halfway_a_snapshot_shows_it(four_workers: Callable[..., Service], inside: Inside) -> None:
     service = four_workers("commit_halfway")
     fails_soon(lambda: figures_always_add_up(service, inside), match="a snapshot shows")

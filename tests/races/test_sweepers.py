@@ -20,10 +20,10 @@ ORDERS = 60
 
 
 @pytest.fixture
-def shops(make_app: Callable[..., Flask], mariadb_uri: str) -> list[Shop]:
+def shops(make_app: Callable[..., Flask], server_uri: str) -> list[Shop]:
     """As many processes' worth of pools as there are sweepers."""
     patient = {"LOCK_WAIT_SECONDS": 10, "DATABASE_TIMEOUT_SECONDS": 20, "PURCHASE_WAIT_SECONDS": 30}
-    return [make_app(mariadb_uri, **patient).extensions["seckill"] for _ in range(SWEEPERS)]
+    return [make_app(server_uri, **patient).extensions["seckill"] for _ in range(SWEEPERS)]
 
 
 def sweep_together(shops: list[Shop]) -> None:
@@ -56,18 +56,15 @@ def look_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(expiry, "_look", look_and_wait)
 
 
-@pytest.mark.mariadb
 def test_four_sweepers_at_once_give_everything_back_once(shops: list[Shop]) -> None:
     sweep_together(shops)
 
 
-@pytest.mark.mariadb
 def test_four_who_have_all_seen_the_same_orders_do_so_too(shops: list[Shop], monkeypatch: pytest.MonkeyPatch) -> None:
     look_at_the_same_time(monkeypatch)
     sweep_together(shops)
 
 
-@pytest.mark.mariadb
 def test_without_a_second_look_under_the_lock_an_order_expires_again(
     shops: list[Shop], monkeypatch: pytest.MonkeyPatch
 ) -> None:

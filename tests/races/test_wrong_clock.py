@@ -105,7 +105,6 @@ def started(
     return right, start_service(uri, **settings)
 
 
-@pytest.mark.mariadb
 @pytest.mark.parametrize(("seconds", "zone"), [(3600, "Asia/Kathmandu"), (-3600, "America/St_Johns")])
 def test_a_process_with_a_wrong_clock_decides_as_the_others_do(
     inside: Inside, own_uri: str, start_service: Callable[..., Service], seconds: int, zone: str
@@ -113,7 +112,6 @@ def test_a_process_with_a_wrong_clock_decides_as_the_others_do(
     decide_alike(inside, *started(start_service, own_uri, seconds, zone))
 
 
-@pytest.mark.mariadb
 @pytest.mark.parametrize("seconds", [3600, -3600])
 def test_by_its_own_clock_it_would_not(
     inside: Inside, own_uri: str, start_service: Callable[..., Service], seconds: int

@@ -6,13 +6,13 @@ from flask import Flask
 import config
 from app import create_app
 from tests.resources.calls import Calls
-from tests.servers.mariadb import free_port
+from tests.servers.database_server import free_port
 from tests.servers.service import SECRET
 
 
 @pytest.fixture
 def call(app: Flask) -> Calls:
-    """Requests to an application on an empty database, once on SQLite and once on MariaDB."""
+    """Requests to an application on an empty database, once on each kind."""
     return Calls(app)
 
 

@@ -386,13 +386,12 @@ def test_a_bug_is_no_less_a_problem_when_the_application_is_tested(
     assert (answer.status_code, answer.json["code"]) == (500, "internal_error")
 
 
-@pytest.mark.mariadb
 def test_a_purchase_behind_a_held_row_is_told_busy_within_its_time_and_bought_nothing(
-    make_app: Callable[..., Flask], mariadb_uri: str, mariadb
+    make_app: Callable[..., Flask], server_uri: str, server
 ) -> None:
-    call = Calls(make_app(mariadb_uri, PURCHASE_WAIT_SECONDS=1, LOCK_WAIT_SECONDS=1))
+    call = Calls(make_app(server_uri, PURCHASE_WAIT_SECONDS=1, LOCK_WAIT_SECONDS=1))
     item = call.create()
-    holder = mariadb.connect(mariadb_uri.rpartition("/")[2])
+    holder = server.connect(server_uri.rpartition("/")[2])
     holder.start_transaction()
     cursor = holder.cursor()
     cursor.execute("SELECT id FROM goods WHERE id = %s FOR UPDATE", (item["id"],))

@@ -16,7 +16,7 @@ from resources import request_log
 from resources.limits import FREE
 from tests.resources.calls import OPERATOR, Calls, authorization, problem
 from tests.resources.test_metrics import figures, rise
-from tests.servers.mariadb import free_port
+from tests.servers.database_server import free_port
 
 USERS = 4
 ADDRESSES = 7

@@ -19,7 +19,7 @@ from examples.payment_provider import Event, Provider, new_secret
 from examples.payment_provider.provider import SUCCEEDED
 from tests.resources.calls import OPERATOR, Calls, problem, wrong_fields
 from tests.resources.whole_database import rows
-from tests.servers.mariadb import free_port
+from tests.servers.database_server import free_port
 from tests.servers.service import SECRET
 
 PATH = "/payments/webhook"
@@ -203,9 +203,8 @@ def test_what_proves_nothing_changes_nothing(
     assert rows(sqlite_call.shop.database.engine) == before
 
 
-@pytest.mark.mariadb
-def test_nothing_is_proven_to_a_service_on_mariadb_either(make_app: Callable[..., Flask], mariadb_uri: str) -> None:
-    call = Calls(make_app(mariadb_uri, PAYMENT_WEBHOOK_SECRETS=(KEY,)))
+def test_nothing_is_proven_to_a_service_on_a_server_either(make_app: Callable[..., Flask], server_uri: str) -> None:
+    call = Calls(make_app(server_uri, PAYMENT_WEBHOOK_SECRETS=(KEY,)))
     order = call.bought(call.create()["id"])
     before = rows(call.shop.database.engine)
     for make in UNPROVEN.values():

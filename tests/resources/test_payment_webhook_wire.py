@@ -3,7 +3,6 @@
 import socket
 from collections.abc import Callable
 
-import pytest
 import requests
 import sqlalchemy
 
@@ -15,14 +14,13 @@ from tests.servers.service import Service
 CONNECT = {"charset": "utf8mb4", "collation": "utf8mb4_unicode_ci"}
 
 
-@pytest.mark.mariadb
 def test_no_call_without_proof_changes_a_row_and_one_with_it_does(
-    start_service: Callable[..., Service], mariadb_uri: str
+    start_service: Callable[..., Service], server_uri: str
 ) -> None:
     # Nobody else writes meanwhile.
-    service = start_service(mariadb_uri, workers=2, PAYMENT_WEBHOOK_SECRETS=KEY, PUBLISHER="off", SWEEPER="off")
+    service = start_service(server_uri, workers=2, PAYMENT_WEBHOOK_SECRETS=KEY, PUBLISHER="off", SWEEPER="off")
     order = service.buy(service.create_goods(), "alice").json()
-    engine = sqlalchemy.create_engine(mariadb_uri, connect_args=CONNECT)
+    engine = sqlalchemy.create_engine(server_uri, connect_args=CONNECT)
     before = rows(engine)
     for name, make in UNPROVEN.items():
         body, proof = make(event_of(order).body)

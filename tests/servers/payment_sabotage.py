@@ -4,7 +4,7 @@ import time
 from datetime import datetime, timezone
 from typing import Any
 
-from tests.servers.rewriting import rewrite
+from tests.servers.rewriting import locks, rewrite, without_locks
 
 # Seconds. Those who queue for a lock take it one after the other; those without one are all to find it open.
 _WINDOW = 0.05
@@ -40,8 +40,8 @@ def no_order_lock() -> None:
     """The order that money is for is read without a lock; and recording it takes a while."""
 
     def change(connection: Any, statement: str, parameters: Any) -> str:
-        if "FROM orders" in statement and statement.endswith("FOR UPDATE"):
-            return statement.removesuffix("FOR UPDATE")
+        if "FROM orders" in statement and locks(statement):
+            return without_locks(statement)
         return statement
 
     rewrite(change)

@@ -1,10 +1,24 @@
 """SQL seen, held up or rewritten on its way to the driver, whichever way it takes."""
 
+import re
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 Rewrite = Callable[[Any, str, Any], str]
+
+
+def locks(statement: str) -> bool:
+    """Whether the statement ends in a clause that locks rows and waits for them.
+
+    A statement with a join names the table whose rows it locks (`OF`) on MySQL.
+    """
+    return re.search(r"\s+FOR UPDATE(?: OF \w+)?$", statement) is not None
+
+
+def without_locks(statement: str) -> str:
+    """The statement without its clauses that lock rows, those within the parentheses of a UNION included."""
+    return re.sub(r"\s+FOR UPDATE(?: OF \w+)?(?: SKIP LOCKED)?(?=\)|$)", "", statement)
 
 
 def rewrite(change: Rewrite) -> None:

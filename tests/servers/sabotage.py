@@ -19,6 +19,7 @@ from typing import Any
 import serve
 from tests.servers import payment_sabotage
 from tests.servers.rewriting import after as _after
+from tests.servers.rewriting import locks, without_locks
 from tests.servers.rewriting import rewrite as _rewrite
 
 SLOW_USER = "slow-holder"
@@ -28,7 +29,7 @@ _WINDOW = 0.02
 
 
 def _locks_goods(statement: str) -> bool:
-    return "FROM goods" in statement and statement.endswith("FOR UPDATE")
+    return "FROM goods" in statement and locks(statement)
 
 
 def _writes_orders(statement: str) -> bool:
@@ -40,7 +41,7 @@ def no_row_lock() -> None:
 
     def change(connection: Any, statement: str, parameters: Any) -> str:
         if _locks_goods(statement):
-            return statement.removesuffix("FOR UPDATE")
+            return without_locks(statement)
         if _writes_orders(statement):
             time.sleep(_WINDOW)
         if statement.startswith("UPDATE goods"):
@@ -54,8 +55,8 @@ def no_coupon_lock() -> None:
     """Coupons are read without a lock, and counted without a condition."""
 
     def change(connection: Any, statement: str, parameters: Any) -> str:
-        if "JOIN coupons" in statement and statement.endswith("FOR UPDATE"):
-            return statement.removesuffix("FOR UPDATE")
+        if "JOIN coupons" in statement and locks(statement):
+            return without_locks(statement)
         if statement.startswith("INSERT INTO coupon_uses"):
             time.sleep(8 * _WINDOW)  # long enough for another batch to be led beside it
         if statement.startswith("UPDATE") and "coupons" in statement:
@@ -83,7 +84,11 @@ def no_sqlite_transaction() -> None:
 
 def no_slots() -> None:
     """Slots are read, not locked: everybody gets one."""
-    _rewrite(lambda connection, statement, parameters: statement.replace("FOR UPDATE SKIP LOCKED", ""))
+
+    def change(connection: Any, statement: str, parameters: Any) -> str:
+        return without_locks(statement) if "purchase_slots" in statement else statement
+
+    _rewrite(change)
 
 
 def no_known_orders() -> None:

@@ -12,7 +12,7 @@ import requests
 
 from config import ROOT
 from core.tokens import Tokens
-from tests.servers.mariadb import free_port
+from tests.servers.database_server import free_port
 
 SECRET = "the-tests-sign-their-tokens-with-this-key"
 START_SECONDS = 60

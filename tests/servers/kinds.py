@@ -1,0 +1,15 @@
+"""The kinds of database server that the tests run on."""
+
+from typing import Any
+
+import pytest
+
+from tests.servers.mariadb import MariaDB
+from tests.servers.mysql import MySQL
+
+SERVERS = {"mysql": MySQL, "mariadb": MariaDB}
+
+
+def on(kind: str) -> Any:
+    """The parameter `kind`, with the marker of its name."""
+    return pytest.param(kind, marks=getattr(pytest.mark, kind))
