@@ -9,7 +9,7 @@ import config
 from core.database import engine_options
 from core.shop import Shop
 from models import db
-from resources import body, cors, docs, errors, limits, paths, problem_pages, request_log
+from resources import body, connections, cors, docs, errors, limits, paths, problem_pages, request_log
 from resources.answers import ProblemApi
 from resources.context import EXTENSION
 from resources.coupons import CouponItem, CouponList
@@ -70,6 +70,7 @@ def create_app(
         app.extensions[EXTENSION] = Shop.open(settings, db.engine, runtime_dir, threads)
 
     request_log.register(app)
+    connections.register(app)
     errors.register(app)
     check_caller = limits.register(app, app.extensions[EXTENSION])
     paths.register(app)

@@ -161,7 +161,15 @@ class Settings(BaseSettings):
         le=100,
         description="Runs of one transaction, the first included, when locks or the connection fail it.",
     )
-    DATABASE_POOL_SIZE: int = Field(8, ge=1, le=1000, description="Database connections per worker, at most.")
+    DATABASE_POOL_SIZE: int = Field(
+        8,
+        ge=1,
+        le=1000,
+        description="Database connections of a worker for purchases and, half of them, for payments and other changes.",
+    )
+    DATABASE_READ_POOL_SIZE: int = Field(
+        4, ge=1, le=1000, description="Database connections of a worker for reads: lists, orders, quotes."
+    )
     DATABASE_TIMEOUT_SECONDS: int = Field(
         3, ge=1, le=60, description="Seconds to wait for the database to take a connection or answer a statement."
     )

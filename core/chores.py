@@ -6,7 +6,9 @@ import threading
 import time
 from collections.abc import Callable
 
+from core import shares
 from core.refusals import Refusal
+from core.shares import Share
 
 log = logging.getLogger("seckill.chores")
 
@@ -19,6 +21,7 @@ def start(name: str, seconds: float, work: Callable[[], object]) -> threading.Th
     """
 
     def keep_on() -> None:
+        shares.use(Share.JOBS)
         told_at = float("-inf")
         # Chores of processes that started together are not to meet each time.
         time.sleep(random.uniform(0, seconds))  # noqa: S311 (no secret)

@@ -1,6 +1,7 @@
 """The database's clock, which alone decides whether a sale is open, and deadlines on this process's own."""
 
 import time
+from contextvars import ContextVar
 from datetime import datetime, timezone
 from typing import Any
 
@@ -89,3 +90,16 @@ class Deadline:
     @property
     def passed(self) -> bool:
         return self.remaining() == 0.0
+
+
+_of_request: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
+
+
+def begin_request(deadline: Deadline | None) -> None:
+    """Let this thread answer a request that is to be answered by `deadline`; None: what it does now is no request's."""
+    _of_request.set(deadline)
+
+
+def deadline_of_request(seconds: float) -> Deadline:
+    """The deadline of the request that this thread answers, which began when it arrived; else one in `seconds`."""
+    return _of_request.get() or Deadline(seconds)

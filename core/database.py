@@ -1,6 +1,8 @@
 """The connection to the database: how it is opened, what each session is told, and how many there may be."""
 
+import copy
 import logging
+import math
 import sqlite3
 import threading
 import time
@@ -16,11 +18,12 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from config import Settings
-from core import mysql_connection
-from core.clock import Deadline
+from core import mysql_connection, shares
+from core.clock import Deadline, deadline_of_request
 from core.faults import Kind, read
 from core.metrics import POOL_IN_USE
 from core.refusals import Busy, Refusal, Unavailable
+from core.shares import ENDED_BY_SERVER, Share
 
 # Set by hand, so that the meaning of a statement does not depend on how the server was set up.
 _SQL_MODE = "STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE,NO_ZERO_IN_DATE,NO_ENGINE_SUBSTITUTION"
@@ -30,13 +33,19 @@ AnyRow = Row[*tuple[Any, ...]]
 WRITES = "seckill_writes"
 _PATIENCE = 3600  # seconds
 _IDLE_SECONDS = 1.0
+# The server ends a read a little before the driver gives it up: the driver then has an answer, and nothing runs on.
+_SERVER_SHARE_OF_TIMEOUT = 0.9
+_SQLITE_STEPS = 10_000  # between two looks at the clock
 
 
-def engine_options(settings: Settings) -> dict[str, Any]:
-    """Arguments of SQLAlchemy's create_engine() for the database that the settings name."""
+def engine_options(settings: Settings, ended_by_server: bool = False) -> dict[str, Any]:
+    """Arguments of SQLAlchemy's create_engine() for the database that the settings name.
+
+    `ended_by_server` says which of a worker's two pools it is for (core/shares.py).
+    """
     # The permits of `Database` bound the connections, with a deadline for each caller: the pool itself never waits.
     options: dict[str, Any] = {
-        "pool_size": settings.DATABASE_POOL_SIZE,
+        "pool_size": shares.pool_size(settings, ended_by_server),
         "max_overflow": 0,
         "pool_timeout": 1,
         "pool_reset_on_return": None,  # whoever has begun a transaction ends it (`connect`)
@@ -77,16 +86,31 @@ def patient_engine(settings: Settings) -> Engine:
 
 
 class Database:
-    """An engine whose connections are counted and whose sessions are set up alike."""
+    """Two engines, one of them for reads alone, whose connections are counted and whose sessions are set up alike.
+
+    Each kind of work has connections of its own: core/shares.py.
+    """
 
     def __init__(self, engine: Engine, settings: Settings) -> None:
+        """`engine` is for all but reads; that for reads is made here, and disposed of with it. Opens no connection."""
         self.engine = engine
+        self.read_engine = create_engine(settings.database_url, **engine_options(settings, ended_by_server=True))
         self.settings = settings
         self.is_sqlite = engine.dialect.name == "sqlite"
         # SQLite admits one writer. Its own waiting is a poll that starves some; a lock of the process is fair enough.
         self.sqlite_writer = threading.Lock()
         self._told_at = float("-inf")
-        self._permits = threading.BoundedSemaphore(settings.DATABASE_POOL_SIZE)
+        self._permits = {share: threading.BoundedSemaphore(size) for share, size in shares.sizes(settings).items()}
+        self._in_use = {share: POOL_IN_USE.labels(share.value) for share in Share}
+        self._share: Share | None = None
+        for each in (engine, self.read_engine):
+            self._listen(each)
+        event.listen(self.read_engine, "connect", self._limit_sqlite if self.is_sqlite else self._limit_mysql)
+        if self.is_sqlite:
+            event.listen(self.read_engine, "before_cursor_execute", self._begin_statement)
+        event.listen(engine, "engine_disposed", lambda engine: self.read_engine.dispose())
+
+    def _listen(self, engine: Engine) -> None:
         if not self.is_sqlite:
             event.listen(engine, "do_connect", _open)
             event.listen(engine, "handle_error", _tell_disconnect)
@@ -97,22 +121,36 @@ class Database:
             event.listen(engine, "checkin", _note_return)
             event.listen(engine, "checkout", _ping_if_idle)
 
+    def of(self, share: Share) -> "Database":
+        """The same database, of which only the connections of `share` are used, whichever thread asks."""
+        bound = copy.copy(self)
+        bound._share = share
+        return bound
+
     @contextmanager
     def connect(self, deadline: Deadline) -> Iterator[Connection]:
-        """A connection of the pool, waited for no longer than `deadline`.
+        """A connection of the thread's share, waited for no longer than `deadline`; to change something.
 
         Raises Busy when none came free in time and Unavailable when the database cannot be reached. After an error that
         is not known to leave it clean the connection is thrown away: a late answer must not meet the next statement.
         """
-        if not self._permits.acquire(timeout=deadline.remaining()):
+        share = self._share or shares.current()
+        # What changes something is not ended by the server: on MariaDB that would hit a COMMIT as well.
+        with self._connected(Share.CHANGES if share in ENDED_BY_SERVER else share, deadline) as connection:
+            yield connection
+
+    @contextmanager
+    def _connected(self, share: Share, deadline: Deadline) -> Iterator[Connection]:
+        permits = self._permits[share]
+        if not permits.acquire(timeout=deadline.remaining()):
             raise Busy()
         try:
             try:
-                connection = self.engine.connect()
+                connection = (self.read_engine if share in ENDED_BY_SERVER else self.engine).connect()
             except Exception as error:
                 self._tell(error)
                 raise Unavailable() from error
-            with POOL_IN_USE.track_inprogress(), connection:
+            with self._in_use[share].track_inprogress(), connection:
                 try:
                     yield connection
                 except BaseException as error:
@@ -120,13 +158,17 @@ class Database:
                         connection.invalidate()
                     raise
         finally:
-            self._permits.release()
+            permits.release()
 
     @contextmanager
     def reading(self, deadline: Deadline | None = None) -> Iterator[Connection]:
-        """A connection for plain reads. Raises Busy or Unavailable, never a driver's error for a lost connection."""
+        """A connection of the thread's share for plain reads, by default waited for until the request's deadline.
+
+        Raises Busy or Unavailable, never a driver's error for a lost connection.
+        """
+        deadline = deadline or deadline_of_request(self.settings.PURCHASE_WAIT_SECONDS)
         try:
-            with self.connect(deadline or Deadline(self.settings.PURCHASE_WAIT_SECONDS)) as connection:
+            with self._connected(self._share or shares.current(), deadline) as connection:
                 yield connection
         except (DBAPIError, mysql.connector.Error) as error:  # of a statement, or of the rollback at the end
             raise self.refusal(error) from error
@@ -148,11 +190,8 @@ class Database:
             log.warning("the database failed a request: %s, error %s", type(cause).__name__, read(error).errno)
 
     def _set_up_mysql(self, dbapi_connection: Any, record: Any) -> None:
-        mariadb = self.engine.dialect.is_mariadb if self.engine.dialect.server_version_info else None  # type: ignore[attr-defined]
         with dbapi_connection.cursor() as cursor:
-            if mariadb is None:
-                cursor.execute("SELECT VERSION()")
-                mariadb = "mariadb" in cursor.fetchone()[0].lower()
+            mariadb = self._is_mariadb(cursor)
             # A holder that is frozen keeps its row locks: only the server can end it. MySQL has no time-out for
             # transactions alone, so its idle connections go too, and the ping at checkout has them replaced.
             silence = "idle_transaction_timeout" if mariadb else "wait_timeout"
@@ -160,6 +199,37 @@ class Database:
                 f"SET SESSION innodb_lock_wait_timeout = {self.settings.LOCK_WAIT_SECONDS:d},"
                 f" SESSION {silence} = {self.settings.IDLE_TRANSACTION_SECONDS:d}"
             )
+
+    def _is_mariadb(self, cursor: Any) -> bool:
+        dialect: Any = self.engine.dialect if self.engine.dialect.server_version_info else self.read_engine.dialect
+        if dialect.server_version_info:
+            return bool(dialect.is_mariadb)
+        cursor.execute("SELECT VERSION()")
+        return "mariadb" in str(cursor.fetchone()[0]).lower()
+
+    def _limit_mysql(self, dbapi_connection: Any, record: Any) -> None:
+        """Have the server end each statement of the session for which nobody waits any more."""
+        seconds = self.settings.DATABASE_TIMEOUT_SECONDS * _SERVER_SHARE_OF_TIMEOUT
+        with dbapi_connection.cursor() as cursor:
+            # MySQL's is in milliseconds and for SELECT alone, MariaDB's in seconds and for whatever runs.
+            if self._is_mariadb(cursor):
+                cursor.execute(f"SET SESSION max_statement_time = {seconds:.3f}")
+            else:
+                cursor.execute(f"SET SESSION max_execution_time = {seconds * 1000:.0f}")
+
+    def _limit_sqlite(self, dbapi_connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:
+        """The same within this process, which is SQLite's server."""
+
+        def is_late() -> bool:
+            ends_at: float = record.info.get("statement_ends_at", math.inf)
+            return time.monotonic() > ends_at
+
+        dbapi_connection.set_progress_handler(is_late, _SQLITE_STEPS)
+
+    def _begin_statement(
+        self, connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
+    ) -> None:
+        connection.info["statement_ends_at"] = time.monotonic() + self.settings.DATABASE_TIMEOUT_SECONDS
 
     def _set_up_sqlite(self, dbapi_connection: sqlite3.Connection, record: Any) -> None:
         dbapi_connection.isolation_level = None  # the driver begins nothing by itself; `_begin_sqlite` does

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 import config
 from config import Settings
-from core import schema
+from core import schema, shares
 from core.clock import Deadline, database_now
 from core.database import Database
 from core.faults import DENIED
@@ -231,7 +231,7 @@ def _mysql(connection: Connection, settings: Settings) -> Iterator[Finding]:
     yield from judge_durability(values)
     read_only = values.get("read_only", "OFF") not in ("OFF", "0")
     yield _judge("writable", not read_only, f"read_only={values.get('read_only', 'OFF')}", "point the URL at a primary")
-    yield judge_connections(values, settings.DATABASE_POOL_SIZE)
+    yield judge_connections(values, shares.connections(settings))
     if values.get("wsrep_on") == "ON":
         yield Finding(
             "galera",
@@ -267,13 +267,13 @@ def judge_durability(values: dict[str, str]) -> Iterator[Finding]:
     yield _judge("innodb_doublewrite", safe, doublewrite, mend, State.WARNING)
 
 
-def judge_connections(values: dict[str, str], pool: int) -> Finding:
+def judge_connections(values: dict[str, str], worker: int) -> Finding:
     limits = [int(values[name]) for name in ("max_connections", "max_user_connections") if values.get(name, "0") != "0"]
-    room = max(0, min(limits) - SPARE_CONNECTIONS) // pool
+    room = max(0, min(limits) - SPARE_CONNECTIONS) // worker
     return _judge(
         "connections",
         room >= WORKERS,
-        f"the server takes {min(limits)}, a worker up to {pool}: room for {room} workers",
-        "raise max_connections, or lower DATABASE_POOL_SIZE",
+        f"the server takes {min(limits)}, a worker up to {worker}: room for {room} workers",
+        "raise max_connections, or lower DATABASE_POOL_SIZE and DATABASE_READ_POOL_SIZE",
         State.WARNING if room else State.PROBLEM,
     )

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Select, exists, func, select
 
-from core.clock import Deadline, iso
+from core.clock import deadline_of_request, iso
 from core.database import AnyRow, Database
 from core.paging import Page, PageRequest, Sort, fetch
 from core.sequencer import number, number_once
@@ -43,7 +43,7 @@ def list_after(database: Database, after: int, limit: int) -> Page[AnyRow]:
         waits = connection.execute(select(exists(select(Outbox.id)))).scalar_one()
     if waits:
         # Once is enough: it numbers at least as many events as a page has, or all that there are.
-        number_once(database, Deadline(database.settings.PURCHASE_WAIT_SECONDS))
+        number_once(database, deadline_of_request(database.settings.PURCHASE_WAIT_SECONDS))
     seq = Event.seq.expression
     with database.reading() as connection:
         return fetch(connection, _events(), Sort(seq, seq), PageRequest(limit, (after, after)))

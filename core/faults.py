@@ -75,6 +75,8 @@ def _read_sqlite(error: sqlite3.Error) -> Fault:
     # The low byte is the primary code; the rest only says more of it.
     if code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) or code == sqlite3.SQLITE_CONSTRAINT_UNIQUE:
         return Fault(Kind.RERUN, name)
-    if code & 0xFF in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY):
+    # Interrupted: a read that took longer than anybody waits for it (core/database.py).
+    lost = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY)
+    if code & 0xFF in (*lost, sqlite3.SQLITE_INTERRUPT):
         return Fault(Kind.LOST, name)
     return Fault(Kind.OTHER, name)

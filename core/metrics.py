@@ -14,7 +14,10 @@ PURCHASES = Counter(
     ["outcome"],
 )
 POOL_IN_USE = Gauge(
-    "seckill_database_connections_in_use", "Database connections in use now.", multiprocess_mode="livesum"
+    "seckill_database_connections_in_use",
+    "Database connections in use now, by what they are for.",
+    ["share"],
+    multiprocess_mode="livesum",
 )
 
 

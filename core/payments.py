@@ -14,7 +14,7 @@ from sqlalchemy import Connection, insert, select
 
 from config import Settings
 from core import events, holds, order_life, orders, refusals
-from core.clock import Deadline, database_now, utc_now_after_wait
+from core.clock import database_now, deadline_of_request, utc_now_after_wait
 from core.database import AnyRow, Database
 from core.events import Happening
 from core.holds import Locked
@@ -142,7 +142,7 @@ def _commit(database: Database, event_id: str, work: Callable[[Connection], Resu
         query = select(Payment.id).where(Payment.event_id == event_id).with_for_update()
         return connection.execute(query).one_or_none() is not None
 
-    return run(database, work, Deadline(database.settings.PURCHASE_WAIT_SECONDS), was_committed)
+    return run(database, work, deadline_of_request(database.settings.PURCHASE_WAIT_SECONDS), was_committed)
 
 
 def _settle(connection: Connection, event: PaymentEvent, locked: Locked | None, settings: Settings) -> _Settled | _Late:

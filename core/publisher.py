@@ -14,13 +14,14 @@ from datetime import timedelta
 
 from prometheus_client import Counter
 
-from core import deliveries, event_log
+from core import deliveries, event_log, shares
 from core.database import Database
 from core.deliveries import Claim
 from core.metrics import record
 from core.purchase.sql import to_json
 from core.refusals import Refusal
 from core.sequencer import number
+from core.shares import Share
 from core.targets import Resolver
 from core.webhook_call import Answer, Message, send
 
@@ -134,6 +135,7 @@ class Publisher:
                 sender.start()
 
     def _serve(self, webhook_id: int) -> None:
+        shares.use(Share.JOBS)
         try:
             while not self._resting() and self._send_some(webhook_id):
                 pass

@@ -11,6 +11,8 @@ from core.database import Database
 from core.purchase.checkout import Checkout
 from core.purchase.gate import Gate
 from core.purchase.in_progress import InProgress
+from core.readiness import Readiness
+from core.shares import Share
 from core.tokens import Tokens
 
 DRAINING = "draining"
@@ -26,6 +28,7 @@ class Shop:
     in_progress: InProgress
     gate: Gate
     checkout: Checkout
+    readiness: Readiness
     runtime_dir: Path | None
 
     @classmethod
@@ -38,7 +41,8 @@ class Shop:
         """
         database = Database(engine, settings)
         in_progress = InProgress(runtime_dir)
-        gate = Gate(lambda ids: goods.read_all(database, ids))
+        watching = database.of(Share.WATCH)
+        gate = Gate(lambda ids: goods.read_all(watching, ids))
         return cls(
             settings,
             database,
@@ -46,10 +50,15 @@ class Shop:
             in_progress,
             gate,
             Checkout(database, in_progress, gate, threads),
+            Readiness(database, lambda: _is_draining(runtime_dir)),
             runtime_dir,
         )
 
     @property
     def draining(self) -> bool:
         """Whether this host is about to stop: the supervisor says so with a file (serve.py)."""
-        return self.runtime_dir is not None and (self.runtime_dir / DRAINING).exists()
+        return _is_draining(self.runtime_dir)
+
+
+def _is_draining(runtime_dir: Path | None) -> bool:
+    return runtime_dir is not None and (runtime_dir / DRAINING).exists()

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 from prometheus_client import Counter
 from sqlalchemy import Connection
 
-from core.clock import Deadline
+from core.clock import Deadline, deadline_of_request
 from core.database import WRITES, Database
 from core.faults import LOCK_WAIT_TIMEOUT, Kind, read
 from core.refusals import Busy, Unavailable
@@ -141,4 +141,4 @@ def _look_up(database: Database, question: Callable[[Connection], bool], deadlin
 
 def plain(database: Database, work: Callable[[Connection], Result]) -> Result:
     """Run `work` with the usual deadline, for changes that nobody queues for."""
-    return run(database, work, Deadline(database.settings.PURCHASE_WAIT_SECONDS))
+    return run(database, work, deadline_of_request(database.settings.PURCHASE_WAIT_SECONDS))

@@ -1,5 +1,6 @@
 """The service itself: is it alive, can it serve, what are its figures."""
 
+import contextlib
 import os
 from typing import Any
 
@@ -7,7 +8,7 @@ from flask import Response
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from core import schema
+from core.clock import deadline_of_request
 from core.metrics import Tally
 from core.refusals import Unavailable
 from resources import schemas
@@ -16,13 +17,15 @@ from resources.context import shop
 from resources.operation import ApiResource, Operation, operation
 
 _TAG = "Service"
+ALIVE = {"status": "ok"}
+READY = {"status": "ready"}
 
 
 class Alive(ApiResource):
     @operation(Operation("getHealth", _TAG, Access.PUBLIC, {200: schemas.Health}, limited=False))
     def get(self) -> dict[str, str]:
         """Say that the process is alive. Never touches the database."""
-        return {"status": "ok"}
+        return ALIVE
 
 
 class Ready(ApiResource):
@@ -30,15 +33,17 @@ class Ready(ApiResource):
         Operation("getReadiness", _TAG, Access.PUBLIC, {200: schemas.Health}, refusals=("unavailable",), limited=False)
     )
     def get(self) -> dict[str, str]:
-        """Say whether this host can serve: database reachable, schema right, not about to stop."""
-        if shop().draining:
+        """Say whether this host can serve: database reachable, schema right, not about to stop.
+
+        Looked up at most once a second.
+        """
+        readiness = shop().readiness
+        found = readiness.ask()
+        with contextlib.suppress(TimeoutError):
+            found.result(deadline_of_request(shop().settings.PURCHASE_WAIT_SECONDS).remaining())
+        if not found.done() or not readiness.holds(found):
             raise Unavailable()
-        with shop().database.reading() as connection:
-            try:
-                schema.check(connection)
-            except schema.WrongSchema:
-                raise Unavailable() from None
-        return {"status": "ready"}
+        return READY
 
 
 class Metrics(ApiResource):

@@ -367,7 +367,7 @@ class TestDoctor:
     @pytest.mark.parametrize(("limit", "state"), [("151", "ok"), ("40", "warning"), ("12", "problem")])
     def test_a_server_with_too_few_connections_is_told(self, limit: str, state: str) -> None:
         values = {"max_connections": limit, "max_user_connections": "0"}
-        assert doctor.judge_connections(values, pool=8).state.value == state
+        assert doctor.judge_connections(values, worker=8).state.value == state
 
     def test_a_database_out_of_reach_is_a_problem_without_a_traceback(self, tmp_path: Path) -> None:
         result = flask_command("mysql+mysqlconnector://root:hidden@127.0.0.1:1/none", "doctor", "--json")

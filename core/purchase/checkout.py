@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from core.clock import Deadline
+from core import shares
+from core.clock import Deadline, deadline_of_request
 from core.database import Database
 from core.metrics import PURCHASES, record
 from core.purchase import batch
@@ -15,6 +16,7 @@ from core.purchase.line import Line
 from core.purchase.look import Open, look
 from core.purchase.slots import Caps
 from core.refusals import Refusal
+from core.shares import Share
 
 # Reads lock nothing: as many as there are.
 _LOOKED_UP_TOGETHER = 1000
@@ -26,12 +28,12 @@ class Checkout:
     def __init__(self, database: Database, in_progress: InProgress, gate: Gate, threads: int | None = None) -> None:
         """`threads` answer all that waits, where their number is known: a quarter is left while a sale is stuck."""
         settings = database.settings
+        database = database.of(Share.PURCHASES)
         caps = Caps(database, settings.API_ORDER_LIMIT)
         self._wait_seconds = settings.PURCHASE_WAIT_SECONDS
         self._in_progress = in_progress
         self._gate = gate
-        # Each leader has a connection, and others are to have some.
-        leaders_max = max(1, settings.DATABASE_POOL_SIZE // 2)
+        leaders_max = shares.leaders_max(settings)  # each has a connection
         threads_max = None if threads is None else max(1, threads * 3 // 4)
         self._line: Line[Outcome] = Line(
             lambda requests, deadline, patient: _settle(database, caps, requests, deadline, patient),
@@ -59,7 +61,7 @@ class Checkout:
         """Settle `request`. Raises Busy (nothing was bought) or Unavailable (perhaps it was)."""
         with self._in_progress.counted(request.goods_id):
             try:
-                return self._answer(request, Deadline(self._wait_seconds))
+                return self._answer(request, deadline_of_request(self._wait_seconds))
             except Refusal as refusal:
                 _count(refusal.code)
                 raise
@@ -78,7 +80,7 @@ class Checkout:
             tell(answer)
 
         try:
-            deadline = Deadline(self._wait_seconds)
+            deadline = deadline_of_request(self._wait_seconds)
             if self._has_to_look(request):
                 self._looks_desk.buy(request, deadline, lambda answer: self._looked(request, deadline, answer, told))
             else:

@@ -1,0 +1,105 @@
+"""Each kind of work has database connections of its own: while those of one are all in use, the others go on."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+import pytest
+from flask import Flask
+
+from core import deliveries, shares
+from core.database import Database
+from core.refusals import Busy
+from core.shares import Share
+from core.transaction import plain
+from tests.resources.calls import OPERATOR, Calls, problem
+
+# Nobody waits long for a connection that does not come free.
+IMPATIENT = {"PURCHASE_WAIT_SECONDS": 0.3}
+READS = (
+    ("GET", "/goods", None),
+    ("GET", "/goods/1", None),
+    ("GET", "/goods/1/changes", OPERATOR),
+    ("GET", "/seckill/1", None),
+    ("POST", "/seckill/1/quote", "alice"),
+    ("GET", "/orders", "alice"),
+    ("GET", f"/orders/{'0' * 32}", "alice"),
+    ("GET", "/coupons", OPERATOR),
+    ("GET", "/shipping-methods", None),
+    ("GET", "/payments", OPERATOR),
+    ("GET", "/webhooks", OPERATOR),
+)
+
+
+@pytest.fixture
+def impatient(make_app: Callable[..., Flask], database_uri: str) -> Calls:
+    return Calls(make_app(database_uri, PAYMENT_PROVIDER="test", **IMPATIENT))
+
+
+@contextlib.contextmanager
+def all_in_use(database: Database, share: Share) -> Iterator[None]:
+    """Hold every connection of a share."""
+    with contextlib.ExitStack() as held:
+        for _ in range(shares.sizes(database.settings)[share]):
+            held.enter_context(database.of(share).reading())
+        yield
+
+
+def sells(call: Calls, item: int) -> None:
+    """A purchase, its payment, another's cancellation, and an administrator's change."""
+    paid, cancelled = call.bought(item, "alice"), call.bought(item, "bob")
+    assert call.post(f"/orders/{paid['order_no']}/pay", "alice").status_code == 200
+    assert call.post(f"/orders/{cancelled['order_no']}/cancel", "bob").status_code == 200
+    assert call.patch(f"/goods/{item}", json={"stock_delta": 1}).status_code == 200
+
+
+def test_while_reads_use_all_of_theirs_the_shop_sells_and_is_ready(impatient: Calls) -> None:
+    item = impatient.create()["id"]
+    with all_in_use(impatient.shop.database, Share.READS):
+        for method, path, by in READS:
+            problem(impatient.send(method, path, by), 503, "busy")
+        sells(impatient, item)
+        assert impatient.get("/readyz").status_code == 200
+        with shares.using(Share.JOBS):
+            deliveries.waiting(impatient.shop.database)
+
+
+def test_with_one_share_for_all_it_sells_nothing(impatient: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
+    item = impatient.create()["id"]
+    connected = Database._connected
+    monkeypatch.setattr(Database, "_connected", lambda self, share, deadline: connected(self, Share.READS, deadline))
+    with all_in_use(impatient.shop.database, Share.READS), pytest.raises(AssertionError, match="busy"):
+        sells(impatient, item)
+
+
+@pytest.mark.parametrize("share", [Share.CHANGES, Share.JOBS, Share.WATCH])
+def test_while_others_use_all_of_theirs_purchases_and_reads_go_on(impatient: Calls, share: Share) -> None:
+    item = impatient.create()["id"]
+    with all_in_use(impatient.shop.database, share):
+        impatient.bought(item)
+        for method, path, by in READS:
+            assert impatient.send(method, path, by).status_code in (200, 404)
+
+
+def test_while_purchases_stall_payments_and_changes_go_on(impatient: Calls) -> None:
+    item = impatient.create()["id"]
+    order_no = impatient.bought(item)["order_no"]
+    with all_in_use(impatient.shop.database, Share.PURCHASES):
+        problem(impatient.buy(item), 503, "busy")
+        assert impatient.post(f"/orders/{order_no}/pay", "alice").status_code == 200
+        assert impatient.patch(f"/goods/{item}", json={"stock_delta": 1}).status_code == 200
+        assert impatient.get("/goods").status_code == 200
+
+
+def test_what_changes_something_never_uses_a_connection_that_the_server_may_cut(impatient: Calls) -> None:
+    database = impatient.shop.database
+    with shares.using(Share.READS), all_in_use(database, Share.CHANGES), pytest.raises(Busy):
+        plain(database, lambda connection: None)
+
+
+def test_a_worker_opens_no_more_connections_than_the_doctor_counts(impatient: Calls) -> None:
+    database, total = impatient.shop.database, 0
+    with contextlib.ExitStack() as held:
+        for share in Share:
+            held.enter_context(all_in_use(database, share))
+        total = sum(engine.pool.checkedout() for engine in (database.engine, database.read_engine))  # type: ignore[attr-defined]
+    assert total == shares.connections(database.settings)
