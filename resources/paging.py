@@ -1,12 +1,19 @@
-"""Cursors: signed, so that none can be made up, and bound to the list that they were given out for."""
+"""Cursors: encrypted, so that they tell nothing and none can be made up, and bound to the list that they belong to.
 
-from collections.abc import Mapping
+In the clear, two cursors would tell how many orders the shop had between them.
+"""
+
+import hmac
+import json
+import os
+from base64 import b64decode, urlsafe_b64encode
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from hashlib import sha256
 from typing import Any
 
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from flask import current_app
-from itsdangerous import BadData, URLSafeSerializer
 
 from core.clock import iso
 from core.paging import PageRequest
@@ -14,12 +21,17 @@ from core.refusals import InvalidField
 
 After = tuple[Any, Any]  # the sort value and the id of a row
 
+_VERSION = "1."
+_NONCE_BYTES = 12
+_BLOCK = 64  # bytes that a cursor's content is padded to a multiple of: its length is not to tell how high an id is
+
 
 class Listing:
     """One list: its name and all that decides which rows are in it, in which order, and for whom."""
 
     def __init__(self, name: str, **bound: Any) -> None:
-        self._salt = repr((name, sorted((key, value) for key, value in bound.items() if value is not None)))
+        given = sorted((key, value) for key, value in bound.items() if value is not None)
+        self._list = repr((name, given)).encode()
 
     def request(self, limit: int, cursor: str | None) -> PageRequest:
         """The page that `cursor` leads to. Raises InvalidField for a cursor that is not of this list."""
@@ -29,22 +41,47 @@ class Listing:
         """The body of the page."""
         return {"items": items, "next_cursor": None if after is None else self._encode(after)}
 
-    def _serializer(self) -> URLSafeSerializer:
-        fallbacks: tuple[str, ...] = current_app.config["SECRET_KEY_FALLBACKS"]
-        # Oldest first: the last one signs.
-        keys = [*reversed(fallbacks), current_app.config["SECRET_KEY"]]
-        return URLSafeSerializer(keys, salt=f"cursor {self._salt}", signer_kwargs={"digest_method": sha256})
-
     def _encode(self, after: After) -> str:
         value, row_id = after
         stored: Mapping[str, Any] = {"time": iso(value)} if isinstance(value, datetime) else {"value": value}
-        token = self._serializer().dumps([stored, row_id])
-        return token if isinstance(token, str) else token.decode()
+        content = json.dumps([stored, row_id], separators=(",", ":")).encode()
+        nonce = os.urandom(_NONCE_BYTES)
+        padded = content.ljust(-(-len(content) // _BLOCK) * _BLOCK)
+        return _as_text(nonce + _cipher(_keys()[0]).encrypt(nonce, padded, self._list))
 
     def _decode(self, cursor: str) -> After:
-        try:
-            stored, row_id = self._serializer().loads(cursor)
-        except BadData:
-            raise InvalidField("cursor", "invalid_cursor") from None
-        value = datetime.fromisoformat(stored["time"]) if "time" in stored else stored["value"]
-        return value, row_id
+        sealed = _as_bytes(cursor)
+        if sealed is not None:
+            for key in _keys():
+                try:
+                    content = _cipher(key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], self._list)
+                except InvalidTag:
+                    continue
+                stored, row_id = json.loads(content)
+                return datetime.fromisoformat(stored["time"]) if "time" in stored else stored["value"], row_id
+        raise InvalidField("cursor", "invalid_cursor")
+
+
+def _keys() -> Sequence[str]:
+    """The keys that open a cursor. The first seals."""
+    return [current_app.config["SECRET_KEY"], *current_app.config["SECRET_KEY_FALLBACKS"]]
+
+
+def _cipher(key: str) -> AESGCM:
+    # A key of its own: what signs tokens encrypts nothing.
+    return AESGCM(hmac.digest(key.encode(), b"seckill cursor", "sha256"))
+
+
+def _as_text(sealed: bytes) -> str:
+    return _VERSION + urlsafe_b64encode(sealed).decode().rstrip("=")
+
+
+def _as_bytes(cursor: str) -> bytes | None:
+    """What `_as_text` made `cursor` of; None for what it cannot have made."""
+    encoded = cursor.removeprefix(_VERSION)
+    try:
+        sealed = b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_", validate=True)
+    except ValueError:
+        return None
+    # Several texts stand for the same bytes, and a cipher takes no fewer than it adds.
+    return sealed if len(sealed) > 2 * _NONCE_BYTES and _as_text(sealed) == cursor else None

@@ -1,10 +1,14 @@
 """Lists: walked whole in every order, filtered, and with cursors that lead nowhere but on."""
 
+import base64
+import re
 from urllib.parse import quote
 
 import pytest
 from flask import Flask
+from sqlalchemy import update
 
+from models import Goods, Order
 from tests.resources.calls import FAR_AHEAD, OPERATOR, Calls, problem, wrong_fields
 
 PAST = "2001-01-01T00:00:00.000Z"
@@ -249,9 +253,35 @@ def test_a_cursor_leads_on_in_its_own_list_alone(sqlite_call: Calls, cursors: di
                 assert answer.status_code == 200
             else:
                 assert wrong_fields(answer) == {"cursor": "invalid_cursor"}, (path, by, home)
-        for changed in (cursor[:-1], cursor + "x", cursor.swapcase(), cursor.split(".")[0]):
+        parts = (cursor.split(".")[0], cursor.split(".")[1])
+        for changed in (cursor[:-1], cursor + "x", cursor + "=", cursor.swapcase(), *parts, "1.", "1.AAAA"):
             answer = sqlite_call.get(f"{path}limit=1&cursor={quote(changed)}", caller)
             assert wrong_fields(answer) == {"cursor": "invalid_cursor"}
+
+
+def test_a_cursor_tells_nothing_of_the_row_that_it_stands_for(sqlite_call: Calls) -> None:
+    item = sqlite_call.create(stock=5)["id"]
+    for _ in range(3):
+        sqlite_call.bought(item)
+
+    def cursors() -> list[str]:
+        pages = [("/goods?limit=1", None), ("/goods?limit=1&sort=created_at", None)]
+        pages += [("/orders?limit=1", by) for by in ("alice", OPERATOR)] + [("/orders?limit=2", "alice")]
+        return [sqlite_call.get(path, by).json["next_cursor"] for path, by in pages]
+
+    sqlite_call.create()
+    early, again = cursors(), cursors()
+    with sqlite_call.shop.database.engine.begin() as connection:
+        connection.execute(update(Order).values(id=Order.id + 10**15))
+        connection.execute(update(Goods).values(id=Goods.id + 10**15))
+    late = cursors()
+    for cursor in early + again + late:
+        data = base64.urlsafe_b64decode(cursor.partition(".")[2] + "==")
+        assert not re.search(rb"time|value|null|\d{6}", data)
+        # Nor does its length tell how high an id is.
+        assert len(cursor) == len(early[0])
+    # The same place has another cursor each time.
+    assert not set(early) & set(again)
 
 
 def test_the_size_of_the_page_may_change_on_the_way(sqlite_call: Calls) -> None:
