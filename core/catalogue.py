@@ -17,7 +17,7 @@ from models import Coupon, ShippingMethod
 Fields = Mapping[str, Any]
 
 
-def _anything_goes(row: Fields) -> None:
+def _anything_goes(row: Fields, given: Fields) -> None:
     pass
 
 
@@ -30,13 +30,13 @@ class Catalogue:
     """A table whose rows have a `code`, a `version` that counts changes, and the times of creation and change.
 
     `defaults` are the columns that a creation may leave out. `check` is asked about every row before it is written,
-    `make_room` before one is added; they raise InvalidField.
+    with the values that the request gives; `make_room` before one is added; they raise InvalidField.
     """
 
     table: type[Coupon] | type[ShippingMethod]
     not_found: str
     defaults: Fields
-    check: Callable[[Fields], None] = _anything_goes
+    check: Callable[[Fields, Fields], None] = _anything_goes
     make_room: Callable[[Connection], None] = _room_without_end
 
     def find(self, database: Database, code: str) -> AnyRow:
@@ -67,7 +67,7 @@ class Catalogue:
             self.make_room(connection)
             now = database_now(connection)
             values = {**self.defaults, **fields, "created_at": now, "updated_at": now}
-            self.check(values)
+            self.check(values, values)
             connection.execute(insert(self.table).values(values))
             return self._one(connection, code)
 
@@ -87,7 +87,7 @@ class Catalogue:
             changed = {name: value for name, value in fields.items() if getattr(row, name) != value}
             if not changed:
                 return row
-            self.check({**row._mapping, **changed})
+            self.check({**row._mapping, **changed}, changed)
             written = connection.execute(
                 update(self.table)
                 .where(self.table.code == code, self.table.version == row.version)

@@ -14,9 +14,10 @@ from core.refusals import InvalidField, Refusal
 from models import Coupon as CouponRow
 from models import CouponUse
 
+AMOUNT = "amount"
 FREE_SHIPPING = "free_shipping"
 # The field that says what a coupon of a kind is worth.
-VALUE_FIELDS = {"percent": "percent", "amount": "amount"}
+VALUE_FIELDS = {"percent": "percent", AMOUNT: "amount"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,8 @@ def refusal_of(
 def _misfit(coupon: Coupon, goods_id: int, currency: str, subtotal: int, ships: bool) -> str | None:
     if coupon.goods_ids is not None and goods_id not in coupon.goods_ids:
         return "goods"
-    if coupon.currency is not None and coupon.currency != currency:
+    if coupon.currency != currency and (coupon.currency is not None or coupon.kind == AMOUNT):
+        # An amount without a currency, which earlier versions allowed, would be so much of any currency's minor unit.
         return "currency"
     if coupon.min_spend is not None and subtotal < coupon.min_spend:
         return "min_spend"
@@ -81,15 +83,23 @@ def _misfit(coupon: Coupon, goods_id: int, currency: str, subtotal: int, ships: 
 
 
 def misfit_of_kind(kind: str, field: str, value: Any) -> str | None:
-    """What is wrong with a coupon's `percent`, `amount` or `max_discount` for its kind, as a field's code."""
+    """What is wrong with a value of a coupon for its kind, as a field's code; None where nothing is.
+
+    `field` is `percent`, `amount`, `max_discount` or `currency`.
+    """
+    if field == "currency":
+        return "missing" if value is None and kind == AMOUNT else None
     owner = "percent" if field == "max_discount" else field
     if value is not None and owner != kind:
         return "not_of_this_kind"
     return "missing" if value is None and VALUE_FIELDS.get(kind) == field else None
 
 
-def _check(row: Fields) -> None:
-    for field in (*VALUE_FIELDS, "max_discount"):
+def _check(row: Fields, given: Fields) -> None:
+    for field in (*VALUE_FIELDS, "max_discount", "currency"):
+        # A coupon of an earlier version may lack its currency; without one it can be ended, but not made active.
+        if field == "currency" and not row["active"] and field not in given:
+            continue
         code = misfit_of_kind(row["kind"], field, row[field])
         if code is not None:
             raise InvalidField(field, code)

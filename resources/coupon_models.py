@@ -38,12 +38,14 @@ class CouponCreate(Input):
 
     model_config = ConfigDict(json_schema_extra=example(_GIVEN))
 
-    code: fields.Code
+    code: fields.TypedNewCode
     kind: CouponKind
     percent: fields.Percent | None = Field(None, validate_default=True, description="needed for `percent`, only")
     max_discount: fields.Worth | None = Field(None, description="of a `percent`, only; in the minor unit")
     amount: fields.Worth | None = Field(None, validate_default=True, description="needed for `amount`, only")
-    currency: fields.CurrencyCode | None = Field(None, description="of items that it is for; null is any")
+    currency: fields.CurrencyCode | None = Field(
+        None, validate_default=True, description="of items that it is for; null is any; needed for `amount`"
+    )
     min_spend: fields.Amount | None = Field(None, description="the least subtotal, in the minor unit")
     goods_ids: fields.GoodsIds | None = None
     starts_at: fields.Time | None = None
@@ -52,9 +54,9 @@ class CouponCreate(Input):
     per_user_limit: fields.Limit | None = None
     active: bool = True
 
-    @field_validator("percent", "max_discount", "amount")
+    @field_validator("percent", "max_discount", "amount", "currency")
     @classmethod
-    def _of_this_kind(cls, value: int | None, others: ValidationInfo) -> int | None:
+    def _of_this_kind(cls, value: int | str | None, others: ValidationInfo) -> int | str | None:
         kind = others.data.get("kind")
         wrong = None if kind is None else coupons.misfit_of_kind(kind, str(others.field_name), value)
         if wrong is not None:

@@ -13,7 +13,7 @@ from resources import coupon_models as models
 from resources.answers import conditional, optional_time
 from resources.auth import Access
 from resources.context import shop
-from resources.fields import CODE
+from resources.fields import CODE, as_typed
 from resources.goods import expected_versions
 from resources.operation import ApiResource, Operation, operation
 from resources.paging import Listing
@@ -24,9 +24,10 @@ _ETAG = {"ETag": "the coupon's version and uses; `If-Match` compares the version
 
 
 def _code(text: str) -> str:
-    if not _CODE.fullmatch(text):
+    code: str = as_typed(text)
+    if not _CODE.fullmatch(code):
         raise Refusal(refusals.COUPON_NOT_FOUND)
-    return text
+    return code
 
 
 def _json(row: AnyRow) -> dict[str, Any]:

@@ -114,7 +114,30 @@ Text = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterVali
 # What a code may be that somebody sets, and what may come from those who guess.
 CODE = r"^[A-Za-z0-9_-]{1,64}$"
 Code = Annotated[str, StringConstraints(pattern=CODE)]
-GivenCode = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,64}$")]
+_GIVEN_CODE = r"^[!-~]{1,64}$"
+_LONGEST_TYPED = 256  # characters, blanks included
+GivenCode = Annotated[str, StringConstraints(pattern=_GIVEN_CODE)]
+
+
+def as_typed(value: Any) -> Any:
+    """A coupon's code as it was made, from how people type it: in full-width letters, with blanks around it."""
+    if not isinstance(value, str) or len(value) > _LONGEST_TYPED:
+        return value  # for the checks of the type to refuse
+    return unicodedata.normalize("NFKC", value).strip()
+
+
+_HOW_TYPED = WithJsonSchema(
+    {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": _LONGEST_TYPED,
+        "description": "as people type it: full-width forms are folded (NFKC) and blanks around it are cut off; "
+        "1–64 visible ASCII characters are left",
+    }
+)
+# A buyer's, and one that an administrator makes.
+TypedCode = Annotated[str, BeforeValidator(as_typed), StringConstraints(pattern=_GIVEN_CODE), _HOW_TYPED]
+TypedNewCode = Annotated[str, BeforeValidator(as_typed), StringConstraints(pattern=CODE), _HOW_TYPED]
 Region = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$"),

@@ -55,14 +55,13 @@ class GoodsCreate(_Input):
 
 
 class GoodsPatch(_Patch):
-    """What to change of an item; a field that is left out stays as it is."""
+    """What to change of an item; a field that is left out stays as it is. `currency` stays for good."""
 
     model_config = ConfigDict(json_schema_extra=patch_example({"price": 14900, "stock_delta": 50}))
 
     name: fields.Name = ""
     description: fields.Description = ""
     image_url: fields.ImageUrl = ""
-    currency: fields.CurrencyCode = ""
     price: fields.Amount = 0
     list_price: fields.Amount | None = None
     starts_at: fields.Time | None = None
@@ -118,7 +117,7 @@ class PurchaseBody(_Input):
     model_config = ConfigDict(json_schema_extra=example({"quantity": 1}))
 
     quantity: fields.Quantity = 1
-    coupon_code: fields.GivenCode | None = None
+    coupon_code: fields.TypedCode | None = None
     shipping_method: fields.GivenCode | None = None
     expected_total: fields.Total | None = Field(
         None, description="the total that the buyer was shown; if it is another, nothing is bought"

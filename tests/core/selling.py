@@ -34,7 +34,7 @@ class Selling:
         """A coupon that takes ten off, without limits unless said."""
         with self._writing() as connection:
             now = connection.execute(select(utc_now())).scalar_one()
-            values = {"kind": "amount", "amount": 10, "created_at": now, "updated_at": now, **fields}
+            values = {"kind": "amount", "amount": 10, "currency": "CNY", "created_at": now, "updated_at": now, **fields}
             connection.execute(insert(Coupon).values(code=code, **values))
         return code
 

@@ -41,6 +41,8 @@ FREE = {"kind": "free_shipping", "percent": None}
         ({"goods_ids": [6, 8]}, "coupon_not_applicable goods"),
         ({"currency": "CNY"}, None),
         ({"currency": "USD"}, "coupon_not_applicable currency"),
+        ({"kind": "amount", "percent": None, "amount": 5, "currency": "CNY"}, None),
+        ({"kind": "amount", "percent": None, "amount": 5, "currency": None}, "coupon_not_applicable currency"),
         ({"min_spend": 1000}, None),
         ({"min_spend": 1001}, "coupon_not_applicable min_spend"),
         ({"total_limit": 3, "used": 2}, None),
@@ -103,6 +105,10 @@ def test_what_a_coupon_is_comes_before_what_is_left_of_it() -> None:
         ("free_shipping", "max_discount", 5, "not_of_this_kind"),
         ("free_shipping", "percent", None, None),
         ("free_shipping", "amount", None, None),
+        ("amount", "currency", "JPY", None),
+        ("amount", "currency", None, "missing"),
+        ("percent", "currency", None, None),
+        ("free_shipping", "currency", None, None),
     ],
 )
 def test_each_kind_has_its_own_value_and_no_other(kind: str, field: str, value: int | None, wrong: str | None) -> None:
@@ -110,9 +116,11 @@ def test_each_kind_has_its_own_value_and_no_other(kind: str, field: str, value: 
 
 
 def test_a_row_is_checked_whole_before_it_is_written() -> None:
-    row = {"kind": "amount", "percent": None, "amount": 5, "max_discount": None, "starts_at": NOW, "ends_at": NOW}
-    coupons.catalogue.check(row)
-    for wrong in ({"percent": 5}, {"amount": None}, {"max_discount": 5}, {"ends_at": NOW - MOMENT}):
+    row = {"kind": "amount", "percent": None, "amount": 5, "max_discount": None, "currency": "CNY", "active": True}
+    row |= {"starts_at": NOW, "ends_at": NOW}
+    coupons.catalogue.check(row, row)
+    changes: list[dict] = [{"percent": 5}, {"amount": None}, {"max_discount": 5}, {"currency": None}]
+    for wrong in (*changes, {"ends_at": NOW - MOMENT}):
         with pytest.raises(InvalidField) as raised:
-            coupons.catalogue.check(row | wrong)
+            coupons.catalogue.check(row | wrong, wrong)
         assert [error["field"] for error in raised.value.details["errors"]] == list(wrong)

@@ -172,7 +172,7 @@ def test_quote_and_purchase_agree_and_no_total_is_below_zero(
 ) -> None:
     if kind == "free_shipping" and not ships:
         kind = None
-    worth = {"percent": {"percent": percent}, "amount": {"amount": amount}}.get(kind or "", {})
+    worth = {"percent": {"percent": percent}, "amount": {"amount": amount, "currency": "CNY"}}.get(kind or "", {})
     known = {} if kind is None else {"C": coupon("C", kind, **worth)}
     method = dataclasses.replace(EXPRESS, base_fee=base_fee, free_from=free_from)
     offers = Offers(NOW, known, [method], {})

@@ -23,7 +23,7 @@ def ask(service: Service, method: str, path: str, by: str, body: dict[str, Any] 
 def use_up_a_coupon_whose_limit_falls(service: Service) -> None:
     items = [service.create_goods(stock=10_000) for _ in range(5)]
     code = f"RACE-{items[0]}"
-    coupon = {"code": code, "kind": "amount", "amount": 1, "total_limit": 10**6}
+    coupon = {"code": code, "kind": "amount", "amount": 1, "currency": "CNY", "total_limit": 10**6}
     assert ask(service, "POST", "/coupons", "operator", coupon).status_code == 201
     under_way, bought = threading.Event(), itertools.count(1)
 

@@ -64,8 +64,9 @@ class Calls:
         return answer.json
 
     def create_coupon(self, code: str = "SAVE", **fields: Any) -> dict[str, Any]:
-        """Make a coupon, by default of 10 percent; returns it."""
-        body = {"code": code, "kind": "percent", **({} if "kind" in fields else {"percent": 10}), **fields}
+        """Make a coupon, by default of 10 percent, one of an amount in CNY; returns it."""
+        usual = {"amount": {"currency": "CNY"}}.get(fields.get("kind", ""), {} if "kind" in fields else {"percent": 10})
+        body = {"code": code, "kind": "percent", **usual, **fields}
         answer = self.post("/coupons", OPERATOR, json=body)
         assert answer.status_code == 201, answer.text
         return answer.json

@@ -3,16 +3,23 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+from sqlalchemy import update
 
 from core import coupons
+from models import Coupon
 from tests.resources.calls import FAR_AHEAD, OPERATOR, Calls, problem, wrong_fields
 from tests.resources.test_lists import walk
 
 PAST = "2001-01-01T00:00:00.000Z"
 NEEDED = {"code": "SAVE", "kind": "percent", "percent": 10}
-OF_KIND: dict[str, dict[str, Any]] = {"percent": {"percent": 10}, "amount": {"amount": 500}, "free_shipping": {}}
+OF_KIND: dict[str, dict[str, Any]] = {
+    "percent": {"percent": 10},
+    "amount": {"amount": 500, "currency": "CNY"},
+    "free_shipping": {},
+}
 
 
 def create(call: Calls, **fields: Any) -> Any:
@@ -66,10 +73,12 @@ def test_every_writable_field_is_stored_as_given(call: Calls) -> None:
 @pytest.mark.parametrize("kind", OF_KIND)
 def test_each_kind_needs_its_value_and_takes_no_other(call: Calls, kind: str) -> None:
     made = call.create_coupon("A", kind=kind, **OF_KIND[kind])
-    assert {name: made[name] for name in ("percent", "amount")} == {"percent": None, "amount": None} | OF_KIND[kind]
+    shown = {name: made[name] for name in ("percent", "amount", "currency")}
+    assert shown == {"percent": None, "amount": None, "currency": None} | OF_KIND[kind]
     for name in OF_KIND[kind]:
+        others = {other: value for other, value in OF_KIND[kind].items() if other != name}
         for value in ({}, {name: None}):
-            answer = call.post("/coupons", OPERATOR, json={"code": "B", "kind": kind, **value})
+            answer = call.post("/coupons", OPERATOR, json={"code": "B", "kind": kind, **others, **value})
             assert wrong_fields(answer) == {name: "missing"}
     for name in {"percent", "amount"} - set(OF_KIND[kind]):
         answer = call.post("/coupons", OPERATOR, json={"code": "B", "kind": kind, **OF_KIND[kind], name: 5})
@@ -85,7 +94,7 @@ def test_each_kind_needs_its_value_and_takes_no_other(call: Calls, kind: str) ->
 
 
 WRONG = [
-    ("code", ["", "x" * 65, "a b", "é", "a/b", "a.b", "SAVE\n", 1, None, True]),
+    ("code", ["", "x" * 65, "a b", "é", "a/b", "a.b", "SA\nVE", 1, None, True]),
     ("kind", ["", "Percent", "bogus", 1, None]),
     ("percent", [0, 101, -1, 1.5, "10", True, 10**40]),
     ("max_discount", [0, -1, 10**12 + 1, 1.5, "1", True]),
@@ -117,10 +126,72 @@ def test_a_value_out_of_bounds_is_a_422_that_names_the_field_and_changes_nothing
 
 def test_the_value_of_an_amount_has_bounds_too(sqlite_call: Calls) -> None:
     for value in (0, -1, 10**12 + 1, 1.5, "1", True):
-        answer = sqlite_call.post("/coupons", OPERATOR, json={"code": "A", "kind": "amount", "amount": value})
+        answer = sqlite_call.post(
+            "/coupons", OPERATOR, json={"code": "A", "kind": "amount", "currency": "CNY", "amount": value}
+        )
         assert set(wrong_fields(answer)) == {"amount"}, value
     for value in (1, 10**12):
         assert sqlite_call.create_coupon(f"A{value}", kind="amount", amount=value)["amount"] == value
+
+
+def test_an_amount_without_a_currency_is_never_so_much_of_any_currency(call: Calls) -> None:
+    made = call.create_coupon("A", kind="amount", amount=5000)
+    for change in ({"currency": None}, {"currency": None, "active": False}):
+        assert wrong_fields(call.patch("/coupons/A", json=change)) == {"currency": "missing"}
+    assert call.get("/coupons/A", OPERATOR).json == made
+    # As earlier versions could leave it.
+    with call.shop.database.engine.begin() as connection:
+        connection.execute(update(Coupon).values(currency=None))
+    for currency in ("CNY", "JPY"):
+        item = call.create(currency=currency, price=10_000)["id"]
+        for answer in (call.quote(item, coupon_code="A"), call.buy(item, coupon_code="A")):
+            assert problem(answer, 422, "coupon_not_applicable")["reason"] == "currency"
+    assert wrong_fields(call.patch("/coupons/A", json={"total_limit": 5})) == {"currency": "missing"}
+    assert call.patch("/coupons/A", json={"active": False}).json["active"] is False
+    assert wrong_fields(call.patch("/coupons/A", json={"active": True})) == {"currency": "missing"}
+    assert call.patch("/coupons/A", json={"active": True, "currency": "JPY"}).status_code == 200
+    assert call.bought(item, coupon_code="A")["total"] == 5000
+
+
+TYPED = [" SAVE5", "SAVE5\n", "\tSAVE5 ", "\u3000ＳＡＶＥ５\u3000", "Ｓ\uff21VE5", "\u00a0SAVE５"]
+
+
+@pytest.mark.parametrize("typed", TYPED)
+def test_a_code_is_taken_as_people_type_it(call: Calls, typed: str) -> None:
+    call.create_coupon("SAVE5", kind="amount", amount=5)
+    item = call.create(price=100)["id"]
+    assert call.quote(item, coupon_code=typed).json["coupon"] == {"code": "SAVE5", "kind": "amount", "discount": 5}
+    order = call.bought(item, key="k", coupon_code=typed)
+    assert (order["coupon_code"], order["total"]) == ("SAVE5", 95)
+    # However it is typed, it is the same request.
+    again = call.buy(item, key="k", coupon_code="SAVE5")
+    assert (again.status_code, again.json["order_no"]) == (201, order["order_no"])
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert call.get("/coupons/SAVE5", OPERATOR).json["used"] == 1
+    assert call.get(f"/coupons/{quote(typed)}", OPERATOR).json["code"] == "SAVE5"
+    assert call.patch(f"/coupons/{quote(typed)}", json={"active": False}).json["code"] == "SAVE5"
+
+
+@pytest.mark.parametrize("typed", TYPED)
+def test_a_code_is_made_as_people_type_it(call: Calls, typed: str) -> None:
+    answer = create(call, code=typed)
+    assert (answer.json["code"], answer.headers["Location"]) == ("SAVE5", "/coupons/SAVE5")
+    assert wrong_fields(create(call, code="SAVE5")) == {"code": "taken"}
+
+
+@pytest.mark.parametrize(
+    "typed", ["", " ", "\u3000", "SAVE 5", "ＳＡＶＥ ５", "save5", "S\u200bAVE5", "x" * 65, "é", 5, True, []]
+)
+def test_what_is_no_code_however_it_is_read_is_refused(sqlite_call: Calls, typed: Any) -> None:
+    sqlite_call.create_coupon("SAVE5")
+    item = sqlite_call.create()["id"]
+    before = sqlite_call.row_counts()
+    for answer in (sqlite_call.quote(item, coupon_code=typed), sqlite_call.buy(item, coupon_code=typed)):
+        if typed == "save5":
+            problem(answer, 422, "coupon_invalid")
+        else:
+            assert set(wrong_fields(answer)) == {"coupon_code"}
+    assert sqlite_call.row_counts() == before
 
 
 def test_a_thousand_items_are_the_most(sqlite_call: Calls) -> None:

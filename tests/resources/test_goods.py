@@ -233,7 +233,6 @@ def test_every_writable_field_can_be_changed_and_given_back(call: Calls) -> None
         "name": "新",
         "description": "new",
         "image_url": "/new.png",
-        "currency": "USD",
         "price": 1,
         "list_price": 2,
         "starts_at": PAST,
@@ -248,6 +247,15 @@ def test_every_writable_field_can_be_changed_and_given_back(call: Calls) -> None
     given_back = call.patch(path, json=old).json
     assert {name: given_back[name] for name in news} == old
     assert given_back["version"] == 1 + len(news) + 1
+
+
+def test_the_currency_of_an_item_never_changes_not_even_to_itself(call: Calls) -> None:
+    item = call.create(currency="CNY", price=1999)
+    for body in ({"currency": "USD"}, {"currency": "CNY"}, {"currency": "USD", "price": 1}):
+        assert wrong_fields(call.patch(f"/goods/{item['id']}", json=body)) == {"currency": "unknown_field"}
+    assert call.goods(item["id"]) == item
+    order = call.bought(item["id"], expected_total=1999)
+    assert (order["total"], order["currency"]) == (1999, "CNY")
 
 
 def test_a_change_of_nothing_is_no_change(sqlite_call: Calls) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from models import db
 from tests.resources.calls import ADDRESS, FAR_AHEAD, OPERATOR, Calls, problem, wrong_fields
 
 PAST = "2001-01-01T00:00:00.000Z"
@@ -180,9 +181,25 @@ def test_another_total_than_expected_buys_nothing_and_tells_the_new_quote(stall:
     assert stall.bought(1, key="k", expected_total=3899, **chosen)["total"] == 3899
 
 
+def test_an_address_for_what_is_not_shipped_is_kept_nowhere(stall: Calls) -> None:
+    download = stall.create(price=100)["id"]
+    order = stall.bought(download, key="k", address=ADDRESS)
+    assert order["address"] is None
+    again = stall.buy(download, key="k", address=ADDRESS)
+    assert (again.status_code, again.json["order_no"]) == (201, order["order_no"])
+    assert stall.get(f"/orders/{order['order_no']}", "alice").json["address"] is None
+    assert stall.quote(download, address=ADDRESS).status_code == 200
+    with stall.shop.database.reading() as connection:
+        for table in db.metadata.sorted_tables:
+            stored = "\n".join(str(tuple(row)) for row in connection.execute(table.select()))
+            assert [name for name in ("name", "phone", "line1") if ADDRESS[name] in stored] == [], table.name
+    shipped = stall.bought(1, shipping_method="express", address=ADDRESS)
+    assert shipped["address"] == ADDRESS
+
+
 def test_the_price_of_an_order_never_changes(stall: Calls) -> None:
     order = stall.bought(1, coupon_code="TEN", shipping_method="express", address=ADDRESS)
-    stall.patch("/goods/1", json={"price": 1, "currency": "JPY", "name": "other"})
+    stall.patch("/goods/1", json={"price": 1, "name": "other"})
     stall.patch("/coupons/TEN", json={"percent": 99, "active": False})
     stall.patch("/shipping-methods/express", json={"base_fee": 0, "active": False})
     assert stall.get(f"/orders/{order['order_no']}", "alice").json == order
