@@ -73,8 +73,8 @@ class Settings(BaseSettings):
     SECRET_KEY: str = Field(
         "",
         repr=False,
-        description="Signs tokens and encrypts cursors; at least 32 bytes. On SQLite or under DEBUG one is made and kept "
-        "in `instance/secret_key`; elsewhere the start is refused without it.",
+        description="Signs tokens and encrypts cursors; at least 32 bytes. On SQLite or under DEBUG one is made and "
+        "kept in `instance/secret_key`; elsewhere the start is refused without it.",
     )
     SECRET_KEY_FALLBACKS: Words = Field(
         (),
