@@ -32,16 +32,20 @@ test-packages:
 # The long tests want the machine for themselves: no other test runs beside them.
 .PHONY: test
 test: .venv/.dev test-packages ## Run the tests, on SQLite, and on MySQL, MariaDB, Redis and nginx that they start themselves
-	$(BIN)/pytest --numprocesses=3 --dist=loadfile -m "not long"
+	$(BIN)/pytest --numprocesses=3 --dist=loadfile -m "not long and not cluster"
 	$(BIN)/pytest -m representative tests/races tests/faults
 
 .PHONY: faults
 faults: .venv/.dev test-packages ## Run the long tests: races, a model of sales, and kills and freezes of everything
 	$(BIN)/pytest -m long
 
+.PHONY: cluster
+cluster: .venv/.dev test-packages ## Run the tests on a group of three MySQL servers, whose primary is killed and frozen, in about ten minutes
+	$(BIN)/pytest -s -m cluster tests/cluster
+
 .PHONY: test-fast
 test-fast: .venv/.dev ## Run the tests that need neither MySQL, MariaDB nor nginx
-	$(BIN)/pytest -m "not mysql and not mariadb and not nginx"
+	$(BIN)/pytest -m "not mysql and not mariadb and not nginx and not cluster"
 
 .venv/.bench: .venv/.dev requirements-bench.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.txt

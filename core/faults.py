@@ -38,6 +38,9 @@ DENIED: Mapping[int, str] = {
 
 
 LOCK_WAIT_TIMEOUT = "1205"
+# 1180 tells in its text alone what the COMMIT failed with. 149 is a deadlock, rolled back: so a member of a group ends a
+# transaction that is in the way of another which the group has committed.
+_FAILED_COMMIT, _DEADLOCK = 1180, "error 149"
 
 
 class Kind(Enum):
@@ -64,6 +67,8 @@ def read(error: BaseException) -> Fault:
         return Fault(Kind.LOST, str(errno))
     if not isinstance(errno, int) or isinstance(original, OSError):
         return Fault(Kind.OTHER, "none")
+    if errno == _FAILED_COMMIT and _DEADLOCK in str(getattr(original, "msg", "")):
+        return Fault(Kind.RERUN, str(errno))
     if errno in _RERUN or errno in _DUPLICATE:
         return Fault(Kind.RERUN, str(errno))
     return Fault(Kind.LOST if errno in _LOST else Kind.OTHER, str(errno))

@@ -43,6 +43,17 @@ def test_the_number_of_a_mysql_error_decides(
     assert fault.errno == str(error.errno)
 
 
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("Got error 149 - 'Lock deadlock; Retry transaction' during COMMIT", Kind.RERUN),
+        ("Got error 28 - 'No space left on device' during COMMIT", Kind.LOST),
+    ],
+)
+def test_a_commit_that_failed_by_a_deadlock_was_rolled_back(text: str, kind: Kind) -> None:
+    assert read(errors.DatabaseError(errno=1180, msg=text)).kind is kind
+
+
 def test_a_connection_that_sqlalchemy_gave_up_is_lost_whatever_its_number() -> None:
     assert read(wrapped(errors.InterfaceError(errno=-1, msg="gone"), invalidated=True)).kind is Kind.LOST
 

@@ -1,0 +1,26 @@
+"""A group of three MySQL servers, and one address that follows its primary."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.servers.group import Group
+from tests.servers.primary_proxy import PrimaryProxy
+
+
+@pytest.fixture(scope="session")
+def group(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Group]:
+    """A group with a single primary. A test leaves it with all members ONLINE."""
+    group = Group(tmp_path_factory.mktemp("group"))
+    try:
+        group.start()
+        yield group
+    finally:
+        group.stop()
+
+
+@pytest.fixture(scope="session")
+def proxy(group: Group) -> Iterator[PrimaryProxy]:
+    proxy = PrimaryProxy([member.port for member in group.members])
+    yield proxy
+    proxy.close()

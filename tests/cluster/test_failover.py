@@ -1,0 +1,81 @@
+"""A sale on three MySQL servers in a group, whose primary is killed and frozen again and again."""
+
+import random
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.cluster.buyers import InsideGroup, RetryingBuyers
+from tests.faults.buyers import assert_nothing_lost
+from tests.servers.group import Group
+from tests.servers.primary_proxy import PrimaryProxy
+from tests.servers.service import Service
+
+KILLS, FREEZES, SWITCHES = 10, 3, 2
+# From the moment at which there is a new primary to the first order that it acknowledges.
+SELLS_AGAIN_SECONDS = 10
+# For a sale that goes on, on a machine that has other things to do.
+PATIENCE_SECONDS = 120
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
+
+
+def take_the_primary_away(group: Group, buyers: RetryingBuyers, how: str) -> None:
+    """Kill, freeze or switch the primary in the middle of a sale, wait for the sale to go on, and have it back."""
+    old = group.primary()
+    began = time.monotonic()
+    if how == "switch":
+        group.switch_to(next(member for member in group.members if member is not old))
+    elif how == "kill":
+        old.kill()
+    else:
+        old.freeze()
+    new = group.primary(among=lambda member: member is not old)
+    elected = time.monotonic()
+    buyers.wait_for(1, SELLS_AGAIN_SECONDS)
+    sold = time.monotonic()
+    buyers.wait_for(30, PATIENCE_SECONDS)
+    print(
+        f"{how} of member {old.number}: member {new.number} takes writes after {elected - began:.1f} s,"
+        f" sells {sold - elected:.1f} s later; {buyers.longest_silence(began):.1f} s without an order"
+    )
+    if how == "kill":
+        old.start()
+    elif how == "freeze":
+        old.thaw()
+    group.join(old)
+    buyers.wait_for(100, PATIENCE_SECONDS)
+
+
+def survive(group: Group, service: Service, database: str, buyers: RetryingBuyers, faults: list[str]) -> None:
+    with buyers:
+        buyers.wait_for(200, PATIENCE_SECONDS)
+        for how in faults:
+            take_the_primary_away(group, buyers, how)
+    print(f"{len(buyers.acknowledged)} orders, {buyers.replays} replays; told otherwise: {dict(buyers.codes)}")
+    assert not buyers.doubled
+    assert_nothing_lost(service, InsideGroup(group, database), buyers)  # type: ignore[arg-type]
+    rows = group.wait_until_equal("SELECT order_no, user_id, idempotency_key FROM orders ORDER BY order_no", database)
+    assert len(rows) == len(buyers.acknowledged)
+
+
+def test_no_order_is_lost_or_doubled_over_kills_and_freezes_of_the_primary(
+    group: Group, proxy: PrimaryProxy, start_service: Callable[..., Service]
+) -> None:
+    uri = group.primary().create_database("sale")
+    service = start_service(proxy.address(uri), workers=2)
+    workers = service.worker_pids()
+    faults = ["kill"] * KILLS + ["freeze"] * FREEZES + ["switch"] * SWITCHES
+    random.Random(1).shuffle(faults)
+    survive(group, service, "sale", RetryingBuyers(service), faults)
+    assert service.worker_pids() == workers
+
+
+def test_orders_that_are_acknowledged_before_their_commit_are_lost(
+    group: Group, proxy: PrimaryProxy, start_service: Callable[..., Service]
+) -> None:
+    uri = group.primary().create_database("hasty")
+    service = start_service(proxy.address(uri), workers=2, sabotage=["acknowledge_before_commit"])
+    with pytest.raises(AssertionError, match="acknowledged orders are not there"):
+        survive(group, service, "hasty", RetryingBuyers(service), ["kill"])
