@@ -38,7 +38,7 @@ DENIED: Mapping[int, str] = {
 
 
 LOCK_WAIT_TIMEOUT = "1205"
-# 1180 tells in its text alone what the COMMIT failed with. 149 is a deadlock, rolled back: so a member of a group ends a
+# Only the text of 1180 tells what the COMMIT failed with. 149 is a deadlock, rolled back: so a member of a group ends a
 # transaction that is in the way of another which the group has committed.
 _FAILED_COMMIT, _DEADLOCK = 1180, "error 149"
 
