@@ -313,13 +313,13 @@ class Purchases(RuleBasedStateMachine):
         with self.call.shop.database.reading() as connection:
             rows = connection.execute(select(Goods.id, Goods.stock, Goods.sold).where(Goods.id.in_(items))).all()
             used = connection.execute(select(CouponRow.code, CouponRow.used).where(CouponRow.code.in_(coupons))).all()
-        assert {row.id: (row.stock, row.sold) for row in rows} == {
-            item.id: (item.stock, item.sold) for item in items.values()
-        }
+        there = {row.id: (row.stock, row.sold) for row in rows}
+        assert there == {item.id: (item.stock, item.sold) for item in items.values()}, "stock is not as predicted"
         for item in items.values():
             held = sum(bought.quantity for bought in self.model.orders.values() if bought.item is item and bought.holds)
-            assert item.sold == held
-        assert {row.code: row.used for row in used} == {code: self.model.used(code) for code in coupons}
+            assert item.sold == held, "what orders hold is not as predicted"
+        uses = {code: self.model.used(code) for code in coupons}
+        assert {row.code: row.used for row in used} == uses, "uses of coupons are not as predicted"
 
     def teardown(self) -> None:
         for code in self.model.coupons:

@@ -322,7 +322,7 @@ def test_without_the_lease_of_a_claim_it_is_sent_twice(
     private_call: Calls, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(deliveries, "LEASE", timedelta(0))
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match=r"\['evt_1', 'evt_1'\] == \['evt_1'\]"):
         send_while_another_sends(private_call, receiver)
 
 

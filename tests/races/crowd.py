@@ -35,10 +35,11 @@ def at_once(calls: Iterable[Callable[[], Result]]) -> list[Result]:
         return list(threads.map(set_out, calls))
 
 
-def fails_soon(check: Callable[[], object], match: str = "", tries: int = 6) -> None:
+def fails_soon(check: Callable[[], object], match: str, tries: int = 6) -> None:
     """Without its guard `check` fails, if not the first time: it has to lose a race for that.
 
-    What it fails with has to be as `match` says. `check` must not mind what its earlier tries have left behind.
+    What it fails with has to be as `match` says: a service that is merely broken is no twin. `check` must not mind what
+    its earlier tries have left behind.
     """
     for _ in range(tries):
         try:

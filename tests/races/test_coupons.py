@@ -16,7 +16,9 @@ def use_it_up(service: Service, inside: Inside) -> None:
     answers = at_once(
         lambda n=n: service.buy(items[n % ITEMS], f"buyer-{n}", timeout=90, coupon_code=coupon) for n in range(BUYERS)
     )
-    assert told(answers) == {"201": USES, "coupon_exhausted": BUYERS - USES}
+    said = told(answers)
+    assert said["201"] <= USES, f"{said['201']} uses of a coupon that has {USES}"
+    assert said == {"201": USES, "coupon_exhausted": BUYERS - USES}
     assert len(order_numbers(answers)) == USES
     assert {answer.json()["discount"] for answer in answers if answer.status_code == 201} == {10}
     assert inside.query("SELECT used FROM coupons WHERE code = %s", coupon) == [(USES,)]
@@ -34,7 +36,7 @@ def test_a_coupon_over_many_items_is_used_to_its_limit_and_no_more(
 
 def test_without_its_lock_it_is_used_more_often(four_workers: Callable[..., Service], inside: Inside) -> None:
     service = four_workers("no_coupon_lock")
-    fails_soon(lambda: use_it_up(service, inside))
+    fails_soon(lambda: use_it_up(service, inside), match="uses of a coupon that has")
     assert service.audit().returncode == 1
 
 

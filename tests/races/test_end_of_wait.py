@@ -75,5 +75,5 @@ def test_by_the_time_at_which_they_came_they_would_not_be(
         return statement.replace("SYSDATE(3)", "UTC_TIMESTAMP(3)"), parameters
 
     event.listen(shop.database.engine, "before_cursor_execute", rewrite, retval=True)
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match=r"\['done'\] == \['expired'\]"):
         wait_past_the_end(shop, inside, act)

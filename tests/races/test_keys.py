@@ -13,8 +13,8 @@ def fifty_identical_requests(service: Service) -> None:
     """Fifty requests under one key: one order and fifty equal answers, one of them the first."""
     item = service.create_goods(stock=50, order_limit=8)
     answers = at_once([lambda: service.buy(item, "alice", quantity=2, key=f"key-{item}")] * 50)
+    assert len(order_numbers(answers)) <= 1, "several orders under one key"
     assert told(answers) == {"201": 50}
-    assert len(order_numbers(answers)) == 1
     assert len({answer.text for answer in answers}) == 1
     assert sum("Idempotent-Replayed" in answer.headers for answer in answers) == 49
     assert service.goods(item)["sold"] == 2
@@ -32,8 +32,8 @@ def one_key_for_two_items(service: Service) -> None:
     for number in range(5):
         key = f"key-{number}-{items[0]}"
         answers = at_once([lambda item=item, key=key: service.buy(item, "alice", key=key) for item in items * 3])
+        assert len(order_numbers(answers)) <= 1, "several orders under one key"
         assert told(answers) == {"201": 3, "idempotency_key_reused": 3}
-        assert len(order_numbers(answers)) == 1
     assert_audit_clean(service)
 
 
@@ -56,7 +56,7 @@ def test_without_the_look_for_a_known_order_most_get_no_answer(
     service = start_service(
         own_uri, workers=2, sabotage=["no_known_orders"], PURCHASE_WAIT_SECONDS=1, TRANSACTION_ATTEMPTS=2
     )
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match="'busy': "):
         fifty_identical_requests(service)
 
 
@@ -65,7 +65,7 @@ def test_without_row_lock_and_unique_index_they_make_several(
 ) -> None:
     service = four_workers("no_row_lock", "slow_to_order")
     inside.drop_unique_key()
-    fails_soon(lambda: fifty_identical_requests(service))
+    fails_soon(lambda: fifty_identical_requests(service), match="several orders under one key")
     assert most_orders_under_a_key(inside) > 1
 
 
@@ -79,5 +79,5 @@ def test_one_key_for_two_items_at_once_makes_one_order(
 def test_without_the_unique_index_it_makes_two(four_workers: Callable[..., Service], inside: Inside) -> None:
     service = four_workers("slow_to_order")
     inside.drop_unique_key()
-    fails_soon(lambda: one_key_for_two_items(service))
+    fails_soon(lambda: one_key_for_two_items(service), match="several orders under one key")
     assert most_orders_under_a_key(inside) > 1

@@ -9,7 +9,9 @@ from tests.servers.service import Service
 def sell_up_to_the_limit(service: Service) -> None:
     item = service.create_goods(stock=1000, per_user_limit=3, order_limit=8)
     answers = at_once([lambda: service.buy(item, "greedy")] * 40 + [lambda: service.buy(item, "modest")])
-    assert told(answers[:-1]) == {"201": 3, "limit_reached": 37}
+    said = told(answers[:-1])
+    assert said["201"] <= 3, f"{said['201']} orders within a limit of 3"
+    assert said == {"201": 3, "limit_reached": 37}
     assert told(answers[-1:]) == {"201": 1}
     assert service.goods(item)["sold"] == 4
     assert_audit_clean(service)
@@ -24,7 +26,7 @@ def test_forty_parallel_requests_of_one_user_get_the_limit_and_no_more(
 
 def test_without_the_row_lock_they_get_more(four_workers: Callable[..., Service]) -> None:
     service = four_workers("no_row_lock", "slow_to_order")
-    fails_soon(lambda: sell_up_to_the_limit(service))
+    fails_soon(lambda: sell_up_to_the_limit(service), match="orders within a limit of 3")
 
 
 def test_on_sqlite_they_get_the_limit_and_no_more(sqlite_uri: str, start_service: Callable[..., Service]) -> None:

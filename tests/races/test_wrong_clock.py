@@ -59,7 +59,8 @@ def decide_alike(inside: Inside, right: Service, wrong: Service) -> None:
     bought = {}
     for service in (right, wrong):
         for status, item in items.items():
-            assert service.goods(item)["status"] == status
+            shown = service.goods(item)["status"]
+            assert shown == status, f"an item that is {status} is shown as {shown}"
             live = requests.get(f"{service.url}/seckill/{item}", timeout=20).json()
             assert live["status"] == status
             assert close(live["server_time"], now)
@@ -117,5 +118,5 @@ def test_by_its_own_clock_it_would_not(
     inside: Inside, own_uri: str, start_service: Callable[..., Service], seconds: int
 ) -> None:
     services = started(start_service, own_uri, seconds, "UTC", "host_clock")
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match="an item that is .* is shown as"):
         decide_alike(inside, *services)
