@@ -5,6 +5,9 @@ from typing import Any
 import pytest
 from flask import Flask
 
+# So that an assertion of the model's tells what differs.
+pytest.register_assert_rewrite("tests.contract.sales_machine", "tests.contract.sales_operator")
+
 
 @pytest.fixture
 def document(sqlite_app: Flask) -> dict[str, Any]:

@@ -263,8 +263,8 @@ def test_the_model_predicts_every_answer_on_a_server(make_shop: Callable[..., Fl
     ("name", "wrong", "mistake"),
     [
         ("held", lambda self, user, item: 0, "limit_reached"),
-        ("used", lambda self, code, user=None: 0, "uses of coupons are not as predicted"),
-        ("give_back", lambda self, bought: None, "(stock|what orders hold) is not as predicted"),
+        ("used", lambda self, code, user=None: 0, r"assert \d+ == 0"),
+        ("give_back", lambda self, bought: None, r"\{'stock': \d+\} != \{'stock': \d+\}"),
     ],
 )
 def test_a_model_that_is_wrong_is_found_out(

@@ -118,5 +118,5 @@ def test_by_its_own_clock_it_would_not(
     inside: Inside, own_uri: str, start_service: Callable[..., Service], seconds: int
 ) -> None:
     services = started(start_service, own_uri, seconds, "UTC", "host_clock")
-    with pytest.raises(AssertionError, match="an item that is .* is shown as"):
+    with pytest.raises(AssertionError, match=r"an item that is .* is shown as"):
         decide_alike(inside, *services)
