@@ -5,7 +5,9 @@ Tables and bars are for eyes; `--json` prints one object on stdout for machines.
 
 import logging
 import os
+import signal
 import sys
+import threading
 from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
@@ -37,6 +39,8 @@ def register(app: Flask) -> None:
     if os.environ.get("FLASK_RUN_FROM_CLI") == "true":  # not in a worker, which never migrates
         import prepare
 
+        # Process 1 of a container, which has no handler, would not hear it.
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
         # Commands say what is wrong in a line of their own.
         logging.getLogger("seckill").addHandler(logging.NullHandler())
         prepare.offer_migrations(app)
@@ -172,6 +176,7 @@ def sweep(loop: bool, as_json: bool) -> None:
 
     if loop:
         again_and_again(shop().settings.SWEEP_SECONDS, once)
+        return
     with errors_in_one_line():
         once()
 
@@ -188,9 +193,13 @@ def publish(loop: bool, as_json: bool) -> None:
     """
     from core.publisher import SECONDS, Publisher
 
-    publisher = Publisher(shop().database)
+    stopped = threading.Event()
+    publisher = Publisher(shop().database, resting=stopped.is_set)
     if loop:
         again_and_again(SECONDS, publisher.turn)
+        stopped.set()
+        publisher.finish()
+        return
     with errors_in_one_line():
         numbered = publisher.turn()
         while more := publisher.turn():

@@ -1,10 +1,10 @@
 """What commands print: tables for eyes, JSON for machines, and what went wrong in one line."""
 
+import contextlib
 import json
+import signal
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -13,6 +13,8 @@ from core.refusals import Refusal
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def console(stream: Any) -> "Console":
@@ -47,20 +49,27 @@ def print_json(value: object) -> None:
     click.echo(json.dumps(value, ensure_ascii=False))
 
 
-def again_and_again(seconds: float, work: Callable[[], object]) -> NoReturn:
-    """Do `work` until the process is stopped. What fails is told in a line and tried again: it must end nothing."""
-    while True:
+def again_and_again(seconds: float, work: Callable[[], object]) -> None:
+    """Do `work` now and every `seconds`, until SIGINT or SIGTERM; returns when the turn in hand has ended.
+
+    What fails is told in a line and tried again: it must end nothing. To be called before any thread is started.
+    """
+    # Blocked, and waited for by name: the kernel keeps a blocked signal even for process 1 of a container, for which it
+    # drops those that have no handler. A handler of Python's could be late by a whole pause, and would cut work short.
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    stopped = None
+    while stopped is None:
         try:
             with errors_in_one_line():
                 work()
         except SystemExit:
             pass  # it was told
         except Exception as error:
-            click.echo(f"Error: {type(error).__name__}: {error}", err=True)
-        time.sleep(seconds)
+            tell_error(f"{type(error).__name__}: {error}")
+        stopped = signal.sigtimedwait(STOP_SIGNALS, seconds)
 
 
-@contextmanager
+@contextlib.contextmanager
 def errors_in_one_line() -> Iterator[None]:
     """Turn what an unfit database raises into one line and exit 1."""
     from sqlalchemy.exc import DBAPIError
@@ -78,5 +87,11 @@ def errors_in_one_line() -> Iterator[None]:
 
 def fail(message: str, code: int = 1) -> NoReturn:
     """Say what is wrong on standard error, and exit with `code`."""
-    click.echo(f"Error: {message}", err=True)
+    tell_error(message)
     sys.exit(code)
+
+
+def tell_error(message: str) -> None:
+    """Say what is wrong on standard error. That nobody can read it must end nothing."""
+    with contextlib.suppress(OSError, ValueError):
+        click.echo(f"Error: {message}", err=True)

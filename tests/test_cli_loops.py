@@ -1,0 +1,116 @@
+"""Commands that go on until they are stopped: by whichever signal, as process 1 of a container too, with code 0."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+import config
+from tests.core.selling import Selling
+from tests.events.receiver import receiving, status
+from tests.resources.calls import OPERATOR, Calls
+from tests.servers.service import environment
+
+# Root makes a namespace of processes at once; others need a namespace of users for it.
+_NAMESPACE = ["unshare", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"]), "--pid", "--fork"]
+_PATIENCE_SECONDS = 30
+
+
+@contextlib.contextmanager
+def loop(uri: str, *arguments: str, as_process_1: bool = False, **settings: object) -> Iterator[subprocess.Popen[str]]:
+    """A command with --loop, killed where it did not end."""
+    process = subprocess.Popen(
+        [*(_NAMESPACE if as_process_1 else []), sys.executable, "-m", "flask", *arguments, "--loop"],
+        cwd=config.ROOT,
+        env=environment(uri, **settings) | {"PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    patience = threading.Timer(_PATIENCE_SECONDS, process.kill)
+    patience.start()
+    try:
+        yield process
+    finally:
+        patience.cancel()
+        for pid in [*children(process.pid), process.pid]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        process.communicate()
+
+
+def children(pid: int) -> list[int]:
+    with contextlib.suppress(OSError):
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
+
+
+def wait_until(happened: Callable[[], object]) -> None:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("stop_signal", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("as_process_1", [False, True])
+def test_a_sweeper_ends_well_by_either_signal(
+    sqlite_app: Flask, sqlite_uri: str, stop_signal: int, as_process_1: bool
+) -> None:
+    if as_process_1 and subprocess.run([*_NAMESPACE, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this host allows no namespace of processes")
+    selling = Selling(sqlite_app.extensions["seckill"])
+    order = selling.bought(selling.item())
+    selling.make_overdue(order)
+    # A pause that the test does not wait for: the signal ends it.
+    with loop(sqlite_uri, "sweep", "--json", as_process_1=as_process_1, SWEEP_SECONDS=60) as sweeper:
+        assert json.loads(sweeper.stdout.readline()) == {"expired": 1}
+        (pid,) = children(sweeper.pid) if as_process_1 else [sweeper.pid]
+        os.kill(pid, stop_signal)
+        assert sweeper.wait(_PATIENCE_SECONDS / 2) == 0
+        assert sweeper.stderr.read() == ""
+
+
+def test_a_publisher_that_is_stopped_ends_the_delivery_in_hand_and_begins_no_other(
+    make_app: Callable[..., Flask], sqlite_uri: str
+) -> None:
+    call = Calls(make_app(sqlite_uri, WEBHOOKS_TO_PRIVATE=True))
+    asked_to_stop = threading.Event()
+
+    def act(handler: BaseHTTPRequestHandler) -> None:
+        assert asked_to_stop.wait(_PATIENCE_SECONDS)
+        status(204)(handler)
+
+    with receiving(act=act) as receiver:
+        goods_id = call.create()["id"]
+        webhook = call.create_webhook(receiver.url, types=["order.placed"])
+        for buyer in ("alice", "bob"):
+            call.bought(goods_id, buyer)
+        with loop(sqlite_uri, "publish", WEBHOOKS_TO_PRIVATE=True) as publisher:
+            assert receiver.came.wait(_PATIENCE_SECONDS)
+            publisher.send_signal(signal.SIGTERM)
+            # In hand until the subscriber answers: the signal is taken, and the process lives.
+            wait_until(lambda: not pending(publisher.pid, signal.SIGTERM))
+            assert publisher.poll() is None
+            asked_to_stop.set()
+            assert publisher.wait(_PATIENCE_SECONDS / 2) == 0
+        assert len(receiver.received) == 1
+    deliveries = call.get(f"/webhooks/{webhook['id']}/deliveries", OPERATOR).json["items"]
+    assert sorted(row["status"] for row in deliveries) == ["delivered", "pending"]
+
+
+def pending(pid: int, number: int) -> bool:
+    """Whether the process has not taken the signal yet."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    sets = [int(line.split()[1], 16) for line in lines if line.startswith(("SigPnd", "ShdPnd"))]
+    return any(waiting >> (number - 1) & 1 for waiting in sets)
