@@ -8,8 +8,7 @@ itself is never printed, since it may be a secret.
 import base64
 import os
 import re
-import secrets
-import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,28 +19,18 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+import secret_key
+from secret_key import KNOWN_SECRETS as KNOWN_SECRETS
+from secret_key import MIN_SECRET_BYTES as MIN_SECRET_BYTES
+from secret_key import UnfitFile, is_blank, kept_secret
+
 ROOT = Path(__file__).resolve().parent
 INSTANCE = ROOT / "instance"
 ENV_FILE = ROOT / ".env"
 PREFIX = "SECKILL_"
 
-MIN_SECRET_BYTES = 32
 MIN_WEBHOOK_SECRET_BYTES = 24
 _DAY = 86_400  # seconds
-# Keys that are printed in tutorials and examples: whoever finds one in use can sign tokens.
-KNOWN_SECRETS = frozenset(
-    {
-        "change-me-to-a-random-string-of-32-bytes",
-        "changeme" * 4,
-        "secret" * 6,
-        "you-will-never-guess-this-secret-key",
-        "this-is-a-secret-key-please-change-it",
-        "your-256-bit-secret-your-256-bit-secret",
-        "a-string-secret-at-least-256-bits-long",
-        "0123456789abcdef0123456789abcdef",
-        "super-secret-key-super-secret-key",
-    }
-)
 DRIVERS = ("sqlite", "mysql+mysqlconnector", "mariadb+mysqlconnector")
 
 # An origin as browsers write it in the header `Origin`. Apps have schemes of their own, and as the host an id or `-`.
@@ -307,11 +296,15 @@ def load(**overrides: Any) -> Settings:
         settings = Settings(**overrides)
     except ValidationError as error:
         raise InvalidSettings("; ".join(_complaints(error))) from None
-    if settings.SECRET_KEY and (settings.DEBUG or settings.on_sqlite):
-        return settings
-    if settings.DEBUG or settings.on_sqlite:
-        return settings.model_copy(update={"SECRET_KEY": kept_secret(INSTANCE / "secret_key")})
-    _require_secret(settings)
+    except (OSError, UnicodeError):
+        raise InvalidSettings(f"{ENV_FILE} cannot be read, or is not UTF-8") from None
+    on_trial = settings.DEBUG or settings.on_sqlite
+    if on_trial and not settings.SECRET_KEY:
+        try:
+            settings = settings.model_copy(update={"SECRET_KEY": kept_secret(INSTANCE / "secret_key")})
+        except UnfitFile as error:
+            raise InvalidSettings(str(error)) from None
+    _require_keys(settings, _fault_in_trials if on_trial else secret_key.fault)
     return settings
 
 
@@ -322,33 +315,17 @@ def unknown_names() -> list[str]:
     return sorted(name for name in given if name.startswith(PREFIX) and name not in known)
 
 
-def kept_secret(path: Path) -> str:
-    """The secret in the file `path`, made on first use with mode 600."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
-        handle, draft = tempfile.mkstemp(dir=path.parent)
-        with os.fdopen(handle, "w") as file:
-            file.write(secrets.token_urlsafe(48))
-        # A link, not a rename: of two processes that start at once, the second keeps the first's key.
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            pass
-        finally:
-            os.unlink(draft)
-    return path.read_text().strip()
+def _require_keys(settings: Settings, fault: Callable[[str], str | None]) -> None:
+    keys = [("SECRET_KEY", settings.SECRET_KEY)]
+    for name, key in keys + [("SECRET_KEY_FALLBACKS", key) for key in settings.SECRET_KEY_FALLBACKS]:
+        if wrong := fault(key):
+            raise InvalidSettings(f"{PREFIX}{name} {wrong}: set at least {MIN_SECRET_BYTES} random bytes")
 
 
-def _require_secret(settings: Settings) -> None:
-    for name, key in [("SECRET_KEY", settings.SECRET_KEY)] + [
-        ("SECRET_KEY_FALLBACKS", key) for key in settings.SECRET_KEY_FALLBACKS
-    ]:
-        if not key:
-            raise InvalidSettings(f"{PREFIX}{name} is needed: at least {MIN_SECRET_BYTES} random bytes")
-        if len(key.encode()) < MIN_SECRET_BYTES:
-            raise InvalidSettings(f"{PREFIX}{name} is too short: at least {MIN_SECRET_BYTES} bytes are needed")
-        if key.lower() in KNOWN_SECRETS:
-            raise InvalidSettings(f"{PREFIX}{name} is a known example: make one of your own")
+def _fault_in_trials(key: str) -> str | None:
+    """On SQLite and under DEBUG a short key will do, but not one that everybody has."""
+    wrong = secret_key.fault(key)
+    return wrong if wrong and (is_blank(key) or "UTF-8" in wrong) else None
 
 
 def _complaints(error: ValidationError) -> list[str]:

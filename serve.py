@@ -10,6 +10,7 @@ import gc
 import multiprocessing
 import os
 import shutil
+import signal
 import socket
 import sys
 import tempfile
@@ -61,6 +62,8 @@ def main() -> None:
     from click import ClickException
 
     multiprocessing.set_start_method("fork")  # no longer the default from Python 3.14 on
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop_the_start)
     try:
         address = Address(
             os.environ.get("HOST") or "127.0.0.1",
@@ -76,6 +79,11 @@ def main() -> None:
             _serve(address, settings, directory)
     except ClickException as error:
         sys.exit(f"error: {error.message}")
+
+
+def _stop_the_start(number: int, frame: object) -> None:
+    """Until the supervisor listens: end without a traceback, as process 1 of a container too."""
+    sys.exit(0)
 
 
 def _number(name: str, default: int, most: int) -> int:
@@ -123,10 +131,11 @@ def _serve(address: Address, settings: config.Settings, runtime_dir: Path) -> No
 
     # Imported once here, and shared by the workers, which are forked: a new one is there in no time.
     import app
+    import worker
     from resources import request_log
     from resources.front import Front
     from resources.reception import Reception
-    from supervisor import Supervisor, end_with_parent
+    from supervisor import Supervisor
 
     _prepare(settings)
     request_log.configure(settings.DEBUG)
@@ -150,14 +159,17 @@ def _serve(address: Address, settings: config.Settings, runtime_dir: Path) -> No
     )
 
     def load() -> Any:
-        end_with_parent()
+        worker.hold_signals()
         application = app.create_app(settings, runtime_dir, address.threads)
-        _start_chores(application.extensions["seckill"])
+        shop = application.extensions["seckill"]
+        assert isinstance(application.wsgi_app, Front)
+        reception = Reception(application.wsgi_app, address.threads)
+        worker.stop_when_told(lambda: shop.in_progress.here + reception.in_hand, request_log.flush)
+        _start_chores(shop)
         # What is loaded by now stays: without this, each full garbage collection walks through all of it.
         gc.collect()
         gc.freeze()
-        assert isinstance(application.wsgi_app, Front)
-        return Reception(application.wsgi_app, address.threads)
+        return reception
 
     threading.Thread(target=_greet, args=(address, settings), daemon=True).start()
     supervisor.serve(target_loader=load, wrap_loader=False)
@@ -181,7 +193,10 @@ def _prepare(settings: config.Settings) -> None:
     """Prepare the database in a process of its own: the workers are not to inherit what only that needs."""
     process = multiprocessing.Process(target=_prepare_here, args=(settings,))
     process.start()
-    process.join()
+    try:
+        process.join()
+    finally:
+        process.terminate()  # where the wait for it was ended by a signal
     if process.exitcode != 0:
         sys.exit(1)
 

@@ -1,10 +1,8 @@
 """Keeps the workers running: replaces each that dies, however often, and drains the host before it stops."""
 
 import logging
-import multiprocessing
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -33,6 +31,7 @@ class Supervisor(mp.MPServer):
         self._settings = settings
         self._runtime_dir = runtime_dir
         self._stop_signal = 0
+        self._signals_heard = 0
         self._pid = os.getpid()
         hand_over_requests()
 
@@ -40,6 +39,7 @@ class Supervisor(mp.MPServer):
         if os.getpid() != self._pid:
             os._exit(0)  # a worker that is still starting has inherited this handler: it serves nobody yet
         self._stop_signal = signum
+        self._signals_heard += 1
         super().signal_handler_interrupt(signum, *rest, **named)  # type: ignore[no-untyped-call]
 
     def _serve_loop(self, spawn_target: Any, target_loader: Callable[[], Any]) -> None:
@@ -52,10 +52,16 @@ class Supervisor(mp.MPServer):
             if dead and not self.interrupt_signal:
                 self._replace(dead, spawn_target, target_loader)
         if self._stop_signal == signal.SIGTERM and self._settings.DRAIN_SECONDS:
-            # `readyz` fails from here on: whoever balances load sends no more.
+            # `readyz` fails from here on: whoever balances load sends no more. Another signal ends the wait.
             (self._runtime_dir / DRAINING).touch()
-            time.sleep(self._settings.DRAIN_SECONDS)
+            self._wait_until_drained()
         self.interrupt_children.clear()  # else granian's shutdown ends with code 1
+
+    def _wait_until_drained(self) -> None:
+        heard, end = self._signals_heard, time.monotonic() + self._settings.DRAIN_SECONDS
+        while self._signals_heard == heard and (left := end - time.monotonic()) > 0:
+            self.main_loop_interrupt.clear()
+            self.main_loop_interrupt.wait(min(left, _WATCH_SECONDS))
 
     def _replace(self, dead: list[int], spawn_target: Any, target_loader: Callable[[], Any]) -> None:
         for index in dead:
@@ -72,15 +78,3 @@ def hand_over_requests() -> None:
     The wrapper that it puts around an application keeps a thread until there is an answer.
     """
     mp._wsgi_call_wrap = lambda callback, *rest: callback  # type: ignore[attr-defined]
-
-
-def end_with_parent() -> None:
-    """Stop this worker when the supervisor is gone, however it went: nobody else would."""
-    parent = multiprocessing.parent_process()
-
-    def wait() -> None:
-        if parent is not None:
-            parent.join()
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=wait, daemon=True).start()

@@ -1,6 +1,9 @@
 """What is wrong with an installation, and how to mend it: settings, database, durability."""
 
+import contextlib
 import os
+import shlex
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -12,6 +15,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 import config
+import secret_key
 from config import Settings
 from core import schema, shares
 from core.clock import Deadline, database_now
@@ -69,6 +73,7 @@ def _settings(settings: Settings) -> Iterator[Finding]:
         State.WARNING,
     )
     yield from _secrets(settings)
+    yield from _secret_files()
     yield _payments(settings)
     lock, limit = settings.LOCK_WAIT_SECONDS, settings.DATABASE_TIMEOUT_SECONDS
     yield _judge(
@@ -113,8 +118,28 @@ def _source(key: str) -> str:
         return ".env"
     if os.environ.get(name) == key:
         return "the environment"
+    return "instance/secret_key" if _kept_key() == key else "the caller"
+
+
+def _kept_key() -> str | None:
     kept = config.INSTANCE / "secret_key"
-    return "instance/secret_key" if kept.exists() and kept.read_text().strip() == key else "the caller"
+    try:
+        return secret_key.kept_secret(kept) if kept.exists() else None
+    except (secret_key.UnfitFile, OSError):
+        return None
+
+
+def _secret_files() -> Iterator[Finding]:
+    for path in (config.INSTANCE / "secret_key", config.ENV_FILE):
+        with contextlib.suppress(OSError):
+            mode = stat.S_IMODE(path.stat().st_mode)
+            yield _judge(
+                "secret file",
+                not mode & 0o077,
+                f"{path}, mode {mode:03o}",
+                f"chmod 600 {shlex.quote(str(path))}: whoever reads it can sign tokens",
+                State.WARNING,
+            )
 
 
 def _database(database: Database, settings: Settings) -> Iterator[Finding]:

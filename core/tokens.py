@@ -8,6 +8,8 @@ from typing import Any
 
 import jwt
 
+from secret_key import is_blank
+
 ALGORITHM = "HS256"
 ADMIN_SCOPE = "admin"
 MAX_USER_ID = 64
@@ -29,13 +31,15 @@ class Identity:
 
 
 class Tokens:
-    """Makes and checks tokens. The first key signs; the rest still verify.
+    """Makes and checks tokens. The first key signs; the rest still verify. Raises ValueError for a blank one.
 
     A token that was verified is remembered until it expires: buyers send theirs again and again.
     """
 
     def __init__(self, key: str, fallbacks: Sequence[str] = ()) -> None:
         self._keys = (key, *fallbacks)
+        if any(is_blank(key) for key in self._keys):
+            raise ValueError("a key is blank: anybody could sign with it")
         # By the whole token, signature included: only who holds it finds it. With the moment at which it expires.
         self._verified: dict[str, tuple[Identity, float]] = {}
 

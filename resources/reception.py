@@ -6,7 +6,7 @@ when it is settled, by the desk of the line; all else, by one of the threads tha
 """
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from io import BytesIO
 from typing import Any, Protocol
 from wsgiref.types import WSGIEnvironment
@@ -31,6 +31,12 @@ class Reception:
         self._front = front
         self._apply: Any = answer_at_once(front.application, {})
         self._threads = ThreadPoolExecutor(threads, "request")
+        self._waiting: set[Future[None]] = set()
+
+    @property
+    def in_hand(self) -> int:
+        """Requests that the threads have not answered yet. Purchases are counted elsewhere (core/shop.py)."""
+        return len(self._waiting)
 
     def __call__(self, exchange: Exchange, environ: WSGIEnvironment) -> None:
         self._guarded(self._receive, exchange, environ)
@@ -39,9 +45,16 @@ class Reception:
         # granian takes a body back when its door is free again.
         environ["wsgi.input"] = BytesIO(_body(environ))
         if self._front.waits:
-            self._threads.submit(self._guarded, self._serve_or_apply, exchange, environ)
+            self._leave_to_threads(self._serve_or_apply, exchange, environ)
         elif not self._front.serve(environ, exchange.response_bytes):
-            self._threads.submit(self._guarded, self._apply, exchange, environ)
+            self._leave_to_threads(self._apply, exchange, environ)
+
+    def _leave_to_threads(
+        self, answer: Callable[[Exchange, WSGIEnvironment], object], exchange: Exchange, environ: WSGIEnvironment
+    ) -> None:
+        future = self._threads.submit(self._guarded, answer, exchange, environ)
+        self._waiting.add(future)
+        future.add_done_callback(self._waiting.discard)
 
     def _serve_or_apply(self, exchange: Exchange, environ: WSGIEnvironment) -> None:
         if not self._front.serve(environ, exchange.response_bytes):

@@ -176,6 +176,13 @@ def configure(debug: bool, stream: TextIO | None = None) -> None:
     logging.getLogger("flask-limiter").setLevel(logging.WARNING)  # it tells of every refusal, addresses included
 
 
+def flush() -> None:
+    """Have all lines written that wait for it, before this returns."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, _Handler):
+            handler.stream.flush()
+
+
 def register(app: Flask) -> None:
     """Give each request of `app` its id and its line."""
     app.before_request(_begin)

@@ -1,0 +1,106 @@
+"""The secret key: what is fit to be one, and the file in which one is made and kept where none is set."""
+
+import contextlib
+import os
+import secrets
+import stat
+import tempfile
+from pathlib import Path
+
+MIN_SECRET_BYTES = 32
+_MAX_FILE_BYTES = 4096
+# Keys that are printed in tutorials and examples: whoever finds one in use can sign tokens.
+KNOWN_SECRETS = frozenset(
+    {
+        "change-me-to-a-random-string-of-32-bytes",
+        "changeme" * 4,
+        "secret" * 6,
+        "you-will-never-guess-this-secret-key",
+        "this-is-a-secret-key-please-change-it",
+        "your-256-bit-secret-your-256-bit-secret",
+        "a-string-secret-at-least-256-bits-long",
+        "0123456789abcdef0123456789abcdef",
+        "super-secret-key-super-secret-key",
+    }
+)
+
+
+class UnfitFile(Exception):
+    """The file with the key cannot be used; the text says which and why, in one line."""
+
+
+def is_blank(key: str) -> bool:
+    """Whether `key` has nothing in it that can be seen: anybody could sign with it."""
+    return not any(character.isprintable() and not character.isspace() for character in key)
+
+
+def fault(key: str) -> str | None:
+    """Why `key` must not sign anything that strangers see, or None."""
+    if is_blank(key):
+        return "is needed" if not key else "is blank"
+    try:
+        length = len(key.encode())
+    except UnicodeEncodeError:  # the environment had bytes that are no text
+        return "is not UTF-8"
+    if length < MIN_SECRET_BYTES:
+        return "is too short"
+    return "is a known example" if key.lower() in KNOWN_SECRETS else None
+
+
+def kept_secret(path: Path) -> str:
+    """The secret in the file `path`, made on first use with mode 600. Raises UnfitFile."""
+    try:
+        if not os.path.lexists(path):
+            _make(path)
+        key = _read(path)
+    except UnicodeDecodeError:
+        raise UnfitFile(f"{path} is not UTF-8: {_MEND}") from None
+    except OSError as error:
+        if os.path.islink(path) and not path.exists():
+            raise UnfitFile(f"{path} is a link to nothing: {_MEND}") from None
+        raise UnfitFile(f"no secret key can be kept in {path}: {error.strerror}") from None
+    wrong = "is empty" if is_blank(key) else fault(key)
+    if wrong is None and not key.isprintable():
+        wrong = "has characters that are no text"
+    if wrong:
+        raise UnfitFile(f"the secret key in {path} {wrong}: {_MEND}")
+    return key
+
+
+_MEND = "remove it, and the next start makes another; tokens that the old key signed end"
+
+
+def _make(path: Path) -> None:
+    """Write a new key to `path`, complete or not at all, whenever the power fails."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, draft = tempfile.mkstemp(dir=path.parent)
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_urlsafe(48))
+            file.flush()
+            os.fsync(file.fileno())  # ahead of the name: a crash could leave a name without content
+        # A link, not a rename: of two processes that start at once, the second keeps the first's key.
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        os.unlink(draft)
+    for directory in (path.parent, path.parent.parent):
+        _sync(directory)
+
+
+def _sync(directory: Path) -> None:
+    # Some file systems cannot; then nothing is lost that was safe before.
+    with contextlib.suppress(OSError):
+        handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _read(path: Path) -> str:
+    found = os.stat(path)
+    if not stat.S_ISREG(found.st_mode):
+        raise UnfitFile(f"{path} is not a file: {_MEND}")
+    with open(path, "rb") as file:
+        return file.read(_MAX_FILE_BYTES).decode().strip()
