@@ -13,7 +13,7 @@ from app import create_app
 from core import doctor
 from core.tokens import Tokens
 from secret_key import KNOWN_SECRETS, UnfitFile, kept_secret
-from tests.servers.mariadb import free_port
+from tests.servers.database_server import free_port
 from tests.servers.service import environment
 
 LONG = "x9" * 20

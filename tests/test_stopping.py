@@ -14,8 +14,8 @@ import pytest
 import requests
 
 from config import ROOT
+from tests.servers.database_server import free_port
 from tests.servers.eventually import eventually
-from tests.servers.mariadb import free_port
 from tests.servers.service import Service, environment
 
 Start = Callable[..., Service]
