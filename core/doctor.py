@@ -257,6 +257,9 @@ def _mysql(connection: Connection, settings: Settings) -> Iterator[Finding]:
     read_only = values.get("read_only", "OFF") not in ("OFF", "0")
     yield _judge("writable", not read_only, f"read_only={values.get('read_only', 'OFF')}", "point the URL at a primary")
     yield judge_connections(values, shares.connections(settings))
+    from core import doctor_group  # late: it is written in terms of this module
+
+    yield from doctor_group.examine(connection)
     if values.get("wsrep_on") == "ON":
         yield Finding(
             "galera",
