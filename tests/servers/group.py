@@ -17,8 +17,6 @@ from tests.servers.mysql import MySQL
 
 # The check that the tests' proxy and the example for HAProxy make: one row with a 1 where writes may go.
 IS_PRIMARY = (ROOT / "deploy" / "is_primary.sql").read_text()
-# A member that is frozen or gone is left out after the detection, which takes five seconds, and this.
-EXPEL_TIMEOUT = "--loose-group-replication-member-expel-timeout=0"
 JOIN_SECONDS = 90
 # Refused to join, since the group still has this member's former self, or is changing its view.
 _NOT_YET = (3092, 3094, 3096, 3097)
@@ -98,7 +96,7 @@ class Group:
     """Members 1 to `count`; the first is the primary at the start. With `single_primary` off all of them write."""
 
     def __init__(
-        self, directory: Path, count: int = 3, single_primary: bool = True, options: Sequence[str] = (EXPEL_TIMEOUT,)
+        self, directory: Path, count: int = 3, single_primary: bool = True, options: Sequence[str] = ()
     ) -> None:
         self.members = [Member(directory / f"member-{number}", number, options) for number in range(1, count + 1)]
         seeds = ",".join(f"127.0.0.1:{member.group_port}" for member in self.members)
