@@ -16,6 +16,8 @@ from tests.servers.service import Service
 KILLS, FREEZES, SWITCHES = 10, 3, 2
 # From the moment at which there is a new primary to the first order that it acknowledges, as a rule.
 SELLS_AGAIN_SECONDS = 10
+# Orders stay as they were placed, and nobody has to wait for having let some expire, however long the test takes.
+KEEP_ORDERS = {"ORDER_PAYMENT_SECONDS": 24 * 60 * 60, "HOLD_COOLDOWN_SECONDS": 0}
 # The bound of every wait for the sale to go on, on a machine that has other things to do.
 PATIENCE_SECONDS = 120
 
@@ -69,7 +71,7 @@ def test_no_order_is_lost_or_doubled_over_kills_and_freezes_of_the_primary(
     group: Group, proxy: PrimaryProxy, start_service: Callable[..., Service]
 ) -> None:
     uri = group.primary().create_database("sale")
-    service = start_service(proxy.address(uri), workers=2)
+    service = start_service(proxy.address(uri), workers=2, **KEEP_ORDERS)
     workers = service.worker_pids()
     faults = ["kill"] * KILLS + ["freeze"] * FREEZES + ["switch"] * SWITCHES
     random.Random(1).shuffle(faults)
@@ -81,6 +83,6 @@ def test_orders_that_are_acknowledged_before_their_commit_are_lost(
     group: Group, proxy: PrimaryProxy, start_service: Callable[..., Service]
 ) -> None:
     uri = group.primary().create_database("hasty")
-    service = start_service(proxy.address(uri), workers=2, sabotage=["acknowledge_before_commit"])
+    service = start_service(proxy.address(uri), workers=2, sabotage=["acknowledge_before_commit"], **KEEP_ORDERS)
     with pytest.raises(AssertionError, match="acknowledged orders are not there"):
         survive(group, service, "hasty", RetryingBuyers(service), ["kill"])
