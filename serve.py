@@ -220,9 +220,11 @@ def _prepare_here(settings: config.Settings) -> None:
 
 def _greet(address: Address, settings: config.Settings) -> None:
     """Say what to do next, once requests are answered."""
+    # No proxy of the environment: it could not reach this host, or would be late to say so.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     for _ in range(200):
         try:
-            with urllib.request.urlopen(f"{address.url}/readyz", timeout=1) as answer:  # noqa: S310
+            with opener.open(f"{address.url}/readyz", timeout=1) as answer:
                 if answer.status == 200:
                     break
         except OSError:
@@ -231,15 +233,16 @@ def _greet(address: Address, settings: config.Settings) -> None:
 
 
 def _greeting(address: Address, settings: config.Settings) -> str:
+    from core.command_line import flask_line
     from core.tokens import Tokens
 
-    flask = f"{config.ROOT}/.venv/bin/flask"
     if settings.on_sqlite:
         tokens = Tokens(settings.SECRET_KEY)
         buyer, admin = tokens.issue("alice"), tokens.issue("operator", is_admin=True)
     else:
         # A real sale: its keys are not for terminals and log files.
-        buyer, admin = f"$({flask} token --user alice)", f"$({flask} token --user operator --admin)"
+        buyer = f"$({flask_line('token', '--user', 'alice')})"
+        admin = f"$({flask_line('token', '--user', 'operator', '--admin')})"
     json = '-H "Content-Type: application/json"'
     return f"""
 Serving {settings.database_url.render_as_string(hide_password=True)} at {address.url}
@@ -249,11 +252,11 @@ Serving {settings.database_url.render_as_string(hide_password=True)} at {address
 
 Buy a unit of item 1:
 
-  curl -X POST {address.url}/seckill/1 -H "Authorization: Bearer {buyer}"
+  curl --noproxy '*' -X POST {address.url}/seckill/1 -H "Authorization: Bearer {buyer}"
 
 Put ten more units of item 1 on sale:
 
-  curl -X PATCH {address.url}/goods/1 -H "Authorization: Bearer {admin}" {json} -d '{{"stock_delta": 10}}'
+  curl --noproxy '*' -X PATCH {address.url}/goods/1 -H "Authorization: Bearer {admin}" {json} -d '{{"stock_delta": 10}}'
 
 Ctrl-C stops it.
 """

@@ -75,6 +75,7 @@ def errors_in_one_line() -> Iterator[None]:
     from sqlalchemy.exc import DBAPIError
 
     from core.audit import one_line
+    from core.command_line import flask_line
 
     try:
         yield
@@ -82,7 +83,8 @@ def errors_in_one_line() -> Iterator[None]:
         cause = refusal.__cause__
         fail(f"the database is {refusal.code}" + (f": {one_line(cause)}" if cause else ""))
     except DBAPIError as error:
-        fail(f"{one_line(error)} (`flask init-db` makes the tables, `flask doctor` looks for what is wrong)")
+        make, look = flask_line("init-db"), flask_line("doctor")
+        fail(f"{one_line(error)} (`{make}` makes the tables, `{look}` looks for what is wrong)")
 
 
 def fail(message: str, code: int = 1) -> NoReturn:

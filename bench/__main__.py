@@ -13,6 +13,7 @@ from pathlib import Path
 from bench import cpu, plan, report
 from bench.scenarios import ON_REQUEST, QUICK, SCENARIOS
 from bench.stage import Options, Stage
+from loopback import reach_directly
 
 log = logging.getLogger("bench")
 
@@ -22,6 +23,7 @@ RESULTS = Path(__file__).parent / "results"
 def main() -> int:
     """Measure and report. Returns 0 where all runs are valid, 1 where one is void."""
     arguments = _arguments()
+    reach_directly()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s  %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("mysql").setLevel(logging.WARNING)
     # SIGTERM ends it as Ctrl-C does: everything that was started is stopped.

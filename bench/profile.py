@@ -29,6 +29,7 @@ import prepare
 from bench.servers import BenchMariaDB
 from core import goods, mysql_connection, transaction
 from core.purchase import batch, callbacks, line, statements
+from loopback import reach_directly
 from resources import front, reception, request_log
 from serve import DOORS, THREADS
 from tests.servers.service import SECRET
@@ -149,6 +150,7 @@ def alone(service: reception.Reception, method: str, path: str, times: int = 500
 
 
 def main(buyers: int = 100, seconds: float = 4) -> None:
+    reach_directly()
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         mariadb = BenchMariaDB(directory / "mariadb")

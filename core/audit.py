@@ -14,6 +14,7 @@ from core.checks import coupons, events, goods, money
 from core.checks.check import Breach, Check, Snapshot
 from core.checks.money import Money
 from core.clock import database_now
+from core.command_line import flask_line
 from core.database import patient_engine
 from models import Goods, Order
 
@@ -83,7 +84,7 @@ def _reading(settings: Settings) -> Iterator[Connection]:
     path = settings.database_url.database or ""
     if settings.on_sqlite and not Path(path).exists():
         # To connect would make an empty file, which hides the mistake.
-        raise CannotAudit(f"there is no database file {path}; run `flask init-db`")
+        raise CannotAudit(f"there is no database file {path}; run `{flask_line('init-db')}`")
     # Not the service's pool: its time-outs are too short, and a pooled connection could keep the isolation level.
     try:
         connection = patient_engine(settings).connect()

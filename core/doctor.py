@@ -19,6 +19,7 @@ import secret_key
 from config import Settings
 from core import schema, shares
 from core.clock import Deadline, database_now
+from core.command_line import flask_line
 from core.database import Database
 from core.faults import DENIED
 from core.refusals import Refusal
@@ -146,7 +147,7 @@ def _database(database: Database, settings: Settings) -> Iterator[Finding]:
     path = database.engine.url.database or ""
     if database.is_sqlite and not Path(path).exists():
         # To connect would make an empty file.
-        yield Finding("database", State.PROBLEM, f"no file {path}", "run `flask init-db`")
+        yield Finding("database", State.PROBLEM, f"no file {path}", f"run `{flask_line('init-db')}`")
         return
     try:
         with database.reading(Deadline(settings.DATABASE_TIMEOUT_SECONDS)) as connection:
@@ -201,11 +202,13 @@ def _schema(connection: Connection) -> Finding:
     foreign = schema.foreign_tables(connection)
     if foreign:
         found = f"tables that no migration of ours made: {', '.join(sorted(foreign))}"
-        return Finding("schema", State.PROBLEM, found, "use an empty database, then run `flask init-db`")
+        return Finding("schema", State.PROBLEM, found, f"use an empty database, then run `{flask_line('init-db')}`")
     try:
         schema.check(connection)
     except schema.WrongSchema as wrong:
-        return Finding("schema", State.PROBLEM, str(wrong), "run `flask init-db`, or the release that fits the schema")
+        return Finding(
+            "schema", State.PROBLEM, str(wrong), f"run `{flask_line('init-db')}`, or the release that fits the schema"
+        )
     return Finding("schema", State.OK, f"revision {schema.revision(connection)}")
 
 

@@ -6,12 +6,14 @@ from pathlib import Path
 
 from load.crowd import allow_descriptors
 from load.options import parse
+from loopback import reach_directly
 
 # Seconds that those who are in the middle of something get, to finish it, when the run is over.
 _GRACE_SECONDS = 40
 
 
 def main() -> None:
+    reach_directly()
     options = parse(sys.argv[1:], os.environ)
     try:
         import locust  # noqa: F401  # only whether it is there: it is not for this process

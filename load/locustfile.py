@@ -19,7 +19,9 @@ import config
 from core.tokens import Tokens
 from load.options import MAX_SPAWN, MAX_USERS, parse
 from load.tally import ACCEPTED, COME_BACK, FAILED, LIMITED, REPLAYED, Tally, outcome
+from loopback import reach_directly
 
+reach_directly()
 OPTIONS = parse([], os.environ)
 TOKENS = Tokens(config.load().SECRET_KEY)
 # Seconds before the sale opens: time for a crowd to gather.

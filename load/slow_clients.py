@@ -19,6 +19,7 @@ import requests
 
 import serve
 from load.crowd import Crowd, Sizes
+from loopback import reach_directly
 from tests.servers.mariadb import MariaDB
 from tests.servers.nginx import Nginx
 from tests.servers.service import Service
@@ -114,6 +115,7 @@ def _crowded(service: Service, nginx: Nginx, buyers: Buyers) -> Latencies:
 
 
 def main() -> None:
+    reach_directly()
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="slow-clients-")))
         database = MariaDB(directory / "mariadb")

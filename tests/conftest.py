@@ -15,6 +15,7 @@ import config
 from app import create_app
 from config import Settings
 from core.shop import Shop
+from loopback import reach_directly
 from prepare import upgrade
 from tests.servers.database_server import DatabaseServer
 from tests.servers.kinds import SERVERS, on
@@ -29,6 +30,7 @@ LONG = ("tests/races/", "tests/faults/", "tests/contract/test_sales_model.py")
 
 
 def pytest_configure() -> None:
+    reach_directly()
     # What the developer's own shell has set is not what is tested.
     for name in [name for name in os.environ if name.startswith(config.PREFIX) and "TEST" not in name]:
         del os.environ[name]
