@@ -4,49 +4,20 @@ By number, not by class: mysql-connector raises 1213 as InternalError and 1205 a
 """
 
 import sqlite3
-from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
 
 from sqlalchemy.exc import DBAPIError
 
-# Rolled back by the server, or to be rolled back whole, and then worth another run:
-# 1213 deadlock, 1205 lock wait timeout, 1020 row changed since the snapshot (MariaDB), 3101 refused at COMMIT by the
-# group (MySQL's group replication).
-_RERUN = frozenset({1213, 1205, 1020, 3101})
-# A duplicate key. Two requests for different items can meet on one (user, idempotency key).
-_DUPLICATE = frozenset({1062})
-# The connection is lost, refused or unfit, or the server cannot work now.
-_LOST = frozenset(
-    {
-        *(2002, 2003, 2005, 2006, 2013, 2014, 2048, 2055, -1),  # the driver lost it, or never had it
-        *(1152, 1158, 1159, 1160, 1161, 1184, 1927, 4031),  # the server lost it or closed it for its silence
-        *(1040, 1129, 1130, 1135, 1203, 1226),  # too many connections, or a host that is shut out
-        *(1047, 1053, 1077, 1080, 1317, 1792),  # stopping, not ready, or a statement that was killed
-        *(1290, 1836),  # read-only, as after a failover
-        *(1021, 1030, 1041, 1114, 1180),  # out of disk or memory, or an error of the storage engine
-        *(1969, 3024),  # a statement over the server's time limit; 3024 is the driver's own time-out too
-    }
-)
-# Refused at the door, and why: wrong user, password, database or grant.
-DENIED: Mapping[int, str] = {
-    1044: "the user may not use the database",
-    1045: "the database refused the user or the password",
-    1049: "the server has no such database; make it with CREATE DATABASE",
-    1698: "the database refused the user",
-}
+from core.fault_table import DENIED, KNOWN, Kind
 
+__all__ = ["DENIED", "LOCK_WAIT_TIMEOUT", "Fault", "Kind", "read"]
 
 LOCK_WAIT_TIMEOUT = "1205"
+# Of the standard: the first two characters of SQLSTATE, for numbers that the table does not have.
+_BY_SQLSTATE = {"08": Kind.LOST, "40": Kind.RERUN}
 # Only the text of 1180 tells what the COMMIT failed with. 149 is a deadlock, rolled back: so a member of a group ends a
 # transaction that is in the way of another which the group has committed.
 _FAILED_COMMIT, _DEADLOCK = 1180, "error 149"
-
-
-class Kind(Enum):
-    RERUN = "rerun"
-    LOST = "lost"
-    OTHER = "other"
 
 
 @dataclass(frozen=True)
@@ -69,9 +40,10 @@ def read(error: BaseException) -> Fault:
         return Fault(Kind.OTHER, "none")
     if errno == _FAILED_COMMIT and _DEADLOCK in str(getattr(original, "msg", "")):
         return Fault(Kind.RERUN, str(errno))
-    if errno in _RERUN or errno in _DUPLICATE:
-        return Fault(Kind.RERUN, str(errno))
-    return Fault(Kind.LOST if errno in _LOST else Kind.OTHER, str(errno))
+    if errno in KNOWN:
+        return Fault(KNOWN[errno].kind, str(errno))
+    state = getattr(original, "sqlstate", None) or ""
+    return Fault(_BY_SQLSTATE.get(state[:2], Kind.OTHER), str(errno))
 
 
 def _read_sqlite(error: sqlite3.Error) -> Fault:

@@ -112,16 +112,29 @@ def _work_and_commit(
                 try:
                     transaction.commit()
                 except Exception as error:
-                    # Nobody would roll back: SQLAlchemy takes the transaction for ended, and the pool resets nothing.
-                    connection.invalidate()
-                    if read(error).kind is Kind.RERUN or database.is_sqlite:
-                        raise  # told not to have happened
+                    told_not = database.is_sqlite or read(error).kind is Kind.RERUN
+                    # Nobody else would roll back: SQLAlchemy takes the transaction for ended, and the pool resets
+                    # nothing. A connection without a clear answer to COMMIT must not serve anybody else.
+                    if not told_not or not _rolled_back(connection):
+                        connection.invalidate()
+                    if told_not:
+                        raise
                     # Whatever else it is, it is no answer: only the database itself knows.
                     raise _Unanswered(result) from error
                 committed.append(result)
     finally:
         if database.is_sqlite:
             database.sqlite_writer.release()
+
+
+def _rolled_back(connection: Connection) -> bool:
+    """Roll back past SQLAlchemy. Returns whether the database said that it did."""
+    try:
+        connection.connection.rollback()
+    except Exception as error:
+        log.warning("a ROLLBACK failed: %s", type(error).__name__)
+        return False
+    return True
 
 
 def _look_up(database: Database, question: Callable[[Connection], bool], deadline: Deadline) -> bool:

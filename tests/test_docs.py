@@ -9,6 +9,7 @@ import pytest
 
 import app as application
 from config import ROOT, Settings
+from core.fault_table import GROUPS, KNOWN, Kind
 from core.refusals import __dict__ as refusal_codes
 from resources.problems import PROBLEMS
 from tests.servers.service import Service
@@ -83,3 +84,11 @@ def test_the_paths_that_the_readme_names_exist() -> None:
 def test_every_route_of_the_table_is_an_operation() -> None:
     for route, resource in application.ROUTES.items():
         assert any(hasattr(getattr(resource, verb.lower()), "operation") for verb in resource.methods), route
+
+
+def test_the_table_of_database_errors_is_the_one_in_the_code() -> None:
+    text = (ROOT / "docs" / "database-errors.md").read_text()
+    rows = re.findall(r"^\| (-?\d+) \| `(\w+)` \| `(\w+)` \| (.*) \|$", text, flags=re.MULTILINE)
+    answers = {Kind.RERUN: "busy", Kind.LOST: "unavailable"}
+    assert rows == [(str(known.number), known.name, answers[known.kind], known.why) for known in KNOWN.values()]
+    assert re.findall(r"^## (.*)$", text, flags=re.MULTILINE) == list(GROUPS)

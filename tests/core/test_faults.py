@@ -29,6 +29,10 @@ def wrapped(original: BaseException, invalidated: bool = False) -> DBAPIError:
             (errors.OperationalError(errno=errno, msg="x"), Kind.LOST)
             for errno in (2002, 2003, 2006, 2013, 2055, 4031, 1040, 1047, 1053, 1203, 1290, 1317, 1927)
         ],
+        (errors.DatabaseError(errno=29_999, msg="x", sqlstate="40001"), Kind.RERUN),
+        (errors.DatabaseError(errno=29_999, msg="x", sqlstate="08S01"), Kind.LOST),
+        (errors.DatabaseError(errno=29_999, msg="x", sqlstate="HY000"), Kind.OTHER),
+        (errors.DatabaseError(errno=9003, msg="Command not supported"), Kind.OTHER),
         (errors.ProgrammingError(errno=1064, msg="You have an error in your SQL syntax"), Kind.OTHER),
         (errors.IntegrityError(errno=1048, msg="Column cannot be null"), Kind.OTHER),
         (errors.DataError(errno=1406, msg="Data too long"), Kind.OTHER),
