@@ -23,7 +23,7 @@ from terminal import again_and_again, console, errors_in_one_line, fail, print_j
 
 if TYPE_CHECKING:
     from core.audit import Report
-    from core.doctor import Finding
+    from core.finding import Finding
 
 EXIT_UNREADABLE = 2
 MAX_TOKEN_HOURS = 24 * 365
@@ -218,10 +218,11 @@ def publish(loop: bool, as_json: bool) -> None:
 def doctor(as_json: bool) -> None:
     """Examine settings, database and durability, and say how to mend what is wrong. Exits 1 on any problem."""
     from core import doctor as doctors
+    from core.finding import State
 
     service = shop()
     findings = doctors.examine(service.database, service.settings)
-    healthy = all(finding.state is not doctors.State.PROBLEM for finding in findings)
+    healthy = all(finding.state is not State.PROBLEM for finding in findings)
     if as_json:
         checks = [asdict(finding) | {"state": finding.state.value} for finding in findings]
         print_json({"ok": healthy, "checks": checks})

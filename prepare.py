@@ -11,6 +11,7 @@ from pathlib import Path
 
 from click import ClickException
 from flask import Flask
+from mysql.connector.errors import NotSupportedError
 from sqlalchemy import Connection, Engine, event, select, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
@@ -20,6 +21,7 @@ from core import schema
 from core.database import patient_engine
 from core.doctor import OLDEST
 from core.faults import DENIED
+from core.tls import Unprotected
 from models import Goods, db
 
 MIGRATIONS = ROOT / "migrations"
@@ -120,6 +122,10 @@ def _reached(engine: Engine) -> Iterator[Connection]:
     except DBAPIError as error:
         errno = getattr(error.orig, "errno", None)
         reason = DENIED.get(errno or 0, "it cannot be reached")
+        if isinstance(error.orig, Unprotected):
+            reason = str(error.orig.msg)
+        elif isinstance(error.orig, NotSupportedError):
+            reason = "the driver does not know the way in which the server wants the user to log in"
         raise CannotStart(f"database {_shown(engine.url)}: {reason} ({errno or type(error.orig).__name__})") from error
     except Exception as error:  # an option in the address that the driver does not know, for one
         raise CannotStart(

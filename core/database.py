@@ -82,7 +82,10 @@ def patient_engine(settings: Settings) -> Engine:
         options.pop(name, None)
     if not settings.on_sqlite:
         options["connect_args"] |= {"read_timeout": _PATIENCE, "write_timeout": _PATIENCE}
-    return create_engine(settings.database_url, **options)
+    engine = create_engine(settings.database_url, **options)
+    if not settings.on_sqlite:
+        event.listen(engine, "do_connect", _open)
+    return engine
 
 
 class Database:
@@ -240,7 +243,7 @@ class Database:
 def _open(
     dialect: Any, record: ConnectionPoolEntry, arguments: Any, options: dict[str, Any]
 ) -> mysql_connection.Connection:
-    return mysql_connection.Connection(**{name: value for name, value in options.items() if name != "use_pure"})
+    return mysql_connection.open(options)
 
 
 def _tell_disconnect(context: ExceptionContext) -> None:

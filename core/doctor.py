@@ -5,9 +5,7 @@ import os
 import shlex
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timezone
-from enum import Enum
 from pathlib import Path
 
 from dotenv import dotenv_values
@@ -22,7 +20,10 @@ from core.clock import Deadline, database_now
 from core.command_line import flask_line
 from core.database import Database
 from core.faults import DENIED
+from core.finding import Finding, State, judge, judge_protection
+from core.mysql_connection import Connection as OurConnection
 from core.refusals import Refusal
+from core.tls import Unprotected
 
 MAX_CLOCK_DIFFERENCE_SECONDS = 1.0
 # SKIP LOCKED, and a collation under which trailing spaces count.
@@ -33,40 +34,20 @@ SPARE_CONNECTIONS = 10
 WORKERS = 4
 
 
-class State(Enum):
-    OK = "ok"
-    WARNING = "warning"
-    PROBLEM = "problem"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What one check came to. `mend` says what to do, and is empty where nothing is to be done."""
-
-    name: str
-    state: State
-    found: str
-    mend: str = ""
-
-
 def examine(database: Database, settings: Settings) -> list[Finding]:
     """Examine the settings and, over a session like those of the service, the database. Changes nothing."""
     return [*_settings(settings), *_database(database, settings)]
 
 
-def _judge(name: str, good: bool, found: str, mend: str, otherwise: State = State.PROBLEM) -> Finding:
-    return Finding(name, State.OK, found) if good else Finding(name, otherwise, found, mend)
-
-
 def _settings(settings: Settings) -> Iterator[Finding]:
     unknown = config.unknown_names()
-    yield _judge(
+    yield judge(
         "settings",
         not unknown,
         f"unknown, without effect: {', '.join(unknown)}" if unknown else "all names are known",
         "correct or remove these names; config.py lists every setting",
     )
-    yield _judge(
+    yield judge(
         "debug",
         settings.on_sqlite or not settings.DEBUG,
         "on" if settings.DEBUG else "off",
@@ -77,7 +58,7 @@ def _settings(settings: Settings) -> Iterator[Finding]:
     yield from _secret_files()
     yield _payments(settings)
     lock, limit = settings.LOCK_WAIT_SECONDS, settings.DATABASE_TIMEOUT_SECONDS
-    yield _judge(
+    yield judge(
         "lock wait",
         lock < limit,
         f"LOCK_WAIT_SECONDS {lock}, DATABASE_TIMEOUT_SECONDS {limit}",
@@ -88,7 +69,7 @@ def _settings(settings: Settings) -> Iterator[Finding]:
 def _payments(settings: Settings) -> Finding:
     keys = len(settings.PAYMENT_WEBHOOK_SECRETS)
     told = f"a provider tells, keys: {keys}" if keys else "no way to pay an order"
-    return _judge(
+    return judge(
         "payments",
         settings.on_sqlite or (keys > 0 and not settings.test_payments),
         "buyers pay by a call, without money" if settings.test_payments else told,
@@ -103,7 +84,7 @@ def _secrets(settings: Settings) -> Iterator[Finding]:
         known = key.lower() in config.KNOWN_SECRETS
         first = key is settings.SECRET_KEY
         found = f"{length} bytes" + (f", from {_source(key)}" if first else "") + (", a known example" if known else "")
-        yield _judge(
+        yield judge(
             "secret" if first else "fallback secret",
             length >= config.MIN_SECRET_BYTES and not known,
             found,
@@ -157,12 +138,16 @@ def _database(database: Database, settings: Settings) -> Iterator[Finding]:
         cause = error if isinstance(error, DBAPIError) else error.__cause__ or error
         original = cause.orig if isinstance(cause, DBAPIError) else cause
         denied = getattr(original, "errno", None) in DENIED
+        mend = (
+            f"check the {'user, password, grants and database name' if denied else 'host and port, and that it runs'}"
+        )
+        if isinstance(original, Unprotected):
+            mend = "check the TLS options (ssl_…)"
         yield Finding(
             "database",
             State.PROBLEM,
             f"cannot be used: {str(original).strip().partition(chr(10))[0]}",
-            f"check the {'user, password, grants and database name' if denied else 'host and port, and that it runs'}"
-            f" in {config.PREFIX}SQLALCHEMY_DATABASE_URI",
+            f"{mend} in {config.PREFIX}SQLALCHEMY_DATABASE_URI",
         )
 
 
@@ -184,18 +169,21 @@ def _server(connection: Connection) -> Iterator[Finding]:
     product = "MariaDB" if getattr(connection.dialect, "is_mariadb", False) else "MySQL"
     version = connection.dialect.server_version_info or ()
     oldest = OLDEST[product]
-    yield _judge(
+    yield judge(
         "database",
         tuple(version[:2]) >= oldest,
         f"{product} {connection.exec_driver_sql('SELECT VERSION()').scalar_one()}",
         f"upgrade to {product} {'.'.join(map(str, oldest))} or newer",
     )
-    yield _judge(
+    yield judge(
         "driver",
         isinstance(connection.connection.dbapi_connection, MySQLConnection),
         f"mysql-connector-python {driver_version}, {type(connection.connection.dbapi_connection).__name__}",
         "connect with use_pure=True: the C extension leaves killed connections in the pool",
     )
+    opened = connection.connection.dbapi_connection
+    if isinstance(opened, OurConnection):
+        yield judge_protection(opened.protection(), opened.login_plugin)
 
 
 def _schema(connection: Connection) -> Finding:
@@ -217,7 +205,7 @@ def _clock(connection: Connection) -> Finding:
     theirs = database_now(connection)
     ours = before + (datetime.now(timezone.utc) - before) / 2
     difference = (theirs - ours).total_seconds()
-    return _judge(
+    return judge(
         "clock",
         abs(difference) <= MAX_CLOCK_DIFFERENCE_SECONDS,
         f"the database is {difference:+.3f} s from this host; the database's clock decides",
@@ -230,7 +218,7 @@ def _sqlite(connection: Connection) -> Iterator[Finding]:
     for name, wanted, shown in (("journal_mode", "wal", "WAL"), ("synchronous", 2, "FULL"), ("foreign_keys", 1, "ON")):
         value = connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
         mend = f"the session must be at {shown}; WAL needs a local file system"
-        yield _judge(name, value == wanted, shown if value == wanted else str(value), mend)
+        yield judge(name, value == wanted, shown if value == wanted else str(value), mend)
 
 
 # Read by name: those that a server does not have are left out of its answer.
@@ -252,13 +240,13 @@ def _mysql(connection: Connection, settings: Settings) -> Iterator[Finding]:
     rows = connection.execute(text(f"SHOW SESSION VARIABLES WHERE Variable_name IN ({names})")).all()
     values = {str(row[0]).lower(): str(row[1]).upper() for row in rows}
     isolation = connection.get_isolation_level()
-    yield _judge("isolation", isolation == "READ COMMITTED", isolation, "remove isolation settings from the URL")
+    yield judge("isolation", isolation == "READ COMMITTED", isolation, "remove isolation settings from the URL")
     zone = values["time_zone"]
-    yield _judge("time zone", zone == "+00:00", zone, "remove time_zone from the URL: every time is stored in UTC")
+    yield judge("time zone", zone == "+00:00", zone, "remove time_zone from the URL: every time is stored in UTC")
     yield _sysdate(connection)
     yield from judge_durability(values)
     read_only = values.get("read_only", "OFF") not in ("OFF", "0")
-    yield _judge("writable", not read_only, f"read_only={values.get('read_only', 'OFF')}", "point the URL at a primary")
+    yield judge("writable", not read_only, f"read_only={values.get('read_only', 'OFF')}", "point the URL at a primary")
     yield judge_connections(values, shares.connections(settings))
     from core import doctor_group  # late: it is written in terms of this module
 
@@ -275,7 +263,7 @@ def _mysql(connection: Connection, settings: Settings) -> Iterator[Finding]:
 def _sysdate(connection: Connection) -> Finding:
     # By its effect: not every server shows the option as a variable.
     row = connection.execute(text("SELECT SYSDATE(6), SLEEP(0.05), SYSDATE(6)")).one()
-    return _judge(
+    return judge(
         "sysdate_is_now",
         row[0] != row[2],
         "off" if row[0] != row[2] else "on",
@@ -287,21 +275,21 @@ def judge_durability(values: dict[str, str]) -> Iterator[Finding]:
     flush = values.get("innodb_flush_log_at_trx_commit", "unknown")
     # MariaDB's 3 flushes at every commit as well.
     mend = "SET GLOBAL innodb_flush_log_at_trx_commit=1, and in the server's file: else a crash loses orders"
-    yield _judge("innodb_flush_log_at_trx_commit", flush in ("1", "3"), flush, mend)
+    yield judge("innodb_flush_log_at_trx_commit", flush in ("1", "3"), flush, mend)
     if values.get("log_bin") in ("ON", "1"):
         sync = values.get("sync_binlog", "unknown")
         mend = "SET GLOBAL sync_binlog=1, and in the server's file: else a crash loses what replicas need"
-        yield _judge("sync_binlog", sync == "1", sync, mend)
+        yield judge("sync_binlog", sync == "1", sync, mend)
     doublewrite = values.get("innodb_doublewrite", "unknown")
     mend = "switch it on, unless the file system writes pages atomically"
     safe = doublewrite in ("ON", "1", "FAST", "DETECT_AND_RECOVER")
-    yield _judge("innodb_doublewrite", safe, doublewrite, mend, State.WARNING)
+    yield judge("innodb_doublewrite", safe, doublewrite, mend, State.WARNING)
 
 
 def judge_connections(values: dict[str, str], worker: int) -> Finding:
     limits = [int(values[name]) for name in ("max_connections", "max_user_connections") if values.get(name, "0") != "0"]
     room = max(0, min(limits) - SPARE_CONNECTIONS) // worker
-    return _judge(
+    return judge(
         "connections",
         room >= WORKERS,
         f"the server takes {min(limits)}, a worker up to {worker}: room for {room} workers",

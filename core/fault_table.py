@@ -67,12 +67,10 @@ _DRIVER = """
 2012 CR_SERVER_HANDSHAKE_ERR the server's greeting broke off
 2013 CR_SERVER_LOST the connection was lost in the middle of a statement
 2014 CR_COMMANDS_OUT_OF_SYNC an answer is left over from an earlier statement
-2026 CR_SSL_CONNECTION_ERROR TLS could not be set up
 2027 CR_MALFORMED_PACKET the answer is not MySQL's protocol
 2045 CR_SHARED_MEMORY_CONNECT_ABANDONED_ERROR the connection was given up by the server
 2048 CR_INVALID_CONN_HANDLE the connection is closed
 2055 CR_SERVER_LOST_EXTENDED the connection was lost
-2061 CR_AUTH_PLUGIN_ERR the password would have to be sent in clear
 """
 
 _CONNECTION = """
@@ -168,6 +166,8 @@ _RESOURCES = """
 """
 
 _DENIED = """
+2026 CR_SSL_CONNECTION_ERROR TLS could not be set up as the address wants it (ssl_ca, ssl_verify_cert …)
+2061 CR_AUTH_PLUGIN_ERR the password would have to be sent in clear; use TLS
 1044 ER_DBACCESS_DENIED_ERROR the user may not use the database
 1045 ER_ACCESS_DENIED_ERROR the database refused the user or the password
 1049 ER_BAD_DB_ERROR the server has no such database; make it with CREATE DATABASE

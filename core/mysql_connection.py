@@ -8,15 +8,53 @@ stay locked.
 import socket
 import ssl
 import struct
+from collections.abc import Mapping
 from typing import Any
 
 from mysql.connector.connection import MySQLConnection
+from mysql.connector.constants import ClientFlag
+from mysql.connector.network import MySQLSocket
+from sqlalchemy.util import asbool
+
+from core.mysql_login import Authenticator
+from core.tls import TLS_FAILED, Protection, TcpSocket, Unprotected, is_local, protection
 
 _READ_BYTES = 32 * 1024
 
 
 class Connection(MySQLConnection):
-    """Reads all that has arrived at once, and does not ask the server for a sign of life before each cursor."""
+    """Reads all that has arrived at once, and does not ask the server for a sign of life before each cursor.
+
+    Shares its TLS context with the other connections of the process, and never sends a password that others can read.
+    """
+
+    def protection(self) -> Protection:
+        """What guards this connection."""
+        assert self._socket is not None
+        return protection(self._socket.sock, is_local(self._socket.sock))
+
+    @property
+    def login_plugin(self) -> str:
+        """The name of the plugin by which the user has logged in."""
+        return self._authenticator.plugin if isinstance(self._authenticator, Authenticator) else ""
+
+    def _get_connection(self) -> MySQLSocket:
+        if self._unix_socket:
+            return super()._get_connection()
+        opened = TcpSocket(host=self.server_host, port=self.server_port, force_ipv6=self._force_ipv6)
+        opened.set_connection_timeout(self._connection_timeout)
+        return opened
+
+    def _do_handshake(self) -> None:
+        super()._do_handshake()
+        wanted = [name for name in ("ca", "cert", "verify_cert", "verify_identity") if self._ssl.get(name)]
+        if wanted and not self._ssl_disabled and not self._client_flags & ClientFlag.SSL:
+            # The driver would go on without TLS, as whoever sits in between may have arranged.
+            raise Unprotected(f"the server takes no TLS, and ssl_{wanted[0]} wants it", errno=TLS_FAILED)
+
+    def _do_auth(self, *arguments: Any, **options: Any) -> bool:
+        self._authenticator = Authenticator(unix_socket=bool(self._unix_socket))
+        return super()._do_auth(*arguments, **options)
 
     def _open_connection(self) -> None:
         super()._open_connection()
@@ -41,6 +79,21 @@ class Connection(MySQLConnection):
             return [], int(result["affected_rows"])
         rows, _ = self.get_rows(raw=True)
         return [tuple(None if value is None else value.decode() for value in row) for row in rows], 0
+
+
+def open(options: Mapping[str, Any]) -> Connection:
+    """Open a connection with the options of an address, of which those about TLS may be text.
+
+    Raises mysql.connector.Error, and ValueError or AttributeError for options that nobody knows.
+    """
+    given = {name: value for name, value in options.items() if name != "use_pure"}
+    for name in ("ssl_disabled", "ssl_verify_cert", "ssl_verify_identity"):
+        if name in given:
+            given[name] = asbool(given[name])  # to the driver, "false" is true
+    for name in ("tls_versions", "tls_ciphersuites"):
+        if isinstance(given.get(name), str):
+            given[name] = [each.strip() for each in given[name].strip("[]").split(",")]
+    return Connection(**given)
 
 
 class _ReadAhead:

@@ -1,0 +1,140 @@
+"""TLS to the database: one context for all connections of a process, and what a connection is protected by.
+
+To make a context that verifies certificates takes tens of milliseconds, most of it for reading the system's
+certificates; a connection needs it only once.
+"""
+
+import ipaddress
+import socket
+import ssl
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mysql.connector.errors import InterfaceError
+from mysql.connector.network import MySQLTCPSocket
+
+# The driver's own, of the C client: TLS failed; the password may not be sent so.
+TLS_FAILED = 2026
+PASSWORD_IN_CLEAR = 2061
+
+_contexts: dict[Any, ssl.SSLContext] = {}
+_making = threading.Lock()
+_KEPT = 16  # contexts; certificates that are renewed make new ones
+
+
+class Unprotected(InterfaceError):
+    """A connection that would not be as safe as it has to be. Its text says why, for operators."""
+
+
+@dataclass(frozen=True)
+class Protection:
+    """What guards a connection. `cipher` is empty without TLS; `local` is a Unix socket or a loopback address."""
+
+    cipher: str
+    verified: bool
+    host_verified: bool
+    local: bool
+
+
+def protection(sock: Any, local: bool) -> Protection:
+    """The protection of a socket that is connected: one of Python's, or one that has its methods."""
+    if not callable(getattr(sock, "cipher", None)):
+        return Protection("", False, False, local)
+    context: ssl.SSLContext = sock.context
+    verified = context.verify_mode is ssl.CERT_REQUIRED
+    name, version, _ = sock.cipher()
+    return Protection(f"{version} {name}", verified, verified and context.check_hostname, local)
+
+
+def is_local(sock: Any) -> bool:
+    """Whether the other end is on this host, by a Unix socket or a loopback address."""
+    if sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return True
+    address = ipaddress.ip_address(sock.getpeername()[0].partition("%")[0])
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback
+
+
+class TcpSocket(MySQLTCPSocket):
+    """The driver's socket, whose TLS context is made once and shared."""
+
+    def build_ssl_context(
+        self,
+        ssl_ca: str | None = None,
+        ssl_cert: str | None = None,
+        ssl_key: str | None = None,
+        ssl_verify_cert: bool | None = False,
+        ssl_verify_identity: bool | None = False,
+        tls_versions: list[str] | None = None,
+        tls_cipher_suites: list[str] | None = None,
+    ) -> ssl.SSLContext:
+        """The context for these options of the address. Raises Unprotected where they do not work."""
+        files = tuple(_file(name) for name in (ssl_ca, ssl_cert, ssl_key))
+        verify = (bool(ssl_verify_cert), bool(ssl_verify_identity))
+        key = (files, verify, tuple(tls_versions or ()), tuple(tls_cipher_suites or ()))
+        with _making:
+            if key not in _contexts:
+                while len(_contexts) >= _KEPT:
+                    del _contexts[next(iter(_contexts))]
+                _contexts[key] = _context(ssl_ca, ssl_cert, ssl_key, *verify, *key[2:])
+            return _contexts[key]
+
+    def switch_to_ssl(self, ssl_context: Any, host: str) -> None:
+        """Go on in TLS. Raises Unprotected when the certificate is not the one wanted, InterfaceError for all else."""
+        try:
+            super().switch_to_ssl(ssl_context, host)
+        except InterfaceError as error:
+            if isinstance(error.__cause__, ssl.SSLCertVerificationError):
+                reason = error.__cause__.verify_message
+                raise Unprotected(f"the server's certificate is refused: {reason}", errno=TLS_FAILED) from error
+            if isinstance(error.__cause__, ssl.SSLError):
+                raise Unprotected(f"TLS failed: {error.__cause__.reason}", errno=TLS_FAILED) from error
+            raise
+
+
+def _file(name: str | None) -> tuple[str, int, int] | None:
+    """Name and version of a file: a certificate that was renewed is read again."""
+    if not name:
+        return None
+    try:
+        found = Path(name).stat()
+    except OSError as error:
+        raise Unprotected(f"{name} cannot be read: {error.strerror}", errno=TLS_FAILED) from error
+    return name, found.st_mtime_ns, found.st_size
+
+
+def _context(
+    ca: str | None,
+    cert: str | None,
+    key: str | None,
+    verify_cert: bool,
+    verify_identity: bool,
+    versions: Sequence[str],
+    suites: Sequence[str],
+) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    # The name of the host means nothing in a certificate that anybody may have made.
+    verify = verify_cert or verify_identity
+    context.check_hostname = verify_identity
+    context.verify_mode = ssl.CERT_REQUIRED if verify else ssl.CERT_NONE
+    try:
+        if versions:
+            context.minimum_version = _VERSIONS[min(versions)]
+            context.maximum_version = _VERSIONS[max(versions)]
+        if suites and max(versions, default="") == "TLSv1.2":
+            context.set_ciphers(":".join(suites))  # of TLS 1.3 none can be left out
+        if ca:
+            context.load_verify_locations(ca)  # and no other: a public authority certifies anybody
+        elif verify:
+            context.load_default_certs()
+        if cert:
+            context.load_cert_chain(cert, key)
+    except (OSError, ssl.SSLError, KeyError) as error:
+        raise Unprotected(f"the TLS options of the address do not work: {error}", errno=TLS_FAILED) from error
+    return context
+
+
+_VERSIONS: Mapping[str, ssl.TLSVersion] = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
