@@ -115,7 +115,7 @@ def _secret_files() -> Iterator[Finding]:
     for path in (config.INSTANCE / "secret_key", config.ENV_FILE):
         with contextlib.suppress(OSError):
             mode = stat.S_IMODE(path.stat().st_mode)
-            yield _judge(
+            yield judge(
                 "secret file",
                 not mode & 0o077,
                 f"{path}, mode {mode:03o}",

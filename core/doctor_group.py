@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from core.doctor import Finding, State
+from core.finding import Finding, State
 
 ONLINE = "ONLINE"
 _TAKES_PART = (ONLINE, "RECOVERING")

@@ -149,7 +149,7 @@ _RESOURCES = """
 1038 ER_OUT_OF_SORTMEMORY no memory for a sort
 1041 ER_OUT_OF_RESOURCES no memory
 1114 ER_RECORD_FILE_FULL the table, or its disk, is full
-1180 ER_ERROR_DURING_COMMIT an error of the storage engine at COMMIT
+1180 ER_ERROR_DURING_COMMIT an error of the storage engine at COMMIT; `busy` where it is 149, a deadlock
 1197 ER_TRANS_CACHE_FULL the transaction is larger than max_binlog_cache_size
 1534 ER_BINLOG_ROW_LOGGING_FAILED the binary log could not be written
 1598 ER_BINLOG_LOGGING_IMPOSSIBLE the binary log could not be written
