@@ -27,7 +27,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import DateTime, TypeDecorator, TypeEngine
 
 # The newest migration; `readyz` and the start compare it with the database's. A test holds it to migrations/.
-SCHEMA_REVISION = "0003"
+SCHEMA_REVISION = "0004"
 
 ORDER_STATUSES = ("pending", "paid", "cancelled", "expired", "refund_due")
 # The statuses whose units an item counts as sold.
@@ -36,6 +36,8 @@ COUPON_KINDS = ("percent", "amount", "free_shipping")
 # What came of a payment: the order is paid by it; it is to be given back, since the order cannot be paid (any more) or
 # is paid already; amount or currency do not fit the order, or there is no such order; it failed; told before.
 PAYMENT_OUTCOMES = ("paid", "refund_due", "already_paid", "mismatch", "unknown_order", "failed", "repeated")
+# Of a name of 200 characters: the form in which it is searched has at most 18 characters for one (of U+FDFA).
+MAX_SEARCH_TEXT = 3600
 DELIVERY_STATUSES = ("pending", "delivered", "failed")
 
 MYSQL_TABLE = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_unicode_ci"} | {
@@ -130,6 +132,8 @@ class Goods(Base):
     version: Mapped[int] = mapped_column(BigInteger, server_default=text("1"))
     created_at: Mapped[datetime] = mapped_column(UtcTime)
     updated_at: Mapped[datetime] = mapped_column(UtcTime)
+    # The name as it is searched (core/search.py); NULL in rows that SQL of others has written.
+    search_text: Mapped[str | None] = mapped_column(ExactText(MAX_SEARCH_TEXT))
 
 
 class Order(Base):

@@ -31,6 +31,8 @@ CREATE TABLE goods (
     version BIGINT NOT NULL DEFAULT 1,
     created_at DATETIME(3) NOT NULL,
     updated_at DATETIME(3) NOT NULL,
+    search_text VARCHAR(3600) /*!80017 CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin */
+                              /*M! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */,
     PRIMARY KEY (id),
     CONSTRAINT goods_stock_not_negative CHECK (stock >= 0),
     CONSTRAINT goods_sold_not_negative CHECK (sold >= 0),

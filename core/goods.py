@@ -4,13 +4,27 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, exists, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from core import events, refusals, sale
 from core.clock import database_now, epoch, iso, utc_now
 from core.database import AnyRow, Database
 from core.paging import Page, PageRequest, Sort, fetch
 from core.refusals import InvalidField, Refusal
+from core.search import searchable
 from core.transaction import plain
 from models import Goods, GoodsChange, Order, PurchaseSlot
 
@@ -37,7 +51,8 @@ SORTS: Mapping[str, ColumnElement[Any]] = {
 
 
 def _with_time() -> Select[Any]:
-    return select(*Goods.__table__.columns, utc_now().label("now"))
+    columns = (column for column in Goods.__table__.columns if column is not Goods.__table__.c.search_text)
+    return select(*columns, utc_now().label("now"))
 
 
 # Made once: the gate asks it all the time.
@@ -77,10 +92,22 @@ def list_page(
     if status is not None:
         query = query.where(sale.status_in_sql() == status)
     if text is not None:
-        query = query.where(Goods.name.icontains(text, autoescape=True))
+        query = query.where(_has(text))
     order = Sort(SORTS[sort.removeprefix("-")], Goods.id.expression, descending=sort.startswith("-"))
     with database.reading() as connection:
         return fetch(connection, query, order, page)
+
+
+def _has(text: str) -> ColumnElement[bool]:
+    """Whether the name contains `text`, whatever the case, accents and width of the letters."""
+    found = Goods.search_text.contains(searchable(text), autoescape=True)
+    # Rows that SQL of others wrote have their name alone.
+    return or_(found, and_(Goods.search_text.is_(None), Goods.name.icontains(text, autoescape=True)))
+
+
+def _stored(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns for `values`, with the text that a name is found by."""
+    return {**values, "search_text": searchable(values["name"])} if "name" in values else dict(values)
 
 
 def create(database: Database, actor: str, fields: Mapping[str, Any]) -> AnyRow:
@@ -90,7 +117,7 @@ def create(database: Database, actor: str, fields: Mapping[str, Any]) -> AnyRow:
         now = database_now(connection)
         values = {**DEFAULTS, **fields, "created_at": now, "updated_at": now}
         _check_window(values["starts_at"], values["ends_at"])
-        goods_id = connection.execute(insert(Goods).values(values)).inserted_primary_key[0]  # type: ignore[index]
+        goods_id = connection.execute(insert(Goods).values(_stored(values))).inserted_primary_key[0]  # type: ignore[index]
         row = _one(connection, goods_id)
         shown = {
             name: {"from": None, "to": values[name]} for name in values if name not in ("created_at", "updated_at")
@@ -188,7 +215,7 @@ def _apply(
     connection.execute(
         update(Goods)
         .where(Goods.id == row.id)
-        .values({**values, **stock, "version": row.version + 1, "updated_at": now})
+        .values({**_stored(values), **stock, "version": row.version + 1, "updated_at": now})
     )
     changed = _one(connection, row.id)
     _record(connection, changed, action, actor, shown, stock_delta, now)

@@ -21,7 +21,7 @@ class Address:
     phone: str
     region: str
     line1: str
-    postcode: str
+    postcode: str | None
     line2: str | None = None
 
     def as_json(self) -> dict[str, str | None]:

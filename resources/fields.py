@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 from core.clock import EPOCH
 from core.paging import MAX_LIMIT
 from core.tokens import MAX_USER_ID
+from resources import shown_text
 from resources.operation import CUSTOM_PREFIX
 
 MAX_ID = 2**63 - 1
@@ -57,8 +58,20 @@ def _one_line(value: str) -> str:
     return value
 
 
-def _lines(value: str) -> str:
+def _shown_line(value: str) -> str:
+    return _shown(_one_line(value))
+
+
+def _shown_lines(value: str) -> str:
     _one_line(value.replace("\n", "").replace("\r", "").replace("\t", ""))
+    return _shown(value, lines=True) if value else value
+
+
+def _shown(value: str, lines: bool = False) -> str:
+    if shown_text.hidden_character(value, lines):
+        raise failed("hidden_character")
+    if not shown_text.has_visible(value):
+        raise failed("blank")
     return value
 
 
@@ -97,8 +110,9 @@ Time = Annotated[
     BeforeValidator(_time),
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-23T12:00:00.000Z"]}),
 ]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_one_line)]
-Description = Annotated[str, StringConstraints(max_length=10_000), AfterValidator(_lines)]
+# Text that is shown to people; what is not among these is never shown as it came.
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_shown_line)]
+Description = Annotated[str, StringConstraints(max_length=10_000), AfterValidator(_shown_lines)]
 ImageUrl = Annotated[str, StringConstraints(max_length=2000), AfterValidator(_one_line), AfterValidator(_web_address)]
 CurrencyCode = Annotated[
     str,
@@ -110,7 +124,7 @@ Stock = Annotated[int, Field(ge=0, le=MAX_COUNT, description="in units")]
 StockDelta = Annotated[int, Field(ge=-MAX_COUNT, le=MAX_COUNT, description="units to add, or to withdraw if negative")]
 Limit = Annotated[int, Field(ge=1, le=MAX_COUNT)]
 Quantity = Annotated[int, Field(ge=1, le=1000, description="in units")]
-Text = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_one_line)]
+SearchText = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_one_line)]
 # What a code may be that somebody sets, and what may come from those who guess.
 CODE = r"^[A-Za-z0-9_-]{1,64}$"
 Code = Annotated[str, StringConstraints(pattern=CODE)]
@@ -160,9 +174,9 @@ Regions = Annotated[
     ),
     AfterValidator(distinct),
 ]
-PersonName = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(_one_line)]
+PersonName = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(_shown_line)]
 Phone = Annotated[str, StringConstraints(pattern=r"^[0-9+(). -]{3,32}$")]
-AddressLine = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_one_line)]
+AddressLine = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_shown_line)]
 Postcode = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9 -]{1,16}$")]
 Total = Annotated[int, Field(ge=0, le=MAX_TOTAL, description="in the currency's minor unit")]
 UserId = Annotated[str, StringConstraints(min_length=1, max_length=MAX_USER_ID), AfterValidator(_one_line)]

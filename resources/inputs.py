@@ -2,9 +2,10 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from core import quotes
+from core.addresses import needs_postcode
 from core.quotes import NO_CHOICES, Choices
 from resources import fields
 from resources.bases import Input as _Input
@@ -80,7 +81,7 @@ class GoodsQuery(_PageQuery):
     """Filters and order of the list of items."""
 
     status: SaleStatus | None = None
-    q: fields.Text | None = Field(None, description="text that the name contains")
+    q: fields.SearchText | None = Field(None, description="text that the name contains")
     sort: GoodsSort = "id"
 
 
@@ -105,7 +106,17 @@ class Address(_Input):
     region: fields.Region
     line1: fields.AddressLine
     line2: fields.AddressLine | None = None
-    postcode: fields.Postcode
+    postcode: fields.Postcode | None = Field(
+        None, validate_default=True, description="needed where the region's country has postcodes"
+    )
+
+    @field_validator("postcode")
+    @classmethod
+    def _needed(cls, value: str | None, others: ValidationInfo) -> str | None:
+        region = others.data.get("region")
+        if value is None and region is not None and needs_postcode(region[:2]):
+            raise fields.failed("missing")
+        return value
 
     def stored(self) -> quotes.Address:
         return quotes.Address(self.name, self.phone, self.region, self.line1, self.postcode, self.line2)

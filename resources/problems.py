@@ -249,6 +249,8 @@ FIELD_PROBLEMS: Mapping[str, Text] = {
     "invalid_value": Text("The value is not one of those allowed.", "值不在允许范围内。"),
     "invalid_format": Text("The value is not of the form required.", "值的格式不正确。"),
     "control_character": Text("The text has a control character.", "文本包含控制字符。"),
+    "hidden_character": Text("The text has an invisible or direction-changing character.", "文本包含不可见字符。"),
+    "blank": Text("The text has nothing to see.", "文本没有可见内容。"),
     "invalid_time": Text("The time is not RFC 3339 with an offset.", "时间须为带时区的 RFC 3339 格式。"),
     "unknown_currency": Text("This is no ISO 4217 currency code.", "不是有效的 ISO 4217 货币代码。"),
     "window_reversed": Text("The end is before the start.", "结束时间早于开始时间。"),

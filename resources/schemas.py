@@ -182,7 +182,7 @@ class OrderAddress(_Answer):
     region: str
     line1: str
     line2: str | None
-    postcode: str
+    postcode: str | None
 
 
 class Order(_Answer):
