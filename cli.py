@@ -18,6 +18,7 @@ from flask.cli import with_appcontext
 
 from core.clock import iso
 from core.goods import MAX_STOCK
+from core.text_output import escape_what_cannot_be_shown
 from resources.context import shop
 from terminal import again_and_again, console, errors_in_one_line, fail, print_json, print_table
 
@@ -39,6 +40,7 @@ def register(app: Flask) -> None:
     if os.environ.get("FLASK_RUN_FROM_CLI") == "true":  # not in a worker, which never migrates
         import prepare
 
+        escape_what_cannot_be_shown()
         # Process 1 of a container, which has no handler, would not hear it.
         signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
         # Commands say what is wrong in a line of their own.

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import config
+from core.text_output import escape_what_cannot_be_shown
 
 if TYPE_CHECKING:
     from core.shop import Shop
@@ -61,6 +62,7 @@ def main() -> None:
     """Serve until SIGINT or SIGTERM. Whatever prevents the start is one line on standard error and exit code 1."""
     from click import ClickException
 
+    escape_what_cannot_be_shown()
     multiprocessing.set_start_method("fork")  # no longer the default from Python 3.14 on
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop_the_start)
@@ -229,7 +231,8 @@ def _greet(address: Address, settings: config.Settings) -> None:
                     break
         except OSError:
             time.sleep(0.05)
-    print(_greeting(address, settings), flush=True)
+    with contextlib.suppress(OSError, ValueError):  # nobody reads it
+        print(_greeting(address, settings), flush=True)
 
 
 def _greeting(address: Address, settings: config.Settings) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from core.refusals import Refusal
+from core.text_output import drop_what_cannot_be_written, takes_everything
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,7 +23,7 @@ def console(stream: Any) -> "Console":
     from rich.console import Console
 
     # A pipe has no width: nothing is folded there, so that grep finds whole names.
-    return Console(file=stream, width=None if stream.isatty() else 10_000, highlight=False)
+    return Console(file=stream, width=None if stream is not None and stream.isatty() else 10_000, highlight=False)
 
 
 def print_table(
@@ -46,7 +47,7 @@ def print_table(
 
 def print_json(value: object) -> None:
     """Print a value on one line, for machines."""
-    click.echo(json.dumps(value, ensure_ascii=False))
+    click.echo(json.dumps(value, ensure_ascii=not takes_everything(sys.stdout)))
 
 
 def again_and_again(seconds: float, work: Callable[[], object]) -> None:
@@ -67,6 +68,7 @@ def again_and_again(seconds: float, work: Callable[[], object]) -> None:
         except Exception as error:
             tell_error(f"{type(error).__name__}: {error}")
         stopped = signal.sigtimedwait(STOP_SIGNALS, seconds)
+    drop_what_cannot_be_written()
 
 
 @contextlib.contextmanager

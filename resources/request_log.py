@@ -20,6 +20,7 @@ from prometheus_client import Counter
 from pythonjsonlogger.json import JsonFormatter
 
 from core.metrics import Tally
+from core.text_output import LineWriter
 
 _REQUESTS = Tally(Counter("seckill_http_requests_total", "Requests answered.", ["route", "method", "status"]))
 
@@ -41,8 +42,8 @@ Made = tuple[Callable[..., str], tuple[Any, ...]]
 class _GatheredLines:
     """Writes lines to `stream` some at a time, from a thread of its own: a write for each would stop all threads."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    def __init__(self, stream: TextIO | None) -> None:
+        self._writer = LineWriter(stream)
         self._begin()
         util.register_after_fork(self, _GatheredLines._begin)  # threads and their locks do not come along
 
@@ -82,10 +83,7 @@ class _GatheredLines:
                 line = self._lines.popleft()
                 with contextlib.suppress(Exception):  # one line that cannot be put together takes no others along
                     lines.append(line if isinstance(line, str) else line[0](*line[1]))
-            # A log that cannot be written, or is closed already, must cost nobody their answer.
-            with contextlib.suppress(OSError, ValueError):
-                self._stream.write("".join(lines))
-                self._stream.flush()
+            self._writer.write(lines)
 
     def _run(self) -> None:
         while self._there_are_some.wait():

@@ -1,0 +1,95 @@
+"""Text to terminals, files and pipes, which may not take every character or byte: no line is lost for another."""
+
+import codecs
+import contextlib
+import os
+import select
+import sys
+from typing import Any, TextIO
+
+_WAIT_SECONDS = 1.0
+ESCAPED = "seckill.escaped"
+
+
+def _escape(error: UnicodeError) -> tuple[str, int]:
+    """What a stream cannot encode, as JSON escapes it: such a line is still JSON, and a person can still read it."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    pairs = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass")
+    units = (int.from_bytes(pairs[place : place + 2], "big") for place in range(0, len(pairs), 2))
+    return "".join(f"\\u{unit:04x}" for unit in units), error.end
+
+
+codecs.register_error(ESCAPED, _escape)
+
+
+def escape_what_cannot_be_shown() -> None:
+    """Let standard output and error take any text, whatever the locale says that the terminal can show."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure: Any = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            with contextlib.suppress(OSError, ValueError):
+                reconfigure(errors=ESCAPED)
+
+
+def takes_everything(stream: TextIO | None) -> bool:
+    """Whether `stream` is in an encoding of Unicode."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    return codecs.lookup(encoding).name.startswith("utf")
+
+
+def drop_what_cannot_be_written() -> None:
+    """Before a process ends: output that nobody takes is no failure of the process."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is None:
+            continue
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError):
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, stream.fileno())
+                os.close(nowhere)
+
+
+class LineWriter:
+    """Writes lines to a stream, past its buffer. A line that cannot be written takes no others along.
+
+    Not for several threads at once.
+    """
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+        self._encoding = getattr(stream, "encoding", None) or "utf-8"
+        self._torn = False  # whether the last line was cut off, by a full disk for one
+        try:
+            self._file = None if stream is None else stream.fileno()
+        except (OSError, ValueError):
+            self._file = None  # a stream in memory
+
+    def write(self, lines: list[str]) -> None:
+        """Write `lines`, each of which ends with a newline. What cannot be written is dropped."""
+        if self._stream is None:
+            return
+        # A log that cannot be written, or is closed already, must cost nobody their answer.
+        if self._file is None:
+            for line in lines:
+                with contextlib.suppress(OSError, ValueError):
+                    self._stream.write(line.encode(self._encoding, ESCAPED).decode(self._encoding))
+                    self._stream.flush()
+            return
+        with contextlib.suppress(OSError):
+            if self._torn:
+                self._write(self._file, b"\n")
+            self._write(self._file, "".join(lines).encode(self._encoding, ESCAPED))
+
+    def _write(self, file: int, data: bytes) -> None:
+        left = memoryview(data)
+        while left:
+            try:
+                written = os.write(file, left)
+            except BlockingIOError:  # whoever shares the terminal or pipe has set it so
+                select.select([], [file], [], _WAIT_SECONDS)
+                continue
+            self._torn = left[written - 1] != ord("\n")
+            left = left[written:]
