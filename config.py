@@ -97,7 +97,14 @@ class Settings(BaseSettings):
         description="Orders for an item that a buyer may cancel or let expire before they have to wait.",
     )
     HOLD_COOLDOWN_SECONDS: int = Field(
-        60, ge=0, le=31_536_000, description="Seconds that such a buyer waits after the last of them; 0 for none."
+        60,
+        ge=0,
+        le=31_536_000,
+        description="Seconds that such a buyer waits after the last of them, and twice as long after each further one, "
+        "up to a day; 0 for none.",
+    )
+    HOLD_FORGET_SECONDS: int = Field(
+        604_800, ge=1, le=31_536_000, description="Seconds after which such an order no longer counts; a week."
     )
     PAYMENT_PROVIDER: Literal["", "test", "webhook"] = Field(
         "",

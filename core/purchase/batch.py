@@ -3,7 +3,7 @@
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from prometheus_client import Gauge, Histogram
 from sqlalchemy import Connection, bindparam, select
@@ -103,7 +103,12 @@ def serve(
 
 def rules_of(settings: Settings) -> Rules:
     """What the settings say of purchases."""
-    return Rules(settings.ORDER_PAYMENT_SECONDS, settings.HOLD_STRIKES, settings.HOLD_COOLDOWN_SECONDS)
+    return Rules(
+        settings.ORDER_PAYMENT_SECONDS,
+        settings.HOLD_STRIKES,
+        settings.HOLD_COOLDOWN_SECONDS,
+        settings.HOLD_FORGET_SECONDS,
+    )
 
 
 def _work(
@@ -172,7 +177,8 @@ def known_orders_and_held_units(
     if not rules.hold_cooldown_seconds:
         counted = {key for key, item in goods.items() if item.per_user_limit is not None}
     owners = {(request.user_id, request.goods_id) for request in requests if request.goods_id in counted}
-    found = statements.standing(connection, keys, owners, now)
+    forgotten = now - timedelta(seconds=rules.hold_forget_seconds)
+    found = statements.standing(connection, keys, owners, now, forgotten)
     if not found.orders:
         return {}, found.held
     rows = connection.execute(_READ_ORDERS, {"numbers": [order_no for *_, order_no in found.orders]})

@@ -76,7 +76,7 @@ class KnownOrder:
 class Held:
     """What a buyer has of an item: units of orders that hold them, and strikes, orders that were given up.
 
-    A strike is an order that expired, or that its buyer cancelled.
+    A strike is an order that expired, or that its buyer cancelled. Those that are forgotten by now are not counted.
     """
 
     units: int = 0
@@ -116,6 +116,8 @@ class Refused:
     refusal: Refusal
 
 
+# Seconds; a day.
+LONGEST_COOLDOWN = 86_400
 _NOTHING = Held()
 Outcome = Placed | Replayed | Refused
 UserKey = tuple[str, str]
@@ -125,11 +127,16 @@ UserCoupon = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the settings say of purchases; times in seconds. A buyer waits after so many strikes; 0 is no wait."""
+    """What the settings say of purchases; times in seconds.
+
+    After `hold_strikes` of them a buyer waits for `hold_cooldown_seconds` (0 is no wait), after each further one for
+    twice as long, up to LONGEST_COOLDOWN. A strike is forgotten after `hold_forget_seconds`.
+    """
 
     payment_seconds: int = 900
     hold_strikes: int = 3
     hold_cooldown_seconds: int = 0
+    hold_forget_seconds: int = 604_800
 
 
 @dataclass(frozen=True)
@@ -212,10 +219,14 @@ def _refuse(request: PurchaseRequest, ledger: _Ledger) -> Refused | None:
 
 def _cooldown(held: Held, ledger: _Ledger) -> int:
     """Seconds that the buyer still waits after too many strikes; 0 where they need not."""
-    if held.last_strike_at is None or held.strikes < ledger.rules.hold_strikes:
+    rules = ledger.rules
+    further = held.strikes - rules.hold_strikes
+    if held.last_strike_at is None or further < 0:
         return 0
-    until = held.last_strike_at + timedelta(seconds=ledger.rules.hold_cooldown_seconds)
-    return max(0, math.ceil((until - ledger.now).total_seconds()))
+    first = rules.hold_cooldown_seconds
+    # The exponent is bounded: a day has fewer than 2^17 seconds.
+    wait = min(first * 2 ** min(further, 17), max(first, LONGEST_COOLDOWN), rules.hold_forget_seconds)
+    return max(0, math.ceil((held.last_strike_at + timedelta(seconds=wait) - ledger.now).total_seconds()))
 
 
 def refusal_of(status: str, starts_at: datetime | None) -> Refusal | None:

@@ -107,19 +107,24 @@ class Standing:
 
 
 def standing(
-    connection: Connection, keys: Collection[UserKey], owners: Collection[UserGoods], now: datetime
+    connection: Connection,
+    keys: Collection[UserKey],
+    owners: Collection[UserGoods],
+    now: datetime,
+    forgotten: datetime,
 ) -> Standing:
     """The orders that stand under `keys`, and what each of `owners` holds of an item, or has given up.
 
-    Held are the units of orders that are paid, or pending and not overdue at `now`.
+    Held are the units of orders that are paid, or pending and not overdue at `now`. What was given up at `forgotten` or
+    before is not counted.
     """
     texts = _texts(sql_of(connection))
     asked: list[tuple[str, list[Any]]] = []
     if keys:
         asked.append((texts.orders_under_keys, [as_batch(keys)]))
     if owners:
-        moment = stored(now)
-        asked.append((texts.held_units, [moment, moment, moment, as_batch(owners)]))
+        strike = [stored(now), stored(forgotten)]
+        asked.append((texts.held_units, [stored(now), *strike, *strike, as_batch(owners)]))
     if not asked:
         return Standing([], {})
     values = [value for _, needed in asked for value in needed]
@@ -192,6 +197,7 @@ def _texts(sql: Sql) -> _Texts:
         f"(status IN ('{EXPIRED}', '{CANCELLED}', '{REFUND_DUE}')"
         " AND COALESCE(cancelled_by, orders.user_id) = orders.user_id"
         f" OR status = '{PENDING}' AND expires_at <= {value})"
+        f" AND COALESCE(closed_at, expires_at) > {value}"  # not forgotten yet
     )
     moment = now_after_wait_in("sqlite" if sql.sqlite else "mysql")
     nothing = ["NULL"] * 4

@@ -276,7 +276,8 @@ def test_another_total_is_told_with_the_new_quote(expected_total: int) -> None:
     ("held", "seconds"),
     [
         (Held(0, 3, NOW), 60),
-        (Held(0, 9, NOW - 59.5 * SECOND), 1),
+        (Held(0, 3, NOW - 59.5 * SECOND), 1),
+        (Held(0, 9, NOW - 59.5 * SECOND), 64 * 60 - 59),
         (Held(0, 3, NOW - 60 * SECOND), 0),
         (Held(0, 2, NOW), 0),
         (Held(5, 0, None), 0),

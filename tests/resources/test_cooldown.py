@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -55,6 +56,41 @@ def test_after_the_wait_one_buys_again_and_the_next_strike_is_a_further_wait(str
     problem(call.buy(item), 429, "hold_cooldown")
 
 
+@pytest.mark.parametrize("end", [give_up, let_lapse])
+def test_each_further_strike_doubles_the_wait_and_old_ones_are_forgotten(
+    strict: Callable[..., Calls], end: Callable
+) -> None:
+    call = strict(HOLD_COOLDOWN_SECONDS=600, HOLD_FORGET_SECONDS=86_400)
+    item = call.create()["id"]
+
+    def pass_time(seconds: float) -> None:
+        """Let all that was given up have been so for as much longer."""
+        for order in call.get("/orders", "alice").json["items"]:
+            # That an order expired is noted by a sweep, and there is none here.
+            ended = "closed_at" if order["status"] == "cancelled" else "expires_at"
+            call.set_order(
+                order["order_no"], **{ended: datetime.fromisoformat(order[ended]) - timedelta(seconds=seconds)}
+            )
+
+    end(call, item)
+    for wait in (600, 1200, 2400):
+        end(call, item)
+        refused = call.buy(item)
+        problem(refused, 429, "hold_cooldown")
+        assert wait - 30 <= int(refused.headers["Retry-After"]) <= wait
+        pass_time(wait - 60)
+        problem(call.buy(item), 429, "hold_cooldown")
+        pass_time(61)
+    # The four strikes are a day old, or a little less: the first is forgotten, the last is not.
+    pass_time(86_400 - 2400 - 61)
+    end(call, item)
+    refused = call.buy(item)
+    assert 600 - 30 <= int(refused.headers["Retry-After"]) <= 600
+    pass_time(86_401)
+    end(call, item)
+    call.bought(item)
+
+
 def test_what_an_administrator_cancelled_is_no_strike(strict: Callable[..., Calls]) -> None:
     call = strict(HOLD_COOLDOWN_SECONDS=600)
     item = call.create()["id"]
@@ -76,7 +112,7 @@ def test_money_that_is_to_be_given_back_takes_no_strike_away(strict: Callable[..
     cancelled = call.bought(item)
     assert call.post(f"/orders/{cancelled['order_no']}/cancel", "alice").status_code == 200
     lapsed = call.bought(item)
-    call.make_overdue(lapsed["order_no"])
+    call.set_order(lapsed["order_no"], expires_at=call.now())
     expiry.sweep(call.shop.database)
     bobs = call.bought(item, "bob")
     assert [money_for(call, order) for order in (cancelled, lapsed)] == ["refund_due"] * 2
