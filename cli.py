@@ -162,15 +162,16 @@ def audit(as_json: bool) -> None:
 @as_json_option
 @with_appcontext
 def sweep(loop: bool, as_json: bool) -> None:
-    """Give back the units and coupons of orders whose time to pay is over.
+    """Give back the units and coupons of orders whose time to pay is over, and forget idempotency keys over a day old.
 
     The workers do so themselves, unless SWEEPER is off; any number of sweepers may run. With --loop a sweep that found
     nothing prints nothing, and one that failed a line on stderr.
     """
-    from core import expiry
+    from core import expiry, idempotency
 
     def once() -> None:
         expired = expiry.sweep(shop().database)
+        idempotency.prune(shop().database)
         if as_json and (expired or not loop):
             print_json({"expired": expired})
         elif expired or not loop:

@@ -89,6 +89,8 @@ def ascii_text(length: int) -> TypeEngine[str]:
     return String(length).with_variant(plain, "mysql", "mariadb")
 
 
+# Of up to 16 MiB.
+LongText = Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
 Key = BigInteger().with_variant(Integer, "sqlite")  # only INTEGER makes SQLite's row id the key
 
 
@@ -279,6 +281,29 @@ class Payment(Base):
     currency: Mapped[str] = mapped_column(ascii_text(3))
     outcome: Mapped[str] = mapped_column(ascii_text(16))
     received_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class IdempotencyKey(Base):
+    """The answer to a request under an `Idempotency-Key`, for 24 hours from `kept_at`; purchases keep theirs in orders.
+
+    While `status` is NULL nothing was answered under it that had an effect.
+    """
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (
+        UniqueConstraint("user_id", "idempotency_key", name="idempotency_keys_user_key"),
+        Index("idempotency_keys_kept", "kept_at"),
+        MYSQL_TABLE | {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True, autoincrement=True)
+    user_id: Mapped[str] = mapped_column(ExactText(64))
+    idempotency_key: Mapped[str] = mapped_column(ascii_text(255))
+    fingerprint: Mapped[str | None] = mapped_column(ascii_text(64))
+    status: Mapped[int | None] = mapped_column(Integer)
+    headers: Mapped[dict[str, str] | None] = mapped_column(JSON(none_as_null=True))
+    body: Mapped[str | None] = mapped_column(LongText)
+    kept_at: Mapped[datetime] = mapped_column(UtcTime)
 
 
 class Outbox(Base):

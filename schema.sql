@@ -180,6 +180,22 @@ CREATE INDEX payments_order ON payments (order_no);
 
 CREATE INDEX payments_payment ON payments (payment_id);
 
+CREATE TABLE idempotency_keys (
+    id BIGINT NOT NULL AUTO_INCREMENT,
+    user_id VARCHAR(64) /*!80017 CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin */
+                        /*M! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */ NOT NULL,
+    idempotency_key VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    fingerprint VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin,
+    status INTEGER,
+    headers JSON,
+    body MEDIUMTEXT,
+    kept_at DATETIME(3) NOT NULL,
+    PRIMARY KEY (id),
+    CONSTRAINT idempotency_keys_user_key UNIQUE (user_id, idempotency_key)
+) ENGINE = InnoDB CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
+
+CREATE INDEX idempotency_keys_kept ON idempotency_keys (kept_at);
+
 CREATE TABLE outbox (
     id BIGINT NOT NULL AUTO_INCREMENT,
     occurred_at DATETIME(3) NOT NULL,
@@ -234,4 +250,4 @@ CREATE TABLE webhook_deliveries (
 
 CREATE INDEX webhook_deliveries_due ON webhook_deliveries (webhook_id, status, next_attempt_at);
 
-UPDATE alembic_version SET version_num = '0003';
+UPDATE alembic_version SET version_num = '0004';

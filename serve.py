@@ -19,6 +19,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -179,11 +180,13 @@ def _serve(address: Address, settings: config.Settings, runtime_dir: Path) -> No
 
 def _start_chores(shop: "Shop") -> None:
     """What a worker does beside answering. Its threads are its own: it was forked by now."""
-    from core import chores, expiry, publisher
+    from core import chores, expiry, idempotency, publisher
 
     if shop.settings.SWEEPER:
         seconds = shop.settings.SWEEP_SECONDS
         chores.start("sweeper", seconds, lambda: expiry.sweep(shop.database, lambda: shop.draining))
+        forget = partial(idempotency.prune, shop.database, lambda: shop.draining)
+        chores.start("old keys", idempotency.PRUNE_SECONDS, forget)
     if shop.settings.PUBLISHER:
         made = publisher.Publisher(
             shop.database, lambda: shop.draining, lambda: shop.in_progress.here > publisher.CROWD

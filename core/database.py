@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import mysql.connector
@@ -31,6 +32,26 @@ log = logging.getLogger("seckill.database")
 
 AnyRow = Row[*tuple[Any, ...]]
 WRITES = "seckill_writes"
+
+# The transaction that everything this thread does belongs to, where there is one (core/idempotency.py).
+_joined: ContextVar[Connection | None] = ContextVar("joined", default=None)
+
+
+def joined() -> Connection | None:
+    """The connection of the transaction that this thread's reads and transactions join; None where there is none."""
+    return _joined.get()
+
+
+@contextmanager
+def joining(connection: Connection) -> Iterator[None]:
+    """Let this thread's reads and transactions within the block join the transaction that `connection` is in."""
+    token = _joined.set(connection)
+    try:
+        yield
+    finally:
+        _joined.reset(token)
+
+
 _PATIENCE = 3600  # seconds
 _IDLE_SECONDS = 1.0
 # The server ends a read a little before the driver gives it up: the driver then has an answer, and nothing runs on.
@@ -167,8 +188,13 @@ class Database:
     def reading(self, deadline: Deadline | None = None) -> Iterator[Connection]:
         """A connection of the thread's share for plain reads, by default waited for until the request's deadline.
 
-        Raises Busy or Unavailable, never a driver's error for a lost connection.
+        Raises Busy or Unavailable, never a driver's error for a lost connection. Where a transaction is joined, its own
+        connection, with whose errors that transaction has to deal.
         """
+        own = joined()
+        if own is not None:
+            yield own
+            return
         deadline = deadline or deadline_of_request(self.settings.PURCHASE_WAIT_SECONDS)
         try:
             with self._connected(self._share or shares.current(), deadline) as connection:

@@ -14,7 +14,7 @@ from prometheus_client import Counter
 from sqlalchemy import Connection
 
 from core.clock import Deadline, deadline_of_request
-from core.database import WRITES, Database
+from core.database import WRITES, Database, joined
 from core.faults import LOCK_WAIT_TIMEOUT, Kind, read
 from core.refusals import Busy, Unavailable
 
@@ -53,7 +53,13 @@ def run(
     is lost, `was_committed` is asked, on another connection, for the truth about that run's result.
 
     Raises Busy (nothing was done), Unavailable (perhaps it was), and whatever else `work` raises.
+
+    Where a transaction is joined (`core.database.joining`), `work` becomes a part of that one, which is committed, or
+    run again as a whole, by the `run` that has begun it.
     """
+    outer = joined()
+    if outer is not None:
+        return work(outer)
     for attempt in range(database.settings.TRANSACTION_ATTEMPTS):
         if deadline.passed:
             raise Busy()

@@ -41,12 +41,16 @@ def find(database: Database, webhook_id: int) -> AnyRow:
         return _one(connection, webhook_id)
 
 
-def create(database: Database, url: str, types: Sequence[str] | None, active: bool) -> tuple[AnyRow, str]:
-    """Subscribe `url` to events of `types` (None: all) from now on. Returns the subscription and its secret.
-
-    Raises InvalidField for a URL that webhooks may not be sent to, and where there are MOST subscriptions.
-    """
+def check_url(database: Database, url: str) -> None:
+    """Raise InvalidField for a URL that webhooks may not be sent to. Asks for addresses: never in a transaction."""
     targets.check(url, database.settings.WEBHOOKS_TO_PRIVATE)
+
+
+def create(database: Database, url: str, types: Sequence[str] | None, active: bool) -> tuple[AnyRow, str]:
+    """Subscribe `url`, which was checked, to events of `types` (None: all) from now on.
+
+    Returns the subscription and its secret. Raises InvalidField where there are MOST subscriptions.
+    """
     secret = f"whsec_{base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()}"
     # What happened so far has its number after this: the subscription begins behind it.
     after = event_log.newest(database)
@@ -64,12 +68,10 @@ def create(database: Database, url: str, types: Sequence[str] | None, active: bo
 
 
 def change(database: Database, webhook_id: int, fields: Mapping[str, Any], versions: set[int] | None) -> AnyRow:
-    """Set `fields`, of `url`, `types` and `active`. `versions`, if any, are those that the caller expects.
+    """Set `fields`, of `url` (which was checked), `types` and `active`.
 
-    Raises Refusal not_found or version_mismatch, and InvalidField for a URL that webhooks may not be sent to.
+    `versions`, if any, are those that the caller expects. Raises Refusal not_found or version_mismatch.
     """
-    if "url" in fields:
-        targets.check(fields["url"], database.settings.WEBHOOKS_TO_PRIVATE)
 
     def work(connection: Connection) -> AnyRow:
         row = _locked(connection, webhook_id, versions)

@@ -13,8 +13,9 @@ from core.clock import EPOCH
 from core.paging import MAX_LIMIT
 from core.tokens import MAX_USER_ID
 from resources import shown_text
-from resources.operation import CUSTOM_PREFIX
 
+# Of the error types of our own checks, before the code that `errors[]` has.
+CUSTOM_PREFIX = "seckill."
 MAX_ID = 2**63 - 1
 MAX_AMOUNT = 10**12
 MAX_COUNT = 10**9

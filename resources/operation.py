@@ -5,8 +5,8 @@ the method what it asked for. The same declaration becomes the OpenAPI descripti
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import wraps
+from dataclasses import dataclass, replace
+from functools import partial, wraps
 from http import HTTPMethod
 from typing import Any, TypeVar
 
@@ -15,10 +15,12 @@ from flask_restful import Resource
 from pydantic import BaseModel, ValidationError
 
 from config import Settings
-from core.refusals import NOT_FOUND, VALIDATION_FAILED, Refusal
-from resources import body
+from core.refusals import IDEMPOTENCY_KEY_REUSED, NOT_FOUND, VALIDATION_FAILED, Refusal
+from resources import body, idempotency
 from resources.auth import Access, authenticate
 from resources.context import shop
+from resources.fields import CUSTOM_PREFIX
+from resources.idempotency import KeyHeaders
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -40,12 +42,15 @@ _FIELD_CODES = {
     "string_pattern_mismatch": "invalid_format",
     "literal_error": "invalid_value",
 }
-CUSTOM_PREFIX = "seckill."
 
 
 @dataclass(frozen=True)
 class Operation:
-    """The declaration of one method of one route. Where the settings do not offer it, there is no such route."""
+    """The declaration of one method of one route. Where the settings do not offer it, there is no such route.
+
+    `prepare` is called with the body ahead of the method: for checks that ask other systems, and so may not be made
+    within a transaction, which a request with an `Idempotency-Key` is from its first statement on.
+    """
 
     id: str
     tag: str
@@ -59,16 +64,21 @@ class Operation:
     answer_headers: Mapping[str, str] | None = None
     limited: bool = True
     offered: Callable[[Settings], bool] | None = None
+    prepare: Callable[[Any], None] | None = None
 
 
 def operation(declared: Operation) -> Callable[[Method], Method]:
     """Make a method of a Resource the operation `declared`.
 
     The method is called with the path's parameters by position and, where declared, `caller`, `query`, `headers`
-    and `body` by name.
+    and `body` by name. Each POST and PATCH of a user takes an `Idempotency-Key`: with one, the method is called within
+    the transaction that stores its answer, and not at all where the answer is known. One that declares that header has
+    keys of its own, which it sees to itself.
     """
 
     def decorate(method: Method) -> Method:
+        keyed = _is_keyed(declared, method.__name__)
+
         @wraps(method)
         def checked(self: Resource, **path: str) -> Any:
             if declared.offered is not None and not declared.offered(shop().settings):
@@ -90,14 +100,43 @@ def operation(declared: Operation) -> Callable[[Method], Method]:
                 errors += [{"field": name[:_MAX_NAME], "code": "unknown_field"} for name in request.args]
             if declared.headers is not None:
                 arguments["headers"] = _validate(declared.headers, _headers(declared.headers), errors)
+            keys = _validate(KeyHeaders, _headers(KeyHeaders), errors) if keyed else None
             if errors:
                 raise Refusal(VALIDATION_FAILED, errors=errors[:_MAX_ERRORS])
-            return method(self, *path.values(), **arguments)
+            asked = arguments.get("body")
+            prepare = partial(declared.prepare, asked) if declared.prepare else None
+            act = partial(method, self, *path.values(), **arguments)
+            if isinstance(keys, KeyHeaders) and keys.idempotency_key is not None and caller is not None:
+                return idempotency.answer_once(caller.user_id, keys.idempotency_key, asked, act, prepare)
+            if prepare is not None:
+                prepare()
+            return act()
 
-        checked.operation = declared  # type: ignore[attr-defined]
+        checked.operation = _with_key(declared) if keyed else declared  # type: ignore[attr-defined]
         return checked  # type: ignore[return-value]
 
     return decorate
+
+
+def _is_keyed(declared: Operation, verb: str) -> bool:
+    """Whether the operation takes an `Idempotency-Key` that is seen to here: all that change something for a user."""
+    if verb not in ("post", "patch") or declared.access not in (Access.BUYER, Access.ADMIN):
+        return False
+    if declared.headers is None:
+        return True
+    if idempotency.NAME not in _names(declared.headers):
+        raise TypeError(f"{declared.id} has headers of its own, and says nothing of {idempotency.NAME}")
+    return False
+
+
+def _with_key(declared: Operation) -> Operation:
+    """The declaration as clients see it."""
+    return replace(
+        declared,
+        headers=KeyHeaders,
+        refusals=(*declared.refusals, IDEMPOTENCY_KEY_REUSED),
+        answer_headers={**(declared.answer_headers or {}), **idempotency.ANSWER_HEADERS},
+    )
 
 
 class ApiResource(Resource):  # type: ignore[misc]
@@ -135,5 +174,8 @@ def _query(errors: list[dict[str, str]]) -> dict[str, str]:
 
 
 def _headers(model: type[BaseModel]) -> dict[str, str]:
-    names = [field.alias or name for name, field in model.model_fields.items()]
-    return {name: request.headers[name] for name in names if name in request.headers}
+    return {name: request.headers[name] for name in _names(model) if name in request.headers}
+
+
+def _names(model: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in model.model_fields.items()]

@@ -232,8 +232,8 @@ PROBLEMS: Mapping[str, Problem] = {
         HTTPStatus.SERVICE_UNAVAILABLE,
         Text("Temporarily unavailable", "暂时不可用"),
         Text(
-            "The database did not answer. Ask again with the same Idempotency-Key to learn what became of a purchase.",
-            "数据库未响应。请使用相同的 Idempotency-Key 重试以确认购买结果。",
+            "The database did not answer. Send the same request again with the same Idempotency-Key: it is done once.",
+            "数据库未响应。请使用相同的 Idempotency-Key 再次发送同一请求：它只会执行一次。",
         ),
     ),
 }

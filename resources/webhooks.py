@@ -60,6 +60,11 @@ def _delivery_json(row: AnyRow) -> dict[str, Any]:
     }
 
 
+def _check_url(body: models.WebhookCreate | models.WebhookPatch) -> None:
+    if "url" in body.model_fields_set:
+        webhooks.check_url(shop().database, body.url)
+
+
 def _answer(row: AnyRow) -> Any:
     return _json(row), 200, {"ETag": f'"{row.version}"'}
 
@@ -88,6 +93,7 @@ class WebhookList(ApiResource):
             Access.ADMIN,
             {201: models.WebhookWithSecret},
             body=models.WebhookCreate,
+            prepare=_check_url,
             refusals=("unavailable",),
             answer_headers={"Location": "the subscription's address", **_ETAG},
         )
@@ -127,6 +133,7 @@ class WebhookItem(ApiResource):
             Access.ADMIN,
             {200: models.Webhook},
             body=models.WebhookPatch,
+            prepare=_check_url,
             refusals=("not_found", "version_mismatch", "unavailable"),
             answer_headers=_ETAG,
         )

@@ -8,21 +8,24 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 import requests
 import sqlalchemy
 from flask import Flask
+from sqlalchemy import insert, select
 
 import config
 import serve
 from app import create_app
 from config import ROOT
 from core import chores
+from core.clock import utc_now
 from core.database import patient_engine
 from core.shop import DRAINING, Shop
-from models import SCHEMA_REVISION
+from models import SCHEMA_REVISION, IdempotencyKey
 from tests.core.selling import Selling
 from tests.servers.database_server import DatabaseServer, free_port
 from tests.servers.service import Service, environment
@@ -233,4 +236,27 @@ def test_a_worker_sweeps_until_its_host_drains(
 def test_with_the_sweeper_off_no_worker_sweeps(
     monkeypatch: pytest.MonkeyPatch, make_app: Callable[..., Flask], sqlite_uri: str
 ) -> None:
-    assert "sweeper" not in chores_of(monkeypatch, make_app(sqlite_uri, SWEEPER=False).extensions["seckill"])
+    begun = chores_of(monkeypatch, make_app(sqlite_uri, SWEEPER=False).extensions["seckill"])
+    assert not begun.keys() & {"sweeper", "old keys"}
+
+
+def test_a_worker_forgets_old_idempotency_keys_until_its_host_drains(
+    monkeypatch: pytest.MonkeyPatch, make_app: Callable[..., Flask], sqlite_uri: str, tmp_path: Path
+) -> None:
+    shop = make_app(sqlite_uri, runtime_dir=tmp_path).extensions["seckill"]
+    forget = chores_of(monkeypatch, shop)["old keys"]
+    with shop.database.engine.begin() as connection:
+        long_ago = datetime.fromisoformat("2001-01-01T00:00:00+00:00")
+        for key, kept_at in (("old", long_ago), ("new", utc_now())):
+            connection.execute(insert(IdempotencyKey).values(user_id="a", idempotency_key=key, kept_at=kept_at))
+
+    def keys() -> list[str]:
+        with shop.database.reading() as connection:
+            return list(connection.execute(select(IdempotencyKey.idempotency_key)).scalars())
+
+    (tmp_path / DRAINING).touch()
+    forget()
+    assert keys() == ["old", "new"]
+    (tmp_path / DRAINING).unlink()
+    forget()
+    assert keys() == ["new"]

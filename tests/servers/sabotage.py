@@ -66,6 +66,19 @@ def no_coupon_lock() -> None:
     _rewrite(change)
 
 
+def no_idempotency_key_lock() -> None:
+    """The row of an idempotency key is read without a lock, and written without a condition."""
+
+    def change(connection: Any, statement: str, parameters: Any) -> str:
+        if "FROM idempotency_keys" in statement and locks(statement):
+            return without_locks(statement)
+        if statement.startswith("UPDATE idempotency_keys"):
+            return statement.replace("idempotency_keys.status IS NULL", "1 = 1")
+        return statement
+
+    _rewrite(change)
+
+
 def no_sqlite_transaction() -> None:
     """Statements on SQLite commit one by one, and no check of the table holds them."""
     import core.database
@@ -246,6 +259,7 @@ SABOTAGES: dict[str, Callable[[], None]] = {
     for sabotage in (
         no_row_lock,
         no_coupon_lock,
+        no_idempotency_key_lock,
         no_sqlite_transaction,
         no_slots,
         no_known_orders,

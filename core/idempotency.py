@@ -1,0 +1,153 @@
+"""Idempotency keys of all requests that change something but purchases, whose orders keep theirs.
+
+A key's row holds the answer, and is written in the transaction of the request's effect: either both are there or
+neither is. So a request that is sent again, whatever became of its first answer, has its effect once. Explained in
+docs/idempotency.md.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import Connection, Select, delete, insert, or_, select, update
+
+from core import refusals
+from core.clock import Deadline, database_now, deadline_of_request, utc_now, utc_now_after_wait
+from core.database import AnyRow, Database, joining
+from core.refusals import Refusal
+from core.transaction import run
+from models import IdempotencyKey
+
+# How long an answer is given again, by the database's clock.
+KEPT = timedelta(hours=24)
+# Seconds between two looks of a worker for answers that are older.
+PRUNE_SECONDS = 60.0
+_FORGOTTEN_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request under a key. `fingerprint` is the same for two requests exactly if they ask for the same."""
+
+    user_id: str
+    key: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer as it is stored: its status, the headers that are its own, and its body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: str
+
+
+def once(
+    database: Database, asked: Asked, act: Callable[[], Answer], prepare: Callable[[], None] | None = None
+) -> tuple[Answer, bool]:
+    """The answer of `act`, done at most once in 24 hours for this user and key; and whether it was given before.
+
+    All transactions and reads of `act` join one transaction, which also stores the answer. It may be run again, as
+    `run` says. What `act` raises undoes it: a refusal is not stored, and the same request is judged afresh. `prepare`
+    is called ahead of the transaction, where there is no answer yet.
+    Raises Refusal idempotency_key_reused, Busy (nothing was done), or Unavailable (perhaps it was).
+    """
+    deadline = deadline_of_request(database.settings.PURCHASE_WAIT_SECONDS)
+    with database.reading(deadline) as connection:
+        row = connection.execute(_find(asked)).one_or_none()
+    known = _given(row, asked)
+    if known is not None:
+        return known, True
+    if prepare is not None:
+        prepare()
+    if row is None and not database.is_sqlite:
+        # In a transaction of its own: requests that come at once then queue at a row that is there. At a row that is
+        # only being inserted they would deadlock as soon as the first of them is refused, and rolled back.
+        run(database, lambda connection: _make_row(connection, asked), deadline, lambda connection, result: True)
+
+    def work(connection: Connection) -> tuple[Answer, bool]:
+        row = connection.execute(_find(asked).with_for_update()).one_or_none()
+        known = _given(row, asked)
+        if known is not None:
+            return known, True
+        if row is None:
+            _insert(connection, asked)
+            row = connection.execute(_find(asked)).one()
+        with joining(connection):
+            answer = act()
+        _keep(connection, row, asked, answer)
+        return answer, False
+
+    def was_committed(connection: Connection, result: tuple[Answer, bool]) -> bool:
+        # A locking read: a plain one could say "absent" while the COMMIT still runs.
+        answer, is_replay = result
+        row = connection.execute(_find(asked).with_for_update()).one_or_none()
+        return is_replay or _given(row, asked) == answer
+
+    return run(database, work, deadline, was_committed)
+
+
+def prune(database: Database, stopping: Callable[[], bool] = lambda: False) -> int:
+    """Forget the keys that are older than 24 hours, in small pieces. How many there were. Raises Busy or Unavailable.
+
+    Any number of processes may do so at once. Once `stopping`, nothing more is begun.
+    """
+    forgotten = 0
+    while not stopping():
+        with database.reading() as connection:
+            before = database_now(connection) - KEPT
+            old = select(IdempotencyKey.id).where(IdempotencyKey.kept_at <= before).order_by(IdempotencyKey.kept_at)
+            ids = connection.execute(old.limit(_FORGOTTEN_AT_ONCE)).scalars().all()
+        if not ids:
+            break
+        gone = delete(IdempotencyKey).where(IdempotencyKey.id.in_(sorted(ids)), IdempotencyKey.kept_at <= before)
+        deadline = Deadline(database.settings.PURCHASE_WAIT_SECONDS)
+        forgotten += run(database, lambda connection, gone=gone: connection.execute(gone).rowcount, deadline)  # type: ignore[misc]
+        if len(ids) < _FORGOTTEN_AT_ONCE:
+            break
+    return forgotten
+
+
+def _find(asked: Asked) -> Select[tuple[int]]:
+    return select(*IdempotencyKey.__table__.columns, utc_now_after_wait().label("now")).where(
+        IdempotencyKey.user_id == asked.user_id, IdempotencyKey.idempotency_key == asked.key
+    )
+
+
+def _given(row: AnyRow | None, asked: Asked) -> Answer | None:
+    """The answer that was given under the key; None where there is none, or it is over 24 hours old."""
+    if row is None or row.status is None or row.now - row.kept_at >= KEPT:
+        return None
+    if row.fingerprint != asked.fingerprint:
+        raise Refusal(refusals.IDEMPOTENCY_KEY_REUSED)
+    return Answer(row.status, row.headers, row.body)
+
+
+def _make_row(connection: Connection, asked: Asked) -> None:
+    if connection.execute(_find(asked)).one_or_none() is None:
+        _insert(connection, asked)
+
+
+def _insert(connection: Connection, asked: Asked) -> None:
+    connection.execute(
+        insert(IdempotencyKey).values(user_id=asked.user_id, idempotency_key=asked.key, kept_at=utc_now())
+    )
+
+
+def _keep(connection: Connection, row: AnyRow, asked: Asked, answer: Answer) -> None:
+    # The condition stands here too: should the lock ever be lost, the effect is undone and not done twice.
+    free = or_(IdempotencyKey.status.is_(None), IdempotencyKey.kept_at == row.kept_at)
+    kept = (
+        update(IdempotencyKey)
+        .where(IdempotencyKey.id == row.id, free)
+        .values(
+            fingerprint=asked.fingerprint,
+            status=answer.status,
+            headers=dict(answer.headers),
+            body=answer.body,
+            kept_at=utc_now_after_wait(),
+        )
+    )
+    if connection.execute(kept).rowcount != 1:
+        raise RuntimeError("an idempotency key's row changed under its lock")
