@@ -6,8 +6,8 @@ from alembic import op
 from migrations.steps import create_index_if_missing, create_table_if_missing, drop_table_if_exists
 from models import ExactText, Key, LongText, UtcTime, ascii_text
 
-revision = "0004"
-down_revision = "0003"
+revision = "0005"
+down_revision = "0004"
 branch_labels = None
 depends_on = None
 
