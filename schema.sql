@@ -250,4 +250,4 @@ CREATE TABLE webhook_deliveries (
 
 CREATE INDEX webhook_deliveries_due ON webhook_deliveries (webhook_id, status, next_attempt_at);
 
-UPDATE alembic_version SET version_num = '0004';
+UPDATE alembic_version SET version_num = '0005';
