@@ -61,7 +61,9 @@ def survive(group: Group, service: Service, database: str, buyers: RetryingBuyer
         silences = [take_the_primary_away(group, buyers, how) for how in faults]
     print(f"{len(buyers.acknowledged)} orders, {buyers.replays} replays; told otherwise: {dict(buyers.codes)}")
     assert statistics.median(silences) < SELLS_AGAIN_SECONDS
-    assert not buyers.doubled
+    twice = "SELECT COUNT(*) FROM (SELECT 1 FROM orders GROUP BY user_id, idempotency_key HAVING COUNT(*) > 1) twice"
+    (doubled,) = group.primary().ask(twice, database)[0]
+    assert (doubled, len(buyers.doubled)) == (0, 0), "purchases were doubled"
     assert_nothing_lost(service, InsideGroup(group, database), buyers)  # type: ignore[arg-type]
     rows = group.wait_until_equal("SELECT order_no, user_id, idempotency_key FROM orders ORDER BY order_no", database)
     assert len(rows) == len(buyers.acknowledged)
@@ -86,3 +88,15 @@ def test_orders_that_are_acknowledged_before_their_commit_are_lost(
     service = start_service(proxy.address(uri), workers=2, sabotage=["acknowledge_before_commit"], **KEEP_ORDERS)
     with pytest.raises(AssertionError, match="acknowledged orders are not there"):
         survive(group, service, "hasty", RetryingBuyers(service), ["kill"])
+
+
+def test_without_a_look_for_the_key_and_its_unique_index_they_are_doubled(
+    group: Group, proxy: PrimaryProxy, start_service: Callable[..., Service]
+) -> None:
+    uri = group.primary().create_database("doubled")
+    service = start_service(proxy.address(uri), workers=2, sabotage=["no_known_orders"], **KEEP_ORDERS)
+    group.primary().ask(
+        "ALTER TABLE orders DROP INDEX orders_user_key, ADD INDEX orders_user_key (user_id, idempotency_key)", "doubled"
+    )
+    with pytest.raises(AssertionError, match="purchases were doubled"):
+        survive(group, service, "doubled", RetryingBuyers(service), ["switch"])
