@@ -17,6 +17,7 @@ from resources.events import EventList
 from resources.front import Front
 from resources.goods import GoodsChanges, GoodsItem, GoodsList, GoodsPause, GoodsResume
 from resources.ops import Alive, Metrics, Ready
+from resources.order_export import OrderExport
 from resources.orders import OrderCancel, OrderItem, OrderList, OrderPay
 from resources.payments import PaymentList, PaymentWebhook
 from resources.seckill import Seckill, SeckillQuote
@@ -36,6 +37,7 @@ ROUTES = {
     "/shipping-methods": ShippingMethodList,
     "/shipping-methods/<code>": ShippingMethodItem,
     "/orders": OrderList,
+    "/orders/export": OrderExport,
     "/orders/<order_no>": OrderItem,
     "/orders/<order_no>/cancel": OrderCancel,
     "/orders/<order_no>/pay": OrderPay,

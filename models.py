@@ -27,7 +27,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import DateTime, TypeDecorator, TypeEngine
 
 # The newest migration; `readyz` and the start compare it with the database's. A test holds it to migrations/.
-SCHEMA_REVISION = "0005"
+SCHEMA_REVISION = "0006"
 
 ORDER_STATUSES = ("pending", "paid", "cancelled", "expired", "refund_due")
 # The statuses whose units an item counts as sold.
@@ -113,6 +113,9 @@ class Goods(Base):
         CheckConstraint("per_user_limit >= 1", name="goods_per_user_limit_positive"),
         CheckConstraint("order_limit >= 1", name="goods_order_limit_positive"),
         CheckConstraint("ends_at >= starts_at", name="goods_window_not_reversed"),
+        Index("goods_starts", "starts_at"),
+        Index("goods_price", "price"),
+        Index("goods_created", "created_at"),
         MYSQL_TABLE | {"sqlite_autoincrement": True},
     )
 
@@ -151,6 +154,10 @@ class Order(Base):
         Index("orders_goods_user", "goods_id", "user_id"),
         # The sweeper's: pending orders by the end of their time.
         Index("orders_status_expires", "status", "expires_at"),
+        # The lists' (core/order_list.py): each has its rows in the order of the list, the id being part of every index.
+        Index("orders_status_time", "status", "purchased_at"),
+        Index("orders_goods_time", "goods_id", "status", "purchased_at"),
+        Index("orders_user_time", "user_id", "status", "purchased_at"),
         CheckConstraint("quantity >= 1", name="orders_quantity_positive"),
         CheckConstraint("unit_price >= 0", name="orders_unit_price_not_negative"),
         CheckConstraint("total = subtotal - discount + shipping_fee", name="orders_total_adds_up"),
@@ -195,6 +202,7 @@ class Coupon(Base):
         CheckConstraint(f"kind IN {COUPON_KINDS}", name="coupons_kind_known"),
         CheckConstraint("percent BETWEEN 1 AND 100", name="coupons_percent_in_range"),
         CheckConstraint("used >= 0", name="coupons_used_not_negative"),
+        Index("coupons_created", "created_at"),
         MYSQL_TABLE,
     )
 
@@ -367,6 +375,7 @@ class WebhookDelivery(Base):
     __table_args__ = (
         UniqueConstraint("webhook_id", "seq", name="webhook_deliveries_webhook_seq"),
         Index("webhook_deliveries_due", "webhook_id", "status", "next_attempt_at"),
+        Index("webhook_deliveries_log", "webhook_id", "status", "seq"),
         CheckConstraint(f"status IN {DELIVERY_STATUSES}", name="webhook_deliveries_status_known"),
         MYSQL_TABLE | {"sqlite_autoincrement": True},
     )

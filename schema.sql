@@ -43,6 +43,12 @@ CREATE TABLE goods (
     CONSTRAINT goods_window_not_reversed CHECK (ends_at >= starts_at)
 ) ENGINE = InnoDB CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
 
+CREATE INDEX goods_starts ON goods (starts_at);
+
+CREATE INDEX goods_price ON goods (price);
+
+CREATE INDEX goods_created ON goods (created_at);
+
 CREATE TABLE orders (
     id BIGINT NOT NULL AUTO_INCREMENT,
     order_no VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
@@ -83,6 +89,12 @@ CREATE TABLE orders (
 CREATE INDEX orders_goods_user ON orders (goods_id, user_id);
 
 CREATE INDEX orders_status_expires ON orders (status, expires_at);
+
+CREATE INDEX orders_status_time ON orders (status, purchased_at);
+
+CREATE INDEX orders_goods_time ON orders (goods_id, status, purchased_at);
+
+CREATE INDEX orders_user_time ON orders (user_id, status, purchased_at);
 
 CREATE TABLE purchase_slots (
     goods_id BIGINT NOT NULL,
@@ -128,6 +140,8 @@ CREATE TABLE coupons (
     CONSTRAINT coupons_percent_in_range CHECK (percent BETWEEN 1 AND 100),
     CONSTRAINT coupons_used_not_negative CHECK (used >= 0)
 ) ENGINE = InnoDB CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
+
+CREATE INDEX coupons_created ON coupons (created_at);
 
 CREATE TABLE coupon_uses (
     order_no VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
@@ -250,4 +264,6 @@ CREATE TABLE webhook_deliveries (
 
 CREATE INDEX webhook_deliveries_due ON webhook_deliveries (webhook_id, status, next_attempt_at);
 
-UPDATE alembic_version SET version_num = '0005';
+CREATE INDEX webhook_deliveries_log ON webhook_deliveries (webhook_id, status, seq);
+
+UPDATE alembic_version SET version_num = '0006';

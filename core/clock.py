@@ -26,13 +26,6 @@ class utc_now(FunctionElement[datetime]):
     inherit_cache = True
 
 
-class epoch(FunctionElement[datetime]):
-    """EPOCH in SQL, typed: MySQL would return a time that was sent as text as text."""
-
-    type = UtcTime()
-    inherit_cache = True
-
-
 class utc_now_after_wait(FunctionElement[datetime]):
     """The moment at which the row is read, after any wait for its lock; needs the session's time zone at UTC."""
 
@@ -43,12 +36,6 @@ class utc_now_after_wait(FunctionElement[datetime]):
 @compiles(utc_now)
 def _utc_now(element: utc_now, compiler: SQLCompiler, **kw: Any) -> str:
     return _SQLITE_NOW if compiler.dialect.name == "sqlite" else "UTC_TIMESTAMP(3)"
-
-
-@compiles(epoch)
-def _epoch(element: epoch, compiler: SQLCompiler, **kw: Any) -> str:
-    moment = "'1970-01-01 00:00:00.000000'"
-    return moment if compiler.dialect.name == "sqlite" else f"TIMESTAMP{moment}"
 
 
 @compiles(utc_now_after_wait)

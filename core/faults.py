@@ -20,6 +20,10 @@ _BY_SQLSTATE = {"08": Kind.LOST, "40": Kind.RERUN}
 _FAILED_COMMIT, _DEADLOCK = 1180, "error 149"
 
 
+class TooLate(Exception):
+    """A statement that was to be done by a certain time was not: its transaction is worth another run."""
+
+
 @dataclass(frozen=True)
 class Fault:
     """A database error, read: its kind, and its number as a label for the metrics."""
@@ -30,6 +34,8 @@ class Fault:
 
 def read(error: BaseException) -> Fault:
     """Say what `error` means. Anything that is not a database error is OTHER."""
+    if isinstance(error, TooLate):
+        return Fault(Kind.RERUN, "late")
     original = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(original, sqlite3.Error):
         return _read_sqlite(original)

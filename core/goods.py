@@ -12,7 +12,6 @@ from sqlalchemy import (
     bindparam,
     delete,
     exists,
-    func,
     insert,
     or_,
     select,
@@ -20,7 +19,7 @@ from sqlalchemy import (
 )
 
 from core import events, refusals, sale
-from core.clock import database_now, epoch, iso, utc_now
+from core.clock import database_now, iso, utc_now
 from core.database import AnyRow, Database
 from core.paging import Page, PageRequest, Sort, fetch
 from core.refusals import InvalidField, Refusal
@@ -42,8 +41,8 @@ DEFAULTS: Mapping[str, Any] = {
     "shippable": False,
 }
 SORTS: Mapping[str, ColumnElement[Any]] = {
-    # No start means "has always been open", so it sorts first; a page needs a value to go on from.
-    "starts_at": func.coalesce(Goods.starts_at, epoch(), type_=Goods.starts_at.type),
+    # No start means "has always been open", so it sorts first.
+    "starts_at": Goods.starts_at.expression,
     "price": Goods.price.expression,
     "created_at": Goods.created_at.expression,
     "id": Goods.id.expression,
@@ -93,7 +92,8 @@ def list_page(
         query = query.where(sale.status_in_sql() == status)
     if text is not None:
         query = query.where(_has(text))
-    order = Sort(SORTS[sort.removeprefix("-")], Goods.id.expression, descending=sort.startswith("-"))
+    name = sort.removeprefix("-")
+    order = Sort(SORTS[name], Goods.id.expression, descending=sort.startswith("-"), nullable=name == "starts_at")
     with database.reading() as connection:
         return fetch(connection, query, order, page)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, or_, select, update
@@ -10,7 +10,6 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, or_, select, upd
 from core import refusals
 from core.clock import utc_now
 from core.database import AnyRow, Database
-from core.paging import Page, PageRequest, Sort, fetch
 from core.refusals import Refusal
 from models import Order
 
@@ -26,6 +25,9 @@ MOVES: Mapping[str, frozenset[str]] = {
     EXPIRED: frozenset({PAID, REFUND_DUE}),
     CANCELLED: frozenset({REFUND_DUE}),
 }
+
+# A new order's row is inserted at most so long after its `purchased_at`, by the database's clock, or not at all.
+INSERTED_WITHIN = timedelta(seconds=1)
 
 # Whoever locks orders finds them through this index. Through another, two could lock the parts of a row in turn.
 BY_NUMBER = "FORCE INDEX (orders_order_no)"
@@ -80,15 +82,6 @@ def holds_units(now: datetime) -> ColumnElement[bool]:
     return or_(Order.status == PAID, and_(Order.status == PENDING, Order.expires_at > now))
 
 
-def _status_is(status: str) -> ColumnElement[bool]:
-    overdue = Order.expires_at <= utc_now()
-    if status == PENDING:
-        return and_(Order.status == PENDING, ~overdue)
-    if status == EXPIRED:
-        return or_(Order.status == EXPIRED, and_(Order.status == PENDING, overdue))
-    return Order.status == status
-
-
 def _visible(viewer: Viewer) -> Select[Any]:
     query = select(Order.id, *VIEW_COLUMNS, utc_now().label("now"))
     return query if viewer.is_admin else query.where(Order.user_id == viewer.user_id)
@@ -101,30 +94,6 @@ def find(database: Database, viewer: Viewer, order_no: str) -> OrderView:
     if row is None:
         raise Refusal(refusals.ORDER_NOT_FOUND)
     return view(row, row.now)
-
-
-def list_page(
-    database: Database,
-    viewer: Viewer,
-    page: PageRequest,
-    descending: bool = True,
-    status: str | None = None,
-    goods_id: int | None = None,
-    user_id: str | None = None,
-) -> Page[OrderView]:
-    """A page of the orders that the viewer may see, by the time of purchase."""
-    query = _visible(viewer)
-    if status is not None:
-        query = query.where(_status_is(status))
-    if goods_id is not None:
-        query = query.where(Order.goods_id == goods_id)
-    if user_id is not None:
-        query = query.where(Order.user_id == user_id)
-    # Ids rise with the time of purchase, and unlike it they have an index of all orders.
-    by_age = Sort(Order.id.expression, Order.id.expression, descending)
-    with database.reading() as connection:
-        rows = fetch(connection, query, by_age, page)
-    return Page([view(row, row.now) for row in rows.items], rows.after)
 
 
 def move(connection: Connection, order_no: str, to: str, *conditions: ColumnElement[bool], **values: Any) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Select, literal, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, and_, literal, or_
 
 from core.database import AnyRow
 
@@ -32,11 +32,15 @@ class Page(Generic[Item]):
 
 @dataclass(frozen=True)
 class Sort:
-    """An order of rows: a value, with the row's id to settle ties. The query shows the id as `id`."""
+    """An order of rows: a value, with the row's id to settle ties. The query shows the id as `id`.
+
+    Where the values have no ties, both are one. `nullable`: a value may be missing; rows without stand first.
+    """
 
     value: ColumnElement[Any]
     id: ColumnElement[Any]
     descending: bool = False
+    nullable: bool = False
 
 
 def fetch(connection: Connection, query: Select[Any], sort: Sort, page: PageRequest) -> Page[AnyRow]:
@@ -44,8 +48,7 @@ def fetch(connection: Connection, query: Select[Any], sort: Sort, page: PageRequ
     value = sort.value.label("sort_value")
     query = query.add_columns(value)
     if page.after is not None:
-        here, there = _key(sort), _key_after(sort, page.after)
-        query = query.where(here < there if sort.descending else here > there)
+        query = query.where(_behind(sort, page.after))
     order = (sort.value.desc(), sort.id.desc()) if sort.descending else (sort.value, sort.id)
     # One row more than asked for tells whether another page follows.
     rows: Sequence[AnyRow] = connection.execute(query.order_by(*order).limit(page.limit + 1)).all()
@@ -54,12 +57,17 @@ def fetch(connection: Connection, query: Select[Any], sort: Sort, page: PageRequ
     return Page(shown, (shown[-1].sort_value, shown[-1].id) if more else None)
 
 
-def _key(sort: Sort) -> Any:
-    # An index serves a comparison with one column, not one with a pair.
-    return sort.id if sort.value is sort.id else tuple_(sort.value, sort.id)
-
-
-def _key_after(sort: Sort, after: tuple[Any, Any]) -> Any:
+def _behind(sort: Sort, after: tuple[Any, Any]) -> ColumnElement[bool]:
+    """Whether a row stands behind another in the order. Nothing, NULL, stands before all values."""
     value, row_id = after
-    last = literal(row_id, sort.id.type)
-    return last if sort.value is sort.id else tuple_(literal(value, sort.value.type), last)
+    # Not as a pair: MySQL would read the whole index for that.
+    tied = sort.id < literal(row_id, sort.id.type) if sort.descending else sort.id > literal(row_id, sort.id.type)
+    if value is None:
+        tied = and_(sort.value.is_(None), tied)
+        return tied if sort.descending else or_(sort.value.is_not(None), tied)
+    last = literal(value, sort.value.type)
+    further = sort.value < last if sort.descending else sort.value > last
+    if sort.value is sort.id:
+        return further
+    further = or_(further, and_(sort.value == last, tied))
+    return or_(further, sort.value.is_(None)) if sort.descending and sort.nullable else further

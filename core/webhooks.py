@@ -112,7 +112,8 @@ def deliveries(database: Database, webhook_id: int, page: PageRequest, status: s
     query = _log().where(WebhookDelivery.webhook_id == webhook_id)
     if status is not None:
         query = query.where(WebhookDelivery.status == status)
-    newest_first = Sort(WebhookDelivery.seq.expression, WebhookDelivery.id.expression, descending=True)
+    seq = WebhookDelivery.seq.expression
+    newest_first = Sort(seq, seq, descending=True)
     with database.reading() as connection:
         _one(connection, webhook_id)
         return fetch(connection, query, newest_first, page)

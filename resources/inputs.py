@@ -11,6 +11,7 @@ from resources import fields
 from resources.bases import Input as _Input
 from resources.bases import PageQuery as _PageQuery
 from resources.bases import Patch as _Patch
+from resources.bases import Query as _Query
 from resources.bases import example, patch_example
 from resources.schemas import OrderStatus, SaleStatus
 
@@ -89,12 +90,23 @@ class ChangesQuery(_PageQuery):
     """A page of an item's history."""
 
 
-class OrdersQuery(_PageQuery):
-    """Filters and order of the list of orders. `user_id` is for administrators."""
+class OrdersFilter(_Query):
+    """Filters of the list of orders."""
 
     status: OrderStatus | None = None
     goods_id: fields.IdInQuery | None = None
-    user_id: fields.UserId | None = None
+    user_id: fields.UserId | None = Field(None, description="for administrators")
+    purchased_from: fields.Time | None = Field(None, description="for administrators: the first moment")
+    purchased_to: fields.Time | None = Field(None, description="for administrators: the first moment after")
+
+
+# What a buyer may not ask for.
+ADMINS_FILTERS = ("user_id", "purchased_from", "purchased_to")
+
+
+class OrdersQuery(OrdersFilter, _PageQuery):
+    """Filters and order of the list of orders."""
+
     sort: OrderSort = "-purchased_at"
 
 

@@ -159,10 +159,9 @@ def _complete(described: dict[str, Any], declared: Operation, models: Mapping[st
                 name: {"description": text, "schema": {"type": "string"}}
                 for name, text in declared.answer_headers.items()
             }
-    if declared.id == "getMetrics":
-        answers[200]["content"] = {
-            "text/plain": {"schema": {"type": "string"}, "example": "seckill_purchases_total 1.0"}
-        }
+    if declared.media is not None:
+        mime_type, shown = declared.media
+        answers[200]["content"] = {mime_type: {"schema": {"type": "string"}, "example": shown}}
     described["responses"] = {str(status): answer for status, answer in answers.items()} | _problem_responses(declared)
 
 

@@ -62,6 +62,7 @@ class Operation:
     query: type[BaseModel] | None = None
     headers: type[BaseModel] | None = None
     answer_headers: Mapping[str, str] | None = None
+    media: tuple[str, str] | None = None  # the type of an answer that is no JSON, and an example
     limited: bool = True
     offered: Callable[[Settings], bool] | None = None
     prepare: Callable[[Any], None] | None = None

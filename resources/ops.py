@@ -47,7 +47,16 @@ class Ready(ApiResource):
 
 
 class Metrics(ApiResource):
-    @operation(Operation("getMetrics", _TAG, Access.PUBLIC, {200: None}, limited=False))
+    @operation(
+        Operation(
+            "getMetrics",
+            _TAG,
+            Access.PUBLIC,
+            {200: None},
+            media=("text/plain", "seckill_purchases_total 1.0"),
+            limited=False,
+        )
+    )
     def get(self) -> Response:
         """The figures of all workers of this host, added up, in Prometheus' text format."""
         Tally.settle()

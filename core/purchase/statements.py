@@ -10,7 +10,8 @@ from sqlalchemy import Connection
 
 from core.clock import now_after_wait_in
 from core.events import Happening
-from core.orders import CANCELLED, EXPIRED, PAID, PENDING, REFUND_DUE, OrderView
+from core.faults import TooLate
+from core.orders import CANCELLED, EXPIRED, INSERTED_WITHIN, PAID, PENDING, REFUND_DUE, OrderView
 from core.purchase.decide import Held, LockedGoods, Placed, PurchaseRequest, UserGoods, UserKey
 from core.purchase.sql import Sql, as_batch, change, fetch, fetch_rows, number, sql_of, stored, to_json, utc
 from core.quotes import NO_CHOICES
@@ -139,7 +140,7 @@ def standing(
 
 
 def insert_orders(connection: Connection, placed: Sequence[Placed]) -> None:
-    """Write the new orders, all of one moment, in one statement."""
+    """Write the new orders, all of one moment, in one statement. Raises TooLate after INSERTED_WITHIN that moment."""
     first = placed[0].order
     texts = _texts(sql_of(connection))
     rows = [_row(outcome.order, outcome.request) for outcome in placed]
@@ -151,9 +152,11 @@ def insert_orders(connection: Connection, placed: Sequence[Placed]) -> None:
             address = None if order.address is None else to_json(order.address)
             row += [order.coupon_code, order.shipping_method, address]
     times = stored(first.purchased_at), stored(first.expires_at)
-    written = change(connection, statement, *times, as_batch(rows))
+    latest = stored(first.purchased_at + INSERTED_WITHIN)
+    written = change(connection, statement, *times, as_batch(rows), latest)
     if written != len(placed):
-        raise RuntimeError("an order was not written")
+        # Too late, or an item is gone, which the next run would find as well.
+        raise TooLate
 
 
 def _row(order: OrderView, request: PurchaseRequest) -> list[Any]:
@@ -217,7 +220,7 @@ def _texts(sql: Sql) -> _Texts:
             f"INSERT INTO orders ({', '.join(names)}, goods_name, currency, unit_price, per_user_limit,"
             f" status, purchased_at, expires_at) {select} {values}, name, currency, price, per_user_limit,"
             f" '{PENDING}', {value}, {value} FROM {batch(*names)} JOIN {by_index('goods', 'PRIMARY')}"
-            " ON goods.id = batch.goods_id"
+            f" ON goods.id = batch.goods_id WHERE {moment} < {value}"
         )
 
     return _Texts(

@@ -39,6 +39,7 @@ BUYER = {
 # Their callers prove themselves by a signature: tests/resources/test_payment_webhook.py.
 SIGNED = {"POST /payments/webhook"}
 ADMIN = {
+    "GET /orders/export",
     "GET /payments",
     "POST /goods",
     "PATCH /goods/<goods_id>",

@@ -1,0 +1,126 @@
+"""A shop with many orders, made in SQL on any of the three databases.
+
+One hot item has a fifth of the orders, one buyer every hundredth, and 64 orders share each moment, as a batch's do.
+Nearly all are paid, and of some statuses there are few, which is the hardest for a list.
+"""
+
+import logging
+
+from sqlalchemy import Connection, Engine, Index, Table, UniqueConstraint
+from sqlalchemy.schema import CreateIndex
+
+from models import Base
+
+log = logging.getLogger("bench")
+
+ITEMS = 1_000
+USERS = 1_000_000
+HOT_ITEM = 1
+HEAVY_USER = "user-0"
+CHUNK = 500_000
+# The columns of an order, of its number `n`, the number of all orders `count`, and the time `now`.
+_STATUS = (
+    "CASE WHEN {count} - n < 10000 THEN 'pending' WHEN n % 1000 = 7 THEN 'refund_due'"
+    " WHEN n % 20 = 3 THEN 'cancelled' WHEN n % 10 = 9 THEN 'expired' ELSE 'paid' END"
+)
+
+
+def fill(engine: Engine, count: int) -> None:
+    """Make `count` orders of the last 90 days. The indexes are built at the end, which is faster."""
+    orders: Table = Base.metadata.tables["orders"]
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        _make_numbers(connection)
+        definitions = _drop_indexes(connection, orders)
+        for begin in range(0, count, CHUNK):
+            connection.exec_driver_sql(_insert(engine.dialect.name, begin, min(CHUNK, count - begin), count))
+            log.info("%d orders", min(count, begin + CHUNK))
+        _make_indexes(connection, orders, definitions)
+        connection.exec_driver_sql("DROP TABLE numbers")
+        if engine.dialect.name != "sqlite":
+            connection.exec_driver_sql("ANALYZE TABLE orders").all()
+
+
+def _make_numbers(connection: Connection) -> None:
+    connection.exec_driver_sql("CREATE TABLE numbers (n INTEGER PRIMARY KEY)")
+    connection.exec_driver_sql("INSERT INTO numbers VALUES " + ", ".join(f"({n})" for n in range(1000)))
+
+
+def _insert(dialect: str, begin: int, size: int, count: int) -> str:
+    sqlite = dialect == "sqlite"
+    # A batch of 64 orders each; the newest are of this moment.
+    seconds = (
+        f"(({count} - n) / 64) * {90 * 86_400 * 64 // count + 1}"
+        if sqlite
+        else (f"(({count} - n) DIV 64) * {90 * 86_400 * 64 / count:.6f}")
+    )
+    if sqlite:
+        moment = f"strftime('%Y-%m-%d %H:%M:%f000', 'now', '-' || ({seconds}) || ' seconds')"
+        later = f"strftime('%Y-%m-%d %H:%M:%f000', 'now', '-' || ({seconds}) || ' seconds', '+15 minutes')"
+        live = "strftime('%Y-%m-%d %H:%M:%f000', 'now', '+1 day')"
+    else:
+        moment = f"UTC_TIMESTAMP(3) - INTERVAL {seconds} SECOND"
+        later = f"{moment} + INTERVAL 15 MINUTE"
+        live = "UTC_TIMESTAMP(3) + INTERVAL 1 DAY"
+    join = (lambda *parts: " || ".join(parts)) if sqlite else (lambda *parts: f"CONCAT({', '.join(parts)})")
+    number = "printf('%032x', n)" if sqlite else "LPAD(LOWER(HEX(n)), 32, '0')"
+    user = join("'user-'", f"(CASE WHEN n % 100 = 0 THEN 0 ELSE (n * 48271) % {USERS} END)")
+    item = f"CASE WHEN n % 5 = 0 THEN {HOT_ITEM} ELSE 1 + n % {ITEMS} END"
+    status = _STATUS.format(count=count)
+    columns = {
+        "order_no": number,
+        "goods_id": item,
+        "goods_name": "'Mechanical keyboard'",
+        "user_id": user,
+        "quantity": "1",
+        "currency": "'CNY'",
+        "unit_price": "19900",
+        "subtotal": "19900",
+        "discount": "0",
+        "shipping_fee": "0",
+        "total": "19900",
+        "status": status,
+        "idempotency_key": join("'key-'", "n"),
+        "request_fingerprint": number,
+        "purchased_at": moment,
+        "expires_at": f"CASE WHEN {count} - n < 10000 THEN {live} ELSE {later} END",
+        "paid_at": f"CASE WHEN {status} = 'paid' THEN {moment} END",
+        "closed_at": f"CASE WHEN {status} IN ('cancelled', 'expired') THEN {later} END",
+    }
+    thousands = -(-size // 1000)
+    numbers = (
+        f"(SELECT {begin} + a.n * 1000 + b.n AS n FROM numbers a CROSS JOIN numbers b"
+        f" WHERE a.n < {thousands} AND a.n * 1000 + b.n < {size}) rows_to_be"
+    )
+    return f"INSERT INTO orders ({', '.join(columns)}) SELECT {', '.join(columns.values())} FROM {numbers}"
+
+
+def _drop_indexes(connection: Connection, orders: Table) -> list[str]:
+    """Drop what can be: on SQLite a unique constraint is part of its table. Returns what makes them again."""
+    sqlite = connection.dialect.name == "sqlite"
+    names = [str(index.name) for index in orders.indexes]
+    made = [f"ADD {'' if not index.unique else 'UNIQUE '}INDEX {_columns(index)}" for index in orders.indexes]
+    if sqlite:
+        for name in names:
+            connection.exec_driver_sql(f"DROP INDEX {name}")
+        return []
+    for constraint in orders.constraints:
+        if isinstance(constraint, UniqueConstraint):
+            names.append(str(constraint.name))
+            made.append(f"ADD UNIQUE INDEX {_columns(constraint)}")
+    connection.exec_driver_sql("ALTER TABLE orders " + ", ".join(f"DROP INDEX {name}" for name in names))
+    return made
+
+
+def _columns(index: Index | UniqueConstraint) -> str:
+    return f"{index.name} ({', '.join(column.name for column in index.columns)})"
+
+
+def _make_indexes(connection: Connection, orders: Table, definitions: list[str]) -> None:
+    if connection.dialect.name == "sqlite":
+        for index in sorted(orders.indexes, key=lambda index: str(index.name)):
+            connection.execute(CreateIndex(index))
+            log.info("index %s", index.name)
+        return
+    for definition in definitions:
+        connection.exec_driver_sql(f"ALTER TABLE orders {definition}")
+        log.info("%s", definition)

@@ -1,0 +1,157 @@
+"""`make bench BENCH="--only lists"`: milliseconds that each list takes, with each of its filters, over many orders.
+
+The lists are asked of the application in this process, a hundred rows a page: the first page, and one far behind.
+"""
+
+import logging
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import create_engine
+from sqlalchemy.engine import make_url
+
+from app import create_app
+from bench import list_rows
+from bench.list_rows import HEAVY_USER, HOT_ITEM
+from config import load
+from core.database import patient_engine
+from core.tokens import Tokens
+from models import ORDER_STATUSES
+from prepare import upgrade
+from tests.servers.database_server import DatabaseServer
+from tests.servers.mariadb import MariaDB
+from tests.servers.mysql import MySQL
+from tests.servers.service import SECRET
+
+log = logging.getLogger("bench")
+
+LONGEST_MS = 200
+REPEATS = 5
+_SIZES = ("--innodb-buffer-pool-size=4G", "--innodb-redo-log-capacity=2G")
+_SIZES_OF_MARIADB = ("--innodb-buffer-pool-size=4G", "--innodb-log-file-size=1G")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What one list took, in milliseconds: the median and the longest of its pages."""
+
+    path: str
+    by: str
+    median: float
+    longest: float
+
+
+def main(orders: int, servers: list[str]) -> int:
+    """Measure on each server and print a table. Returns 1 where a read took longer than it may."""
+    found: dict[str, list[Figure]] = {}
+    for name in servers:
+        with tempfile.TemporaryDirectory(prefix="bench-lists-", ignore_cleanup_errors=True) as directory:
+            found[name] = _SERVERS[name](Path(directory), orders)
+    print(_table(found, orders), flush=True)
+    return 1 if any(figure.longest > LONGEST_MS for figures in found.values() for figure in figures) else 0
+
+
+def _on_mysql(directory: Path, orders: int) -> list[Figure]:
+    return _on_server(MySQL(directory / "server", [*_SIZES, "--skip-log-bin"]), orders)
+
+
+def _on_mariadb(directory: Path, orders: int) -> list[Figure]:
+    return _on_server(MariaDB(directory / "server", _SIZES_OF_MARIADB), orders)
+
+
+def _on_server(server: DatabaseServer, orders: int) -> list[Figure]:
+    server.start()
+    try:
+        return _measure(server.create_database("lists"), orders)
+    finally:
+        server.kill()  # its data is thrown away, and there may be much of it to write back
+
+
+def _on_sqlite(directory: Path, orders: int) -> list[Figure]:
+    return _measure(f"sqlite:///{directory / 'lists.db'}", orders)
+
+
+_SERVERS: dict[str, Callable[[Path, int], list[Figure]]] = {
+    "mysql": _on_mysql,
+    "mariadb": _on_mariadb,
+    "sqlite": _on_sqlite,
+}
+
+
+def _measure(uri: str, orders: int) -> list[Figure]:
+    settings = load(SQLALCHEMY_DATABASE_URI=uri, SECRET_KEY=SECRET, RATE_LIMITS=False)
+    app = create_app(settings)
+    upgrade(app)
+    engine = create_engine(make_url(uri)) if settings.on_sqlite else patient_engine(settings)
+    list_rows.fill(engine, orders)
+    engine.dispose()
+    client = app.test_client()
+    tokens = Tokens(SECRET)
+
+    def ask(path: str, by: str) -> tuple[float, Any]:
+        headers = {"Authorization": f"Bearer {tokens.issue(by, is_admin=by == 'operator')}"}
+        began = time.perf_counter()
+        answer = client.get(path, headers=headers)
+        took = (time.perf_counter() - began) * 1000
+        if answer.status_code != 200:
+            raise RuntimeError(f"{path}: {answer.status_code} {answer.text}")
+        return took, answer.json
+
+    middle = ask("/orders?limit=1", "operator")[1]["items"][0]["purchased_at"]
+    figures = []
+    for path, by in _lists(middle):
+        took = []
+        for _ in range(REPEATS):
+            first, page = ask(path, by)
+            took.append(first)
+            if page["next_cursor"] is not None:
+                took.append(ask(f"{path}&cursor={page['next_cursor']}", by)[0])
+        # The first of all reads what nobody has read before.
+        figures.append(Figure(path, by, statistics.median(took), max(took)))
+        log.info("%-90s %8.1f %8.1f", f"{by} {path}", figures[-1].median, figures[-1].longest)
+    app.extensions["seckill"].database.engine.dispose()
+    return figures
+
+
+def _lists(middle: str) -> list[tuple[str, str]]:
+    statuses = ["", *(f"&status={status}" for status in ORDER_STATUSES)]
+    owners = ["", f"&goods_id={HOT_ITEM}", "&goods_id=777"]
+    buyers = [f"&user_id={HEAVY_USER}", "&user_id=user-48271", "&user_id=nobody"]
+    times = ["", f"&purchased_to={middle}", f"&purchased_from={middle}"]
+    sorts = ["-purchased_at", "purchased_at"]
+    made = [
+        (f"/orders?limit=100&sort={sort}{owner}{status}{when}", "operator")
+        for sort, status, (owner, when) in product(
+            sorts, statuses, [*product(owners, times), *((buyer, "") for buyer in buyers)]
+        )
+    ]
+    made += [
+        (f"/orders?limit=100&sort={sort}{status}{item}", by)
+        for sort, status, item, by in product(
+            sorts, statuses, ["", f"&goods_id={HOT_ITEM}"], [HEAVY_USER, "user-48271"]
+        )
+    ]
+    return made
+
+
+def _table(found: dict[str, list[Figure]], orders: int) -> str:
+    lines = [f"{orders:,} orders, a page of 100, ms (median / longest)", ""]
+    names = list(found)
+    lines.append(f"| list | {' | '.join(names)} |")
+    lines.append(f"|---|{'---|' * len(names)}")
+    for row in zip(*found.values(), strict=True):
+        cells = " | ".join(f"{figure.median:.1f} / {figure.longest:.1f}" for figure in row)
+        lines.append(f"| {row[0].by} `{row[0].path.replace('limit=100&', '')}` | {cells} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s  %(message)s", datefmt="%H:%M:%S")
+    sys.exit(main(int(float(sys.argv[1])), sys.argv[2:] or list(_SERVERS)))

@@ -1,0 +1,196 @@
+"""Orders in lists: filtered, by the time of purchase, and followed without missing one. Explained in docs/orders.md.
+
+Each combination of filters is read through an index that has its rows in the order of the list. Those indexes begin
+with the status, so a list of every status merges the first rows of each.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Select, and_, or_, select, union_all
+
+from core.clock import Deadline, utc_now
+from core.database import AnyRow, Database
+from core.orders import EXPIRED, INSERTED_WITHIN, PENDING, VIEW_COLUMNS, OrderView, Viewer, view
+from core.paging import MAX_LIMIT, Page, PageRequest
+from models import ORDER_STATUSES, Order
+
+_LOOK_AGAIN = 0.02  # seconds
+_MYSQL = ("mysql", "mariadb")
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Which orders a list has; None is any. `purchased_from` is the first moment, `purchased_to` the first after."""
+
+    status: str | None = None
+    goods_id: int | None = None
+    user_id: str | None = None
+    purchased_from: datetime | None = None
+    purchased_to: datetime | None = None
+
+
+class _Place(NamedTuple):
+    """Where an order stands in the list."""
+
+    purchased_at: datetime
+    id: int
+
+
+def list_page(
+    database: Database, viewer: Viewer, page: PageRequest, filters: Filters, descending: bool = True
+) -> Page[OrderView]:
+    """A page of the orders that the viewer may see, by the time of purchase, those of one moment by their ids.
+
+    Ascending, a page that another follows waits until no order can appear among its own any more: who goes on from its
+    cursor misses none, however late the order's COMMIT was. Raises Busy or Unavailable.
+    """
+    if not viewer.is_admin:
+        filters = replace(filters, user_id=viewer.user_id)
+    after = None if page.after is None else _Place(*page.after)
+    deadline = Deadline(database.settings.PURCHASE_WAIT_SECONDS)
+    while True:
+        query = _page(filters, after, descending, page.limit + 1)
+        with database.reading() as connection:
+            rows = connection.execute(query).all()
+        shown, more = rows[: page.limit], len(rows) > page.limit
+        # SQLite has one writer at a time: orders appear in the order of their times.
+        if descending or not more or database.is_sqlite:
+            return _as_page(shown, more)
+        missing = _missing(database, filters, after, shown)
+        if missing is None or deadline.passed:
+            return _as_page([row for row in shown if missing is None or _place(row) < missing], True)
+        time.sleep(_LOOK_AGAIN)
+
+
+def every(database: Database, viewer: Viewer, filters: Filters) -> Iterator[list[OrderView]]:
+    """All orders of a list, the oldest first, in pages. The first page is read before the first is returned.
+
+    Raises Busy or Unavailable, now or later.
+    """
+    first = list_page(database, viewer, PageRequest(MAX_LIMIT), filters, descending=False)
+
+    def pages() -> Iterator[list[OrderView]]:
+        page = first
+        yield page.items
+        while page.after is not None:
+            page = list_page(database, viewer, PageRequest(MAX_LIMIT, page.after), filters, descending=False)
+            yield page.items
+
+    return pages()
+
+
+def _as_page(rows: Sequence[AnyRow], more: bool) -> Page[OrderView]:
+    items = [view(row, row.now) for row in rows]
+    return Page(items, _place(rows[-1]) if more and rows else None)
+
+
+def _place(row: AnyRow) -> _Place:
+    return _Place(row.purchased_at, row.id)
+
+
+def _missing(database: Database, filters: Filters, after: _Place | None, shown: Sequence[AnyRow]) -> _Place | None:
+    """The first order that stands among `shown`, behind `after`, and is not in it; None where there is none.
+
+    Sees also what is not committed yet. Every order up to the last one's time has been inserted by then, or never is
+    (INSERTED_WITHIN).
+    """
+    last = shown[-1]
+    time.sleep(max(0.0, (last.purchased_at + INSERTED_WITHIN - last.now).total_seconds()))
+    known = {row.id for row in shown}
+    query = _merged(filters, after, False, len(shown) + 1, up_to=_place(last))
+    with database.reading() as connection:
+        # Of this transaction alone.
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL READ UNCOMMITTED")
+        rows = connection.execute(query).all()
+    return min((_place(row) for row in rows if row.id not in known), default=None)
+
+
+def _page(filters: Filters, after: _Place | None, descending: bool, count: int) -> Select[Any]:
+    """The whole rows of a page."""
+    page = _merged(filters, after, descending, count).subquery("page")
+    query = select(Order.id, *VIEW_COLUMNS, utc_now().label("now"))
+    for name in _MYSQL:
+        query = query.prefix_with("STRAIGHT_JOIN", dialect=name)  # the page first, whatever the optimiser thinks
+    joined = page.join(Order, Order.id == page.c.id)
+    return query.select_from(joined).order_by(*_sorted(Order.purchased_at, Order.id, descending)).limit(count)
+
+
+def _merged(
+    filters: Filters, after: _Place | None, descending: bool, count: int, up_to: _Place | None = None
+) -> Select[Any]:
+    """The first `count` orders behind `after`: their ids and times, from indexes alone."""
+    branches = []
+    for index, conditions in _branches(filters):
+        query = select(Order.id, Order.purchased_at).where(*conditions, *_between(filters, after, descending, up_to))
+        for name in _MYSQL:
+            query = query.with_hint(Order, f"FORCE INDEX ({index})", name)
+        branches.append(query.order_by(*_sorted(Order.purchased_at, Order.id, descending)).limit(count).subquery())
+    merged = union_all(*(select(branch.c.id, branch.c.purchased_at) for branch in branches)).subquery("merged")
+    order = _sorted(merged.c.purchased_at, merged.c.id, descending)
+    return select(merged.c.id, merged.c.purchased_at).order_by(*order).limit(count)
+
+
+def _branches(filters: Filters) -> Iterator[tuple[str, list[ColumnElement[bool]]]]:
+    """Where the list's orders are: indexes, with the conditions for each."""
+    owner: list[ColumnElement[bool]] = []
+    if filters.user_id is not None:
+        owner.append(Order.user_id == filters.user_id)
+    if filters.goods_id is not None:
+        owner.append(Order.goods_id == filters.goods_id)
+    if len(owner) == 2:
+        # One buyer's orders of one item are few.
+        yield "orders_goods_user", owner if filters.status is None else [*owner, _is(filters.status)]
+        return
+    index = "orders_status_time"
+    if owner:
+        index = "orders_goods_time" if filters.user_id is None else "orders_user_time"
+    for status in ORDER_STATUSES if filters.status is None else (filters.status,):
+        if filters.status == PENDING:
+            yield index, [*owner, Order.status == PENDING, ~_overdue()]
+        else:
+            yield index, [*owner, Order.status == status]
+    if filters.status == EXPIRED:
+        # What no sweep has met yet: few, and among the pending ones those with the earliest ends.
+        yield index if filters.user_id is not None else "orders_status_expires", [*owner, _is_overdue()]
+
+
+def _overdue() -> ColumnElement[bool]:
+    return Order.expires_at <= utc_now()
+
+
+def _is_overdue() -> ColumnElement[bool]:
+    return and_(Order.status == PENDING, _overdue())
+
+
+def _is(status: str) -> ColumnElement[bool]:
+    """Whether an order is shown with `status`."""
+    if status == PENDING:
+        return and_(Order.status == PENDING, ~_overdue())
+    if status == EXPIRED:
+        return or_(Order.status == EXPIRED, _is_overdue())
+    return Order.status == status
+
+
+def _between(
+    filters: Filters, after: _Place | None, descending: bool, up_to: _Place | None
+) -> Iterator[ColumnElement[bool]]:
+    moment, key = Order.purchased_at, Order.id
+    if filters.purchased_from is not None:
+        yield moment >= filters.purchased_from
+    if filters.purchased_to is not None:
+        yield moment < filters.purchased_to
+    # Not as a pair: MySQL would read the whole index for that.
+    if after is not None and descending:
+        yield or_(moment < after.purchased_at, and_(moment == after.purchased_at, key < after.id))
+    elif after is not None:
+        yield or_(moment > after.purchased_at, and_(moment == after.purchased_at, key > after.id))
+    if up_to is not None:
+        yield or_(moment < up_to.purchased_at, and_(moment == up_to.purchased_at, key <= up_to.id))
+
+
+def _sorted(moment: Any, key: Any, descending: bool) -> tuple[Any, Any]:
+    return (moment.desc(), key.desc()) if descending else (moment, key)

@@ -1,0 +1,226 @@
+"""The list of orders: in the order of their times, each filter by its index, and followed without missing one."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from flask import Flask
+from sqlalchemy import Connection, create_engine, text
+
+from bench import list_rows
+from bench.list_rows import HEAVY_USER, HOT_ITEM
+from core import order_list
+from core.clock import iso
+from core.database import patient_engine
+from core.order_list import Filters, _Place
+from core.purchase import statements
+from models import ORDER_STATUSES
+from tests.resources.calls import OPERATOR, Calls, problem, wrong_fields
+from tests.resources.test_lists import walk
+from tests.resources.test_metrics import figures, rise
+
+COUNT = 5000
+PAGE = 5
+
+
+def numbers(orders: list[dict]) -> list[str]:
+    return [order["order_no"] for order in orders]
+
+
+def some_orders(call: Calls, count: int) -> list[str]:
+    item = call.create(stock=1000)["id"]
+    return [
+        call.bought(item, user)["order_no"] for _, user in zip(range(count), ("alice", "bob") * count, strict=False)
+    ]
+
+
+def test_orders_are_sorted_by_their_times_and_those_of_one_moment_by_their_ids(call: Calls) -> None:
+    bought = some_orders(call, 8)
+    began = datetime.fromisoformat("2026-01-01T00:00:00+00:00")
+    seconds = (5, 3, 3, 9, 1, 3, 5, 0)
+    for order_no, second in zip(bought, seconds, strict=True):
+        call.set_order(order_no, purchased_at=began + timedelta(seconds=second))
+    expected = [bought[place] for place in (7, 4, 1, 2, 5, 0, 6, 3)]
+    for limit in (1, 3, 100):
+        assert numbers(walk(call, "/orders?sort=purchased_at", limit, OPERATOR)) == expected
+        assert numbers(walk(call, "/orders?sort=-purchased_at", limit, OPERATOR)) == expected[::-1]
+    alices = [order_no for order_no in expected if bought.index(order_no) % 2 == 0]
+    assert numbers(walk(call, "/orders?sort=purchased_at", 2, "alice")) == alices
+    narrowed = f"purchased_from={iso(began + timedelta(seconds=3))}&purchased_to={iso(began + timedelta(seconds=9))}"
+    for limit in (1, 100):
+        assert numbers(walk(call, f"/orders?sort=purchased_at&{narrowed}", limit, OPERATOR)) == expected[2:7]
+
+
+def test_every_filter_has_the_orders_that_it_names(call: Calls) -> None:
+    bought = some_orders(call, 12)
+    other = call.bought(call.create()["id"], "alice")["order_no"]
+    call.post(f"/orders/{bought[0]}/cancel", "alice")
+    call.make_overdue(bought[1])  # nobody has swept it
+    for number, status in ((2, "paid"), (3, "refund_due"), (4, "expired")):
+        call.set_order(bought[number], status=status)
+    everything = walk(call, "/orders?sort=purchased_at", 100, OPERATOR)
+    assert sorted(numbers(everything)) == sorted([*bought, other])
+    for status in ("", *ORDER_STATUSES):
+        for user in ("", "alice", "bob", "nobody"):
+            for item in (0, 1, 2, 3):
+                asked = {"status": status, "user_id": user, "goods_id": item}
+                query = "".join(f"&{name}={value}" for name, value in asked.items() if value)
+                expected = [
+                    order["order_no"]
+                    for order in everything
+                    if all(order[name] == value for name, value in asked.items() if value)
+                ]
+                assert numbers(walk(call, f"/orders?sort=purchased_at{query}", 100, OPERATOR)) == expected, query
+                if expected:
+                    assert numbers(walk(call, f"/orders?{query[1:]}", 2, OPERATOR)) == expected[::-1], query
+
+
+def test_the_time_of_purchase_is_an_administrator_s_filter(sqlite_call: Calls) -> None:
+    for name in ("purchased_from", "purchased_to"):
+        answer = sqlite_call.get(f"/orders?{name}=2026-01-01T00:00:00Z", "alice")
+        assert wrong_fields(answer) == {name: "unknown_field"}
+        assert wrong_fields(sqlite_call.get(f"/orders?{name}=yesterday", OPERATOR)) == {name: "invalid_time"}
+
+
+# Followed while a COMMIT is late.
+
+
+@pytest.fixture
+def call_of_server(make_app: Callable[..., Flask], server_uri: str) -> Calls:
+    return Calls(make_app(server_uri, PURCHASE_WAIT_SECONDS=20))
+
+
+@contextmanager
+def late(call: Calls, like: str, order_no: str) -> Iterator[Connection]:
+    """A transaction that has placed the order `order_no`, like another but a moment before it, and is still open."""
+    columns = "goods_id, goods_name, user_id, quantity, currency, unit_price, subtotal, discount, shipping_fee, total"
+    statement = (
+        f"INSERT INTO orders ({columns}, status, expires_at, order_no, purchased_at) SELECT {columns}, status,"
+        " expires_at, :order_no, purchased_at - INTERVAL 1000 MICROSECOND FROM orders WHERE order_no = :old"
+    )
+    engine = create_engine(call.shop.database.engine.url, connect_args={"use_pure": True})
+    with engine.connect() as connection:
+        connection.execute(text(statement), {"order_no": order_no, "old": like})
+        yield connection
+    engine.dispose()
+
+
+def followed(call: Calls, limit: int) -> list[str]:
+    return numbers(walk(call, "/orders?sort=purchased_at", limit, OPERATOR))
+
+
+def test_who_follows_along_waits_for_an_earlier_order_whose_commit_is_late(
+    call_of_server: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = call_of_server
+    bought = some_orders(call, 4)
+    looks = threading.Semaphore(0)
+
+    look = order_list._missing
+
+    def counted(*arguments: Any) -> Any:
+        missing = look(*arguments)
+        looks.release()
+        return missing
+
+    monkeypatch.setattr(order_list, "_missing", counted)
+    found: list[str] = []
+    follower = threading.Thread(target=lambda: found.extend(followed(call, 3)))
+    with late(call, bought[1], "late") as connection:
+        follower.start()
+        for _ in range(3):
+            assert looks.acquire(timeout=20)  # it looks again and again
+        assert not found
+        connection.commit()
+    follower.join(timeout=30)
+    assert found == [bought[0], "late", *bought[1:]]
+
+
+def test_without_the_wait_the_late_order_is_missed(call_of_server: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(order_list, "_missing", lambda *arguments: None)
+    call = call_of_server
+    bought = some_orders(call, 4)
+    with late(call, bought[1], "late") as connection:
+        first = call.get("/orders?sort=purchased_at&limit=3", OPERATOR).json
+        connection.commit()
+    rest = call.get(f"/orders?sort=purchased_at&limit=3&cursor={quote(first['next_cursor'])}", OPERATOR).json
+    assert numbers(first["items"] + rest["items"]) == bought
+
+
+def test_a_transaction_that_rolls_back_is_no_longer_waited_for(call_of_server: Calls) -> None:
+    call = call_of_server
+    bought = some_orders(call, 4)
+    with late(call, bought[1], "late") as connection:
+        ended = threading.Timer(0.3, connection.rollback)
+        ended.start()
+        assert followed(call, 3) == bought
+        ended.join()
+
+
+def test_a_page_ends_before_an_order_that_stays_open_too_long(make_app: Callable[..., Flask], server_uri: str) -> None:
+    call = Calls(make_app(server_uri, PURCHASE_WAIT_SECONDS=1.5))
+    bought = some_orders(call, 5)
+    with late(call, bought[1], "late") as connection:
+        first = call.get("/orders?sort=purchased_at&limit=4", OPERATOR).json
+        assert numbers(first["items"]) == bought[:1]
+        # Newest first, and on a last page, nothing is waited for.
+        assert numbers(call.get("/orders?limit=4", OPERATOR).json["items"]) == bought[:0:-1]
+        assert numbers(call.get("/orders?sort=purchased_at", OPERATOR).json["items"]) == bought
+        connection.commit()
+    rest = call.get(f"/orders?sort=purchased_at&cursor={quote(first['next_cursor'])}", OPERATOR).json
+    assert numbers(rest["items"]) == ["late", *bought[1:]]
+
+
+def test_an_order_that_is_written_too_late_is_not_written_at_all(call: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
+    item = call.create(stock=3)["id"]
+    before = figures(call)
+    with monkeypatch.context() as patch:
+        patch.setattr(statements, "INSERTED_WITHIN", timedelta(seconds=-5))
+        problem(call.buy(item), 503, "busy")
+    assert rise(before, figures(call), "seckill_transaction_reruns_total", errno="late") > 0
+    assert (call.goods(item)["stock"], call.get("/orders", OPERATOR).json["items"]) == (3, [])
+    call.bought(item)
+
+
+# Read by indexes.
+
+
+def combinations() -> list[Filters]:
+    owners = [{}, {"goods_id": HOT_ITEM}, {"goods_id": 777}, {"user_id": HEAVY_USER}, {"user_id": "user-48271"}]
+    return [Filters(status=status, **owner) for owner in owners for status in (None, *ORDER_STATUSES)]
+
+
+def test_each_filter_reads_little_more_than_its_page(app: Flask) -> None:
+    call = Calls(app)
+    engine = patient_engine(call.shop.settings)
+    list_rows.fill(engine, COUNT)
+    with engine.connect() as connection:
+        middle = connection.execute(text("SELECT purchased_at, id FROM orders WHERE id = 2500")).one()
+        moment = middle.purchased_at
+        if isinstance(moment, str):
+            moment = datetime.fromisoformat(moment)
+        after = _Place(moment.replace(tzinfo=datetime.fromisoformat("2026-01-01T00:00:00+00:00").tzinfo), middle.id)
+        for filters in combinations():
+            for descending in (False, True):
+                for place in (None, after):
+                    query = order_list._page(filters, place, descending, PAGE + 1)
+                    what = (filters, descending, place)
+                    if call.shop.database.is_sqlite:
+                        compiled = query.compile(engine, compile_kwargs={"literal_binds": True})
+                        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}").all()
+                        searched = [row.detail for row in plan if " orders" in row.detail]
+                        assert searched
+                        assert all(detail.startswith("SEARCH orders USING") for detail in searched), (what, plan)
+                    else:
+                        assert rows_read(connection, query) < 150, what
+
+
+def rows_read(connection: Connection, query: object) -> int:
+    """The rows that the server reads for `query`, from tables and indexes."""
+    connection.exec_driver_sql("FLUSH STATUS")
+    connection.execute(query).all()  # type: ignore[call-overload]
+    return sum(int(value) for _, value in connection.exec_driver_sql("SHOW SESSION STATUS LIKE 'Handler_read%'"))
