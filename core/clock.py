@@ -61,18 +61,18 @@ def iso(moment: datetime) -> str:
 class Deadline:
     """A moment on this process's monotonic clock, after which nobody waits any longer."""
 
-    __slots__ = ("_end",)
+    __slots__ = ("end",)
 
     def __init__(self, seconds: float) -> None:
-        self._end = time.monotonic() + seconds
+        self.end = time.monotonic() + seconds
 
     def remaining(self) -> float:
         """Seconds left, never below zero."""
-        return max(0.0, self._end - time.monotonic())
+        return max(0.0, self.end - time.monotonic())
 
     def extended(self, seconds: float) -> "Deadline":
         """A deadline so many seconds after this one."""
-        return Deadline(self._end + seconds - time.monotonic())
+        return Deadline(self.end + seconds - time.monotonic())
 
     @property
     def passed(self) -> bool:

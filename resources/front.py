@@ -8,6 +8,7 @@ which check and answer it in full. What it answers, it answers as they would: th
 import re
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
@@ -19,21 +20,23 @@ from prometheus_client import Counter
 from pydantic import ValidationError
 
 from core.call_counts import is_shared
+from core.clock import Deadline, begin_request, deadline_of_request
+from core.deadlines import Deadlines, Pending
 from core.metrics import Tally
 from core.purchase.decide import Outcome, PurchaseRequest, Refused
 from core.purchase.gate import Seen
 from core.quotes import NO_CHOICES, Choices
-from core.refusals import Refusal
+from core.refusals import Busy, Refusal, Unavailable
 from core.shop import Shop
 from core.tokens import Identity
-from resources import body, goods, request_log, seckill
+from resources import body, goods, ops, request_log, seckill
 from resources.answers import conditional_headers, is_known
 from resources.callers import identity
 from resources.cors import OriginHeaders
 from resources.errors import INTERNAL_ERROR, refusal_headers, tell_unexpected
 from resources.fields import IDEMPOTENCY_KEY
 from resources.inputs import PurchaseBody
-from resources.limits import CheckCaller
+from resources.limits import COUNTED, CheckCaller
 from resources.problems import MIME_TYPE, PROBLEMS, language_of, problem_headers, problem_json, to_json
 
 _GATE_REFUSALS = Tally(
@@ -45,7 +48,12 @@ _GATE_REFUSALS = Tally(
 # Ids that surely fit the database's; longer ones are left to the resources.
 _PATH = re.compile(r"/(seckill|goods)/([1-9][0-9]{0,17})", re.ASCII)
 _KEY = re.compile(IDEMPOTENCY_KEY)
-_ROUTES = {"seckill": "/seckill/<goods_id>", "goods": "/goods/<goods_id>"}
+_ROUTES = {
+    "seckill": "/seckill/<goods_id>",
+    "goods": "/goods/<goods_id>",
+    "healthz": "/healthz",
+    "readyz": "/readyz",
+}
 _STATUS = {int(status): f"{status.value} {status.phrase}" for status in HTTPStatus}
 JSON = "application/json"
 _PLAIN_BODY = 4096  # bytes; larger ones are left to the resources
@@ -85,6 +93,20 @@ def _asked(environ: WSGIEnvironment) -> _Asked | None:
     return _Asked(environ["REQUEST_METHOD"], noun, int(digits), request_id, time.perf_counter())
 
 
+def _has_body(environ: WSGIEnvironment) -> bool:
+    return environ.get("CONTENT_LENGTH", "0") not in ("", "0") or "HTTP_TRANSFER_ENCODING" in environ
+
+
+def _asked_for_health(environ: WSGIEnvironment) -> _Asked | None:
+    noun = environ["PATH_INFO"][1:]
+    if noun not in ("healthz", "readyz") or environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+        return None
+    if environ.get("QUERY_STRING") or _has_body(environ):
+        return None
+    request_id = request_log.request_id(environ.get("HTTP_X_REQUEST_ID", ""))
+    return _Asked(environ["REQUEST_METHOD"], noun, 0, request_id, time.perf_counter())
+
+
 class Front:
     """The layer. Shared by all threads of a process."""
 
@@ -92,6 +114,9 @@ class Front:
         self, app: WSGIApplication, shop: Shop, origin_headers: OriginHeaders, check_caller: CheckCaller
     ) -> None:
         """Leaves to `app` what it does not answer. `origin_headers` has those that pages of an origin need."""
+        self.deadlines = Deadlines()
+        # Requests that wait for the gate, or for a check of health.
+        self.awaiting: set[Pending] = set()
         self.application = app
         # To count callers elsewhere takes a call over the network.
         self.waits = shop.settings.RATE_LIMITS and is_shared(shop.settings.RATE_LIMIT_STORAGE)
@@ -101,19 +126,28 @@ class Front:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         asked = _asked(environ)
-        answer = None if asked is None else self._answer(asked, environ)
-        if asked is None or answer is None:
+        begun = None if asked is None else self._answer(asked, environ)
+        if asked is None or begun is None:
             return self.application(environ, start_response)
-        if isinstance(answer, PurchaseRequest):
-            answer = self._wait_for(answer, asked, environ)
+        answer: _Answer | None
+        if isinstance(begun, PurchaseRequest):
+            answer = self._wait_for(begun, asked, environ)
+        elif isinstance(begun, Future):
+            wait([begun], self.deadline().remaining())
+            answer = self._found(begun, asked, environ)
+        else:
+            answer = begun
+        if answer is None:
+            return self.application(environ, start_response)
         headers = self._close(answer, asked, environ)
         start_response(_STATUS[answer.status], headers)
         return [answer.body]
 
-    def serve(self, environ: WSGIEnvironment, reply: Reply) -> bool:
-        """Answer by `reply`, now or, for a purchase, later and from another thread. False: it is for the application.
+    def serve(self, environ: WSGIEnvironment, reply: Reply, leave: Callable[[], None]) -> bool:
+        """Answer by `reply`, now or later and from another thread; or `leave` it to the application later.
 
-        Waits for nothing but the body, where there is one; and for the count of its caller, where `waits` says so.
+        False: it is for the application, now. Waits for nothing but the body, where there is one; and for the count of
+        its caller, where `waits` says so.
         """
         asked = _asked(environ)
         answer = None if asked is None else self._answer(asked, environ)
@@ -121,15 +155,101 @@ class Front:
             return False
         if isinstance(answer, PurchaseRequest):
             self._shop.checkout.call_back(answer, lambda outcome: self._tell(outcome, asked, environ, reply))
+        elif isinstance(answer, Future):
+            self._await(answer, asked, environ, reply, leave)
         else:
             self._reply(answer, asked, environ, reply)
         return True
+
+    def tell_health(self, environ: WSGIEnvironment, reply: Reply) -> bool:
+        """Answer `/healthz` or `/readyz` by `reply`, whatever else is under way. False: it is none of them."""
+        asked = _asked_for_health(environ)
+        if asked is None:
+            return False
+        if asked.noun == "healthz":
+            self._reply(_health(ops.ALIVE), asked, environ, reply)
+            return True
+
+        def told(found: "Future[bool]") -> None:
+            if pending.claim():
+                ready = self._shop.readiness.holds(found)
+                answer = _health(ops.READY) if ready else _refused(Unavailable(), asked, environ)
+                self._reply(answer, asked, environ, reply)
+                self.awaiting.discard(pending)
+
+        pending = self._pending(Unavailable(), asked, environ, reply)
+        self._shop.readiness.ask().add_done_callback(told)
+        return True
+
+    def deadline(self) -> Deadline:
+        """That of the request which this thread has in hand: from its arrival on."""
+        return deadline_of_request(self._shop.settings.PURCHASE_WAIT_SECONDS)
+
+    def _pending(self, error: Refusal, asked: _Asked, environ: WSGIEnvironment, reply: Reply) -> Pending:
+        """An answer that is to come: at the deadline it is `error`."""
+
+        def expire() -> None:
+            self._reply(_refused(error, asked, environ), asked, environ, reply)
+            self.awaiting.discard(pending)
+
+        pending = self.deadlines.add(self.deadline(), expire)
+        self.awaiting.add(pending)
+        if not pending.open:  # expired in between
+            self.awaiting.discard(pending)
+        return pending
+
+    def _await(
+        self,
+        awaited: "Future[Seen | None]",
+        asked: _Asked,
+        environ: WSGIEnvironment,
+        reply: Reply,
+        leave: Callable[[], None],
+    ) -> None:
+        pending = self._pending(Busy(), asked, environ, reply)
+
+        def told(found: "Future[Seen | None]") -> None:
+            if not pending.claim():
+                return
+            try:
+                answer = self._found(found, asked, environ)
+                if answer is None:
+                    begin_request(pending.deadline)
+                    try:
+                        leave()
+                    finally:
+                        begin_request(None)
+                else:
+                    self._reply(answer, asked, environ, reply)
+            except Exception as error:
+                self.fail(error, environ, reply)
+            finally:
+                self.awaiting.discard(pending)
+
+        awaited.add_done_callback(told)
+
+    def _found(self, awaited: "Future[Seen | None]", asked: _Asked, environ: WSGIEnvironment) -> _Answer | None:
+        """The answer to a read that has waited. None where it is for the application."""
+        if not awaited.done():
+            return _refused(Busy(), asked, environ)
+        error = awaited.exception()
+        if isinstance(error, Exception):
+            # Not raised: it is told to all who wait, and would gather the frames of each of them.
+            return _failed(error, asked, environ)
+        try:
+            seen = awaited.result()
+            status = None if seen is None else seen.status()
+            return None if seen is None or status is None else self._shown(seen, status, asked, environ)
+        except Exception as error:
+            return _failed(error, asked, environ)
 
     def fail(self, error: Exception, environ: WSGIEnvironment, reply: Reply) -> None:
         """Answer a request that could not be answered otherwise."""
         request_id = request_log.request_id(environ.get("HTTP_X_REQUEST_ID", ""))
         asked = _Asked(environ["REQUEST_METHOD"], "", 0, request_id, time.perf_counter())
         answer = _failed(error, asked, environ)
+        method = asked.method if asked.method in request_log.METHODS else "other"
+        request_log.note(request_id, method, "none", answer.status, answer.code, asked.began)
         headers = [
             *answer.headers,
             ("X-Request-ID", request_id),
@@ -152,7 +272,8 @@ class Front:
         return _told(outcome, asked, environ)
 
     def _reply(self, answer: _Answer, asked: _Asked, environ: WSGIEnvironment, reply: Reply) -> None:
-        reply(answer.status, self._close(answer, asked, environ), answer.body)
+        headers = self._close(answer, asked, environ)
+        reply(answer.status, headers, b"" if asked.method == "HEAD" else answer.body)
 
     def _close(self, answer: _Answer, asked: _Asked, environ: WSGIEnvironment) -> Headers:
         """Log and count the answer. Returns all of its headers."""
@@ -168,8 +289,10 @@ class Front:
             headers.append(("Content-Length", str(len(answer.body))))
         return headers
 
-    def _answer(self, asked: _Asked, environ: WSGIEnvironment) -> _Answer | PurchaseRequest | None:
-        """The answer, or the purchase that is to be settled for it. None where it is not for this layer."""
+    def _answer(
+        self, asked: _Asked, environ: WSGIEnvironment
+    ) -> "_Answer | PurchaseRequest | Future[Seen | None] | None":
+        """The answer, or what it waits for: a purchase, or an item's row. None where it is not for this layer."""
         try:
             if asked.method == "GET":
                 return self._show(asked, environ)
@@ -200,14 +323,25 @@ class Front:
         quantity, choices = wanted
         return PurchaseRequest(asked.goods_id, caller.user_id, quantity, key, choices)
 
-    def _show(self, asked: _Asked, environ: WSGIEnvironment) -> _Answer | None:
-        if environ.get("CONTENT_LENGTH") or "HTTP_TRANSFER_ENCODING" in environ:
+    def _show(self, asked: _Asked, environ: WSGIEnvironment) -> "_Answer | Future[Seen | None] | None":
+        if _has_body(environ):
             return None
-        seen = self._shop.gate.seen(asked.noun, asked.goods_id)
-        status = None if seen is None else seen.status()
-        if seen is None or status is None:
+        seen = self._shop.gate.look(asked.noun, asked.goods_id)
+        if seen is None:
             return None
+        status = None
+        if not isinstance(seen, Future):
+            status = seen.status()
+            if status is None:
+                return None
         self._check_caller(environ)
+        if isinstance(seen, Future):
+            environ[COUNTED] = True
+            return seen
+        assert status is not None
+        return self._shown(seen, status, asked, environ)
+
+    def _shown(self, seen: Seen, status: str, asked: _Asked, environ: WSGIEnvironment) -> _Answer:
         shown = seen.memo.get((asked.noun, status))
         if shown is None:
             make = _show_sale if asked.noun == "seckill" else _show_goods
@@ -247,6 +381,10 @@ def _typed(mime_type: str) -> Headers:
 
 _NOT_STORED = ("Cache-Control", "no-store")
 _BOUGHT = [*_typed(JSON), _NOT_STORED]
+
+
+def _health(state: dict[str, str]) -> _Answer:
+    return _Answer(200, to_json(state).encode(), [*_typed(JSON), _NOT_STORED])
 
 
 def _around(text: str) -> tuple[bytes, bytes]:

@@ -30,6 +30,8 @@ from resources.problems import problem
 # Whoever watches the service does so most when callers are being refused.
 FREE = frozenset({"/healthz", "/readyz", "/metrics"})
 _KEYS_REMEMBERED = 10_000
+# In the environment of a request that was counted ahead of Flask, and is left to Flask all the same.
+COUNTED = "seckill.counted"
 
 # Counts a request that is answered ahead of Flask. Raises Refusal rate_limited.
 CheckCaller = Callable[[WSGIEnvironment], None]
@@ -60,7 +62,8 @@ def register(app: Flask, shop: Shop) -> CheckCaller:
         request_identifier=lambda: "any",  # a request for which there is no route counts too
     )
     # A preflight carries no token, costs as little as a refusal, and refused it would hide why from the page.
-    limiter.request_filter(lambda: request.path in FREE or is_preflight(request) or _is_the_provider_s())
+    limiter.request_filter(lambda: COUNTED in request.environ or request.path in FREE)
+    limiter.request_filter(lambda: is_preflight(request) or _is_the_provider_s())
     app.register_error_handler(RateLimitExceeded, lambda error: _exceeded(limiter, shop))
     return _ahead_of_flask(limiter, [(item, key) for text, key in rules for item in parse_many(text)])
 

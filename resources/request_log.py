@@ -32,7 +32,7 @@ _GATHERED = 100_000  # lines; when more are waiting, the oldest are lost
 _to_json = json.JSONEncoder(ensure_ascii=False).encode
 _PLAIN = re.compile(r"[A-Za-z0-9._:+/=@-]{1,64}")
 # A method is the caller's to choose: an unknown one must not make a new series.
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 # A function that makes a line, and what it needs: plain values, cheaper than a closure over them.
@@ -215,7 +215,7 @@ def _end(response: Response) -> Response:
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers.setdefault("Cache-Control", "no-store")
     route = request.url_rule.rule if request.url_rule else "none"
-    method = request.method if request.method in _METHODS else "other"
+    method = request.method if request.method in METHODS else "other"
     caller = g.get("caller")
     note(
         g.request_id,

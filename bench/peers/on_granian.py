@@ -17,6 +17,8 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
 import serve
+from core.clock import Deadline
+from core.deadlines import Deadlines
 from resources.reception import Reception
 from supervisor import hand_over_requests
 
@@ -25,11 +27,19 @@ class NoFront:
     """Answers nothing ahead of the application."""
 
     waits = False
+    deadlines = Deadlines()
+    awaiting = ()
 
     def __init__(self, application: Any) -> None:
         self.application = application
 
-    def serve(self, environ: Any, reply: Any) -> bool:
+    def deadline(self) -> Deadline:
+        return Deadline(60)
+
+    def tell_health(self, environ: Any, reply: Any) -> bool:
+        return False
+
+    def serve(self, environ: Any, reply: Any, leave: Any) -> bool:
         return False
 
     def fail(self, error: Exception, environ: Any, reply: Any) -> None:

@@ -1,13 +1,16 @@
 """The gate: what is certain about a sale without asking the database, seen there at most MAX_AGE seconds ago.
 
 Only a crowd that asks the same of one item is answered from here; the item's row is then read again and again by one
-thread, for all such items at once. Whoever else asks goes to the database, as does everybody when the reading fails.
+thread, for all such items at once, over a connection of its own. When that is late, the crowd's reads wait for its
+answer: they never go to the database all at once. Purchases do not wait here, since they are settled in batches anyway.
+Whoever else asks goes to the database.
 """
 
 import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,7 +18,7 @@ from core import sale
 from core.clock import iso
 from core.database import AnyRow
 from core.purchase.decide import refusal_of
-from core.refusals import Refusal
+from core.refusals import GOODS_NOT_FOUND, Busy, Refusal, Unavailable
 
 MAX_AGE = 0.25  # seconds
 _READ_SECONDS = 0.08  # between two reads, so that a late one does not leave everybody to the database
@@ -25,6 +28,8 @@ CROWD = 10
 _QUIET_READS = 6
 _WATCHED = 256  # items; a larger crowd's go to the database
 _COUNTED = 20_000  # questions
+# Requests that wait for the next read, at most. As many as a worker keeps connections open.
+_AWAITED = 4096
 
 Read = Callable[[Sequence[int]], Sequence[AnyRow]]
 
@@ -87,6 +92,49 @@ class Gate:
         self._asks: dict[tuple[str, int], tuple[float, int, int]] = {}
         self._lock = threading.Lock()
         self._watcher: threading.Thread | None = None
+        # Those of the last read's items that do not exist, and when it was asked for.
+        self._absent: frozenset[int] = frozenset()
+        self._absent_at = float("-inf")
+        # Of each item, who waits for its row, and since when it must have been asked for.
+        self._awaited: dict[int, list[tuple[float, Future[Seen | None]]]] = {}
+        self._awaited_count = 0
+        self._wake = threading.Event()
+
+    def look(self, question: str, goods_id: int) -> "Seen | Future[Seen | None] | None":
+        """The item as it was at most MAX_AGE ago, for a crowd with this question; None: ask the database.
+
+        Where nothing is known that is young enough, or the moment of the sale's start or end may just have come, the
+        next read that is young enough is the future's result. It is None where the database is to be asked after all;
+        it raises Refusal: goods_not_found, or what the read failed with. Raises Busy where too many wait.
+        """
+        if not self._is_crowd(question, goods_id):
+            return None
+        now = time.monotonic()
+        since = now - MAX_AGE
+        seen = self._seen.get(goods_id)
+        if seen is not None:
+            seen.asks += 1
+            if seen.is_fresh():
+                if seen.status() is not None:
+                    return seen
+                since = now  # an older row would be as uncertain
+        elif goods_id in self._absent and self._absent_at >= since:
+            return _raises(Refusal(GOODS_NOT_FOUND))
+        return self._next(goods_id, since)
+
+    def _next(self, goods_id: int, since: float) -> "Future[Seen | None] | None":
+        """The item's next row that is asked for at `since` or later. None where the item cannot be watched as well."""
+        found: Future[Seen | None] = Future()
+        with self._lock:
+            if self._awaited_count >= _AWAITED:
+                raise Busy()
+            if not self._add(goods_id):
+                return None
+            self._awaited.setdefault(goods_id, []).append((since, found))
+            self._awaited_count += 1
+            self._begin()
+        self._wake.set()
+        return found
 
     def seen(self, question: str, goods_id: int) -> Seen | None:
         """The item as it was at most MAX_AGE ago, for a crowd with this question; None: ask the database."""
@@ -124,34 +172,57 @@ class Gate:
 
     def _want(self, goods_id: int) -> None:
         with self._lock:
-            if goods_id not in self._seen and len(self._wanted) + len(self._seen) < _WATCHED:
-                self._wanted.add(goods_id)
-            # Not alive: not begun, out of work, or left behind by a fork.
-            if self._watcher is None or not self._watcher.is_alive():
-                self._watcher = threading.Thread(target=self._watch, daemon=True)
-                self._watcher.start()
+            self._add(goods_id)
+            self._begin()
+
+    def _add(self, goods_id: int) -> bool:
+        """Have the item read from now on; false where there are too many. Needs the lock."""
+        if goods_id in self._seen or goods_id in self._wanted:
+            return True
+        if len(self._wanted) + len(self._seen) >= _WATCHED:
+            return False
+        self._wanted.add(goods_id)
+        return True
+
+    def _begin(self) -> None:
+        """Have the watcher at work. Needs the lock."""
+        # Not alive: not begun, out of work, or left behind by a fork.
+        if self._watcher is None or not self._watcher.is_alive():
+            self._watcher = threading.Thread(target=self._watch, daemon=True)
+            self._watcher.start()
 
     def _watch(self) -> None:
         while True:
+            self._wake.clear()
             with self._lock:
-                ids = sorted(self._wanted | {key for key, seen in self._seen.items() if seen.quiet < _QUIET_READS})
+                active = {key for key, seen in self._seen.items() if seen.quiet < _QUIET_READS}
+                ids = sorted(self._wanted | active | self._awaited.keys())
                 if not ids:
                     self._seen.clear()
                     self._watcher = None
                     return
             try:
                 self._look(ids)
-            except Refusal:
-                self._go_quiet()  # the database has told the log why
+                self._wake.wait(_READ_SECONDS)  # whoever waits for the next read need not wait for the pause as well
             except Exception as error:
                 self._go_quiet()
-                log.warning("the gate could not look: %s", type(error).__name__)
-            time.sleep(_READ_SECONDS)
+                if not isinstance(error, Refusal):  # of which the database has told the log
+                    log.warning("the gate could not look: %s", type(error).__name__)
+                self._tell_failure(ids, error)
+                time.sleep(_READ_SECONDS)
 
     def _look(self, ids: Sequence[int]) -> None:
         asked_at = time.monotonic()
-        rows = self._read(ids)
+        try:
+            rows = self._read(ids)
+        except Unavailable:
+            # Its connection may have been closed, and the database be well: only those who wait make it worth a try.
+            if not self._awaited or time.monotonic() - asked_at > MAX_AGE:
+                raise
+            asked_at = time.monotonic()
+            rows = self._read(ids)
         answered_at = time.monotonic()
+        found = {row.id for row in rows}
         with self._lock:
             before, self._seen = self._seen, {}
             for row in rows:
@@ -159,6 +230,36 @@ class Gate:
                 quiet = 0 if last is None or last.asks else last.quiet + 1
                 self._seen[row.id] = Seen(row, asked_at, answered_at, quiet)
             self._wanted.difference_update(ids)
+            self._absent, self._absent_at = frozenset(ids) - found, asked_at
+            seen_now = self._seen
+            told = self._take_awaiting(ids, asked_at)
+        for goods_id, awaiting in told:
+            if goods_id in found:
+                awaiting.set_result(seen_now[goods_id])
+            else:
+                awaiting.set_exception(Refusal(GOODS_NOT_FOUND))
+
+    def _take_awaiting(self, ids: Sequence[int], asked_at: float) -> "list[tuple[int, Future[Seen | None]]]":
+        """Take those who wait for one of these items and may have a row that was asked for then. Needs the lock."""
+        taken = []
+        for goods_id in ids:
+            waiting = self._awaited.pop(goods_id, [])
+            later = [(since, future) for since, future in waiting if since > asked_at]
+            if later:
+                self._awaited[goods_id] = later
+            taken += [(goods_id, future) for since, future in waiting if since <= asked_at]
+        self._awaited_count -= len(taken)
+        return taken
+
+    def _tell_failure(self, ids: Sequence[int], error: Exception) -> None:
+        """Tell all who wait for these items: what the database refuses, it refuses them; else it has to be asked."""
+        with self._lock:
+            told = self._take_awaiting(ids, float("inf"))
+        for _, awaiting in told:
+            if isinstance(error, Refusal):
+                awaiting.set_exception(error)
+            else:
+                awaiting.set_result(None)
 
     def _go_quiet(self) -> None:
         with self._lock:
@@ -166,3 +267,9 @@ class Gate:
             for seen in self._seen.values():
                 seen.quiet = 0 if seen.asks else seen.quiet + 1
                 seen.asks = 0
+
+
+def _raises(refusal: Refusal) -> "Future[Seen | None]":
+    failed: Future[Seen | None] = Future()
+    failed.set_exception(refusal)
+    return failed

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from flask import Flask
@@ -14,7 +15,7 @@ from core.transaction import plain
 from tests.resources.calls import OPERATOR, Calls, problem
 
 # Nobody waits long for a connection that does not come free.
-IMPATIENT = {"PURCHASE_WAIT_SECONDS": 0.3}
+IMPATIENT = {"PURCHASE_WAIT_SECONDS": 1.0}
 READS = (
     ("GET", "/goods", None),
     ("GET", "/goods/1", None),
@@ -55,8 +56,9 @@ def sells(call: Calls, item: int) -> None:
 def test_while_reads_use_all_of_theirs_the_shop_sells_and_is_ready(impatient: Calls) -> None:
     item = impatient.create()["id"]
     with all_in_use(impatient.shop.database, Share.READS):
-        for method, path, by in READS:
-            problem(impatient.send(method, path, by), 503, "busy")
+        with ThreadPoolExecutor(len(READS)) as threads:
+            for answer in threads.map(lambda read: Calls(impatient.app).send(*read), READS):
+                problem(answer, 503, "busy")
         sells(impatient, item)
         assert impatient.get("/readyz").status_code == 200
         with shares.using(Share.JOBS):

@@ -17,7 +17,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import serve
-from tests.servers import payment_sabotage
+from tests.servers import load_sabotage, payment_sabotage
 from tests.servers.rewriting import after as _after
 from tests.servers.rewriting import locks, without_locks
 from tests.servers.rewriting import rewrite as _rewrite
@@ -274,6 +274,7 @@ SABOTAGES: dict[str, Callable[[], None]] = {
         hold_slow_user,
         one_item_first,
         *payment_sabotage.SABOTAGES,
+        *load_sabotage.SABOTAGES,
     )
 }
 

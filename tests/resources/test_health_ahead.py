@@ -1,0 +1,41 @@
+"""Health is told ahead of Flask, and in Flask's words."""
+
+from typing import Any
+
+import pytest
+from flask import Flask
+from werkzeug.test import EnvironBuilder, TestResponse, run_wsgi_app
+
+from resources.front import Front
+from tests.resources.test_front import headers_of
+from tests.resources.test_front_and_flask_agree import ByReception
+
+
+def ask(application: Any, method: str, path: str, headers: dict[str, str]) -> TestResponse:
+    environ = EnvironBuilder(method=method, path=path, headers={"X-Request-ID": "mine", **headers}).get_environ()
+    return TestResponse(*run_wsgi_app(application, environ), None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/healthz?x=1"])
+@pytest.mark.parametrize("draining", [False, True])
+def test_health_is_told_as_flask_tells_it(
+    sqlite_app: Flask, path: str, draining: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    front = sqlite_app.wsgi_app
+    assert isinstance(front, Front)
+    monkeypatch.setattr(sqlite_app.extensions["seckill"].readiness, "_draining", lambda: draining)
+    ahead = ByReception(front)
+    for method in ("GET", "HEAD", "OPTIONS", "POST"):
+        for headers in ({}, {"Origin": "https://evil.example"}, {"Accept-Language": "zh"}):
+            one, other = (ask(application, method, path, headers) for application in (ahead, front.application))
+            assert one.status_code == other.status_code
+            assert one.data == other.data
+            assert headers_of(one) == headers_of(other)
+
+
+def test_flask_is_not_asked_for_it(sqlite_app: Flask) -> None:
+    front: Any = sqlite_app.wsgi_app
+    front.application = None  # whoever calls it fails
+    ahead = ByReception(front)
+    for path in ("/healthz", "/readyz"):
+        assert [ask(ahead, method, path, {}).status_code for method in ("GET", "HEAD")] == [200, 200]

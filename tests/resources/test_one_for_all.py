@@ -1,0 +1,174 @@
+"""What a crowd asks while the database is late is asked once: an item's row, and whether this host is ready."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import event
+
+from core import readiness
+from core.purchase import gate as gate_module
+from core.purchase.gate import Gate
+from core.readiness import Readiness
+from tests.resources.calls import Calls, problem
+
+CLIENTS = 32
+SOON = 20.0
+
+
+@pytest.fixture
+def late(make_app: Callable[..., Flask], database_uri: str, monkeypatch: pytest.MonkeyPatch) -> Iterator["Late"]:
+    made = Late(Calls(make_app(database_uri, PURCHASE_WAIT_SECONDS=20)))
+    yield made
+    made.goes.set()
+    monkeypatch.setattr(gate_module, "_QUIET_READS", 1)
+    made.until(lambda: made.call.shop.gate._watcher is None)
+
+
+class Late:
+    """A database whose answers to some statements can be held up, and a count of these statements."""
+
+    def __init__(self, call: Calls) -> None:
+        self.call = call
+        self.item = call.create()["id"]
+        self.goes = threading.Event()
+        self.goes.set()
+        self.asked = 0
+        self.late_for = "FROM goods"
+        for engine in (call.shop.database.engine, call.shop.database.read_engine):
+            event.listen(engine, "after_cursor_execute", self._hold)
+
+    def _hold(self, connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        if self.late_for in statement:
+            self.asked += 1
+            assert self.goes.wait(60)
+
+    def until(self, question: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + SOON
+        while not question():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    def get(self, path: str) -> Any:
+        return Calls(self.call.app).get(path)
+
+    @contextmanager
+    def crowd(self, path: str) -> Iterator[Any]:
+        """So many ask at once; yields the futures of their answers."""
+        with ThreadPoolExecutor(CLIENTS) as threads:
+            yield [threads.submit(self.get, path) for _ in range(CLIENTS)]
+
+
+def read_once(late: Late) -> None:
+    """A crowd reads an item while the gate's own read is late: how many of them reach the database."""
+    gate = late.call.shop.gate
+    late.goes.clear()
+    gate.crowd = 0
+    with late.crowd(f"/seckill/{late.item}") as answers:
+        # All have asked: they wait for the row, or stand before the database themselves.
+        late.until(lambda: gate._awaited_count + late.asked >= CLIENTS or late.asked > 2)
+        asked = late.asked
+        late.goes.set()
+        states = [answer.result(SOON) for answer in answers]
+    assert [state.status_code for state in states] == [200] * CLIENTS
+    assert {state.json["stock"] for state in states} == {10}
+    assert asked <= 2, "many read the same row"
+
+
+def test_while_the_gate_s_read_is_late_a_crowd_reads_the_row_once(late: Late) -> None:
+    read_once(late)
+
+
+def test_without_waiting_for_it_everybody_reads_the_row(late: Late, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Gate, "look", Gate.seen)
+    with pytest.raises(AssertionError, match="many read the same row"):
+        read_once(late)
+
+
+def test_the_gate_s_reader_waits_for_nobody_s_connection(late: Late) -> None:
+    """Everybody else's are in use, and each waits for the database."""
+    late.call.shop.gate.crowd = 10**9
+    late.goes.clear()
+    late.late_for = "FROM orders"
+    with ThreadPoolExecutor(CLIENTS) as threads:
+        lists = [threads.submit(lambda: Calls(late.call.app).get("/orders", "alice")) for _ in range(CLIENTS)]
+        late.until(lambda: late.asked == late.call.shop.settings.DATABASE_READ_POOL_SIZE)
+        late.call.shop.gate.crowd = 0
+        assert late.get(f"/seckill/{late.item}").status_code == 200
+        assert late.get("/readyz").status_code == 200
+        late.goes.set()
+        assert {one.result(SOON).status_code for one in lists} == {200}
+
+
+def look_once_a_second(late: Late) -> None:
+    late.late_for = "alembic_version"
+    late.asked = 0
+    began = time.monotonic()
+    for _ in range(200):
+        assert late.get("/readyz").status_code == 200
+    seconds = time.monotonic() - began
+    # Each look is two statements that name the table, or one.
+    assert late.asked <= 2 * (seconds + 2), "each of them looks"
+
+
+def test_readiness_is_looked_up_at_most_once_a_second(late: Late) -> None:
+    look_once_a_second(late)
+
+
+def test_with_no_memory_each_request_looks(late: Late, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readiness, "_SECONDS", 0.0)
+    with pytest.raises(AssertionError, match="each of them looks"):
+        look_once_a_second(late)
+
+
+def test_all_who_ask_meanwhile_share_one_check(late: Late) -> None:
+    late.late_for = "alembic_version"
+    late.goes.clear()
+    with late.crowd("/readyz") as answers:
+        late.until(lambda: late.asked == 1)
+        time.sleep(0.2)
+        late.goes.set()
+        assert {answer.result(SOON).status_code for answer in answers} == {200}
+    assert late.asked <= 2
+
+
+def test_a_bad_outcome_is_remembered_as_well_and_for_a_second(late: Late, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+
+    def fail(connection: Any) -> None:
+        asked.append(time.monotonic())
+        raise readiness.WrongSchema("not this one")
+
+    monkeypatch.setattr(readiness.schema, "check", fail)
+    monkeypatch.setattr(readiness, "_SECONDS", 60.0)
+    for _ in range(20):
+        problem(late.get("/readyz"), 503, "unavailable")
+    assert len(asked) == 1
+    monkeypatch.undo()
+    late.call.shop.readiness._began_at -= readiness._SECONDS
+    assert late.get("/readyz").status_code == 200
+
+
+def test_a_host_that_drains_says_so_at_once(late: Late, monkeypatch: pytest.MonkeyPatch) -> None:
+    draining = threading.Event()
+    monkeypatch.setattr(late.call.shop.readiness, "_draining", draining.is_set)
+    assert late.get("/readyz").status_code == 200
+    draining.set()
+    problem(late.get("/readyz"), 503, "unavailable")
+    draining.clear()
+    assert late.get("/readyz").status_code == 200
+
+
+def test_a_check_without_end_is_waited_for_until_the_deadline(make_app: Callable[..., Flask], sqlite_uri: str) -> None:
+    app = make_app(sqlite_uri, PURCHASE_WAIT_SECONDS=0.3)
+    call, goes = Calls(app), threading.Event()
+    event.listen(call.shop.database.read_engine, "before_cursor_execute", lambda *rest: goes.wait(60))
+    for _ in range(2):
+        problem(call.get("/readyz"), 503, "unavailable")
+    goes.set()
+    assert isinstance(call.shop.readiness, Readiness)
