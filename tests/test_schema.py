@@ -122,3 +122,41 @@ def test_orders_from_before_there_were_events_are_told_of(database_uri: str) -> 
     ]
     report = audit.run(app.extensions["seckill"].settings)
     assert [result.check.name for result in report.results if result.count] == []
+
+
+def test_amounts_get_the_one_currency_that_was_meant_and_addresses_that_were_not_needed_go(database_uri: str) -> None:
+    app = create_app(load(SQLALCHEMY_DATABASE_URI=database_uri, SECRET_KEY=SECRET))
+    offer_migrations(app)
+    with app.app_context():
+        flask_migrate.upgrade(revision="0003")
+    times = "'2026-11-01', '2026-11-01'"
+    order = (
+        "1, 'Kettle', 'alice', 1, 'CNY', 100, 100, 0, 0, 100, 'paid', '2026-11-02', '2026-11-02', '{\"name\"\\: \"A\"}'"
+    )
+    with _engine(database_uri).begin() as connection:
+        for statement in (
+            "INSERT INTO goods (name, currency, price, description, image_url, stock, created_at, updated_at)"
+            f" VALUES ('Kettle', 'JPY', 100, '', '', 8, {times})",
+            *(
+                "INSERT INTO coupons (code, kind, percent, amount, currency, created_at, updated_at)"
+                f" VALUES ('{code}', '{kind}', {percent}, {amount}, {currency}, {times})"
+                for code, kind, percent, amount, currency in (
+                    ("ANY", "amount", "NULL", 5, "NULL"),
+                    ("EUR", "amount", "NULL", 5, "'EUR'"),
+                    ("TEN", "percent", 10, "NULL", "NULL"),
+                )
+            ),
+            *(
+                "INSERT INTO orders (goods_id, goods_name, user_id, quantity, currency, unit_price, subtotal, discount,"
+                " shipping_fee, total, status, purchased_at, expires_at, address, order_no, shipping_method)"
+                f" VALUES ({order}, '{number}', {method})"
+                for number, method in (("N1", "NULL"), ("N2", "'express'"))
+            ),
+        ):
+            connection.execute(sqlalchemy.text(statement))
+    upgrade(app)
+    with _engine(database_uri).connect() as connection:
+        coupons = connection.exec_driver_sql("SELECT code, currency FROM coupons ORDER BY code").all()
+        kept = connection.exec_driver_sql("SELECT order_no FROM orders WHERE address IS NOT NULL").scalars().all()
+    assert list(map(tuple, coupons)) == [("ANY", "JPY"), ("EUR", "EUR"), ("TEN", None)]
+    assert kept == ["N2"]
