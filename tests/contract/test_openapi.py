@@ -180,6 +180,23 @@ def test_creations_and_retries_describe_their_headers(document: dict[str, Any]) 
             assert status not in ("429", "503") or "Retry-After" in headers, (path, verb)
 
 
+def test_every_post_and_patch_of_a_user_describes_its_idempotency_key(document: dict[str, Any]) -> None:
+    seen = 0
+    for path, verb, operation in operations(document):
+        keys = [parameter for parameter in operation["parameters"] if parameter["name"] == "Idempotency-Key"]
+        changes = verb in ("post", "patch") and operation["operationId"] != "receivePayment"
+        assert len(keys) == changes, (path, verb)
+        if changes:
+            (key,) = keys
+            assert (key["in"], key["required"], key["schema"]["pattern"]) == ("header", False, "^[!-~]{1,255}$")
+            done = next(answer for status, answer in operation["responses"].items() if status in ("200", "201"))
+            assert "Idempotent-Replayed" in done["headers"], (path, verb)
+            refused = operation["responses"]["422"]["content"]["application/problem+json"]["examples"]
+            assert "idempotency_key_reused" in refused, (path, verb)
+            seen += 1
+    assert seen >= 15
+
+
 def test_what_is_free_of_limits_is_described_without_them(document: dict[str, Any]) -> None:
     free = {path for path, _, operation in operations(document) if "429" not in operation["responses"]}
     assert free == FREE
