@@ -5,36 +5,16 @@ from pathlib import Path
 
 import flask_migrate
 import pytest
-import sqlalchemy
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import create_engine
 
 from app import create_app
 from config import ROOT, load
 from core import audit
-from core.database import patient_engine
 from models import SCHEMA_REVISION, Base
 from prepare import MIGRATIONS, offer_migrations, upgrade
 from tests.servers.database_server import DatabaseServer
 from tests.servers.service import SECRET
-
-
-def _engine(uri: str) -> Engine:
-    return patient_engine(load(SQLALCHEMY_DATABASE_URI=uri, SECRET_KEY=SECRET))
-
-
-def _tables(uri: str) -> dict[str, list[str]]:
-    """What the server itself says of each table, sorted: SQLAlchemy makes the indexes in an order of chance."""
-
-    def lines(definition: str) -> list[str]:
-        return sorted(line.rstrip(",") for line in re.sub(r" AUTO_INCREMENT=\d+", "", definition).splitlines())
-
-    engine = _engine(uri)
-    with engine.connect() as connection:
-        return {
-            name: lines(connection.exec_driver_sql(f"SHOW CREATE TABLE {name}").one()[1])
-            for name in sqlalchemy.inspect(connection).get_table_names()
-            if name != "alembic_version"
-        }
+from tests.tables import engine, tables
 
 
 @pytest.fixture
@@ -46,17 +26,17 @@ def three(server: DatabaseServer) -> dict[str, str]:
 
 
 def test_models_migrations_and_schema_sql_make_the_same_tables_on_a_real_server(three: dict[str, str]) -> None:
-    with _engine(three["models"]).begin() as connection:
+    with engine(three["models"]).begin() as connection:
         Base.metadata.create_all(connection)
     upgrade(create_app(load(SQLALCHEMY_DATABASE_URI=three["migrations"], SECRET_KEY=SECRET)))
-    with _engine(three["schema_sql"]).begin() as connection:
+    with engine(three["schema_sql"]).begin() as connection:
         text = re.sub(r"^--.*$", "", (ROOT / "schema.sql").read_text(), flags=re.MULTILINE)
         for statement in filter(str.strip, text.split(";")):
             connection.exec_driver_sql(statement)
-    models = _tables(three["models"])
+    models = tables(three["models"])
     assert set(models) == set(Base.metadata.tables)
-    assert _tables(three["migrations"]) == models
-    assert _tables(three["schema_sql"]) == models
+    assert tables(three["migrations"]) == models
+    assert tables(three["schema_sql"]) == models
     # A database set up by hand is recognised, and not set up again.
     upgrade(create_app(load(SQLALCHEMY_DATABASE_URI=three["schema_sql"], SECRET_KEY=SECRET)))
 
@@ -90,7 +70,7 @@ def test_orders_from_before_there_were_events_are_told_of(database_uri: str) -> 
         flask_migrate.upgrade(revision="0001")
     goods = "'Kettle', 'CNY', 100, '', '', 8, 2, FALSE, FALSE, 1, '2026-11-01', '2026-11-01'"
     order = "1, 'Kettle', 'alice', 1, 'CNY', 100, 100, 0, 0, 100, '2026-11-02 10:00:00.000', '2026-11-02 10:15:00.000'"
-    with _engine(database_uri).begin() as connection:
+    with engine(database_uri).begin() as connection:
         for statement in (
             "INSERT INTO goods (name, currency, price, description, image_url, stock, sold, paused, shippable, version,"
             f" created_at, updated_at) VALUES ({goods})",
@@ -110,7 +90,7 @@ def test_orders_from_before_there_were_events_are_told_of(database_uri: str) -> 
         ):
             connection.exec_driver_sql(statement)
     upgrade(app)
-    with _engine(database_uri).connect() as connection:
+    with engine(database_uri).connect() as connection:
         told = connection.exec_driver_sql("SELECT type, order_no FROM events ORDER BY seq").all()
     assert list(map(tuple, told)) == [
         ("order.placed", "N1"),

@@ -1,0 +1,48 @@
+"""Set-ups and upgrades that are interrupted: before a statement that changes something, by an error or by SIGKILL.
+
+python -m tests.servers.interrupted 3      a set-up that kills itself before its third change
+"""
+
+import os
+import re
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Engine, event
+
+_CHANGE = re.compile(r"\s*(CREATE|ALTER|DROP|INSERT|UPDATE|DELETE)\b")
+
+
+class Interrupted(BaseException):
+    """The end of a process, as far as one test can have it; the text is the statement that was not sent."""
+
+
+@contextmanager
+def before_change(number: int, act: Callable[[str], None] | None = None) -> Iterator[None]:
+    """Raise Interrupted, or call `act`, instead of sending the change of this number, counted from 1."""
+    seen = 0
+
+    def stop(statement: str) -> None:
+        raise Interrupted(statement)
+
+    def look(connection, cursor, statement, parameters, context, executemany):
+        nonlocal seen
+        seen += _CHANGE.match(statement) is not None
+        if seen == number and _CHANGE.match(statement):
+            (act or stop)(statement)
+
+    event.listen(Engine, "before_cursor_execute", look)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "before_cursor_execute", look)
+
+
+if __name__ == "__main__":
+    from app import create_app
+    from prepare import upgrade
+
+    with before_change(int(sys.argv[1]), lambda statement: os.kill(os.getpid(), signal.SIGKILL)):
+        upgrade(create_app())
