@@ -52,12 +52,16 @@ def register(app: Flask) -> None:
 @as_json_option
 @with_appcontext
 def init_db(as_json: bool) -> None:
-    """Bring the database's tables to this release's schema. Doing so twice is the same as once."""
+    """Bring the database's tables to this release's schema, and try its locks.
+
+    Doing so twice is the same as once. What was interrupted is finished.
+    """
     import prepare
     from models import SCHEMA_REVISION
 
     with errors_in_one_line():
         prepare.upgrade(current_app)
+        prepare.prove(current_app)
     if as_json:
         print_json({"schema": SCHEMA_REVISION})
     else:

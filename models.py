@@ -27,7 +27,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import DateTime, TypeDecorator, TypeEngine
 
 # The newest migration; `readyz` and the start compare it with the database's. A test holds it to migrations/.
-SCHEMA_REVISION = "0006"
+SCHEMA_REVISION = "0007"
 
 ORDER_STATUSES = ("pending", "paid", "cancelled", "expired", "refund_due")
 # The statuses whose units an item counts as sold.
@@ -401,6 +401,23 @@ class PurchaseSlot(Base):
 
     goods_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     slot: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+
+
+class ServerProof(Base):
+    """Rows on which a start tries the server's locks (core/server_proof.py). Empty but for the moment."""
+
+    __tablename__ = "server_proof"
+    __table_args__ = (
+        UniqueConstraint("run", "mark", name="server_proof_mark"),
+        CheckConstraint("units >= 0", name="server_proof_units_not_negative"),
+        MYSQL_TABLE,
+    )
+
+    run: Mapped[str] = mapped_column(ascii_text(32), primary_key=True)
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    mark: Mapped[int] = mapped_column(Integer)
+    units: Mapped[int] = mapped_column(BigInteger)
+    made_at: Mapped[datetime] = mapped_column(UtcTime)
 
 
 class GoodsChange(Base):

@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import click
 from click import ClickException
 from flask import Flask
 from mysql.connector.errors import NotSupportedError
@@ -17,9 +18,8 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
 from config import ROOT, Settings
-from core import schema
+from core import schema, server_proof, server_settings, server_version
 from core.database import patient_engine
-from core.doctor import OLDEST
 from core.faults import DENIED
 from core.tls import Unprotected
 from models import Goods, db
@@ -33,7 +33,7 @@ _GRANT = "the user lacks a privilege for the tables: grant ALL on the database"
 # Why the tables could not be made, by the number of the error.
 _FAILED: Mapping[int | str, str] = {
     **dict.fromkeys((1044, 1142, 1143, 1227, 1370), _GRANT),
-    **dict.fromkeys((1290, 1792, 1836, "SQLITE_READONLY"), "the database is read-only"),
+    **dict.fromkeys((1036, 1290, 1792, 1836, 1874, "SQLITE_READONLY"), "the database is read-only"),
     "SQLITE_BUSY": _BUSY,
 }
 
@@ -135,11 +135,14 @@ def _reached(engine: Engine) -> Iterator[Connection]:
         try:
             yield connection
         except DBAPIError as error:
-            # The server's own words are left out: they can quote names and values.
-            number = getattr(error.orig, "errno", None) or getattr(error.orig, "sqlite_errorname", None)
-            reason = _FAILED.get(number or 0, "setting up the tables failed")
-            told = number or type(error.orig).__name__
-            raise CannotStart(f"database {_shown(engine.url)}: {reason} ({told}); the next start goes on") from error
+            failure = _failure(engine.url, error, "setting up the tables failed")
+            raise CannotStart(f"{failure}; the next start goes on") from error
+
+
+def _failure(url: URL, error: DBAPIError, otherwise: str) -> str:
+    # The server's own words are left out: they can quote names and values.
+    number = getattr(error.orig, "errno", None) or getattr(error.orig, "sqlite_errorname", None)
+    return f"database {_shown(url)}: {_FAILED.get(number or 0, otherwise)} ({number or type(error.orig).__name__})"
 
 
 def _shown(url: URL) -> str:
@@ -148,7 +151,7 @@ def _shown(url: URL) -> str:
 
 def _stands(connection: Connection) -> bool:
     """Whether nothing is to be done. Raises WrongSchema where migrating would be wrong."""
-    _require_version(connection)
+    _require_server(connection)
     foreign = schema.foreign_tables(connection)
     if foreign:
         raise schema.WrongSchema(
@@ -164,14 +167,31 @@ def _stands(connection: Connection) -> bool:
     return False
 
 
-def _require_version(connection: Connection) -> None:
-    version = connection.dialect.server_version_info
-    if connection.dialect.name == "sqlite" or version is None:
+def _require_server(connection: Connection) -> None:
+    """Raise CannotStart on a server on which the service cannot work, before anything is made there."""
+    if connection.dialect.name == "sqlite":
         return
-    product = "MariaDB" if getattr(connection.dialect, "is_mariadb", False) else "MySQL"
-    if tuple(version[:3]) < OLDEST[product]:
-        oldest = ".".join(str(part) for part in OLDEST[product])
-        raise CannotStart(f"the server is {product} {version[0]}.{version[1]}; {oldest} or newer is needed")
+    server = server_version.server(str(connection.exec_driver_sql("SELECT VERSION()").scalar_one()))
+    if server.refusal:
+        raise CannotStart(server.refusal)
+    if server.warning:
+        click.echo(f"warning: {server.warning}", err=True)
+    for obstacle in server_settings.obstacles(server_settings.values(connection, server_settings.LOOKED_AT)):
+        raise CannotStart(f"the server has {obstacle}")
+
+
+def prove(app: Flask) -> None:
+    """Try the database's locks and constraints (core/server_proof.py). Raises CannotStart where they do not hold.
+
+    The database is at this release's schema.
+    """
+    settings: Settings = app.extensions["seckill"].settings
+    try:
+        server_proof.prove(settings)
+    except server_proof.Lie as lie:
+        raise CannotStart(f"database {_shown(settings.database_url)}: nothing can be sold on it: {lie}") from lie
+    except DBAPIError as error:
+        raise CannotStart(_failure(settings.database_url, error, "trying its locks failed")) from error
 
 
 def offer_migrations(app: Flask) -> None:

@@ -266,4 +266,15 @@ CREATE INDEX webhook_deliveries_due ON webhook_deliveries (webhook_id, status, n
 
 CREATE INDEX webhook_deliveries_log ON webhook_deliveries (webhook_id, status, seq);
 
-UPDATE alembic_version SET version_num = '0006';
+CREATE TABLE server_proof (
+    run VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    number INTEGER NOT NULL,
+    mark INTEGER NOT NULL,
+    units BIGINT NOT NULL,
+    made_at DATETIME(3) NOT NULL,
+    PRIMARY KEY (run, number),
+    CONSTRAINT server_proof_mark UNIQUE (run, mark),
+    CONSTRAINT server_proof_units_not_negative CHECK (units >= 0)
+) ENGINE = InnoDB CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
+
+UPDATE alembic_version SET version_num = '0007';

@@ -215,6 +215,7 @@ def _prepare_here(settings: config.Settings) -> None:
     try:
         application = app.create_app(settings)
         prepare.upgrade(application)
+        prepare.prove(application)
         if settings.on_sqlite and prepare.is_empty(application):
             from core import seed
 

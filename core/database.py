@@ -93,8 +93,8 @@ def engine_options(settings: Settings, ended_by_server: bool = False) -> dict[st
     }
 
 
-def patient_engine(settings: Settings) -> Engine:
-    """An engine of its own for long work, such as changes of tables and audits: an hour for each statement.
+def patient_engine(settings: Settings, seconds: float = _PATIENCE) -> Engine:
+    """An engine of its own for long work, such as changes of tables and audits: `seconds` for each statement.
 
     Raises what SQLAlchemy raises; its sessions are not set up for purchases.
     """
@@ -102,7 +102,7 @@ def patient_engine(settings: Settings) -> Engine:
     for name in ("pool_size", "max_overflow", "pool_timeout", "pool_use_lifo"):
         options.pop(name, None)
     if not settings.on_sqlite:
-        options["connect_args"] |= {"read_timeout": _PATIENCE, "write_timeout": _PATIENCE}
+        options["connect_args"] |= {"read_timeout": seconds, "write_timeout": seconds}
     engine = create_engine(settings.database_url, **options)
     if not settings.on_sqlite:
         event.listen(engine, "do_connect", _open)

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 import config
 import secret_key
 from config import Settings
-from core import schema, shares
+from core import schema, server_proof, server_settings, server_version, shares
 from core.clock import Deadline, database_now
 from core.command_line import flask_line
 from core.database import Database
@@ -26,8 +26,6 @@ from core.refusals import Refusal
 from core.tls import Unprotected
 
 MAX_CLOCK_DIFFERENCE_SECONDS = 1.0
-# SKIP LOCKED, and a collation under which trailing spaces count.
-OLDEST: dict[str, tuple[int, ...]] = {"MariaDB": (10, 6), "MySQL": (8, 0, 17)}
 # Connections that administrators, backups and monitoring need beside the workers.
 SPARE_CONNECTIONS = 10
 # Workers that a server should have room for.
@@ -35,7 +33,7 @@ WORKERS = 4
 
 
 def examine(database: Database, settings: Settings) -> list[Finding]:
-    """Examine the settings and, over a session like those of the service, the database. Changes nothing."""
+    """Examine the settings and, over a session like those of the service, the database. Leaves nothing behind."""
     return [*_settings(settings), *_database(database, settings)]
 
 
@@ -133,6 +131,9 @@ def _database(database: Database, settings: Settings) -> Iterator[Finding]:
     try:
         with database.reading(Deadline(settings.DATABASE_TIMEOUT_SECONDS)) as connection:
             yield from _session(database, settings, connection)
+            provable = schema.revision(connection) == schema.SCHEMA_REVISION
+        if provable:
+            yield _locks(settings)
     except (Refusal, DBAPIError) as error:
         # The driver's error is the cause of ours.
         cause = error if isinstance(error, DBAPIError) else error.__cause__ or error
@@ -151,6 +152,15 @@ def _database(database: Database, settings: Settings) -> Iterator[Finding]:
         )
 
 
+def _locks(settings: Settings) -> Finding:
+    try:
+        server_proof.prove(settings)
+    except server_proof.Lie as lie:
+        mend = f"{server_version.supported()}; one primary, and no proxy that changes statements"
+        return Finding("locks", State.PROBLEM, str(lie), f"use {mend}")
+    return Finding("locks", State.OK, "two transactions wait for and skip each other's rows; keys and CHECKs hold")
+
+
 def _session(database: Database, settings: Settings, connection: Connection) -> Iterator[Finding]:
     if database.is_sqlite:
         version = connection.exec_driver_sql("SELECT sqlite_version()").scalar_one()
@@ -166,14 +176,14 @@ def _server(connection: Connection) -> Iterator[Finding]:
     from mysql.connector import __version__ as driver_version
     from mysql.connector.connection import MySQLConnection
 
-    product = "MariaDB" if getattr(connection.dialect, "is_mariadb", False) else "MySQL"
-    version = connection.dialect.server_version_info or ()
-    oldest = OLDEST[product]
+    told = str(connection.exec_driver_sql("SELECT VERSION()").scalar_one())
+    server = server_version.server(told)
     yield judge(
         "database",
-        tuple(version[:2]) >= oldest,
-        f"{product} {connection.exec_driver_sql('SELECT VERSION()').scalar_one()}",
-        f"upgrade to {product} {'.'.join(map(str, oldest))} or newer",
+        not (server.refusal or server.warning),
+        f"{server.product} {told}",
+        f"{server.refusal or server.warning}; tried on {server_version.RUN_ON}",
+        State.PROBLEM if server.refusal else State.WARNING,
     )
     yield judge(
         "driver",
@@ -236,14 +246,14 @@ _VARIABLES = (
 
 
 def _mysql(connection: Connection, settings: Settings) -> Iterator[Finding]:
-    names = ", ".join(f"'{name}'" for name in _VARIABLES)
-    rows = connection.execute(text(f"SHOW SESSION VARIABLES WHERE Variable_name IN ({names})")).all()
-    values = {str(row[0]).lower(): str(row[1]).upper() for row in rows}
+    values = server_settings.values(connection, (*_VARIABLES, *server_settings.LOOKED_AT))
     isolation = connection.get_isolation_level()
     yield judge("isolation", isolation == "READ COMMITTED", isolation, "remove isolation settings from the URL")
     zone = values["time_zone"]
     yield judge("time zone", zone == "+00:00", zone, "remove time_zone from the URL: every time is stored in UTC")
     yield _sysdate(connection)
+    for obstacle in server_settings.obstacles(values):
+        yield Finding(obstacle.name, State.PROBLEM, obstacle.found, obstacle.mend)
     yield from judge_durability(values)
     read_only = values.get("read_only", "OFF") not in ("OFF", "0")
     yield judge("writable", not read_only, f"read_only={values.get('read_only', 'OFF')}", "point the URL at a primary")

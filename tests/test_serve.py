@@ -19,7 +19,6 @@ from sqlalchemy import insert, select
 
 import config
 import serve
-from app import create_app
 from config import ROOT
 from core import chores
 from core.clock import utc_now
@@ -160,15 +159,6 @@ def test_a_database_that_refuses_is_one_clear_line(server: DatabaseServer, addre
 def test_an_address_with_a_wrong_option_is_one_clear_line(server: DatabaseServer, option: str, told: str) -> None:
     uri = f"mysql+mysqlconnector://root@127.0.0.1:{server.port}/mysql?{option}"
     assert told in _refused(environment(uri) | {"PORT": str(free_port())})
-
-
-def test_a_server_that_is_too_old_is_refused(server_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    import prepare
-
-    app = create_app(config.load(SQLALCHEMY_DATABASE_URI=server_uri, SECRET_KEY="k" * 32))
-    monkeypatch.setitem(prepare.OLDEST, "MariaDB", (99, 1))
-    with pytest.raises(prepare.CannotStart, match=r"MariaDB 10\.\d+; 99\.1 or newer is needed"):
-        prepare.upgrade(app)
 
 
 @pytest.mark.parametrize(

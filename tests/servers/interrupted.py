@@ -42,7 +42,8 @@ def before_change(number: int, act: Callable[[str], None] | None = None) -> Iter
 
 if __name__ == "__main__":
     from app import create_app
-    from prepare import upgrade
+    from prepare import prove, upgrade
 
+    work = {"upgrade": upgrade, "prove": prove}[sys.argv[2] if len(sys.argv) > 2 else "upgrade"]
     with before_change(int(sys.argv[1]), lambda statement: os.kill(os.getpid(), signal.SIGKILL)):
-        upgrade(create_app())
+        work(create_app())
