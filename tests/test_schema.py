@@ -5,7 +5,7 @@ from pathlib import Path
 
 import flask_migrate
 import pytest
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, text
 
 from app import create_app
 from config import ROOT, load
@@ -30,8 +30,8 @@ def test_models_migrations_and_schema_sql_make_the_same_tables_on_a_real_server(
         Base.metadata.create_all(connection)
     upgrade(create_app(load(SQLALCHEMY_DATABASE_URI=three["migrations"], SECRET_KEY=SECRET)))
     with engine(three["schema_sql"]).begin() as connection:
-        text = re.sub(r"^--.*$", "", (ROOT / "schema.sql").read_text(), flags=re.MULTILINE)
-        for statement in filter(str.strip, text.split(";")):
+        script = re.sub(r"^--.*$", "", (ROOT / "schema.sql").read_text(), flags=re.MULTILINE)
+        for statement in filter(str.strip, script.split(";")):
             connection.exec_driver_sql(statement)
     models = tables(three["models"])
     assert set(models) == set(Base.metadata.tables)
@@ -113,7 +113,7 @@ def test_amounts_get_the_one_currency_that_was_meant_and_addresses_that_were_not
     order = (
         "1, 'Kettle', 'alice', 1, 'CNY', 100, 100, 0, 0, 100, 'paid', '2026-11-02', '2026-11-02', '{\"name\"\\: \"A\"}'"
     )
-    with _engine(database_uri).begin() as connection:
+    with engine(database_uri).begin() as connection:
         for statement in (
             "INSERT INTO goods (name, currency, price, description, image_url, stock, created_at, updated_at)"
             f" VALUES ('Kettle', 'JPY', 100, '', '', 8, {times})",
@@ -133,9 +133,9 @@ def test_amounts_get_the_one_currency_that_was_meant_and_addresses_that_were_not
                 for number, method in (("N1", "NULL"), ("N2", "'express'"))
             ),
         ):
-            connection.execute(sqlalchemy.text(statement))
+            connection.execute(text(statement))
     upgrade(app)
-    with _engine(database_uri).connect() as connection:
+    with engine(database_uri).connect() as connection:
         coupons = connection.exec_driver_sql("SELECT code, currency FROM coupons ORDER BY code").all()
         kept = connection.exec_driver_sql("SELECT order_no FROM orders WHERE address IS NOT NULL").scalars().all()
     assert list(map(tuple, coupons)) == [("ANY", "JPY"), ("EUR", "EUR"), ("TEN", None)]
