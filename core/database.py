@@ -12,16 +12,16 @@ from contextvars import ContextVar
 from typing import Any
 
 import mysql.connector
-from mysql.connector.errors import ReadTimeoutError
 from sqlalchemy import Connection, Engine, NullPool, Row, create_engine, event
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import DBAPIError, DisconnectionError
-from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from config import Settings
 from core import mysql_connection, shares
 from core.clock import Deadline, deadline_of_request
 from core.faults import Kind, read
+from core.idle_sessions import IdleSessions
 from core.metrics import POOL_IN_USE
 from core.refusals import Busy, Refusal, Unavailable
 from core.shares import ENDED_BY_SERVER, Share
@@ -53,7 +53,6 @@ def joining(connection: Connection) -> Iterator[None]:
 
 
 _PATIENCE = 3600  # seconds
-_IDLE_SECONDS = 1.0
 # The server ends a read a little before the driver gives it up: the driver then has an answer, and nothing runs on.
 _SERVER_SHARE_OF_TIMEOUT = 0.9
 _SQLITE_STEPS = 10_000  # between two looks at the clock
@@ -124,6 +123,7 @@ class Database:
         # SQLite admits one writer. Its own waiting is a poll that starves some; a lock of the process is fair enough.
         self.sqlite_writer = threading.Lock()
         self._told_at = float("-inf")
+        self._idle = IdleSessions(settings.IDLE_TRANSACTION_SECONDS, settings.DATABASE_TIMEOUT_SECONDS)
         self._permits = {share: threading.BoundedSemaphore(size) for share, size in shares.sizes(settings).items()}
         self._in_use = {share: POOL_IN_USE.labels(share.value) for share in Share}
         self._share: Share | None = None
@@ -142,8 +142,7 @@ class Database:
         if self.is_sqlite:
             event.listen(engine, "begin", _begin_sqlite)
         else:
-            event.listen(engine, "checkin", _note_return)
-            event.listen(engine, "checkout", _ping_if_idle)
+            self._idle.watch(engine)
 
     def of(self, share: Share) -> "Database":
         """The same database, of which only the connections of `share` are used, whichever thread asks."""
@@ -222,12 +221,14 @@ class Database:
         with dbapi_connection.cursor() as cursor:
             mariadb = self._is_mariadb(cursor)
             # A holder that is frozen keeps its row locks: only the server can end it. MySQL has no time-out for
-            # transactions alone, so its idle connections go too, and the ping at checkout has them replaced.
+            # transactions alone.
             silence = "idle_transaction_timeout" if mariadb else "wait_timeout"
             cursor.execute(
                 f"SET SESSION innodb_lock_wait_timeout = {self.settings.LOCK_WAIT_SECONDS:d},"
                 f" SESSION {silence} = {self.settings.IDLE_TRANSACTION_SECONDS:d}"
             )
+        if not mariadb:
+            self._idle.keep(dbapi_connection, record)
 
     def _is_mariadb(self, cursor: Any) -> bool:
         dialect: Any = self.engine.dialect if self.engine.dialect.server_version_info else self.read_engine.dialect
@@ -278,23 +279,6 @@ def _tell_disconnect(context: ExceptionContext) -> None:
     if read(context.original_exception).kind is Kind.LOST:
         context.is_disconnect = True
         context.invalidate_pool_on_disconnect = False
-
-
-def _note_return(dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
-    record.info["returned_at"] = time.monotonic()
-
-
-def _ping_if_idle(dbapi_connection: Any, record: ConnectionPoolEntry, proxy: PoolProxiedConnection) -> None:
-    # A connection in steady use needs no ping; one that was idle may have been dropped by the server.
-    if time.monotonic() - record.info.get("returned_at", time.monotonic()) > _IDLE_SECONDS:
-        try:
-            dbapi_connection.cmd_ping()
-        except ReadTimeoutError as error:
-            # The server is there and silent: another connection would be a second wait for nothing.
-            record.invalidate(error)
-            raise Unavailable() from error
-        except Exception as error:
-            raise DisconnectionError from error  # the pool opens another
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -1,0 +1,141 @@
+"""Sessions that idle in the pool: kept open, yet ended soon by the server when they fall silent in a transaction.
+
+A worker that is frozen keeps its row locks, and only the server can end it. MariaDB has a time-out for silent
+transactions. MySQL has `wait_timeout` alone, which would also close each session that nobody needs for a moment, and
+opening one costs as much as tens of statements. So while a session is in use its `wait_timeout` is short. One that
+idles is given a long one, by a thread in the background, and has its short one back before it is used. That statement
+also tells whether the session is alive, and takes the place of the ping that a session that has idled needs anyway.
+"""
+
+import threading
+import time
+from typing import Any
+
+from mysql.connector.errors import ReadTimeoutError
+from sqlalchemy import Engine, event
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+
+from core.refusals import Unavailable
+
+PING_AFTER_SECONDS = 1.0
+# What a host that has vanished leaves behind in the server is gone after as long.
+PARKED_SECONDS = 600
+_REFRESH_SECONDS = PARKED_SECONDS / 3
+_LAST_WORD_SECONDS = 0.1
+_SESSION = "session"
+
+
+class _Session:
+    """One connection of the driver's. Its lock is held while a statement of this module runs on it."""
+
+    def __init__(self, connection: Any) -> None:
+        self.connection = connection
+        self.lock = threading.Lock()
+        self.idle_since: float | None = None  # None while it is in use
+        self.parked_at: float | None = None
+        self.failed: Exception | None = None
+
+    def is_to_be_parked(self, after: float) -> bool:
+        """Whether it has idled for `after` seconds with its short time-out, or long enough to be refreshed."""
+        since, parked = self.idle_since, self.parked_at
+        if since is None or self.failed is not None:
+            return False
+        now = time.monotonic()
+        return now - since >= after if parked is None else now - parked >= _REFRESH_SECONDS
+
+    def set_timeout(self, seconds: int) -> None:
+        """Have the server close it after so many seconds of silence. Raises mysql.connector.Error."""
+        self.connection.cmd_query(f"SET SESSION wait_timeout = {seconds:d}")
+        self.parked_at = time.monotonic() if seconds == PARKED_SECONDS else None
+
+
+class IdleSessions:
+    """The sessions of the pools that it watches. `silence` is how many seconds one in use may be silent."""
+
+    def __init__(self, silence: int, patience: float) -> None:
+        """`patience` bounds, in seconds, the wait for a statement of the thread's on a session that is wanted."""
+        self._silence = silence
+        self._patience = patience
+        self._sessions: dict[int, _Session] = {}
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def watch(self, engine: Engine) -> None:
+        """Look after the sessions of the engine's pool. Opens nothing."""
+        event.listen(engine, "checkin", _note_return)
+        event.listen(engine, "checkout", self._wake)
+        event.listen(engine, "close", self._forget)
+
+    def keep(self, connection: Any, record: ConnectionPoolEntry) -> None:
+        """Keep a session, whose `wait_timeout` is `silence`, open whenever it idles."""
+        session = _Session(connection)
+        record.info[_SESSION] = session
+        with self._lock:
+            self._sessions[id(connection)] = session
+            if self._thread is None or not self._thread.is_alive():  # a fork leaves none alive
+                self._thread = threading.Thread(target=self._keep_open, name="idle sessions", daemon=True)
+                self._thread.start()
+
+    def _keep_open(self) -> None:
+        while True:
+            # Often enough that a session is reached in time on a busy machine too.
+            time.sleep(self._silence / 8)
+            with self._lock:
+                sessions = list(self._sessions.values())
+                if not sessions:
+                    self._thread = None
+                    return
+            for session in sessions:
+                if session.is_to_be_parked(self._silence / 4) and session.lock.acquire(blocking=False):
+                    try:
+                        if session.is_to_be_parked(self._silence / 4):
+                            session.set_timeout(PARKED_SECONDS)
+                    except Exception as error:
+                        session.failed = error  # for whoever takes it out next
+                    finally:
+                        session.lock.release()
+
+    def _wake(self, connection: Any, record: ConnectionPoolEntry, proxy: PoolProxiedConnection) -> None:
+        """Before a session is used: is it alive, and will the server end it if it falls silent?"""
+        returned_at = record.info.get("returned_at")
+        session: _Session | None = record.info.get(_SESSION)
+        try:
+            if session is not None and self._wake_parked(session):
+                return
+            # A connection in steady use needs no ping; one that was idle may have been dropped by the server.
+            if returned_at is not None and time.monotonic() - returned_at > PING_AFTER_SECONDS:
+                connection.cmd_ping()
+        except ReadTimeoutError as error:
+            # The server is there and silent: another connection would be a second wait for nothing.
+            record.invalidate(error)
+            raise Unavailable() from error
+        except Exception as error:
+            raise DisconnectionError from error  # the pool opens another
+
+    def _wake_parked(self, session: _Session) -> bool:
+        if not session.lock.acquire(timeout=self._patience):
+            raise ReadTimeoutError()
+        try:
+            session.idle_since = None
+            if session.failed is not None:
+                raise session.failed
+            if session.parked_at is None:
+                return False
+            session.set_timeout(self._silence)
+            return True
+        finally:
+            session.lock.release()
+
+    def _forget(self, connection: Any, record: ConnectionPoolEntry) -> None:
+        with self._lock:
+            session = self._sessions.pop(id(connection), None)
+        if session is not None:
+            session.lock.acquire(timeout=_LAST_WORD_SECONDS)  # for good: nothing is sent on it any more
+
+
+def _note_return(connection: Any, record: ConnectionPoolEntry) -> None:
+    now = record.info["returned_at"] = time.monotonic()
+    session: _Session | None = record.info.get(_SESSION)
+    if session is not None and session.connection is connection:
+        session.idle_since = now
