@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 import config
 import secret_key
 from config import Settings
-from core import schema, server_proof, server_settings, server_version, shares
+from core import doctor_coupons, schema, server_proof, server_settings, server_version, shares
 from core.clock import Deadline, database_now
 from core.command_line import flask_line
 from core.database import Database
@@ -167,7 +167,10 @@ def _session(database: Database, settings: Settings, connection: Connection) -> 
         yield Finding("database", State.OK, f"SQLite {version}, {database.engine.url.database}")
     else:
         yield from _server(connection)
-    yield _schema(connection)
+    found = _schema(connection)
+    yield found
+    if found.state is State.OK:
+        yield from doctor_coupons.examine(connection)
     yield _clock(connection)
     yield from _sqlite(connection) if database.is_sqlite else _mysql(connection, settings)
 

@@ -4,10 +4,13 @@ import dataclasses
 from datetime import datetime, timedelta, timezone
 
 import pytest
+from flask import Flask
 
-from core import coupons
+from core import coupons, doctor
 from core.coupons import Coupon
+from core.finding import Finding, State
 from core.refusals import InvalidField
+from tests.core.selling import Selling
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
 MOMENT = timedelta(milliseconds=1)
@@ -124,3 +127,21 @@ def test_a_row_is_checked_whole_before_it_is_written() -> None:
         with pytest.raises(InvalidField) as raised:
             coupons.catalogue.check(row | wrong, wrong)
         assert [error["field"] for error in raised.value.details["errors"]] == list(wrong)
+
+
+def test_the_doctor_names_amounts_without_a_currency(sqlite_app: Flask) -> None:
+    shop = sqlite_app.extensions["seckill"]
+    selling = Selling(shop)
+
+    def found() -> list[Finding]:
+        return [finding for finding in doctor.examine(shop.database, shop.settings) if finding.name == "coupons"]
+
+    selling.coupon("GOOD")
+    selling.coupon("TENTH", kind="percent", percent=10, amount=None, currency=None)
+    selling.coupon("ENDED", currency=None, active=False)
+    assert found() == []
+    for number in range(6):
+        selling.coupon(f"BAD{number}", currency=None)
+    (finding,) = found()
+    assert finding.state is State.WARNING
+    assert finding.found.endswith(": BAD0, BAD1, BAD2, BAD3, BAD4, …")
