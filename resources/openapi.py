@@ -124,6 +124,7 @@ def document(app: Flask) -> dict[str, Any]:
     for path in described["paths"].values():
         for operation in path.values():
             _complete(operation, declared[operation["operationId"]], described["components"]["schemas"])
+    _for_generators(described)
     return described
 
 
@@ -163,6 +164,27 @@ def _complete(described: dict[str, Any], declared: Operation, models: Mapping[st
         mime_type, shown = declared.media
         answers[200]["content"] = {mime_type: {"schema": {"type": "string"}, "example": shown}}
     described["responses"] = {str(status): answer for status, answer in answers.items()} | _problem_responses(declared)
+
+
+def _for_generators(described: Any) -> None:
+    """Say of every integer that it has 64 bits, and of what has a default so in words.
+
+    Many generators make 32 bits of an integer without a format, and a field that has to be given of one with a default.
+    """
+    if isinstance(described, list):
+        for part in described:
+            _for_generators(part)
+    elif isinstance(described, dict):
+        if described.get("type") == "integer":
+            described["format"] = "int64"
+        if "default" in described and ("type" in described or "anyOf" in described):
+            default = described.pop("default")
+            if default not in (None, "", []):
+                said = [described["description"]] if described.get("description") else []
+                described["description"] = "; ".join([*said, f"by default `{problems.to_json(default)}`"])
+        for name, part in described.items():
+            if name not in ("example", "examples"):
+                _for_generators(part)
 
 
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:

@@ -220,3 +220,50 @@ def test_all_references_lead_somewhere(document: dict[str, Any]) -> None:
         target = document
         for name in reference.removeprefix("#/").split("/"):
             target = target[name]
+
+
+def parts(described: Any) -> Iterator[dict[str, Any]]:
+    """Every object of the description but those within examples."""
+    if isinstance(described, dict):
+        yield described
+        for name, part in described.items():
+            if name not in ("example", "examples"):
+                yield from parts(part)
+    elif isinstance(described, list):
+        for part in described:
+            yield from parts(part)
+
+
+def test_every_integer_has_64_bits(document: dict[str, Any]) -> None:
+    integers = [part for part in parts(document) if part.get("type") == "integer"]
+    assert len(integers) > 100
+    assert [part for part in integers if part.get("format") != "int64"] == []
+
+
+def test_what_may_be_left_out_is_not_required_and_has_no_default_that_generators_take_for_a_duty(
+    document: dict[str, Any],
+) -> None:
+    models = document["components"]["schemas"]
+    assert "required" not in models["PurchaseBody"]
+    assert set(models["GoodsCreate"]["required"]) == {"name", "currency", "price", "stock"}
+    assert set(models["Address"]["required"]) == {"name", "phone", "region", "line1"}
+    assert "by default `1`" in models["PurchaseBody"]["properties"]["quantity"]["description"]
+    schemas = [part for part in parts(document) if "default" in part and ("type" in part or "anyOf" in part)]
+    assert schemas == []
+
+
+def test_what_an_answer_always_has_is_required(document: dict[str, Any]) -> None:
+    models = document["components"]["schemas"]
+    assert "errors" not in models["Problem"]["required"]
+    answers = {
+        media["schema"]["$ref"].rpartition("/")[2]
+        for path in document["paths"].values()
+        for operation in path.values()
+        for status, answer in operation["responses"].items()
+        if status < "300"
+        for media in answer.get("content", {}).values()
+        if "$ref" in media["schema"]
+    }
+    assert {"Order", "GoodsPage", "Quote"} <= answers
+    for name in answers:
+        assert set(models[name]["required"]) == set(models[name]["properties"]), name
