@@ -1,6 +1,9 @@
 """No operation answers 500 because of an error of the database: every known number, on every kind of operation."""
 
 import json
+import socket
+import struct
+import threading
 import time
 from collections.abc import Callable
 from datetime import datetime, timezone
@@ -12,10 +15,13 @@ from sqlalchemy import event
 from standardwebhooks import Webhook as Signer
 from werkzeug.test import TestResponse
 
+import config
+from app import create_app
 from core import transaction
 from core.fault_table import GROUPS, KNOWN, Kind
 from core.mysql_connection import Connection
 from tests.resources.calls import OPERATOR, Calls
+from tests.servers.service import SECRET as TOKENS
 
 SECRET = "whsec_" + "c2VjcmV0IG9mIHRoZSBwYXltZW50IHByb3ZpZGVy"
 # One of each group, and the driver's are not the server's to tell.
@@ -277,3 +283,43 @@ def test_a_commit_that_fails_without_a_clear_no_is_looked_up_on_another_connecti
         assert not before & _connection_ids(faulty_again)
     assert faulty_again.call.get("/orders", "bob").get_json()["items"] == []
     assert WRITES["purchase"](shop).status_code == 201
+
+
+class Refusing(threading.Thread):
+    """A server, or a proxy, that refuses each connection with `number`."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.number = 1040
+        self.start()
+
+    def run(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            payload = b"\xff" + struct.pack("<H", self.number) + b"#HY000not now"
+            with client:
+                client.sendall(struct.pack("<I", len(payload)) + payload)
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+
+def test_every_number_that_a_connection_is_refused_with_is_unavailable() -> None:
+    refusing = Refusing()
+    uri = f"mysql+mysqlconnector://root@127.0.0.1:{refusing.port}/nowhere"
+    call = Calls(create_app(config.load(SQLALCHEMY_DATABASE_URI=uri, SECRET_KEY=TOKENS, TRANSACTION_ATTEMPTS=1)))
+    try:
+        for number in [*OF_THE_SERVER, UNKNOWN]:
+            refusing.number = number
+            for method, path, by in (("POST", "/seckill/1", "bob"), ("GET", "/orders", "bob")):
+                answer = call.send(method, path, by)
+                assert (answer.status_code, answer.get_json()["code"]) == (503, "unavailable"), (number, path)
+                assert "not now" not in answer.text
+    finally:
+        refusing.close()
