@@ -54,17 +54,11 @@ def once(
     Raises Refusal idempotency_key_reused, Busy (nothing was done), or Unavailable (perhaps it was).
     """
     deadline = deadline_of_request(database.settings.PURCHASE_WAIT_SECONDS)
-    with database.reading(deadline) as connection:
-        row = connection.execute(_find(asked)).one_or_none()
-    known = _given(row, asked)
+    known = _look(database, asked, deadline)
     if known is not None:
         return known, True
     if prepare is not None:
         prepare()
-    if row is None and not database.is_sqlite:
-        # In a transaction of its own: requests that come at once then queue at a row that is there. At a row that is
-        # only being inserted they would deadlock as soon as the first of them is refused, and rolled back.
-        run(database, lambda connection: _make_row(connection, asked), deadline, lambda connection, result: True)
 
     def work(connection: Connection) -> tuple[Answer, bool]:
         row = connection.execute(_find(asked).with_for_update()).one_or_none()
@@ -124,9 +118,21 @@ def _given(row: AnyRow | None, asked: Asked) -> Answer | None:
     return Answer(row.status, row.headers, row.body)
 
 
-def _make_row(connection: Connection, asked: Asked) -> None:
-    if connection.execute(_find(asked)).one_or_none() is None:
+def _look(database: Database, asked: Asked, deadline: Deadline) -> Answer | None:
+    """The answer under the key, without waiting for a request under way. The key's row is there afterwards."""
+    if database.is_sqlite:  # one writer at a time: nobody queues at a row
+        with database.reading(deadline) as connection:
+            return _given(connection.execute(_find(asked)).one_or_none(), asked)
+    # In a transaction of its own: requests that come at once then queue at a row that is there. At a row that is only
+    # being inserted they would deadlock as soon as the first of them is refused, and rolled back.
+    return run(database, lambda connection: _make_row(connection, asked), deadline, lambda connection, known: True)
+
+
+def _make_row(connection: Connection, asked: Asked) -> Answer | None:
+    row = connection.execute(_find(asked)).one_or_none()
+    if row is None:
         _insert(connection, asked)
+    return _given(row, asked)
 
 
 def _insert(connection: Connection, asked: Asked) -> None:

@@ -29,6 +29,7 @@ class Proxy:
         self.port = self._listener.getsockname()[1]
         self._lock = threading.Lock()
         self._cut: Cut | None = None
+        self._passing = 0
         self._sockets: list[socket.socket] = []
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
@@ -39,9 +40,10 @@ class Proxy:
         url = make_url(uri).set(port=self.port).update_query_dict({"ssl_disabled": "true"})
         return url.render_as_string(hide_password=False)
 
-    def cut_next(self, cut: Cut) -> None:
+    def cut_next(self, cut: Cut, passing: int = 0) -> None:
+        """Cut at the next COMMIT after so many that may pass."""
         with self._lock:
-            self._cut = cut
+            self._cut, self._passing = cut, passing
 
     def close(self) -> None:
         _shut(self._listener)
@@ -95,6 +97,9 @@ class Proxy:
 
     def _take_cut(self) -> Cut | None:
         with self._lock:
+            if self._passing:
+                self._passing -= 1
+                return None
             cut, self._cut = self._cut, None
             self.cuts += cut is not None
             return cut
