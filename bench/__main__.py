@@ -10,13 +10,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import cpu, plan, report
+from bench import cpu, lists, plan, report
 from bench.scenarios import ON_REQUEST, QUICK, SCENARIOS
 from bench.stage import Options, Stage
 from loopback import reach_directly
 
 log = logging.getLogger("bench")
 
+LISTS = "lists"  # measured alone, and on other servers
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -35,6 +36,8 @@ def main() -> int:
         orders=arguments.orders or (10**5 if arguments.quick else default.orders),
         quick=arguments.quick,
     )
+    if arguments.only == [LISTS]:
+        return lists.main(options.orders)
     whole_run = [name for name in SCENARIOS if name not in ON_REQUEST]
     names = arguments.only or (list(QUICK) if arguments.quick else whole_run)
     whole = not arguments.only and not arguments.quick
@@ -72,7 +75,7 @@ def _end_children() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one round of a few scenarios")
-    parser.add_argument("--only", type=_names, metavar="NAME[,NAME]", help=", ".join(SCENARIOS))
+    parser.add_argument("--only", type=_names, metavar="NAME[,NAME]", help=f"{', '.join(SCENARIOS)}; or {LISTS}")
     parser.add_argument("--seconds", type=_positive, help="of each run, whole ones")
     parser.add_argument("--rounds", type=_positive)
     parser.add_argument("--orders", type=_positive, help="rows in the large table of orders")
@@ -88,6 +91,8 @@ def _positive(text: str) -> int:
 
 def _names(text: str) -> list[str]:
     names = text.split(",")
+    if names == [LISTS]:
+        return names
     unknown = [name for name in names if name not in SCENARIOS]
     if unknown:
         raise argparse.ArgumentTypeError(f"unknown: {', '.join(unknown)}")

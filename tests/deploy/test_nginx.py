@@ -17,7 +17,7 @@ from resources.body import MAX_BYTES
 from resources.problems import MIME_TYPE, PROBLEMS
 from tests.deploy.conftest import Upstream
 from tests.servers.database_server import free_port
-from tests.servers.nginx import CONFIG, Nginx, program
+from tests.servers.nginx import CONFIG, Nginx, has_ipv6, program
 from tests.servers.service import Service
 
 pytestmark = pytest.mark.nginx
@@ -63,6 +63,19 @@ def test_the_file_is_valid_as_it_is_and_as_the_tests_start_it(front: Nginx, tmp_
     # As it is it needs the paths of the package and a low port; -t changes none of them.
     asis = subprocess.run([program(), "-t", "-c", CONFIG], capture_output=True, text=True, timeout=30, check=False)
     assert "syntax is ok" in asis.stderr
+
+
+def test_it_listens_on_ipv4_and_ipv6_wherever_it_listens() -> None:
+    listened = re.findall(r"^\s*(?:# +)?listen (\[::\]:)?(\d+ .*);", CONFIG.read_text(), flags=re.MULTILINE)
+    by_ipv6, by_ipv4 = ({rest for ipv6, rest in listened if bool(ipv6) is wanted} for wanted in (True, False))
+    assert by_ipv6 == by_ipv4
+    assert len(by_ipv4) == 3
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this host has no IPv6")
+def test_who_comes_by_ipv6_is_served(front: Nginx) -> None:
+    answer = requests.get(f"http://[::1]:{front.port}/goods", timeout=10)
+    assert (answer.status_code, answer.json()["next_cursor"]) == (200, None)
 
 
 def test_its_limits_are_those_of_the_service() -> None:

@@ -23,6 +23,16 @@ def program() -> str:
     return found
 
 
+def has_ipv6() -> bool:
+    """Whether this host has the loopback address of IPv6."""
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
 def configuration(directory: Path, port: int, upstream_ports: list[int], changes: Mapping[str, str]) -> str:
     """deploy/nginx.conf with other ports and paths, and nothing else but `changes`.
 
@@ -36,7 +46,10 @@ def configuration(directory: Path, port: int, upstream_ports: list[int], changes
     text = CONFIG.read_text()
     for old, new in {
         "user www-data;": user,
-        "listen 80 default_server": f"listen 127.0.0.1:{port} default_server",
+        "listen 80 default_server backlog=4096;": f"listen 127.0.0.1:{port} default_server backlog=4096;",
+        "listen [::]:80 default_server backlog=4096;": (
+            f"listen [::1]:{port} default_server backlog=4096;" if has_ipv6() else ""
+        ),
         "server 127.0.0.1:8000;": upstreams,
         "/run/nginx.pid": str(directory / "pid"),
         "/var/log/nginx/": f"{directory}/",
