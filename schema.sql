@@ -1,4 +1,4 @@
--- The tables as MySQL 8 and MariaDB 10.6+ take them, for those who set a database up by hand:
+-- The tables as MySQL 8.4+ and MariaDB 10.6+ take them, for those who set a database up by hand:
 --   mysql <database> < schema.sql
 -- `make run` and `flask init-db` make the same by migrations. A test holds models.py, migrations/ and this file equal.
 -- All times are UTC. `/*! … */` is read by MySQL only, `/*M! … */` by MariaDB only: the two have no collation in common

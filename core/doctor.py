@@ -9,13 +9,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from dotenv import dotenv_values
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 import config
 import secret_key
 from config import Settings
-from core import doctor_coupons, schema, server_proof, server_settings, server_version, shares
+from core import doctor_coupons, doctor_mysql, schema, server_proof, server_version
 from core.clock import Deadline, database_now
 from core.command_line import flask_line
 from core.database import Database
@@ -26,10 +26,6 @@ from core.refusals import Refusal
 from core.tls import Unprotected
 
 MAX_CLOCK_DIFFERENCE_SECONDS = 1.0
-# Connections that administrators, backups and monitoring need beside the workers.
-SPARE_CONNECTIONS = 10
-# Workers that a server should have room for.
-WORKERS = 4
 
 
 def examine(database: Database, settings: Settings) -> list[Finding]:
@@ -172,7 +168,7 @@ def _session(database: Database, settings: Settings, connection: Connection) -> 
     if found.state is State.OK:
         yield from doctor_coupons.examine(connection)
     yield _clock(connection)
-    yield from _sqlite(connection) if database.is_sqlite else _mysql(connection, settings)
+    yield from _sqlite(connection) if database.is_sqlite else doctor_mysql.examine(connection, settings)
 
 
 def _server(connection: Connection) -> Iterator[Finding]:
@@ -232,80 +228,3 @@ def _sqlite(connection: Connection) -> Iterator[Finding]:
         value = connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
         mend = f"the session must be at {shown}; WAL needs a local file system"
         yield judge(name, value == wanted, shown if value == wanted else str(value), mend)
-
-
-# Read by name: those that a server does not have are left out of its answer.
-_VARIABLES = (
-    "time_zone",
-    "innodb_flush_log_at_trx_commit",
-    "log_bin",
-    "sync_binlog",
-    "innodb_doublewrite",
-    "max_connections",
-    "max_user_connections",
-    "read_only",
-    "wsrep_on",
-)
-
-
-def _mysql(connection: Connection, settings: Settings) -> Iterator[Finding]:
-    values = server_settings.values(connection, (*_VARIABLES, *server_settings.LOOKED_AT))
-    isolation = connection.get_isolation_level()
-    yield judge("isolation", isolation == "READ COMMITTED", isolation, "remove isolation settings from the URL")
-    zone = values["time_zone"]
-    yield judge("time zone", zone == "+00:00", zone, "remove time_zone from the URL: every time is stored in UTC")
-    yield _sysdate(connection)
-    for obstacle in server_settings.obstacles(values):
-        yield Finding(obstacle.name, State.PROBLEM, obstacle.found, obstacle.mend)
-    yield from judge_durability(values)
-    read_only = values.get("read_only", "OFF") not in ("OFF", "0")
-    yield judge("writable", not read_only, f"read_only={values.get('read_only', 'OFF')}", "point the URL at a primary")
-    yield judge_connections(values, shares.connections(settings))
-    from core import doctor_group  # late: it is written in terms of this module
-
-    yield from doctor_group.examine(connection)
-    if values.get("wsrep_on") == "ON":
-        yield Finding(
-            "galera",
-            State.WARNING,
-            "wsrep_on=ON: row locks do not reach the other nodes",
-            "send all writes to one node; the losers of a conflict are run again, and slower",
-        )
-
-
-def _sysdate(connection: Connection) -> Finding:
-    # By its effect: not every server shows the option as a variable.
-    row = connection.execute(text("SELECT SYSDATE(6), SLEEP(0.05), SYSDATE(6)")).one()
-    return judge(
-        "sysdate_is_now",
-        row[0] != row[2],
-        "off" if row[0] != row[2] else "on",
-        "start the server without --sysdate-is-now: a purchase must see the time after its wait for a lock",
-    )
-
-
-def judge_durability(values: dict[str, str]) -> Iterator[Finding]:
-    flush = values.get("innodb_flush_log_at_trx_commit", "unknown")
-    # MariaDB's 3 flushes at every commit as well.
-    mend = "SET GLOBAL innodb_flush_log_at_trx_commit=1, and in the server's file: else a crash loses orders"
-    yield judge("innodb_flush_log_at_trx_commit", flush in ("1", "3"), flush, mend)
-    if values.get("log_bin") in ("ON", "1"):
-        sync = values.get("sync_binlog", "unknown")
-        mend = "SET GLOBAL sync_binlog=1, and in the server's file: else a crash loses what replicas need"
-        yield judge("sync_binlog", sync == "1", sync, mend)
-    doublewrite = values.get("innodb_doublewrite", "unknown")
-    mend = "switch it on, unless the file system writes pages atomically"
-    safe = doublewrite in ("ON", "1", "FAST", "DETECT_AND_RECOVER")
-    yield judge("innodb_doublewrite", safe, doublewrite, mend, State.WARNING)
-
-
-def judge_connections(values: dict[str, str], worker: int) -> Finding:
-    limits = [int(values[name]) for name in ("max_connections", "max_user_connections") if values.get(name, "0") != "0"]
-    room = max(0, min(limits) - SPARE_CONNECTIONS) // worker
-    return judge(
-        "connections",
-        room >= WORKERS,
-        f"the server takes {min(limits)}, a worker up to {worker}: room for {room} workers",
-        "raise max_connections, or lower DATABASE_POOL_SIZE and DATABASE_READ_POOL_SIZE",
-        State.WARNING if room else State.PROBLEM,
-    )

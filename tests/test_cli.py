@@ -17,7 +17,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 
 import config
-from core import doctor, seed
+from core import doctor, doctor_mysql, seed
 from core.shop import Shop
 from core.tokens import Identity
 from examples.payment_provider import new_secret
@@ -360,14 +360,14 @@ class TestDoctor:
         ],
     )
     def test_a_server_that_can_lose_a_commit_is_told(self, variables: dict[str, str], name: str, state: str) -> None:
-        found = {finding.name: finding for finding in doctor.judge_durability(variables)}
+        found = {finding.name: finding for finding in doctor_mysql.judge_durability(variables)}
         assert found[name].state.value == state
         assert bool(found[name].mend) == (state != "ok")
 
     @pytest.mark.parametrize(("limit", "state"), [("151", "ok"), ("40", "warning"), ("12", "problem")])
     def test_a_server_with_too_few_connections_is_told(self, limit: str, state: str) -> None:
         values = {"max_connections": limit, "max_user_connections": "0"}
-        assert doctor.judge_connections(values, worker=8).state.value == state
+        assert doctor_mysql.judge_connections(values, worker=8).state.value == state
 
     def test_a_database_out_of_reach_is_a_problem_without_a_traceback(self, tmp_path: Path) -> None:
         result = flask_command("mysql+mysqlconnector://root:hidden@127.0.0.1:1/none", "doctor", "--json")
