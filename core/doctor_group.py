@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from core.finding import Finding, State
+from core.finding import Finding, State, judge
 
 ONLINE = "ONLINE"
 _TAKES_PART = (ONLINE, "RECOVERING")
@@ -75,7 +75,7 @@ def judge_members(members: Sequence[Member]) -> Finding:
 def judge_settings(values: Mapping[str, str]) -> Iterator[Finding]:
     """`values` has the variables of the group by name, without their prefix, in upper case."""
     single = values.get("single_primary_mode", "ON")
-    yield _judge(
+    yield judge(
         "group writers",
         single == "ON",
         "a single primary" if single == "ON" else "every member takes writes",
@@ -83,7 +83,7 @@ def judge_settings(values: Mapping[str, str]) -> Iterator[Finding]:
         State.WARNING,
     )
     consistency = values.get("consistency", "EVENTUAL")
-    yield _judge(
+    yield judge(
         "group consistency",
         consistency in _WAITS_FOR_BACKLOG,
         consistency,
@@ -92,14 +92,10 @@ def judge_settings(values: Mapping[str, str]) -> Iterator[Finding]:
         State.PROBLEM,
     )
     expel = values.get("member_expel_timeout", "5")
-    yield _judge(
+    yield judge(
         "group expel timeout",
         expel == "0",
         f"{expel} s",
         "SET PERSIST group_replication_member_expel_timeout = 0: a dead primary stops the sale for that much longer",
         State.WARNING,
     )
-
-
-def _judge(name: str, good: bool, found: str, mend: str, otherwise: State) -> Finding:
-    return Finding(name, State.OK, found) if good else Finding(name, otherwise, found, mend)

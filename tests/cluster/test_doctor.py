@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 
 from core import doctor
-from core.doctor import Finding, State
+from core.finding import Finding, State
 from tests.servers.group import Group, Member
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]

@@ -2,8 +2,8 @@
 
 import pytest
 
-from core.doctor import State
 from core.doctor_group import Member, judge_members, judge_settings
+from core.finding import State
 
 
 def members(*states: str, ours: int = 0, role: str = "PRIMARY") -> list[Member]:
