@@ -27,6 +27,8 @@ class RetryingBuyers(Buyers):
         # Purchases that were acknowledged with more than one order.
         self.doubled: set[Purchase] = set()
         self.replays = 0
+        # Purchases of which a request had no certain answer: `busy` to a later one says nothing of the earlier.
+        self._uncertain: set[Purchase] = set()
 
     def _buy(self, number: int) -> None:
         chance = random.Random(number)
@@ -48,6 +50,7 @@ class RetryingBuyers(Buyers):
             answer = self._service.buy(item, purchase[0], key=purchase[1], timeout=self._timeout)
         except requests.RequestException:
             self.codes[0, "no answer"] += 1
+            self._uncertain.add(purchase)
             self._done.wait(1)
             return False
         if answer.status_code == 201:
@@ -58,7 +61,9 @@ class RetryingBuyers(Buyers):
         code = answer.json()["code"]
         self.codes[answer.status_code, code] += 1
         self.told.add((answer.status_code, code))
-        if code == "busy":
+        if code == "unavailable":
+            self._uncertain.add(purchase)
+        elif code == "busy" and purchase not in self._uncertain:
             self.busy.add(purchase)
         self._done.wait(float(answer.headers.get("Retry-After", 1)))
         return False
