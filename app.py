@@ -1,12 +1,11 @@
 """The application: wired here, and the whole route table in one place."""
 
-from pathlib import Path
-
 from flask import Flask
 
 import cli
 import config
 from core.database import engine_options
+from core.host_memory import HostMemory
 from core.shop import Shop
 from models import db
 from resources import body, connections, cors, docs, errors, limits, paths, problem_pages, request_log
@@ -55,11 +54,11 @@ ROUTES = {
 
 
 def create_app(
-    settings: config.Settings | None = None, runtime_dir: Path | None = None, threads: int | None = None
+    settings: config.Settings | None = None, host: HostMemory | None = None, threads: int | None = None
 ) -> Flask:
     """The WSGI application for `settings`, by default those of the environment.
 
-    `runtime_dir` is a directory that the workers of a host share for their figures; without one each speaks for itself.
+    `host` is what the workers of a host share; without it each speaks for itself.
     `threads` answer what waits, where their number is known. Opens no connection. Raises config.InvalidSettings.
     """
     settings = settings or config.load()
@@ -69,7 +68,7 @@ def create_app(
     )
     db.init_app(app)
     with app.app_context():
-        app.extensions[EXTENSION] = Shop.open(settings, db.engine, runtime_dir, threads)
+        app.extensions[EXTENSION] = Shop.open(settings, db.engine, host, threads)
 
     request_log.register(app)
     connections.register(app)

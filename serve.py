@@ -9,18 +9,14 @@ import contextlib
 import gc
 import multiprocessing
 import os
-import shutil
 import signal
 import socket
 import sys
-import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import config
@@ -39,7 +35,6 @@ MAX_THREADS = 1024
 BACKPRESSURE = 4096
 # Seconds that a client may take to send a request's headers.
 HEADER_SECONDS = 10
-_METRICS_DIR = "PROMETHEUS_MULTIPROC_DIR"
 
 
 @dataclass(frozen=True)
@@ -78,8 +73,7 @@ def main() -> None:
         settings = config.load()
         _warn_of_unknown_names()
         _require_free_port(address)
-        with _runtime_dir() as directory:
-            _serve(address, settings, directory)
+        _serve(address, settings)
     except ClickException as error:
         sys.exit(f"error: {error.message}")
 
@@ -115,19 +109,7 @@ def _require_free_port(address: Address) -> None:
         raise config.InvalidSettings(f"cannot listen on {address.host}:{address.port}: {error.strerror}") from error
 
 
-@contextlib.contextmanager
-def _runtime_dir() -> Iterator[Path]:
-    """A directory that the workers share for their figures, gone when they are."""
-    directory = tempfile.mkdtemp(prefix="seckill-")
-    # prometheus_client reads the name when it is first imported, so all that imports it comes later.
-    os.environ[_METRICS_DIR] = directory
-    try:
-        yield Path(directory)
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
-
-
-def _serve(address: Address, settings: config.Settings, runtime_dir: Path) -> None:
+def _serve(address: Address, settings: config.Settings) -> None:
     from granian.constants import HTTPModes, Interfaces
     from granian.http import HTTP1Settings
     from granian.log import LogLevels
@@ -135,6 +117,8 @@ def _serve(address: Address, settings: config.Settings, runtime_dir: Path) -> No
     # Imported once here, and shared by the workers, which are forked: a new one is there in no time.
     import app
     import worker
+    from core import figures
+    from core.host_memory import HostMemory
     from resources import request_log
     from resources.front import Front
     from resources.reception import Reception
@@ -142,9 +126,10 @@ def _serve(address: Address, settings: config.Settings, runtime_dir: Path) -> No
 
     _prepare(settings)
     request_log.configure(settings.DEBUG)
+    host = HostMemory(parts=2 * address.workers)  # at a reload the old workers and the new ones live side by side
     supervisor = Supervisor(
         settings,
-        runtime_dir,
+        host,
         target="app:create_app",
         address=address.host,
         port=address.port,
@@ -161,21 +146,26 @@ def _serve(address: Address, settings: config.Settings, runtime_dir: Path) -> No
         log_dictconfig={"formatters": {}, "handlers": {}, "loggers": {"_granian": {"propagate": True}}},
     )
 
-    def load() -> Any:
+    def load(part: int) -> Any:
         worker.hold_signals()
-        application = app.create_app(settings, runtime_dir, address.threads)
-        shop = application.extensions["seckill"]
-        assert isinstance(application.wsgi_app, Front)
-        reception = Reception(application.wsgi_app, address.threads)
-        worker.stop_when_told(lambda: shop.in_progress.here + reception.in_hand, request_log.flush)
-        _start_chores(shop)
-        # What is loaded by now stays: without this, each full garbage collection walks through all of it.
-        gc.collect()
-        gc.freeze()
+        with worker.told_if_it_fails():
+            figures.keep_in(host.take(part).figures)
+            application = app.create_app(settings, host, address.threads)
+            shop = application.extensions["seckill"]
+            assert isinstance(application.wsgi_app, Front)
+            reception = Reception(application.wsgi_app, address.threads)
+            worker.stop_when_told(lambda: shop.in_progress.here + reception.in_hand, request_log.flush)
+            _start_chores(shop)
+            # What is loaded by now stays: without this, each full garbage collection walks through all of it.
+            gc.collect()
+            gc.freeze()
+        host.mine.start()
         return reception
 
     threading.Thread(target=_greet, args=(address, settings), daemon=True).start()
     supervisor.serve(target_loader=load, wrap_loader=False)
+    if supervisor.gave_up:
+        sys.exit("error: no worker could start; the log says why")
 
 
 def _start_chores(shop: "Shop") -> None:

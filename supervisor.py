@@ -1,21 +1,25 @@
 """Keeps the workers running: replaces each that dies, however often, and drains the host before it stops."""
 
+import functools
 import logging
 import os
 import signal
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from granian.server import mp
-from prometheus_client.multiprocess import mark_process_dead
 
 from config import Settings
-from core.purchase.in_progress import forget_process
-from core.shop import DRAINING
+from core.host_memory import HostMemory
 
 _WATCH_SECONDS = 0.25
+# A worker that ends sooner, or before it took requests, has failed at its start: the next try waits, each time longer.
+_FAILED_WITHIN_SECONDS = 1.0
+_FIRST_PAUSE_SECONDS = 0.25
+_LONGEST_PAUSE_SECONDS = 30.0
+# So many tries of each worker, if none ever came up: then the service itself ends.
+_TRIES = 5
 
 log = logging.getLogger("seckill.server")
 
@@ -26,13 +30,20 @@ class Supervisor(mp.MPServer):
     Its own respawn takes two deaths within 5.5 seconds for a crash loop and quits.
     """
 
-    def __init__(self, settings: Settings, runtime_dir: Path, **options: Any) -> None:
+    def __init__(self, settings: Settings, host: HostMemory, **options: Any) -> None:
         super().__init__(**options)
+        self.gave_up = False
         self._settings = settings
-        self._runtime_dir = runtime_dir
+        self._host = host
         self._stop_signal = 0
         self._signals_heard = 0
         self._pid = os.getpid()
+        self._came_up = False
+        # By the number of the part of the host's memory that it has.
+        self._workers: dict[int, mp.WorkerProcess] = {}
+        # Of each place among the workers: failed starts in a row, and when the next is tried.
+        self._failures = [0] * self.workers
+        self._next_tries: dict[int, float] = {}
         hand_over_requests()
 
     def signal_handler_interrupt(self, signum: int = 0, *rest: Any, **named: Any) -> None:
@@ -42,18 +53,34 @@ class Supervisor(mp.MPServer):
         self._signals_heard += 1
         super().signal_handler_interrupt(signum, *rest, **named)  # type: ignore[no-untyped-call]
 
+    def _spawn_worker(
+        self, idx: int, target: Any, callback_loader: Callable[..., Any], socket_loader: Any = None
+    ) -> mp.WorkerProcess:
+        """`callback_loader` is given the number of the worker's part of the host's memory."""
+        part = next(number for number in range(len(self._host.parts)) if not self._is_taken(number))
+        loader = functools.partial(callback_loader, part)
+        self._workers[part] = super()._spawn_worker(idx=idx, target=target, callback_loader=loader)
+        return self._workers[part]
+
+    def _is_taken(self, part: int) -> bool:
+        return part in self._workers and self._workers[part].is_alive()
+
     def _serve_loop(self, spawn_target: Any, target_loader: Callable[[], Any]) -> None:
-        while not self.interrupt_signal:
+        while not self.interrupt_signal and not self.gave_up:
             self.main_loop_interrupt.wait(_WATCH_SECONDS)
             self.main_loop_interrupt.clear()
             if self.reload_signal:
                 self._reload(spawn_target, target_loader)  # type: ignore[no-untyped-call]
-            dead = [index for index, worker in enumerate(self.wrks) if not worker.is_alive()]
-            if dead and not self.interrupt_signal:
-                self._replace(dead, spawn_target, target_loader)
+            for index, worker in enumerate(self.wrks):
+                if self.interrupt_signal:
+                    break
+                if not worker.is_alive():
+                    self._replace(index, spawn_target, target_loader)
+            self._came_up = self._came_up or any(part.started for part in self._host.parts)
+            self.gave_up = not self._came_up and min(self._failures) >= _TRIES
         if self._stop_signal == signal.SIGTERM and self._settings.DRAIN_SECONDS:
             # `readyz` fails from here on: whoever balances load sends no more. Another signal ends the wait.
-            (self._runtime_dir / DRAINING).touch()
+            self._host.draining = True
             self._wait_until_drained()
         self.interrupt_children.clear()  # else granian's shutdown ends with code 1
 
@@ -63,13 +90,44 @@ class Supervisor(mp.MPServer):
             self.main_loop_interrupt.clear()
             self.main_loop_interrupt.wait(min(left, _WATCH_SECONDS))
 
-    def _replace(self, dead: list[int], spawn_target: Any, target_loader: Callable[[], Any]) -> None:
-        for index in dead:
-            pid = self.wrks[index]._id()
-            log.warning("worker ended, starting another", extra={"pid": pid})
-            mark_process_dead(pid)
-            forget_process(self._runtime_dir, pid)
-        self._respawn_workers(dead, spawn_target, target_loader)
+    def _replace(self, index: int, spawn_target: Any, target_loader: Callable[[], Any]) -> None:
+        """Start another worker in place of a dead one, at once or, after a failed start, when its pause is over."""
+        now = time.monotonic()
+        if index not in self._next_tries:
+            self._next_tries[index] = now + self._bury(index, now)
+        if now < self._next_tries[index]:
+            return
+        del self._next_tries[index]
+        try:
+            worker = self._spawn_worker(index, spawn_target, target_loader)
+            worker.start()
+        except (OSError, RuntimeError) as error:  # no process, or no thread to watch it, can be had for now
+            self._failures[index] += 1
+            self._next_tries[index] = now + self._pause(index)
+            log.warning("no worker can be started: %s", error)
+            return
+        self.wrks[index] = worker
+
+    def _bury(self, index: int, now: float) -> float:
+        """Note the end of a worker. Returns the seconds until the next may start."""
+        worker = self.wrks[index]
+        number = next(number for number, owner in self._workers.items() if owner is worker)
+        part = self._host.parts[number]
+        failed = not part.started or now - worker.birth < _FAILED_WITHIN_SECONDS
+        part.leave()
+        self._failures[index] = self._failures[index] + 1 if failed else 0
+        pause = self._pause(index)
+        told = (
+            f"worker failed at its start, the next try is in {pause:g} s"
+            if failed
+            else "worker ended, starting another"
+        )
+        log.warning(told, extra={"pid": worker._id(), "exit_code": worker.inner.exitcode})
+        return pause
+
+    def _pause(self, index: int) -> float:
+        failures = self._failures[index]
+        return min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2 ** min(failures - 1, 20)) if failures else 0.0
 
 
 def hand_over_requests() -> None:

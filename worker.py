@@ -5,12 +5,15 @@ waits in a lock: a signal that arrives just before the wait is noticed with the 
 while requests are answered blocks the process for good.
 """
 
+import contextlib
+import logging
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from granian import _signals
 from granian._granian import WorkerSignal
@@ -21,10 +24,22 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LINGER_SECONDS = 1.0
 _LOOK_SECONDS = 0.05
 
+log = logging.getLogger("seckill.server")
+
 
 def hold_signals() -> None:
     """Keep SIGINT and SIGTERM waiting for `stop_when_told`. To be called before the worker starts a thread."""
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+
+
+@contextlib.contextmanager
+def told_if_it_fails() -> Iterator[None]:
+    """While a worker starts: what fails is one line of the log, and the worker ends."""
+    try:
+        yield
+    except Exception as error:
+        log.exception("a worker could not start: %s: %s", type(error).__name__, error)
+        sys.exit(1)
 
 
 def stop_when_told(in_hand: Callable[[], int], before_exit: Callable[[], object]) -> None:

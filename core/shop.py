@@ -1,21 +1,19 @@
 """Everything that a request needs, put together once in each process."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from sqlalchemy import Engine
 
 from config import Settings
 from core import goods
 from core.database import Database
+from core.host_memory import HostMemory
 from core.purchase.checkout import Checkout
 from core.purchase.gate import Gate
 from core.purchase.in_progress import InProgress
 from core.readiness import Readiness
 from core.shares import Share
 from core.tokens import Tokens
-
-DRAINING = "draining"
 
 
 @dataclass(frozen=True)
@@ -29,18 +27,18 @@ class Shop:
     gate: Gate
     checkout: Checkout
     readiness: Readiness
-    runtime_dir: Path | None
+    host: HostMemory | None
 
     @classmethod
     def open(
-        cls, settings: Settings, engine: Engine, runtime_dir: Path | None = None, threads: int | None = None
+        cls, settings: Settings, engine: Engine, host: HostMemory | None = None, threads: int | None = None
     ) -> "Shop":
-        """Put the parts together; opens no connection. The workers of a host share `runtime_dir`, if there is one.
+        """Put the parts together; opens no connection. The workers of a host share `host`, if there are several.
 
         `threads` of this process answer what waits, where their number is known.
         """
         database = Database(engine, settings)
-        in_progress = InProgress(runtime_dir)
+        in_progress = InProgress(host or HostMemory())
         watching = database.of(Share.WATCH)
         gate = Gate(lambda ids: goods.read_all(watching, ids))
         return cls(
@@ -50,15 +48,11 @@ class Shop:
             in_progress,
             gate,
             Checkout(database, in_progress, gate, threads),
-            Readiness(database, lambda: _is_draining(runtime_dir)),
-            runtime_dir,
+            Readiness(database, lambda: host is not None and host.draining),
+            host,
         )
 
     @property
     def draining(self) -> bool:
-        """Whether this host is about to stop: the supervisor says so with a file (serve.py)."""
-        return _is_draining(self.runtime_dir)
-
-
-def _is_draining(runtime_dir: Path | None) -> bool:
-    return runtime_dir is not None and (runtime_dir / DRAINING).exists()
+        """Whether this host is about to stop: the supervisor says so."""
+        return self.host is not None and self.host.draining

@@ -1,14 +1,13 @@
 """The service itself: is it alive, can it serve, what are its figures."""
 
 import contextlib
-import os
 from typing import Any
 
 from flask import Response
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
 
 from core.clock import deadline_of_request
+from core.figures import HostFigures
 from core.metrics import Tally
 from core.refusals import Unavailable
 from resources import schemas
@@ -61,7 +60,8 @@ class Metrics(ApiResource):
         """The figures of all workers of this host, added up, in Prometheus' text format."""
         Tally.settle()
         registry: Any = REGISTRY
-        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        host = shop().host
+        if host is not None:
             registry = CollectorRegistry()
-            MultiProcessCollector(registry)
+            registry.register(HostFigures(host))
         return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)

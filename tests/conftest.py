@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 import config
 from app import create_app
 from config import Settings
+from core.host_memory import HostMemory
 from core.shop import Shop
 from loopback import reach_directly
 from prepare import upgrade
@@ -150,10 +151,10 @@ def make_app() -> Iterator[Callable[..., Flask]]:
     """Makes applications on a database, its tables there; settings by name."""
     made: list[Flask] = []
 
-    def make(uri: str, runtime_dir: Path | None = None, **settings: object) -> Flask:
+    def make(uri: str, host: HostMemory | None = None, **settings: object) -> Flask:
         # One address makes all requests here; what is tested about limits asks for them.
         told = {"SQLALCHEMY_DATABASE_URI": uri, "SECRET_KEY": SECRET, "RATE_LIMITS": False, **settings}
-        app = create_app(config.load(**told), runtime_dir)
+        app = create_app(config.load(**told), host)
         upgrade(app)
         made.append(app)
         return app

@@ -23,7 +23,8 @@ from config import ROOT
 from core import chores
 from core.clock import utc_now
 from core.database import patient_engine
-from core.shop import DRAINING, Shop
+from core.host_memory import HostMemory
+from core.shop import Shop
 from models import SCHEMA_REVISION, IdempotencyKey
 from tests.core.selling import Selling
 from tests.servers.database_server import DatabaseServer, free_port
@@ -208,17 +209,18 @@ def chores_of(monkeypatch: pytest.MonkeyPatch, shop: Shop) -> dict[str, Callable
 
 
 def test_a_worker_sweeps_until_its_host_drains(
-    monkeypatch: pytest.MonkeyPatch, make_app: Callable[..., Flask], sqlite_uri: str, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, make_app: Callable[..., Flask], sqlite_uri: str
 ) -> None:
-    shop = make_app(sqlite_uri, runtime_dir=tmp_path).extensions["seckill"]
+    host = HostMemory()
+    shop = make_app(sqlite_uri, host=host).extensions["seckill"]
     sweep = chores_of(monkeypatch, shop)["sweeper"]
     selling = Selling(shop)
     order = selling.bought(selling.item())
     selling.make_overdue(order)
-    (tmp_path / DRAINING).touch()
+    host.draining = True
     sweep()
     assert selling.status(order) == "pending"
-    (tmp_path / DRAINING).unlink()
+    host.draining = False
     sweep()
     assert selling.status(order) == "expired"
 
@@ -231,9 +233,10 @@ def test_with_the_sweeper_off_no_worker_sweeps(
 
 
 def test_a_worker_forgets_old_idempotency_keys_until_its_host_drains(
-    monkeypatch: pytest.MonkeyPatch, make_app: Callable[..., Flask], sqlite_uri: str, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, make_app: Callable[..., Flask], sqlite_uri: str
 ) -> None:
-    shop = make_app(sqlite_uri, runtime_dir=tmp_path).extensions["seckill"]
+    host = HostMemory()
+    shop = make_app(sqlite_uri, host=host).extensions["seckill"]
     forget = chores_of(monkeypatch, shop)["old keys"]
     with shop.database.engine.begin() as connection:
         long_ago = datetime.fromisoformat("2001-01-01T00:00:00+00:00")
@@ -244,9 +247,9 @@ def test_a_worker_forgets_old_idempotency_keys_until_its_host_drains(
         with shop.database.reading() as connection:
             return list(connection.execute(select(IdempotencyKey.idempotency_key)).scalars())
 
-    (tmp_path / DRAINING).touch()
+    host.draining = True
     forget()
     assert keys() == ["old", "new"]
-    (tmp_path / DRAINING).unlink()
+    host.draining = False
     forget()
     assert keys() == ["new"]

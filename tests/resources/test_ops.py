@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from flask import Flask
 from sqlalchemy import text
 
+from core.host_memory import HostMemory
 from tests.resources.calls import Calls, problem
 
 
@@ -34,12 +34,11 @@ def test_who_has_other_tables_is_not_ready(call: Calls, damage: str) -> None:
     assert call.get("/healthz").status_code == 200
 
 
-def test_who_is_about_to_stop_is_not_ready_but_serves(
-    make_app: Callable[..., Flask], sqlite_uri: str, tmp_path: Path
-) -> None:
-    call = Calls(make_app(sqlite_uri, runtime_dir=tmp_path))
+def test_who_is_about_to_stop_is_not_ready_but_serves(make_app: Callable[..., Flask], sqlite_uri: str) -> None:
+    host = HostMemory()
+    call = Calls(make_app(sqlite_uri, host=host))
     assert call.get("/readyz").status_code == 200
-    (tmp_path / "draining").touch()
+    host.draining = True
     problem(call.get("/readyz"), 503, "unavailable")
     call.bought(call.create()["id"])
 
