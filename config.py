@@ -140,7 +140,10 @@ class Settings(BaseSettings):
     )
     PROXIES: int = Field(0, ge=0, le=10, description="Proxies in front whose `X-Forwarded-For` is believed.")
     PURCHASE_WAIT_SECONDS: float = Field(
-        3.0, ge=0.1, le=60, description="Seconds that a purchase waits for its turn before it is told `busy`."
+        3.0,
+        ge=0.1,
+        le=60,
+        description="Seconds from its arrival that a request waits for its turn before it is told `busy`.",
     )
     LINE_MAX: int = Field(
         1024,

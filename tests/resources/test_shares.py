@@ -24,6 +24,7 @@ READS = (
     ("POST", "/seckill/1/quote", "alice"),
     ("GET", "/orders", "alice"),
     ("GET", f"/orders/{'0' * 32}", "alice"),
+    ("GET", "/orders/export", OPERATOR),
     ("GET", "/coupons", OPERATOR),
     ("GET", "/shipping-methods", None),
     ("GET", "/payments", OPERATOR),
