@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, and_, or_, select, union_all
 
-from core.clock import Deadline, utc_now
+from core.clock import Deadline, deadline_of_request, utc_now
 from core.database import AnyRow, Database
 from core.orders import EXPIRED, INSERTED_WITHIN, PENDING, VIEW_COLUMNS, OrderView, Viewer, view
 from core.paging import MAX_LIMIT, Page, PageRequest
@@ -41,43 +41,54 @@ class _Place(NamedTuple):
 
 
 def list_page(
-    database: Database, viewer: Viewer, page: PageRequest, filters: Filters, descending: bool = True
+    database: Database,
+    viewer: Viewer,
+    page: PageRequest,
+    filters: Filters,
+    descending: bool = True,
+    deadline: Deadline | None = None,
 ) -> Page[OrderView]:
     """A page of the orders that the viewer may see, by the time of purchase, those of one moment by their ids.
 
     Ascending, a page that another follows waits until no order can appear among its own any more: who goes on from its
-    cursor misses none, however late the order's COMMIT was. Raises Busy or Unavailable.
+    cursor misses none, however late the order's COMMIT was. Waits until `deadline`, by default the request's.
+    Raises Busy or Unavailable.
     """
     if not viewer.is_admin:
         filters = replace(filters, user_id=viewer.user_id)
     after = None if page.after is None else _Place(*page.after)
-    deadline = Deadline(database.settings.PURCHASE_WAIT_SECONDS)
+    deadline = deadline or deadline_of_request(database.settings.PURCHASE_WAIT_SECONDS)
     while True:
         query = _page(filters, after, descending, page.limit + 1)
-        with database.reading() as connection:
+        with database.reading(deadline) as connection:
             rows = connection.execute(query).all()
         shown, more = rows[: page.limit], len(rows) > page.limit
         # SQLite has one writer at a time: orders appear in the order of their times.
         if descending or not more or database.is_sqlite:
             return _as_page(shown, more)
-        missing = _missing(database, filters, after, shown)
+        missing = _missing(database, deadline, filters, after, shown)
         if missing is None or deadline.passed:
             return _as_page([row for row in shown if missing is None or _place(row) < missing], True)
         time.sleep(_LOOK_AGAIN)
 
 
 def every(database: Database, viewer: Viewer, filters: Filters) -> Iterator[list[OrderView]]:
-    """All orders of a list, the oldest first, in pages. The first page is read before the first is returned.
+    """All orders of a list, the oldest first, in pages. The first page is read before this returns.
 
-    Raises Busy or Unavailable, now or later.
+    Each page has a deadline of its own. Raises Busy or Unavailable, now or later.
     """
-    first = list_page(database, viewer, PageRequest(MAX_LIMIT), filters, descending=False)
+
+    def read(request: PageRequest) -> Page[OrderView]:
+        deadline = Deadline(database.settings.PURCHASE_WAIT_SECONDS)
+        return list_page(database, viewer, request, filters, descending=False, deadline=deadline)
+
+    first = read(PageRequest(MAX_LIMIT))
 
     def pages() -> Iterator[list[OrderView]]:
         page = first
         yield page.items
         while page.after is not None:
-            page = list_page(database, viewer, PageRequest(MAX_LIMIT, page.after), filters, descending=False)
+            page = read(PageRequest(MAX_LIMIT, page.after))
             yield page.items
 
     return pages()
@@ -92,7 +103,9 @@ def _place(row: AnyRow) -> _Place:
     return _Place(row.purchased_at, row.id)
 
 
-def _missing(database: Database, filters: Filters, after: _Place | None, shown: Sequence[AnyRow]) -> _Place | None:
+def _missing(
+    database: Database, deadline: Deadline, filters: Filters, after: _Place | None, shown: Sequence[AnyRow]
+) -> _Place | None:
     """The first order that stands among `shown`, behind `after`, and is not in it; None where there is none.
 
     Sees also what is not committed yet. Every order up to the last one's time has been inserted by then, or never is
@@ -102,7 +115,7 @@ def _missing(database: Database, filters: Filters, after: _Place | None, shown: 
     time.sleep(max(0.0, (last.purchased_at + INSERTED_WITHIN - last.now).total_seconds()))
     known = {row.id for row in shown}
     query = _merged(filters, after, False, len(shown) + 1, up_to=_place(last))
-    with database.reading() as connection:
+    with database.reading(deadline) as connection:
         # Of this transaction alone.
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL READ UNCOMMITTED")
         rows = connection.execute(query).all()
