@@ -40,7 +40,7 @@ faults: .venv/.dev test-packages ## Run the long tests: races, a model of sales,
 	$(BIN)/pytest -m long
 
 .PHONY: cluster
-cluster: .venv/.dev test-packages ## Run the tests on a group of three MySQL servers, whose primary is killed and frozen, in about ten minutes
+cluster: .venv/.dev test-packages ## Run the tests on a group of three MySQL servers, whose primary is killed and frozen, in about twenty minutes
 	$(BIN)/pytest -s -m cluster tests/cluster
 
 .PHONY: test-fast
