@@ -17,8 +17,8 @@ from resources.front import Front
 from resources.goods import GoodsChanges, GoodsItem, GoodsList, GoodsPause, GoodsResume
 from resources.ops import Alive, Metrics, Ready
 from resources.order_export import OrderExport
-from resources.orders import OrderCancel, OrderItem, OrderList, OrderPay
-from resources.payments import PaymentList, PaymentWebhook
+from resources.orders import OrderCancel, OrderItem, OrderList, OrderPay, OrderRefund
+from resources.payments import PaymentList, PaymentResolve, PaymentWebhook
 from resources.seckill import Seckill, SeckillQuote
 from resources.shipping import ShippingMethodItem, ShippingMethodList
 from resources.webhooks import WebhookDeliveries, WebhookDeliveryRetry, WebhookItem, WebhookList
@@ -40,8 +40,10 @@ ROUTES = {
     "/orders/<order_no>": OrderItem,
     "/orders/<order_no>/cancel": OrderCancel,
     "/orders/<order_no>/pay": OrderPay,
+    "/orders/<order_no>/refund": OrderRefund,
     "/payments": PaymentList,
     "/payments/webhook": PaymentWebhook,
+    "/payments/<payment_id>/resolve": PaymentResolve,
     "/events": EventList,
     "/webhooks": WebhookList,
     "/webhooks/<webhook_id>": WebhookItem,

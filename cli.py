@@ -267,9 +267,10 @@ def _show_report(report: "Report") -> None:
         from core.pricing import shown
 
         sums = (
-            (m.currency, *(shown(a, m.currency) for a in (m.paid, m.received, m.to_give_back))) for m in report.money
+            (m.currency, *(shown(a, m.currency) for a in (m.received, m.kept, m.given_back, m.to_give_back)))
+            for m in report.money
         )
-        print_table("Money", ("currency", "paid orders", "received for them", "to be given back"), sums)
+        print_table("Money", ("currency", "received", "kept", "given back", "to be given back"), sums)
     rows = [(r.check.invariant, r.check.name, *asdict(b).values()) for r in report.results for b in r.breaches]
     if not rows:
         return

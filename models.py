@@ -27,15 +27,20 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import DateTime, TypeDecorator, TypeEngine
 
 # The newest migration; `readyz` and the start compare it with the database's. A test holds it to migrations/.
-SCHEMA_REVISION = "0007"
+SCHEMA_REVISION = "0008"
 
-ORDER_STATUSES = ("pending", "paid", "cancelled", "expired", "refund_due")
-# The statuses whose units an item counts as sold.
+ORDER_STATUSES = ("pending", "paid", "cancelled", "expired", "refund_due", "refunded")
+# The statuses whose units an item counts as sold. So are a refunded order's, unless it gave them back: core/orders.py.
 HOLDING_STATUSES = ("pending", "paid")
 COUPON_KINDS = ("percent", "amount", "free_shipping")
-# What came of a payment: the order is paid by it; it is to be given back, since the order cannot be paid (any more) or
-# is paid already; amount or currency do not fit the order, or there is no such order; it failed; told before.
-PAYMENT_OUTCOMES = ("paid", "refund_due", "already_paid", "mismatch", "unknown_order", "failed", "repeated")
+# What came of an event of a payment: the order is paid by it; it is to be given back, since the order cannot be paid
+# (any more) or is paid already; it does not fit the order or what was told before, or there is no such order; the
+# payment failed; it was told before; the money was given back.
+PAYMENT_OUTCOMES = ("paid", "refund_due", "already_paid", "mismatch", "unknown_order", "failed", "repeated", "refunded")
+# Outcomes that somebody has to look after.
+OPEN_OUTCOMES = ("refund_due", "already_paid", "mismatch", "unknown_order")
+# What became of the money of an event: given back; kept; or there was none to receive.
+RESOLUTIONS = ("refunded", "accepted", "ignored")
 # Of a name of 200 characters: the form in which it is searched has at most 18 characters for one (of U+FDFA).
 MAX_SEARCH_TEXT = 3600
 DELIVERY_STATUSES = ("pending", "delivered", "failed")
@@ -192,6 +197,8 @@ class Order(Base):
     address: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     # Who cancelled it: only what buyers give up themselves counts against them.
     cancelled_by: Mapped[str | None] = mapped_column(ExactText(64))
+    refunded_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    refund_reference: Mapped[str | None] = mapped_column(ExactText(255))
 
 
 class Coupon(Base):
@@ -269,14 +276,23 @@ class ShippingMethod(Base):
 
 
 class Payment(Base):
-    """What a payment provider told, once for each of its events, and what came of it."""
+    """What a payment provider told, once for each content of each of its events, and what came of it.
+
+    `variant` is empty for what an event id told first; what the same id told besides has the digest of its content.
+    `resolved` is NULL where nobody has to do anything, else whether an operator did, or a refund.
+    """
 
     __tablename__ = "payments"
     __table_args__ = (
-        UniqueConstraint("event_id", name="payments_event_id"),
+        UniqueConstraint("event_id", "variant", name="payments_event_variant"),
+        # The indexes of the operator's list, newest first: an index's rows come in the order of their ids.
         Index("payments_order", "order_no"),
+        Index("payments_outcome", "outcome"),
+        Index("payments_resolved", "resolved"),
+        Index("payments_outcome_resolved", "outcome", "resolved"),
         Index("payments_payment", "payment_id"),
         CheckConstraint(f"outcome IN {PAYMENT_OUTCOMES}", name="payments_outcome_known"),
+        CheckConstraint(f"resolution IN {RESOLUTIONS}", name="payments_resolution_known"),
         MYSQL_TABLE | {"sqlite_autoincrement": True},
     )
 
@@ -289,6 +305,24 @@ class Payment(Base):
     currency: Mapped[str] = mapped_column(ascii_text(3))
     outcome: Mapped[str] = mapped_column(ascii_text(16))
     received_at: Mapped[datetime] = mapped_column(UtcTime)
+    variant: Mapped[str] = mapped_column(ascii_text(64), server_default=text("''"))
+    resolved: Mapped[bool | None] = mapped_column()
+    resolution: Mapped[str | None] = mapped_column(ascii_text(16))
+    note: Mapped[str | None] = mapped_column(String(1000))
+    resolved_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    resolved_by: Mapped[str | None] = mapped_column(ExactText(64))
+
+
+class PaymentClaim(Base):
+    """A payment that had its effect, and what it was for. The primary key lets it have one, over all orders."""
+
+    __tablename__ = "payment_claims"
+    __table_args__ = (MYSQL_TABLE,)
+
+    payment_id: Mapped[str] = mapped_column(ascii_text(255), primary_key=True)
+    order_no: Mapped[str] = mapped_column(ascii_text(64))
+    amount: Mapped[int] = mapped_column(BigInteger)
+    currency: Mapped[str] = mapped_column(ascii_text(3))
 
 
 class IdempotencyKey(Base):

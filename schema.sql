@@ -76,6 +76,9 @@ CREATE TABLE orders (
     address JSON,
     cancelled_by VARCHAR(64) /*!80017 CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin */
                              /*M! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */,
+    refunded_at DATETIME(3),
+    refund_reference VARCHAR(255) /*!80017 CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin */
+                                  /*M! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */,
     PRIMARY KEY (id),
     CONSTRAINT orders_order_no UNIQUE (order_no),
     CONSTRAINT orders_user_key UNIQUE (user_id, idempotency_key),
@@ -83,7 +86,7 @@ CREATE TABLE orders (
     CONSTRAINT orders_unit_price_not_negative CHECK (unit_price >= 0),
     CONSTRAINT orders_total_adds_up CHECK (total = subtotal - discount + shipping_fee),
     CONSTRAINT orders_total_not_negative CHECK (total >= 0),
-    CONSTRAINT orders_status_known CHECK (status IN ('pending', 'paid', 'cancelled', 'expired', 'refund_due'))
+    CONSTRAINT orders_status_known CHECK (status IN ('pending', 'paid', 'cancelled', 'expired', 'refund_due', 'refunded'))
 ) ENGINE = InnoDB CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
 
 CREATE INDEX orders_goods_user ON orders (goods_id, user_id);
@@ -185,14 +188,36 @@ CREATE TABLE payments (
     currency VARCHAR(3) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     outcome VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     received_at DATETIME(3) NOT NULL,
+    variant VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
+    resolved BOOL,
+    resolution VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin,
+    note VARCHAR(1000),
+    resolved_at DATETIME(3),
+    resolved_by VARCHAR(64) /*!80017 CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin */
+                            /*M! CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin */,
     PRIMARY KEY (id),
-    CONSTRAINT payments_event_id UNIQUE (event_id),
-    CONSTRAINT payments_outcome_known CHECK (outcome IN ('paid', 'refund_due', 'already_paid', 'mismatch', 'unknown_order', 'failed', 'repeated'))
+    CONSTRAINT payments_event_variant UNIQUE (event_id, variant),
+    CONSTRAINT payments_outcome_known CHECK (outcome IN ('paid', 'refund_due', 'already_paid', 'mismatch', 'unknown_order', 'failed', 'repeated', 'refunded')),
+    CONSTRAINT payments_resolution_known CHECK (resolution IN ('refunded', 'accepted', 'ignored'))
 ) ENGINE = InnoDB CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
 
 CREATE INDEX payments_order ON payments (order_no);
 
+CREATE INDEX payments_outcome ON payments (outcome);
+
+CREATE INDEX payments_resolved ON payments (resolved);
+
+CREATE INDEX payments_outcome_resolved ON payments (outcome, resolved);
+
 CREATE INDEX payments_payment ON payments (payment_id);
+
+CREATE TABLE payment_claims (
+    payment_id VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    order_no VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    amount BIGINT NOT NULL,
+    currency VARCHAR(3) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    PRIMARY KEY (payment_id)
+) ENGINE = InnoDB CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
 
 CREATE TABLE idempotency_keys (
     id BIGINT NOT NULL AUTO_INCREMENT,
@@ -277,4 +302,4 @@ CREATE TABLE server_proof (
     CONSTRAINT server_proof_units_not_negative CHECK (units >= 0)
 ) ENGINE = InnoDB CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
 
-UPDATE alembic_version SET version_num = '0007';
+UPDATE alembic_version SET version_num = '0008';

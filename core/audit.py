@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import DBAPIError
 
 from config import Settings
-from core.checks import coupons, events, goods, money
+from core.checks import coupons, events, goods, money, payments
 from core.checks.check import Breach, Check, Snapshot
 from core.checks.money import Money
 from core.clock import database_now
@@ -18,7 +18,7 @@ from core.command_line import flask_line
 from core.database import patient_engine
 from models import Goods, Order
 
-CHECKS = (*goods.CHECKS, *events.CHECKS, *coupons.CHECKS, *money.CHECKS)
+CHECKS = (*goods.CHECKS, *events.CHECKS, *coupons.CHECKS, *money.CHECKS, *payments.CHECKS)
 
 # How many rows of each breach are named; all are counted.
 SHOWN = 100

@@ -13,6 +13,7 @@ ORDER_PAID = "order.paid"
 ORDER_CANCELLED = "order.cancelled"
 ORDER_EXPIRED = "order.expired"
 ORDER_REFUND_DUE = "order.refund_due"
+ORDER_REFUNDED = "order.refunded"
 GOODS_SOLD_OUT = "goods.sold_out"
 GOODS_RESTOCKED = "goods.restocked"
 TYPES = (
@@ -21,6 +22,7 @@ TYPES = (
     ORDER_CANCELLED,
     ORDER_EXPIRED,
     ORDER_REFUND_DUE,
+    ORDER_REFUNDED,
     GOODS_SOLD_OUT,
     GOODS_RESTOCKED,
 )

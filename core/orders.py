@@ -11,23 +11,30 @@ from core import refusals
 from core.clock import utc_now
 from core.database import AnyRow, Database
 from core.refusals import Refusal
-from models import Order
+from models import HOLDING_STATUSES, Order
 
 PENDING = "pending"
 PAID = "paid"
 CANCELLED = "cancelled"
 EXPIRED = "expired"
 REFUND_DUE = "refund_due"
+REFUNDED = "refunded"
 
 # The moves of an order's life: from each status, those that it can go to. What makes them: docs/orders.md.
 MOVES: Mapping[str, frozenset[str]] = {
     PENDING: frozenset({PAID, CANCELLED, EXPIRED}),
     EXPIRED: frozenset({PAID, REFUND_DUE}),
     CANCELLED: frozenset({REFUND_DUE}),
+    PAID: frozenset({REFUNDED}),
+    REFUND_DUE: frozenset({REFUNDED}),
 }
 
 # A new order's row is inserted at most so long after its `purchased_at`, by the database's clock, or not at all.
 INSERTED_WITHIN = timedelta(seconds=1)
+# A refund alone gives nothing back: the units of a paid order are its buyer's until a restock, which closes the order.
+KEPT_BY_REFUNDED = and_(Order.status == REFUNDED, Order.closed_at.is_(None))
+# Whether an item counts the order's units as sold, and a coupon its use: by the stored status, overdue or not.
+HOLDS = or_(Order.status.in_(HOLDING_STATUSES), KEPT_BY_REFUNDED)
 
 # Whoever locks orders finds them through this index. Through another, two could lock the parts of a row in turn.
 BY_NUMBER = "FORCE INDEX (orders_order_no)"
@@ -56,6 +63,8 @@ class OrderView:
     expires_at: datetime
     paid_at: datetime | None
     closed_at: datetime | None
+    refunded_at: datetime | None = None
+    refund_reference: str | None = None
 
 
 @dataclass(frozen=True)
@@ -78,8 +87,8 @@ def view(row: AnyRow, now: datetime) -> OrderView:
 
 
 def holds_units(now: datetime) -> ColumnElement[bool]:
-    """Whether an order counts towards its buyer's limit at `now`: paid, or pending and not overdue."""
-    return or_(Order.status == PAID, and_(Order.status == PENDING, Order.expires_at > now))
+    """Whether an order counts towards its buyer's limit at `now`: paid and not given back, or pending and in time."""
+    return or_(Order.status == PAID, KEPT_BY_REFUNDED, and_(Order.status == PENDING, Order.expires_at > now))
 
 
 def _visible(viewer: Viewer) -> Select[Any]:

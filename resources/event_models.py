@@ -16,6 +16,7 @@ EventType = Literal[
     "order.cancelled",
     "order.expired",
     "order.refund_due",
+    "order.refunded",
     "goods.sold_out",
     "goods.restocked",
 ]
@@ -33,7 +34,7 @@ Url = Annotated[
 ]
 Types = Annotated[
     list[EventType],
-    Field(min_length=1, max_length=7, description="what to be told of; null is everything"),
+    Field(min_length=1, max_length=8, description="what to be told of; null is everything"),
     AfterValidator(fields.distinct),
 ]
 

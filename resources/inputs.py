@@ -110,6 +110,17 @@ class OrdersQuery(OrdersFilter, _PageQuery):
     sort: OrderSort = "-purchased_at"
 
 
+class RefundBody(_Input):
+    """How the money of an order was given back."""
+
+    model_config = ConfigDict(json_schema_extra=example({"reference": "refund 2026-117", "restock": True}))
+
+    reference: fields.Reference = Field(description="the operator's or the provider's name for the refund")
+    restock: bool = Field(
+        False, description="the units, the coupon's use and the room in the limit of a paid order come back"
+    )
+
+
 class Address(_Input):
     """Where to ship to."""
 

@@ -4,7 +4,7 @@ import re
 from dataclasses import asdict
 from typing import Any
 
-from core import order_life, order_list, orders, payments, refusals
+from core import order_life, order_list, orders, payments, refunds, refusals
 from core.clock import iso
 from core.order_list import Filters
 from core.orders import OrderView, Viewer
@@ -43,6 +43,8 @@ def order_json(order: OrderView) -> dict[str, Any]:
         "expires_at": iso(order.expires_at),
         "paid_at": optional_time(order.paid_at),
         "closed_at": optional_time(order.closed_at),
+        "refunded_at": optional_time(order.refunded_at),
+        "refund_reference": order.refund_reference,
     }
 
 
@@ -135,3 +137,24 @@ class OrderPay(ApiResource):
     def post(self, order_no: str, caller: Identity, body: inputs.NoFields) -> dict[str, Any]:
         """Pay one's own pending order by this call, without money: only where `PAYMENT_PROVIDER` is `test`."""
         return order_json(payments.pay(shop().database, caller.user_id, _order_no(order_no)))
+
+
+class OrderRefund(ApiResource):
+    @operation(
+        Operation(
+            "refundOrder",
+            _TAG,
+            Access.ADMIN,
+            {200: schemas.Order},
+            body=inputs.RefundBody,
+            refusals=("order_not_found", "order_not_refundable", "unavailable"),
+        )
+    )
+    def post(self, order_no: str, caller: Identity, body: inputs.RefundBody) -> dict[str, Any]:
+        """Note that the money of a paid or refund_due order was given back. It moves no money.
+
+        The same reference again gives the same answer and changes nothing.
+        """
+        return order_json(
+            refunds.refund(shop().database, caller.user_id, _order_no(order_no), body.reference, body.restock)
+        )

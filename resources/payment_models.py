@@ -7,9 +7,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, ValidatorFunc
 
 from core.payments import TYPES
 from resources import fields
-from resources.bases import Answer, PageQuery, example
+from resources.bases import Answer, Input, PageQuery, example
 
-PaymentOutcome = Literal["paid", "refund_due", "already_paid", "mismatch", "unknown_order", "failed", "repeated"]
+PaymentOutcome = Literal[
+    "paid", "refund_due", "already_paid", "mismatch", "unknown_order", "failed", "repeated", "refunded"
+]
+Resolution = Literal["refunded", "accepted", "ignored"]
 
 _ORDER_NO = "019ab0f32d4a7c1e9b6d52f08a417e33"
 
@@ -19,6 +22,20 @@ class PaymentsQuery(PageQuery):
 
     outcome: PaymentOutcome | None = None
     order_no: fields.ProviderText | None = Field(None, max_length=64)
+    resolved: fields.FlagInQuery | None = Field(
+        None, description="`false`: what somebody has yet to look after; `true`: what was resolved, or given back"
+    )
+
+
+class ResolveBody(Input):
+    """What was done about a payment that did not fit."""
+
+    model_config = ConfigDict(json_schema_extra=example({"resolution": "refunded", "note": "by bank, ticket 117"}))
+
+    resolution: Resolution = Field(
+        description="`refunded`: the money was given back; `accepted`: it is kept; `ignored`: none was received"
+    )
+    note: fields.Note | None = None
 
 
 class PaymentData(BaseModel):
@@ -52,7 +69,7 @@ def _data_is_needed(schema: dict[str, Any]) -> None:
 
 
 class PaymentWebhook(BaseModel):
-    """What the payment provider tells: `payment.succeeded` or `payment.failed`. Other types are ignored."""
+    """What the payment provider tells: `payment.succeeded`, `.failed` or `.refunded`. Other types are ignored."""
 
     model_config = ConfigDict(extra="ignore", strict=True, json_schema_extra=_data_is_needed)
 
@@ -98,13 +115,17 @@ _PAYMENT: dict[str, Any] = {
     "payment_id": "pay_51Hq",
     "amount": 19900,
     "currency": "CNY",
-    "outcome": "paid",
+    "outcome": "already_paid",
     "received_at": "2026-11-23T12:00:00.000Z",
+    "resolution": "refunded",
+    "note": "by bank, ticket 117",
+    "resolved_at": "2026-11-24T09:30:00.000Z",
+    "resolved_by": "operator",
 }
 
 
 class Payment(Answer):
-    """What the payment provider told, once for each of its events, and what came of it."""
+    """What the payment provider told, once for each of its events, what came of it and what was done about it."""
 
     model_config = ConfigDict(json_schema_extra=example(_PAYMENT))
 
@@ -117,6 +138,10 @@ class Payment(Answer):
     currency: str
     outcome: PaymentOutcome
     received_at: datetime
+    resolution: Resolution | None = Field(description="null while nothing was done, or nothing has to be")
+    note: str | None
+    resolved_at: datetime | None
+    resolved_by: str | None = Field(description="null where the provider told that it gave the money back")
 
 
 class PaymentsPage(Answer):

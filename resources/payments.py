@@ -1,20 +1,25 @@
 """`/payments`: what the payment provider tells, and what came of it."""
 
+import re
 from typing import Any
 
 from config import Settings
-from core import payments
+from core import payment_records, payments, refunds
 from core.clock import iso
 from core.database import AnyRow
-from core.payments import PaymentEvent
+from core.payment_records import PaymentEvent, Resolution
+from core.refusals import NOT_FOUND, Refusal
 from core.tokens import Identity
 from resources import payment_models as models
+from resources.answers import optional_time
 from resources.auth import Access
 from resources.context import shop
+from resources.fields import MAX_ID
 from resources.operation import ApiResource, Operation, operation
 from resources.paging import Listing
 
 _TAG = "Payments"
+_ID = re.compile(r"[1-9][0-9]{0,18}")
 IGNORED = "ignored"
 
 
@@ -59,11 +64,42 @@ class PaymentList(ApiResource):
     )
     def get(self, caller: Identity, query: models.PaymentsQuery) -> dict[str, Any]:
         """List what the payment provider told and what came of it, newest first."""
-        listing = Listing("payments", outcome=query.outcome, order_no=query.order_no)
-        page = payments.list_page(
-            shop().database, listing.request(query.limit, query.cursor), query.outcome, query.order_no
+        listing = Listing("payments", outcome=query.outcome, order_no=query.order_no, resolved=query.resolved)
+        page = payment_records.list_page(
+            shop().database,
+            listing.request(query.limit, query.cursor),
+            query.outcome,
+            query.order_no,
+            query.resolved,
         )
         return listing.answer([_payment_json(row) for row in page.items], page.after)
+
+
+class PaymentResolve(ApiResource):
+    @operation(
+        Operation(
+            "resolvePayment",
+            _TAG,
+            Access.ADMIN,
+            {200: models.Payment},
+            body=models.ResolveBody,
+            refusals=("not_found", "payment_already_resolved", "unavailable"),
+        )
+    )
+    def post(self, payment_id: str, caller: Identity, body: models.ResolveBody) -> dict[str, Any]:
+        """Say what was done about a payment that did not fit, once.
+
+        What needs nothing, such as the payment that paid an order, is refused as if it were resolved: `accepted` where
+        its money is kept, `refunded` where it was given back, `ignored` where it tells of none.
+        """
+        how = Resolution(body.resolution, body.note, caller.user_id)
+        return _payment_json(refunds.resolve(shop().database, _row_id(payment_id), how))
+
+
+def _row_id(text: str) -> int:
+    if not _ID.fullmatch(text) or int(text) > MAX_ID:
+        raise Refusal(NOT_FOUND)
+    return int(text)
 
 
 def _payment_json(row: AnyRow) -> dict[str, Any]:
@@ -77,4 +113,8 @@ def _payment_json(row: AnyRow) -> dict[str, Any]:
         "currency": row.currency,
         "outcome": row.outcome,
         "received_at": iso(row.received_at),
+        "resolution": row.resolution,
+        "note": row.note,
+        "resolved_at": optional_time(row.resolved_at),
+        "resolved_by": row.resolved_by,
     }

@@ -146,6 +146,24 @@ PROBLEMS: Mapping[str, Problem] = {
         Text("Only a pending order allows this.", "仅待支付的订单可以执行此操作。"),
         ("order_status",),
     ),
+    "order_not_refundable": Problem(
+        HTTPStatus.CONFLICT,
+        Text("Order not refundable", "订单不可退款"),
+        Text(
+            "Only the money of an order that is paid or due for a refund can be given back, once.",
+            "仅已支付或待退款的订单可以退款，且只能退款一次。",
+        ),
+        ("order_status",),
+    ),
+    "payment_already_resolved": Problem(
+        HTTPStatus.CONFLICT,
+        Text("Payment already resolved", "付款已处理"),
+        Text(
+            "Nothing is left to be done about this payment; see the resolution.",
+            "该付款无需再处理，详见 resolution。",
+        ),
+        ("resolution",),
+    ),
     "has_orders": Problem(
         HTTPStatus.CONFLICT,
         Text("Item has orders", "商品已有订单"),

@@ -9,7 +9,7 @@ from resources.bases import Answer as _Answer
 from resources.bases import example
 
 SaleStatus = Literal["ended", "paused", "upcoming", "sold_out", "on_sale"]
-OrderStatus = Literal["pending", "paid", "cancelled", "expired", "refund_due"]
+OrderStatus = Literal["pending", "paid", "cancelled", "expired", "refund_due", "refunded"]
 CouponKind = Literal["percent", "amount", "free_shipping"]
 
 _TIME = "2026-11-23T12:00:00.000Z"
@@ -53,6 +53,8 @@ _ORDER: dict[str, Any] = {
     "expires_at": "2026-11-23T12:15:00.000Z",
     "paid_at": None,
     "closed_at": None,
+    "refunded_at": None,
+    "refund_reference": None,
 }
 QUOTE_EXAMPLE: dict[str, Any] = {
     "currency": "CNY",
@@ -208,7 +210,9 @@ class Order(_Answer):
     purchased_at: datetime
     expires_at: datetime
     paid_at: datetime | None
-    closed_at: datetime | None
+    closed_at: datetime | None = Field(description="when it gave back what it held")
+    refunded_at: datetime | None
+    refund_reference: str | None
 
 
 class QuotedCoupon(_Answer):

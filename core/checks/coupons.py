@@ -5,7 +5,8 @@ from typing import Any
 from sqlalchemy import Select, and_, case, func, literal, or_, select
 
 from core.checks.check import Check, Snapshot, breaches
-from models import HOLDING_STATUSES, Coupon, CouponUse, Order
+from core.orders import HOLDS
+from models import Coupon, CouponUse, Order
 
 order = Order.__table__.c
 use = CouponUse.__table__.c
@@ -24,7 +25,7 @@ def _used_is_counted(snapshot: Snapshot) -> Select[Any]:
 def _orders_hold_their_uses(snapshot: Snapshot) -> Select[Any]:
     # A use is an order's own by its number, coupon and buyer.
     own = and_(use.order_no == order.order_no, use.coupon_code == order.coupon_code, use.user_id == order.user_id)
-    expected = case((order.status.in_(HOLDING_STATUSES), 1), else_=0)
+    expected = case((HOLDS, 1), else_=0)
     found = case((_HELD, 1), else_=0)
     query = breaches(
         expected,
@@ -82,7 +83,7 @@ CHECKS = (
     Check(
         "uses_are_held",
         5,
-        "a use of a coupon is held by its order while that is pending or paid, and no longer",
+        "a use of a coupon is held by its order while that holds units, and no longer",
         _orders_hold_their_uses,
     ),
     Check("uses_have_orders", 5, "every use of a coupon has its order and its coupon", _uses_have_orders),

@@ -15,16 +15,19 @@ from sqlalchemy import (
     and_,
     case,
     column,
+    false,
     func,
     literal,
     not_,
+    or_,
     select,
     text,
 )
 
 from core.checks.check import Check, Snapshot, breaches
-from core.events import ORDER_CANCELLED, ORDER_EXPIRED, ORDER_PAID, ORDER_PLACED, ORDER_REFUND_DUE
-from core.orders import CANCELLED, EXPIRED, PAID, PENDING, REFUND_DUE
+from core.checks.money import WAS_PAID
+from core.events import ORDER_CANCELLED, ORDER_EXPIRED, ORDER_PAID, ORDER_PLACED, ORDER_REFUND_DUE, ORDER_REFUNDED
+from core.orders import CANCELLED, EXPIRED, PAID, PENDING, REFUND_DUE, REFUNDED
 from models import Event, Order
 
 order = Order.__table__.c
@@ -53,7 +56,15 @@ def _told(snapshot: Snapshot) -> Subquery:
     return numbered.union_all(rest).subquery()
 
 
-_KINDS = {PAID: ORDER_PAID, CANCELLED: ORDER_CANCELLED, EXPIRED: ORDER_EXPIRED, REFUND_DUE: ORDER_REFUND_DUE}
+_KINDS = {
+    PAID: ORDER_PAID,
+    CANCELLED: ORDER_CANCELLED,
+    EXPIRED: ORDER_EXPIRED,
+    REFUND_DUE: ORDER_REFUND_DUE,
+    REFUNDED: ORDER_REFUNDED,
+}
+# Money is owed for it, or was: a refunded order that nothing had paid.
+_WAS_OWED = or_(order.status == REFUND_DUE, and_(order.status == REFUNDED, order.paid_at.is_(None)))
 
 
 def _counts(snapshot: Snapshot, kinds: Mapping[str, str]) -> Subquery:
@@ -77,18 +88,22 @@ def _moves_told_once(snapshot: Snapshot) -> Select[Any]:
     def off(status: str, wanted: ColumnElement[int]) -> ColumnElement[int]:
         return func.abs(told[status] - wanted)
 
+    def times(condition: ColumnElement[bool]) -> ColumnElement[int]:
+        return case((condition, 1), else_=0)
+
     def once(status: str) -> ColumnElement[int]:
-        return case((order.status == status, 1), else_=0)
+        return times(order.status == status)
 
     # Money came after the expiry: to a paid order, that it had expired was told too, or it was not; once at most.
     # Money that is to be given back came to an order that had been cancelled or had expired: one of the two.
-    lapsed = case((order.status == PAID, case((told[EXPIRED] > 0, 1), else_=0)), else_=once(EXPIRED))
+    lapsed = case((WAS_PAID, times(told[EXPIRED] > 0)), else_=once(EXPIRED))
     closed_before = func.abs(told[CANCELLED] + told[EXPIRED] - 1)
     closed = off(CANCELLED, once(CANCELLED)) + off(EXPIRED, lapsed)
     wrong = (
-        off(PAID, once(PAID))
-        + off(REFUND_DUE, once(REFUND_DUE))
-        + case((order.status == REFUND_DUE, closed_before), else_=closed)
+        off(PAID, times(WAS_PAID))
+        + off(REFUND_DUE, times(_WAS_OWED))
+        + off(REFUNDED, once(REFUNDED))
+        + case((_WAS_OWED, closed_before), else_=closed)
     )
     query = breaches(literal(0), wrong, goods_id=order.goods_id, order_no=order.order_no, user_id=order.user_id)
     return query.select_from(Order).outerjoin(counts, counts.c.order_no == order.order_no).where(wrong != 0)
@@ -103,9 +118,13 @@ def _events_have_orders(snapshot: Snapshot) -> Select[Any]:
 
 
 def _times_fit_the_status(snapshot: Snapshot) -> Select[Any]:
-    # Late money opens an order again: it is paid, and no longer closed.
+    # Late money opens an order again: it is paid, and no longer closed. A restock closes a paid order.
     is_paid, is_closed = order.paid_at.is_not(None), order.closed_at.is_not(None)
+    is_refunded = and_(order.refunded_at.is_not(None), order.refund_reference.is_not(None))
+    no_refund = and_(order.refunded_at.is_(None), order.refund_reference.is_(None))
     fits = case(
+        (order.status == REFUNDED, and_(is_refunded, or_(is_paid, is_closed))),
+        (not_(no_refund), false()),
         (order.status == PENDING, and_(not_(is_paid), not_(is_closed))),
         (order.status == PAID, and_(is_paid, not_(is_closed))),
         else_=and_(not_(is_paid), is_closed),
@@ -118,7 +137,7 @@ CHECKS = (
     Check(
         "times_fit_the_status",
         5,
-        "an order has the time of its payment, or of its end, or neither, as its status says",
+        "an order has the times of its payment, its end and its refund that its status says, and no other",
         _times_fit_the_status,
     ),
     Check("placed_told_once", 5, "every order has one event that says it was placed", _placed_told_once),

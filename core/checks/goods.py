@@ -5,8 +5,8 @@ from typing import Any
 from sqlalchemy import Select, case, func, literal, select
 
 from core.checks.check import Check, Snapshot, breaches
-from core.orders import holds_units
-from models import HOLDING_STATUSES, Goods, GoodsChange, Order
+from core.orders import HOLDS, holds_units
+from models import Goods, GoodsChange, Order
 
 order = Order.__table__.c
 
@@ -37,7 +37,7 @@ def _stock_not_negative(snapshot: Snapshot) -> Select[Any]:
 def _sold_is_held(snapshot: Snapshot) -> Select[Any]:
     # By the stored status: an overdue order holds its units until it is swept.
     total = func.sum(Order.quantity).label("units")
-    held = select(Order.goods_id, total).where(Order.status.in_(HOLDING_STATUSES)).group_by(Order.goods_id).subquery()
+    held = select(Order.goods_id, total).where(HOLDS).group_by(Order.goods_id).subquery()
     expected = func.coalesce(held.c.units, 0)
     query = breaches(expected, Goods.sold.expression, goods_id=Goods.id.expression)
     return query.select_from(Goods).outerjoin(held, held.c.goods_id == Goods.id).where(Goods.sold != expected)
@@ -83,7 +83,12 @@ CHECKS = (
     Check("stock_adds_up", 1, "stock + sold is what the administrators put in", _stock_adds_up),
     Check("removed_adds_up", 1, "an item that is gone was taken out with all its units", _removed_adds_up),
     Check("stock_not_negative", 1, "stock is at least 0", _stock_not_negative),
-    Check("sold_is_held", 1, "sold is the units of the item's pending and paid orders", _sold_is_held),
+    Check(
+        "sold_is_held",
+        1,
+        "sold is the units of the item's pending and paid orders, and of refunded ones that kept them",
+        _sold_is_held,
+    ),
     Check("orders_have_goods", 1, "every order's item is there", _orders_have_goods),
     Check("one_order_a_key", 3, "a user's idempotency key has at most one order", _one_order_a_key),
     Check("limit_kept", 4, "a buyer holds no more units of an item than the limit of that time", _limit_kept),

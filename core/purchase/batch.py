@@ -15,6 +15,7 @@ from core.database import Database
 from core.events import Happening
 from core.metrics import record
 from core.order_numbers import new_order_numbers
+from core.orders import PAID
 from core.purchase import coupon_statements, slots, statements
 from core.purchase.decide import (
     Held,
@@ -198,7 +199,11 @@ def _write(connection: Connection, placed: list[Placed], goods: Mapping[int, Loc
         units[outcome.order.goods_id] = units.get(outcome.order.goods_id, 0) + outcome.order.quantity
     if statements.take_units(connection, units) != len(units):
         raise RuntimeError("the stock changed under its lock")
-    happenings = [Happening(events.ORDER_PLACED, outcome.order.goods_id, outcome.order.order_no) for outcome in placed]
+    happenings = []
+    for order in (outcome.order for outcome in placed):
+        happenings.append(Happening(events.ORDER_PLACED, order.goods_id, order.order_no))
+        if order.status == PAID:
+            happenings.append(Happening(events.ORDER_PAID, order.goods_id, order.order_no))
     for key, count in units.items():
         happenings += events.of_stock(key, goods[key].stock, goods[key].stock - count)
     statements.write_outbox(connection, placed[0].order.purchased_at, happenings)

@@ -12,7 +12,7 @@ from typing import Any
 from core import quotes, refusals, sale
 from core.clock import iso
 from core.coupons import Coupon
-from core.orders import PENDING, OrderView
+from core.orders import PAID, PENDING, OrderView
 from core.quotes import NO_CHOICES, Choices, Offers
 from core.refusals import Refusal
 from core.shipping import Method
@@ -269,10 +269,10 @@ def _place(request: PurchaseRequest, ledger: _Ledger, new_order_no: Callable[[],
         shipping_method=choices.shipping_method,
         # What is not shipped needs no address: one that is sent all the same is not kept.
         address=choices.address.as_json() if choices.address is not None and goods.shippable else None,
-        status=PENDING,
+        status=PENDING if lines.total else PAID,  # nobody pays nothing: such an order waits for no money
         purchased_at=ledger.now,
         expires_at=ledger.now + timedelta(seconds=ledger.rules.payment_seconds),
-        paid_at=None,
+        paid_at=None if lines.total else ledger.now,
         closed_at=None,
     )
     ledger.stock[goods.id] -= request.quantity

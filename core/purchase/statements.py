@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from core.clock import now_after_wait_in
 from core.events import Happening
 from core.faults import TooLate
-from core.orders import CANCELLED, EXPIRED, INSERTED_WITHIN, PAID, PENDING, REFUND_DUE, OrderView
+from core.orders import CANCELLED, EXPIRED, INSERTED_WITHIN, PAID, PENDING, REFUND_DUE, REFUNDED, OrderView
 from core.purchase.decide import Held, LockedGoods, Placed, PurchaseRequest, UserGoods, UserKey
 from core.purchase.sql import Sql, as_batch, change, fetch, fetch_rows, number, sql_of, stored, to_json, utc
 from core.quotes import NO_CHOICES
@@ -140,7 +140,10 @@ def standing(
 
 
 def insert_orders(connection: Connection, placed: Sequence[Placed]) -> None:
-    """Write the new orders, all of one moment, in one statement. Raises TooLate after INSERTED_WITHIN that moment."""
+    """Write the new orders, all of one moment, in one statement. Those with a total of 0 are paid by it.
+
+    Raises TooLate after INSERTED_WITHIN that moment.
+    """
     first = placed[0].order
     texts = _texts(sql_of(connection))
     rows = [_row(outcome.order, outcome.request) for outcome in placed]
@@ -151,7 +154,8 @@ def insert_orders(connection: Connection, placed: Sequence[Placed]) -> None:
             order = outcome.order
             address = None if order.address is None else to_json(order.address)
             row += [order.coupon_code, order.shipping_method, address]
-    times = stored(first.purchased_at), stored(first.expires_at)
+    placed_at = stored(first.purchased_at)
+    times = placed_at, placed_at, stored(first.expires_at)
     latest = stored(first.purchased_at + INSERTED_WITHIN)
     written = change(connection, statement, *times, as_batch(rows), latest)
     if written != len(placed):
@@ -195,9 +199,9 @@ def write_outbox(connection: Connection, occurred_at: datetime, happenings: Sequ
 def _texts(sql: Sql) -> _Texts:
     select, value, batch, by_index = sql.select, sql.value, sql.batch, sql.by_index
     # An order that its buyer let lapse, whether that was noted yet or not, or gave up; also where money for it came
-    # after all, and is to be given back.
+    # after all, and is to be given back, or was. A refund of what had been paid in time is none.
     strike = (
-        f"(status IN ('{EXPIRED}', '{CANCELLED}', '{REFUND_DUE}')"
+        f"(status IN ('{EXPIRED}', '{CANCELLED}', '{REFUND_DUE}', '{REFUNDED}') AND paid_at IS NULL"
         " AND COALESCE(cancelled_by, orders.user_id) = orders.user_id"
         f" OR status = '{PENDING}' AND expires_at <= {value})"
         f" AND COALESCE(closed_at, expires_at) > {value}"  # not forgotten yet
@@ -209,7 +213,8 @@ def _texts(sql: Sql) -> _Texts:
     )
     held = sql.row_of_union(
         *("orders.user_id", "NULL", "NULL", "NULL", "orders.goods_id"),
-        f"SUM(CASE WHEN status = '{PAID}' OR status = '{PENDING}' AND expires_at > {value} THEN quantity ELSE 0 END)",
+        f"SUM(CASE WHEN status = '{PAID}' OR status = '{REFUNDED}' AND closed_at IS NULL"
+        f" OR status = '{PENDING}' AND expires_at > {value} THEN quantity ELSE 0 END)",
         f"SUM(CASE WHEN {strike} THEN 1 ELSE 0 END)",
         f"MAX(CASE WHEN {strike} THEN COALESCE(closed_at, expires_at) END)",
     )
@@ -218,8 +223,10 @@ def _texts(sql: Sql) -> _Texts:
         values = ", ".join(f"batch.{name}" for name in names)
         return (
             f"INSERT INTO orders ({', '.join(names)}, goods_name, currency, unit_price, per_user_limit,"
-            f" status, purchased_at, expires_at) {select} {values}, name, currency, price, per_user_limit,"
-            f" '{PENDING}', {value}, {value} FROM {batch(*names)} JOIN {by_index('goods', 'PRIMARY')}"
+            f" status, paid_at, purchased_at, expires_at) {select} {values}, name, currency, price, per_user_limit,"
+            f" CASE batch.total WHEN 0 THEN '{PAID}' ELSE '{PENDING}' END,"
+            f" CASE batch.total WHEN 0 THEN {value} END, {value}, {value}"
+            f" FROM {batch(*names)} JOIN {by_index('goods', 'PRIMARY')}"
             f" ON goods.id = batch.goods_id WHERE {moment} < {value}"
         )
 

@@ -10,7 +10,7 @@ from core import audit, events
 from core.audit import Report
 from core.events import Happening
 from core.shop import Shop
-from models import Coupon, CouponUse, Event, Goods, Order, Payment
+from models import OPEN_OUTCOMES, Coupon, CouponUse, Event, Goods, Order, Payment, PaymentClaim
 
 NOW = datetime.now(timezone.utc).replace(microsecond=0)
 MINUTES = timedelta(minutes=1)
@@ -21,6 +21,7 @@ TOLD = {
     "cancelled": (events.ORDER_CANCELLED,),
     "expired": (events.ORDER_EXPIRED,),
     "refund_due": (events.ORDER_CANCELLED, events.ORDER_REFUND_DUE),
+    "refunded": (events.ORDER_PAID, events.ORDER_REFUNDED),
 }
 
 
@@ -73,38 +74,58 @@ def place(
     status = order["status"]
     order.setdefault("subtotal", order["unit_price"] * order["quantity"])
     order.setdefault("total", order["subtotal"] - order["discount"] + order["shipping_fee"])
-    order.setdefault("paid_at", NOW + MINUTES if status == "paid" else None)
+    order.setdefault("paid_at", NOW + MINUTES if status in ("paid", "refunded") else None)
+    if status == "refunded":
+        order = {"refunded_at": NOW + 2 * MINUTES, "refund_reference": "r", "closed_at": None} | order
     order.setdefault("closed_at", NOW + MINUTES if status in ("cancelled", "expired", "refund_due") else None)
     happened = [
         Happening(kind, goods_id, number) for kind in (events.ORDER_PLACED, *(TOLD[status] if told is None else told))
     ]
     with shop.database.engine.begin() as connection:
         connection.execute(insert(Order), [order])
-        if status in ("pending", "paid"):
+        if status in ("pending", "paid") or (status == "refunded" and order["closed_at"] is None):
             move = {"stock": Goods.stock - order["quantity"], "sold": Goods.sold + order["quantity"]}
             connection.execute(Goods.__table__.update().where(Goods.id == goods_id).values(move))
         if numbered:
             connection.execute(insert(Event), [one._asdict() | {"occurred_at": NOW} for one in happened])
         else:
             events.write(connection, NOW, happened)
-    if status in ("paid", "refund_due"):
+    if status in ("paid", "refund_due") and order["total"]:
         pay(shop, number, status, order["total"], order["currency"])
+    elif status == "refunded":
+        outcome = "refund_due" if order["paid_at"] is None else "paid"
+        pay(shop, number, outcome, order["total"], order["currency"], resolution="refunded")
 
 
-def pay(shop: Shop, number: str, outcome: str, amount: int, currency: str = "CNY", event_id: str | None = None) -> None:
-    """Store a payment."""
+def pay(
+    shop: Shop,
+    number: str,
+    outcome: str,
+    amount: int,
+    currency: str = "CNY",
+    event_id: str | None = None,
+    **columns: Any,
+) -> None:
+    """Store a payment, by default one of its own, with its claim if it had an effect."""
+    event_id = event_id or f"event-{outcome}-{number}"
+    resolution = columns.get("resolution")
     row = {
-        "event_id": event_id or f"event-{outcome}-{number}",
+        "event_id": event_id,
         "type": "payment.succeeded",
         "order_no": number,
-        "payment_id": f"payment-{number}",
+        "payment_id": f"payment-of-{event_id}",
         "amount": amount,
         "currency": currency,
         "outcome": outcome,
         "received_at": NOW,
-    }
+        "resolved": True if resolution else False if outcome in OPEN_OUTCOMES else None,
+        "resolved_at": NOW if resolution else None,
+    } | columns
     with shop.database.engine.begin() as connection:
         connection.execute(insert(Payment), [row])
+        if outcome in ("paid", "refund_due", "already_paid") or resolution in ("refunded", "accepted"):
+            claim = {name: row[name] for name in ("payment_id", "order_no", "amount", "currency")}
+            connection.execute(insert(PaymentClaim), [claim])
 
 
 def put_up_coupon(shop: Shop, code: str = "TEN", **values: Any) -> str:

@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from core import order_life, payments
+from core import order_life, payment_records, payments
 from core.orders import CANCELLED, EXPIRED, PAID, PENDING, REFUND_DUE, OrderView, Viewer
 from core.paging import PageRequest
 from core.payments import FAILED, SUCCEEDED, PaymentEvent
@@ -260,7 +260,7 @@ def test_the_list_is_newest_first_and_can_be_narrowed(shop: Shop, selling: Selli
         payments.receive(shop.database, event(order, number, **changed))
 
     def listed(limit: int = 20, **narrowed: Any) -> list[str]:
-        page = payments.list_page(shop.database, PageRequest(limit), **narrowed)
+        page = payment_records.list_page(shop.database, PageRequest(limit), **narrowed)
         return [row.event_id for row in page.items]
 
     assert listed() == ["evt_3", "evt_2", "evt_1"]
