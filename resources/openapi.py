@@ -32,6 +32,7 @@ _MEMBER_EXAMPLES: Mapping[str, Any] = {
     "limit": 2,
     "already_bought": 2,
     "order_status": "cancelled",
+    "resolution": "refunded",
     "quote": schemas.QUOTE_EXAMPLE,
     "errors": [{"field": "quantity", "code": "out_of_range", "detail": problems.FIELD_PROBLEMS["out_of_range"].en}],
 }

@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 from alembic import op
+
 from migrations.steps import (
     add_column_if_missing,
     create_index_if_missing,
@@ -11,7 +12,6 @@ from migrations.steps import (
     drop_table_if_exists,
     replace_check,
 )
-
 from models import ORDER_STATUSES, PAYMENT_OUTCOMES, RESOLUTIONS, ExactText, Key, UtcTime, ascii_text
 
 revision = "0008"
@@ -40,9 +40,10 @@ def _new_columns() -> list[sa.Column]:
 
 
 def upgrade() -> None:
+    # Ahead of the columns: MySQL writes a CHECK down as models.py has it only with the next change of its table.
+    replace_check("orders", "orders_status_known", f"status IN {ORDER_STATUSES}")
     add_column_if_missing("orders", sa.Column("refunded_at", UtcTime()))
     add_column_if_missing("orders", sa.Column("refund_reference", ExactText(255)))
-    replace_check("orders", "orders_status_known", f"status IN {ORDER_STATUSES}")
     if _on_sqlite():
         _rebuild_payments()
     else:
@@ -109,7 +110,7 @@ def _rebuild_payments() -> None:
         sqlite_autoincrement=True,
     )
     op.execute(
-        f"INSERT INTO payments ({_COLUMNS_BEFORE}) SELECT {_COLUMNS_BEFORE} FROM payments_before"  # noqa: S608
+        f"INSERT INTO payments ({_COLUMNS_BEFORE}) SELECT {_COLUMNS_BEFORE} FROM payments_before"
         " WHERE id NOT IN (SELECT id FROM payments)"
     )
     drop_table_if_exists("payments_before")

@@ -280,12 +280,14 @@ class Purchases(RuleBasedStateMachine):
             **price,
             **{name: choices.get(name) for name in ("coupon_code", "shipping_method")},
             "address": choices.get("address") if item.shippable else None,
-            "status": "pending",
+            "status": "pending" if price["total"] else "paid",
+            "paid_at": None if price["total"] else order["purchased_at"],
         }
         assert {name: order[name] for name in expected} == expected
         assert order["order_no"] not in self.model.orders
         self.steps.append("bought" if "coupon_code" not in choices else "bought with a coupon")
-        bought = Bought(order, item, user, quantity, key, choices)
+        self.steps += [] if price["total"] else ["bought for nothing"]
+        bought = Bought(order, item, user, quantity, key, choices, order["status"])
         self.model.orders[order["order_no"]] = bought
         if key:
             self.model.keys[user, key] = bought

@@ -93,11 +93,12 @@ class Bought:
     status: str = "pending"
     given_up: bool = False  # cancelled by its own buyer
     swept: bool = True  # of an expired one: whether what it held is back
+    kept: bool = False  # refunded, and its buyer keeps the units
 
     @property
     def counts(self) -> bool:
         """Towards its buyer's limit."""
-        return self.status in ("pending", "paid")
+        return self.status in ("pending", "paid") or self.kept
 
     @property
     def holds(self) -> bool:
@@ -210,6 +211,8 @@ class Model:
         """What its total, paid in full, does to the order; the order is moved. Returns the outcome."""
         if bought.status == "paid":
             return "already_paid"
+        if bought.status == "refunded":
+            return "refund_due"
         if bought.status == "expired":
             if not bought.swept:
                 self.give_back(bought)
@@ -220,6 +223,17 @@ class Model:
                 return "paid"
         bought.status = "paid" if bought.status == "pending" else "refund_due"
         return bought.status
+
+    def refund(self, bought: Bought, restock: bool) -> bool:
+        """Note that its money was given back, if it can be. Whether it was."""
+        if bought.status not in ("paid", "refund_due"):
+            return False
+        if bought.status == "paid":
+            bought.kept = not restock
+            if restock:
+                self.give_back(bought)
+        bought.status = "refunded"
+        return True
 
     def _can_be_taken_again(self, bought: Bought) -> bool:
         item, user, order = bought.item, bought.user, bought.order

@@ -48,6 +48,8 @@ DEFINED_IDS = {
     "payOrder",
     "quotePurchase",
     "receivePayment",
+    "refundOrder",
+    "resolvePayment",
     "resumeSale",
     "retryWebhookDelivery",
 }

@@ -37,6 +37,12 @@ ENDS = st.sampled_from(
         ("lapse", "sweep", "money"),
         ("lapse and sweep", "cancel", "money"),
         ("lapse and sweep",),
+        ("refund",),
+        ("pay", "refund", "money", "cancel"),
+        ("money", "restock", "refund", "told of refund"),
+        ("cancel", "money", "restock", "money"),
+        ("lapse", "money", "told of refund", "refund"),
+        ("pay", "told of refund", "restock"),
     ]
 )
 ONE_HOUR = 3600
@@ -130,6 +136,44 @@ class Sales(Operated):
             assert shown["paid_at"] is not None
         self.moved(bought, shown, **times)
 
+    def refund(self, order_no: str, restock: bool) -> None:
+        """By the operator; asked twice."""
+        bought = self.model.orders[order_no]
+        was = bought.status
+        refunded = self.model.refund(bought, restock)
+        asked = {"reference": f"r-{self.run}-{next(_events)}", "restock": restock}
+        for _ in range(2):
+            answer = self.call.post(f"/orders/{order_no}/refund", OPERATOR, json=asked)
+            if not refunded:
+                refused(answer, 409, "order_not_refundable", order_status=was)
+                continue
+            assert answer.status_code == 200, answer.text
+            self.refunded(bought, answer.json, asked["reference"], restock and was == "paid")
+        self.steps += [f"refunded {was}" + (" with restock" if restock else "")] if refunded else []
+
+    def refunded(self, bought: Bought, shown: dict[str, Any], reference: str, restocked: bool) -> None:
+        times = {"refunded_at": shown["refunded_at"], "refund_reference": reference}
+        if restocked:
+            times["closed_at"] = shown["refunded_at"]
+        assert shown["refunded_at"] is not None
+        self.moved(bought, shown, **times)
+
+    def refund_is_told(self, order_no: str) -> None:
+        """By a provider, under an id of its own; told twice."""
+        bought = self.model.orders[order_no]
+        refunded = self.model.refund(bought, restock=False)
+        number = f"{self.run}-{next(_events)}"
+        event = PaymentEvent(number, payments.GIVEN_BACK, order_no, bought.order["total"], "CNY", f"refund-{number}")
+        outcome = "refunded" if refunded else "mismatch"
+        for _ in range(2):
+            assert payments.receive(self.call.shop.database, event) == outcome
+        self.steps.append(f"told {outcome}")
+        shown = self.call.get(f"/orders/{order_no}", bought.user).json
+        if refunded:
+            self.refunded(bought, shown, event.payment_id, restocked=False)
+        else:
+            self.moved(bought, shown)
+
     @rule(order_no=Operated.orders, ends=ENDS, name=ANYBODY)
     def end(self, order_no: str, ends: tuple[str, ...], name: str) -> None:
         """Do one thing after another to an order; the last one by anybody."""
@@ -147,6 +191,10 @@ class Sales(Operated):
                     self.sweep()
                 case "money" | "too much money":
                     self.money_comes(order_no, short=int(how != "money"))
+                case "refund" | "restock":
+                    self.refund(order_no, restock=how == "restock")
+                case "told of refund":
+                    self.refund_is_told(order_no)
 
     @rule(
         target=Operated.orders,
@@ -211,6 +259,13 @@ OUTCOMES = (
     "money refund_due",
     "money already_paid",
     "money mismatch",
+    "bought for nothing",
+    "refunded paid",
+    "refunded paid with restock",
+    "refunded refund_due",
+    "refunded refund_due with restock",
+    "told refunded",
+    "told mismatch",
 )
 
 

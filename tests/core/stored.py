@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from sqlalchemy import Connection, insert, text
+from sqlalchemy import Connection, insert, select, text
 
 from core import audit, events
 from core.audit import Report
@@ -125,7 +125,9 @@ def pay(
         connection.execute(insert(Payment), [row])
         if outcome in ("paid", "refund_due", "already_paid") or resolution in ("refunded", "accepted"):
             claim = {name: row[name] for name in ("payment_id", "order_no", "amount", "currency")}
-            connection.execute(insert(PaymentClaim), [claim])
+            known = select(PaymentClaim.payment_id).where(PaymentClaim.payment_id == row["payment_id"])
+            if connection.execute(known).first() is None:
+                connection.execute(insert(PaymentClaim), [claim])
 
 
 def put_up_coupon(shop: Shop, code: str = "TEN", **values: Any) -> str:

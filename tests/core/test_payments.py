@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from core import order_life, payment_records, payments
+from core import audit, order_life, payment_records, payments
 from core.orders import CANCELLED, EXPIRED, PAID, PENDING, REFUND_DUE, OrderView, Viewer
 from core.paging import PageRequest
 from core.payments import FAILED, SUCCEEDED, PaymentEvent
@@ -85,12 +85,38 @@ def test_an_event_without_effect_is_recorded_once_too(
     assert told(shop, order) == ["order.placed"]
 
 
-def test_an_event_id_counts_whatever_else_comes_with_it(shop: Shop, selling: Selling) -> None:
+OTHER_CONTENTS = [{"amount": 99}, {"currency": "JPY"}, {"type": FAILED}, {"payment_id": "pay_2"}, {"order_no": "x"}]
+
+
+@pytest.mark.parametrize("changed", OTHER_CONTENTS)
+def test_an_event_id_that_tells_something_else_later_is_shown_to_the_operator(
+    shop: Shop, selling: Selling, changed: dict[str, Any]
+) -> None:
+    order = selling.bought(selling.item())
+    assert payments.receive(shop.database, event(order)) == "paid"
+    for _ in range(2):
+        assert payments.receive(shop.database, event(order, **changed)) == "mismatch"
+        assert payments.receive(shop.database, event(order)) == "paid"
+    told = [(row.event_id, row.outcome, row.resolved) for row in recorded(shop)]
+    assert told == [("evt_1", "paid", None), ("evt_1", "mismatch", False)]
+    other = recorded(shop)[1]
+    assert {name: getattr(other, name) for name in changed} == changed
+    assert audit.run(shop.settings).clean
+
+
+def test_an_event_id_pays_one_order(shop: Shop, selling: Selling) -> None:
     item = selling.item()
     first, second = selling.bought(item), selling.bought(item)
     assert payments.receive(shop.database, event(first)) == "paid"
-    assert payments.receive(shop.database, event(second, event_id="evt_1")) == "paid"
-    assert (selling.status(second), len(recorded(shop))) == (PENDING, 1)
+    assert payments.receive(shop.database, event(second, event_id="evt_1", payment_id="pay_2")) == "mismatch"
+    assert (selling.status(first), selling.status(second)) == (PAID, PENDING)
+
+
+def test_an_event_id_that_told_of_no_order_pays_none_later(shop: Shop, selling: Selling) -> None:
+    order = selling.bought(selling.item())
+    assert payments.receive(shop.database, event(order, order_no="x")) == "unknown_order"
+    assert payments.receive(shop.database, event(order)) == "mismatch"
+    assert selling.status(order) == PENDING
 
 
 def test_a_payment_that_had_its_effect_is_repeated_under_another_event(shop: Shop, selling: Selling) -> None:
@@ -277,10 +303,10 @@ def test_an_event_whose_record_fails_has_no_effect(
     late = selling.bought(selling.item())
     selling.make_overdue(late)
 
-    def fail(*arguments: object) -> None:
+    def fail(*arguments: object, **options: object) -> None:
         raise Unavailable()
 
-    monkeypatch.setattr(payments, "_record", fail)
+    monkeypatch.setattr(payment_records, "record", fail)
     for asked in (order, late):
         with pytest.raises(Unavailable):
             payments.receive(shop.database, event(asked))

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 from flask import Flask
 
-from core import deliveries
+from core import deliveries, payments
+from core.payments import PaymentEvent
 from examples.payment_provider import new_secret
 from tests.core.forged_tokens import forged, signed
 from tests.resources.calls import OPERATOR, Calls, problem
@@ -41,6 +42,8 @@ SIGNED = {"POST /payments/webhook"}
 ADMIN = {
     "GET /orders/export",
     "GET /payments",
+    "POST /payments/<payment_id>/resolve",
+    "POST /orders/<order_no>/refund",
     "POST /goods",
     "PATCH /goods/<goods_id>",
     "DELETE /goods/<goods_id>",
@@ -62,12 +65,14 @@ ADMIN = {
     "GET /webhooks/<webhook_id>/deliveries",
     "POST /webhooks/<webhook_id>/deliveries/<delivery_id>/retry",
 }
-# What a creation needs.
+# What a call needs to be.
 CREATED_FROM = {
     "POST /goods": {"name": "x", "currency": "CNY", "price": 1, "stock": 1},
     "POST /coupons": {"code": "x", "kind": "free_shipping"},
     "POST /webhooks": {"url": "https://93.184.216.34/hooks"},
     "POST /shipping-methods": {"code": "x", "name": "x", "base_fee": 1},
+    "POST /payments/<payment_id>/resolve": {"resolution": "ignored"},
+    "POST /orders/<order_no>/refund": {"reference": "x"},
 }
 
 
@@ -92,6 +97,7 @@ def address(operation: str, goods_id: int = 1) -> tuple[str, str]:
     values = {
         "<goods_id>": str(goods_id),
         "<order_no>": "0" * 32,
+        "<payment_id>": "1",
         "<webhook_id>": "1",
         "<delivery_id>": "1",
         "<code>": "sold_out",  # an error, and what `create_coded` makes
@@ -108,9 +114,11 @@ def create_coded(call: Calls) -> None:
     call.create_coupon("sold_out", kind="free_shipping")
     call.create_method("sold_out")
     call.create_webhook()
-    call.bought(call.create()["id"])
+    order = call.bought(call.create()["id"])
     call.get("/events", OPERATOR)
     deliveries.fan_out(call.shop.database, 1)
+    payments.receive(call.shop.database, PaymentEvent("e", payments.SUCCEEDED, "nobody-s", 1, "CNY", "p"))
+    call.set_order(order["order_no"], order_no="0" * 32, status="refund_due")
 
 
 def test_the_access_of_every_route_is_stated_here(sqlite_app: Flask) -> None:

@@ -11,7 +11,8 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from app import create_app
-from core import goods
+from core import goods, payments
+from core.payments import SUCCEEDED, PaymentEvent
 from resources.problems import FIELD_PROBLEMS, PROBLEMS
 from resources.reasons import REASONS
 from tests.resources.calls import ADDRESS, FAR_AHEAD, OPERATOR, Calls
@@ -19,6 +20,7 @@ from tests.resources.calls import ADDRESS, FAR_AHEAD, OPERATOR, Calls
 PAST = "2001-01-01T00:00:00.000Z"
 MEMBERS = {"type", "title", "status", "code", "detail", "request_id"}
 SECRET_TEXT = "a text that only we should see"
+IGNORED = {"resolution": "ignored"}
 
 # The table of the contract, as far as the service goes.
 CONTRACT = {
@@ -42,6 +44,8 @@ CONTRACT = {
     "limit_reached": 409,
     "price_changed": 409,
     "order_not_pending": 409,
+    "order_not_refundable": 409,
+    "payment_already_resolved": 409,
     "has_orders": 409,
     "stock_conflict": 409,
     "version_mismatch": 412,
@@ -65,6 +69,8 @@ OWN_MEMBERS = {
     "limit_reached": {"limit": 2, "already_bought": 1},
     "price_changed": {"quote": None},
     "order_not_pending": {"order_status": "cancelled"},
+    "order_not_refundable": {"order_status": "cancelled"},
+    "payment_already_resolved": {"resolution": "ignored"},
     "coupon_invalid": {"reason": "unknown"},
     "coupon_exhausted": {"reason": "total_limit"},
     "coupon_not_applicable": {"reason": "min_spend"},
@@ -90,6 +96,13 @@ class World:
     def cancelled_order(self) -> str:
         path = f"/orders/{self.call.bought(self.call.create()['id'])['order_no']}/cancel"
         assert self.call.post(path, "alice").status_code == 200
+        return path
+
+    def resolved_payment(self) -> str:
+        event = PaymentEvent("e", SUCCEEDED, "nobody-s", 1, "CNY", "p")
+        assert payments.receive(self.call.shop.database, event) == "unknown_order"
+        path = f"/payments/{self.call.get('/payments', OPERATOR).json['items'][0]['id']}/resolve"
+        assert self.call.post(path, OPERATOR, json=IGNORED).status_code == 200
         return path
 
     def given_up(self) -> int:
@@ -178,6 +191,10 @@ PROVOKE: dict[str, Callable[[World], TestResponse]] = {
         w.call.create(shippable=True)["id"], json={"shipping_method": "none", "address": ADDRESS}
     ),
     "order_not_pending": lambda w: w.send("POST", w.cancelled_order(), "alice"),
+    "order_not_refundable": lambda w: w.send(
+        "POST", w.cancelled_order().replace("cancel", "refund"), OPERATOR, json={"reference": "r"}
+    ),
+    "payment_already_resolved": lambda w: w.send("POST", w.resolved_payment(), OPERATOR, json=IGNORED),
     "has_orders": lambda w: w.send("DELETE", f"/goods/{w.ordered()}", OPERATOR),
     "stock_conflict": lambda w: w.send("PATCH", f"/goods/{w.call.create()['id']}", OPERATOR, json={"stock_delta": -11}),
     "version_mismatch": lambda w: w.send(

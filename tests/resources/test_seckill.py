@@ -29,6 +29,8 @@ ORDER_FIELDS = [
     "expires_at",
     "paid_at",
     "closed_at",
+    "refunded_at",
+    "refund_reference",
 ]
 
 
@@ -62,6 +64,8 @@ def test_a_purchase_answers_with_the_order_and_where_it_is(call: Calls) -> None:
         "status": "pending",
         "paid_at": None,
         "closed_at": None,
+        "refunded_at": None,
+        "refund_reference": None,
     }
     assert moment(order["expires_at"]) - moment(order["purchased_at"]) == timedelta(seconds=900)
     assert call.get(answer.headers["Location"], "alice").json == order
