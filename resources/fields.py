@@ -126,8 +126,8 @@ StockDelta = Annotated[int, Field(ge=-MAX_COUNT, le=MAX_COUNT, description="unit
 Limit = Annotated[int, Field(ge=1, le=MAX_COUNT)]
 Quantity = Annotated[int, Field(ge=1, le=1000, description="in units")]
 SearchText = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_one_line)]
-Reference = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(_one_line)]
-Note = Annotated[str, StringConstraints(min_length=1, max_length=1000), AfterValidator(_lines)]
+Reference = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(_shown_line)]
+Note = Annotated[str, StringConstraints(min_length=1, max_length=1000), AfterValidator(_shown_lines)]
 # What a code may be that somebody sets, and what may come from those who guess.
 CODE = r"^[A-Za-z0-9_-]{1,64}$"
 Code = Annotated[str, StringConstraints(pattern=CODE)]

@@ -21,7 +21,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--events",
         default="succeeded",
-        help="what is told, in this order, such as failed,succeeded; default: %(default)s",
+        help="what is told, in this order: of failed, succeeded, refunded; default: %(default)s",
     )
     parser.add_argument("--duplicates", type=int, default=1, help="copies of each event, sent at once; default: 1")
     parser.add_argument("--disorder", action="store_true", help="send all events at once, in an order drawn by lot")

@@ -21,6 +21,7 @@ from standardwebhooks import Webhook
 
 SUCCEEDED = "payment.succeeded"
 FAILED = "payment.failed"
+REFUNDED = "payment.refunded"
 _AT_ONCE = 64
 _FIRST_PAUSE = 0.1  # seconds before the first retry; doubles each time
 

@@ -38,6 +38,7 @@ ENDS = st.sampled_from(
         ("lapse and sweep", "cancel", "money"),
         ("lapse and sweep",),
         ("refund",),
+        ("cancel", "money", "refund"),
         ("pay", "refund", "money", "cancel"),
         ("money", "restock", "refund", "told of refund"),
         ("cancel", "money", "restock", "money"),

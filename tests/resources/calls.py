@@ -99,7 +99,7 @@ class Calls:
     def goods(self, goods_id: int) -> dict[str, Any]:
         return self.get(f"/goods/{goods_id}").json
 
-    def set_order(self, order_no: str, **columns: Any) -> None:
+    def set_order(self, order_no: str, /, **columns: Any) -> None:
         """Set columns of an order's row."""
         with self.shop.database.engine.begin() as connection:
             connection.execute(update(Order).where(Order.order_no == order_no).values(columns))
