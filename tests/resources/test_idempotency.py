@@ -11,7 +11,7 @@ from sqlalchemy import insert, select, update
 from werkzeug.test import TestResponse
 
 from app import ROUTES
-from core import idempotency, order_life
+from core import idempotency, order_life, payments
 from core.clock import utc_now
 from core.refusals import Unavailable
 from models import Event, IdempotencyKey, WebhookDelivery, db
@@ -70,9 +70,26 @@ def _delivery(call: Calls) -> Scene:
     return Scene("POST", path, other={"path": path.replace(str(key), str(key + 1))})
 
 
+def _refund(call: Calls) -> Scene:
+    path = f"/orders/{call.bought(call.create(per_user_limit=5)['id'])['order_no']}"
+    assert call.post(f"{path}/pay", "alice").status_code == 200
+    body = {"reference": "r1", "restock": True}
+    return Scene("POST", f"{path}/refund", body=body, other={"json": {**body, "reference": "r2"}})
+
+
+def _resolution(call: Calls) -> Scene:
+    from core.payment_records import SUCCEEDED, PaymentEvent
+
+    unknown = PaymentEvent("evt_1", SUCCEEDED, "0" * 32, 100, "CNY", "pay_1")
+    assert payments.receive(call.shop.database, unknown) == "unknown_order"
+    (told,) = call.get("/payments", OPERATOR).json["items"]
+    path = f"/payments/{told['id']}/resolve"
+    return Scene("POST", path, body={"resolution": "refunded"}, other={"json": {"resolution": "accepted"}})
+
+
 GOODS = {"name": "item", "currency": "CNY", "price": 100, "stock": 10}
 METHOD = {"code": "express", "name": "x", "base_fee": 1}
-SCENES: dict[str, Callable[[Calls], Scene]] = {
+_SCENES: dict[str, Callable[[Calls], Scene]] = {
     "createGoods": lambda call: Scene("POST", "/goods", body=GOODS, other={"json": {**GOODS, "stock": 11}}),
     "changeGoods": lambda call: _change(_goods(call), {"stock_delta": 5}, {"stock_delta": 6}),
     "pauseSale": lambda call: Scene("POST", _goods(call, "/pause"), other={"path": _goods(call, "/resume")}),
@@ -93,6 +110,8 @@ SCENES: dict[str, Callable[[Calls], Scene]] = {
     "cancelOrder": lambda call: _order(call, "cancel"),
     "payOrder": lambda call: _order(call, "pay"),
     "quotePurchase": _quote,
+    "refundOrder": _refund,
+    "resolvePayment": _resolution,
     "createWebhook": lambda call: Scene(
         "POST", "/webhooks", body={"url": "https://93.184.216.34/a"}, other={"json": {"url": "https://93.184.216.34/b"}}
     ),
@@ -113,6 +132,7 @@ def changing_operations() -> Iterator[Operation]:
 
 
 IDS = sorted(operation.id for operation in changing_operations())
+SCENES = {operation_id: scene for operation_id, scene in _SCENES.items() if operation_id in IDS}
 
 
 @pytest.fixture
