@@ -13,7 +13,7 @@ import click
 from click import ClickException
 from flask import Flask
 from mysql.connector.errors import NotSupportedError
-from sqlalchemy import Connection, Engine, event, select, text
+from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
@@ -22,7 +22,7 @@ from core import schema, server_proof, server_settings, server_version
 from core.database import patient_engine
 from core.faults import DENIED
 from core.tls import Unprotected
-from models import Goods, db
+from models import db
 
 MIGRATIONS = ROOT / "migrations"
 # How long to wait for another host that changes the tables.
@@ -59,12 +59,6 @@ def upgrade(app: Flask) -> None:
             schema.check_columns(connection)
     except schema.WrongSchema as error:
         raise CannotStart(str(error)) from error
-
-
-def is_empty(app: Flask) -> bool:
-    """Whether the database has no goods yet."""
-    with app.extensions["seckill"].database.reading() as connection:
-        return connection.execute(select(Goods.id).limit(1)).first() is None
 
 
 def _make_directory(path: Path) -> None:

@@ -206,10 +206,10 @@ def _prepare_here(settings: config.Settings) -> None:
         application = app.create_app(settings)
         prepare.upgrade(application)
         prepare.prove(application)
-        if settings.on_sqlite and prepare.is_empty(application):
+        if settings.on_sqlite:
             from core import seed
 
-            seed.demo(application.extensions["seckill"].database)
+            seed.demo(application.extensions["seckill"].database, only_if_empty=True)
     except ClickException as error:
         sys.exit(f"error: {error.message}")
 

@@ -112,20 +112,19 @@ def _stored(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def create(database: Database, actor: str, fields: Mapping[str, Any]) -> AnyRow:
     """Put a new item up. `fields` are checked values of the writable columns, `stock` among them."""
+    return plain(database, lambda connection: create_in(connection, actor, fields))
 
-    def work(connection: Connection) -> AnyRow:
-        now = database_now(connection)
-        values = {**DEFAULTS, **fields, "created_at": now, "updated_at": now}
-        _check_window(values["starts_at"], values["ends_at"])
-        goods_id = connection.execute(insert(Goods).values(_stored(values))).inserted_primary_key[0]  # type: ignore[index]
-        row = _one(connection, goods_id)
-        shown = {
-            name: {"from": None, "to": values[name]} for name in values if name not in ("created_at", "updated_at")
-        }
-        _record(connection, row, "created", actor, shown, values["stock"], now)
-        return row
 
-    return plain(database, work)
+def create_in(connection: Connection, actor: str, fields: Mapping[str, Any]) -> AnyRow:
+    """`create`, within a transaction of the caller's."""
+    now = database_now(connection)
+    values = {**DEFAULTS, **fields, "created_at": now, "updated_at": now}
+    _check_window(values["starts_at"], values["ends_at"])
+    goods_id = connection.execute(insert(Goods).values(_stored(values))).inserted_primary_key[0]  # type: ignore[index]
+    row = _one(connection, goods_id)
+    shown = {name: {"from": None, "to": values[name]} for name in values if name not in ("created_at", "updated_at")}
+    _record(connection, row, "created", actor, shown, values["stock"], now)
+    return row
 
 
 def change(

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Row
+from sqlalchemy import Connection, Row, select
+from sqlalchemy.exc import IntegrityError
 
 from core import coupons, goods, shipping
 from core.catalogue import Catalogue
@@ -12,6 +13,8 @@ from core.clock import database_now
 from core.database import Database
 from core.pricing import shown
 from core.refusals import Refusal
+from core.transaction import plain
+from models import Goods
 
 ACTOR = "cli"
 UPCOMING_SECONDS = 120
@@ -84,7 +87,10 @@ def _found_or_made(catalogue: Catalogue, database: Database, fields: dict[str, A
     except Refusal as refusal:
         if refusal.code != catalogue.not_found:
             raise
-    return catalogue.create(database, fields)
+    try:
+        return catalogue.create(database, fields)
+    except (Refusal, IntegrityError):
+        return catalogue.find(database, fields["code"])  # another process has made it meanwhile
 
 
 def items(database: Database, count: int, stock: int, shippable: bool = False) -> Iterator[Row[Any]]:
@@ -109,18 +115,25 @@ def items(database: Database, count: int, stock: int, shippable: bool = False) -
         )
 
 
-def demo(database: Database) -> list[Row[Any]]:
+def demo(database: Database, only_if_empty: bool = False) -> list[Row[Any]]:
     """Put up four items and return their rows: on sale, opening in two minutes, sold out, on sale and to be shipped.
 
-    Every call makes four more. The coupons and shipping methods are made once.
+    Every call makes four more; `only_if_empty` makes them where there are no items yet. All of them or none: a start
+    that is interrupted leaves none. The coupons and shipping methods are made once.
     """
     coupons_and_methods(database)
-    with database.reading() as connection:
+
+    def work(connection: Connection) -> list[Row[Any]]:
+        # Within the transaction, which excludes other writers on SQLite: several processes may start at once.
+        if only_if_empty and connection.execute(select(Goods.id).limit(1)).first() is not None:
+            return []
         opens = database_now(connection) + timedelta(seconds=UPCOMING_SECONDS)
-    wanted: list[dict[str, Any]] = [
-        {"name": "Mechanical Keyboard", "price": 19900, "list_price": 39900, "stock": 100, "per_user_limit": 2},
-        {"name": "降噪耳机", "price": 69900, "list_price": 129900, "stock": 50, "starts_at": opens},
-        {"name": "Travel Mug", "price": 4900, "list_price": 9900, "stock": 0},
-        {"name": "西湖龙井 Longjing Tea", "price": 12800, "list_price": 25600, "stock": 100, "shippable": True},
-    ]
-    return [goods.create(database, ACTOR, {"currency": "CNY", **fields}) for fields in wanted]
+        wanted: list[dict[str, Any]] = [
+            {"name": "Mechanical Keyboard", "price": 19900, "list_price": 39900, "stock": 100, "per_user_limit": 2},
+            {"name": "降噪耳机", "price": 69900, "list_price": 129900, "stock": 50, "starts_at": opens},
+            {"name": "Travel Mug", "price": 4900, "list_price": 9900, "stock": 0},
+            {"name": "西湖龙井 Longjing Tea", "price": 12800, "list_price": 25600, "stock": 100, "shippable": True},
+        ]
+        return [goods.create_in(connection, ACTOR, {"currency": "CNY", **fields}) for fields in wanted]
+
+    return plain(database, work)

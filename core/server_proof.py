@@ -7,6 +7,7 @@ and would sell units twice. The proof needs no more than the service's own grant
 
 import secrets
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
@@ -23,6 +24,7 @@ from models import ServerProof
 
 # How long a statement is left waiting for a lock before that counts as waiting.
 WAIT_SECONDS = 0.1
+_SQLITE_BUSY_SECONDS = 20
 # Rows of a proof whose process was killed are removed by a later one.
 _FORGOTTEN_AFTER = timedelta(hours=1)
 _LOCK_WAIT_TIMEOUT = 1205
@@ -45,6 +47,19 @@ def prove(settings: Settings) -> None:
 
     Any number of hosts may do so at once, beside a running sale. Leaves nothing behind.
     """
+    ends_at = time.monotonic() + _SQLITE_BUSY_SECONDS
+    while True:
+        try:
+            return _prove(settings)
+        except DBAPIError as error:
+            # The first change to WAL waits for nobody: another process that starts is in the way for a moment.
+            busy = str(getattr(error.orig, "sqlite_errorname", "")).startswith("SQLITE_BUSY")
+            if not busy or time.monotonic() > ends_at:
+                raise
+            time.sleep(0.05)
+
+
+def _prove(settings: Settings) -> None:
     engine = patient_engine(settings, settings.DATABASE_TIMEOUT_SECONDS)
     Database(engine, settings)  # sets its sessions up as the service's
     run = secrets.token_hex(16)

@@ -18,7 +18,7 @@ from config import ROOT, load
 from models import SCHEMA_REVISION
 from prepare import CannotStart, offer_migrations, upgrade
 from tests.servers.database_server import DatabaseServer
-from tests.servers.interrupted import Interrupted, before_change
+from tests.servers.interrupted import Interrupted, before_change, counted_changes
 from tests.servers.service import SECRET, environment
 from tests.tables import engine, rows, tables
 
@@ -255,3 +255,37 @@ def test_a_database_at_this_release_is_changed_by_no_start(databases: Databases)
     with before_change(1):
         upgrade(application(uri))
     assert rows(uri)["alembic_version"] == [(SCHEMA_REVISION,)]
+
+
+def goods_and_coupons(uri: str) -> tuple[int, int]:
+    found = rows(uri)
+    return len(found["goods"]), len(found["coupons"])
+
+
+def test_a_start_that_is_killed_among_the_demo_goods_leaves_none_for_the_next(sqlite_uri: str) -> None:
+    def start(change: int) -> int:
+        command = [sys.executable, "-m", "tests.servers.interrupted", str(change), "start"]
+        return subprocess.run(command, env=environment(sqlite_uri), cwd=ROOT, timeout=60, check=False).returncode
+
+    with counted_changes() as made:
+        upgrade(application(sqlite_uri))
+    # Behind the tables: a row of the proof and two that are refused, coupons and methods, then goods and their changes.
+    proof, catalogue = 3, 6
+    before_third_item = made[0] + proof + catalogue + 5
+    Path(str(make_url(sqlite_uri).database)).unlink()
+    assert start(before_third_item) == -9
+    assert goods_and_coupons(sqlite_uri) == (0, 3)
+    assert start(1000) == 0
+    assert goods_and_coupons(sqlite_uri) == (4, 3)
+    assert start(1000) == 0
+    assert goods_and_coupons(sqlite_uri) == (4, 3)
+
+
+def test_processes_that_start_at_once_make_the_demo_goods_once(sqlite_uri: str) -> None:
+    command = [sys.executable, "-m", "tests.servers.interrupted", "1000", "start"]
+    started = [
+        subprocess.Popen(command, env=environment(sqlite_uri), cwd=ROOT, stderr=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    assert [process.communicate(timeout=100)[1] for process in started] == [""] * 3
+    assert goods_and_coupons(sqlite_uri) == (4, 3)

@@ -40,10 +40,28 @@ def before_change(number: int, act: Callable[[str], None] | None = None) -> Iter
         event.remove(Engine, "before_cursor_execute", look)
 
 
+@contextmanager
+def counted_changes() -> Iterator[list[int]]:
+    """The number of changes that were sent, in a list of one."""
+    count = [0]
+
+    def look(connection, cursor, statement, parameters, context, executemany):
+        count[0] += _CHANGE.match(statement) is not None
+
+    event.listen(Engine, "before_cursor_execute", look)
+    try:
+        yield count
+    finally:
+        event.remove(Engine, "before_cursor_execute", look)
+
+
 if __name__ == "__main__":
+    import config
+    import serve
     from app import create_app
     from prepare import prove, upgrade
 
-    work = {"upgrade": upgrade, "prove": prove}[sys.argv[2] if len(sys.argv) > 2 else "upgrade"]
+    works = {"upgrade": upgrade, "prove": prove, "start": lambda app: serve._prepare_here(config.load())}
+    work = works[sys.argv[2] if len(sys.argv) > 2 else "upgrade"]
     with before_change(int(sys.argv[1]), lambda statement: os.kill(os.getpid(), signal.SIGKILL)):
         work(create_app())
