@@ -154,13 +154,10 @@ def _branches(filters: Filters) -> Iterator[tuple[str, list[ColumnElement[bool]]
         owner.append(Order.user_id == filters.user_id)
     if filters.goods_id is not None:
         owner.append(Order.goods_id == filters.goods_id)
-    if len(owner) == 2:
-        # One buyer's orders of one item are few.
-        yield "orders_goods_user", owner if filters.status is None else [*owner, _is(filters.status)]
-        return
-    index = "orders_status_time"
-    if owner:
-        index = "orders_goods_time" if filters.user_id is None else "orders_user_time"
+    if filters.user_id is not None:
+        index = "orders_user_time"  # with an item as well: a buyer has few orders of others, or many of it
+    else:
+        index = "orders_status_time" if filters.goods_id is None else "orders_goods_time"
     for status in ORDER_STATUSES if filters.status is None else (filters.status,):
         if filters.status == PENDING:
             yield index, [*owner, Order.status == PENDING, ~_overdue()]
@@ -177,15 +174,6 @@ def _overdue() -> ColumnElement[bool]:
 
 def _is_overdue() -> ColumnElement[bool]:
     return and_(Order.status == PENDING, _overdue())
-
-
-def _is(status: str) -> ColumnElement[bool]:
-    """Whether an order is shown with `status`."""
-    if status == PENDING:
-        return and_(Order.status == PENDING, ~_overdue())
-    if status == EXPIRED:
-        return or_(Order.status == EXPIRED, _is_overdue())
-    return Order.status == status
 
 
 def _between(
