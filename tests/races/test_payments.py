@@ -216,3 +216,52 @@ def test_by_its_own_clock_it_would_not(start: Start) -> None:
     service = start("host_clock_judges", process_environment=wrong_clock(3600, "Pacific/Kiritimati"))
     with pytest.raises(AssertionError):
         judge_as_the_database_does(service)
+
+
+def tell_of_one_payment_for_two_orders(service: Service, inside: Inside) -> None:
+    orders = [bought(service) for _ in range(2)]
+    sent = provider(service).send([money(order, payment_id="pay_1") for order in orders], disorder=True)
+    assert outcomes(sent) == {"paid": 1, "mismatch": 1}
+    assert recorded(inside) == {"paid": 1, "mismatch": 1}
+    assert sorted(status_of(service, order) for order in orders) == ["paid", "pending"]
+    assert_audit_clean(service)
+
+
+def test_one_payment_that_is_told_for_two_orders_at_once_pays_one(start: Start, inside: Inside) -> None:
+    tell_of_one_payment_for_two_orders(start("very_slow_to_record"), inside)
+
+
+def test_without_the_unique_claim_one_payment_pays_two_orders(start: Start, inside: Inside) -> None:
+    service = start("very_slow_to_record")
+    inside.query("ALTER TABLE payment_claims DROP PRIMARY KEY, ADD INDEX payment_claims_payment (payment_id)")
+    with pytest.raises(AssertionError, match="paid': 2"):
+        tell_of_one_payment_for_two_orders(service, inside)
+    assert recorded(inside) == {"paid": 2}
+
+
+def test_an_event_id_that_tells_of_two_orders_at_once_pays_one(start: Start, inside: Inside) -> None:
+    service = start("very_slow_to_record")
+    sent = provider(service).send([money(bought(service), event_id="evt_1") for _ in range(2)], disorder=True)
+    assert outcomes(sent) == {"paid": 1, "mismatch": 1}
+    assert recorded(inside) == {"paid": 1, "mismatch": 1}
+    assert happened(inside, "order.paid") == 1
+    assert_audit_clean(service)
+
+
+def test_refunds_at_once_give_everything_back_once(start: Start, inside: Inside) -> None:
+    service = start()
+    order = bought(service)
+    assert provider(service).deliver(money(order, payment_id="pay_1")).final.body["outcome"] == "paid"
+    path = f"{service.url}/orders/{order['order_no']}/refund"
+    admin = service.headers("operator", admin=True)
+
+    def refund(reference: str) -> int:
+        body = {"reference": reference, "restock": True}
+        return requests.post(path, json=body, headers=admin, timeout=60).status_code
+
+    said = Counter(at_once([lambda: refund("a"), lambda: refund("b")] * 10))
+    assert said == {200: 10, 409: 10}
+    assert happened(inside, "order.refunded") == 1
+    goods = service.goods(order["goods_id"])
+    assert goods["sold"] == 0
+    assert_audit_clean(service)
