@@ -21,7 +21,7 @@ from resources.orders import OrderCancel, OrderItem, OrderList, OrderPay, OrderR
 from resources.payments import PaymentList, PaymentResolve, PaymentWebhook
 from resources.seckill import Seckill, SeckillQuote
 from resources.shipping import ShippingMethodItem, ShippingMethodList
-from resources.webhooks import WebhookDeliveries, WebhookDeliveryRetry, WebhookItem, WebhookList
+from resources.webhooks import WebhookDeliveries, WebhookDeliveryRetry, WebhookItem, WebhookList, WebhookSecret
 
 ROUTES = {
     "/goods": GoodsList,
@@ -47,6 +47,7 @@ ROUTES = {
     "/events": EventList,
     "/webhooks": WebhookList,
     "/webhooks/<webhook_id>": WebhookItem,
+    "/webhooks/<webhook_id>/secret": WebhookSecret,
     "/webhooks/<webhook_id>/deliveries": WebhookDeliveries,
     "/webhooks/<webhook_id>/deliveries/<delivery_id>/retry": WebhookDeliveryRetry,
     "/healthz": Alive,

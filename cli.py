@@ -20,7 +20,7 @@ from core.clock import iso
 from core.goods import MAX_STOCK
 from core.text_output import escape_what_cannot_be_shown
 from resources.context import shop
-from terminal import again_and_again, console, errors_in_one_line, fail, print_json, print_table
+from terminal import again_and_again, console, errors_in_one_line, fail, print_json, print_table, stop_is_asked
 
 if TYPE_CHECKING:
     from core.audit import Report
@@ -29,13 +29,14 @@ if TYPE_CHECKING:
 EXIT_UNREADABLE = 2
 MAX_TOKEN_HOURS = 24 * 365
 MAX_SEED = 100_000
+_PRUNE_SECONDS = 3600.0
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 
 
 def register(app: Flask) -> None:
     """Add the commands to `flask`."""
-    for command in (init_db, seed, token, audit, sweep, publish, doctor):
+    for command in (init_db, seed, token, audit, sweep, publish, prune, doctor):
         app.cli.add_command(command)
     if os.environ.get("FLASK_RUN_FROM_CLI") == "true":  # not in a worker, which never migrates
         import prepare
@@ -217,6 +218,32 @@ def publish(loop: bool, as_json: bool) -> None:
     else:
         told = ", ".join(f"{count:,} {status}" for status, count in sorted(attempts.items()))
         click.echo(f"{numbered:,} events numbered; attempts to deliver: {told or 'none'}.")
+
+
+@click.command("prune")
+@click.option("--loop", is_flag=True, help="Go on until stopped, every hour.")
+@as_json_option
+@with_appcontext
+def prune(loop: bool, as_json: bool) -> None:
+    """Delete events, webhooks' logs, payments without effect, and items' history that are older than the settings keep.
+
+    Nothing else does so. It works beside a running sale, in small transactions; any number may run. With --loop a turn
+    that deleted nothing prints nothing, and one that failed a line on stderr.
+    """
+    from core import retention
+
+    def once() -> None:
+        deleted = asdict(retention.prune(shop().database, stop_is_asked))
+        if as_json and (any(deleted.values()) or not loop):
+            print_json({"deleted": deleted})
+        elif any(deleted.values()) or not loop:
+            click.echo("Deleted: " + ", ".join(f"{count:,} {kind}" for kind, count in deleted.items()) + ".")
+
+    if loop:
+        again_and_again(_PRUNE_SECONDS, once)
+        return
+    with errors_in_one_line():
+        once()
 
 
 @click.command("doctor")

@@ -181,6 +181,24 @@ class Settings(BaseSettings):
     IDLE_TRANSACTION_SECONDS: int = Field(
         2, ge=1, le=60, description="Seconds after which the server drops a connection that holds locks and is silent."
     )
+    EVENTS_KEEP_DAYS: int = Field(
+        90, ge=0, le=36_500, description="Days after which `flask prune` deletes events; 0 keeps them for ever."
+    )
+    DELIVERIES_KEEP_DAYS: int = Field(
+        30, ge=0, le=36_500, description="The same for the logs of webhooks, but for what is still to be sent."
+    )
+    PAYMENTS_KEEP_DAYS: int = Field(
+        365, ge=0, le=36_500, description="The same for what payments told that had no effect: failed, or told again."
+    )
+    CHANGES_KEEP_DAYS: int = Field(
+        365, ge=0, le=36_500, description="The same for the history of items, of which the newest old change stays."
+    )
+    ORDERS_KEEP_DAYS: int = Field(
+        0,
+        ge=0,
+        le=36_500,
+        description="The same for orders that were cancelled or have expired and got no money; off by default.",
+    )
     CORS_ORIGINS: Words = Field(
         (),
         description="Origins whose pages may call the API, separated by spaces: `https://shop.example`, "

@@ -27,7 +27,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import DateTime, TypeDecorator, TypeEngine
 
 # The newest migration; `readyz` and the start compare it with the database's. A test holds it to migrations/.
-SCHEMA_REVISION = "0008"
+SCHEMA_REVISION = "0009"
 
 ORDER_STATUSES = ("pending", "paid", "cancelled", "expired", "refund_due", "refunded")
 # The statuses whose units an item counts as sold. So are a refunded order's, unless it gave them back: core/orders.py.
@@ -376,17 +376,25 @@ class Event(Base):
 
 
 class Sequencer(Base):
-    """One row to lock and to write: who holds it numbers events. `last_seq` is the last number that was given."""
+    """One row to lock and to write: who holds it numbers events. `last_seq` is the last number that was given.
+
+    Events up to `pruned_seq`, and only such as occurred before `pruned_before`, were deleted (core/retention.py).
+    """
 
     __tablename__ = "sequencer"
     __table_args__ = (MYSQL_TABLE,)
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     last_seq: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    pruned_seq: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    pruned_before: Mapped[datetime | None] = mapped_column(UtcTime)
 
 
 class Webhook(Base):
-    """A subscription to events. `after_seq` is the last event that was looked at for it."""
+    """A subscription to events. `after_seq` is the last event that was looked at for it.
+
+    While a secret is replaced, `old_secret` signs beside `secret` until `old_secret_ends_at`.
+    """
 
     __tablename__ = "webhooks"
     __table_args__ = (MYSQL_TABLE | {"sqlite_autoincrement": True},)
@@ -400,6 +408,17 @@ class Webhook(Base):
     version: Mapped[int] = mapped_column(BigInteger, server_default=text("1"))
     created_at: Mapped[datetime] = mapped_column(UtcTime)
     updated_at: Mapped[datetime] = mapped_column(UtcTime)
+    old_secret: Mapped[str | None] = mapped_column(ascii_text(128))
+    old_secret_ends_at: Mapped[datetime | None] = mapped_column(UtcTime)
+
+
+class RemovedWebhook(Base):
+    """A subscription that was deleted, and whose log is still to be deleted."""
+
+    __tablename__ = "removed_webhooks"
+    __table_args__ = (MYSQL_TABLE,)
+
+    webhook_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
 
 
 class WebhookDelivery(Base):

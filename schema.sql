@@ -254,6 +254,8 @@ CREATE TABLE events (
 CREATE TABLE sequencer (
     id INTEGER NOT NULL,
     last_seq BIGINT NOT NULL DEFAULT 0,
+    pruned_seq BIGINT NOT NULL DEFAULT 0,
+    pruned_before DATETIME(3),
     PRIMARY KEY (id)
 ) ENGINE = InnoDB CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
 
@@ -267,7 +269,14 @@ CREATE TABLE webhooks (
     version BIGINT NOT NULL DEFAULT 1,
     created_at DATETIME(3) NOT NULL,
     updated_at DATETIME(3) NOT NULL,
+    old_secret VARCHAR(128) CHARACTER SET ascii COLLATE ascii_bin,
+    old_secret_ends_at DATETIME(3),
     PRIMARY KEY (id)
+) ENGINE = InnoDB CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
+
+CREATE TABLE removed_webhooks (
+    webhook_id BIGINT NOT NULL,
+    PRIMARY KEY (webhook_id)
 ) ENGINE = InnoDB CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
 
 CREATE TABLE webhook_deliveries (

@@ -71,6 +71,11 @@ def again_and_again(seconds: float, work: Callable[[], object]) -> None:
     drop_what_cannot_be_written()
 
 
+def stop_is_asked() -> bool:
+    """Whether a signal to stop has come while `again_and_again` is in a turn: for turns that can take long."""
+    return bool(signal.sigpending() & STOP_SIGNALS)
+
+
 @contextlib.contextmanager
 def errors_in_one_line() -> Iterator[None]:
     """Turn what an unfit database raises into one line and exit 1."""

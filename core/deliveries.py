@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, exists, func, insert, literal, select, update
+from sqlalchemy import Connection, case, exists, func, insert, literal, or_, select, update
 
 from core.clock import database_now, utc_now
 from core.database import AnyRow, Database
 from core.transaction import plain
 from core.webhook_call import GONE, Answer
 from core.webhooks import DELIVERED, FAILED, PENDING
-from models import Event, Outbox, Webhook, WebhookDelivery
+from models import Event, Outbox, RemovedWebhook, Webhook, WebhookDelivery
 
 # Seconds until the next attempt, by the attempts that failed; the last stands for all that follow.
 BACK_OFF = (5, 30, 120, 600, 1800, 3600, 7200)
@@ -34,15 +34,19 @@ class Waiting:
 
     events: bool
     subscribers: bool
+    removed: bool
 
 
 @dataclass(frozen=True)
 class Claim:
-    """Deliveries to one subscriber that are ours until `lease_ends`; `now` is the time at which they were taken."""
+    """Deliveries to one subscriber that are ours until `lease_ends`; `now` is the time at which they were taken.
+
+    Each of `secrets` signs what is sent, the newest first.
+    """
 
     webhook_id: int
     url: str
-    secret: str
+    secrets: Sequence[str]
     rows: Sequence[AnyRow]
     now: datetime
     lease_ends: datetime
@@ -50,7 +54,12 @@ class Claim:
 
 def waiting(database: Database) -> Waiting:
     """One small look, which is all that is done while nobody buys and nobody subscribes."""
-    look = select(exists(select(Outbox.id)), exists(select(Webhook.id).where(Webhook.active)))
+    removed = exists(select(RemovedWebhook.webhook_id))
+    look = select(
+        exists(select(Outbox.id)),
+        exists(select(Webhook.id).where(Webhook.active)),
+        removed,
+    )
     with database.reading() as connection:
         return Waiting(*(bool(found) for found in connection.execute(look).one()))
 
@@ -111,7 +120,9 @@ def claim(database: Database, webhook_id: int) -> Claim | None:
         .limit(CLAIMED_AT_ONCE)
         .with_for_update(skip_locked=True)
     )
-    subscriber = select(Webhook.url, Webhook.secret).where(Webhook.id == webhook_id, Webhook.active)
+    valid = or_(Webhook.old_secret_ends_at.is_(None), Webhook.old_secret_ends_at > utc_now())
+    old = case((valid, Webhook.old_secret), else_=None).label("old_secret")
+    subscriber = select(Webhook.url, Webhook.secret, old).where(Webhook.id == webhook_id, Webhook.active)
 
     def work(connection: Connection) -> Claim | None:
         rows = connection.execute(query).all()
@@ -124,7 +135,9 @@ def claim(database: Database, webhook_id: int) -> Claim | None:
         taken = update(WebhookDelivery).where(*ours, *still_due)
         if connection.execute(taken.values(next_attempt_at=lease_ends)).rowcount != len(rows):
             raise RuntimeError("a delivery was taken under its lock")
-        return Claim(webhook_id, found.url, found.secret, rows, now, lease_ends)
+        return Claim(
+            webhook_id, found.url, tuple(filter(None, (found.secret, found.old_secret))), rows, now, lease_ends
+        )
 
     return plain(database, work)
 

@@ -8,8 +8,9 @@ from sqlalchemy import Select, exists, func, select
 from core.clock import deadline_of_request, iso
 from core.database import AnyRow, Database
 from core.paging import Page, PageRequest, Sort, fetch
-from core.sequencer import number, number_once
-from models import Event, Goods, Order, Outbox
+from core.refusals import EVENTS_PRUNED, Busy, Refusal
+from core.sequencer import ROWS_AT_ONCE, number_once
+from models import Event, Goods, Order, Outbox, Sequencer
 
 # Of an order, what stays as it was at the purchase: an event tells the same whenever it is read. Never the address.
 ORDER_FIELDS = (
@@ -36,7 +37,7 @@ def list_after(database: Database, after: int, limit: int) -> Page[AnyRow]:
     """The events that follow the number `after`, at most `limit` of them, the oldest first.
 
     Whatever was committed before the call and fits on the page is in it: what still waits is numbered first.
-    Raises Busy or Unavailable.
+    Raises Busy or Unavailable, and Refusal events_pruned where some that follow `after` were deleted for their age.
     """
     # A row that another sequencer is about to take away is still seen: its event is waited for.
     with database.reading() as connection:
@@ -46,6 +47,10 @@ def list_after(database: Database, after: int, limit: int) -> Page[AnyRow]:
         number_once(database, deadline_of_request(database.settings.PURCHASE_WAIT_SECONDS))
     seq = Event.seq.expression
     with database.reading() as connection:
+        # Before the page is read: what is deleted meanwhile is not missed in silence.
+        pruned = connection.execute(select(func.coalesce(func.max(Sequencer.pruned_seq), 0))).scalar_one()
+        if 0 < after < pruned:
+            raise Refusal(EVENTS_PRUNED, oldest=pruned + 1)
         return fetch(connection, _events(), Sort(seq, seq), PageRequest(limit, (after, after)))
 
 
@@ -56,10 +61,21 @@ def find_all(database: Database, seqs: Collection[int]) -> dict[int, AnyRow]:
 
 
 def newest(database: Database) -> int:
-    """The number of the newest event that was committed before the call; 0 where there is none."""
-    number(database, database.settings.PURCHASE_WAIT_SECONDS)
+    """The number of the newest event that was committed before the call; 0 where there is none.
+
+    Raises Busy where so many events wait for their number that the request's time is too short; each call numbers some.
+    """
+    catch_up(database)
     with database.reading() as connection:
         return connection.execute(select(func.coalesce(func.max(Event.seq), 0))).scalar_one()
+
+
+def catch_up(database: Database) -> None:
+    """Number all events that were committed before the call. Raises Busy where the request's time is too short."""
+    deadline = deadline_of_request(database.settings.answer_seconds)
+    while number_once(database, deadline).rows == ROWS_AT_ONCE:
+        if deadline.passed:
+            raise Busy()
 
 
 def as_object(row: AnyRow) -> dict[str, Any]:

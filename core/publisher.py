@@ -14,7 +14,7 @@ from datetime import timedelta
 
 from prometheus_client import Counter
 
-from core import deliveries, event_log, shares
+from core import deliveries, event_log, shares, webhooks
 from core.database import Database
 from core.deliveries import Claim
 from core.metrics import record
@@ -34,6 +34,7 @@ _NUMBER_SECONDS = 0.8
 _FAN_OUT_SECONDS = 1.0
 _FAN_OUT_SECONDS_IN_A_CROWD = 0.05
 _SHARE_IN_A_CROWD = 0.04
+_DELETE_SECONDS = 0.5
 _LONGEST_PAUSE = 1.0
 # Purchases in hand that make a crowd of a process.
 CROWD = 4
@@ -101,6 +102,8 @@ class Publisher:
             if found.subscribers:
                 self._fan_out()
                 due = deliveries.due(self._database)
+            if found.removed:
+                self._delete_removed_logs()
         self._start_senders(due)
         return numbered
 
@@ -122,6 +125,11 @@ class Publisher:
             webhook_id = behind.popleft()
             if deliveries.fan_out(self._database, webhook_id):
                 behind.append(webhook_id)
+
+    def _delete_removed_logs(self) -> None:
+        end = time.monotonic() + (0 if self._crowded() else _DELETE_SECONDS)
+        while webhooks.delete_removed_logs(self._database) and time.monotonic() < end:
+            pass
 
     def _start_senders(self, due: list[int]) -> None:
         now = time.monotonic()
@@ -160,8 +168,10 @@ class Publisher:
             if passed > _CLAIM_SECONDS or self._resting():
                 self._hand_back(taken, place, 0)
                 return True
+            if row.seq not in events:
+                continue  # deleted for its age (core/retention.py), and so will be this delivery
             body = to_json(event_log.as_message(events[row.seq]))
-            message = Message(event_log.event_id(row.seq), taken.now + timedelta(seconds=passed), body, taken.secret)
+            message = Message(event_log.event_id(row.seq), taken.now + timedelta(seconds=passed), body, taken.secrets)
             spent_before = time.thread_time()
             answer = send(taken.url, message, self._database.settings.WEBHOOKS_TO_PRIVATE, self._resolver)
             with self._books:

@@ -32,6 +32,7 @@ VALIDATION_FAILED = "validation_failed"
 IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
 BUSY = "busy"
 UNAVAILABLE = "unavailable"
+EVENTS_PRUNED = "events_pruned"
 
 
 class Refusal(Exception):

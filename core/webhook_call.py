@@ -37,12 +37,15 @@ class Answer:
 
 @dataclass(frozen=True)
 class Message:
-    """What is sent: `id` is the same in every attempt, `sent_at` is that attempt's, in UTC by the database's clock."""
+    """What is sent: `id` is the same in every attempt, `sent_at` is that attempt's, in UTC by the database's clock.
+
+    It is signed with each of `secrets`.
+    """
 
     id: str
     sent_at: datetime
     body: str
-    secret: str
+    secrets: Sequence[str]
 
 
 class _Plain(http.client.HTTPConnection):
@@ -150,7 +153,9 @@ def _headers(message: Message) -> dict[str, str]:
         "User-Agent": _USER_AGENT,
         "webhook-id": message.id,
         "webhook-timestamp": str(int(message.sent_at.timestamp())),
-        "webhook-signature": Webhook(message.secret).sign(message.id, message.sent_at, message.body),
+        "webhook-signature": " ".join(
+            Webhook(secret).sign(message.id, message.sent_at, message.body) for secret in message.secrets
+        ),
         "Connection": "close",
     }
 

@@ -3,17 +3,18 @@
 import base64
 import secrets
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Select, delete, func, insert, select, update
 
 from core import event_log, refusals, targets
-from core.clock import utc_now
+from core.clock import database_now, utc_now
 from core.database import AnyRow, Database
 from core.paging import Page, PageRequest, Sort, fetch
 from core.refusals import InvalidField, Refusal
 from core.transaction import plain
-from models import Event, Sequencer, Webhook, WebhookDelivery
+from models import Event, RemovedWebhook, Sequencer, Webhook, WebhookDelivery
 
 MOST = 100
 PENDING = "pending"
@@ -22,7 +23,7 @@ FAILED = "failed"
 _SECRET_BYTES = 32
 _DELETED_AT_ONCE = 1000
 
-_SHOWN = tuple(column for column in Webhook.__table__.columns if column.name != "secret")
+_SHOWN = tuple(column for column in Webhook.__table__.columns if column.name not in ("secret", "old_secret"))
 
 
 def list_page(database: Database, page: PageRequest, active: bool | None = None) -> Page[AnyRow]:
@@ -46,12 +47,18 @@ def check_url(database: Database, url: str) -> None:
     targets.check(url, database.settings.WEBHOOKS_TO_PRIVATE)
 
 
+def prepare(database: Database, url: str) -> None:
+    """What comes ahead of `create`: check the URL, and number what happened so far. Raises InvalidField or Busy."""
+    check_url(database, url)
+    event_log.catch_up(database)
+
+
 def create(database: Database, url: str, types: Sequence[str] | None, active: bool) -> tuple[AnyRow, str]:
     """Subscribe `url`, which was checked, to events of `types` (None: all) from now on.
 
     Returns the subscription and its secret. Raises InvalidField where there are MOST subscriptions.
     """
-    secret = f"whsec_{base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()}"
+    secret = _new_secret()
     # What happened so far has its number after this: the subscription begins behind it.
     after = event_log.newest(database)
 
@@ -89,22 +96,66 @@ def change(database: Database, webhook_id: int, fields: Mapping[str, Any], versi
 
 
 def remove(database: Database, webhook_id: int, versions: set[int] | None) -> None:
-    """End a subscription; its log goes with it. Raises Refusal not_found or version_mismatch."""
+    """End a subscription. Publishers delete its log later. Raises Refusal not_found or version_mismatch."""
 
-    def end(connection: Connection) -> None:
+    def work(connection: Connection) -> None:
+        # Whoever puts events on its list holds this row: nothing is added to the log after this.
         _locked(connection, webhook_id, versions)
         connection.execute(delete(Webhook).where(Webhook.id == webhook_id))
+        connection.execute(insert(RemovedWebhook).values(webhook_id=webhook_id))
 
-    def forget(connection: Connection) -> int:
+    plain(database, work)
+
+
+def delete_removed_logs(database: Database) -> bool:
+    """Delete a piece of the log of a subscription that was removed. Returns whether there may be more to delete."""
+
+    def work(connection: Connection) -> bool:
+        one = select(RemovedWebhook.webhook_id).limit(1).with_for_update(skip_locked=True)
+        webhook_id = connection.execute(one).scalar_one_or_none()
+        if webhook_id is None:
+            return False
         some = select(WebhookDelivery.id).where(WebhookDelivery.webhook_id == webhook_id).limit(_DELETED_AT_ONCE)
         ids = connection.execute(some).scalars().all()
         connection.execute(delete(WebhookDelivery).where(WebhookDelivery.id.in_(ids)))
-        return len(ids)
+        if len(ids) < _DELETED_AT_ONCE:
+            connection.execute(delete(RemovedWebhook).where(RemovedWebhook.webhook_id == webhook_id))
+        return True
 
-    plain(database, end)
-    # A long log in small pieces: nobody is to wait for it. What a crash leaves here is never sent nor shown.
-    while plain(database, forget) == _DELETED_AT_ONCE:
-        pass
+    return plain(database, work)
+
+
+def rotate_secret(
+    database: Database, webhook_id: int, keep_hours: int, versions: set[int] | None
+) -> tuple[AnyRow, str]:
+    """Give a subscription a new secret; the one until now signs beside it for `keep_hours` more.
+
+    Returns the subscription and the new secret. Raises Refusal not_found or version_mismatch.
+    """
+    secret = _new_secret()
+
+    def work(connection: Connection) -> AnyRow:
+        row = _locked(connection, webhook_id, versions)
+        now = database_now(connection)
+        connection.execute(
+            update(Webhook)
+            .where(Webhook.id == webhook_id)
+            .values(
+                old_secret=Webhook.secret if keep_hours else None,
+                old_secret_ends_at=now + timedelta(hours=keep_hours) if keep_hours else None,
+                version=row.version + 1,
+                updated_at=now,
+            )
+        )
+        # By itself: MySQL would take the new value for the one to keep.
+        connection.execute(update(Webhook).where(Webhook.id == webhook_id).values(secret=secret))
+        return _one(connection, webhook_id)
+
+    return plain(database, work), secret
+
+
+def _new_secret() -> str:
+    return f"whsec_{base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()}"
 
 
 def deliveries(database: Database, webhook_id: int, page: PageRequest, status: str | None = None) -> Page[AnyRow]:

@@ -66,6 +66,7 @@ _WEBHOOK: dict[str, Any] = {
     "id": 1,
     **_GIVEN,
     "active": True,
+    "old_secret_ends_at": None,
     "version": 1,
     "created_at": _TIME,
     "updated_at": _TIME,
@@ -159,6 +160,14 @@ class WebhookPatch(Patch):
     active: bool = True
 
 
+class SecretRotation(Input):
+    """How long the secret until now stays valid."""
+
+    model_config = ConfigDict(json_schema_extra=example({"keep_hours": 24}))
+
+    keep_hours: int = Field(24, ge=0, le=168, description="hours that the old secret signs beside the new one")
+
+
 class WebhooksQuery(PageQuery):
     """A page of subscriptions."""
 
@@ -180,6 +189,9 @@ class Webhook(Answer):
     url: str
     types: list[EventType] | None = Field(description="null is everything")
     active: bool = Field(description="one that is switched off keeps its place, and goes on from there")
+    old_secret_ends_at: datetime | None = Field(
+        description="when what is sent is no longer signed with the secret before as well; null after a creation"
+    )
     version: int = Field(description="counts changes")
     created_at: datetime
     updated_at: datetime

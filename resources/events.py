@@ -18,14 +18,15 @@ class EventList(ApiResource):
             Access.ADMIN,
             {200: models.EventsPage},
             query=models.EventsQuery,
-            refusals=("unavailable",),
+            refusals=("events_pruned", "unavailable"),
         )
     )
     def get(self, caller: Identity, query: models.EventsQuery) -> dict[str, Any]:
         """List what happened after an event.
 
         All that was committed before the request is there to be read. A puller that passes the last `seq` it has as
-        `after` misses no event and sees none twice.
+        `after` misses no event and sees none twice. One that comes back after its events were deleted for their age is
+        told so, and begins again at `oldest` or at 0.
         """
         after = query.after if query.cursor is None else query.cursor
         page = event_log.list_after(shop().database, after, query.limit)

@@ -29,6 +29,7 @@ _CODE = {"type": "string", "pattern": fields.CODE}
 _MEMBER_EXAMPLES: Mapping[str, Any] = {
     "starts_at": "2026-11-23T12:00:00.000Z",
     "available": 1,
+    "oldest": 42,
     "limit": 2,
     "already_bought": 2,
     "order_status": "cancelled",

@@ -185,6 +185,12 @@ PROBLEMS: Mapping[str, Problem] = {
         Text("Some fields are missing or wrong; see errors.", "部分字段缺失或有误，详见 errors。"),
         ("errors",),
     ),
+    "events_pruned": Problem(
+        HTTPStatus.GONE,
+        Text("Events deleted", "事件已删除"),
+        Text("Events after this one were deleted for their age.", "该事件之后的部分事件已因过期被删除。"),
+        ("oldest",),
+    ),
     "idempotency_key_reused": Problem(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         Text("Idempotency key reused", "幂等键重复使用"),

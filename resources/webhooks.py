@@ -38,6 +38,7 @@ def _json(row: AnyRow) -> dict[str, Any]:
         "url": row.url,
         "types": row.types,
         "active": row.active,
+        "old_secret_ends_at": optional_time(row.old_secret_ends_at),
         "version": row.version,
         "created_at": iso(row.created_at),
         "updated_at": iso(row.updated_at),
@@ -63,6 +64,14 @@ def _delivery_json(row: AnyRow) -> dict[str, Any]:
 def _check_url(body: models.WebhookCreate | models.WebhookPatch) -> None:
     if "url" in body.model_fields_set:
         webhooks.check_url(shop().database, body.url)
+
+
+def _prepare(body: models.WebhookCreate) -> None:
+    webhooks.prepare(shop().database, body.url)
+
+
+def _with_secret(row: AnyRow, secret: str) -> dict[str, Any]:
+    return {**_json(row), "secret": secret}
 
 
 def _answer(row: AnyRow) -> Any:
@@ -93,8 +102,8 @@ class WebhookList(ApiResource):
             Access.ADMIN,
             {201: models.WebhookWithSecret},
             body=models.WebhookCreate,
-            prepare=_check_url,
-            refusals=("unavailable",),
+            prepare=_prepare,
+            refusals=("busy", "unavailable"),
             answer_headers={"Location": "the subscription's address", **_ETAG},
         )
     )
@@ -107,7 +116,7 @@ class WebhookList(ApiResource):
         """
         row, secret = webhooks.create(shop().database, body.url, body.types, body.active)
         headers = {"Location": f"/webhooks/{row.id}", "ETag": f'"{row.version}"', "Cache-Control": "no-store"}
-        return {**_json(row), "secret": secret}, 201, headers
+        return _with_secret(row, secret), 201, headers
 
 
 class WebhookItem(ApiResource):
@@ -156,9 +165,33 @@ class WebhookItem(ApiResource):
         )
     )
     def delete(self, webhook_id: str, caller: Identity) -> tuple[str, int]:
-        """End a subscription. Its log goes with it."""
+        """End a subscription, at once. Its log cannot be read any more, and is deleted in the background."""
         webhooks.remove(shop().database, _id(webhook_id), expected_versions())
         return "", 204
+
+
+class WebhookSecret(ApiResource):
+    @operation(
+        Operation(
+            "rotateWebhookSecret",
+            _TAG,
+            Access.ADMIN,
+            {200: models.WebhookWithSecret},
+            body=models.SecretRotation,
+            body_optional=True,
+            refusals=("not_found", "version_mismatch", "unavailable"),
+            answer_headers=_ETAG,
+        )
+    )
+    def post(self, webhook_id: str, caller: Identity, body: models.SecretRotation) -> Any:
+        """Give a subscription a new secret.
+
+        The answer has it, and no other answer has. For `keep_hours` what is sent is signed with the old one too, so
+        that the subscriber can change over without missing anything; 0 ends it at once.
+        """
+        key = _id(webhook_id)
+        row, secret = webhooks.rotate_secret(shop().database, key, body.keep_hours, expected_versions())
+        return _with_secret(row, secret), 200, {"ETag": f'"{row.version}"', "Cache-Control": "no-store"}
 
 
 class WebhookDeliveries(ApiResource):

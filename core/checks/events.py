@@ -28,7 +28,7 @@ from core.checks.check import Check, Snapshot, breaches
 from core.checks.money import WAS_PAID
 from core.events import ORDER_CANCELLED, ORDER_EXPIRED, ORDER_PAID, ORDER_PLACED, ORDER_REFUND_DUE, ORDER_REFUNDED
 from core.orders import CANCELLED, EXPIRED, PAID, PENDING, REFUND_DUE, REFUNDED
-from models import Event, Order
+from models import Event, Order, Sequencer
 
 order = Order.__table__.c
 
@@ -74,11 +74,18 @@ def _counts(snapshot: Snapshot, kinds: Mapping[str, str]) -> Subquery:
     return select(told.c.order_no, *times).group_by(told.c.order_no).subquery()
 
 
+def _has_all_events() -> ColumnElement[bool]:
+    """Whether none of the order's events can have been deleted for its age (core/retention.py)."""
+    pruned_before = select(func.max(Sequencer.pruned_before)).scalar_subquery()
+    return or_(pruned_before.is_(None), order.purchased_at >= pruned_before)
+
+
 def _placed_told_once(snapshot: Snapshot) -> Select[Any]:
     counts = _counts(snapshot, {"placed": ORDER_PLACED})
     times = func.coalesce(counts.c.placed, 0)
+    wrong = and_(times != 1, _has_all_events())
     query = breaches(literal(1), times, goods_id=order.goods_id, order_no=order.order_no, user_id=order.user_id)
-    return query.select_from(Order).outerjoin(counts, counts.c.order_no == order.order_no).where(times != 1)
+    return query.select_from(Order).outerjoin(counts, counts.c.order_no == order.order_no).where(wrong)
 
 
 def _moves_told_once(snapshot: Snapshot) -> Select[Any]:
@@ -106,7 +113,11 @@ def _moves_told_once(snapshot: Snapshot) -> Select[Any]:
         + case((_WAS_OWED, closed_before), else_=closed)
     )
     query = breaches(literal(0), wrong, goods_id=order.goods_id, order_no=order.order_no, user_id=order.user_id)
-    return query.select_from(Order).outerjoin(counts, counts.c.order_no == order.order_no).where(wrong != 0)
+    return (
+        query.select_from(Order)
+        .outerjoin(counts, counts.c.order_no == order.order_no)
+        .where(wrong != 0, _has_all_events())
+    )
 
 
 def _events_have_orders(snapshot: Snapshot) -> Select[Any]:

@@ -23,7 +23,7 @@ OTHER = "whsec_D2FVsBQIhrscChlQIMV+b5sSYspob7oDC2FVsBQIhrs="
 
 
 def message(body: str = '{"name":"键盘"}') -> Message:
-    return Message("evt_7", datetime.now(timezone.utc), body, SECRET)
+    return Message("evt_7", datetime.now(timezone.utc), body, [SECRET])
 
 
 def call(receiver: Receiver) -> Answer:

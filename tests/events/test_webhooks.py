@@ -1,10 +1,15 @@
 """`/webhooks`: subscriptions as administrators keep them, and their logs."""
 
 import base64
+import json
+from typing import Any
 
 import pytest
+from standardwebhooks import Webhook as Verifier
+from standardwebhooks import WebhookVerificationError
 
-from core import webhooks
+from core import sequencer, webhooks
+from core.clock import Deadline
 from core.publisher import Publisher
 from tests.events.receiver import Receiver, status
 from tests.resources.calls import OPERATOR, Calls, problem, wrong_fields
@@ -208,6 +213,114 @@ def test_the_log_goes_with_the_subscription(
     publisher.turn()
     publisher.finish()
     assert private_call.delete(f"/webhooks/{hook}").status_code == 204
+    # At once, however long its log: no row of that is touched in the request.
+    assert stored_deliveries(private_call) == 10
+    problem(private_call.get(f"/webhooks/{hook}/deliveries", OPERATOR), 404, "not_found")
+    publisher.turn()
+    assert stored_deliveries(private_call) == 5
     assert len(log(private_call, other)) == 5
-    with private_call.shop.database.reading() as connection:
-        assert connection.exec_driver_sql("SELECT COUNT(*) FROM webhook_deliveries").scalar() == 5
+    assert not webhooks.delete_removed_logs(private_call.shop.database)
+
+
+def stored_deliveries(call: Calls) -> int:
+    with call.shop.database.reading() as connection:
+        return connection.exec_driver_sql("SELECT COUNT(*) FROM webhook_deliveries").scalar()
+
+
+def signed_with(request: Any, *secrets: str) -> list[bool]:
+    """Which of the secrets the request's signature holds for."""
+
+    def holds(secret: str) -> bool:
+        try:
+            Verifier(secret).verify(request.body, request.headers)
+        except WebhookVerificationError:
+            return False
+        return True
+
+    return [holds(secret) for secret in secrets]
+
+
+def test_while_a_secret_is_replaced_both_sign(private_call: Calls, publisher: Publisher, receiver: Receiver) -> None:
+    made = private_call.create_webhook(receiver.url)
+    path = f"/webhooks/{made['id']}"
+    item = private_call.create(stock=100)["id"]
+
+    def next_call() -> Any:
+        private_call.bought(item)
+        publisher.turn()
+        publisher.finish()
+        return receiver.received[-1]
+
+    answer = private_call.post(f"{path}/secret", OPERATOR, json={"keep_hours": 1}, headers={"If-Match": '"1"'})
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["Cache-Control"] == "no-store"
+    first, second = made["secret"], answer.json["secret"]
+    assert first != second
+    assert answer.json["old_secret_ends_at"] is not None
+    assert {"secret", "old_secret"} & private_call.get(path, OPERATOR).json.keys() == set()
+    assert signed_with(next_call(), first, second) == [True, True]
+    # The hour is over.
+    with private_call.shop.database.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE webhooks SET old_secret_ends_at = '2001-01-01 00:00:00.000'")
+    assert signed_with(next_call(), first, second) == [False, True]
+    # Without a change-over: a secret that others have seen ends at once.
+    third = private_call.post(f"{path}/secret", OPERATOR, json={"keep_hours": 0}).json
+    assert third["old_secret_ends_at"] is None
+    assert signed_with(next_call(), first, second, third["secret"]) == [False, False, True]
+    fourth = private_call.post(f"{path}/secret", OPERATOR).json["secret"]
+    assert signed_with(next_call(), second, third["secret"], fourth) == [False, True, True]
+
+
+def test_a_rotation_is_checked_like_any_change(call: Calls) -> None:
+    path = f"/webhooks/{call.create_webhook()['id']}/secret"
+    problem(call.post(path, OPERATOR, headers={"If-Match": '"7"'}), 412, "version_mismatch")
+    assert wrong_fields(call.post(path, OPERATOR, json={"keep_hours": 169})) == {"keep_hours": "out_of_range"}
+    problem(call.post("/webhooks/999/secret", OPERATOR), 404, "not_found")
+    problem(call.post(path, "alice"), 403, "forbidden")
+
+
+def test_a_subscription_over_a_long_backlog_is_sent_nothing_of_it(
+    private_call: Calls, publisher: Publisher, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.sequencer.ROWS_AT_ONCE", 2)
+    monkeypatch.setattr("core.event_log.ROWS_AT_ONCE", 2)
+    sequencer._texts.cache_clear()
+    item = private_call.create(stock=100)["id"]
+    for number in range(9):
+        private_call.bought(item, f"before-{number}")
+    private_call.create_webhook(receiver.url)
+    after = private_call.bought(item, "after")["order_no"]
+    while publisher.turn():
+        pass
+    publisher.finish()
+    sequencer._texts.cache_clear()
+    assert [json.loads(request.body)["order_no"] for request in receiver.received] == [after]
+
+
+def test_where_the_backlog_is_too_long_to_number_in_time_nobody_is_subscribed(
+    private_call: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    item = private_call.create(stock=100)["id"]
+    for number in range(9):
+        private_call.bought(item, f"before-{number}")
+    monkeypatch.setattr("core.sequencer.ROWS_AT_ONCE", 2)
+    monkeypatch.setattr("core.event_log.ROWS_AT_ONCE", 2)
+    monkeypatch.setattr("core.event_log.deadline_of_request", lambda seconds: Passing())
+    sequencer._texts.cache_clear()
+    answer = private_call.post("/webhooks", OPERATOR, json={"url": "https://93.184.216.34/hooks"})
+    sequencer._texts.cache_clear()
+    problem(answer, 503, "busy")
+    assert private_call.get("/webhooks", OPERATOR).json["items"] == []
+
+
+class Passing(Deadline):
+    """A deadline that is over when one transaction has been made."""
+
+    def __init__(self) -> None:
+        super().__init__(20)
+
+    passed = property(lambda self: self.asked() > 1)
+
+    def asked(self) -> int:
+        self._asks = getattr(self, "_asks", 0) + 1
+        return self._asks
