@@ -168,7 +168,7 @@ class TestSeed:
         execute(app, "DROP TABLE goods")
         result = run(app, "seed")
         assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
-        assert "flask init-db" in result.stderr
+        assert "init-db" in result.stderr
 
     def test_the_demo_has_one_item_open_one_upcoming_one_sold_out_and_one_to_be_shipped(
         self, shop: Shop, client: FlaskClient
