@@ -98,7 +98,7 @@ def test_an_event_of_no_order_is_recorded_once(start: Start, inside: Inside) -> 
 
 def test_without_the_unique_event_id_it_is_recorded_more_than_once(start: Start, inside: Inside) -> None:
     service = start("very_slow_to_record")
-    inside.query("ALTER TABLE payments DROP INDEX payments_event_id, ADD INDEX payments_event_id (event_id)")
+    inside.query("ALTER TABLE payments DROP INDEX payments_event_variant, ADD INDEX payments_event (event_id)")
     with pytest.raises(AssertionError):
         deliver_one_event_of_no_order_often(service, inside)
 
@@ -118,6 +118,7 @@ def test_a_second_payment_is_to_be_given_back_once_whatever_events_tell_of_it(st
 
 def test_without_the_order_s_lock_it_is_given_back_more_than_once(start: Start, inside: Inside) -> None:
     service = start("no_order_lock")
+    let_claims_be_doubled(inside)  # which would decide as well
     with pytest.raises(AssertionError):
         pay_twice_and_tell_the_second_often(service, inside)
 
@@ -218,6 +219,10 @@ def test_by_its_own_clock_it_would_not(start: Start) -> None:
         judge_as_the_database_does(service)
 
 
+def let_claims_be_doubled(inside: Inside) -> None:
+    inside.query("ALTER TABLE payment_claims DROP PRIMARY KEY, ADD INDEX payment_claims_payment (payment_id)")
+
+
 def tell_of_one_payment_for_two_orders(service: Service, inside: Inside) -> None:
     orders = [bought(service) for _ in range(2)]
     sent = provider(service).send([money(order, payment_id="pay_1") for order in orders], disorder=True)
@@ -233,7 +238,7 @@ def test_one_payment_that_is_told_for_two_orders_at_once_pays_one(start: Start, 
 
 def test_without_the_unique_claim_one_payment_pays_two_orders(start: Start, inside: Inside) -> None:
     service = start("very_slow_to_record")
-    inside.query("ALTER TABLE payment_claims DROP PRIMARY KEY, ADD INDEX payment_claims_payment (payment_id)")
+    let_claims_be_doubled(inside)
     with pytest.raises(AssertionError, match="paid': 2"):
         tell_of_one_payment_for_two_orders(service, inside)
     assert recorded(inside) == {"paid": 2}
