@@ -33,7 +33,7 @@ test-packages:
 .PHONY: test
 test: .venv/.dev test-packages ## Run the tests, on SQLite, and on MySQL, MariaDB, Redis and nginx that they start themselves
 	$(BIN)/pytest --numprocesses=3 --dist=loadfile -m "not long and not cluster"
-	$(BIN)/pytest -m representative tests/races tests/faults
+	$(BIN)/pytest -m "representative and not mariadb" tests/races tests/faults
 
 .PHONY: faults
 faults: .venv/.dev test-packages ## Run the long tests: races, a model of sales, and kills and freezes of everything

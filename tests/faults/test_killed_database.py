@@ -25,6 +25,7 @@ def survive_a_database_kill(server: DatabaseServer, service: Service, inside: In
     assert_nothing_lost(service, inside, buyers)
 
 
+@pytest.mark.representative
 def test_every_acknowledged_order_outlives_the_database_server(
     own_server: DatabaseServer, start_service: Callable[..., Service]
 ) -> None:
@@ -35,6 +36,7 @@ def test_every_acknowledged_order_outlives_the_database_server(
     assert service.worker_pids() == workers
 
 
+@pytest.mark.representative
 def test_with_a_log_that_is_not_flushed_at_commit_it_does_not(
     own_server: DatabaseServer, start_service: Callable[..., Service]
 ) -> None:

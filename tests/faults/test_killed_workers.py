@@ -31,6 +31,7 @@ def survive_kills(service: Service, inside: Inside) -> None:
     assert_nothing_lost(service, inside, buyers)
 
 
+@pytest.mark.representative
 def test_every_acknowledged_order_outlives_its_worker(
     own_uri: str, start_service: Callable[..., Service], inside: Inside
 ) -> None:
@@ -60,6 +61,7 @@ class SqliteInside:
             connection.close()
 
 
+@pytest.mark.representative
 def test_an_order_acknowledged_ahead_of_its_commit_does_not(
     own_uri: str, start_service: Callable[..., Service], inside: Inside
 ) -> None:

@@ -52,6 +52,7 @@ def keep_the_cap(service: Service, inside: Inside) -> None:
             assert most_at_work(inside, item, cap) == cap
 
 
+@pytest.mark.representative
 @BATCHES
 def test_transactions_at_work_are_as_many_as_the_cap_and_never_more(
     own_uri: str, start_service: Callable[..., Service], inside: Inside, batches: dict[str, int]
@@ -59,6 +60,7 @@ def test_transactions_at_work_are_as_many_as_the_cap_and_never_more(
     keep_the_cap(start_service(own_uri, workers=3, **SETTINGS, **batches), inside)
 
 
+@pytest.mark.representative
 def test_without_locked_slots_there_are_more(
     own_uri: str, start_service: Callable[..., Service], inside: Inside
 ) -> None:

@@ -37,6 +37,7 @@ def one_key_for_two_items(service: Service) -> None:
     assert_audit_clean(service)
 
 
+@pytest.mark.representative
 @BATCHES
 def test_fifty_identical_keyed_requests_make_one_order(
     four_workers: Callable[..., Service], batches: dict[str, int]
@@ -60,6 +61,7 @@ def test_without_the_look_for_a_known_order_most_get_no_answer(
         fifty_identical_requests(service)
 
 
+@pytest.mark.representative
 def test_without_row_lock_and_unique_index_they_make_several(
     four_workers: Callable[..., Service], inside: Inside
 ) -> None:

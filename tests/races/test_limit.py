@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import pytest
+
 from tests.races.crowd import BATCHES, assert_audit_clean, at_once, fails_soon, told
 from tests.servers.service import Service
 
@@ -17,6 +19,7 @@ def sell_up_to_the_limit(service: Service) -> None:
     assert_audit_clean(service)
 
 
+@pytest.mark.representative
 @BATCHES
 def test_forty_parallel_requests_of_one_user_get_the_limit_and_no_more(
     four_workers: Callable[..., Service], batches: dict[str, int]
@@ -24,6 +27,7 @@ def test_forty_parallel_requests_of_one_user_get_the_limit_and_no_more(
     sell_up_to_the_limit(four_workers(**batches))
 
 
+@pytest.mark.representative
 def test_without_the_row_lock_they_get_more(four_workers: Callable[..., Service]) -> None:
     service = four_workers("no_row_lock", "slow_to_order")
     fails_soon(lambda: sell_up_to_the_limit(service), match="orders within a limit of 3")

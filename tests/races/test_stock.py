@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import pytest
 import requests
 
 from tests.races.crowd import BATCHES, assert_audit_clean, at_once, fails_soon, order_numbers, told
@@ -24,6 +25,7 @@ def sell_exactly(service: Service, buyers: int, units: int, **fields: object) ->
     assert_audit_clean(service)
 
 
+@pytest.mark.representative
 @BATCHES
 def test_two_hundred_buyers_get_exactly_fifty_units(
     four_workers: Callable[..., Service], batches: dict[str, int]
@@ -31,6 +33,7 @@ def test_two_hundred_buyers_get_exactly_fifty_units(
     sell_exactly(four_workers(**batches), buyers=200, units=50)
 
 
+@pytest.mark.representative
 def test_without_the_row_lock_they_do_not(four_workers: Callable[..., Service], inside: Inside) -> None:
     service = four_workers("no_row_lock", "slow_to_order")
     # The last line of defence; with it the buyers would get a 500 in place of a unit that is not there.
