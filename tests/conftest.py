@@ -2,6 +2,8 @@
 
 import itertools
 import os
+import shutil
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -20,7 +22,11 @@ from loopback import reach_directly
 from prepare import upgrade
 from tests.servers.database_server import DatabaseServer
 from tests.servers.kinds import SERVERS, on
+from tests.servers.schema_copy import Copies, Recycled, is_fresh
 from tests.servers.service import SECRET, Service
+
+_MEMORY = Path("/dev/shm")
+_ROOM = 4 * 2**30  # bytes
 
 _numbers = itertools.count(1)
 
@@ -61,10 +67,15 @@ def server_kind(request: pytest.FixtureRequest) -> str:
 
 
 def _shared(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatabaseServer]:
-    server = SERVERS[kind](tmp_path_factory.mktemp(kind))
-    server.start()
-    yield server
-    server.stop()
+    # In memory where there is room: what is killed or frozen is not shared, and a disk makes the tests wait.
+    with ExitStack() as stack:
+        directory = tmp_path_factory.mktemp(kind)
+        if _MEMORY.is_dir() and os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _ROOM:
+            directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=f"seckill-{kind}-", dir=_MEMORY)))
+        server = SERVERS[kind](directory / "server")
+        server.start()
+        stack.callback(server.stop)
+        yield server
 
 
 @pytest.fixture(scope="session")
@@ -146,8 +157,13 @@ def database_uri(request: pytest.FixtureRequest) -> str:
     return request.getfixturevalue(f"{request.param}_uri")
 
 
+@pytest.fixture(scope="session")
+def copies(tmp_path_factory: pytest.TempPathFactory) -> Copies:
+    return Copies(tmp_path_factory.mktemp("copies"))
+
+
 @pytest.fixture
-def make_app() -> Iterator[Callable[..., Flask]]:
+def make_app(copies: Copies) -> Iterator[Callable[..., Flask]]:
     """Makes applications on a database, its tables there; settings by name."""
     made: list[Flask] = []
 
@@ -155,7 +171,11 @@ def make_app() -> Iterator[Callable[..., Flask]]:
         # One address makes all requests here; what is tested about limits asks for them.
         told = {"SQLALCHEMY_DATABASE_URI": uri, "SECRET_KEY": SECRET, "RATE_LIMITS": False, **settings}
         app = create_app(config.load(**told), host)
+        engine = app.extensions["seckill"].database.engine
+        fresh = is_fresh(engine)
+        copies.fill(engine)
         upgrade(app)
+        copies.learn(engine, fresh)
         made.append(app)
         return app
 
@@ -164,10 +184,29 @@ def make_app() -> Iterator[Callable[..., Flask]]:
         app.extensions["seckill"].database.engine.dispose()
 
 
+@pytest.fixture(scope="session")
+def recycled() -> dict[str, Recycled]:
+    """The databases of each server that tests use one after the other."""
+    return {}
+
+
+@pytest.fixture(params=["sqlite", *map(on, SERVERS)])
+def app_uri(request: pytest.FixtureRequest, recycled: dict[str, Recycled]) -> Iterator[str]:
+    """A database without rows for one application, once on each kind. On a server its tables may be there."""
+    kind = request.param
+    if kind == "sqlite" or "SECKILL_TEST_DATABASE_URI" in os.environ:
+        yield request.getfixturevalue(f"{kind}_uri")
+        return
+    databases = recycled.setdefault(kind, Recycled(request.getfixturevalue(kind)))
+    uri = databases.take()
+    yield uri
+    databases.give_back(uri)
+
+
 @pytest.fixture
-def app(make_app: Callable[..., Flask], database_uri: str) -> Flask:
+def app(app_uri: str, make_app: Callable[..., Flask]) -> Flask:
     """An application on an empty database, once on each kind. TESTING is off, as in production."""
-    return make_app(database_uri)
+    return make_app(app_uri)
 
 
 @pytest.fixture

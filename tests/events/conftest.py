@@ -11,9 +11,9 @@ from tests.resources.calls import Calls
 
 
 @pytest.fixture
-def private_call(make_app: Callable[..., Flask], database_uri: str) -> Calls:
+def private_call(app_uri: str, make_app: Callable[..., Flask]) -> Calls:
     """Requests to an application that may send to private addresses, once on each kind."""
-    return Calls(make_app(database_uri, WEBHOOKS_TO_PRIVATE=True))
+    return Calls(make_app(app_uri, WEBHOOKS_TO_PRIVATE=True))
 
 
 @pytest.fixture
