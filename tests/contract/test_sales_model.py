@@ -10,13 +10,13 @@ import pytest
 from flask import Flask
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import initialize, rule, run_state_machine_as_test
+from hypothesis.stateful import rule, run_state_machine_as_test
 
 from core import expiry, payments
 from core.clock import iso
 from core.payments import PaymentEvent
 from tests.contract.sales_choices import USERS, refused
-from tests.contract.sales_model import HOLD_STRIKES, Bought, Model
+from tests.contract.sales_model import ABROAD, HOLD_STRIKES, Bought, Model
 from tests.contract.sales_operator import Operated
 from tests.resources.calls import OPERATOR
 
@@ -55,9 +55,8 @@ _events = itertools.count(1)
 class Sales(Operated):
     """And how orders end."""
 
-    @initialize()
-    def begin_with_refunds(self) -> None:
-        """One of each kind: few of the orders that are drawn come that far."""
+    def begin_orders(self) -> None:
+        """What few of the runs come to by chance."""
         goods_id = self.create(2, 6, None, (None, None), False)
         for ends in (
             ("pay", "restock"),
@@ -68,6 +67,9 @@ class Sales(Operated):
             order_no = self.buy(goods_id, "alice", 1, None)
             assert isinstance(order_no, str)
             self.end(order_no, ends, "alice")
+        shipped = self.create(3, 5, None, (None, None), True)
+        for delivery in ((None, None), ("local", ABROAD)):
+            self.buy(shipped, "alice", 1, None, delivery)
 
     def asks(self, bought: Bought, name: str) -> tuple[str, bool]:
         """Who asks for an order, and whether they own it."""
