@@ -149,15 +149,18 @@ def _effect(
     if event.type == GIVEN_BACK:
         return refunds.receive(connection, event, order, now)
     claimed = payment_records.claimed(connection, event.payment_id)
-    if claimed is not None:
+    if claimed is not None and claimed != event.money:
         # The same money for two orders is no repetition: somebody has to find out which of them it is for.
-        return REPEATED if claimed == event.money else MISMATCH
+        return MISMATCH
+    # A refund can have come under this id, of which no money was told: what is told now is counted.
+    if claimed is not None and payment_records.money_under(connection, event.payment_id):
+        return REPEATED
     if order is None:
         return UNKNOWN_ORDER
     if (event.amount, event.currency) != (order.total, order.currency):
         return MISMATCH
     outcome = _take(connection, order, now, locked, settings)
-    if outcome is not None:
+    if outcome is not None and claimed is None:
         payment_records.claim(connection, event.payment_id, event.money)
     return outcome
 

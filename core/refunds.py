@@ -66,7 +66,13 @@ def receive(connection: Connection, event: PaymentEvent, order: OrderView | None
 def _receive_of_unknown_payment(
     connection: Connection, event: PaymentEvent, order: OrderView | None, now: datetime, how: Resolution
 ) -> str:
-    """A provider may name a refund by an id of its own: the order says what was given back then."""
+    """A provider may name a refund by an id of its own: the order says what was given back then.
+
+    Such an id too has its effect once over all orders.
+    """
+    claimed = payment_records.claimed(connection, event.payment_id)
+    if claimed is not None:
+        return REPEATED if claimed == event.money else MISMATCH
     if order is None:
         return UNKNOWN_ORDER
     if (event.amount, event.currency) != (order.total, order.currency):
@@ -79,6 +85,7 @@ def _receive_of_unknown_payment(
     _move(connection, order, now, event.payment_id)
     if payment is not None:
         _resolve(connection, payment, how)
+    payment_records.claim(connection, event.payment_id, event.money)
     return REFUNDED
 
 

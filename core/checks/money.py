@@ -1,9 +1,10 @@
 """Prices that add up, and money: every cent that was received is kept, was given back, or is to be given back."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, func, literal, not_, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, func, literal, not_, or_, select, true
 
 from core.checks.check import Check, Snapshot, breaches
 from core.orders import PAID, REFUND_DUE, REFUNDED
@@ -22,6 +23,7 @@ from models import Order, Payment
 order = Order.__table__.c
 payment = Payment.__table__.c
 _other = Payment.__table__.alias("other")
+_LOW_BITS = 32
 
 # Paid at some time, and not by money that was owed since.
 WAS_PAID = or_(order.status == PAID, and_(order.status == REFUNDED, order.paid_at.is_not(None)))
@@ -67,12 +69,18 @@ TO_GIVE_BACK = and_(payment.resolution.is_(None), payment.outcome != PAID)
 def money(connection: Connection) -> tuple[Money, ...]:
     """The sums of each currency in which money came in."""
 
-    def total(line: ColumnElement[bool]) -> ColumnElement[int]:
-        return func.sum(case((line, payment.amount), else_=0))
+    def total(*lines: ColumnElement[bool]) -> Iterator[ColumnElement[int]]:
+        # In two parts: SQLite fails where a sum passes 2^63, and a payment that does not fit can have any amount.
+        for part in (payment.amount.bitwise_rshift(_LOW_BITS), payment.amount.bitwise_and(2**_LOW_BITS - 1)):
+            yield func.sum(case((and_(true(), *lines), part), else_=0))
 
-    lines = (func.sum(payment.amount), total(KEPT), total(GIVEN_BACK), total(TO_GIVE_BACK))
+    lines = (*total(), *total(KEPT), *total(GIVEN_BACK), *total(TO_GIVE_BACK))
     query = select(payment.currency, *lines).where(RECEIVED).group_by(payment.currency).order_by(payment.currency)
-    return tuple(Money(currency, *map(int, sums)) for currency, *sums in connection.execute(query))
+    found = []
+    for currency, *parts in connection.execute(query):
+        sums = [(int(high) << _LOW_BITS) + int(low) for high, low in zip(parts[::2], parts[1::2], strict=True)]
+        found.append(Money(currency, *sums))
+    return tuple(found)
 
 
 def _price_adds_up(snapshot: Snapshot) -> Select[Any]:

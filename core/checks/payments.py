@@ -31,7 +31,7 @@ def _effects_are_claimed(snapshot: Snapshot) -> Select[Any]:
 
 
 def _claims_have_effects(snapshot: Snapshot) -> Select[Any]:
-    accounted = or_(_HAS_EFFECT, payment.resolution.is_not(None))
+    accounted = or_(_HAS_EFFECT, payment.resolution.is_not(None), payment.outcome == REFUNDED)
     used = select(payment.payment_id).where(accounted).group_by(payment.payment_id).subquery()
     query = breaches(literal(0), literal(1), order_no=claim.order_no).select_from(PaymentClaim)
     return query.outerjoin(used, used.c.payment_id == claim.payment_id).where(used.c.payment_id.is_(None))

@@ -300,3 +300,26 @@ def test_a_refund_of_what_was_not_paid_is_for_the_operator(shop: Shop, selling: 
     assert selling.status(order) == "pending"
     assert tell(shop, order) == "paid"
     assert lines(shop) == (100, 0, 0)
+
+
+def test_a_refund_of_an_unknown_payment_has_its_effect_on_one_order(shop: Shop, selling: Selling) -> None:
+    first, second = paid(shop, selling), paid(shop, selling)
+    assert tell(shop, first, GIVEN_BACK, payment_id="re_1") == "refunded"
+    assert tell(shop, second, GIVEN_BACK, payment_id="re_1") == "mismatch"
+    assert tell(shop, first, GIVEN_BACK, payment_id="re_1") == "repeated"
+    assert (selling.status(first), selling.status(second)) == ("refunded", "paid")
+    assert lines(shop) == (100, 100, 0)
+    # Money under that id, told of later, is money all the same.
+    assert tell(shop, first, payment_id="re_1") == "refund_due"
+    assert tell(shop, first, payment_id="re_1") == "repeated"
+    assert tell(shop, second, payment_id="re_1") == "mismatch"
+    assert lines(shop) == (100, 100, 100)
+
+
+def test_the_audit_adds_up_amounts_of_any_size(shop: Shop, selling: Selling) -> None:
+    order = selling.bought(selling.item())
+    largest = 2**63 - 1
+    for payment_id in ("pay_1", "pay_2"):
+        assert tell(shop, order, amount=largest, payment_id=payment_id) == "mismatch"
+    resolve(shop, rows(shop)[0].id, "accepted")
+    assert lines(shop) == (largest, 0, largest)
