@@ -47,11 +47,12 @@ def list_after(database: Database, after: int, limit: int) -> Page[AnyRow]:
         number_once(database, deadline_of_request(database.settings.PURCHASE_WAIT_SECONDS))
     seq = Event.seq.expression
     with database.reading() as connection:
-        # Before the page is read: what is deleted meanwhile is not missed in silence.
+        page = fetch(connection, _events(), Sort(seq, seq), PageRequest(limit, (after, after)))
+        # After the page is read: what was deleted ahead of it would else be missed in silence.
         pruned = connection.execute(select(func.coalesce(func.max(Sequencer.pruned_seq), 0))).scalar_one()
         if 0 < after < pruned:
             raise Refusal(EVENTS_PRUNED, oldest=pruned + 1)
-        return fetch(connection, _events(), Sort(seq, seq), PageRequest(limit, (after, after)))
+        return page
 
 
 def find_all(database: Database, seqs: Collection[int]) -> dict[int, AnyRow]:

@@ -15,6 +15,8 @@ __all__ = ["DENIED", "LOCK_WAIT_TIMEOUT", "Fault", "Kind", "read"]
 LOCK_WAIT_TIMEOUT = "1205"
 # Of the standard: the first two characters of SQLSTATE, for numbers that the table does not have.
 _BY_SQLSTATE = {"08": Kind.LOST, "40": Kind.RERUN}
+# "Statement completion unknown": it may have happened.
+_UNKNOWN_COMPLETION = "40003"
 # Only the text of 1180 tells what the COMMIT failed with. 149 is a deadlock, rolled back: so a member of a group ends a
 # transaction that is in the way of another which the group has committed.
 _FAILED_COMMIT, _DEADLOCK = 1180, "error 149"
@@ -49,6 +51,8 @@ def read(error: BaseException) -> Fault:
     if errno in KNOWN:
         return Fault(KNOWN[errno].kind, str(errno))
     state = getattr(original, "sqlstate", None) or ""
+    if state == _UNKNOWN_COMPLETION:
+        return Fault(Kind.LOST, str(errno))
     return Fault(_BY_SQLSTATE.get(state[:2], Kind.OTHER), str(errno))
 
 

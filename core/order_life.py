@@ -24,7 +24,7 @@ from models import Order
 IN_TIME = Order.expires_at > utc_now_after_wait()
 OVERDUE = Order.expires_at <= utc_now_after_wait()
 # Of a payment's transaction, from the look at its order's row on, COMMIT and one to spare included.
-_STATEMENTS = 8
+_STATEMENTS = 10
 
 
 @dataclass(frozen=True, slots=True)

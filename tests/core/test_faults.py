@@ -30,6 +30,7 @@ def wrapped(original: BaseException, invalidated: bool = False) -> DBAPIError:
             for errno in (2002, 2003, 2006, 2013, 2055, 4031, 1040, 1047, 1053, 1203, 1290, 1317, 1927)
         ],
         (errors.DatabaseError(errno=29_999, msg="x", sqlstate="40001"), Kind.RERUN),
+        (errors.DatabaseError(errno=29_999, msg="x", sqlstate="40003"), Kind.LOST),
         (errors.DatabaseError(errno=29_999, msg="x", sqlstate="08S01"), Kind.LOST),
         (errors.DatabaseError(errno=29_999, msg="x", sqlstate="HY000"), Kind.OTHER),
         (errors.DatabaseError(errno=9003, msg="Command not supported"), Kind.OTHER),

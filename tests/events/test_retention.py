@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, event, func, select, update
 
 from core import audit, retention, sequencer
 from core.publisher import Publisher
@@ -102,6 +102,33 @@ def test_a_puller_that_comes_back_too_late_is_told(call: Calls) -> None:
     assert left[0]["seq"] == told["oldest"]
     # From where nothing is missing it goes on, and so it does from the beginning.
     assert call.get(f"/events?after={told['oldest'] - 1}", OPERATOR).json["items"] == left
+
+
+def test_events_that_go_while_a_page_is_read_are_not_missed_in_silence(call: Calls) -> None:
+    item = call.create()["id"]
+    call.bought(item, "a")
+    number(call)
+    seen = call.get("/events", OPERATOR).json["items"][-1]["seq"]
+    call.bought(item, "b")
+    number(call)
+    age(call, Event, Event.occurred_at, 2)
+    call.bought(item, "c")
+    number(call)
+    statements = []
+
+    def prune_after_the_first(connection: Any, cursor: Any, statement: str, *others: Any) -> None:
+        if "pruned_seq" in statement or "FROM events" in statement:
+            statements.append(statement)
+            if len(statements) == 1:
+                assert prune(call, EVENTS_KEEP_DAYS=1).events > 0
+
+    event.listen(call.shop.database.read_engine, "after_cursor_execute", prune_after_the_first)
+    answer = call.get(f"/events?after={seen}", OPERATOR)
+    assert len(statements) > 1
+    if answer.status_code == 200:
+        assert answer.json["items"][0]["seq"] == seen + 1
+    else:
+        problem(answer, 410, "events_pruned")
 
 
 def test_what_an_active_subscription_has_not_been_sent_stays(call: Calls) -> None:
