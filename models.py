@@ -27,7 +27,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import DateTime, TypeDecorator, TypeEngine
 
 # The newest migration; `readyz` and the start compare it with the database's. A test holds it to migrations/.
-SCHEMA_REVISION = "0009"
+SCHEMA_REVISION = "0010"
 
 ORDER_STATUSES = ("pending", "paid", "cancelled", "expired", "refund_due", "refunded")
 # The statuses whose units an item counts as sold. So are a refunded order's, unless it gave them back: core/orders.py.
@@ -156,13 +156,14 @@ class Order(Base):
     __table_args__ = (
         UniqueConstraint("order_no", name="orders_order_no"),
         UniqueConstraint("user_id", "idempotency_key", name="orders_user_key"),
-        Index("orders_goods_user", "goods_id", "user_id"),
         # The sweeper's: pending orders by the end of their time.
         Index("orders_status_expires", "status", "expires_at"),
         # The lists' (core/order_list.py): each has its rows in the order of the list, the id being part of every index.
         Index("orders_status_time", "status", "purchased_at"),
         Index("orders_goods_time", "goods_id", "status", "purchased_at"),
         Index("orders_user_time", "user_id", "status", "purchased_at"),
+        # That of a buyer's orders of an item is also the purchases', which look there for what the buyer holds.
+        Index("orders_goods_user", "goods_id", "user_id", "status", "purchased_at"),
         CheckConstraint("quantity >= 1", name="orders_quantity_positive"),
         CheckConstraint("unit_price >= 0", name="orders_unit_price_not_negative"),
         CheckConstraint("total = subtotal - discount + shipping_fee", name="orders_total_adds_up"),

@@ -89,7 +89,7 @@ CREATE TABLE orders (
     CONSTRAINT orders_status_known CHECK (status IN ('pending', 'paid', 'cancelled', 'expired', 'refund_due', 'refunded'))
 ) ENGINE = InnoDB CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
 
-CREATE INDEX orders_goods_user ON orders (goods_id, user_id);
+CREATE INDEX orders_goods_user ON orders (goods_id, user_id, status, purchased_at);
 
 CREATE INDEX orders_status_expires ON orders (status, expires_at);
 
@@ -311,4 +311,4 @@ CREATE TABLE server_proof (
     CONSTRAINT server_proof_units_not_negative CHECK (units >= 0)
 ) ENGINE = InnoDB CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
 
-UPDATE alembic_version SET version_num = '0008';
+UPDATE alembic_version SET version_num = '0010';

@@ -65,6 +65,21 @@ def drop_index_if_exists(name: str, table: str) -> None:
     _unless(lambda: name not in _indexes(table), lambda: op.drop_index(name, table))
 
 
+def replace_index(name: str, table: str, columns: list[str]) -> None:
+    """Give the index `name`, which need not be there yet, these columns. On a server, no statement is without it."""
+    if op.get_bind().dialect.name == "sqlite":
+        if _indexes(table).get(name, columns) != columns:
+            op.drop_index(name, table)
+        create_index_if_missing(name, table, columns)
+        return
+
+    def replace() -> None:
+        drop = f"DROP INDEX {name}, " if name in _indexes(table) else ""
+        op.execute(sa.text(f"ALTER TABLE {table} {drop}ADD INDEX {name} ({', '.join(columns)})"))
+
+    _unless(lambda: _indexes(table).get(name) == columns, replace)
+
+
 def replace_check(table: str, name: str, condition: str) -> None:
     """Give the CHECK `name` the condition `condition`; it need not be there yet.
 
@@ -110,8 +125,8 @@ def _columns(table: str) -> set[str]:
     return {str(column["name"]) for column in _inspect().get_columns(table)}
 
 
-def _indexes(table: str) -> set[str | None]:
-    return {index["name"] for index in _inspect().get_indexes(table)}
+def _indexes(table: str) -> dict[str | None, list[str | None]]:
+    return {index["name"]: index["column_names"] for index in _inspect().get_indexes(table)}
 
 
 def _replace_check_on_sqlite(table: str, name: str, condition: str) -> None:

@@ -113,6 +113,20 @@ def test_columns_indexes_and_tables_come_and_go(connection: sa.Connection) -> No
     assert not sa.inspect(connection).has_table("things")
 
 
+def test_an_index_is_replaced(connection: sa.Connection) -> None:
+    def columns() -> list[list[str | None]]:
+        found = sa.inspect(connection).get_indexes("things")
+        return [index["column_names"] for index in found if index["name"] == "things_colour"]
+
+    again(lambda: steps.replace_index("things_colour", "things", ["colour", "name"]))
+    assert columns() == [["colour", "name"]]
+    again(lambda: steps.replace_index("things_colour", "things", ["colour"]))
+    assert columns() == [["colour"]]
+    steps.drop_index_if_exists("things_colour", "things")
+    again(lambda: steps.replace_index("things_colour", "things", ["name", "colour"]))
+    assert columns() == [["name", "colour"]]
+
+
 def test_a_table_of_this_name_without_our_columns_is_refused(connection: sa.Connection) -> None:
     with pytest.raises(WrongSchema, match="a table things of somebody else, without size"):
         steps.create_table_if_missing("things", sa.Column("id", Key), sa.Column("size", sa.BigInteger()))

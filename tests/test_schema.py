@@ -63,6 +63,10 @@ def test_the_code_knows_its_newest_migration() -> None:
     assert revisions[-1] == SCHEMA_REVISION
 
 
+def test_schema_sql_says_that_it_is_of_the_newest_migration() -> None:
+    assert f"UPDATE alembic_version SET version_num = '{SCHEMA_REVISION}';" in (ROOT / "schema.sql").read_text()
+
+
 def test_orders_from_before_there_were_events_are_told_of(database_uri: str) -> None:
     app = create_app(load(SQLALCHEMY_DATABASE_URI=database_uri, SECRET_KEY=SECRET))
     offer_migrations(app)

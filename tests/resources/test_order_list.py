@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from itertools import product
 from typing import Any
 from urllib.parse import quote
 
@@ -189,9 +190,20 @@ def test_an_order_that_is_written_too_late_is_not_written_at_all(call: Calls, mo
 # Read by indexes.
 
 
-def combinations() -> list[Filters]:
-    owners = [{}, {"goods_id": HOT_ITEM}, {"goods_id": 777}, {"user_id": HEAVY_USER}, {"user_id": "user-48271"}]
-    return [Filters(status=status, **owner) for owner in owners for status in (None, *ORDER_STATUSES)]
+INDEXES = {
+    (False, False): "orders_status_time",
+    (True, False): "orders_goods_time",
+    (False, True): "orders_user_time",
+    (True, True): "orders_goods_user",
+}
+
+
+def combinations(moment: datetime) -> Iterator[Filters]:
+    for status, item, user in product((None, *ORDER_STATUSES), (None, HOT_ITEM, 777), (None, HEAVY_USER, "user-48271")):
+        yield Filters(status, item, user)
+    times = ((moment, None), (None, moment), (moment, moment + timedelta(days=1)))
+    for status, item, user, (start, end) in product((None, "paid"), (None, HOT_ITEM), (None, HEAVY_USER), times):
+        yield Filters(status, item, user, start, end)
 
 
 def test_each_filter_reads_little_more_than_its_page(app: Flask) -> None:
@@ -204,7 +216,7 @@ def test_each_filter_reads_little_more_than_its_page(app: Flask) -> None:
         if isinstance(moment, str):
             moment = datetime.fromisoformat(moment)
         after = _Place(moment.replace(tzinfo=datetime.fromisoformat("2026-01-01T00:00:00+00:00").tzinfo), middle.id)
-        for filters in combinations():
+        for filters in combinations(after.purchased_at - timedelta(days=1)):
             for descending in (False, True):
                 for place in (None, after):
                     query = order_list._page(filters, place, descending, PAGE + 1)
@@ -213,7 +225,8 @@ def test_each_filter_reads_little_more_than_its_page(app: Flask) -> None:
                         compiled = query.compile(engine, compile_kwargs={"literal_binds": True})
                         plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}").all()
                         searched = [row.detail for row in plan if " orders" in row.detail]
-                        assert searched
+                        index = INDEXES[filters.goods_id is not None, filters.user_id is not None]
+                        assert f"INDEX {index} (" in searched[0], (what, plan)
                         assert all(detail.startswith("SEARCH orders USING") for detail in searched), (what, plan)
                     else:
                         assert rows_read(connection, query) < 150, what
