@@ -18,6 +18,7 @@ from core.clock import Deadline, deadline_of_request, utc_now
 from core.database import AnyRow, Database
 from core.orders import EXPIRED, INSERTED_WITHIN, PENDING, VIEW_COLUMNS, OrderView, Viewer, view
 from core.paging import MAX_LIMIT, Page, PageRequest
+from core.refusals import Busy
 from models import ORDER_STATUSES, Order
 
 _LOOK_AGAIN = 0.02  # seconds
@@ -69,8 +70,13 @@ def list_page(
         if descending or not more or database.is_sqlite:
             return _as_page(shown, more)
         missing = _missing(database, deadline, filters, after, shown)
-        if missing is None or deadline.passed:
-            return _as_page([row for row in shown if missing is None or _place(row) < missing], True)
+        if missing is None:
+            return _as_page(shown, True)
+        if deadline.passed:
+            shown = [row for row in shown if _place(row) < missing]
+            if not shown:
+                raise Busy()  # an empty page without a cursor would end the list
+            return _as_page(shown, True)
         time.sleep(_LOOK_AGAIN)
 
 

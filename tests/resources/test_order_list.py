@@ -176,6 +176,17 @@ def test_a_page_ends_before_an_order_that_stays_open_too_long(make_app: Callable
     assert numbers(rest["items"]) == ["late", *bought[1:]]
 
 
+def test_a_page_of_which_nothing_can_be_shown_yet_is_refused_and_ends_no_list(
+    make_app: Callable[..., Flask], server_uri: str
+) -> None:
+    call = Calls(make_app(server_uri, PURCHASE_WAIT_SECONDS=1.5))
+    bought = some_orders(call, 3)
+    with late(call, bought[0], "late") as connection:
+        problem(call.get("/orders?sort=purchased_at&limit=2", OPERATOR), 503, "busy")
+        connection.commit()
+    assert followed(call, 2) == ["late", *bought]
+
+
 def test_an_order_that_is_written_too_late_is_not_written_at_all(call: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
     item = call.create(stock=3)["id"]
     before = figures(call)
