@@ -37,7 +37,7 @@ def run(*arguments: str, secrets: str | None = KEY) -> subprocess.CompletedProce
 def test_the_commands_of_its_readme_work(start_service: Callable[..., Service], sqlite_uri: str) -> None:
     service = start_service(sqlite_uri, PAYMENT_WEBHOOK_SECRETS=KEY)
     commands = re.findall(r"-m examples\.payment_provider (--order .*)", README)
-    assert len(commands) == 3
+    assert len(commands) == 4
     for command in commands:
         order = service.buy(service.create_goods(), "alice").json()
         given = command.replace("<order_no>", order["order_no"]).replace("<total>", str(order["total"])).split()
@@ -46,7 +46,8 @@ def test_the_commands_of_its_readme_work(start_service: Callable[..., Service], 
         outcomes = [line.split()[2:] for line in told.stdout.splitlines()]
         copies = 50 if "--duplicates" in given else 1
         assert outcomes.count(["200", "paid"]) == copies
-        assert outcomes.count(["200", "failed"]) == (1 if "--events" in given else 0)
+        for kind in ("failed", "refunded"):
+            assert outcomes.count(["200", kind]) == command.count(kind)
 
 
 def test_a_new_secret_is_one_that_the_service_takes(start_service: Callable[..., Service], sqlite_uri: str) -> None:

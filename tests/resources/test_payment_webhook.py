@@ -88,6 +88,7 @@ def test_a_signed_event_pays_the_order_and_is_listed(call: Calls) -> None:
         "currency": "CNY",
         "outcome": "paid",
         "received_at": listed["received_at"],
+        **dict.fromkeys(("resolution", "note", "resolved_at", "resolved_by")),
     }
     assert call.goods(order["goods_id"])["sold"] == 1
 
@@ -250,7 +251,7 @@ def test_a_provider_may_add_fields_of_its_own(sqlite_call: Calls, changed: dict[
 def test_events_of_other_types_are_taken_and_ignored(sqlite_call: Calls, data: Any) -> None:
     sqlite_call.bought(sqlite_call.create()["id"])
     before = rows(sqlite_call.shop.database.engine)
-    body = json.dumps({"type": "payment.refunded", "data": data}).encode()
+    body = json.dumps({"type": "payment.disputed", "data": data}).encode()
     answer = tell(sqlite_call, body, headers(body))
     assert (answer.status_code, answer.json) == (200, {"event_id": ID, "outcome": "ignored"})
     assert rows(sqlite_call.shop.database.engine) == before
