@@ -17,7 +17,7 @@ from core.orders import MOVES, PAID, REFUND_DUE, REFUNDED, OrderView, Viewer
 from core.payment_records import MISMATCH, REPEATED, SUCCEEDED, UNKNOWN_ORDER, PaymentEvent, Resolution
 from core.refusals import Refusal
 from core.transaction import plain, run
-from models import Order
+from models import OPEN_OUTCOMES, Order
 
 
 def refund(database: Database, by: str, order_no: str, reference: str, restock: bool) -> OrderView:
@@ -104,7 +104,8 @@ def resolve(database: Database, row_id: int, how: Resolution) -> AnyRow:
         payment = payment_records.lock(connection, row_id)
         if payment is None:
             raise Refusal(refusals.NOT_FOUND)
-        if payment.resolved is not False:
+        # Not by `resolved`: a worker of the release before, which upgrades last, leaves that empty.
+        if payment.resolution is not None or payment.outcome not in OPEN_OUTCOMES:
             raise Refusal(refusals.PAYMENT_ALREADY_RESOLVED, resolution=payment_records.resolution_of(payment))
         is_money = payment.type == SUCCEEDED and how.resolution != payment_records.IGNORED
         # The money is accounted for from now on: another event that tells of it has no effect.

@@ -4,6 +4,7 @@ import itertools
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from core import audit, expiry, order_life, payment_records, payments, refunds
 from core.checks.money import Money
@@ -13,6 +14,7 @@ from core.payment_records import PaymentEvent, Resolution
 from core.payments import FAILED, GIVEN_BACK, SUCCEEDED
 from core.refusals import Refusal
 from core.shop import Shop
+from models import Payment
 from tests.core.selling import Selling
 
 ALICE = Viewer("alice", False)
@@ -314,6 +316,15 @@ def test_a_refund_of_an_unknown_payment_has_its_effect_on_one_order(shop: Shop, 
     assert tell(shop, first, payment_id="re_1") == "repeated"
     assert tell(shop, second, payment_id="re_1") == "mismatch"
     assert lines(shop) == (100, 100, 100)
+
+
+def test_what_an_earlier_release_recorded_meanwhile_is_resolved(shop: Shop, selling: Selling) -> None:
+    order = selling.bought(selling.item())
+    assert tell(shop, order, amount=1) == "mismatch"
+    with shop.database.engine.begin() as connection:
+        connection.execute(update(Payment).values(resolved=None))
+    assert resolve(shop, rows(shop)[0].id, "refunded").resolved is True
+    assert lines(shop) == (0, 1, 0)
 
 
 def test_the_audit_adds_up_amounts_of_any_size(shop: Shop, selling: Selling) -> None:
