@@ -137,7 +137,7 @@ class Address(_Input):
     @classmethod
     def _needed(cls, value: str | None, others: ValidationInfo) -> str | None:
         region = others.data.get("region")
-        if value is None and region is not None and needs_postcode(region[:2]):
+        if value is None and region is not None and needs_postcode(region):
             raise fields.failed("missing")
         return value
 
