@@ -16,6 +16,7 @@ log = logging.getLogger("bench")
 ITEMS = 1_000
 USERS = 1_000_000
 HOT_ITEM = 1
+DAYS = 90
 HEAVY_USER = "user-0"
 CHUNK = 500_000
 # The columns of an order, of its number `n`, the number of all orders `count`, and the time `now`.
@@ -26,7 +27,7 @@ _STATUS = (
 
 
 def fill(engine: Engine, count: int) -> None:
-    """Make `count` orders of the last 90 days. The indexes are built at the end, which is faster."""
+    """Make `count` orders of the last DAYS days. The indexes are built at the end, which is faster."""
     orders: Table = Base.metadata.tables["orders"]
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         _make_numbers(connection)
@@ -40,6 +41,33 @@ def fill(engine: Engine, count: int) -> None:
             connection.exec_driver_sql("ANALYZE TABLE orders").all()
 
 
+def fill_payments(engine: Engine, count: int) -> None:
+    """Make `count` payments; one in a thousand does not fit its order, and half of those are resolved."""
+    outcome = "CASE WHEN n % 1000 = 7 THEN 'mismatch' WHEN n % 50 = 3 THEN 'failed' ELSE 'paid' END"
+    columns = {
+        "event_id": "n",
+        "type": "'payment.succeeded'",
+        "order_no": "n",
+        "payment_id": "n",
+        "amount": "19900",
+        "currency": "'CNY'",
+        "outcome": outcome,
+        "received_at": "'2026-11-01 00:00:00.000'"
+        if engine.dialect.name != "sqlite"
+        else "'2026-11-01 00:00:00.000000'",
+        "resolved": "CASE WHEN n % 1000 <> 7 THEN NULL WHEN n % 2000 = 7 THEN 1 ELSE 0 END",
+    }
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        _make_numbers(connection)
+        for begin in range(0, count, CHUNK):
+            rows = _numbers(begin, min(CHUNK, count - begin))
+            connection.exec_driver_sql(
+                f"INSERT INTO payments ({', '.join(columns)}) SELECT {', '.join(columns.values())} FROM {rows}"
+            )
+            log.info("%d payments", min(count, begin + CHUNK))
+        connection.exec_driver_sql("DROP TABLE numbers")
+
+
 def _make_numbers(connection: Connection) -> None:
     connection.exec_driver_sql("CREATE TABLE numbers (n INTEGER PRIMARY KEY)")
     connection.exec_driver_sql("INSERT INTO numbers VALUES " + ", ".join(f"({n})" for n in range(1000)))
@@ -49,9 +77,9 @@ def _insert(dialect: str, begin: int, size: int, count: int) -> str:
     sqlite = dialect == "sqlite"
     # A batch of 64 orders each; the newest are of this moment.
     seconds = (
-        f"(({count} - n) / 64) * {90 * 86_400 * 64 // count + 1}"
+        f"(({count} - n) / 64) * {DAYS * 86_400 * 64 // count + 1}"
         if sqlite
-        else (f"(({count} - n) DIV 64) * {90 * 86_400 * 64 / count:.6f}")
+        else (f"(({count} - n) DIV 64) * {DAYS * 86_400 * 64 / count:.6f}")
     )
     if sqlite:
         moment = f"strftime('%Y-%m-%d %H:%M:%f000', 'now', '-' || ({seconds}) || ' seconds')"
@@ -86,12 +114,16 @@ def _insert(dialect: str, begin: int, size: int, count: int) -> str:
         "paid_at": f"CASE WHEN {status} = 'paid' THEN {moment} END",
         "closed_at": f"CASE WHEN {status} IN ('cancelled', 'expired') THEN {later} END",
     }
+    rows = _numbers(begin, size)
+    return f"INSERT INTO orders ({', '.join(columns)}) SELECT {', '.join(columns.values())} FROM {rows}"
+
+
+def _numbers(begin: int, size: int) -> str:
     thousands = -(-size // 1000)
-    numbers = (
+    return (
         f"(SELECT {begin} + a.n * 1000 + b.n AS n FROM numbers a CROSS JOIN numbers b"
         f" WHERE a.n < {thousands} AND a.n * 1000 + b.n < {size}) rows_to_be"
     )
-    return f"INSERT INTO orders ({', '.join(columns)}) SELECT {', '.join(columns.values())} FROM {numbers}"
 
 
 def _drop_indexes(connection: Connection, orders: Table) -> list[str]:

@@ -11,10 +11,12 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from itertools import product
 from pathlib import Path
 from typing import Any
 
+from flask import Flask
 from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 
@@ -22,6 +24,7 @@ from app import create_app
 from bench import list_rows
 from bench.list_rows import HEAVY_USER, HOT_ITEM
 from config import load
+from core.clock import iso
 from core.database import patient_engine
 from core.tokens import Tokens
 from models import ORDER_STATUSES
@@ -35,18 +38,23 @@ log = logging.getLogger("bench")
 
 LONGEST_MS = 200
 REPEATS = 3
+PAYMENTS_SHARE = 10  # so many orders for each payment
 _SIZES = ("--innodb-buffer-pool-size=4G", "--innodb-redo-log-capacity=2G")
 _SIZES_OF_MARIADB = ("--innodb-buffer-pool-size=4G", "--innodb-log-file-size=1G")
 
 
 @dataclass(frozen=True)
 class Figure:
-    """What one list took, in milliseconds: the median and the longest of its pages."""
+    """What one list took, in milliseconds: the median and the longest of its pages.
+
+    `rows` is how many rows and index entries the server read for one page, at the most; None where it does not tell.
+    """
 
     path: str
     by: str
     median: float
     longest: float
+    rows: int | None
 
 
 def main(orders: int, servers: Sequence[str] = ()) -> int:
@@ -92,9 +100,25 @@ def _measure(uri: str, orders: int) -> list[Figure]:
     upgrade(app)
     engine = create_engine(make_url(uri)) if settings.on_sqlite else patient_engine(settings)
     list_rows.fill(engine, orders)
+    list_rows.fill_payments(engine, orders // PAYMENTS_SHARE)
     engine.dispose()
+    figures = measure_lists(app)
+    app.extensions["seckill"].database.engine.dispose()
+    return figures
+
+
+def measure_lists(app: Flask) -> list[Figure]:
+    """Measure each list of an application whose tables are filled."""
     client = app.test_client()
     tokens = Tokens(SECRET)
+    database = app.extensions["seckill"].database
+    status = None if database.is_sqlite else database.engine.connect()
+
+    def rows_read() -> int:
+        if status is None:
+            return 0
+        values = status.exec_driver_sql("SHOW GLOBAL STATUS LIKE 'Handler_read%'").all()
+        return sum(int(value) for _, value in values)
 
     def ask(path: str, by: str) -> tuple[float, Any]:
         headers = {"Authorization": f"Bearer {tokens.issue(by, is_admin=by == 'operator')}"}
@@ -105,19 +129,28 @@ def _measure(uri: str, orders: int) -> list[Figure]:
             raise RuntimeError(f"{path}: {answer.status_code} {answer.text}")
         return took, answer.json
 
-    middle = ask("/orders?limit=1", "operator")[1]["items"][0]["purchased_at"]
+    newest = datetime.fromisoformat(ask("/orders?limit=1", "operator")[1]["items"][0]["purchased_at"])
+    middle = iso(newest - timedelta(days=list_rows.DAYS // 2))
     figures = []
     for path, by in _lists(middle):
-        took = []
-        for _ in range(REPEATS):
-            first, page = ask(path, by)
-            took.append(first)
-            if page["next_cursor"] is not None:
-                took.append(ask(f"{path}&cursor={page['next_cursor']}", by)[0])
+        took: list[float] = []
+        fewest = 0
+        pages = [path]
+        for each in pages:
+            rows = []
+            for _ in range(REPEATS):
+                before, again = rows_read(), rows_read()
+                milliseconds, page = ask(each, by)
+                took.append(milliseconds)
+                rows.append(rows_read() - again - (again - before))  # the question itself reads some
+            fewest = max(fewest, min(rows))  # others may read meanwhile
+            if each == path and page["next_cursor"] is not None:
+                pages.append(f"{path}&cursor={page['next_cursor']}")
         # The first of all reads what nobody has read before.
-        figures.append(Figure(path, by, statistics.median(took), max(took)))
-        log.info("%-90s %8.1f %8.1f", f"{by} {path}", figures[-1].median, figures[-1].longest)
-    app.extensions["seckill"].database.engine.dispose()
+        figures.append(Figure(path, by, statistics.median(took), max(took), None if database.is_sqlite else fewest))
+        log.info("%-90s %8.1f %8.1f %s", f"{by} {path}", figures[-1].median, figures[-1].longest, figures[-1].rows)
+    if status is not None:
+        status.close()
     return figures
 
 
@@ -134,6 +167,18 @@ def _lists(middle: str) -> list[tuple[str, str]]:
         )
     ]
     made += [
+        (f"/orders?limit=100&sort={sort}{status}&user_id={HEAVY_USER}&goods_id={item}{when}", "operator")
+        for sort, status, item, when in product(sorts, statuses, [HOT_ITEM, 777], times)
+    ]
+    made += [
+        (f"/payments?limit=100{outcome}{resolved}", "operator")
+        for outcome, resolved in product(
+            ["", "&outcome=mismatch", "&outcome=failed", "&outcome=paid", "&outcome=refund_due"],
+            ["", "&resolved=true", "&resolved=false"],
+        )
+    ]
+    made += [("/payments?limit=100&order_no=4711", "operator"), ("/payments?limit=100&order_no=none", "operator")]
+    made += [
         (f"/orders?limit=100&sort={sort}{status}{item}", by)
         for sort, status, item, by in product(
             sorts, statuses, ["", f"&goods_id={HOT_ITEM}"], [HEAVY_USER, "user-48271"]
@@ -143,12 +188,15 @@ def _lists(middle: str) -> list[tuple[str, str]]:
 
 
 def _table(found: dict[str, list[Figure]], orders: int) -> str:
-    lines = [f"{orders:,} orders, a page of 100, ms (median / longest)", ""]
+    lines = [f"{orders:,} orders, a page of 100, ms (median / longest), rows and index entries read", ""]
     names = list(found)
     lines.append(f"| list | {' | '.join(names)} |")
     lines.append(f"|---|{'---|' * len(names)}")
     for row in zip(*found.values(), strict=True):
-        cells = " | ".join(f"{figure.median:.1f} / {figure.longest:.1f}" for figure in row)
+        cells = " | ".join(
+            f"{figure.median:.1f} / {figure.longest:.1f}{'' if figure.rows is None else f', {figure.rows:,}'}"
+            for figure in row
+        )
         lines.append(f"| {row[0].by} `{row[0].path.replace('limit=100&', '')}` | {cells} |")
     return "\n".join(lines)
 
