@@ -1,5 +1,8 @@
 """The application: wired here, and the whole route table in one place."""
 
+import first_process  # noqa: F401  # ahead of what takes time to load
+
+# isort: split
 from flask import Flask
 
 import cli

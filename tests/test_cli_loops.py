@@ -81,6 +81,25 @@ def test_a_sweeper_ends_well_by_either_signal(
         assert sweeper.stderr.read() == ""
 
 
+def test_a_first_process_ends_by_a_signal_that_comes_while_it_is_loading(sqlite_uri: str) -> None:
+    if subprocess.run([*_NAMESPACE, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this host allows no namespace of processes")
+    with loop(sqlite_uri, "sweep", as_process_1=True) as sweeper:
+        wait_until(lambda: [pid for pid in children(sweeper.pid) if catches(pid, signal.SIGTERM)])
+        (pid,) = children(sweeper.pid)
+        os.kill(pid, signal.SIGTERM)
+        assert sweeper.wait(_PATIENCE_SECONDS / 2) == 128 + signal.SIGTERM
+        assert sweeper.stderr.read() == ""
+
+
+def catches(pid: int, number: int) -> bool:
+    """Whether a process has a handler for a signal."""
+    with contextlib.suppress(OSError):
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        return any(line.startswith("SigCgt:") and int(line.split()[1], 16) >> (number - 1) & 1 for line in lines)
+    return False
+
+
 def test_a_publisher_that_is_stopped_ends_the_delivery_in_hand_and_begins_no_other(
     make_app: Callable[..., Flask], sqlite_uri: str
 ) -> None:
