@@ -144,3 +144,38 @@ def test_amounts_get_the_one_currency_that_was_meant_and_addresses_that_were_not
         kept = connection.exec_driver_sql("SELECT order_no FROM orders WHERE address IS NOT NULL").scalars().all()
     assert list(map(tuple, coupons)) == [("ANY", "JPY"), ("EUR", "EUR"), ("TEN", None)]
     assert kept == ["N2"]
+
+
+def test_payments_from_before_get_their_claims_and_what_is_somebody_s_work_is_marked(database_uri: str) -> None:
+    app = create_app(load(SQLALCHEMY_DATABASE_URI=database_uri, SECRET_KEY=SECRET))
+    offer_migrations(app)
+    with app.app_context():
+        flask_migrate.upgrade(revision="0007")
+    told = (
+        ("e1", "pay_1", "N1", "paid"),
+        ("e2", "pay_1", "N2", "paid"),  # one payment for two orders, as it could be
+        ("e3", "pay_3", "N1", "already_paid"),
+        ("e4", "pay_4", "N3", "mismatch"),
+        ("e5", "pay_1", "N1", "repeated"),
+    )
+    with engine(database_uri).begin() as connection:
+        for event_id, payment_id, order_no, outcome in told:
+            connection.exec_driver_sql(
+                "INSERT INTO payments (event_id, type, order_no, payment_id, amount, currency, outcome, received_at)"
+                f" VALUES ('{event_id}', 'payment.succeeded', '{order_no}', '{payment_id}', 5, 'CNY', '{outcome}',"
+                " '2026-11-02')"
+            )
+    upgrade(app)
+    with engine(database_uri).connect() as connection:
+        query = "SELECT event_id, outcome, variant, resolved FROM payments ORDER BY id"
+        rows = list(map(tuple, connection.exec_driver_sql(query)))
+        claims = connection.exec_driver_sql("SELECT * FROM payment_claims ORDER BY payment_id").all()
+    assert rows == [
+        (event_id, outcome, "", 0 if outcome in ("already_paid", "mismatch") else None)
+        for event_id, _, _, outcome in told
+    ]
+    assert list(map(tuple, claims)) == [("pay_1", "N1", 5, "CNY"), ("pay_3", "N1", 5, "CNY")]
+    report = audit.run(app.extensions["seckill"].settings)
+    assert {"payment_has_effect_once", "effects_are_claimed"} <= {
+        result.check.name for result in report.results if result.count
+    }
