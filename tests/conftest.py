@@ -191,13 +191,13 @@ def recycled() -> dict[str, Recycled]:
 
 
 @pytest.fixture(params=["sqlite", *map(on, SERVERS)])
-def app_uri(request: pytest.FixtureRequest, recycled: dict[str, Recycled]) -> Iterator[str]:
+def app_uri(request: pytest.FixtureRequest, recycled: dict[str, Recycled], copies: Copies) -> Iterator[str]:
     """A database without rows for one application, once on each kind. On a server its tables may be there."""
     kind = request.param
     if kind == "sqlite" or "SECKILL_TEST_DATABASE_URI" in os.environ:
         yield request.getfixturevalue(f"{kind}_uri")
         return
-    databases = recycled.setdefault(kind, Recycled(request.getfixturevalue(kind)))
+    databases = recycled.setdefault(kind, Recycled(request.getfixturevalue(kind), copies))
     uri = databases.take()
     yield uri
     databases.give_back(uri)

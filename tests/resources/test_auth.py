@@ -62,6 +62,7 @@ ADMIN = {
     "GET /webhooks/<webhook_id>",
     "PATCH /webhooks/<webhook_id>",
     "DELETE /webhooks/<webhook_id>",
+    "POST /webhooks/<webhook_id>/secret",
     "GET /webhooks/<webhook_id>/deliveries",
     "POST /webhooks/<webhook_id>/deliveries/<delivery_id>/retry",
 }

@@ -8,11 +8,13 @@ from io import BytesIO
 
 import pytest
 from flask import Flask
+from sqlalchemy import update
 from werkzeug.test import TestResponse
 
 from app import create_app
 from core import goods, payments
 from core.payments import SUCCEEDED, PaymentEvent
+from models import Sequencer
 from resources.problems import FIELD_PROBLEMS, PROBLEMS
 from resources.reasons import REASONS
 from tests.resources.calls import ADDRESS, FAR_AHEAD, OPERATOR, Calls
@@ -49,6 +51,7 @@ CONTRACT = {
     "has_orders": 409,
     "stock_conflict": 409,
     "version_mismatch": 412,
+    "events_pruned": 410,
     "hold_cooldown": 429,
     "rate_limited": 429,
     "validation_failed": 422,
@@ -76,6 +79,7 @@ OWN_MEMBERS = {
     "coupon_not_applicable": {"reason": "min_spend"},
     "shipping_required": {"reason": "shipping_method"},
     "shipping_not_available": {"reason": "unknown"},
+    "events_pruned": {"oldest": 3},
     "validation_failed": {"errors": None},
 }
 
@@ -104,6 +108,13 @@ class World:
         path = f"/payments/{self.call.get('/payments', OPERATOR).json['items'][0]['id']}/resolve"
         assert self.call.post(path, OPERATOR, json=IGNORED).status_code == 200
         return path
+
+    def behind_what_was_pruned(self) -> TestResponse:
+        self.ordered()
+        assert self.send("GET", "/events", OPERATOR).status_code == 200  # which numbers the events
+        with self.call.shop.database.engine.begin() as connection:
+            connection.execute(update(Sequencer).values(pruned_seq=2))
+        return self.send("GET", "/events?after=1", OPERATOR)
 
     def given_up(self) -> int:
         goods_id = self.call.create()["id"]
@@ -204,6 +215,7 @@ PROVOKE: dict[str, Callable[[World], TestResponse]] = {
     "idempotency_key_reused": lambda w: w.buy(
         w.ordered(key="k"), json={"quantity": 2}, headers={"Idempotency-Key": "k"}
     ),
+    "events_pruned": World.behind_what_was_pruned,
     "hold_cooldown": lambda w: w.buy(w.given_up()),
     "rate_limited": World.over_the_limit,
     "internal_error": World.with_a_bug,

@@ -118,6 +118,12 @@ _SCENES: dict[str, Callable[[Calls], Scene]] = {
     "changeWebhook": lambda call: _change(
         f"/webhooks/{call.create_webhook()['id']}", {"active": False}, {"active": True}
     ),
+    "rotateWebhookSecret": lambda call: Scene(
+        "POST",
+        f"/webhooks/{call.create_webhook()['id']}/secret",
+        body={"keep_hours": 1},
+        other={"json": {"keep_hours": 2}},
+    ),
     "retryWebhookDelivery": _delivery,
 }
 

@@ -14,10 +14,11 @@ from typing import Any
 import mysql.connector
 from sqlalchemy import Connection, Engine, inspect, text
 
+from models import SCHEMA_REVISION
 from tests.servers.database_server import DatabaseServer
 
-# Tables whose rows are not a test's.
-KEPT = ("alembic_version",)
+# The table whose row is not a test's.
+_REVISION = "alembic_version"
 
 
 class Copies:
@@ -25,7 +26,9 @@ class Copies:
 
     def __init__(self, directory: Path) -> None:
         self._file = directory / "made.db"
-        self._statements: dict[str, list[str]] = {}
+        # By the server's port.
+        self._statements: dict[int | None, list[str]] = {}
+        self._tables: dict[int | None, dict[str, str]] = {}
 
     def fill(self, engine: Engine) -> None:
         """Make the tables in a database that has none, where a copy is known; else do nothing."""
@@ -35,7 +38,7 @@ class Copies:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(self._file, path)
             return
-        statements = self._statements.get(_server(engine))
+        statements = self._statements.get(engine.url.port)
         if statements is None:
             return
         with engine.connect() as connection:
@@ -55,11 +58,20 @@ class Copies:
                     made.execute("VACUUM INTO ?", (str(self._file),))
             return
         with engine.connect() as connection:
-            names = inspect(connection).get_table_names()
-            self._statements.setdefault(
-                _server(engine),
-                [line for name in names for line in (_create(connection, name), *_rows(connection, name))],
-            )
+            if engine.url.port in self._statements:
+                return
+            tables = {name: _create(connection, name) for name in inspect(connection).get_table_names()}
+            self._tables[engine.url.port] = {name: _without_counter(text) for name, text in tables.items()}
+            self._statements[engine.url.port] = [
+                # A percent sign would be taken for a parameter.
+                line.replace("%", "%%")
+                for name, text in tables.items()
+                for line in (text, *_rows(connection, name))
+            ]
+
+    def tables(self, port: int) -> dict[str, str]:
+        """The tables that the migrations make on the server at `port`, as it shows them; empty if not known yet."""
+        return self._tables.get(port, {})
 
 
 def is_fresh(engine: Engine) -> bool:
@@ -70,13 +82,8 @@ def is_fresh(engine: Engine) -> bool:
         return not inspect(connection).get_table_names()
 
 
-def _server(engine: Engine) -> str:
-    return f"{engine.url.host}:{engine.url.port}"
-
-
 def _create(connection: Connection, name: str) -> str:
-    # A percent sign would be taken for a parameter.
-    return connection.exec_driver_sql(f"SHOW CREATE TABLE `{name}`").one()[1].replace("%", "%%")
+    return connection.exec_driver_sql(f"SHOW CREATE TABLE `{name}`").one()[1]
 
 
 def _rows(connection: Connection, name: str) -> list[str]:
@@ -92,10 +99,10 @@ class Recycled:
     tables is dropped.
     """
 
-    def __init__(self, server: DatabaseServer) -> None:
+    def __init__(self, server: DatabaseServer, copies: Copies) -> None:
         self._server = server
+        self._copies = copies
         self._free: list[str] = []
-        self._tables: dict[str, str] = {}
         self._numbers = itertools.count(1)
 
     def take(self) -> str:
@@ -130,15 +137,18 @@ class Recycled:
         found = {}
         for (table,) in ask("SHOW TABLES"):
             shown = ask(f"SHOW CREATE TABLE `{table}`")[0][1]
-            found[table] = re.sub(r" AUTO_INCREMENT=\d+", "", shown)
+            found[table] = _without_counter(shown)
             if found[table] != shown or ask(f"SELECT 1 FROM `{table}` LIMIT 1"):
                 used.append(table)
-        if not found:
-            return True
-        self._tables = self._tables or found
-        if found != self._tables:
+        if found != self._copies.tables(self._server.port):
+            return False
+        if ask(f"SELECT version_num FROM {_REVISION}") != [(SCHEMA_REVISION,)]:
             return False
         for table in used:
-            if table not in KEPT:
+            if table != _REVISION:
                 ask(f"TRUNCATE `{table}`")
         return True
+
+
+def _without_counter(shown: str) -> str:
+    return re.sub(r" AUTO_INCREMENT=\d+", "", shown)
