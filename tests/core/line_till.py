@@ -15,7 +15,7 @@ from core.purchase.decide import Outcome, PurchaseRequest, Refused
 from core.purchase.line import Line
 from core.refusals import SOLD_OUT, Refusal
 
-PATIENCE = 10  # seconds after which a test gives up
+PATIENCE = 30  # seconds after which a test gives up
 THREADS = 64
 FIRST = "-"  # holds the till up while others gather, for an item of its own
 FIRST_ITEM = 10**6

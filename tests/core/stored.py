@@ -29,19 +29,26 @@ def sql(shop: Shop, *statements: str, unchecked: bool = False) -> None:
     """Change rows behind the service's back; `unchecked`: past the database's own constraints too."""
     with shop.database.engine.connect() as connection:
         if unchecked:
-            connection.exec_driver_sql(_unchecked(connection))
+            _lift_checks(connection)
         for statement in statements:
             connection.exec_driver_sql(statement)
         connection.commit()
         connection.invalidate()  # the switch must not outlive this
 
 
-def _unchecked(connection: Connection) -> str:
+def _lift_checks(connection: Connection) -> None:
     if connection.dialect.name == "sqlite":
-        return "PRAGMA ignore_check_constraints = ON"
-    if connection.dialect.is_mariadb:
-        return "SET SESSION check_constraint_checks = 0"
-    return "ALTER TABLE goods ALTER CHECK goods_stock_not_negative NOT ENFORCED"
+        connection.exec_driver_sql("PRAGMA ignore_check_constraints = ON")
+    elif connection.dialect.is_mariadb:
+        connection.exec_driver_sql("SET SESSION check_constraint_checks = 0")
+    else:
+        # MySQL has no switch for all of them.
+        checks = connection.exec_driver_sql(
+            "SELECT TABLE_NAME, CONSTRAINT_NAME FROM information_schema.TABLE_CONSTRAINTS"
+            " WHERE CONSTRAINT_SCHEMA = DATABASE() AND CONSTRAINT_TYPE = 'CHECK' AND ENFORCED = 'YES'"
+        ).all()
+        for table, name in checks:
+            connection.exec_driver_sql(f"ALTER TABLE {table} ALTER CHECK {name} NOT ENFORCED")
 
 
 def place(

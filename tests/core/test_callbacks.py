@@ -33,7 +33,7 @@ def come_to_a_slow_item(till: Till) -> tuple[threading.Event, Future[Outcome | E
 
 
 def test_thousands_wait_without_a_thread_for_each_and_are_told_once() -> None:
-    with Till() as till:
+    with Till(inside_max=MANY) as till:  # however long it takes them to come
         opened = till.close(1)
         before = threading.active_count()
         buyers = [come(till, f"buyer-{number}") for number in range(MANY)]

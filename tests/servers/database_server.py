@@ -54,6 +54,7 @@ class DatabaseServer:
             f"--port={self.port}",
             "--bind-address=127.0.0.1",
             "--innodb-buffer-pool-size=128M",
+            "--innodb-use-native-aio=0",  # of which a host has a limited number; many servers run side by side here
             "--max-connections=500",
             *as_root(),
             *options,

@@ -11,18 +11,22 @@ class MariaDB(DatabaseServer):
     mariadb = True
 
     def make_data_directory(self) -> None:
-        subprocess.run(
+        made = subprocess.run(
             [
                 program("mariadb-install-db"),
                 "--no-defaults",
                 f"--datadir={self.directory / 'data'}",
                 "--auth-root-authentication-method=normal",
                 "--skip-test-db",
+                "--innodb-use-native-aio=0",
                 *as_root(),
             ],
-            check=True,
-            stdout=subprocess.DEVNULL,
+            check=False,
+            capture_output=True,
+            text=True,
         )
+        if made.returncode:
+            raise RuntimeError(f"mariadb-install-db failed:\n{made.stdout[-2000:]}{made.stderr[-2000:]}")
 
     def server_command(self) -> list[str]:
         return [program("mariadbd"), "--no-defaults"]
