@@ -9,15 +9,16 @@ import os
 from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from flask import current_app
 
 from core.clock import iso
 from core.paging import PageRequest
 from core.refusals import InvalidField
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 After = tuple[Any, Any]  # the sort value and the id of a row
 
@@ -52,6 +53,8 @@ class Listing:
     def _decode(self, cursor: str) -> After:
         sealed = _as_bytes(cursor)
         if sealed is not None:
+            from cryptography.exceptions import InvalidTag
+
             for key in _keys():
                 try:
                     content = _cipher(key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], self._list)
@@ -67,7 +70,10 @@ def _keys() -> Sequence[str]:
     return [current_app.config["SECRET_KEY"], *current_app.config["SECRET_KEY_FALLBACKS"]]
 
 
-def _cipher(key: str) -> AESGCM:
+def _cipher(key: str) -> "AESGCM":
+    # Late: it is large, and a worker at rest is to stay small.
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
     # A key of its own: what signs tokens encrypts nothing.
     return AESGCM(hmac.digest(key.encode(), b"seckill cursor", "sha256"))
 

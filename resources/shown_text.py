@@ -1,9 +1,11 @@
 """Text that is shown to people: it has something to see, and nothing that hides or reorders the rest.
 
-Characters are told apart by their Unicode properties (Unicode Standard Annex 44), which the package `regex` knows.
+Characters are told apart by their Unicode properties (Unicode Standard Annex 44), which the package `regex` knows. It
+is loaded with the first text that is not plain ASCII: a worker at rest is to stay small.
 """
 
-import regex
+from functools import cache
+from typing import Any
 
 # What a joiner may stand between (RFC 5892, appendix A): letters of scripts that join them. Indic scripts write one
 # behind a virama, at the end of a word too.
@@ -15,7 +17,7 @@ _EMOJI = r"\p{Extended_Pictographic}[\uFE0F\U0001F3FB-\U0001F3FF]*"
 _TAGS = r"\U0001F3F4[\U000E0020-\U000E007E]+\U000E007F"  # the flags of England, Scotland and Wales
 _IDEOGRAPH = r"\p{Unified_Ideograph}[\U000E0100-\U000E01EF]"
 _MONGOLIAN = r"\p{Script=Mongolian}[\u180B-\u180D\u180F]|\p{Script=Mongolian}\u180E(?=\p{Script=Mongolian})"
-_NEEDED = regex.compile(
+_NEEDED = (
     rf"{_VIRAMA}[\u200C\u200D]"
     rf"|(?<={_JOINS}{_MARKS})[\u200C\u200D]+(?={_MARKS}{_JOINS})"
     rf"|{_EMOJI}(?:\u200D{_EMOJI})+"
@@ -23,13 +25,20 @@ _NEEDED = regex.compile(
     # The selectors of an emoji's and of a text's form, behind what has both.
     r"|[\p{Emoji}\p{Extended_Pictographic}][\uFE0E\uFE0F]"
 )
-_UNSEEN = regex.compile(
+_UNSEEN = (
     r"[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Noncharacter_Code_Point}]"  # controls, line ends, and what is no character
     r"|[\p{Default_Ignorable_Code_Point}\p{Bidi_Control}]"  # of zero width, fillers of Hangul, orders of direction
     r"|[\uFFF9-\uFFFC\u2800\U00016FE4\U0001D159]"  # annotations, and blanks that are no spaces
 )
-_VISIBLE = regex.compile(r"[\p{L}\p{N}\p{P}\p{S}]")
-_LINE_ENDS = regex.compile(r"[\t\r\n]")
+_VISIBLE = r"[\p{L}\p{N}\p{P}\p{S}]"
+_LINE_ENDS = r"[\t\r\n]"
+
+
+@cache
+def _pattern(text: str) -> Any:
+    import regex
+
+    return regex.compile(text)
 
 
 def hidden_character(text: str, lines: bool = False) -> bool:
@@ -40,15 +49,17 @@ def hidden_character(text: str, lines: bool = False) -> bool:
     if text.isascii() and text.isprintable():
         return False
     if lines:
-        text = _LINE_ENDS.sub(" ", text)
-    return _UNSEEN.search(_NEEDED.sub(lambda found: _seen_part(found[0]), text)) is not None
+        text = _pattern(_LINE_ENDS).sub(" ", text)
+    return _pattern(_UNSEEN).search(_pattern(_NEEDED).sub(lambda found: _seen_part(found[0]), text)) is not None
 
 
 def _seen_part(needed: str) -> str:
     """What is left of a sequence that is needed whole, so that its neighbours are still judged by it."""
-    return needed[0] if _UNSEEN.match(needed[0]) is None else ""
+    return needed[0] if _pattern(_UNSEEN).match(needed[0]) is None else ""
 
 
 def has_visible(text: str) -> bool:
     """Whether `text` has a letter, digit, punctuation mark or symbol to see."""
-    return any(_UNSEEN.match(found[0]) is None for found in _VISIBLE.finditer(text))
+    if text.isascii() and text.isprintable():
+        return bool(text.strip())
+    return any(_pattern(_UNSEEN).match(found[0]) is None for found in _pattern(_VISIBLE).finditer(text))
