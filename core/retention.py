@@ -16,7 +16,9 @@ from sqlalchemy.orm import InstrumentedAttribute
 from core.clock import Deadline, database_now
 from core.database import Database
 from core.orders import CANCELLED, EXPIRED
+from core.payment_records import FAILED, REPEATED
 from core.transaction import run
+from core.webhooks import PENDING
 from models import CouponUse, Event, GoodsChange, Order, Payment, Sequencer, Webhook, WebhookDelivery
 
 # Rows that one transaction looks at.
@@ -24,8 +26,7 @@ AT_ONCE = 1000
 # By how much the last event of an order may be later than the order's own last time: as long as no sweeper was running.
 _SLACK = timedelta(days=7)
 # Payments that had no effect and wait for nobody.
-_WITHOUT_EFFECT = ("failed", "repeated")
-_PENDING = "pending"
+_WITHOUT_EFFECT = (FAILED, REPEATED)
 
 # Deletes some rows of before a moment; returns how many, and 0 only where none are left.
 _Piece = Callable[[Connection, datetime], int]
@@ -76,7 +77,7 @@ def prune(database: Database, stopping: Callable[[], bool] = lambda: False) -> P
 
 def _deliveries(connection: Connection, end: datetime, webhook_id: int) -> int:
     """Attempts that are over, by the order of their events."""
-    mine = (WebhookDelivery.webhook_id == webhook_id, WebhookDelivery.status != _PENDING)
+    mine = (WebhookDelivery.webhook_id == webhook_id, WebhookDelivery.status != PENDING)
     old = select(WebhookDelivery.id).where(*mine, WebhookDelivery.created_at < end)
     return _delete(connection, WebhookDelivery.id, old.order_by(WebhookDelivery.seq))
 
@@ -110,7 +111,7 @@ def _events(connection: Connection, end: datetime) -> int:
 def _first_needed(connection: Connection) -> int | None:
     """The first event that an active subscription has not looked at, or has still to be sent."""
     looked_at = connection.execute(select(func.min(Webhook.after_seq)).where(Webhook.active)).scalar()
-    waits = (WebhookDelivery.webhook_id == Webhook.id, WebhookDelivery.status == _PENDING)
+    waits = (WebhookDelivery.webhook_id == Webhook.id, WebhookDelivery.status == PENDING)
     sent = select(func.min(WebhookDelivery.seq)).select_from(Webhook).join(WebhookDelivery, waits[0] & waits[1])
     to_send = connection.execute(sent.where(Webhook.active)).scalar()
     return min(

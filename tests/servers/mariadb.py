@@ -18,6 +18,7 @@ class MariaDB(DatabaseServer):
                 f"--datadir={self.directory / 'data'}",
                 "--auth-root-authentication-method=normal",
                 "--skip-test-db",
+                f"--tmpdir={self.directory}",  # in the common one, servers that start at once clear each other's files
                 "--innodb-use-native-aio=0",
                 *as_root(),
             ],
