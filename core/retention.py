@@ -16,7 +16,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from core.clock import Deadline, database_now
 from core.database import Database
 from core.orders import CANCELLED, EXPIRED
-from core.payment_records import FAILED, REPEATED
+from core.payment_records import PAYMENT_FAILED, REPEATED
 from core.transaction import run
 from core.webhooks import PENDING
 from models import CouponUse, Event, GoodsChange, Order, Payment, Sequencer, Webhook, WebhookDelivery
@@ -26,7 +26,7 @@ AT_ONCE = 1000
 # By how much the last event of an order may be later than the order's own last time: as long as no sweeper was running.
 _SLACK = timedelta(days=7)
 # Payments that had no effect and wait for nobody.
-_WITHOUT_EFFECT = (FAILED, REPEATED)
+_WITHOUT_EFFECT = (PAYMENT_FAILED, REPEATED)
 
 # Deletes some rows of before a moment; returns how many, and 0 only where none are left.
 _Piece = Callable[[Connection, datetime], int]
