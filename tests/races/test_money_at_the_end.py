@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import Connection
 
-from core import order_life, payments
+from core import order_life, payment_records, payments
 from core.clock import Deadline
 from core.payments import SUCCEEDED, PaymentEvent
 from core.purchase import batch
@@ -44,14 +44,14 @@ def buy_again_while_the_payment_is_under_way(shop: Shop, monkeypatch: pytest.Mon
     selling = Selling(shop)
     order = selling.bought(selling.item(per_user_limit=1))
     is_paid, goes_on = threading.Event(), threading.Event()
-    record = payments._record
+    record = payment_records.record
 
-    def record_late(connection: Connection, event: PaymentEvent, outcome: str) -> None:
+    def record_late(connection: Connection, event: PaymentEvent, outcome: str, is_first: bool = True) -> None:
         is_paid.set()
         goes_on.wait(15)
-        record(connection, event, outcome)
+        record(connection, event, outcome, is_first)
 
-    monkeypatch.setattr(payments, "_record", record_late)
+    monkeypatch.setattr(payment_records, "record", record_late)
     money = PaymentEvent("evt", SUCCEEDED, order.order_no, order.total, order.currency, "pay")
     came_to: list[str] = []
     payer = threading.Thread(target=lambda: came_to.append(payments.receive(shop.database, money)))
