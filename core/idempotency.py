@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Select, delete, insert, or_, select, update
 from core import refusals
 from core.clock import Deadline, database_now, deadline_of_request, utc_now, utc_now_after_wait
 from core.database import AnyRow, Database, joining
-from core.refusals import Refusal
+from core.refusals import Refusal, RefusalWithEffect
 from core.transaction import run
 from models import IdempotencyKey
 
@@ -49,8 +49,8 @@ def once(
     """The answer of `act`, done at most once in 24 hours for this user and key; and whether it was given before.
 
     All transactions and reads of `act` join one transaction, which also stores the answer. It may be run again, as
-    `run` says. What `act` raises undoes it: a refusal is not stored, and the same request is judged afresh. `prepare`
-    is called ahead of the transaction, where there is no answer yet.
+    `run` says. What `act` raises undoes it: a refusal is not stored, and the same request is judged afresh. Only what
+    stands behind a RefusalWithEffect stays. `prepare` is called ahead of the transaction, where there is no answer yet.
     Raises Refusal idempotency_key_reused, Busy (nothing was done), or Unavailable (perhaps it was).
     """
     deadline = deadline_of_request(database.settings.PURCHASE_WAIT_SECONDS)
@@ -60,7 +60,7 @@ def once(
     if prepare is not None:
         prepare()
 
-    def work(connection: Connection) -> tuple[Answer, bool]:
+    def work(connection: Connection) -> tuple[Answer | RefusalWithEffect, bool]:
         row = connection.execute(_find(asked).with_for_update()).one_or_none()
         known = _given(row, asked)
         if known is not None:
@@ -68,18 +68,26 @@ def once(
         if row is None:
             _insert(connection, asked)
             row = connection.execute(_find(asked)).one()
-        with joining(connection):
-            answer = act()
+        try:
+            with joining(connection):
+                answer = act()
+        except RefusalWithEffect as refusal:
+            return refusal, False
         _keep(connection, row, asked, answer)
         return answer, False
 
-    def was_committed(connection: Connection, result: tuple[Answer, bool]) -> bool:
-        # A locking read: a plain one could say "absent" while the COMMIT still runs.
+    def was_committed(connection: Connection, result: tuple[Answer | RefusalWithEffect, bool]) -> bool:
         answer, is_replay = result
+        if isinstance(answer, RefusalWithEffect):
+            return True  # nothing tells; it is refused either way, and what it wrote is written again by the next
+        # A locking read: a plain one could say "absent" while the COMMIT still runs.
         row = connection.execute(_find(asked).with_for_update()).one_or_none()
         return is_replay or _given(row, asked) == answer
 
-    return run(database, work, deadline, was_committed)
+    answer, is_replay = run(database, work, deadline, was_committed)
+    if isinstance(answer, RefusalWithEffect):
+        raise answer
+    return answer, is_replay
 
 
 def prune(database: Database, stopping: Callable[[], bool] = lambda: False) -> int:

@@ -16,7 +16,7 @@ from core.database import Database
 from core.events import Happening
 from core.holds import Holder, Locked
 from core.orders import CANCELLED, EXPIRED, MOVES, PAID, PENDING, REFUND_DUE, OrderView, Viewer, move, move_all
-from core.refusals import Refusal
+from core.refusals import RefusalWithEffect
 from core.transaction import plain
 from models import Order
 
@@ -63,7 +63,7 @@ def cancel(database: Database, viewer: Viewer, order_no: str) -> OrderView:
 
     cancelled, closed = plain(database, work)
     if not cancelled:
-        raise Refusal(refusals.ORDER_NOT_PENDING, order_status=closed.status)
+        raise RefusalWithEffect(refusals.ORDER_NOT_PENDING, order_status=closed.status)
     return closed
 
 

@@ -44,6 +44,10 @@ class Refusal(Exception):
         self.details = details
 
 
+class RefusalWithEffect(Refusal):
+    """A refusal that comes after something was written that must stay: a transaction around it is committed."""
+
+
 class InvalidField(Refusal):
     """A value that only the stored state shows to be wrong, such as an end before the stored start."""
 

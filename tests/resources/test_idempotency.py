@@ -11,10 +11,10 @@ from sqlalchemy import insert, select, update
 from werkzeug.test import TestResponse
 
 from app import ROUTES
-from core import idempotency, order_life, payments
+from core import audit, idempotency, order_life, payments
 from core.clock import utc_now
-from core.refusals import Unavailable
-from models import Event, IdempotencyKey, WebhookDelivery, db
+from core.refusals import Refusal, Unavailable
+from models import Event, IdempotencyKey, Order, WebhookDelivery, db
 from resources.auth import Access
 from resources.operation import Operation
 from tests.resources.calls import ADDRESS, OPERATOR, Calls, problem, wrong_fields
@@ -274,6 +274,41 @@ def test_a_refusal_is_not_stored(call: Calls) -> None:
     problem(call.patch(path, json={"stock_delta": -7}, headers={"Idempotency-Key": "f"}), 409, "stock_conflict")
     assert call.patch(path, json={"stock_delta": 2}, headers={"Idempotency-Key": "f"}).json["stock"] == 2
     problem(call.patch(path, json={"stock_delta": 3}, headers={"Idempotency-Key": "f"}), 422, "idempotency_key_reused")
+
+
+def refuse_to_cancel_an_overdue_order(call: Calls, headers: dict[str, str]) -> None:
+    item, code = call.create(), call.create_coupon(kind="amount", amount=10)["code"]
+    order = call.bought(item["id"], coupon_code=code)["order_no"]
+    call.make_overdue(order)
+    for _ in range(2):
+        told = call.post(f"/orders/{order}/cancel", "alice", headers=headers)
+        problem(told, 409, "order_not_pending")
+        assert told.json["order_status"] == "expired"
+        assert "Idempotent-Replayed" not in told.headers
+    with call.shop.database.reading() as connection:
+        assert connection.execute(select(Order.status).where(Order.order_no == order)).scalar_one() == "expired"
+    assert (call.goods(item["id"])["stock"], call.goods(item["id"])["sold"]) == (10, 0)
+    assert call.get(f"/coupons/{code}", OPERATOR).json["used"] == 0
+    assert audit.run(call.shop.settings).clean
+
+
+@pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "k"}])
+def test_an_order_that_is_overdue_gives_its_units_back_though_its_cancellation_is_refused(
+    call: Calls, headers: dict[str, str]
+) -> None:
+    refuse_to_cancel_an_overdue_order(call, headers)
+    # The key is free still.
+    other = call.create()["id"]
+    order = call.bought(other)["order_no"]
+    assert call.post(f"/orders/{order}/cancel", "alice", headers=headers).json["status"] == "cancelled"
+
+
+def test_were_the_refusal_as_any_other_its_units_would_wait_for_the_sweep(
+    call: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(order_life, "RefusalWithEffect", Refusal)
+    with pytest.raises(AssertionError, match="'pending' == 'expired'"):
+        refuse_to_cancel_an_overdue_order(call, {"Idempotency-Key": "k"})
 
 
 def test_the_answer_is_given_for_24_hours_by_the_database_s_clock(call: Calls) -> None:
