@@ -9,6 +9,7 @@ from iso4217 import Currency
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from core.addresses import is_known
 from core.clock import EPOCH
 from core.paging import MAX_LIMIT
 from core.tokens import MAX_USER_ID
@@ -88,6 +89,21 @@ def _currency(value: str) -> str:
     return value
 
 
+def _region(value: str) -> str:
+    if not is_known(value):
+        raise failed("unknown_region")
+    return value
+
+
+def _none_if_blank(value: str) -> str | None:
+    return value if value.strip() else None
+
+
+def _shown_line_or_none(value: str) -> str | None:
+    # Blanks alone are text without anything to see, as everywhere.
+    return _shown_line(value) if value else None
+
+
 def distinct(values: list[Any]) -> list[Any]:
     if len(set(values)) != len(values):
         raise failed("repeated")
@@ -158,6 +174,7 @@ TypedNewCode = Annotated[str, BeforeValidator(as_typed), StringConstraints(patte
 Region = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$"),
+    AfterValidator(_region),
     Field(description="ISO 3166: a country, or one of its subdivisions"),
 ]
 Percent = Annotated[int, Field(ge=1, le=100)]
@@ -180,7 +197,9 @@ Regions = Annotated[
 PersonName = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(_shown_line)]
 Phone = Annotated[str, StringConstraints(pattern=r"^[0-9+(). -]{3,32}$")]
 AddressLine = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_shown_line)]
-Postcode = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9 -]{1,16}$")]
+# What may be left out, and is where a form sends nothing in it.
+MoreOfAddress = Annotated[str, StringConstraints(max_length=200), AfterValidator(_shown_line_or_none)]
+Postcode = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9 -]{0,16}$"), AfterValidator(_none_if_blank)]
 Total = Annotated[int, Field(ge=0, le=MAX_TOTAL, description="in the currency's minor unit")]
 UserId = Annotated[str, StringConstraints(min_length=1, max_length=MAX_USER_ID), AfterValidator(_one_line)]
 ProviderText = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,255}$")]

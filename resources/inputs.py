@@ -128,9 +128,11 @@ class Address(_Input):
     phone: fields.Phone
     region: fields.Region
     line1: fields.AddressLine
-    line2: fields.AddressLine | None = None
+    line2: fields.MoreOfAddress | None = None
     postcode: fields.Postcode | None = Field(
-        None, validate_default=True, description="needed where the region's country has postcodes"
+        None,
+        validate_default=True,
+        description="needed where the region's country has postcodes; blank is the same as null",
     )
 
     @field_validator("postcode")

@@ -277,6 +277,9 @@ FIELD_PROBLEMS: Mapping[str, Text] = {
     "blank": Text("The text has nothing to see.", "文本没有可见内容。"),
     "invalid_time": Text("The time is not RFC 3339 with an offset.", "时间须为带时区的 RFC 3339 格式。"),
     "unknown_currency": Text("This is no ISO 4217 currency code.", "不是有效的 ISO 4217 货币代码。"),
+    "unknown_region": Text(
+        "This is no ISO 3166 code of a country or a subdivision.", "不是有效的 ISO 3166 国家或地区代码。"
+    ),
     "window_reversed": Text("The end is before the start.", "结束时间早于开始时间。"),
     "invalid_cursor": Text("The cursor is not one of this list.", "游标不属于该列表。"),
     "repeated": Text("The parameter, or an entry of the list, is given more than once.", "参数或列表条目重复。"),

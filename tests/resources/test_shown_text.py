@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from core.addresses import needs_postcode
 from resources.shown_text import hidden_character
 from tests.resources.calls import ADDRESS, OPERATOR, Calls, wrong_fields
 
@@ -108,20 +109,67 @@ def test_a_long_text_of_joiners_is_judged_in_linear_time() -> None:
     assert hidden_character("\U0001f3f4" + "\U000e0067" * 9999)
 
 
+NONE = (None, "", "   ")
+
+
 def test_an_address_without_a_postcode_is_taken_where_the_country_has_none(call: Calls) -> None:
     call.post("/shipping-methods", OPERATOR, json={"code": "standard", "name": "Standard", "base_fee": 0})
     item = call.create(shippable=True, stock=100)["id"]
     without = {name: value for name, value in ADDRESS.items() if name != "postcode"}
     for region in ("HK", "MO", "AE", "IE", "PA", "CN-HK", "CN-MO", "NL-CW", "NL-BQ1"):
-        for address in ({**without, "region": region}, {**without, "region": region, "postcode": None}):
+        for address in ({**without, "region": region}, *({**without, "region": region, "postcode": p} for p in NONE)):
             answer = call.buy(item, shipping_method="standard", address=address)
             assert answer.status_code == 201, answer.text
             assert answer.json["address"]["postcode"] is None
-    for region in ("CN", "CN-31", "CN-TW", "NL-NH", "US", "US-HI", "DE", "JP", "GB", "TW", "ZZ"):
-        for address in ({**without, "region": region}, {**without, "region": region, "postcode": None}):
+    for region in ("CN", "CN-31", "CN-TW", "NL-NH", "US", "US-HI", "DE", "JP", "GB", "TW"):
+        for address in ({**without, "region": region}, *({**without, "region": region, "postcode": p} for p in NONE)):
             answer = call.buy(item, shipping_method="standard", address=address)
             assert wrong_fields(answer) == {"address.postcode": "missing"}
     # A form that always sends one, and a wrong one.
     assert call.buy(item, shipping_method="standard", address={**ADDRESS, "region": "HK"}).status_code == 201
     answer = call.buy(item, shipping_method="standard", address={**without, "region": "HK", "postcode": "x" * 17})
     assert wrong_fields(answer) == {"address.postcode": "invalid_format"}
+
+
+def test_a_second_line_that_a_form_left_empty_is_none(sqlite_call: Calls) -> None:
+    sqlite_call.post("/shipping-methods", OPERATOR, json={"code": "standard", "name": "Standard", "base_fee": 0})
+    item = sqlite_call.create(shippable=True)["id"]
+    bought = [
+        sqlite_call.buy(item, key="k", shipping_method="standard", address={**ADDRESS, "line2": line}).json
+        for line in ("", None)
+    ]
+    assert bought[0]["address"]["line2"] is None
+    assert bought[0] == bought[1]
+    for field in ("name", "phone", "region", "line1"):
+        answer = sqlite_call.buy(item, shipping_method="standard", address={**ADDRESS, field: ""})
+        assert set(wrong_fields(answer)) == {f"address.{field}"}
+
+
+KNOWN = ("CN", "CN-31", "CN-SH", "CN-TW", "CN-91", "US-PR", "PR", "GB-ENG", "FR-75C", "IN-TG", "IN-TS", "HK-KLN", "XK")
+UNKNOWN = ("XX", "ZZ", "AA", "EU", "UK", "AN", "CN-99", "CN-3", "US-XX", "DE-99", "XX-1")
+
+
+@pytest.mark.parametrize("region", KNOWN)
+def test_regions_of_iso_3166_are_taken(sqlite_call: Calls, region: str) -> None:
+    assert sqlite_call.create_method(regions=[region])["regions"] == [region]
+    assert sqlite_call.quote(sqlite_call.create()["id"], address={**ADDRESS, "region": region}).status_code == 200
+
+
+@pytest.mark.parametrize("region", UNKNOWN)
+def test_other_regions_are_refused(sqlite_call: Calls, region: str) -> None:
+    item = sqlite_call.create(shippable=True)["id"]
+    for answer in (
+        sqlite_call.quote(item, address={**ADDRESS, "region": region}),
+        sqlite_call.buy(item, address={**ADDRESS, "region": region}),
+    ):
+        assert wrong_fields(answer) == {"address.region": "unknown_region"}
+    method = {"code": "a", "name": "a", "base_fee": 0, "regions": ["CN", region]}
+    assert wrong_fields(sqlite_call.post("/shipping-methods", OPERATOR, json=method)) == {"regions.1": "unknown_region"}
+    sqlite_call.create_method()
+    changed = sqlite_call.patch("/shipping-methods/express", json={"regions": [region]})
+    assert wrong_fields(changed) == {"regions.0": "unknown_region"}
+
+
+@pytest.mark.parametrize(("region", "needed"), [("CN-91", False), ("CN-92", False), ("CN-71", True), ("XK", False)])
+def test_earlier_codes_and_those_beside_the_standard_have_rules_too(region: str, needed: bool) -> None:
+    assert needs_postcode(region) == needed
