@@ -27,7 +27,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import DateTime, TypeDecorator, TypeEngine
 
 # The newest migration; `readyz` and the start compare it with the database's. A test holds it to migrations/.
-SCHEMA_REVISION = "0010"
+SCHEMA_REVISION = "0011"
 
 ORDER_STATUSES = ("pending", "paid", "cancelled", "expired", "refund_due", "refunded")
 # The statuses whose units an item counts as sold. So are a refunded order's, unless it gave them back: core/orders.py.
@@ -210,7 +210,13 @@ class Coupon(Base):
         CheckConstraint(f"kind IN {COUPON_KINDS}", name="coupons_kind_known"),
         CheckConstraint("percent BETWEEN 1 AND 100", name="coupons_percent_in_range"),
         CheckConstraint("used >= 0", name="coupons_used_not_negative"),
-        Index("coupons_created", "created_at"),
+        Index("coupons_created", "created_at", "code"),
+        Index("coupons_active_code", "active", "code"),
+        Index("coupons_active_created", "active", "created_at", "code"),
+        Index("coupons_kind_code", "kind", "code"),
+        Index("coupons_kind_created", "kind", "created_at", "code"),
+        Index("coupons_kind_active_code", "kind", "active", "code"),
+        Index("coupons_kind_active_created", "kind", "active", "created_at", "code"),
         MYSQL_TABLE,
     )
 

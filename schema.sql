@@ -144,7 +144,13 @@ CREATE TABLE coupons (
     CONSTRAINT coupons_used_not_negative CHECK (used >= 0)
 ) ENGINE = InnoDB CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
 
-CREATE INDEX coupons_created ON coupons (created_at);
+CREATE INDEX coupons_created ON coupons (created_at, code);
+CREATE INDEX coupons_active_code ON coupons (active, code);
+CREATE INDEX coupons_active_created ON coupons (active, created_at, code);
+CREATE INDEX coupons_kind_code ON coupons (kind, code);
+CREATE INDEX coupons_kind_created ON coupons (kind, created_at, code);
+CREATE INDEX coupons_kind_active_code ON coupons (kind, active, code);
+CREATE INDEX coupons_kind_active_created ON coupons (kind, active, created_at, code);
 
 CREATE TABLE coupon_uses (
     order_no VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
@@ -311,4 +317,4 @@ CREATE TABLE server_proof (
     CONSTRAINT server_proof_units_not_negative CHECK (units >= 0)
 ) ENGINE = InnoDB CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
 
-UPDATE alembic_version SET version_num = '0010';
+UPDATE alembic_version SET version_num = '0011';

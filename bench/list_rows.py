@@ -68,6 +68,29 @@ def fill_payments(engine: Engine, count: int) -> None:
         connection.exec_driver_sql("DROP TABLE numbers")
 
 
+def fill_coupons(engine: Engine, count: int) -> None:
+    """Make `count` coupons; one in a thousand is of a percentage, and one in two thousand is withdrawn."""
+    sqlite = engine.dialect.name == "sqlite"
+    moment = "'2026-11-01 00:00:00.000'" if not sqlite else "'2026-11-01 00:00:00.000000'"
+    columns = {
+        "code": "n" if sqlite else "CAST(n AS CHAR)",
+        "kind": "CASE WHEN n % 1000 = 7 THEN 'percent' ELSE 'free_shipping' END",
+        "percent": "CASE WHEN n % 1000 = 7 THEN 10 END",
+        "active": "CASE WHEN n % 2000 = 7 THEN 0 ELSE 1 END",
+        "created_at": moment,
+        "updated_at": moment,
+    }
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        _make_numbers(connection)
+        for begin in range(0, count, CHUNK):
+            rows = _numbers(begin, min(CHUNK, count - begin))
+            connection.exec_driver_sql(
+                f"INSERT INTO coupons ({', '.join(columns)}) SELECT {', '.join(columns.values())} FROM {rows}"
+            )
+            log.info("%d coupons", min(count, begin + CHUNK))
+        connection.exec_driver_sql("DROP TABLE numbers")
+
+
 def _make_numbers(connection: Connection) -> None:
     connection.exec_driver_sql("CREATE TABLE numbers (n INTEGER PRIMARY KEY)")
     connection.exec_driver_sql("INSERT INTO numbers VALUES " + ", ".join(f"({n})" for n in range(1000)))

@@ -39,6 +39,7 @@ log = logging.getLogger("bench")
 LONGEST_MS = 200
 REPEATS = 3
 PAYMENTS_SHARE = 10  # so many orders for each payment
+COUPONS_SHARE = 10  # and for each coupon
 _SIZES = ("--innodb-buffer-pool-size=4G", "--innodb-redo-log-capacity=2G")
 _SIZES_OF_MARIADB = ("--innodb-buffer-pool-size=4G", "--innodb-log-file-size=1G")
 
@@ -101,6 +102,7 @@ def _measure(uri: str, orders: int) -> list[Figure]:
     engine = create_engine(make_url(uri)) if settings.on_sqlite else patient_engine(settings)
     list_rows.fill(engine, orders)
     list_rows.fill_payments(engine, orders // PAYMENTS_SHARE)
+    list_rows.fill_coupons(engine, orders // COUPONS_SHARE)
     engine.dispose()
     figures = measure_lists(app)
     app.extensions["seckill"].database.engine.dispose()
@@ -178,6 +180,14 @@ def _lists(middle: str) -> list[tuple[str, str]]:
         )
     ]
     made += [("/payments?limit=100&order_no=4711", "operator"), ("/payments?limit=100&order_no=none", "operator")]
+    made += [
+        (f"/coupons?limit=100&sort={sort}{kind}{active}", "operator")
+        for sort, kind, active in product(
+            ["code", "-code", "created_at", "-created_at"],
+            ["", "&kind=percent", "&kind=free_shipping"],
+            ["", "&active=true", "&active=false"],
+        )
+    ]
     made += [
         (f"/orders?limit=100&sort={sort}{status}{item}", by)
         for sort, status, item, by in product(

@@ -49,7 +49,9 @@ def fetch(connection: Connection, query: Select[Any], sort: Sort, page: PageRequ
     query = query.add_columns(value)
     if page.after is not None:
         query = query.where(_behind(sort, page.after))
-    order = (sort.value.desc(), sort.id.desc()) if sort.descending else (sort.value, sort.id)
+    # A value named twice makes SQLite sort what its index has in order.
+    columns = (sort.value,) if sort.value is sort.id else (sort.value, sort.id)
+    order = (column.desc() for column in columns) if sort.descending else columns
     # One row more than asked for tells whether another page follows.
     rows: Sequence[AnyRow] = connection.execute(query.order_by(*order).limit(page.limit + 1)).all()
     shown = list(rows[: page.limit])
