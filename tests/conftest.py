@@ -22,6 +22,7 @@ from loopback import reach_directly
 from prepare import upgrade
 from tests.servers.database_server import DatabaseServer
 from tests.servers.kinds import SERVERS, on
+from tests.servers.made_once import compile_routes_once, compile_statements_once
 from tests.servers.schema_copy import Copies, Recycled, is_fresh
 from tests.servers.service import SECRET, Service
 
@@ -38,6 +39,8 @@ LONG = ("tests/races/", "tests/faults/", "tests/contract/test_sales_model.py")
 
 def pytest_configure() -> None:
     reach_directly()
+    compile_routes_once()
+    compile_statements_once()
     # What the developer's own shell has set is not what is tested.
     for name in [name for name in os.environ if name.startswith(config.PREFIX) and "TEST" not in name]:
         del os.environ[name]
@@ -172,10 +175,10 @@ def make_app(copies: Copies) -> Iterator[Callable[..., Flask]]:
         told = {"SQLALCHEMY_DATABASE_URI": uri, "SECRET_KEY": SECRET, "RATE_LIMITS": False, **settings}
         app = create_app(config.load(**told), host)
         engine = app.extensions["seckill"].database.engine
-        fresh = is_fresh(engine)
-        copies.fill(engine)
-        upgrade(app)
-        copies.learn(engine, fresh)
+        if not copies.fill(engine):
+            fresh = is_fresh(engine)
+            upgrade(app)
+            copies.learn(engine, fresh)
         made.append(app)
         return app
 

@@ -98,6 +98,16 @@ def state(uri: str) -> tuple[object, object]:
     return tables(uri), found
 
 
+# One start for each change: on a server that takes half a minute.
+@pytest.mark.parametrize(
+    "databases",
+    [
+        "sqlite",
+        pytest.param("mysql", marks=[pytest.mark.mysql, pytest.mark.long]),
+        pytest.param("mariadb", marks=[pytest.mark.mariadb, pytest.mark.long]),
+    ],
+    indirect=True,
+)
 @pytest.mark.parametrize("revision", STARTS)
 def test_it_is_finished_though_every_start_is_interrupted_after_one_change(
     databases: Databases, revision: str | None
@@ -160,7 +170,9 @@ def test_several_hosts_may_start_at_once(databases: Databases, before: str) -> N
     assert state(shared) == state(straight)
 
 
-@pytest.mark.parametrize("lacking", ["CREATE", "INDEX", "ALTER"])
+@pytest.mark.parametrize(
+    "lacking", [pytest.param("CREATE", marks=pytest.mark.long), "INDEX", pytest.param("ALTER", marks=pytest.mark.long)]
+)
 def test_a_grant_that_was_missing_is_given_and_the_next_start_finishes(
     server: DatabaseServer, server_uri: str, lacking: str
 ) -> None:

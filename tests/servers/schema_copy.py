@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import mysql.connector
-from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy import URL, Connection, Engine, inspect, make_url, text
 
 from models import SCHEMA_REVISION
 from tests.servers.database_server import DatabaseServer
@@ -29,24 +29,39 @@ class Copies:
         # By the server's port.
         self._statements: dict[int | None, list[str]] = {}
         self._tables: dict[int | None, dict[str, str]] = {}
+        self._complete: set[str] = set()
 
-    def fill(self, engine: Engine) -> None:
-        """Make the tables in a database that has none, where a copy is known; else do nothing."""
+    def fill(self, engine: Engine) -> bool:
+        """Make the tables in a database that has none, where a copy is known.
+
+        Returns whether the database is now as the migrations make it, so that they need not run.
+        """
+        address = _address(engine.url)
+        if address in self._complete:
+            # Once only: what is tested may change the tables, and start another application on them.
+            self._complete.remove(address)
+            return True
         if engine.dialect.name == "sqlite":
             path = Path(str(engine.url.database))
-            if self._file.exists() and not path.exists():
-                path.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(self._file, path)
-            return
+            if not self._file.exists() or path.exists():
+                return False
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(self._file, path)
+            return True
         statements = self._statements.get(engine.url.port)
         if statements is None:
-            return
+            return False
         with engine.connect() as connection:
             if inspect(connection).get_table_names():
-                return
+                return False
             for statement in statements:
                 connection.exec_driver_sql(statement)
             connection.commit()
+        return True
+
+    def vouch(self, uri: str) -> None:
+        """Say that the database is as the migrations make it."""
+        self._complete.add(_address(make_url(uri)))
 
     def learn(self, engine: Engine, fresh: bool) -> None:
         """Keep a copy of a database that was `fresh` before the migrations ran."""
@@ -72,6 +87,10 @@ class Copies:
     def tables(self, port: int) -> dict[str, str]:
         """The tables that the migrations make on the server at `port`, as it shows them; empty if not known yet."""
         return self._tables.get(port, {})
+
+
+def _address(url: URL) -> str:
+    return f"{url.port}/{url.database}"
 
 
 def is_fresh(engine: Engine) -> bool:
@@ -107,7 +126,10 @@ class Recycled:
 
     def take(self) -> str:
         """The address of a database: empty, or with all tables and no rows but those that the migrations make."""
-        return self._free.pop() if self._free else self._server.create_database(f"recycled_{next(self._numbers)}")
+        if not self._free:
+            return self._server.create_database(f"recycled_{next(self._numbers)}")
+        self._copies.vouch(self._free[-1])
+        return self._free.pop()
 
     def give_back(self, uri: str) -> None:
         """Empty the database for the next test. Nobody may be connected to it any more."""
