@@ -78,6 +78,8 @@ def _shown(value: str, lines: bool = False) -> str:
 
 
 def _web_address(value: str) -> str:
+    if shown_text.hidden_character(value):
+        raise failed("hidden_character")
     if value and not re.fullmatch(r"(https?://[^\s/][^\s]*|/([^\s/][^\s]*)?)", value):
         raise failed("invalid_format")
     return value

@@ -61,6 +61,9 @@ PLACES: list[tuple[str, str, Any, str]] = [
     ("POST", "/goods", lambda text: {**GOOD, "description": text}, "description"),
     ("PATCH", "/goods/{item}", lambda text: {"name": text}, "name"),
     ("PATCH", "/goods/{item}", lambda text: {"description": text}, "description"),
+    ("POST", "/orders/x/refund", lambda text: {"reference": text}, "reference"),
+    ("POST", "/payments/1/resolve", lambda text: {"resolution": "accepted", "note": text}, "note"),
+    ("PATCH", "/shipping-methods/M", lambda text: {"name": text}, "name"),
     ("POST", "/shipping-methods", lambda text: {"code": "M", "name": text, "base_fee": 1}, "name"),
     *(
         ("POST", path, lambda text, field=field: {"address": {**ADDRESS, field: text}}, f"address.{field}")
@@ -85,6 +88,21 @@ def test_what_can_be_seen_is_taken_as_it_stands(sqlite_call: Calls, text: str) -
 def test_what_hides_is_refused(sqlite_call: Calls, text: str) -> None:
     answer = sqlite_call.post("/goods", OPERATOR, json={**GOOD, "name": text, "description": text})
     assert wrong_fields(answer) == {"name": "hidden_character", "description": "hidden_character"}
+
+
+@pytest.mark.parametrize("text", HIDDEN.values(), ids=HIDDEN.keys())
+def test_what_hides_is_refused_in_the_address_of_an_image(sqlite_call: Calls, text: str) -> None:
+    item = sqlite_call.create()["id"]
+    for url in (f"https://shop.example/{text}.png", f"/{text}"):
+        answer = sqlite_call.post("/goods", OPERATOR, json={**GOOD, "image_url": url})
+        assert wrong_fields(answer) == {"image_url": "hidden_character"}
+        changed = sqlite_call.patch(f"/goods/{item}", json={"image_url": url})
+        assert wrong_fields(changed) == {"image_url": "hidden_character"}
+
+
+def test_the_address_of_an_image_may_have_letters_of_any_script(sqlite_call: Calls) -> None:
+    for url in ("https://shop.example/机械键盘.png", "/می\u200cخواهم.png", ""):
+        assert sqlite_call.create(image_url=url)["image_url"] == url
 
 
 @pytest.mark.parametrize("text", BLANK.values(), ids=BLANK.keys())
