@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, exists, func, select, update
+from sqlalchemy import ColumnElement, Connection, Select, delete, exists, func, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 
 from core.clock import Deadline, database_now
@@ -79,12 +79,13 @@ def _deliveries(connection: Connection, end: datetime, webhook_id: int) -> int:
     """Attempts that are over, by the order of their events."""
     mine = (WebhookDelivery.webhook_id == webhook_id, WebhookDelivery.status != PENDING)
     old = select(WebhookDelivery.id).where(*mine, WebhookDelivery.created_at < end)
-    return _delete(connection, WebhookDelivery.id, old.order_by(WebhookDelivery.seq))
+    # Once more in the DELETE: an operator may have one sent again meanwhile.
+    return _delete(connection, WebhookDelivery.id, old.order_by(WebhookDelivery.seq), *mine)
 
 
 def _events(connection: Connection, end: datetime) -> int:
     """The first events, as far as no active subscription still needs one, and the deliveries that tell of them."""
-    # Held until COMMIT: nobody subscribes, and no other process prunes, in between.
+    # Held until COMMIT: nobody subscribes, is switched on or has an event sent again, and no other process prunes.
     held = select(Sequencer.id, Sequencer.pruned_before).with_for_update()
     row = connection.execute(held).one_or_none()
     if row is None:
@@ -154,7 +155,12 @@ def _orders(connection: Connection, end: datetime) -> int:
     return connection.execute(delete(Order).where(Order.id.in_(ids))).rowcount if ids else 0
 
 
-def _delete(connection: Connection, key: InstrumentedAttribute[int], some: Select[Any]) -> int:
-    """Delete AT_ONCE of the rows that `some` finds by their keys. MySQL takes no LIMIT in a subquery of IN."""
+def _delete(
+    connection: Connection, key: InstrumentedAttribute[int], some: Select[Any], *still: ColumnElement[bool]
+) -> int:
+    """Delete AT_ONCE of the rows that `some` finds, by their keys, where they are `still` so.
+
+    MySQL takes no LIMIT in a subquery of IN.
+    """
     ids = connection.execute(some.limit(AT_ONCE)).scalars().all()
-    return connection.execute(delete(key.class_).where(key.in_(ids))).rowcount if ids else 0
+    return connection.execute(delete(key.class_).where(key.in_(ids), *still)).rowcount if ids else 0

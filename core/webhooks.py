@@ -64,7 +64,7 @@ def create(database: Database, url: str, types: Sequence[str] | None, active: bo
 
     def work(connection: Connection) -> AnyRow:
         # One row that all who subscribe lock, or two would both be the hundredth.
-        connection.execute(select(Sequencer.id).with_for_update())
+        _hold_events(connection)
         if connection.execute(select(func.count()).select_from(Webhook)).scalar_one() >= MOST:
             raise InvalidField("url", "too_many")
         values = {"url": url, "types": types, "active": active, "secret": secret, "after_seq": after}
@@ -81,6 +81,8 @@ def change(database: Database, webhook_id: int, fields: Mapping[str, Any], versi
     """
 
     def work(connection: Connection) -> AnyRow:
+        if fields.get("active"):
+            _hold_events(connection)
         row = _locked(connection, webhook_id, versions)
         changed = {name: value for name, value in fields.items() if getattr(row, name) != value}
         if not changed:
@@ -174,6 +176,7 @@ def retry(database: Database, webhook_id: int, delivery_id: int) -> AnyRow:
     """Send a delivery once more, at once, whatever came of it. Raises Refusal not_found."""
 
     def work(connection: Connection) -> AnyRow:
+        _hold_events(connection)
         asked = (WebhookDelivery.id == delivery_id, WebhookDelivery.webhook_id == webhook_id)
         due = update(WebhookDelivery).where(*asked).values(status=PENDING, next_attempt_at=utc_now(), delivered_at=None)
         if connection.execute(due).rowcount != 1:
@@ -181,6 +184,14 @@ def retry(database: Database, webhook_id: int, delivery_id: int) -> AnyRow:
         return connection.execute(_log().where(*asked)).one()
 
     return plain(database, work)
+
+
+def _hold_events(connection: Connection) -> None:
+    """Lock the row that whoever deletes old events locks (core/retention.py), until the end of the transaction.
+
+    Without it an event could be deleted just after a subscription has begun to need it, and be missed in silence.
+    """
+    connection.execute(select(Sequencer.id).with_for_update())
 
 
 def _log() -> Select[Any]:
