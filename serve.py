@@ -5,6 +5,7 @@
 HOST, PORT, WORKERS, THREADS and DOORS in the environment change where and how; everything else is in config.py.
 """
 
+import argparse
 import contextlib
 import gc
 import multiprocessing
@@ -259,5 +260,42 @@ Ctrl-C stops it.
 """
 
 
+def _read_arguments(arguments: list[str]) -> None:
+    """Print help where it is asked for; whatever else is given is refused with one line and exit code 2."""
+    escape_what_cannot_be_shown()
+    settings = [
+        f"  {config.PREFIX}{name}\n      {field.description}" for name, field in config.Settings.model_fields.items()
+    ]
+    parser = argparse.ArgumentParser(
+        prog="serve.py",
+        usage="serve.py [-h]",
+        description="Prepare the database and serve until SIGINT or SIGTERM.",
+        epilog="\n".join(
+            [
+                "What may be set, in the environment:",
+                "  HOST (127.0.0.1), PORT (8000)",
+                f"  WORKERS ({WORKERS}), and for each of them DOORS ({DOORS} threads that receive requests) and",
+                f"  THREADS ({THREADS} that answer what has to wait, but for purchases)",
+                "",
+                "In the environment or in a file `.env` beside this program:",
+                *settings,
+            ]
+        ),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+        exit_on_error=False,
+    )
+    try:
+        _, unknown = parser.parse_known_args(arguments)
+    except argparse.ArgumentError:
+        unknown = arguments
+    if unknown:
+        # Not quoted: an argument may hold a password.
+        parser.exit(
+            2, "error: serve.py takes no arguments but --help, which names the variables that it reads instead\n"
+        )
+
+
 if __name__ == "__main__":
+    _read_arguments(sys.argv[1:])
     main()

@@ -54,6 +54,31 @@ def _refused(env: dict[str, str]) -> str:
     return line
 
 
+def _told(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    program = [sys.executable, ROOT / "serve.py", *arguments]
+    return subprocess.run(program, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize("arguments", [["--port", "9000"], ["--database=mysql://u:hunter2@h/d"], ["run"], ["--help=x"]])
+def test_an_argument_that_it_does_not_know_is_refused_in_one_line(arguments: list[str]) -> None:
+    ended = _told(*arguments)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("error: serve.py takes no arguments but --help")
+    assert "hunter2" not in line
+
+
+@pytest.mark.parametrize("argument", ["-h", "--help"])
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_help_names_whatever_may_be_set(argument: str, encoding: str) -> None:
+    ended = _told(argument, PYTHONIOENCODING=encoding)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    for name in ("HOST", "PORT", "WORKERS", "DOORS", "THREADS"):
+        assert re.search(rf"\b{name} \(", ended.stdout)
+    for name in config.Settings.model_fields:
+        assert f"  SECKILL_{name}\n" in ended.stdout
+
+
 def test_a_fresh_sqlite_service_sells_demo_goods_and_its_printed_lines_work_when_pasted(
     start_service: Start, sqlite_uri: str, tmp_path: Path
 ) -> None:
