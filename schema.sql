@@ -317,4 +317,4 @@ CREATE TABLE server_proof (
     CONSTRAINT server_proof_units_not_negative CHECK (units >= 0)
 ) ENGINE = InnoDB CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
 
-UPDATE alembic_version SET version_num = '0011';
+UPDATE alembic_version SET version_num = '0012';

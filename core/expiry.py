@@ -53,14 +53,14 @@ def sweep(database: Database, stopping: Callable[[], bool] = lambda: False) -> i
                 if goods_id in left or stopping():
                     break
                 try:
-                    noted = _expire(database, goods_id, orders[first : first + BATCH])
+                    settled, noted = _expire(database, goods_id, orders[first : first + BATCH])
                 except Unavailable:
                     raise  # there is nobody to serve the others either
                 except Exception as error:
                     failures.append(error)
-                    noted = 0
+                    settled = noted = 0
                 expired += noted
-                if not noted:  # it failed, or somebody else has been there
+                if not settled:  # it failed, or somebody else has been there
                     left.add(goods_id)
     ended = time.monotonic()
     record(lambda: SWEEP_SECONDS.observe(ended - began))
@@ -94,26 +94,30 @@ def _by_item(due: Sequence[AnyRow]) -> list[tuple[int, list[AnyRow]]]:
     return found
 
 
-def _expire(database: Database, goods_id: int, orders: Sequence[AnyRow]) -> int:
-    """Note the expiry of those of the item's orders that are still pending. How many there were."""
+def _expire(database: Database, goods_id: int, orders: Sequence[AnyRow]) -> tuple[int, int]:
+    """Note the expiry of those of the item's orders that are still pending.
 
-    def work(connection: Connection) -> int:
+    Returns how many were found so, those with a total of 0 that are paid instead included, and how many expired.
+    """
+
+    def work(connection: Connection) -> tuple[int, int]:
         locked = holds.lock(connection, goods_id, holds.codes_of(orders))
         # Read again: they may have been paid, which takes no lock of the item, cancelled, or swept.
         query = (
-            select(Order.order_no, Order.quantity, Order.coupon_code)
+            select(Order.order_no, Order.user_id, Order.quantity, Order.total, Order.coupon_code)
             .with_hint(Order, BY_NUMBER)
             .where(Order.order_no.in_(sorted(order.order_no for order in orders)))
             .where(Order.status == PENDING, order_life.OVERDUE)
             .order_by(Order.order_no)
             .with_for_update()
         )
-        due = connection.execute(query).all()
+        found = connection.execute(query).all()
+        due = [order for order in found if order.total or not order_life.keep_free(connection, locked, order)]
         if due:
             events.write(connection, locked.now, order_life.expire(connection, locked, due))
-        return len(due)
+        return len(found), len(due)
 
     # An item whose row somebody keeps is left to the next sweep.
-    noted = run(database, work, Deadline(database.settings.PURCHASE_WAIT_SECONDS), rerun_lock_waits=False)
-    record(lambda: ORDERS_EXPIRED.inc(noted))
-    return noted
+    found, expired = run(database, work, Deadline(database.settings.PURCHASE_WAIT_SECONDS), rerun_lock_waits=False)
+    record(lambda: ORDERS_EXPIRED.inc(expired))
+    return found, expired

@@ -33,6 +33,13 @@ class Holder(Protocol):
     def coupon_code(self) -> str | None: ...
 
 
+class Owned(Holder, Protocol):
+    """The same, and whose it is."""
+
+    @property
+    def user_id(self) -> str: ...
+
+
 @dataclass
 class Locked:
     """An item and coupons under their locks, kept up to date by what is given back and taken here.
@@ -100,7 +107,7 @@ def take_again(connection: Connection, locked: Locked, order: OrderView) -> list
     Nothing is taken, and None returned, where one of them does not. Else what it was to those who watch the stock, as
     of `give_back`; the order is for the caller to move. The limits that count from then on are those of now.
     """
-    if order.quantity > locked.stock or not _within_limit(connection, locked, order):
+    if order.quantity > locked.stock or not within_limit(connection, locked, order):
         return None
     if order.coupon_code is not None and not _use_again(connection, locked, order, order.coupon_code):
         return None
@@ -118,7 +125,8 @@ def take_again(connection: Connection, locked: Locked, order: OrderView) -> list
     return events.of_stock(locked.goods_id, before, locked.stock)
 
 
-def _within_limit(connection: Connection, locked: Locked, order: OrderView) -> bool:
+def within_limit(connection: Connection, locked: Locked, order: Owned) -> bool:
+    """Whether the buyer's other orders leave room for this one, whose time is over, in the item's limit of now."""
     # The order itself has expired: it is not among those that hold units.
     if locked.per_user_limit is None:
         return True

@@ -14,7 +14,7 @@ from core import events, holds, orders, refusals
 from core.clock import database_now, utc_now_after_wait
 from core.database import Database
 from core.events import Happening
-from core.holds import Holder, Locked
+from core.holds import Holder, Locked, Owned
 from core.orders import CANCELLED, EXPIRED, MOVES, PAID, PENDING, REFUND_DUE, OrderView, Viewer, move, move_all
 from core.refusals import RefusalWithEffect
 from core.transaction import plain
@@ -79,6 +79,23 @@ def expire(connection: Connection, locked: Locked, due: Sequence[Holder]) -> lis
         raise RuntimeError("an order changed under its lock")
     told = [Happening(events.ORDER_EXPIRED, locked.goods_id, order.order_no) for order in due]
     return told + holds.give_back(connection, locked, due)
+
+
+def keep_free(connection: Connection, locked: Locked, order: Owned) -> bool:
+    """Note that an overdue order with a total of 0 is paid, if its buyer's limit still allows it. Whether it was.
+
+    Purchases place such orders paid; those of an earlier release, which may be selling beside this one during an
+    upgrade, are left pending. What the order holds stays, but room in the limit, which others may have taken since.
+    """
+    if not holds.within_limit(connection, locked, order):
+        return False
+    free = (Order.status == PENDING, Order.total == 0)
+    # As for money that comes late, the limit that counts from then on is that of now.
+    values = {"paid_at": locked.now, "per_user_limit": locked.per_user_limit}
+    if not move(connection, order.order_no, PAID, *free, **values):
+        return False
+    events.write(connection, locked.now, [Happening(events.ORDER_PAID, locked.goods_id, order.order_no)])
+    return True
 
 
 def is_close(order: OrderView, now: datetime, settings: Settings) -> bool:
