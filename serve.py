@@ -291,9 +291,7 @@ def _read_arguments(arguments: list[str]) -> None:
         unknown = arguments
     if unknown:
         # Not quoted: an argument may hold a password.
-        parser.exit(
-            2, "error: serve.py takes no arguments but --help, which names the variables that it reads instead\n"
-        )
+        parser.exit(2, "error: serve.py takes no arguments but --help; it reads its settings from the environment\n")
 
 
 if __name__ == "__main__":
