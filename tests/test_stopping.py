@@ -55,6 +55,19 @@ def test_ctrl_c_again_and_again_answers_what_is_in_hand_and_ends_well(
     assert service.process.wait(STOP_SECONDS) == 0
 
 
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize(("workers", "times"), [(1, 100), (8, 20)])
+def test_ctrl_c_ends_the_service_every_time(start_service: Start, sqlite_uri: str, workers: int, times: int) -> None:
+    for _ in range(times):
+        service = start_service(sqlite_uri, workers=workers, **PATIENT)
+        assert requests.get(f"{service.url}/goods", timeout=5).ok
+        for pid in everybody(service):
+            with contextlib.suppress(ProcessLookupError):  # whoever was told by the supervisor first
+                os.kill(pid, signal.SIGINT)
+        assert service.process.wait(STOP_SECONDS) == 0
+
+
 def takes_connections(service: Service) -> bool:
     try:
         socket.create_connection(("127.0.0.1", service.port), timeout=5).close()
