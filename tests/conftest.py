@@ -171,8 +171,15 @@ def make_app(copies: Copies) -> Iterator[Callable[..., Flask]]:
     made: list[Flask] = []
 
     def make(uri: str, host: HostMemory | None = None, **settings: object) -> Flask:
-        # One address makes all requests here; what is tested about limits asks for them.
-        told = {"SQLALCHEMY_DATABASE_URI": uri, "SECRET_KEY": SECRET, "RATE_LIMITS": False, **settings}
+        told = {
+            "SQLALCHEMY_DATABASE_URI": uri,
+            "SECRET_KEY": SECRET,
+            # One address makes all requests here; what is tested about limits asks for them.
+            "RATE_LIMITS": False,
+            # On a busy machine a test may stand still for seconds in the middle of a transaction.
+            "IDLE_TRANSACTION_SECONDS": 20,
+            **settings,
+        }
         app = create_app(config.load(**told), host)
         engine = app.extensions["seckill"].database.engine
         if not copies.fill(engine):

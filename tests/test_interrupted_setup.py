@@ -24,7 +24,7 @@ from tests.tables import engine, rows, tables
 
 Databases = Callable[[], str]
 # Where an upgrade begins: nowhere, and at the two releases that had tables.
-STARTS = (None, "0001", "0002")
+STARTS = (None, pytest.param("0001", marks=pytest.mark.long), pytest.param("0002", marks=pytest.mark.long))
 _GOODS = (
     "INSERT INTO goods (name, currency, price, description, image_url, stock, sold, created_at, updated_at)"
     " VALUES ('Kettle', 'CNY', 100, '', '', 8, 2, '2026-11-01', '2026-11-01')"
@@ -129,7 +129,9 @@ def test_it_is_finished_though_every_start_is_interrupted_after_one_change(
     assert state(interrupted) == state(straight)
 
 
-@pytest.mark.parametrize("change", [2, 12, 27])
+@pytest.mark.parametrize(
+    "change", [pytest.param(2, marks=pytest.mark.long), 12, pytest.param(27, marks=pytest.mark.long)]
+)
 def test_a_killed_set_up_is_finished_by_the_next(databases: Databases, change: int) -> None:
     straight, killed = databases(), databases()
     command = [sys.executable, "-m", "tests.servers.interrupted", str(change)]
@@ -156,7 +158,7 @@ def hosts(uri: str, count: int) -> Iterator[list[subprocess.Popen[str]]]:
             process.wait()
 
 
-@pytest.mark.parametrize("before", ["nothing", "interrupted upgrade"])
+@pytest.mark.parametrize("before", [pytest.param("nothing", marks=pytest.mark.long), "interrupted upgrade"])
 def test_several_hosts_may_start_at_once(databases: Databases, before: str) -> None:
     first = "0001" if before == "interrupted upgrade" else None
     straight, shared = (begun(databases(), first) for _ in range(2))
