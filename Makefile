@@ -34,7 +34,7 @@ test-packages:
 # The long tests want the machine for themselves: no other test runs beside them.
 .PHONY: test
 test: .venv/.dev test-packages ## Run the tests, on SQLite, and on MySQL, MariaDB, Redis and nginx that they start themselves
-	$(BIN)/pytest --numprocesses=3 --dist=loadfile -m "not long and not cluster"
+	$(BIN)/pytest --numprocesses=3 --dist=worksteal -m "not long and not cluster"
 	$(BIN)/pytest -m "representative and not mariadb" tests/races tests/faults
 
 .PHONY: faults

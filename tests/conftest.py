@@ -35,6 +35,8 @@ _numbers = itertools.count(1)
 # Tests that take long or want the machine for themselves. They run on MySQL; those that are marked `representative` run
 # on MariaDB as well, and in `make test`. All other tests that touch a server run on both.
 LONG = ("tests/races/", "tests/faults/", "tests/contract/test_sales_model.py")
+# What starts whole services or commands: on MariaDB it is long as well. What they ask of MariaDB, other tests try.
+LONG_ON_MARIADB = ("tests/test_", "tests/events/test_served.py", "tests/contract/test_schemathesis.py")
 
 
 def pytest_configure() -> None:
@@ -48,7 +50,8 @@ def pytest_configure() -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.nodeid.startswith(LONG):
+        on_mariadb = item.get_closest_marker("mariadb") is not None
+        if item.nodeid.startswith(LONG) or (on_mariadb and item.nodeid.startswith(LONG_ON_MARIADB)):
             item.add_marker("long")
 
 

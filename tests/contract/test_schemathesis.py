@@ -63,12 +63,18 @@ def run(service: Service, directory: Path, phases: str, examples: int) -> subpro
     )
 
 
-@pytest.mark.parametrize("examples", [3, pytest.param(15, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    ("phases", "examples"),
+    [
+        ("examples,fuzzing,stateful", 3),
+        pytest.param("examples,coverage,fuzzing,stateful", 15, marks=pytest.mark.long),
+    ],
+)
 def test_no_answer_leaves_the_document_on_sqlite(
-    start_service: Callable[..., Service], sqlite_uri: str, tmp_path: Path, examples: int
+    start_service: Callable[..., Service], sqlite_uri: str, tmp_path: Path, phases: str, examples: int
 ) -> None:
     service = start_service(sqlite_uri, threads=4, **EVERY_ROUTE)
-    result = run(service, tmp_path, "examples,coverage,fuzzing,stateful", examples)
+    result = run(service, tmp_path, phases, examples)
     assert result.returncode == 0, result.stdout[-8000:] + result.stderr[-2000:]
     paths = requests.get(f"{service.url}/openapi.json", timeout=20).json()["paths"]
     assert f"Tested: {sum(len(methods) for methods in paths.values())}" in result.stdout
