@@ -1,5 +1,6 @@
 """One transaction for a list of purchases, for any items."""
 
+import itertools
 from collections import Counter
 from collections.abc import Callable
 
@@ -15,6 +16,7 @@ from core.purchase.line import BATCH_SIZE
 from core.purchase.slots import Caps
 from core.quotes import NO_CHOICES, Address, Choices
 from core.shop import Shop
+from core.transaction import RERUNS
 from models import Coupon, ShippingMethod
 
 
@@ -111,10 +113,16 @@ def spent(shop: Shop, requests: list[PurchaseRequest]) -> tuple[set[str | None],
     return outcomes, {name.removeprefix("Com_"): after[name] - before[name] for name in before}
 
 
+def reruns() -> float:
+    """How many transactions of this process were run again."""
+    return sum(
+        sample.value for metric in RERUNS.collect() for sample in metric.samples if sample.name.endswith("_total")
+    )
+
+
 @pytest.fixture
 def server_shop(make_app: Callable[..., Flask], server_uri: str) -> Shop:
-    # A batch that is late is run again, and its statements would count twice.
-    return make_app(server_uri, PURCHASE_WAIT_SECONDS=60).extensions["seckill"]
+    return make_app(server_uri).extensions["seckill"]
 
 
 def slots_made(shop: Shop, *items: int) -> None:
@@ -134,8 +142,8 @@ def test_a_batch_is_one_insert_and_one_update_counted_at_the_server(server_shop:
 
 
 def test_coupons_and_shipping_add_as_many_statements_to_two_purchases_as_to_hundreds(server_shop: Shop) -> None:
-    item = put_up(server_shop, stock=1000, shippable=True)
-    plain = put_up(server_shop, stock=1000)
+    item = put_up(server_shop, stock=10_000, shippable=True)
+    plain = put_up(server_shop, stock=10_000)
     slots_made(server_shop, item, plain)
     made = {"created_at": EPOCH, "updated_at": EPOCH}
     with server_shop.database.engine.begin() as connection:
@@ -144,22 +152,29 @@ def test_coupons_and_shipping_add_as_many_statements_to_two_purchases_as_to_hund
     address = Address("Li Lei", "1", "CN", "1 Road", "1")
     choices = Choices("TEN", "parcel", None, address)
 
-    def told_of(goods_id: int, buyers: range, chosen: Choices) -> dict[str, int]:
-        requests = [PurchaseRequest(goods_id, f"buyer-{n}", 1, f"{goods_id}-{n}", chosen) for n in buyers]
-        outcomes, statements = spent(server_shop, requests)
-        assert outcomes == {"Placed"}
-        return statements
+    numbers = itertools.count()
 
-    two = told_of(item, range(2), choices)
-    assert told_of(item, range(2, 302), choices) == two
-    bare = told_of(plain, range(300), NO_CHOICES)
-    assert told_of(plain, range(300, 302), NO_CHOICES) == bare
+    def told_of(goods_id: int, count: int, chosen: Choices) -> dict[str, int]:
+        """The statements of a batch of so many buyers that the server let through at the first attempt."""
+        while True:
+            buyers = itertools.islice(numbers, count)
+            requests = [PurchaseRequest(goods_id, f"buyer-{n}", 1, f"{goods_id}-{n}", chosen) for n in buyers]
+            before = reruns()
+            outcomes, statements = spent(server_shop, requests)
+            assert outcomes == {"Placed"}
+            if reruns() == before:
+                return statements
+
+    two = told_of(item, 2, choices)
+    assert told_of(item, 300, choices) == two
+    bare = told_of(plain, 300, NO_CHOICES)
+    assert told_of(plain, 2, NO_CHOICES) == bare
     # The uses written; the coupon's count; the methods, the coupon's row and the buyers' uses read.
     more = {name: two[name] - bare[name] for name in two}
     assert more == {"insert": 1, "update": 0, "update_multi": 1, "select": 3, "commit": 0}
     with server_shop.database.reading() as connection:
-        assert connection.execute(text("SELECT used FROM coupons")).scalar_one() == 302
-        assert connection.execute(text("SELECT COUNT(*) FROM coupon_uses")).scalar_one() == 302
+        used = connection.execute(text("SELECT used FROM coupons")).scalar_one()
+        assert used == connection.execute(text("SELECT COUNT(*) FROM coupon_uses")).scalar_one() >= 302
 
 
 def test_a_figure_that_cannot_be_recorded_after_commit_costs_nobody_their_answer(
