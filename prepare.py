@@ -30,11 +30,13 @@ _LOCK_SECONDS = 60
 _IDLE_SECONDS = 30
 _BUSY = f"another process has been changing the tables for over {_LOCK_SECONDS} seconds"
 _GRANT = "the user lacks a privilege for the tables: grant ALL on the database"
+_NO_DATABASE = "the file holds something else than an SQLite database"
 # Why the tables could not be made, by the number of the error.
 _FAILED: Mapping[int | str, str] = {
     **dict.fromkeys((1044, 1142, 1143, 1227, 1370), _GRANT),
     **dict.fromkeys((1036, 1290, 1792, 1836, 1874, "SQLITE_READONLY"), "the database is read-only"),
     "SQLITE_BUSY": _BUSY,
+    "SQLITE_NOTADB": _NO_DATABASE,
 }
 
 
@@ -130,7 +132,8 @@ def _reached(engine: Engine) -> Iterator[Connection]:
             yield connection
         except DBAPIError as error:
             failure = _failure(engine.url, error, "setting up the tables failed")
-            raise CannotStart(f"{failure}; the next start goes on") from error
+            next_time = "" if _NO_DATABASE in failure else "; the next start goes on"
+            raise CannotStart(f"{failure}{next_time}") from error
 
 
 def _failure(url: URL, error: DBAPIError, otherwise: str) -> str:

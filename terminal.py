@@ -73,7 +73,7 @@ def again_and_again(seconds: float, work: Callable[[], object]) -> None:
 
 def stop_is_asked() -> bool:
     """Whether a signal to stop has come while `again_and_again` is in a turn: for turns that can take long."""
-    return bool(signal.sigpending() & STOP_SIGNALS)
+    return not signal.sigpending().isdisjoint(STOP_SIGNALS)
 
 
 @contextlib.contextmanager

@@ -99,7 +99,11 @@ def list_page(
 
 
 def _has(text: str) -> ColumnElement[bool]:
-    """Whether the name contains `text`, whatever the case, accents and width of the letters."""
+    """Whether the name contains `text`, whatever the case, accents and width of the letters.
+
+    Blanks around the text do not count.
+    """
+    text = text.strip()
     found = Goods.search_text.contains(searchable(text), autoescape=True)
     # Rows that SQL of others wrote have their name alone.
     return or_(found, and_(Goods.search_text.is_(None), Goods.name.icontains(text, autoescape=True)))

@@ -46,8 +46,11 @@ def decimals(currency: str) -> int:
 
 
 def shown(amount: int, currency: str) -> str:
-    """An amount for people: 1999 in CNY is `19.99 CNY`."""
-    places = decimals(currency)
+    """An amount for people: 1999 in CNY is `19.99 CNY`. In minor units where ISO 4217 does not have the currency."""
+    try:
+        places = decimals(currency)
+    except ValueError:  # a payment was told in it: whatever a provider says is recorded
+        return f"{amount:,} {currency} (minor units)"
     if not places:
         return f"{amount:,} {currency}"
     units, rest = divmod(amount, 10**places)

@@ -4,9 +4,10 @@ Rows are deleted in small transactions, the oldest first, beside a running sale.
 an item's changes of stock, and every order that holds units or for which money came. See docs/retention.md.
 """
 
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta, timezone
 from functools import partial
 from typing import Any
 
@@ -28,8 +29,8 @@ _SLACK = timedelta(days=7)
 # Payments that had no effect and wait for nobody.
 _WITHOUT_EFFECT = (PAYMENT_FAILED, REPEATED)
 
-# Deletes some rows of before a moment; returns how many, and 0 only where none are left.
-_Piece = Callable[[Connection, datetime], int]
+# Deletes some rows of before a moment; returns how many by their kind in Pruned, and none only where none are left.
+_Piece = Callable[[Connection, datetime], Counter[str]]
 
 
 @dataclass(frozen=True)
@@ -54,42 +55,43 @@ def prune(database: Database, stopping: Callable[[], bool] = lambda: False) -> P
         subscriptions = list(connection.scalars(select(Webhook.id).order_by(Webhook.id)))
         items = list(connection.scalars(select(GoodsChange.goods_id).distinct().order_by(GoodsChange.goods_id)))
 
-    def older(days: int, piece: _Piece) -> int:
-        end, deleted = now - timedelta(days=days), 0
+    deleted: Counter[str] = Counter()
+
+    def older(days: int, piece: _Piece) -> None:
+        end = now - timedelta(days=days)
         while days and not stopping():
             deadline = Deadline(settings.PURCHASE_WAIT_SECONDS)
-            count = run(database, lambda connection: piece(connection, end), deadline)
-            if not count:
+            some = run(database, lambda connection: piece(connection, end), deadline)
+            if not some.total():
                 break
-            deleted += count
-        return deleted
+            deleted.update(some)
 
     # Deliveries go ahead of the events that they tell of.
-    logs = [older(settings.DELIVERIES_KEEP_DAYS, partial(_deliveries, webhook_id=key)) for key in subscriptions]
-    return Pruned(
-        deliveries=sum(logs),
-        events=older(settings.EVENTS_KEEP_DAYS, _events),
-        payments=older(settings.PAYMENTS_KEEP_DAYS, _payments),
-        changes=sum(older(settings.CHANGES_KEEP_DAYS, partial(_changes, goods_id=key)) for key in items),
-        orders=older(settings.ORDERS_KEEP_DAYS, _orders),
-    )
+    for key in subscriptions:
+        older(settings.DELIVERIES_KEEP_DAYS, partial(_deliveries, webhook_id=key))
+    older(settings.EVENTS_KEEP_DAYS, _events)
+    older(settings.PAYMENTS_KEEP_DAYS, _payments)
+    for key in items:
+        older(settings.CHANGES_KEEP_DAYS, partial(_changes, goods_id=key))
+    older(settings.ORDERS_KEEP_DAYS, _orders)
+    return Pruned(**{kind.name: deleted[kind.name] for kind in fields(Pruned)})
 
 
-def _deliveries(connection: Connection, end: datetime, webhook_id: int) -> int:
+def _deliveries(connection: Connection, end: datetime, webhook_id: int) -> Counter[str]:
     """Attempts that are over, by the order of their events."""
     mine = (WebhookDelivery.webhook_id == webhook_id, WebhookDelivery.status != PENDING)
     old = select(WebhookDelivery.id).where(*mine, WebhookDelivery.created_at < end)
     # Once more in the DELETE: an operator may have one sent again meanwhile.
-    return _delete(connection, WebhookDelivery.id, old.order_by(WebhookDelivery.seq), *mine)
+    return Counter(deliveries=_delete(connection, WebhookDelivery.id, old.order_by(WebhookDelivery.seq), *mine))
 
 
-def _events(connection: Connection, end: datetime) -> int:
+def _events(connection: Connection, end: datetime) -> Counter[str]:
     """The first events, as far as no active subscription still needs one, and the deliveries that tell of them."""
     # Held until COMMIT: nobody subscribes, is switched on or has an event sent again, and no other process prunes.
     held = select(Sequencer.id, Sequencer.pruned_before).with_for_update()
     row = connection.execute(held).one_or_none()
     if row is None:
-        return 0  # nothing was ever numbered
+        return Counter()  # nothing was ever numbered
     first = connection.execute(select(Event.seq, Event.occurred_at).order_by(Event.seq).limit(AT_ONCE)).all()
     needed = _first_needed(connection)
     last = 0
@@ -98,15 +100,25 @@ def _events(connection: Connection, end: datetime) -> int:
             break
         last = event.seq
     if not last:
-        return 0
+        return Counter()
     webhooks = list(connection.scalars(select(Webhook.id)))
     told = select(WebhookDelivery.id).where(WebhookDelivery.webhook_id.in_(webhooks), WebhookDelivery.seq <= last)
     if deliveries := _delete(connection, WebhookDelivery.id, told):
-        return deliveries  # the events next time: no transaction is to be large
-    latest = end if row.pruned_before is None else max(end, row.pruned_before)
+        return Counter(deliveries=deliveries)  # the events next time: no transaction is to be large
+    latest = max(end, row.pruned_before or end, _behind_orders_of(connection, last))
     pruned = update(Sequencer).where(Sequencer.id == row.id)
     connection.execute(pruned.values(pruned_seq=last, pruned_before=latest))
-    return connection.execute(delete(Event).where(Event.seq <= last)).rowcount
+    return Counter(events=connection.execute(delete(Event).where(Event.seq <= last)).rowcount)
+
+
+def _behind_orders_of(connection: Connection, last: int) -> datetime:
+    """A moment after which no order of the events to `last` was placed.
+
+    That is before the events themselves, unless somebody has set a clock: an audit must not miss what was deleted.
+    """
+    orders = select(func.max(Order.purchased_at)).join(Event, Event.order_no == Order.order_no)
+    newest = connection.execute(orders.where(Event.seq <= last)).scalar()
+    return newest + timedelta(milliseconds=1) if newest is not None else datetime.min.replace(tzinfo=timezone.utc)
 
 
 def _first_needed(connection: Connection) -> int | None:
@@ -120,27 +132,27 @@ def _first_needed(connection: Connection) -> int | None:
     )
 
 
-def _payments(connection: Connection, end: datetime) -> int:
+def _payments(connection: Connection, end: datetime) -> Counter[str]:
     old = select(Payment.id).where(Payment.outcome.in_(_WITHOUT_EFFECT), Payment.received_at < end)
-    return _delete(connection, Payment.id, old.order_by(Payment.id))
+    return Counter(payments=_delete(connection, Payment.id, old.order_by(Payment.id)))
 
 
-def _changes(connection: Connection, end: datetime, goods_id: int) -> int:
+def _changes(connection: Connection, end: datetime, goods_id: int) -> Counter[str]:
     """An item's old changes become one, the last of them, which keeps the sum of what they did to the stock."""
     first = select(GoodsChange.id, GoodsChange.stock_delta).where(
         GoodsChange.goods_id == goods_id, GoodsChange.changed_at < end
     )
     rows = connection.execute(first.order_by(GoodsChange.id).limit(AT_ONCE).with_for_update()).all()
     if len(rows) < 2:
-        return 0
+        return Counter()
     *others, last = rows
     total = sum(row.stock_delta for row in rows)
     connection.execute(update(GoodsChange).where(GoodsChange.id == last.id).values(stock_delta=total))
     gone = delete(GoodsChange).where(GoodsChange.id.in_([row.id for row in others]))
-    return connection.execute(gone).rowcount
+    return Counter(changes=connection.execute(gone).rowcount)
 
 
-def _orders(connection: Connection, end: datetime) -> int:
+def _orders(connection: Connection, end: datetime) -> Counter[str]:
     """Orders that ended without money and hold nothing, once all events that tell of them are gone.
 
     Their idempotency keys go with them: the same request again is a new one.
@@ -152,7 +164,7 @@ def _orders(connection: Connection, end: datetime) -> int:
     ids = connection.execute(old.where(~paid).limit(AT_ONCE).with_for_update(skip_locked=True)).scalars().all()
     numbers = connection.execute(select(Order.order_no).where(Order.id.in_(ids))).scalars().all()
     connection.execute(delete(CouponUse).where(CouponUse.order_no.in_(numbers)))
-    return connection.execute(delete(Order).where(Order.id.in_(ids))).rowcount if ids else 0
+    return Counter(orders=connection.execute(delete(Order).where(Order.id.in_(ids))).rowcount if ids else 0)
 
 
 def _delete(

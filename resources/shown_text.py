@@ -8,7 +8,8 @@ from functools import cache
 from typing import Any
 
 # What a joiner may stand between (RFC 5892, appendix A): letters of scripts that join them. Indic scripts write one
-# behind a virama, at the end of a word too.
+# behind a virama, at the end of a word too, and between a letter and its virama (Unicode Standard, chapter 12: Bengali
+# ya-phalaa behind ra, Kannada ra).
 _JOINS = r"[\p{Joining_Type=Dual_Joining}\p{Joining_Type=Left_Joining}\p{Joining_Type=Right_Joining}]"
 _MARKS = r"\p{Joining_Type=Transparent}{0,8}"
 _VIRAMA = r"\p{Canonical_Combining_Class=Virama}"
@@ -19,6 +20,7 @@ _IDEOGRAPH = r"\p{Unified_Ideograph}[\U000E0100-\U000E01EF]"
 _MONGOLIAN = r"\p{Script=Mongolian}[\u180B-\u180D\u180F]|\p{Script=Mongolian}\u180E(?=\p{Script=Mongolian})"
 _NEEDED = (
     rf"{_VIRAMA}[\u200C\u200D]"
+    rf"|(?<=\p{{L}}\p{{M}}?)\u200D(?={_VIRAMA})"
     rf"|(?<={_JOINS}{_MARKS})[\u200C\u200D]+(?={_MARKS}{_JOINS})"
     rf"|{_EMOJI}(?:\u200D{_EMOJI})+"
     rf"|{_TAGS}|{_IDEOGRAPH}|{_MONGOLIAN}"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -17,10 +18,12 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 
 import config
-from core import doctor, doctor_mysql, seed
+from core import doctor, doctor_mysql, payments, seed
+from core.payments import FAILED, SUCCEEDED, PaymentEvent
 from core.shop import Shop
 from core.tokens import Identity
 from examples.payment_provider import new_secret
+from terminal import stop_is_asked
 from tests.core.selling import Selling
 from tests.resources.calls import ADDRESS
 from tests.servers.service import SECRET, environment
@@ -204,6 +207,13 @@ class TestAudit:
         assert "4 items and 3 orders" in result.stdout
         assert as_json(app, "audit")["ok"] is True
 
+    def test_money_of_a_currency_that_there_is_not_is_shown_in_minor_units(self, app: Flask) -> None:
+        told = PaymentEvent("e-1", SUCCEEDED, "none", 1234, "ZZZ", "p-1")
+        assert payments.receive(app.extensions["seckill"].database, told) == "unknown_order"
+        result = run(app, "audit")
+        assert (result.exit_code, result.stderr) == (0, "")
+        assert result.stdout.count("1,234 ZZZ (minor units)") == 2
+
     def test_a_breach_exits_1_and_names_the_row(self, app: Flask, sold: dict[str, Any]) -> None:
         change = "UPDATE orders SET quantity = 5, subtotal = 5 * unit_price, total = 5 * unit_price"
         execute(app, change + " WHERE order_no = '{order_no}'".format(**sold))
@@ -236,6 +246,56 @@ class TestAudit:
             result = flask_command(uri, *arguments)
             assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1)
             assert "hidden" not in result.stderr
+
+
+class TestPrune:
+    """The command as it is run; what is deleted, and what is not, is in tests/events/test_retention.py."""
+
+    OLD = "UPDATE payments SET received_at = '2001-01-01 00:00:00.000000'"
+
+    def fill(self, app: Flask, count: int) -> None:
+        for number in range(count):
+            told = PaymentEvent(f"e-{number}", FAILED, "none", 7, "CNY", "p-1")
+            payments.receive(app.extensions["seckill"].database, told)
+        execute(app, self.OLD)
+
+    def test_what_is_old_is_deleted_and_counted(self, sqlite_app: Flask, sqlite_uri: str) -> None:
+        self.fill(sqlite_app, 2)
+        told = flask_command(sqlite_uri, "prune", "--json")
+        assert (told.returncode, told.stderr) == (0, "")
+        nothing = dict.fromkeys(("deliveries", "events", "payments", "changes", "orders"), 0)
+        assert json.loads(told.stdout) == {"deleted": nothing | {"payments": 2}}
+        told = flask_command(sqlite_uri, "prune")
+        words = "Deleted: 0 deliveries, 0 events, 0 payments, 0 changes, 0 orders.\n"
+        assert (told.returncode, told.stdout, told.stderr) == (0, words, "")
+
+    def test_a_loop_says_what_it_deleted_and_ends_well(self, sqlite_app: Flask, sqlite_uri: str) -> None:
+        self.fill(sqlite_app, 3)
+        pruner = subprocess.Popen(
+            [*FLASK, "prune", "--loop", "--json"],
+            cwd=config.ROOT,
+            env=environment(sqlite_uri) | {"PYTHONUNBUFFERED": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert json.loads(pruner.stdout.readline())["deleted"]["payments"] == 3
+        finally:
+            pruner.terminate()
+            rest, errors = pruner.communicate(timeout=30)
+        assert (pruner.returncode, rest, errors) == (0, "", "")
+
+    def test_a_turn_that_is_stopped_begins_nothing_more(self) -> None:
+        signals = {signal.SIGTERM}
+        signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+        try:
+            assert not stop_is_asked()
+            signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+            assert stop_is_asked()
+        finally:
+            signal.sigtimedwait(signals, 0)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
 
 
 class TestSweep:

@@ -167,6 +167,12 @@ def test_a_start_that_cannot_work_is_refused_in_one_line(settings: dict[str, str
     assert "hunter2" not in line
 
 
+def test_a_file_that_is_no_database_is_one_clear_line_that_promises_nothing(sqlite_uri: str) -> None:
+    Path(sqlite_uri.removeprefix("sqlite:///")).write_text("a letter to somebody" * 100)
+    line = _refused(environment(sqlite_uri) | {"PORT": str(free_port())})
+    assert line.endswith("the file holds something else than an SQLite database (SQLITE_NOTADB)")
+
+
 @pytest.mark.parametrize(
     ("address", "told"),
     [

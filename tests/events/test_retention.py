@@ -144,8 +144,27 @@ def test_what_an_active_subscription_has_not_been_sent_stays(call: Calls) -> Non
     assert prune(call, EVENTS_KEEP_DAYS=90).events == 0
     # Nobody waits for it any more.
     call.patch(f"/webhooks/{webhook['id']}", json={"active": False})
+    told = (count(call, Event), count(call, WebhookDelivery))
+    pruned = prune(call, EVENTS_KEEP_DAYS=90)
+    assert (pruned.events, pruned.deliveries) == told
+    assert (count(call, Event), count(call, WebhookDelivery)) == (0, 0)
+
+
+def test_of_events_that_are_older_than_their_orders_the_audit_misses_none(call: Calls) -> None:
+    """Somebody has set a clock: the events that are deleted tell of orders that seem to be of today."""
+    item = call.create(stock=20)["id"]
+    order = call.bought(item, "a")
+    call.post(f"/orders/{order['order_no']}/cancel", "a")
+    number(call)
+    age(call, Event, Event.occurred_at, 91)
     assert prune(call, EVENTS_KEEP_DAYS=90).events > 0
-    assert count(call, WebhookDelivery) == 0
+    assert clean(call)
+    call.bought(item, "b")
+    number(call)
+    assert clean(call)
+    with call.shop.database.engine.begin() as connection:
+        connection.execute(delete(Event))
+    assert not clean(call), "the events of an order that was placed later are missed"
 
 
 def test_logs_of_webhooks_go_but_not_what_is_to_be_sent(call: Calls, small_pieces: None) -> None:

@@ -24,6 +24,8 @@ FOUND = [
     ("a_b", "A_B"),
     ("C:\\temp", "c:\\T"),
     ("it's", "IT'S"),
+    ("Wireless mouse", "  mouse\u3000"),
+    ("Wireless mouse", "less mou"),
 ]
 NOT_FOUND = [("カキ", "かき"), ("ดี", "ดา"), ("a-b", "a_b"), ("100 wool", "0%w"), ("Straße", "strase"), ("x", "y")]
 
