@@ -82,7 +82,9 @@ class GoodsQuery(_PageQuery):
     """Filters and order of the list of items."""
 
     status: SaleStatus | None = None
-    q: fields.SearchText | None = Field(None, description="text that the name contains, whatever the case, accents and width of the letters")
+    q: fields.SearchText | None = Field(
+        None, description="text that the name contains, whatever the case, accents and width of the letters"
+    )
     sort: GoodsSort = "id"
 
 
