@@ -351,7 +351,7 @@ def _require_keys(settings: Settings, fault: Callable[[str], str | None]) -> Non
 
 
 def _fault_in_trials(key: str) -> str | None:
-    """On SQLite and under DEBUG a short key will do, but not one that everybody has."""
+    """On SQLite and under DEBUG a short or well-known key will do, but not one that is blank or no text."""
     wrong = secret_key.fault(key)
     return wrong if wrong and (is_blank(key) or "UTF-8" in wrong) else None
 
