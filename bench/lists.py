@@ -126,6 +126,12 @@ def measure_lists(app: Flask) -> list[Figure]:
         headers = {"Authorization": f"Bearer {tokens.issue(by, is_admin=by == 'operator')}"}
         began = time.perf_counter()
         answer = client.get(path, headers=headers)
+        for _ in range(REPEATS):
+            if answer.status_code != 503:
+                break
+            # The machine stood still, or the list takes too long: either way it shows in the time.
+            log.warning("%s: %s", path, answer.text)
+            answer = client.get(path, headers=headers)
         took = (time.perf_counter() - began) * 1000
         if answer.status_code != 200:
             raise RuntimeError(f"{path}: {answer.status_code} {answer.text}")
