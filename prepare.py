@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from config import ROOT, Settings
 from core import schema, server_proof, server_settings, server_version
 from core.database import patient_engine
-from core.faults import DENIED
+from core.faults import DENIED, MISSING_GRANT
 from core.tls import Unprotected
 from models import db
 
@@ -33,7 +33,7 @@ _GRANT = "the user lacks a privilege for the tables: grant ALL on the database"
 _NO_DATABASE = "the file holds something else than an SQLite database"
 # Why the tables could not be made, by the number of the error.
 _FAILED: Mapping[int | str, str] = {
-    **dict.fromkeys((1044, 1142, 1143, 1227, 1370), _GRANT),
+    **dict.fromkeys((1044, *MISSING_GRANT), _GRANT),
     **dict.fromkeys((1036, 1290, 1792, 1836, 1874, "SQLITE_READONLY"), "the database is read-only"),
     "SQLITE_BUSY": _BUSY,
     "SQLITE_NOTADB": _NO_DATABASE,

@@ -15,17 +15,19 @@ from sqlalchemy.exc import DBAPIError
 import config
 import secret_key
 from config import Settings
-from core import doctor_coupons, doctor_mysql, schema, server_proof, server_version
+from core import doctor_coupons, doctor_mysql, schema, server_proof, server_settings, server_version
 from core.clock import Deadline, database_now
 from core.command_line import flask_line
 from core.database import Database
-from core.faults import DENIED
+from core.faults import DENIED, MISSING_GRANT
 from core.finding import Finding, State, judge, judge_protection
 from core.mysql_connection import Connection as OurConnection
 from core.refusals import Refusal
 from core.tls import Unprotected
 
 MAX_CLOCK_DIFFERENCE_SECONDS = 1.0
+# Findings of a server that takes no changes of rows: the locks are not tried there, which would fail for that alone.
+_IN_THE_WAY = frozenset({"writable", *server_settings.LOOKED_AT})
 
 
 def examine(database: Database, settings: Settings) -> list[Finding]:
@@ -126,20 +128,26 @@ def _database(database: Database, settings: Settings) -> Iterator[Finding]:
         return
     try:
         with database.reading(Deadline(settings.DATABASE_TIMEOUT_SECONDS)) as connection:
-            yield from _session(database, settings, connection)
-            provable = schema.revision(connection) == schema.SCHEMA_REVISION
+            in_the_way = False
+            for finding in _session(database, settings, connection):
+                in_the_way |= finding.state is State.PROBLEM and finding.name in _IN_THE_WAY
+                yield finding
+            provable = not in_the_way and schema.revision(connection) == schema.SCHEMA_REVISION
         if provable:
             yield _locks(settings)
     except (Refusal, DBAPIError) as error:
         # The driver's error is the cause of ours.
         cause = error if isinstance(error, DBAPIError) else error.__cause__ or error
         original = cause.orig if isinstance(cause, DBAPIError) else cause
-        denied = getattr(original, "errno", None) in DENIED
-        mend = (
-            f"check the {'user, password, grants and database name' if denied else 'host and port, and that it runs'}"
-        )
+        number = getattr(original, "errno", None)
         if isinstance(original, Unprotected):
             mend = "check the TLS options (ssl_…)"
+        elif number in DENIED or number in MISSING_GRANT:
+            mend = "check the user, password, grants and database name"
+        elif isinstance(original, AttributeError):  # the driver's, for one that it does not know
+            mend = "check the options"
+        else:
+            mend = "check the host and port, and that it runs"
         yield Finding(
             "database",
             State.PROBLEM,

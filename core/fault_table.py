@@ -183,6 +183,9 @@ _DENIED = """
 4151 ER_ACCOUNT_HAS_BEEN_LOCKED the user's account is locked (MariaDB)
 """
 
+# The user is known, and lacks a privilege for a statement.
+MISSING_GRANT = frozenset({1142, 1143, 1227, 1370})
+
 _PROXYSQL = """
 9001 ER_PROXYSQL_MAX_CONN_TIMEOUT no server behind ProxySQL took a connection in time
 9002 ER_PROXYSQL_MAX_CONN_FAILURES no server behind ProxySQL took a connection

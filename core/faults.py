@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from sqlalchemy.exc import DBAPIError
 
-from core.fault_table import DENIED, KNOWN, Kind
+from core.fault_table import DENIED, KNOWN, MISSING_GRANT, Kind
 
-__all__ = ["DENIED", "LOCK_WAIT_TIMEOUT", "Fault", "Kind", "read"]
+__all__ = ["DENIED", "LOCK_WAIT_TIMEOUT", "MISSING_GRANT", "Fault", "Kind", "read"]
 
 LOCK_WAIT_TIMEOUT = "1205"
 # Of the standard: the first two characters of SQLSTATE, for numbers that the table does not have.

@@ -15,6 +15,7 @@ from mysql.connector.authentication import MySQLAuthenticator
 from mysql.connector.plugins import MySQLAuthPlugin
 from mysql.connector.plugins.caching_sha2_password import MySQLCachingSHA2PasswordAuthPlugin
 from mysql.connector.plugins.mysql_clear_password import MySQLClearPasswordAuthPlugin
+from mysql.connector.plugins.sha256_password import MySQLSHA256PasswordAuthPlugin
 
 from core.tls import PASSWORD_IN_CLEAR, Protection, Unprotected, is_local, protection
 
@@ -53,6 +54,13 @@ class Authenticator(MySQLAuthenticator):
     def _auth_strategy(self, plugin: MySQLAuthPlugin | None) -> None:
         if isinstance(plugin, MySQLCachingSHA2PasswordAuthPlugin) and not self.ssl_enabled and not self._unix_socket:
             plugin = _Sha2WithoutTls(plugin, self._seed, self.protection.local)
+        elif isinstance(plugin, MySQLSHA256PasswordAuthPlugin) and not self.ssl_enabled:
+            # A user whom the server does not know may be asked for this as well.
+            raise Unprotected(
+                "the server wants the password itself (sha256_password), which would travel in clear:"
+                " check the user's name, and use TLS (no ssl_disabled in the address, and a certificate in the server)",
+                errno=PASSWORD_IN_CLEAR,
+            )
         elif isinstance(plugin, MySQLClearPasswordAuthPlugin) and not (
             self.protection.local or self.protection.verified
         ):

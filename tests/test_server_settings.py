@@ -1,5 +1,6 @@
 """Servers that are set up otherwise than ours: what is in the way is said in one line, the rest works."""
 
+import json
 import subprocess
 import sys
 import uuid
@@ -52,9 +53,9 @@ def execute(server: DatabaseServer, *statements: str) -> None:
     connection.close()
 
 
-def flask(uri: str, command: str) -> subprocess.CompletedProcess[str]:
+def flask(uri: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [Path(sys.executable).parent / "flask", command],
+        [Path(sys.executable).parent / "flask", *arguments],
         env=environment(uri) | {"COLUMNS": "250"},
         cwd=ROOT,
         capture_output=True,
@@ -94,21 +95,68 @@ def test_a_binary_log_by_statement_is_refused_before_anything_is_made(odd_server
     assert flask(odd_uri, "init-db").returncode == 0
 
 
-def test_a_database_that_is_read_only_is_refused_and_finished_when_it_is_not(
-    odd_server: DatabaseServer, odd_uri: str
-) -> None:
+@pytest.fixture
+def user_s_uri(odd_server: DatabaseServer, odd_uri: str) -> Iterator[str]:
+    """The address of the same database for a user who has all rights on it, and no others."""
     user = f"user_{uuid.uuid4().hex[:8]}"
     url = make_url(odd_uri)
-    uri = url.set(username=user).render_as_string(hide_password=False)
     execute(odd_server, f"CREATE USER {user}@'127.0.0.1'", f"GRANT ALL ON {url.database}.* TO {user}@'127.0.0.1'")
+    yield url.set(username=user).render_as_string(hide_password=False)
+    execute(odd_server, f"DROP USER {user}@'127.0.0.1'")
+
+
+def test_a_database_that_is_read_only_is_refused_and_finished_when_it_is_not(
+    odd_server: DatabaseServer, user_s_uri: str
+) -> None:
     for _ in ("nothing is there", "all is there"):
         execute(odd_server, "SET GLOBAL read_only = ON")
         try:
-            assert "the database is read-only (1290)" in refused(uri)
+            assert "the database is read-only (1290)" in refused(user_s_uri)
         finally:
             execute(odd_server, "SET GLOBAL read_only = OFF")
-        assert flask(uri, "init-db").returncode == 0
-    execute(odd_server, f"DROP USER {user}@'127.0.0.1'")
+        assert flask(user_s_uri, "init-db").returncode == 0
+
+
+def problems(uri: str) -> dict[str, str]:
+    """What the doctor finds wrong, and how to mend it."""
+    ended = flask(uri, "doctor", "--json")
+    assert ended.returncode == 1, ended.stdout
+    found = [check for check in json.loads(ended.stdout)["checks"] if check["state"] == "problem"]
+    mends = {check["name"]: check["mend"] for check in found}
+    assert len(mends) == len(found)
+    return mends
+
+
+@pytest.mark.parametrize(
+    ("setting", "usual", "name", "mend"),
+    [
+        ("read_only = ON", "read_only = OFF", "writable", "point the URL at a primary"),
+        ("binlog_format = 'STATEMENT'", "binlog_format = 'ROW'", "binlog_format", "SET GLOBAL binlog_format = 'ROW'"),
+    ],
+)
+def test_the_doctor_does_not_blame_the_address_for_what_the_server_is_set_to(
+    odd_server: DatabaseServer, user_s_uri: str, setting: str, usual: str, name: str, mend: str
+) -> None:
+    assert flask(user_s_uri, "init-db").returncode == 0
+    execute(odd_server, f"SET GLOBAL {setting}")
+    try:
+        found = problems(user_s_uri)
+    finally:
+        execute(odd_server, f"SET GLOBAL {usual}")
+    found.pop("sync_binlog", None)  # MariaDB's default
+    assert list(found) == [name]
+    assert mend in found[name]
+
+
+def test_the_doctor_says_that_a_grant_is_missing(odd_server: DatabaseServer, user_s_uri: str) -> None:
+    assert flask(user_s_uri, "init-db").returncode == 0
+    url = make_url(user_s_uri)
+    execute(odd_server, f"REVOKE DELETE ON {url.database}.* FROM {url.username}@'127.0.0.1'")
+    assert "grants" in problems(user_s_uri)["database"]
+
+
+def test_the_doctor_says_that_an_option_of_the_address_is_unknown(odd_uri: str) -> None:
+    assert "options" in problems(f"{odd_uri}?ssl_nonsense=1")["database"]
 
 
 @pytest.mark.parametrize(

@@ -263,6 +263,17 @@ def test_beyond_this_host_the_password_is_not_sent_without_tls(
     upgrade(app_on(address(uncached)))
 
 
+def test_a_login_by_sha256_password_without_tls_is_refused_in_a_line_that_says_so(
+    app_on: Callable[[str], Flask], server: MySQL
+) -> None:
+    run(server, f"CREATE USER older IDENTIFIED WITH sha256_password BY '{PASSWORD}'", "GRANT ALL ON shop.* TO older")
+    older = address(server).replace("//shop:", "//older:")
+    with pytest.raises(CannotStart, match=r"in clear.*use TLS.*\(2061\)") as caught:
+        upgrade(app_on(f"{older}?ssl_disabled=true"))
+    assert "\n" not in caught.value.message
+    upgrade(app_on(older))
+
+
 def test_a_unix_socket_needs_no_tls(uncached: MySQL) -> None:
     run(uncached, "FLUSH PRIVILEGES")
     connection = uncached.connect()
