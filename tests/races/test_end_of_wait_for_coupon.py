@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 
 from core.clock import Deadline
-from core.purchase import batch, coupon_statements
+from core.purchase import batch, coupon_statements, statements
 from core.purchase.decide import Outcome, PurchaseRequest, Refused
 from core.purchase.slots import Caps
 from core.quotes import Choices
@@ -65,4 +65,6 @@ def test_by_the_time_at_which_they_came_they_would_not_be(
         return text_of(sql).replace("SYSDATE(3)", "UTC_TIMESTAMP(3)")
 
     monkeypatch.setattr(coupon_statements, "_lock_text", without_the_wait)
+    # An order that comes so long after its time is decided anew: the second guard.
+    monkeypatch.setattr(statements, "INSERTED_WITHIN", timedelta(minutes=1))
     assert not isinstance(outcome_after_a_wait(shop, inside, what_ends), Refused)
