@@ -1,8 +1,10 @@
 """Keeps the workers running: replaces each that dies, however often, and drains the host before it stops."""
 
+import contextlib
 import functools
 import logging
 import os
+import select
 import signal
 import time
 from collections.abc import Callable
@@ -24,6 +26,34 @@ _TRIES = 5
 log = logging.getLogger("seckill.server")
 
 
+class Wakeup:
+    """What ends a wait of the main thread from a signal handler: the part of threading.Event that granian uses.
+
+    An Event has a lock. The handler runs in the main thread itself, and where that has the lock, in `wait` or `clear`,
+    it waits for itself for ever. This has none: a byte in a pipe is the flag.
+    """
+
+    def __init__(self) -> None:
+        self._read, self._write = os.pipe()
+        for end in (self._read, self._write):
+            os.set_blocking(end, False)
+
+    def set(self) -> None:
+        """End the present wait, or the next."""
+        with contextlib.suppress(BlockingIOError):  # full: it is set
+            os.write(self._write, b"\0")
+
+    def clear(self) -> None:
+        """Let the next wait be one."""
+        with contextlib.suppress(BlockingIOError):  # empty
+            while os.read(self._read, 4096):
+                pass
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it is set, `timeout` seconds at most. Returns whether it is."""
+        return bool(select.select([self._read], [], [], timeout)[0])
+
+
 class Supervisor(mp.MPServer):
     """granian's server, but it replaces dead workers however often they die, and drains before it stops.
 
@@ -32,6 +62,7 @@ class Supervisor(mp.MPServer):
 
     def __init__(self, settings: Settings, host: HostMemory, **options: Any) -> None:
         super().__init__(**options)
+        self.main_loop_interrupt = Wakeup()  # type: ignore[assignment]
         self.gave_up = False
         self._settings = settings
         self._host = host

@@ -55,6 +55,39 @@ def test_ctrl_c_again_and_again_answers_what_is_in_hand_and_ends_well(
     assert service.process.wait(STOP_SECONDS) == 0
 
 
+WAKE = """
+import random, signal, sys, threading
+from supervisor import Wakeup
+wakeup = {"Wakeup": Wakeup, "Event": threading.Event}[sys.argv[1]]()
+heard = 0
+def hear(*signal):
+    global heard
+    heard += 1
+    wakeup.set()
+signal.signal(signal.SIGALRM, hear)
+for number in range(1, 30_001):
+    signal.setitimer(signal.ITIMER_REAL, random.uniform(0.00001, 0.0001))
+    while heard < number:
+        wakeup.wait(0)
+        wakeup.clear()
+"""
+
+
+def wake_again_and_again(kind: str, seconds: float) -> int:
+    """Set what the main thread waits for from its own signal handler, in whatever it is at."""
+    command = [sys.executable, "-c", WAKE, kind]
+    return subprocess.run(command, cwd=ROOT, timeout=seconds, check=False).returncode
+
+
+def test_a_signal_ends_a_wait_whatever_the_main_thread_is_at() -> None:
+    assert wake_again_and_again("Wakeup", 100) == 0
+
+
+def test_with_an_event_it_waits_for_itself() -> None:
+    with pytest.raises(subprocess.TimeoutExpired):
+        wake_again_and_again("Event", 20)
+
+
 @pytest.mark.long
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize(("workers", "times"), [(1, 100), (8, 20)])
