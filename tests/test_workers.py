@@ -1,5 +1,6 @@
 """How workers are kept: nothing that the host does to files costs an answer or worker; a failing start is no storm."""
 
+import contextlib
 import json
 import os
 import re
@@ -31,7 +32,8 @@ def files_of(pids: list[int], folder: Path) -> set[Path]:
     for pid in pids:
         found |= set(re.findall(rf"{folder}/\S+", Path(f"/proc/{pid}/maps").read_text()))
         for handle in Path(f"/proc/{pid}/fd").iterdir():
-            found.add(os.readlink(handle))
+            with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+                found.add(os.readlink(handle))
     return {Path(name) for name in found if name.startswith(f"{folder}/")}
 
 
