@@ -1,5 +1,6 @@
 """The database seen from inside: who works on an item, who waits for its row, which slots are free."""
 
+import contextlib
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -109,9 +110,10 @@ class Inside:
         }
         for pid in pids:
             for link in Path(f"/proc/{pid}/fd").iterdir():
-                found = re.fullmatch(r"socket:\[(\d+)\]", str(link.readlink()))
-                if found and found[1] in inodes:
-                    return pid
+                with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+                    found = re.fullmatch(r"socket:\[(\d+)\]", str(link.readlink()))
+                    if found and found[1] in inodes:
+                        return pid
         raise AssertionError("no worker has this connection")
 
     def drop_unique_key(self) -> None:
