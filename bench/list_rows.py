@@ -52,43 +52,43 @@ def fill_payments(engine: Engine, count: int) -> None:
         "amount": "19900",
         "currency": "'CNY'",
         "outcome": outcome,
-        "received_at": "'2026-11-01 00:00:00.000'"
-        if engine.dialect.name != "sqlite"
-        else "'2026-11-01 00:00:00.000000'",
+        "received_at": _moment(engine),
         "resolved": "CASE WHEN n % 1000 <> 7 THEN NULL WHEN n % 2000 = 7 THEN 1 ELSE 0 END",
     }
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        _make_numbers(connection)
-        for begin in range(0, count, CHUNK):
-            rows = _numbers(begin, min(CHUNK, count - begin))
-            connection.exec_driver_sql(
-                f"INSERT INTO payments ({', '.join(columns)}) SELECT {', '.join(columns.values())} FROM {rows}"
-            )
-            log.info("%d payments", min(count, begin + CHUNK))
-        connection.exec_driver_sql("DROP TABLE numbers")
+    _fill(engine, "payments", columns, count)
 
 
 def fill_coupons(engine: Engine, count: int) -> None:
     """Make `count` coupons; one in a thousand is of a percentage, and one in two thousand is withdrawn."""
-    sqlite = engine.dialect.name == "sqlite"
-    moment = "'2026-11-01 00:00:00.000'" if not sqlite else "'2026-11-01 00:00:00.000000'"
     columns = {
-        "code": "n" if sqlite else "CAST(n AS CHAR)",
+        "code": "n" if engine.dialect.name == "sqlite" else "CAST(n AS CHAR)",
         "kind": "CASE WHEN n % 1000 = 7 THEN 'percent' ELSE 'free_shipping' END",
         "percent": "CASE WHEN n % 1000 = 7 THEN 10 END",
         "active": "CASE WHEN n % 2000 = 7 THEN 0 ELSE 1 END",
-        "created_at": moment,
-        "updated_at": moment,
+        "created_at": _moment(engine),
+        "updated_at": _moment(engine),
     }
+    _fill(engine, "coupons", columns, count)
+
+
+def _moment(engine: Engine) -> str:
+    """One time, as SQL: SQLite compares times as text, with six decimals."""
+    return "'2026-11-01 00:00:00.000000'" if engine.dialect.name == "sqlite" else "'2026-11-01 00:00:00.000'"
+
+
+def _fill(engine: Engine, table: str, columns: dict[str, str], count: int) -> None:
+    """Make `count` rows of `columns`, SQL by column, in which `n` is the row's number from 0 on."""
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         _make_numbers(connection)
         for begin in range(0, count, CHUNK):
-            rows = _numbers(begin, min(CHUNK, count - begin))
-            connection.exec_driver_sql(
-                f"INSERT INTO coupons ({', '.join(columns)}) SELECT {', '.join(columns.values())} FROM {rows}"
-            )
-            log.info("%d coupons", min(count, begin + CHUNK))
+            connection.exec_driver_sql(_insert_rows(table, columns, begin, min(CHUNK, count - begin)))
+            log.info("%d %s", min(count, begin + CHUNK), table)
         connection.exec_driver_sql("DROP TABLE numbers")
+
+
+def _insert_rows(table: str, columns: dict[str, str], begin: int, size: int) -> str:
+    values = f"SELECT {', '.join(columns.values())} FROM {_numbers(begin, size)}"
+    return f"INSERT INTO {table} ({', '.join(columns)}) {values}"
 
 
 def _make_numbers(connection: Connection) -> None:
@@ -137,8 +137,7 @@ def _insert(dialect: str, begin: int, size: int, count: int) -> str:
         "paid_at": f"CASE WHEN {status} = 'paid' THEN {moment} END",
         "closed_at": f"CASE WHEN {status} IN ('cancelled', 'expired') THEN {later} END",
     }
-    rows = _numbers(begin, size)
-    return f"INSERT INTO orders ({', '.join(columns)}) SELECT {', '.join(columns.values())} FROM {rows}"
+    return _insert_rows("orders", columns, begin, size)
 
 
 def _numbers(begin: int, size: int) -> str:
