@@ -30,13 +30,12 @@ _LOCK_SECONDS = 60
 _IDLE_SECONDS = 30
 _BUSY = f"another process has been changing the tables for over {_LOCK_SECONDS} seconds"
 _GRANT = "the user lacks a privilege for the tables: grant ALL on the database"
-_NO_DATABASE = "the file holds something else than an SQLite database"
 # Why the tables could not be made, by the number of the error.
 _FAILED: Mapping[int | str, str] = {
     **dict.fromkeys((1044, *MISSING_GRANT), _GRANT),
     **dict.fromkeys((1036, 1290, 1792, 1836, 1874, "SQLITE_READONLY"), "the database is read-only"),
     "SQLITE_BUSY": _BUSY,
-    "SQLITE_NOTADB": _NO_DATABASE,
+    "SQLITE_NOTADB": "the file holds something else than an SQLite database",
 }
 
 
@@ -132,14 +131,19 @@ def _reached(engine: Engine) -> Iterator[Connection]:
             yield connection
         except DBAPIError as error:
             failure = _failure(engine.url, error, "setting up the tables failed")
-            next_time = "" if _NO_DATABASE in failure else "; the next start goes on"
+            next_time = "" if _number(error) == "SQLITE_NOTADB" else "; the next start goes on"
             raise CannotStart(f"{failure}{next_time}") from error
 
 
 def _failure(url: URL, error: DBAPIError, otherwise: str) -> str:
     # The server's own words are left out: they can quote names and values.
-    number = getattr(error.orig, "errno", None) or getattr(error.orig, "sqlite_errorname", None)
+    number = _number(error)
     return f"database {_shown(url)}: {_FAILED.get(number or 0, otherwise)} ({number or type(error.orig).__name__})"
+
+
+def _number(error: DBAPIError) -> int | str | None:
+    """The server's number of the error, or SQLite's name of it."""
+    return getattr(error.orig, "errno", None) or getattr(error.orig, "sqlite_errorname", None)
 
 
 def _shown(url: URL) -> str:
