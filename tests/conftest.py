@@ -36,7 +36,14 @@ _numbers = itertools.count(1)
 # on MariaDB as well, and in `make test`. All other tests that touch a server run on both.
 LONG = ("tests/races/", "tests/faults/", "tests/contract/test_sales_model.py")
 # What starts whole services or commands: on MariaDB it is long as well. What they ask of MariaDB, other tests try.
-LONG_ON_MARIADB = ("tests/test_", "tests/events/test_served.py", "tests/contract/test_schemathesis.py")
+LONG_ON_MARIADB = (
+    "tests/test_cli.py",
+    "tests/test_interrupted_setup.py",
+    "tests/test_serve.py",
+    "tests/test_server_settings.py",
+    "tests/events/test_served.py",
+    "tests/contract/test_schemathesis.py",
+)
 
 
 def pytest_configure() -> None:
