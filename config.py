@@ -145,11 +145,11 @@ class Settings(BaseSettings):
         le=60,
         description="Seconds from its arrival that a request waits for its turn before it is told `busy`.",
     )
-    LINE_MAX: int = Field(
+    QUEUE_MAX: int = Field(
         1024,
         ge=1,
         le=10_000,
-        description="Purchases that one worker keeps in line while an item is stuck or slow.",
+        description="Purchases that one worker keeps in its queue while an item is stuck or slow.",
     )
     BATCH_MAX: int = Field(
         64, ge=1, le=1000, description="Purchases that are settled together in one transaction, at most."

@@ -28,7 +28,7 @@ import config
 import prepare
 from bench.servers import BenchMariaDB
 from core import goods, mysql_connection, transaction
-from core.purchase import batch, callbacks, line, statements
+from core.purchase import batch, batcher, queue, statements
 from loopback import reach_directly
 from resources import front, reception, request_log
 from serve import DOORS, THREADS
@@ -42,10 +42,9 @@ FUNCTIONS: tuple[tuple[Any, str], ...] = (
     (front.request_log, "note"),
     (front.seckill, "bought"),
     (front, "_wanted_in"),
-    (callbacks.Callbacks, "buy"),
-    (line.Line, "enter"),
-    (line.Line, "_take"),
-    (line.Line, "_finish"),
+    (batcher.Batcher, "submit"),
+    (queue.RequestQueue, "take"),
+    (batcher.Batcher, "_finish"),
     (batch, "serve"),
     (batch, "decide"),
     (transaction, "_run_once"),

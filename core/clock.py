@@ -66,13 +66,20 @@ class Deadline:
     def __init__(self, seconds: float) -> None:
         self.end = time.monotonic() + seconds
 
+    @classmethod
+    def at(cls, end: float) -> "Deadline":
+        """The deadline at this moment of the monotonic clock, in seconds."""
+        deadline = cls.__new__(cls)
+        deadline.end = end
+        return deadline
+
     def remaining(self) -> float:
         """Seconds left, never below zero."""
         return max(0.0, self.end - time.monotonic())
 
     def extended(self, seconds: float) -> "Deadline":
         """A deadline so many seconds after this one."""
-        return Deadline(self.end + seconds - time.monotonic())
+        return Deadline.at(self.end + seconds)
 
     @property
     def passed(self) -> bool:

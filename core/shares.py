@@ -15,7 +15,7 @@ from config import Settings
 # One for the cache of hot items, one for `/readyz`: neither ever waits.
 _WATCHERS = 2
 _JOBS = 2
-# The look for keys at closed sales (core/purchase/look.py).
+# The look-up of keys at closed sales (core/purchase/replays.py).
 _LOOKS = 1
 
 

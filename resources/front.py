@@ -154,7 +154,8 @@ class Front:
         if asked is None or answer is None:
             return False
         if isinstance(answer, PurchaseRequest):
-            self._shop.checkout.call_back(answer, lambda outcome: self._tell(outcome, asked, environ, reply))
+            purchase = self._shop.checkout.buy(answer)
+            purchase.add_done_callback(lambda done: self._tell(_outcome(done), asked, environ, reply))
         elif isinstance(answer, Future):
             self._await(answer, asked, environ, reply, leave)
         else:
@@ -265,11 +266,9 @@ class Front:
             self.fail(error, environ, reply)
 
     def _wait_for(self, purchase: PurchaseRequest, asked: _Asked, environ: WSGIEnvironment) -> _Answer:
-        try:
-            outcome: Outcome | Exception = self._shop.checkout.buy(purchase)
-        except Exception as error:
-            outcome = error
-        return _told(outcome, asked, environ)
+        future = self._shop.checkout.buy(purchase, holds_thread=True)
+        wait([future])
+        return _told(_outcome(future), asked, environ)
 
     def _reply(self, answer: _Answer, asked: _Asked, environ: WSGIEnvironment, reply: Reply) -> None:
         headers = self._close(answer, asked, environ)
@@ -391,6 +390,12 @@ def _around(text: str) -> tuple[bytes, bytes]:
     """JSON before and after the gap in it."""
     head, _, tail = text.partition(to_json(_GAP)[1:-1])
     return head.encode(), tail.encode()
+
+
+def _outcome(done: Future[Outcome]) -> Outcome | Exception:
+    error = done.exception()
+    # Not raised: all requests of a batch may have the same error, which would gather the frames of each of them.
+    return done.result() if error is None else error if isinstance(error, Exception) else Unavailable()
 
 
 def _told(outcome: Outcome | Exception, asked: _Asked, environ: WSGIEnvironment) -> _Answer:

@@ -105,7 +105,7 @@ class Seckill(ApiResource):
         request = PurchaseRequest(
             goods_id(goods_id_text), caller.user_id, body.quantity, headers.idempotency_key, body.choices()
         )
-        outcome = shop().checkout.buy(request)
+        outcome = shop().checkout.buy(request, holds_thread=True).result()
         if isinstance(outcome, Refused):
             raise outcome.refusal
         return bought(outcome)

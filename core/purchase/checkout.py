@@ -1,19 +1,20 @@
-"""A buyer's way through: counted, a place in the line, an outcome."""
+"""The way of a purchase request: counted, queued, settled in a batch, and its future completed with the outcome."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 
 from core import shares
 from core.clock import Deadline, deadline_of_request
 from core.database import Database
 from core.metrics import PURCHASES, record
 from core.purchase import batch
-from core.purchase.callbacks import Callbacks, Tell
+from core.purchase.batcher import Batcher
 from core.purchase.decide import Outcome, PurchaseRequest, Refused, Replayed
 from core.purchase.gate import Gate
 from core.purchase.in_progress import InProgress
-from core.purchase.line import Line
-from core.purchase.look import Open, look
+from core.purchase.queue import RequestQueue
+from core.purchase.replays import SaleOpen, look_up
 from core.purchase.slots import Caps
 from core.refusals import Refusal
 from core.shares import Share
@@ -33,86 +34,85 @@ class Checkout:
         self._wait_seconds = settings.PURCHASE_WAIT_SECONDS
         self._in_progress = in_progress
         self._gate = gate
-        leaders_max = shares.leaders_max(settings)  # each has a connection
-        threads_max = None if threads is None else max(1, threads * 3 // 4)
-        self._line: Line[Outcome] = Line(
+
+        def queue() -> RequestQueue:
+            threads_max = None if threads is None else max(1, threads * 3 // 4)
+            return RequestQueue(settings.QUEUE_MAX, settings.PURCHASE_WAIT_SECONDS / 2, threads_max)
+
+        self._purchases: Batcher[Outcome] = Batcher(
             lambda requests, deadline, patient: _settle(database, caps, requests, deadline, patient),
+            queue(),
             batch_max=settings.BATCH_MAX,
-            leaders_max=leaders_max,
+            workers=shares.leaders_max(settings),  # each has a connection
             grace_seconds=settings.batch_seconds,  # it ends by itself
-            inside_max=settings.LINE_MAX,
-            slow_seconds=settings.PURCHASE_WAIT_SECONDS / 2,
-            threads_max=threads_max,
+            name="purchase",
         )
-        self._looks: Line[Outcome | Open] = Line(
-            lambda requests, deadline, patient: look(database, requests, deadline),
+        self._replays: Batcher[Outcome | SaleOpen] = Batcher(
+            lambda requests, deadline, patient: look_up(database, requests, deadline),
+            queue(),
             batch_max=_LOOKED_UP_TOGETHER,
-            leaders_max=1,
+            workers=1,
             grace_seconds=2 * settings.DATABASE_TIMEOUT_SECONDS,
-            inside_max=settings.LINE_MAX,
-            slow_seconds=settings.PURCHASE_WAIT_SECONDS / 2,
-            name="look",
-            threads_max=threads_max,
+            name="replay",
         )
-        self._line_desk = Callbacks(self._line, leaders_max, "purchase")
-        self._looks_desk = Callbacks(self._looks, 1, "look")
 
-    def buy(self, request: PurchaseRequest) -> Outcome:
-        """Settle `request`. Raises Busy (nothing was bought) or Unavailable (perhaps it was)."""
-        with self._in_progress.counted(request.goods_id):
-            try:
-                return self._answer(request, deadline_of_request(self._wait_seconds))
-            except Refusal as refusal:
-                _count(refusal.code)
-                raise
+    def buy(self, request: PurchaseRequest, holds_thread: bool = False) -> Future[Outcome]:
+        """Queue `request`, and return the future of its outcome. `holds_thread` says that a thread waits for it.
 
-    def call_back(self, request: PurchaseRequest, tell: Tell[Outcome]) -> None:
-        """Settle `request` without waiting for it: `tell` gets the outcome, or what `buy` would raise, once.
-
-        It may be called before this returns, and from any thread; it must not block.
+        The future fails with Busy (nothing was bought), Unavailable (perhaps it was), or the error that this request
+        alone caused. Its callbacks must not block.
         """
         counted = self._in_progress.counted(request.goods_id)
+        deadline = deadline_of_request(self._wait_seconds)
+        submit = self._look_up_first if self._may_have_bought(request) else self._purchases.submit
+        future = submit(request, deadline, holds_thread)
 
-        def told(answer: Outcome | Exception) -> None:
+        def end(done: Future[Outcome]) -> None:
             counted.end()
-            if isinstance(answer, Refusal):
-                _count(answer.code)
-            tell(answer)
+            error = done.exception()
+            if isinstance(error, Refusal):
+                _count(error.code)
 
-        try:
-            deadline = deadline_of_request(self._wait_seconds)
-            if self._has_to_look(request):
-                self._looks_desk.buy(request, deadline, lambda answer: self._looked(request, deadline, answer, told))
-            else:
-                self._line_desk.buy(request, deadline, told)
-        except Exception as error:
-            told(error)  # whoever was not let in hears nothing from the desk
+        future.add_done_callback(end)
+        return future
 
-    def _looked(
-        self, request: PurchaseRequest, deadline: Deadline, answer: Outcome | Open | Exception, tell: Tell[Outcome]
-    ) -> None:
-        if not isinstance(answer, Open):
-            if not isinstance(answer, Exception):
-                _count(_label(answer))
-            tell(answer)
-            return
-        try:
-            self._line_desk.buy(request, deadline, tell)
-        except Exception as error:
-            tell(error)
+    def close(self, seconds: float) -> bool:
+        """Refuse new requests and wait until those that are pending are answered. False: not in time."""
+        return self._replays.close(seconds) and self._purchases.close(seconds)
 
-    def _has_to_look(self, request: PurchaseRequest) -> bool:
-        """Whether the item is refused, but the key may have bought. Who has none is refused ahead of here."""
+    def _may_have_bought(self, request: PurchaseRequest) -> bool:
+        """Whether the item is refused, but the key may have bought. Requests without one are refused ahead of here."""
         return request.idempotency_key is not None and self._gate.refusal(request.goods_id) is not None
 
-    def _answer(self, request: PurchaseRequest, deadline: Deadline) -> Outcome:
-        if not self._has_to_look(request):
-            return self._line.buy(request, deadline)
-        outcome = self._looks.buy(request, deadline)
-        if isinstance(outcome, Open):
-            return self._line.buy(request, deadline)
-        _count(_label(outcome))
+    def _look_up_first(self, request: PurchaseRequest, deadline: Deadline, holds_thread: bool) -> Future[Outcome]:
+        """Queue `request` for the look-up of keys; where the sale is open after all, for a purchase."""
+        outcome: Future[Outcome] = Future()
+
+        def looked_up(done: Future[Outcome | SaleOpen]) -> None:
+            error = done.exception()
+            if error is not None:
+                outcome.set_exception(error)
+                return
+            found = done.result()
+            if isinstance(found, SaleOpen):
+                self._purchases.submit(request, deadline, holds_thread).add_done_callback(_copied_to(outcome))
+            else:
+                _count(_label(found))
+                outcome.set_result(found)
+
+        self._replays.submit(request, deadline, holds_thread).add_done_callback(looked_up)
         return outcome
+
+
+def _copied_to(outcome: Future[Outcome]) -> Callable[[Future[Outcome]], None]:
+    def copy(done: Future[Outcome]) -> None:
+        error = done.exception()
+        if error is not None:
+            outcome.set_exception(error)
+        else:
+            outcome.set_result(done.result())
+
+    return copy
 
 
 def _settle(

@@ -11,8 +11,8 @@ from sqlalchemy import insert, text
 from core import audit, goods
 from core.clock import EPOCH, Deadline
 from core.purchase import batch
+from core.purchase.batcher import BATCH_SIZE
 from core.purchase.decide import Outcome, Placed, PurchaseRequest, Refused, Replayed
-from core.purchase.line import BATCH_SIZE
 from core.purchase.slots import Caps
 from core.quotes import NO_CHOICES, Address, Choices
 from core.shop import Shop
@@ -186,5 +186,5 @@ def test_a_figure_that_cannot_be_recorded_after_commit_costs_nobody_their_answer
     item = put_up(shop)
     monkeypatch.setattr(batch.TRANSACTION_SECONDS, "observe", broken)
     monkeypatch.setattr(BATCH_SIZE, "observe", broken)
-    assert told(shop.checkout.buy(PurchaseRequest(item, "alice"))) == "Placed"
+    assert told(shop.checkout.buy(PurchaseRequest(item, "alice")).result(10)) == "Placed"
     assert goods.find(shop.database, item).sold == 1

@@ -13,7 +13,7 @@ from tests.servers import sabotage
 
 
 def keys_believed() -> None:
-    """Who comes with a key is told what the gate believes, without a look into the database."""
+    """Who comes with a key is told what the gate believes, without a look-up in the database."""
     from core.purchase import checkout
     from core.purchase.decide import PurchaseRequest, Refused
     from core.refusals import SOLD_OUT, Refusal
@@ -21,7 +21,7 @@ def keys_believed() -> None:
     def believe(database: Any, requests: Sequence[PurchaseRequest], deadline: Any) -> list[Refused]:
         return [Refused(Refusal(SOLD_OUT)) for _ in requests]
 
-    checkout.look = believe  # type: ignore[assignment]
+    checkout.look_up = believe  # type: ignore[assignment]
 
 
 def long_memory() -> None:

@@ -10,7 +10,7 @@ from tests.servers.service import Service
 FLOOD = 40
 QUIET = 20
 # All clients find a thread; and a buyer who is passed over for ever is told so while the test waits.
-SETTINGS = {"threads": 64, "LINE_MAX": 60, "PURCHASE_WAIT_SECONDS": 10}
+SETTINGS = {"threads": 64, "QUEUE_MAX": 60, "PURCHASE_WAIT_SECONDS": 10}
 
 
 def quiet_buyers_are_served(service: Service) -> None:

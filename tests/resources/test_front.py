@@ -10,6 +10,7 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
+from core.purchase import batch
 from core.purchase import gate as gate_module
 from core.purchase.gate import CROWD
 from core.refusals import Unavailable
@@ -283,7 +284,7 @@ def test_a_database_that_fails_is_told_as_flask_tells_it(sqlite_crowd: Crowd, mo
     def fail(*arguments: object) -> None:
         raise Unavailable()
 
-    monkeypatch.setattr(type(sqlite_crowd.call.shop.checkout), "buy", fail)
+    monkeypatch.setattr(batch, "serve", fail)
     headers = {"X-Request-ID": "mine-1"}
     answer = sqlite_crowd.ahead("POST", f"/seckill/{item}", "alice", headers=headers)
     assert int(answer.headers["Retry-After"]) >= 1

@@ -243,18 +243,16 @@ def socket_outlives_worker() -> None:
 
 
 def one_item_first() -> None:
-    """The line serves the item with the smallest number first, whoever came first."""
-    from collections import deque
+    """The queue serves the item with the smallest number first, whichever request arrived first."""
+    from core.purchase.queue import RequestQueue
 
-    from core.purchase.line import Line
+    add = RequestQueue.add
 
-    take = Line._take
+    def unfair(self: Any, entry: Any, now: float) -> None:
+        add(self, entry, now)
+        entry.number += entry.request.goods_id * 10**12
 
-    def unfair(self: Any, own: Any) -> Any:
-        self._waiting = deque(sorted(self._waiting, key=lambda place: place.request.goods_id))
-        return take(self, own)
-
-    Line._take = unfair
+    RequestQueue.add = unfair  # type: ignore[method-assign]
 
 
 SABOTAGES: dict[str, Callable[[], None]] = {

@@ -1,7 +1,7 @@
-"""One look for all who come with a key to a sale that is closed: it tells who has bought already.
+"""The look-up of idempotency keys at sales that are closed: which of the requests have bought already.
 
-The gate alone may not refuse them. It may be behind: after a restock somebody may have won, with this very key, through
-another worker a moment ago. So the database is asked, once for all who wait, and nothing else is believed.
+The gate alone may not refuse a request that has a key. It may be behind: after a restock, somebody may have bought with
+this very key through another worker a moment ago. So the database is read, once for all requests that wait.
 """
 
 from collections.abc import Sequence
@@ -15,16 +15,18 @@ from core.purchase import statements
 from core.purchase.batch import known_orders_and_held_units
 from core.purchase.decide import Locked, Outcome, PurchaseRequest, Rules, decide
 
-_RULES = Rules()  # nothing is placed by a look
+_RULES = Rules()  # nothing is placed by a look-up
 
 
 @dataclass(frozen=True)
-class Open:
-    """The sale is open after all: the request belongs in the line."""
+class SaleOpen:
+    """The sale is open after all: the request is to be queued as a purchase."""
 
 
-def look(database: Database, requests: Sequence[PurchaseRequest], deadline: Deadline) -> list[Outcome | Open | None]:
-    """What each request comes to without an open sale, in their order; `Open` for those whose sale is open.
+def look_up(
+    database: Database, requests: Sequence[PurchaseRequest], deadline: Deadline
+) -> list[Outcome | SaleOpen | None]:
+    """The outcome of each request at a closed sale, in their order; `SaleOpen` for those whose sale is open.
 
     Raises Busy or Unavailable.
     """
@@ -36,4 +38,4 @@ def look(database: Database, requests: Sequence[PurchaseRequest], deadline: Dead
     is_open = {key for key, item in items.items() if sale.status(item, now) == sale.ON_SALE}
     closed = [request for request in requests if request.goods_id not in is_open]
     decided = iter(decide(closed, Locked(items, now, known), _RULES, new_order_no))
-    return [Open() if request.goods_id in is_open else next(decided) for request in requests]
+    return [SaleOpen() if request.goods_id in is_open else next(decided) for request in requests]

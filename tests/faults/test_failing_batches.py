@@ -1,8 +1,8 @@
-"""A leader fails with buyers of several items in its hand, on a real server: at each step of the transaction."""
+"""A batch with requests for several items fails, on a real server: at each step of the transaction."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,13 +15,14 @@ from core import audit, goods
 from core.clock import Deadline
 from core.mysql_connection import Connection
 from core.purchase import batch
+from core.purchase.batcher import Batcher
 from core.purchase.decide import Outcome, Placed, PurchaseRequest
-from core.purchase.line import Line
+from core.purchase.queue import RequestQueue
 from core.purchase.slots import Caps
 from core.refusals import Unavailable
 from core.shop import Shop
 from resources.context import EXTENSION
-from tests.core.line_till import until
+from tests.core.purchase.fake_settler import until
 from tests.faults.proxy import Cut, Proxy
 from tests.races.inside import Inside
 from tests.servers.database_server import DatabaseServer
@@ -32,7 +33,7 @@ BUYERS = 6
 
 
 class Counter:
-    """A line to a real database, with buyers of two items who are one batch."""
+    """A batcher on a real database, with requests for two items that are one batch."""
 
     def __init__(self, shop: Shop, inside: Inside) -> None:
         self.shop = shop
@@ -44,34 +45,31 @@ class Counter:
         self._gathered = threading.Event()
         self._sizes: list[int] = []
 
-        def serve(requests: Sequence[PurchaseRequest], deadline: Deadline, patient: bool) -> list[Outcome | None]:
+        def settle(requests: Sequence[PurchaseRequest], deadline: Deadline, patient: bool) -> list[Outcome | None]:
             self._sizes.append(len(requests))
             if requests[0].goods_id == NO_ITEM:
                 assert self._gathered.wait(PATIENCE)
             return batch.serve(shop.database, caps, requests, deadline, patient)
 
-        self.line = Line(serve, 100, 1000, 1, PATIENCE, PATIENCE)
-        self._threads = ThreadPoolExecutor(BUYERS + 1)
+        self.batcher: Batcher[Outcome] = Batcher(
+            settle, RequestQueue(1000, PATIENCE), batch_max=100, workers=1, grace_seconds=PATIENCE
+        )
 
     def _put_up(self) -> int:
         fields = {"name": "item", "currency": "CNY", "price": 5, "stock": 100}
         return goods.create(self.shop.database, "t", fields).id
 
+    def buy(self, user: str, item: int) -> Future[Outcome]:
+        return self.batcher.submit(PurchaseRequest(item, user), Deadline(PATIENCE))
+
     def buy_together(self) -> list[Future[Outcome]]:
-        """Buyers of both items, all in one batch, which begins after this."""
-
-        def buy(user: str, item: int) -> Outcome:
-            return self.line.buy(PurchaseRequest(item, user), Deadline(PATIENCE))
-
+        """Purchases of both items, all in one batch, which begins after this."""
         self._gathered.clear()
-        self._threads.submit(buy, "nobody", NO_ITEM)
+        self.buy("nobody", NO_ITEM)
         until(lambda: bool(self._sizes))
-        buyers = []
-        for number in range(BUYERS):
-            buyers.append(self._threads.submit(buy, f"buyer-{number}", self.items[number % 2]))
-            until(lambda n=number: len(self.line._waiting) == n + 1)
+        futures = [self.buy(f"buyer-{number}", self.items[number % 2]) for number in range(BUYERS)]
         self._gathered.set()
-        return buyers
+        return futures
 
     def assert_each_bought_once(self, buyers: list[Future[Outcome]]) -> None:
         outcomes = [buyer.result(PATIENCE) for buyer in buyers]
@@ -82,10 +80,8 @@ class Counter:
         self.assert_sound()
 
     def assert_sound(self) -> None:
-        self._threads.shutdown()
+        assert self.batcher.close(PATIENCE)
         assert self._sizes[:2] == [1, BUYERS]
-        line = self.line
-        assert (line._inside, line._items, list(line._waiting), line._leaders) == (0, {}, [], {})
         assert audit.run(self.shop.settings).clean
 
 
@@ -153,7 +149,7 @@ def test_an_unexpected_error_undoes_the_batch_and_all_are_served_in_smaller_ones
     assert counter._sizes == [1, 6, 3, 3]
 
 
-def test_when_a_leader_s_thread_ends_after_the_insert_nobody_has_bought_and_the_line_goes_on(
+def test_when_a_worker_dies_after_the_insert_nobody_has_bought_and_the_queue_goes_on(
     counter: Counter, inside: Inside
 ) -> None:
     def end(connection: Connection) -> None:
@@ -162,10 +158,9 @@ def test_when_a_leader_s_thread_ends_after_the_insert_nobody_has_bought_and_the_
     with once("after", "INSERT INTO orders", end):
         buyers = counter.buy_together()
         errors = [type(buyer.exception(PATIENCE)) for buyer in buyers]
-    assert errors == [SystemExit] + [Unavailable] * (BUYERS - 1)
+    assert errors == [Unavailable] * BUYERS
     assert inside.query("SELECT COUNT(*) FROM orders") == [(2,)]
-    later = counter.line.buy(PurchaseRequest(counter.items[0], "later"), Deadline(PATIENCE))
-    assert isinstance(later, Placed)
+    assert isinstance(counter.buy("later", counter.items[0]).result(PATIENCE), Placed)
     counter.assert_sound()
 
 

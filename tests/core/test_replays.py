@@ -1,4 +1,4 @@
-"""One look for all who come with a key to a closed sale."""
+"""One look-up for all requests with a key at a closed sale."""
 
 import re
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from core.mysql_connection import Connection
 from core.orders import Viewer
 from core.purchase import batch
 from core.purchase.decide import Outcome, Placed, PurchaseRequest, Refused, Replayed
-from core.purchase.look import Open, look
+from core.purchase.replays import SaleOpen, look_up
 from core.purchase.slots import Caps
 from core.refusals import Unavailable
 from core.shop import Shop
@@ -34,8 +34,8 @@ def buy(shop: Shop, *requests: PurchaseRequest) -> list[Outcome | None]:
     return batch.serve(shop.database, Caps(shop.database, 2), requests, Deadline(10))
 
 
-def seen(shop: Shop, *requests: PurchaseRequest) -> list[Outcome | Open | None]:
-    return look(shop.database, requests, Deadline(10))
+def seen(shop: Shop, *requests: PurchaseRequest) -> list[Outcome | SaleOpen | None]:
+    return look_up(shop.database, requests, Deadline(10))
 
 
 def told(outcome: object) -> str:
@@ -135,12 +135,12 @@ def test_another_request_under_the_key_is_told_so(shop: Shop) -> None:
     assert [told(one) for one in seen(shop, *requests)] == ["idempotency_key_reused"] * 2 + ["sold_out"] * 3
 
 
-def test_whoever_wants_an_item_that_is_open_by_now_is_sent_back_to_the_line(shop: Shop) -> None:
+def test_a_request_whose_sale_is_open_by_now_is_to_be_queued_as_a_purchase(shop: Shop) -> None:
     closed, item = put_up(shop, stock=0), put_up(shop, stock=5)
     bought = PurchaseRequest(item, "alice", 1, "k")
     buy(shop, bought)
     requests = [PurchaseRequest(item, "bob", 1, "k"), PurchaseRequest(closed, "bob", 1, "k"), bought]
-    assert [told(one) for one in seen(shop, *requests)] == ["Open", "sold_out", "Open"]
+    assert [told(one) for one in seen(shop, *requests)] == ["SaleOpen", "sold_out", "SaleOpen"]
     assert goods.find(shop.database, item).sold == 1
 
 
