@@ -141,7 +141,7 @@ class Batcher(Generic[Answer]):
                 if not self._watching:
                     self._watching = True
                     self._needed.notify()
-                if self._may_take(now):
+                if not entry.item.running and self._may_take(now):
                     self._call()
         if refused is not None:
             record(lambda: LENGTH.labels(self._name).set(pending))
