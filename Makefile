@@ -23,7 +23,7 @@ help: ## List these commands
 install: .venv/.run ## Make the virtual environment with what the service needs
 
 .PHONY: run
-run: .venv/.run ## Start the service (HOST, PORT, WORKERS, THREADS, DOORS change where and how)
+run: .venv/.run ## Start the service (HOST, PORT, WORKERS, THREADS change where and how)
 	@exec $(BIN)/python serve.py
 
 .PHONY: test-packages

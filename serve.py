@@ -2,7 +2,7 @@
 
     python serve.py            what `make run` starts
 
-HOST, PORT, WORKERS, THREADS and DOORS in the environment change where and how; everything else is in config.py.
+HOST, PORT, WORKERS and THREADS in the environment change where and how; everything else is in config.py.
 """
 
 import argparse
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 # Why these: docs/performance.md.
 WORKERS = 2
 THREADS = 32  # answer what has to wait, but for purchases
-DOORS = 8  # receive requests
 MAX_WORKERS = 64
 MAX_THREADS = 1024
 # Connections that one worker keeps open, idle ones among them.
@@ -46,7 +45,6 @@ class Address:
     port: int
     workers: int
     threads: int
-    doors: int
 
     @property
     def url(self) -> str:
@@ -69,7 +67,6 @@ def main() -> None:
             _number("PORT", 8000, 65535),
             _number("WORKERS", WORKERS, MAX_WORKERS),
             _number("THREADS", THREADS, MAX_THREADS),
-            _number("DOORS", DOORS, MAX_THREADS),
         )
         settings = config.load()
         _warn_of_unknown_names()
@@ -111,7 +108,7 @@ def _require_free_port(address: Address) -> None:
 
 
 def _serve(address: Address, settings: config.Settings) -> None:
-    from granian.constants import HTTPModes, Interfaces
+    from granian.constants import HTTPModes, Interfaces, Loops
     from granian.http import HTTP1Settings
     from granian.log import LogLevels
 
@@ -121,8 +118,9 @@ def _serve(address: Address, settings: config.Settings) -> None:
     from core import figures
     from core.host_memory import HostMemory
     from resources import request_log
+    from resources.dispatch import Dispatcher
     from resources.front import Front
-    from resources.reception import Reception
+    from server.granian_adapter import GranianAdapter
     from supervisor import Supervisor
 
     _prepare(settings)
@@ -134,9 +132,9 @@ def _serve(address: Address, settings: config.Settings) -> None:
         target="app:create_app",
         address=address.host,
         port=address.port,
-        interface=Interfaces.WSGI,
+        interface=Interfaces.RSGI,
+        loop=Loops.uvloop,  # 1.15 times the refusals of asyncio's own
         workers=address.workers,
-        blocking_threads=address.doors,
         backpressure=BACKPRESSURE,
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(header_read_timeout=HEADER_SECONDS * 1000),
@@ -154,14 +152,16 @@ def _serve(address: Address, settings: config.Settings) -> None:
             application = app.create_app(settings, host, address.threads)
             shop = application.extensions["seckill"]
             assert isinstance(application.wsgi_app, Front)
-            reception = Reception(application.wsgi_app, address.threads)
-            worker.stop_when_told(lambda: shop.in_progress.here + reception.in_hand, request_log.flush)
+            adapter = GranianAdapter(Dispatcher(application.wsgi_app, address.threads))
+            worker.stop_when_told(
+                lambda: adapter.loop, lambda: shop.in_progress.here + adapter.in_hand, request_log.flush
+            )
             _start_chores(shop)
             # What is loaded by now stays: without this, each full garbage collection walks through all of it.
             gc.collect()
             gc.freeze()
         host.mine.start()
-        return reception
+        return adapter
 
     threading.Thread(target=_greet, args=(address, settings), daemon=True).start()
     supervisor.serve(target_loader=load, wrap_loader=False)
@@ -274,8 +274,8 @@ def _read_arguments(arguments: list[str]) -> None:
             [
                 "What may be set, in the environment:",
                 "  HOST (127.0.0.1), PORT (8000)",
-                f"  WORKERS ({WORKERS}), and for each of them DOORS ({DOORS} threads that receive requests) and",
-                f"  THREADS ({THREADS} that answer what has to wait, but for purchases)",
+                f"  WORKERS ({WORKERS}), and for each of them THREADS ({THREADS} that answer what has to wait,",
+                "  but for purchases)",
                 "",
                 "In the environment or in a file `.env` beside this program:",
                 *settings,

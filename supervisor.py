@@ -75,7 +75,6 @@ class Supervisor(mp.MPServer):
         # Of each place among the workers: failed starts in a row, and when the next is tried.
         self._failures = [0] * self.workers
         self._next_tries: dict[int, float] = {}
-        hand_over_requests()
 
     def signal_handler_interrupt(self, signum: int = 0, *rest: Any, **named: Any) -> None:
         if os.getpid() != self._pid:
@@ -159,11 +158,3 @@ class Supervisor(mp.MPServer):
     def _pause(self, index: int) -> float:
         failures = self._failures[index]
         return min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2 ** min(failures - 1, 20)) if failures else 0.0
-
-
-def hand_over_requests() -> None:
-    """From now on what granian is given to load is its callback itself (resources/reception.py), no application.
-
-    The wrapper that it puts around an application keeps a thread until there is an answer.
-    """
-    mp._wsgi_call_wrap = lambda callback, *rest: callback  # type: ignore[attr-defined]

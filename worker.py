@@ -1,10 +1,10 @@
 """How a worker stops: when its supervisor says so or is gone, and as soon as it has nothing in hand.
 
-granian's own way loses signals. Its handler is Python's, which runs when the main thread gets to it, and that thread
-waits in a lock: a signal that arrives just before the wait is noticed with the next one only. A third signal that comes
-while requests are answered blocks the process for good.
+Each signal that granian's own handler gets goes into a channel that holds few, and blocks the event loop once it is
+full. So a thread of ours takes the signals, and hands on the first alone.
 """
 
+import asyncio
 import contextlib
 import logging
 import multiprocessing
@@ -14,9 +14,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-
-from granian import _signals
-from granian._granian import WorkerSignal
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # Seconds without a request in hand until the connections that are still open are cut: of clients that have sent half a
@@ -42,15 +39,15 @@ def told_if_it_fails() -> Iterator[None]:
         sys.exit(1)
 
 
-def stop_when_told(in_hand: Callable[[], int], before_exit: Callable[[], object]) -> None:
+def stop_when_told(
+    loop: Callable[[], asyncio.AbstractEventLoop | None], in_hand: Callable[[], int], before_exit: Callable[[], object]
+) -> None:
     """Stop this worker on SIGINT or SIGTERM, or when its supervisor is gone, however it went.
 
-    It takes no more connections, answers what it has taken up (`in_hand` counts it), and ends with code 0.
+    It takes no more connections, answers what it has taken up (`in_hand` counts it), and ends with code 0. `loop` is
+    granian's event loop, once it runs.
     """
     parent = multiprocessing.parent_process()
-    stop = WorkerSignal()
-    # granian waits for this signal and sets none of its own.
-    _signals.set_sync_signals = lambda: stop
 
     def wait_for_parent() -> None:
         if parent is not None:
@@ -59,7 +56,9 @@ def stop_when_told(in_hand: Callable[[], int], before_exit: Callable[[], object]
 
     def wait_for_signal() -> None:
         signal.sigwait(STOP_SIGNALS)
-        stop.set()  # once: granian's channel holds one, and to send another can block
+        running = loop()
+        if running is not None:
+            running.call_soon_threadsafe(_hand_on)
         idle_since = time.monotonic()
         while time.monotonic() - idle_since < LINGER_SECONDS:
             time.sleep(_LOOK_SECONDS)
@@ -70,3 +69,10 @@ def stop_when_told(in_hand: Callable[[], int], before_exit: Callable[[], object]
 
     for wait in (wait_for_parent, wait_for_signal):
         threading.Thread(target=wait, daemon=True).start()
+
+
+def _hand_on() -> None:
+    """Let granian's handler, in the event loop's thread, have a signal: it takes no more connections."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+    signal.raise_signal(signal.SIGTERM)
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)

@@ -150,10 +150,10 @@ class OnGranian(Contender):
     """An application that sells nothing, on the service's own server with its settings."""
 
     def __init__(self, name: str, module: str, directory: Path, threads: int = 0) -> None:
-        """`threads` that answer what the doors receive; without any, the doors answer it."""
+        """`threads` that answer as the service's do; without any, granian's own threads answer, by WSGI."""
         self.name = name
         self.port = free_port()
-        numbers = [self.port, WORKERS, serve.DOORS, *([threads] if threads else [])]
+        numbers = [self.port, WORKERS, *([threads] if threads else [])]
         command = ["bench.peers.on_granian", f"bench.peers.{module}:app", *map(str, numbers)]
         self._program = Program(command, directory / f"{name}.log", self.port, {})
 

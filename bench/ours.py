@@ -6,7 +6,6 @@ from pathlib import Path
 import requests
 
 import config
-import serve
 from bench import cpu, orders_table
 from bench.contenders import PER_USER_LIMIT, THREADS, WORKERS, Contender, State, Verdict, count_problems
 from bench.figures import Figures
@@ -32,7 +31,6 @@ class Setup:
     """The settings of speed; where nothing is said, those of `make run`."""
 
     workers: int = WORKERS
-    doors: int = serve.DOORS
     batch_max: int = config.Settings.model_fields["BATCH_MAX"].default
     # Where callers are counted, for limits that nobody meets; all come from one address.
     limits: str | None = None
@@ -59,13 +57,11 @@ class Ours(Contender):
         }
         if setup.limits is not None:
             more |= {**_UNMET_LIMITS, "RATE_LIMIT_STORAGE": setup.limits}
-        doors = {"DOORS": str(setup.doors)}
         self._service = Service(
             uri,
             log,
             workers=setup.workers,
             threads=THREADS,
-            process_environment=doors,
             **more,  # type: ignore[arg-type]
         )
         self._kept = 0

@@ -2,8 +2,8 @@
 
     .venv/bin/python -m bench.profile [BUYERS] [SECONDS]
 
-Requests come in as granian hands them over, by as many doors as a worker has, and each buyer's next one when the last
-is answered.
+Requests come in as granian's event loop hands them over, from one thread, and each buyer's next one when the last is
+answered.
 
 Prints the processor time of the thread itself, in µs a purchase, for each function on the way, and what a certain
 refusal and a read cost in one thread. It starts a MariaDB of its own and ends it. Wrapping costs a µs or two a call.
@@ -30,12 +30,12 @@ from bench.servers import BenchMariaDB
 from core import goods, mysql_connection, transaction
 from core.purchase import batch, batcher, queue, statements
 from loopback import reach_directly
-from resources import front, reception, request_log
-from serve import DOORS, THREADS
+from resources import dispatch, front, request_log
+from serve import THREADS
 from tests.servers.service import SECRET
 
 FUNCTIONS: tuple[tuple[Any, str], ...] = (
-    (reception.Reception, "_receive"),
+    (dispatch.Dispatcher, "_receive"),
     (front.Front, "serve"),
     (front.Front, "_tell"),
     (front, "identity"),
@@ -94,9 +94,9 @@ def environ(method: str, path: str, **headers: str) -> dict[str, Any]:
 
 
 class Crowd:
-    """`buyers` who each ask anew when they are answered, at the doors of `service`."""
+    """`buyers` who each ask `service` anew when they are answered."""
 
-    def __init__(self, service: reception.Reception, make: Callable[[], dict[str, Any]], buyers: int) -> None:
+    def __init__(self, service: dispatch.Dispatcher, make: Callable[[], dict[str, Any]], buyers: int) -> None:
         self._service = service
         self._make = make
         self._buyers = buyers
@@ -110,17 +110,17 @@ class Crowd:
             self.statuses[status] += 1
         self._free.put(True)
 
+    def response_chunks(self, status: int, headers: object, chunks: object) -> None:
+        raise NotImplementedError
+
     def ask(self, seconds: float) -> None:
         for _ in range(self._buyers):
             self._free.put(True)
-        doors = [threading.Thread(target=self._hand_over) for _ in range(DOORS)]
-        for door in doors:
-            door.start()
+        receiver = threading.Thread(target=self._hand_over)
+        receiver.start()
         time.sleep(seconds)
-        for _ in doors:
-            self._free.put(False)
-        for door in doors:
-            door.join()
+        self._free.put(False)
+        receiver.join()
         while sum(self.statuses.values()) < self._asked:  # nobody is left behind to be counted with the next crowd
             time.sleep(0.01)
 
@@ -128,7 +128,7 @@ class Crowd:
         while self._free.get():
             with self._lock:
                 self._asked += 1
-            self._service(self, self._make())
+            self._service.receive(self, self._make())
 
 
 class _Answered:
@@ -137,14 +137,17 @@ class _Answered:
     def response_bytes(self, status: int, headers: object, body: bytes) -> None:
         pass
 
+    def response_chunks(self, status: int, headers: object, chunks: object) -> None:
+        raise NotImplementedError
 
-def alone(service: reception.Reception, method: str, path: str, times: int = 5000) -> float:
+
+def alone(service: dispatch.Dispatcher, method: str, path: str, times: int = 5000) -> float:
     """µs of processor time that one request costs in a thread alone, once a crowd is answered from memory."""
     Crowd(service, lambda: environ(method, path), 4).ask(0.5)
     requests, answered = [environ(method, path) for _ in range(times)], _Answered()
     began = time.thread_time()
     for request in requests:
-        service(answered, request)
+        service.receive(answered, request)
     return (time.thread_time() - began) / times * 1e6
 
 
@@ -163,7 +166,7 @@ def main(buyers: int = 100, seconds: float = 4) -> None:
         item = {"name": "item", "currency": "CNY", "price": 100, "per_user_limit": 10**6}
         on_sale = goods.create(shop.database, "profile", {**item, "stock": 10**8}).id
         gone = goods.create(shop.database, "profile", {**item, "stock": 0}).id
-        service = reception.Reception(application.wsgi_app, THREADS)
+        service = dispatch.Dispatcher(application.wsgi_app, THREADS)
         tokens = itertools.cycle([f"Bearer {shop.tokens.issue(f'buyer-{number}')}" for number in range(200)])
         keys = itertools.count()
         gc.collect()

@@ -12,7 +12,7 @@ from bench.wrk import Load
 from tests.events.receiver import receiving
 
 SELLERS = ("ours", "textbook", "conditional", "fastapi_redis")
-PEERS = (*SELLERS, "nothing", "nothing_at_doors", "bare")
+PEERS = (*SELLERS, "nothing", "nothing_by_wsgi", "bare")
 SWEEP = (1, 4, 16, 64, 128, 256, 512, 1024)
 OVERLOADS = (2, 5)
 # Connections where nothing else is said, and those of which the best is taken for each contender on the hot item.
@@ -252,7 +252,7 @@ def settings() -> list[Trial]:
 
     def under(name: str, setup: Setup) -> Trial:
         def measure(stage: Stage, number: int) -> Run:
-            ours = stage.ours(f"ours_{setup.workers}_{setup.doors}_{setup.batch_max}", setup)
+            ours = stage.ours(f"ours_{setup.workers}_{setup.batch_max}", setup)
             load = Load(
                 first=ours.put_up(), connections=SETTINGS_CONNECTIONS, timed=True, seconds=stage.options.seconds
             )
@@ -264,7 +264,6 @@ def settings() -> list[Trial]:
     return [
         under("defaults", DEFAULTS),
         *(under(f"WORKERS={count}", Setup(workers=count)) for count in (1, 3, 4)),
-        *(under(f"DOORS={count}", Setup(doors=count)) for count in (1, 2, 4, 16, 32, 96)),
         *(under(f"BATCH_MAX={count}", Setup(batch_max=count)) for count in (1, 8, 16, 32, 128)),
     ]
 

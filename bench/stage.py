@@ -82,7 +82,7 @@ class Stage:
             "conditional": lambda: FlaskShop(name, self.mariadb, self.directory),
             "fastapi_redis": lambda: RedisShop(self.mariadb, self.start_redis(), self.directory),
             "nothing": lambda: OnGranian(name, "nothing", self.directory, serve.THREADS),
-            "nothing_at_doors": lambda: OnGranian(name, "nothing", self.directory),
+            "nothing_by_wsgi": lambda: OnGranian(name, "nothing", self.directory),
             "bare": lambda: OnGranian(name, "bare", self.directory),
         }
         return makers.get(name, lambda: Ours(name, self.mariadb, self.directory))()

@@ -54,6 +54,7 @@ _ROUTES = {
     "healthz": "/healthz",
     "readyz": "/readyz",
 }
+_HEALTH = {"/healthz": "healthz", "/readyz": "readyz"}
 _STATUS = {int(status): f"{status.value} {status.phrase}" for status in HTTPStatus}
 JSON = "application/json"
 _PLAIN_BODY = 4096  # bytes; larger ones are left to the resources
@@ -98,8 +99,8 @@ def _has_body(environ: WSGIEnvironment) -> bool:
 
 
 def _asked_for_health(environ: WSGIEnvironment) -> _Asked | None:
-    noun = environ["PATH_INFO"][1:]
-    if noun not in ("healthz", "readyz") or environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+    noun = _HEALTH.get(environ["PATH_INFO"])
+    if noun is None or environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
         return None
     if environ.get("QUERY_STRING") or _has_body(environ):
         return None
@@ -444,7 +445,7 @@ def _wanted_in(environ: WSGIEnvironment) -> tuple[int, Choices] | None:
     data = _read_plain(environ)
     if not data:
         return None if data is None else (1, NO_CHOICES)
-    if environ.get("CONTENT_TYPE") != JSON or "HTTP_CONTENT_ENCODING" in environ:
+    if not body.is_json(environ.get("CONTENT_TYPE", "")) or "HTTP_CONTENT_ENCODING" in environ:
         return None
     return _usual(data) if len(data) <= _USUAL_BODY else _wanted(data)
 

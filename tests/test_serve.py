@@ -73,7 +73,7 @@ def test_an_argument_that_it_does_not_know_is_refused_in_one_line(arguments: lis
 def test_help_names_whatever_may_be_set(argument: str, encoding: str) -> None:
     ended = _told(argument, PYTHONIOENCODING=encoding)
     assert (ended.returncode, ended.stderr) == (0, "")
-    for name in ("HOST", "PORT", "WORKERS", "DOORS", "THREADS"):
+    for name in ("HOST", "PORT", "WORKERS", "THREADS"):
         assert re.search(rf"\b{name} \(", ended.stdout)
     for name in config.Settings.model_fields:
         assert f"  SECKILL_{name}\n" in ended.stdout

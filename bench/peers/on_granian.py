@@ -1,9 +1,9 @@
 """Serves a WSGI application with granian, set as serve.py sets it.
 
-python -m bench.peers.on_granian MODULE:FACTORY PORT WORKERS DOORS [THREADS]
+python -m bench.peers.on_granian MODULE:FACTORY PORT WORKERS [THREADS]
 
-With THREADS, granian's doors hand each request to one of so many threads, as the service does with all that is left to
-its resources. Without, the door itself calls the application.
+With THREADS, requests come in and are handed to one of so many threads as in the service. Without, granian's own WSGI
+threads call the application, BLOCKING_THREADS in each worker.
 """
 
 import importlib
@@ -12,15 +12,18 @@ import sys
 from typing import Any
 
 from granian import Granian
-from granian.constants import HTTPModes, Interfaces
+from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
 import serve
 from core.clock import Deadline
 from core.deadlines import Deadlines
-from resources.reception import Reception
-from supervisor import hand_over_requests
+from resources.dispatch import Dispatcher
+from server.granian_adapter import GranianAdapter
+
+# So many did best of 1 to 96 with a callable that does nothing.
+BLOCKING_THREADS = 8
 
 
 class NoFront:
@@ -46,23 +49,24 @@ class NoFront:
         reply(500, [], b"")
 
 
-def main(target: str, port: int, workers: int, doors: int, threads: int = 0) -> None:
+def main(target: str, port: int, workers: int, threads: int = 0) -> None:
     multiprocessing.set_start_method("fork")
     module, _, factory = target.partition(":")
-    if threads:
-        hand_over_requests()
 
     def load() -> Any:
         application = getattr(importlib.import_module(module), factory)()
-        return Reception(NoFront(application), threads) if threads else application  # type: ignore[arg-type]
+        if not threads:
+            return application
+        return GranianAdapter(Dispatcher(NoFront(application), threads))  # type: ignore[arg-type]
 
     Granian(
         target,
         address="127.0.0.1",
         port=port,
-        interface=Interfaces.WSGI,
+        interface=Interfaces.RSGI if threads else Interfaces.WSGI,
+        loop=Loops.uvloop,
         workers=workers,
-        blocking_threads=doors,
+        blocking_threads=None if threads else BLOCKING_THREADS,
         backpressure=serve.BACKPRESSURE,
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(header_read_timeout=serve.HEADER_SECONDS * 1000),
@@ -72,4 +76,4 @@ def main(target: str, port: int, workers: int, doors: int, threads: int = 0) -> 
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], *map(int, sys.argv[2:6]))
+    main(sys.argv[1], *map(int, sys.argv[2:5]))

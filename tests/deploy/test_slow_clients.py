@@ -58,16 +58,24 @@ def test_behind_nginx_slow_and_idle_clients_keep_nobody_out(
     assert sold(sqlite_uri, goods_id) == BUYERS * PURCHASES + CROWD.slow_bodies
 
 
-@pytest.mark.nginx
-def test_without_whole_requests_slow_bodies_keep_everyone_out(
-    start_service: StartService, start_nginx: StartNginx, sqlite_uri: str
+def test_without_a_proxy_slow_and_idle_clients_keep_nobody_out_either(
+    start_service: StartService, sqlite_uri: str
 ) -> None:
-    """The twin of the test above: its crowd is large enough to show what nginx is there for."""
     service = start_service(sqlite_uri, threads=16)
     goods_id = service.create_goods(stock=10_000)
-    nginx = start_nginx(service.port, changes={"proxy_request_buffering on": "proxy_request_buffering off"})
-    with _crowd(service, nginx.port, goods_id, CROWD), pytest.raises(requests.RequestException):
-        requests.post(f"{nginx.url}/seckill/{goods_id}", headers=service.headers("alice"), timeout=2)
+    with _crowd(service, service.port, goods_id, CROWD) as crowd:
+        assert _outcomes(service, service.url, goods_id) == {201: BUYERS * PURCHASES}
+        assert crowd.finish_bodies() == [201] * CROWD.slow_bodies
+    assert sold(sqlite_uri, goods_id) == BUYERS * PURCHASES + CROWD.slow_bodies
+
+
+def test_where_bodies_are_waited_for_by_the_thread_that_receives_they_do(
+    start_service: StartService, sqlite_uri: str
+) -> None:
+    service = start_service(sqlite_uri, threads=16, sabotage=["bodies_hold_the_loop"])
+    goods_id = service.create_goods(stock=10_000)
+    with _crowd(service, service.port, goods_id, CROWD), pytest.raises(requests.RequestException):
+        requests.post(f"{service.url}/seckill/{goods_id}", headers=service.headers("alice"), timeout=2)
 
 
 def test_the_service_itself_holds_a_thousand_idle_connections(start_service: StartService, sqlite_uri: str) -> None:

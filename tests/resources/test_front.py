@@ -291,6 +291,16 @@ def test_a_database_that_fails_is_told_as_flask_tells_it(sqlite_crowd: Crowd, mo
     assert_same(answer, sqlite_crowd.of_flask("POST", f"/seckill/{item}", "alice", headers=headers))
 
 
+@pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", "Application/JSON;charset=UTF8"])
+def test_a_purchase_is_answered_ahead_however_its_client_writes_json_s_type(
+    sqlite_crowd: Crowd, content_type: str
+) -> None:
+    item = sqlite_crowd.call.create()["id"]
+    body = {"data": b'{"quantity": 2}', "content_type": content_type}
+    answer = sqlite_crowd.ahead("POST", f"/seckill/{item}", "alice", **body)
+    assert (answer.status_code, answer.json["quantity"]) == (201, 2)
+
+
 def test_a_body_that_the_layer_has_read_is_there_for_flask(crowd: Crowd) -> None:
     item = crowd.call.create()["id"]
     for body in (b'{"quantity": 0}', b'{"quantity": 1, "more": 2}', b"[1]", b"", b" " * 20 + b'{"quantity": true}'):

@@ -17,8 +17,8 @@ from werkzeug.test import EnvironBuilder, TestResponse, run_wsgi_app
 
 from core.purchase import gate as gate_module
 from core.tokens import Tokens
+from resources.dispatch import Dispatcher
 from resources.front import Front
-from resources.reception import Reception
 from tests.core.forged_tokens import signed
 from tests.resources.calls import ADDRESS, FAR_AHEAD, OPERATOR, Calls
 from tests.servers.service import SECRET
@@ -64,12 +64,12 @@ SETTINGS = settings(
 )
 
 
-class ByReception:
-    """A WSGI application that hands each request over as granian does, and waits for what is sent."""
+class ByDispatcher:
+    """A WSGI application that hands each request over as the server does, and waits for what is sent."""
 
     def __init__(self, front: Front) -> None:
         self.application = front.application
-        self._reception = Reception(front, 2)
+        self._dispatcher = Dispatcher(front, 2)
 
     def __call__(self, environ: Any, start_response: Any) -> Any:
         data = environ["wsgi.input"].read()
@@ -78,14 +78,14 @@ class ByReception:
             # A server hands such a request on otherwise than a test client: tests/contract has those on the wire.
             return self.application(environ, start_response)
         exchange = Exchange()
-        self._reception(exchange, environ)
+        self._dispatcher.receive(exchange, environ)
         status, headers, body = exchange.sent.result(30)
         start_response(f"{status} as told", headers)
         return [body]
 
 
 class Exchange:
-    """granian's, in short. Whoever answers twice fails."""
+    """The server's, in short. Whoever answers twice fails."""
 
     def __init__(self) -> None:
         self.sent: Future[tuple[int, list[tuple[str, str]], bytes]] = Future()
@@ -93,21 +93,21 @@ class Exchange:
     def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
         self.sent.set_result((status, headers, body))
 
-    def response_iter(self, status: int, headers: list[tuple[str, str]], body: Any) -> None:
-        self.sent.set_result((status, headers, b"".join(iter(body.__next__, None))))
+    def response_chunks(self, status: int, headers: list[tuple[str, str]], chunks: Iterator[bytes]) -> None:
+        self.sent.set_result((status, headers, b"".join(chunks)))
 
 
 class Twins:
     """Two applications in the same state: with the layer, and Flask alone."""
 
-    def __init__(self, ahead: Flask, flask: Flask, by_reception: bool) -> None:
+    def __init__(self, ahead: Flask, flask: Flask, by_dispatcher: bool) -> None:
         self.ahead, self.flask = Calls(ahead), Calls(flask)
         self.left_to_flask = self.answered_ahead = 0
         self._inner = ahead.wsgi_app.application  # type: ignore[attr-defined]
         ahead.wsgi_app.application = self._left  # type: ignore[attr-defined]
         flask.wsgi_app = flask.wsgi_app.application  # type: ignore[attr-defined, method-assign]
-        if by_reception:
-            ahead.wsgi_app = ByReception(ahead.wsgi_app)  # type: ignore[arg-type, method-assign]
+        if by_dispatcher:
+            ahead.wsgi_app = ByDispatcher(ahead.wsgi_app)  # type: ignore[arg-type, method-assign]
         for call in (self.ahead, self.flask):
             call.shop.gate.crowd = 10**9
             for number, fields in enumerate(ITEMS, 1):
@@ -144,16 +144,16 @@ def answer(app: Flask, asked: dict[str, Any]) -> TestResponse:
 
 
 @pytest.fixture(params=["by WSGI", "by granian"])
-def by_reception(request: pytest.FixtureRequest) -> bool:
+def by_dispatcher(request: pytest.FixtureRequest) -> bool:
     return bool(request.param == "by granian")
 
 
 @pytest.fixture(params=["", f"{SHOP_ORIGIN} http://localhost:3000"], ids=["no origins", "two origins"])
 def twins(
-    request: pytest.FixtureRequest, make_app: Callable[..., Flask], tmp_path: Path, by_reception: bool
+    request: pytest.FixtureRequest, make_app: Callable[..., Flask], tmp_path: Path, by_dispatcher: bool
 ) -> Iterator[Twins]:
     apps = [make_app(f"sqlite:///{tmp_path / name}.db", CORS_ORIGINS=request.param) for name in "ab"]
-    made = Twins(*apps, by_reception)
+    made = Twins(*apps, by_dispatcher)
     yield made
     assert made.answered_ahead >= len(ITEMS), "two answers of Flask's were compared"
 

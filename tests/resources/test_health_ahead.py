@@ -8,7 +8,7 @@ from werkzeug.test import EnvironBuilder, TestResponse, run_wsgi_app
 
 from resources.front import Front
 from tests.resources.test_front import headers_of
-from tests.resources.test_front_and_flask_agree import ByReception
+from tests.resources.test_front_and_flask_agree import ByDispatcher
 
 
 def ask(application: Any, method: str, path: str, headers: dict[str, str]) -> TestResponse:
@@ -24,7 +24,7 @@ def test_health_is_told_as_flask_tells_it(
     front = sqlite_app.wsgi_app
     assert isinstance(front, Front)
     monkeypatch.setattr(sqlite_app.extensions["seckill"].readiness, "_draining", lambda: draining)
-    ahead = ByReception(front)
+    ahead = ByDispatcher(front)
     for method in ("GET", "HEAD", "OPTIONS", "POST"):
         for headers in ({}, {"Origin": "https://evil.example"}, {"Accept-Language": "zh"}):
             one, other = (ask(application, method, path, headers) for application in (ahead, front.application))
@@ -36,6 +36,6 @@ def test_health_is_told_as_flask_tells_it(
 def test_flask_is_not_asked_for_it(sqlite_app: Flask) -> None:
     front: Any = sqlite_app.wsgi_app
     front.application = None  # whoever calls it fails
-    ahead = ByReception(front)
+    ahead = ByDispatcher(front)
     for path in ("/healthz", "/readyz"):
         assert [ask(ahead, method, path, {}).status_code for method in ("GET", "HEAD")] == [200, 200]

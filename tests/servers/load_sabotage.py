@@ -5,11 +5,11 @@ from typing import Any
 
 def health_waits_in_line() -> None:
     """Checks of health wait for a thread as reads do."""
-    from resources import reception
+    from resources import dispatch
     from resources.front import Front
 
     Front.tell_health = lambda self, environ, reply: False
-    reception.FREE = frozenset()
+    dispatch.FREE = frozenset()
 
 
 def one_share() -> None:
@@ -32,4 +32,20 @@ def no_statement_limit() -> None:
     Database._limit_mysql = lambda self, dbapi_connection, record: None
 
 
-SABOTAGES = (health_waits_in_line, one_share, no_statement_limit)
+def bodies_hold_the_loop() -> None:
+    """The event loop waits for each body, and does nothing else meanwhile."""
+    import time
+
+    from server.granian_adapter import BODY_SECONDS, GranianAdapter
+
+    body = GranianAdapter._body
+
+    async def blocking(self: Any, environ: Any, protocol: Any) -> bytes:
+        if int(environ.get("CONTENT_LENGTH", "0")) > 500:  # bytes, as the slow ones are
+            time.sleep(BODY_SECONDS)
+        return await body(self, environ, protocol)
+
+    GranianAdapter._body = blocking
+
+
+SABOTAGES = (bodies_hold_the_loop, health_waits_in_line, one_share, no_statement_limit)

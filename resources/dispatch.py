@@ -1,0 +1,132 @@
+"""Which thread answers a request.
+
+The thread that receives requests waits for nothing, and answers what needs no wait. A purchase is answered when its
+batch is settled, by the thread that completes futures. All else is answered by threads that may wait
+(request_queue.py).
+"""
+
+import itertools
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol
+from wsgiref.types import WSGIEnvironment
+
+from core.refusals import Busy
+from resources.connections import READING
+from resources.front import Front, Headers
+from resources.limits import FREE
+from resources.request_queue import Lane, RequestQueue
+
+
+class Exchange(Protocol):
+    """The way back of a request, for whatever thread answers it. The first response is sent."""
+
+    def response_bytes(self, status: int, headers: Headers, body: bytes) -> None:
+        """Send a response whole. Must not block."""
+
+    def response_chunks(self, status: int, headers: Headers, chunks: Iterator[bytes]) -> None:
+        """Send a response in pieces, while they are made. May wait for the client; not for the receiving thread."""
+
+
+Answer = Callable[[Exchange, WSGIEnvironment], object]
+
+
+class Dispatcher:
+    """Hands the requests of a worker to the threads that answer them."""
+
+    def __init__(self, front: Front, threads: int) -> None:
+        """What `front` does not answer its application does, in at most so many `threads`."""
+        self._front = front
+        self._queue = RequestQueue(threads, front.deadlines)
+
+    @property
+    def in_hand(self) -> int:
+        """Requests that are not answered yet. Purchases are counted elsewhere (core/shop.py)."""
+        return self._queue.in_hand + len(self._front.awaiting)
+
+    def receive(self, exchange: Exchange, environ: WSGIEnvironment) -> None:
+        """Answer a request whose body is there, or have it answered. Does not wait."""
+        self._guarded(self._receive, exchange, environ)
+
+    def refuse(self, error: Exception, exchange: Exchange, environ: WSGIEnvironment) -> None:
+        """Answer a request that could not be received."""
+        self._front.fail(error, environ, exchange.response_bytes)
+
+    def _receive(self, exchange: Exchange, environ: WSGIEnvironment) -> None:
+        if self._front.tell_health(environ, exchange.response_bytes):
+            return
+        if self._front.waits:
+            self._put(self._serve_or_apply, exchange, environ)
+        else:
+            self._serve_or_put(exchange, environ)
+
+    def _serve_or_put(self, exchange: Exchange, environ: WSGIEnvironment) -> None:
+        if not self._front.serve(environ, exchange.response_bytes, lambda: self._put(self._apply, exchange, environ)):
+            self._put(self._apply, exchange, environ)
+
+    def _serve_or_apply(self, exchange: Exchange, environ: WSGIEnvironment) -> None:
+        if not self._front.serve(environ, exchange.response_bytes, lambda: self._put(self._apply, exchange, environ)):
+            self._apply(exchange, environ)
+
+    def _apply(self, exchange: Exchange, environ: WSGIEnvironment) -> None:
+        """Have the WSGI application answer."""
+        started: list[tuple[int, Headers]] = []
+
+        def start_response(status: str, headers: Headers, exc_info: Any = None) -> Callable[[bytes], object]:
+            started[:] = [(int(status[:3]), headers)]
+            return _no_write
+
+        response: Iterable[bytes] = self._front.application(environ | _WSGI, start_response)
+        try:
+            chunks = iter(response)
+            first = next(chunks, b"")  # the application may start its response with the first chunk only
+            status, headers = started[0]
+            if any(name.lower() == "content-length" for name, _ in headers) or status in _WITHOUT_BODY:
+                exchange.response_bytes(status, headers, first + b"".join(chunks))
+            else:
+                exchange.response_chunks(status, headers, itertools.chain([first], chunks))
+        finally:
+            close = getattr(response, "close", None)
+            if close is not None:
+                close()
+
+    def _put(self, answer: Answer, exchange: Exchange, environ: WSGIEnvironment) -> None:
+        """Have a thread answer, or say `busy`: at once where too many wait, else at the request's deadline."""
+
+        def refuse() -> None:
+            self._front.fail(Busy(), environ, exchange.response_bytes)
+
+        try:
+            deadline = self._front.deadline()
+            self._queue.put(_lane(environ), deadline, lambda: self._guarded(answer, exchange, environ), refuse)
+        except Busy:
+            refuse()
+
+    def _guarded(self, answer: Answer, exchange: Exchange, environ: WSGIEnvironment) -> None:
+        """Whatever happens, somebody waits for an answer."""
+        try:
+            answer(exchange, environ)
+        except Exception as error:
+            self._front.fail(error, environ, exchange.response_bytes)
+
+
+_WITHOUT_BODY = (204, 304)
+_WSGI = {
+    "wsgi.version": (1, 0),
+    "wsgi.errors": sys.stderr,
+    "wsgi.input_terminated": True,  # also where no length was stated: all of the body is there
+    "wsgi.multithread": True,
+    "wsgi.multiprocess": True,
+    "wsgi.run_once": False,
+    "SCRIPT_NAME": "",
+}
+
+
+def _no_write(data: bytes) -> None:
+    raise NotImplementedError("responses are iterables here")
+
+
+def _lane(environ: WSGIEnvironment) -> Lane:
+    if environ["PATH_INFO"] in FREE:
+        return Lane.WATCH
+    return Lane.READS if environ["REQUEST_METHOD"] in READING else Lane.CHANGES
