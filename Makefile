@@ -31,11 +31,11 @@ test-packages:
 	@tests/servers/install_packages
 	@[ -n "$(SECKILL_TEST_DATABASE_URI)" ] || tests/servers/install_mysql >/dev/null
 
-# The long tests wait more than they work: two at once, and no other test beside them.
+# The representative races and faults wait more than they work, and no other test is beside them.
 .PHONY: test
 test: .venv/.dev test-packages ## Run the tests, on SQLite, and on MySQL, MariaDB, Redis and nginx that they start themselves
 	$(BIN)/pytest --numprocesses=3 --dist=worksteal -m "not long and not cluster"
-	$(BIN)/pytest --numprocesses=2 --dist=loadfile -m "representative and not mariadb" tests/races tests/faults
+	$(BIN)/pytest --numprocesses=3 --dist=worksteal -m "representative and not mariadb" tests/races tests/faults
 
 .PHONY: faults
 faults: .venv/.dev test-packages ## Run the long tests: races, a model of sales, and kills and freezes of everything

@@ -43,6 +43,13 @@ LONG_ON_MARIADB = (
     "tests/test_server_settings.py",
     "tests/events/test_served.py",
     "tests/contract/test_schemathesis.py",
+    "tests/core/test_audit_money.py",
+    "tests/core/test_refunds.py",
+    "tests/events/test_publisher.py",
+    "tests/events/test_sequencer.py",
+    "tests/resources/test_idempotency.py",
+    "tests/test_migration_0012.py",
+    "tests/test_schema.py",
 )
 
 

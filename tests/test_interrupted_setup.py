@@ -98,6 +98,7 @@ def state(uri: str) -> tuple[object, object]:
     return tables(uri), found
 
 
+@pytest.mark.long
 # One start for each change: on a server that takes half a minute.
 @pytest.mark.parametrize(
     "databases",
@@ -158,6 +159,7 @@ def hosts(uri: str, count: int) -> Iterator[list[subprocess.Popen[str]]]:
             process.wait()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("before", [pytest.param("nothing", marks=pytest.mark.long), "interrupted upgrade"])
 def test_several_hosts_may_start_at_once(databases: Databases, before: str) -> None:
     first = "0001" if before == "interrupted upgrade" else None
@@ -172,6 +174,7 @@ def test_several_hosts_may_start_at_once(databases: Databases, before: str) -> N
     assert state(shared) == state(straight)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "lacking", [pytest.param("CREATE", marks=pytest.mark.long), "INDEX", pytest.param("ALTER", marks=pytest.mark.long)]
 )
@@ -276,6 +279,7 @@ def goods_and_coupons(uri: str) -> tuple[int, int]:
     return len(found["goods"]), len(found["coupons"])
 
 
+@pytest.mark.long
 def test_a_start_that_is_killed_among_the_demo_goods_leaves_none_for_the_next(sqlite_uri: str) -> None:
     def start(change: int) -> int:
         command = [sys.executable, "-m", "tests.servers.interrupted", str(change), "start"]
@@ -295,6 +299,7 @@ def test_a_start_that_is_killed_among_the_demo_goods_leaves_none_for_the_next(sq
     assert goods_and_coupons(sqlite_uri) == (4, 3)
 
 
+@pytest.mark.long
 def test_processes_that_start_at_once_make_the_demo_goods_once(sqlite_uri: str) -> None:
     command = [sys.executable, "-m", "tests.servers.interrupted", "1000", "start"]
     started = [

@@ -105,6 +105,7 @@ def user_s_uri(odd_server: DatabaseServer, odd_uri: str) -> Iterator[str]:
     execute(odd_server, f"DROP USER {user}@'127.0.0.1'")
 
 
+@pytest.mark.long
 def test_a_database_that_is_read_only_is_refused_and_finished_when_it_is_not(
     odd_server: DatabaseServer, user_s_uri: str
 ) -> None:
@@ -127,6 +128,7 @@ def problems(uri: str) -> dict[str, str]:
     return mends
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("setting", "usual", "name", "mend"),
     [
@@ -148,6 +150,7 @@ def test_the_doctor_does_not_blame_the_address_for_what_the_server_is_set_to(
     assert mend in found[name]
 
 
+@pytest.mark.long
 def test_the_doctor_says_that_a_grant_is_missing(odd_server: DatabaseServer, user_s_uri: str) -> None:
     assert flask(user_s_uri, "init-db").returncode == 0
     url = make_url(user_s_uri)

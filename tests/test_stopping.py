@@ -83,6 +83,7 @@ def test_a_signal_ends_a_wait_whatever_the_main_thread_is_at() -> None:
     assert wake_again_and_again("Wakeup", 100) == 0
 
 
+@pytest.mark.long
 def test_with_an_event_it_waits_for_itself() -> None:
     with pytest.raises(subprocess.TimeoutExpired):
         wake_again_and_again("Event", 20)

@@ -125,6 +125,7 @@ def _flask(uri: str, command: str, **more: str) -> subprocess.CompletedProcess[s
     )
 
 
+@pytest.mark.long
 @narrow
 def test_commands_print_names_that_the_terminal_cannot_show(sqlite_app: Flask, sqlite_uri: str, terminal: dict) -> None:
     table = _flask(sqlite_uri, "seed", **terminal)
@@ -136,6 +137,7 @@ def test_commands_print_names_that_the_terminal_cannot_show(sqlite_app: Flask, s
     assert json.loads(token.stdout)["user"] == "王"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", ["seed >&-", "seed --json >&-", "audit >&-", "doctor --json >&-", "sweep 2>&- >&-"])
 def test_commands_work_without_an_output(sqlite_app: Flask, sqlite_uri: str, command: str) -> None:
     ended = _flask(sqlite_uri, command)

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import requests
 
 import config
@@ -99,6 +100,7 @@ def test_workers_that_never_start_end_the_service_in_one_line(sqlite_uri: str, t
     }
 
 
+@pytest.mark.long
 def test_a_service_that_was_up_goes_on_with_what_it_has_and_tries_ever_more_seldom(
     sqlite_uri: str, tmp_path: Path
 ) -> None:

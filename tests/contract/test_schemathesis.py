@@ -80,6 +80,7 @@ def test_no_answer_leaves_the_document_on_sqlite(
     assert f"Tested: {sum(len(methods) for methods in paths.values())}" in result.stdout
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("examples", [5, pytest.param(25, marks=pytest.mark.long)])
 def test_no_answer_leaves_the_document_on_a_server(
     start_service: Callable[..., Service], server_uri: str, tmp_path: Path, examples: int

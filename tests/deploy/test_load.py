@@ -46,6 +46,7 @@ def test_buyers_sh_tallies_every_buyer_and_never_oversells(
     assert service.goods(named)["sold"] == 2
 
 
+@pytest.mark.long
 def test_buyers_sh_sees_an_oversold_item(start_service: Callable[..., Service], sqlite_uri: str) -> None:
     """The twin of the test above: a tally that could not be wrong would tell nothing."""
     service = start_service(sqlite_uri, workers=2, threads=16, sabotage=["no_sqlite_transaction"])

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 
+import pytest
 import requests
 
 from config import ROOT
@@ -50,6 +51,7 @@ def test_workers_publish_by_themselves(
     assert len(set(receiver.ids)) == 3
 
 
+@pytest.mark.long
 def test_with_the_publisher_off_it_is_left_to_the_command(
     start_service: Callable[..., Service], sqlite_uri: str, receiver: Receiver
 ) -> None:
