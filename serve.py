@@ -154,7 +154,7 @@ def _serve(address: Address, settings: config.Settings) -> None:
             assert isinstance(application.wsgi_app, Front)
             adapter = GranianAdapter(Dispatcher(application.wsgi_app, address.threads))
             worker.stop_when_told(
-                lambda: adapter.loop, lambda: shop.in_progress.here + adapter.in_hand, request_log.flush
+                lambda: adapter.loop, lambda: shop.in_progress.here + adapter.in_hand, partial(_close, shop)
             )
             _start_chores(shop)
             # What is loaded by now stays: without this, each full garbage collection walks through all of it.
@@ -167,6 +167,14 @@ def _serve(address: Address, settings: config.Settings) -> None:
     supervisor.serve(target_loader=load, wrap_loader=False)
     if supervisor.gave_up:
         sys.exit("error: no worker could start; the log says why")
+
+
+def _close(shop: "Shop") -> None:
+    """Leave nothing undone: called when a worker has answered all that it took up."""
+    from resources import request_log
+
+    shop.checkout.close(seconds=1.0)
+    request_log.flush()
 
 
 def _start_chores(shop: "Shop") -> None:

@@ -5,6 +5,7 @@ answer that is there at once is sent at once; one that comes later, from another
 """
 
 import asyncio
+import logging
 import threading
 import time
 from collections import deque
@@ -26,6 +27,8 @@ BODY_SECONDS = 30.0
 # Seconds that a client may take to receive one piece of an answer that is sent in pieces.
 CHUNK_SECONDS = 30.0
 _TICK_SECONDS = 0.5  # between two looks for bodies that are late
+
+log = logging.getLogger("seckill.server")
 
 
 class GranianAdapter:
@@ -164,9 +167,14 @@ class _Exchange:
 
     def send(self, status: int, headers: Headers, body: bytes) -> None:
         """Send a response, in the loop's thread. Only the first is sent."""
-        if not self.sent:
-            self.sent = True
+        if self.sent:
+            return
+        self.sent = True
+        try:
             self._protocol.response_bytes(status, headers, body)
+        except Exception as error:  # other answers wait to be sent
+            log.error("a response could not be sent: %s", type(error).__name__)
+        finally:
             self._end()
 
     def _end(self) -> None:
