@@ -7,8 +7,8 @@ from flask import Flask
 
 import cli
 import config
-from core.database import engine_options
-from core.host_memory import HostMemory
+from core.db.database import engine_options
+from core.ops.host_memory import HostMemory
 from core.shop import Shop
 from models import db
 from resources import body, connections, cors, docs, errors, limits, paths, problem_pages, request_log

@@ -16,15 +16,15 @@ import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
 
-from core.clock import iso
-from core.goods import MAX_STOCK
-from core.text_output import escape_what_cannot_be_shown
+from core.catalogue.goods import MAX_STOCK
+from core.db.clock import iso
+from core.ops.text_output import escape_what_cannot_be_shown
 from resources.context import shop
 from terminal import again_and_again, console, errors_in_one_line, fail, print_json, print_table, stop_is_asked
 
 if TYPE_CHECKING:
-    from core.audit import Report
-    from core.finding import Finding
+    from core.ops.audit import Report
+    from core.ops.finding import Finding
 
 EXIT_UNREADABLE = 2
 MAX_TOKEN_HOURS = 24 * 365
@@ -79,8 +79,8 @@ def seed(count: int, stock: int, shippable: bool, as_json: bool) -> None:
     """Put demo items on sale and print their ids; make a few coupons and shipping methods, once."""
     from rich.progress import track
 
-    from core import seed as seeds
-    from core.pricing import shown
+    from core.catalogue.pricing import shown
+    from core.ops import seed as seeds
 
     with errors_in_one_line():
         coupons, methods = seeds.coupons_and_methods(shop().database)
@@ -144,7 +144,7 @@ def audit(as_json: bool) -> None:
     """
     from rich.progress import Progress
 
-    from core import audit as audits
+    from core.ops import audit as audits
 
     terminal = console(sys.stderr)
     with Progress(console=terminal, transient=True, disable=as_json or not terminal.is_terminal) as bar:
@@ -172,7 +172,8 @@ def sweep(loop: bool, as_json: bool) -> None:
     The workers do so themselves, unless SWEEPER is off; any number of sweepers may run. With --loop a sweep that found
     nothing prints nothing, and one that failed a line on stderr.
     """
-    from core import expiry, idempotency
+    from core import idempotency
+    from core.orders import expiry
 
     def once() -> None:
         expired = expiry.sweep(shop().database)
@@ -199,7 +200,7 @@ def publish(loop: bool, as_json: bool) -> None:
     The workers do so themselves, unless PUBLISHER is off; any number of publishers may run. With --loop nothing is
     printed but, for a turn that failed, a line on stderr.
     """
-    from core.publisher import SECONDS, Publisher
+    from core.events.publisher import SECONDS, Publisher
 
     stopped = threading.Event()
     publisher = Publisher(shop().database, resting=stopped.is_set)
@@ -230,7 +231,7 @@ def prune(loop: bool, as_json: bool) -> None:
     Nothing else does so. It works beside a running sale, in small transactions; any number may run. With --loop a turn
     that deleted nothing prints nothing, and one that failed a line on stderr.
     """
-    from core import retention
+    from core.ops import retention
 
     def once() -> None:
         deleted = asdict(retention.prune(shop().database, stop_is_asked))
@@ -251,8 +252,8 @@ def prune(loop: bool, as_json: bool) -> None:
 @with_appcontext
 def doctor(as_json: bool) -> None:
     """Examine settings, database and durability, and say how to mend what is wrong. Exits 1 on any problem."""
-    from core import doctor as doctors
-    from core.finding import State
+    from core.ops import doctor as doctors
+    from core.ops.finding import State
 
     service = shop()
     findings = doctors.examine(service.database, service.settings)
@@ -291,7 +292,7 @@ def _show_report(report: "Report") -> None:
     checks = ((r.check.invariant, r.check.promise, r.count or "none") for r in report.results)
     print_table(title, ("invariant", "promise", "breaches"), checks)
     if report.money:
-        from core.pricing import shown
+        from core.catalogue.pricing import shown
 
         sums = (
             (m.currency, *(shown(a, m.currency) for a in (m.received, m.kept, m.given_back, m.to_give_back)))

@@ -30,7 +30,8 @@ from sqlalchemy.types import DateTime, TypeDecorator, TypeEngine
 SCHEMA_REVISION = "0012"
 
 ORDER_STATUSES = ("pending", "paid", "cancelled", "expired", "refund_due", "refunded")
-# The statuses whose units an item counts as sold. So are a refunded order's, unless it gave them back: core/orders.py.
+# The statuses whose units an item counts as sold. So are a refunded order's, unless it gave them back:
+# core/orders/orders.py.
 HOLDING_STATUSES = ("pending", "paid")
 COUPON_KINDS = ("percent", "amount", "free_shipping")
 # What came of an event of a payment: the order is paid by it; it is to be given back, since the order cannot be paid
@@ -142,7 +143,7 @@ class Goods(Base):
     version: Mapped[int] = mapped_column(BigInteger, server_default=text("1"))
     created_at: Mapped[datetime] = mapped_column(UtcTime)
     updated_at: Mapped[datetime] = mapped_column(UtcTime)
-    # The name as it is searched (core/search.py); NULL in rows that SQL of others has written.
+    # The name as it is searched (core/catalogue/search.py); NULL in rows that SQL of others has written.
     search_text: Mapped[str | None] = mapped_column(ExactText(MAX_SEARCH_TEXT))
 
 
@@ -158,7 +159,8 @@ class Order(Base):
         UniqueConstraint("user_id", "idempotency_key", name="orders_user_key"),
         # The sweeper's: pending orders by the end of their time.
         Index("orders_status_expires", "status", "expires_at"),
-        # The lists' (core/order_list.py): each has its rows in the order of the list, the id being part of every index.
+        # The lists' (core/orders/order_list.py): each has its rows in the order of the list, the id being part of every
+        # index.
         Index("orders_status_time", "status", "purchased_at"),
         Index("orders_goods_time", "goods_id", "status", "purchased_at"),
         Index("orders_user_time", "user_id", "status", "purchased_at"),
@@ -385,7 +387,7 @@ class Event(Base):
 class Sequencer(Base):
     """One row to lock and to write: who holds it numbers events. `last_seq` is the last number that was given.
 
-    Events up to `pruned_seq`, and only such as occurred before `pruned_before`, were deleted (core/retention.py).
+    Events up to `pruned_seq`, and only such as occurred before `pruned_before`, were deleted (core/ops/retention.py).
     """
 
     __tablename__ = "sequencer"
@@ -464,7 +466,7 @@ class PurchaseSlot(Base):
 
 
 class ServerProof(Base):
-    """Rows on which a start tries the server's locks (core/server_proof.py). Empty but for the moment."""
+    """Rows on which a start tries the server's locks (core/db/server_proof.py). Empty but for the moment."""
 
     __tablename__ = "server_proof"
     __table_args__ = (

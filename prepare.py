@@ -18,10 +18,10 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
 from config import ROOT, Settings
-from core import schema, server_proof, server_settings, server_version
-from core.database import patient_engine
-from core.faults import DENIED, MISSING_GRANT
-from core.tls import Unprotected
+from core.db import schema, server_proof, server_settings, server_version
+from core.db.database import patient_engine
+from core.db.faults import DENIED, MISSING_GRANT
+from core.db.tls import Unprotected
 from models import db
 
 MIGRATIONS = ROOT / "migrations"
@@ -182,7 +182,7 @@ def _require_server(connection: Connection) -> None:
 
 
 def prove(app: Flask) -> None:
-    """Try the database's locks and constraints (core/server_proof.py). Raises CannotStart where they do not hold.
+    """Try the database's locks and constraints (core/db/server_proof.py). Raises CannotStart where they do not hold.
 
     The database is at this release's schema.
     """

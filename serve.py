@@ -21,7 +21,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import config
-from core.text_output import escape_what_cannot_be_shown
+from core.ops.text_output import escape_what_cannot_be_shown
 
 if TYPE_CHECKING:
     from core.shop import Shop
@@ -115,8 +115,8 @@ def _serve(address: Address, settings: config.Settings) -> None:
     # Imported once here, and shared by the workers, which are forked: a new one is there in no time.
     import app
     import worker
-    from core import figures
-    from core.host_memory import HostMemory
+    from core.ops import figures
+    from core.ops.host_memory import HostMemory
     from resources import request_log
     from resources.dispatch import Dispatcher
     from resources.front import Front
@@ -179,7 +179,10 @@ def _close(shop: "Shop") -> None:
 
 def _start_chores(shop: "Shop") -> None:
     """What a worker does beside answering. Its threads are its own: it was forked by now."""
-    from core import chores, expiry, idempotency, publisher
+    from core import idempotency
+    from core.events import publisher
+    from core.ops import chores
+    from core.orders import expiry
 
     if shop.settings.SWEEPER:
         seconds = shop.settings.SWEEP_SECONDS
@@ -216,7 +219,7 @@ def _prepare_here(settings: config.Settings) -> None:
         prepare.upgrade(application)
         prepare.prove(application)
         if settings.on_sqlite:
-            from core import seed
+            from core.ops import seed
 
             seed.demo(application.extensions["seckill"].database, only_if_empty=True)
     except ClickException as error:
@@ -239,7 +242,7 @@ def _greet(address: Address, settings: config.Settings) -> None:
 
 
 def _greeting(address: Address, settings: config.Settings) -> str:
-    from core.command_line import flask_line
+    from core.ops.command_line import flask_line
     from core.tokens import Tokens
 
     if settings.on_sqlite:

@@ -13,7 +13,7 @@ from typing import Any
 from granian.server import mp
 
 from config import Settings
-from core.host_memory import HostMemory
+from core.ops.host_memory import HostMemory
 
 _WATCH_SECONDS = 0.25
 # A worker that ends sooner, or before it took requests, has failed at its start: the next try waits, each time longer.

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from core.ops.text_output import drop_what_cannot_be_written, takes_everything
 from core.refusals import Refusal
-from core.text_output import drop_what_cannot_be_written, takes_everything
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -81,8 +81,8 @@ def errors_in_one_line() -> Iterator[None]:
     """Turn what an unfit database raises into one line and exit 1."""
     from sqlalchemy.exc import DBAPIError
 
-    from core.audit import one_line
-    from core.command_line import flask_line
+    from core.ops.audit import one_line
+    from core.ops.command_line import flask_line
 
     try:
         yield

@@ -24,8 +24,8 @@ from app import create_app
 from bench import list_rows
 from bench.list_rows import HEAVY_USER, HOT_ITEM
 from config import load
-from core.clock import iso
-from core.database import patient_engine
+from core.db.clock import iso
+from core.db.database import patient_engine
 from core.tokens import Tokens
 from models import ORDER_STATUSES
 from prepare import upgrade

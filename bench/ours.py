@@ -12,7 +12,7 @@ from bench.figures import Figures
 from bench.peer_shops import accepted_of
 from bench.servers import BenchMariaDB
 from bench.wrk import Answers, Load
-from core import audit
+from core.ops import audit
 from tests.servers.service import SECRET, Service
 
 _ADDRESS = {"name": "Li Na", "phone": "13800138000", "region": "CN-31", "line1": "1 Nanjing Road", "postcode": "200000"}

@@ -27,7 +27,8 @@ import app
 import config
 import prepare
 from bench.servers import BenchMariaDB
-from core import goods, mysql_connection, transaction
+from core.catalogue import goods
+from core.db import mysql_connection, transaction
 from core.purchase import batch, batcher, queue, statements
 from loopback import reach_directly
 from resources import dispatch, front, request_log

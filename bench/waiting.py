@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Sequence
 
-from core.clock import Deadline
+from core.db.clock import Deadline
 from core.purchase.batcher import Batcher
 from core.purchase.decide import PurchaseRequest
 from core.purchase.queue import RequestQueue

@@ -12,10 +12,10 @@ from datetime import timedelta
 from sqlalchemy import Connection, Select, delete, insert, or_, select, update
 
 from core import refusals
-from core.clock import Deadline, database_now, deadline_of_request, utc_now, utc_now_after_wait
-from core.database import AnyRow, Database, joining
+from core.db.clock import Deadline, database_now, deadline_of_request, utc_now, utc_now_after_wait
+from core.db.database import AnyRow, Database, joining
+from core.db.transaction import run
 from core.refusals import Refusal, RefusalWithEffect
-from core.transaction import run
 from models import IdempotencyKey
 
 # How long an answer is given again, by the database's clock.

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from sqlalchemy import Engine
 
 from config import Settings
-from core import goods
-from core.database import Database
-from core.host_memory import HostMemory
+from core.catalogue import goods
+from core.db.database import Database
+from core.db.shares import Share
+from core.ops.host_memory import HostMemory
+from core.ops.readiness import Readiness
 from core.purchase.checkout import Checkout
 from core.purchase.gate import Gate
 from core.purchase.in_progress import InProgress
-from core.readiness import Readiness
-from core.shares import Share
 from core.tokens import Tokens
 
 

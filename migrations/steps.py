@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.exc import DBAPIError
 
-from core.schema import WrongSchema
+from core.db.schema import WrongSchema
 from models import MYSQL_TABLE
 
 # What is to be made is there, or what is to go is gone: another host has done the step in between.

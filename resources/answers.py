@@ -9,7 +9,7 @@ from flask import Response, request
 from flask_restful import Api
 from werkzeug.http import parse_etags
 
-from core.clock import iso
+from core.db.clock import iso
 from resources.problems import to_json
 
 

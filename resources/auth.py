@@ -5,8 +5,8 @@ from enum import Enum
 from flask import g, request
 from werkzeug.exceptions import Forbidden
 
-from core import payment_proof
-from core.payment_proof import Proof
+from core.payments import payment_proof
+from core.payments.payment_proof import Proof
 from core.tokens import Identity, InvalidToken
 from resources.context import shop
 

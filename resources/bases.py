@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from core.paging import DEFAULT_LIMIT
+from core.db.paging import DEFAULT_LIMIT
 from resources import fields
 
 

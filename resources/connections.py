@@ -2,8 +2,8 @@
 
 from flask import Flask, request
 
-from core import shares
-from core.shares import Share
+from core.db import shares
+from core.db.shares import Share
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 

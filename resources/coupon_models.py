@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 
-from core import coupons
+from core.catalogue import coupons
 from resources import fields
 from resources.bases import Answer, Input, PageQuery, Patch, example, patch_example
 from resources.schemas import CouponKind

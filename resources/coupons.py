@@ -5,8 +5,9 @@ from typing import Any
 
 from flask import Response
 
-from core import coupons, refusals
-from core.database import AnyRow
+from core import refusals
+from core.catalogue import coupons
+from core.db.database import AnyRow
 from core.refusals import Refusal
 from core.tokens import Identity
 from resources import coupon_models as models

@@ -6,8 +6,8 @@ import traceback
 from flask import Flask, Response, g
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from core.faults import read
-from core.payment_proof import Unproven
+from core.db.faults import read
+from core.payments.payment_proof import Unproven
 from core.refusals import Refusal
 from core.tokens import InvalidToken
 from resources.problems import problem

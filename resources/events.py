@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from core import event_log
+from core.events import event_log
 from core.tokens import Identity
 from resources import event_models as models
 from resources.auth import Access

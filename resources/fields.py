@@ -9,9 +9,9 @@ from iso4217 import Currency
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from core.addresses import is_known
-from core.clock import EPOCH
-from core.paging import MAX_LIMIT
+from core.catalogue.addresses import is_known
+from core.db.clock import EPOCH
+from core.db.paging import MAX_LIMIT
 from core.tokens import MAX_USER_ID
 from resources import shown_text
 

@@ -19,13 +19,13 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from prometheus_client import Counter
 from pydantic import ValidationError
 
-from core.call_counts import is_shared
-from core.clock import Deadline, begin_request, deadline_of_request
-from core.deadlines import Deadlines, Pending
-from core.metrics import Tally
+from core.catalogue.quotes import NO_CHOICES, Choices
+from core.db.clock import Deadline, begin_request, deadline_of_request
+from core.db.deadlines import Deadlines, Pending
+from core.ops.call_counts import is_shared
+from core.ops.metrics import Tally
 from core.purchase.decide import Outcome, PurchaseRequest, Refused
 from core.purchase.gate import Seen
-from core.quotes import NO_CHOICES, Choices
 from core.refusals import Busy, Refusal, Unavailable
 from core.shop import Shop
 from core.tokens import Identity

@@ -5,9 +5,10 @@ from typing import Any
 
 from flask import Response, request
 
-from core import goods, refusals, sale
-from core.clock import iso
-from core.database import AnyRow
+from core import refusals
+from core.catalogue import goods, sale
+from core.db.clock import iso
+from core.db.database import AnyRow
 from core.refusals import Refusal
 from core.tokens import Identity
 from resources import inputs, schemas

@@ -4,9 +4,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from core import quotes
-from core.addresses import needs_postcode
-from core.quotes import NO_CHOICES, Choices
+from core.catalogue import quotes
+from core.catalogue.addresses import needs_postcode
+from core.catalogue.quotes import NO_CHOICES, Choices
 from resources import fields
 from resources.bases import Input as _Input
 from resources.bases import PageQuery as _PageQuery

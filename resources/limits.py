@@ -18,7 +18,7 @@ from flask_limiter import ApplicationLimit, Limiter, RateLimitExceeded
 from limits import RateLimitItem, parse_many
 from werkzeug.exceptions import HTTPException
 
-from core.call_counts import storage_uri
+from core.ops.call_counts import storage_uri
 from core.refusals import RATE_LIMITED, Refusal
 from core.shop import Shop
 from resources.auth import Access, is_signed

@@ -6,9 +6,9 @@ from typing import Any
 from flask import Response
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 
-from core.clock import deadline_of_request
-from core.figures import HostFigures
-from core.metrics import Tally
+from core.db.clock import deadline_of_request
+from core.ops.figures import HostFigures
+from core.ops.metrics import Tally
 from core.refusals import Unavailable
 from resources import schemas
 from resources.auth import Access

@@ -8,9 +8,9 @@ from typing import Any
 
 from flask import Response
 
-from core import order_list
-from core.clock import begin_request
-from core.shares import Share
+from core.db.clock import begin_request
+from core.db.shares import Share
+from core.orders import order_list
 from core.tokens import Identity
 from resources import inputs, schemas
 from resources.auth import Access

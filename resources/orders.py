@@ -4,10 +4,12 @@ import re
 from dataclasses import asdict
 from typing import Any
 
-from core import order_life, order_list, orders, payments, refunds, refusals
-from core.clock import iso
-from core.order_list import Filters
-from core.orders import OrderView, Viewer
+from core import refusals
+from core.db.clock import iso
+from core.orders import order_life, order_list, orders
+from core.orders.order_list import Filters
+from core.orders.orders import OrderView, Viewer
+from core.payments import payments, refunds
 from core.refusals import InvalidField, Refusal
 from core.tokens import Identity
 from resources import inputs, schemas

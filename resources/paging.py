@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from flask import current_app
 
-from core.clock import iso
-from core.paging import PageRequest
+from core.db.clock import iso
+from core.db.paging import PageRequest
 from core.refusals import InvalidField
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, ValidatorFunctionWrapHandler, field_validator
 
-from core.payments import TYPES
+from core.payments.payments import TYPES
 from resources import fields
 from resources.bases import Answer, Input, PageQuery, example
 

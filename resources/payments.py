@@ -4,10 +4,10 @@ import re
 from typing import Any
 
 from config import Settings
-from core import payment_records, payments, refunds
-from core.clock import iso
-from core.database import AnyRow
-from core.payment_records import PaymentEvent, Resolution
+from core.db.clock import iso
+from core.db.database import AnyRow
+from core.payments import payment_records, payments, refunds
+from core.payments.payment_records import PaymentEvent, Resolution
 from core.refusals import NOT_FOUND, Refusal
 from core.tokens import Identity
 from resources import payment_models as models

@@ -19,8 +19,8 @@ from flask import Flask, Response, g, request
 from prometheus_client import Counter
 from pythonjsonlogger.json import JsonFormatter
 
-from core.metrics import Tally
-from core.text_output import LineWriter
+from core.ops.metrics import Tally
+from core.ops.text_output import LineWriter
 
 _REQUESTS = Tally(Counter("seckill_http_requests_total", "Requests answered.", ["route", "method", "status"]))
 

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from enum import Enum
 from queue import SimpleQueue
 
-from core.clock import Deadline, begin_request
-from core.deadlines import Deadlines, Pending
+from core.db.clock import Deadline, begin_request
+from core.db.deadlines import Deadlines, Pending
 from core.refusals import Busy
 
 # Requests of one lane that wait, at most.

@@ -4,11 +4,11 @@ from typing import Any
 
 from flask import Response
 
-from core import goods, quotes, sale
-from core.clock import iso
-from core.database import AnyRow
+from core.catalogue import goods, quotes, sale
+from core.db.clock import iso
+from core.db.database import AnyRow
+from core.db.shares import Share
 from core.purchase.decide import Placed, PurchaseRequest, Refused, Replayed
-from core.shares import Share
 from core.shop import Shop
 from core.tokens import Identity
 from resources import inputs, schemas

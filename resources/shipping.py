@@ -5,8 +5,9 @@ from typing import Any
 
 from flask import Response
 
-from core import refusals, shipping
-from core.database import AnyRow
+from core import refusals
+from core.catalogue import shipping
+from core.db.database import AnyRow
 from core.refusals import Refusal
 from core.tokens import Identity
 from resources import shipping_models as models

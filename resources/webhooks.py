@@ -5,10 +5,11 @@ from typing import Any
 
 from flask import Response
 
-from core import refusals, webhooks
-from core.clock import iso
-from core.database import AnyRow
-from core.event_log import event_id
+from core import refusals
+from core.db.clock import iso
+from core.db.database import AnyRow
+from core.events import webhooks
+from core.events.event_log import event_id
 from core.refusals import Refusal
 from core.tokens import Identity
 from resources import event_models as models

@@ -16,7 +16,7 @@ from flask.testing import FlaskClient
 import config
 from app import create_app
 from config import Settings
-from core.host_memory import HostMemory
+from core.ops.host_memory import HostMemory
 from core.shop import Shop
 from loopback import reach_directly
 from prepare import upgrade
@@ -43,8 +43,8 @@ LONG_ON_MARIADB = (
     "tests/test_server_settings.py",
     "tests/events/test_served.py",
     "tests/contract/test_schemathesis.py",
-    "tests/core/test_audit_money.py",
-    "tests/core/test_refunds.py",
+    "tests/core/ops/test_audit_money.py",
+    "tests/core/payments/test_refunds.py",
     "tests/events/test_publisher.py",
     "tests/events/test_sequencer.py",
     "tests/resources/test_idempotency.py",

@@ -6,7 +6,7 @@ import sqlalchemy
 from sqlalchemy import Engine
 
 from config import load
-from core.database import patient_engine
+from core.db.database import patient_engine
 from tests.servers.service import SECRET
 
 

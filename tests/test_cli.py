@@ -18,8 +18,9 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 
 import config
-from core import doctor, doctor_mysql, payments, seed
-from core.payments import FAILED, SUCCEEDED, PaymentEvent
+from core.ops import doctor, doctor_mysql, seed
+from core.payments import payments
+from core.payments.payments import FAILED, SUCCEEDED, PaymentEvent
 from core.shop import Shop
 from core.tokens import Identity
 from examples.payment_provider import new_secret

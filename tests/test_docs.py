@@ -9,7 +9,7 @@ import pytest
 
 import app as application
 from config import ROOT, Settings
-from core.fault_table import GROUPS, KNOWN, Kind
+from core.db.fault_table import GROUPS, KNOWN, Kind
 from core.refusals import __dict__ as refusal_codes
 from resources.problems import PROBLEMS
 from tests.servers.service import Service

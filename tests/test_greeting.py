@@ -12,7 +12,7 @@ import pytest
 
 import config
 import serve
-from core import command_line
+from core.ops import command_line
 from core.tokens import Tokens
 from tests.servers.eventually import eventually
 from tests.servers.service import SECRET, Service, environment

@@ -9,7 +9,7 @@ from flask import Flask
 
 from app import create_app
 from config import load
-from core import audit
+from core.ops import audit
 from prepare import offer_migrations, upgrade
 from tests.servers.interrupted import Interrupted, before_change
 from tests.servers.service import SECRET

@@ -8,7 +8,7 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from sqlalchemy.exc import DBAPIError
 
-from core.schema import WrongSchema
+from core.db.schema import WrongSchema
 from migrations import steps
 from models import Key, ascii_text
 from tests.tables import engine

@@ -9,7 +9,7 @@ from sqlalchemy import create_engine, text
 
 from app import create_app
 from config import ROOT, load
-from core import audit
+from core.ops import audit
 from models import SCHEMA_REVISION, Base
 from prepare import MIGRATIONS, offer_migrations, upgrade
 from tests.servers.database_server import DatabaseServer

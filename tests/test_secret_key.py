@@ -10,7 +10,7 @@ import pytest
 
 import config
 from app import create_app
-from core import doctor
+from core.ops import doctor
 from core.tokens import Tokens
 from secret_key import KNOWN_SECRETS, UnfitFile, kept_secret
 from tests.servers.database_server import free_port

@@ -20,10 +20,10 @@ from sqlalchemy import insert, select
 import config
 import serve
 from config import ROOT
-from core import chores
-from core.clock import utc_now
-from core.database import patient_engine
-from core.host_memory import HostMemory
+from core.db.clock import utc_now
+from core.db.database import patient_engine
+from core.ops import chores
+from core.ops.host_memory import HostMemory
 from core.shop import Shop
 from models import SCHEMA_REVISION, IdempotencyKey
 from tests.core.selling import Selling

@@ -12,8 +12,8 @@ from sqlalchemy import inspect
 from sqlalchemy.engine import make_url
 
 from config import ROOT
-from core import server_version
-from core.server_settings import LOOKED_AT, obstacles
+from core.db import server_version
+from core.db.server_settings import LOOKED_AT, obstacles
 from tests.servers.database_server import DatabaseServer
 from tests.servers.kinds import SERVERS, on
 from tests.servers.service import environment

@@ -15,7 +15,7 @@ import requests
 from flask import Flask
 
 import config
-from core.text_output import LineWriter
+from core.ops.text_output import LineWriter
 from tests.core.selling import Selling
 from tests.servers.eventually import eventually
 from tests.servers.service import Service, environment

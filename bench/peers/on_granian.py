@@ -17,8 +17,8 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
 import serve
-from core.clock import Deadline
-from core.deadlines import Deadlines
+from core.db.clock import Deadline
+from core.db.deadlines import Deadlines
 from resources.dispatch import Dispatcher
 from server.granian_adapter import GranianAdapter
 

@@ -9,13 +9,17 @@ from prometheus_client import Gauge, Histogram
 from sqlalchemy import Connection, bindparam, select
 
 from config import Settings
-from core import events, orders, shipping
-from core.clock import Deadline, database_now
-from core.database import Database
-from core.events import Happening
-from core.metrics import record
-from core.order_numbers import new_order_numbers
-from core.orders import PAID
+from core.catalogue import shipping
+from core.catalogue.shipping import Method
+from core.db.clock import Deadline, database_now
+from core.db.database import Database
+from core.db.transaction import run
+from core.events import events
+from core.events.events import Happening
+from core.ops.metrics import record
+from core.orders import orders
+from core.orders.order_numbers import new_order_numbers
+from core.orders.orders import PAID
 from core.purchase import coupon_statements, slots, statements
 from core.purchase.decide import (
     Held,
@@ -32,8 +36,6 @@ from core.purchase.decide import (
     decide,
 )
 from core.refusals import GOODS_NOT_FOUND, Refusal
-from core.shipping import Method
-from core.transaction import run
 from models import Order
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)

@@ -22,8 +22,8 @@ from typing import Generic, TypeVar
 
 from prometheus_client import Gauge, Histogram
 
-from core.clock import Deadline
-from core.metrics import record
+from core.db.clock import Deadline
+from core.ops.metrics import record
 from core.purchase.decide import PurchaseRequest
 from core.purchase.queue import Entry, RequestQueue
 from core.refusals import Busy, Unavailable

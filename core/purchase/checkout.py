@@ -4,10 +4,11 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
-from core import shares
-from core.clock import Deadline, deadline_of_request
-from core.database import Database
-from core.metrics import PURCHASES, record
+from core.db import shares
+from core.db.clock import Deadline, deadline_of_request
+from core.db.database import Database
+from core.db.shares import Share
+from core.ops.metrics import PURCHASES, record
 from core.purchase import batch
 from core.purchase.batcher import Batcher
 from core.purchase.decide import Outcome, PurchaseRequest, Refused, Replayed
@@ -17,7 +18,6 @@ from core.purchase.queue import RequestQueue
 from core.purchase.replays import SaleOpen, look_up
 from core.purchase.slots import Caps
 from core.refusals import Refusal
-from core.shares import Share
 
 # Reads lock nothing: as many as there are.
 _LOOKED_UP_TOGETHER = 1000

@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from core.clock import now_after_wait_in
-from core.coupons import Coupon
+from core.catalogue.coupons import Coupon
+from core.db.clock import now_after_wait_in
 from core.purchase.decide import Placed, UserCoupon
 from core.purchase.sql import Sql, as_batch, change, fetch, number, sql_of, utc
 

@@ -9,13 +9,14 @@ from datetime import datetime, timedelta
 from functools import cached_property, lru_cache
 from typing import Any
 
-from core import quotes, refusals, sale
-from core.clock import iso
-from core.coupons import Coupon
-from core.orders import PAID, PENDING, OrderView
-from core.quotes import NO_CHOICES, Choices, Offers
+from core import refusals
+from core.catalogue import quotes, sale
+from core.catalogue.coupons import Coupon
+from core.catalogue.quotes import NO_CHOICES, Choices, Offers
+from core.catalogue.shipping import Method
+from core.db.clock import iso
+from core.orders.orders import PAID, PENDING, OrderView
 from core.refusals import Refusal
-from core.shipping import Method
 
 
 @dataclass(frozen=True)

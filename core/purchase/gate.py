@@ -14,9 +14,9 @@ from concurrent.futures import Future
 from datetime import datetime, timedelta
 from typing import Any
 
-from core import sale
-from core.clock import iso
-from core.database import AnyRow
+from core.catalogue import sale
+from core.db.clock import iso
+from core.db.database import AnyRow
 from core.purchase.decide import refusal_of
 from core.refusals import GOODS_NOT_FOUND, Busy, Refusal, Unavailable
 

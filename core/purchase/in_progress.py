@@ -4,7 +4,7 @@ Each worker has a cell a purchase in the memory that they share; whoever asks co
 dies leaves no wrong count behind: the cells of a process that is gone are not counted.
 """
 
-from core.host_memory import CELLS, HostMemory
+from core.ops.host_memory import CELLS, HostMemory
 
 
 class InProgress:

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import Future
 from typing import TypeVar
 
-from core.clock import Deadline
+from core.db.clock import Deadline
 from core.purchase.decide import PurchaseRequest
 from core.refusals import Busy
 

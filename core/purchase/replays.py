@@ -7,10 +7,10 @@ this very key through another worker a moment ago. So the database is read, once
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from core import sale
-from core.clock import Deadline, database_now
-from core.database import Database
-from core.order_numbers import new_order_no
+from core.catalogue import sale
+from core.db.clock import Deadline, database_now
+from core.db.database import Database
+from core.orders.order_numbers import new_order_no
 from core.purchase import statements
 from core.purchase.batch import known_orders_and_held_units
 from core.purchase.decide import Locked, Outcome, PurchaseRequest, Rules, decide

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select, text
 
-from core.clock import Deadline
-from core.database import Database
+from core.db.clock import Deadline
+from core.db.database import Database
+from core.db.transaction import run
 from core.purchase.statements import take_slots
-from core.transaction import run
 from models import Goods, PurchaseSlot
 
 # More transactions than this never help one row; a larger `order_limit` is kept by fewer slots than it allows.

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.engine import Dialect
 
-from core.faults import Kind, read
+from core.db.faults import Kind, read
 
 to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _CODE = "VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin"

@@ -8,13 +8,13 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from core.clock import now_after_wait_in
-from core.events import Happening
-from core.faults import TooLate
-from core.orders import CANCELLED, EXPIRED, INSERTED_WITHIN, PAID, PENDING, REFUND_DUE, REFUNDED, OrderView
+from core.catalogue.quotes import NO_CHOICES
+from core.db.clock import now_after_wait_in
+from core.db.faults import TooLate
+from core.events.events import Happening
+from core.orders.orders import CANCELLED, EXPIRED, INSERTED_WITHIN, PAID, PENDING, REFUND_DUE, REFUNDED, OrderView
 from core.purchase.decide import Held, LockedGoods, Placed, PurchaseRequest, UserGoods, UserKey
 from core.purchase.sql import Sql, as_batch, change, fetch, fetch_rows, number, sql_of, stored, to_json, utc
-from core.quotes import NO_CHOICES
 
 # What a batch tells of each new order; the rest of its row comes from the item's, which is locked.
 _ORDER_FIELDS = (

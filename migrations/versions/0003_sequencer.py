@@ -11,7 +11,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # The sequencer itself begins behind the newest event (core/sequencer.py).
+    # The sequencer itself begins behind the newest event (core/events/sequencer.py).
     add_column_if_missing(
         "sequencer", sa.Column("last_seq", sa.BigInteger(), nullable=False, server_default=sa.text("0"))
     )

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from core.search import searchable
+from core.catalogue.search import searchable
 from migrations.steps import add_column_if_missing, drop_column_if_exists
 from models import MAX_SEARCH_TEXT, ExactText
 

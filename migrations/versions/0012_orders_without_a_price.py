@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from core.clock import database_now
+from core.db.clock import database_now
 from models import UtcTime
 
 revision = "0012"
@@ -28,7 +28,7 @@ _outbox = sa.table("outbox", sa.column("occurred_at", UtcTime), sa.column("event
 
 def upgrade() -> None:
     # No change of a table: all of it is one transaction, and the order and its event are written both or neither.
-    # Those whose time is over are left to the sweep (core/expiry.py), which knows their buyers' limits.
+    # Those whose time is over are left to the sweep (core/orders/expiry.py), which knows their buyers' limits.
     connection = op.get_bind()
     now = database_now(connection)
     waiting = (_orders.c.status == "pending", _orders.c.total == 0, _orders.c.expires_at > now)

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 from flask import Flask
 
-from core import doctor
-from core.finding import Finding, State
+from core.ops import doctor
+from core.ops.finding import Finding, State
 from tests.servers.group import Group, Member
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]

@@ -16,11 +16,11 @@ import pytest
 from flask import Flask
 from sqlalchemy import Connection
 
-from core import event_log, sequencer
-from core.clock import Deadline
-from core.database import Database
+from core.db.clock import Deadline
+from core.db.database import Database
+from core.db.transaction import run
+from core.events import event_log, sequencer
 from core.refusals import Refusal
-from core.transaction import run
 from tests.races.crowd import assert_audit_clean, told
 from tests.races.inside import until
 from tests.servers.group import Group, Member

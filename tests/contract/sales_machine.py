@@ -9,7 +9,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from core import audit
+from core.ops import audit
 from models import Coupon as CouponRow
 from models import Goods
 from tests.contract.sales_choices import (

@@ -12,9 +12,10 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import rule, run_state_machine_as_test
 
-from core import expiry, payments
-from core.clock import iso
-from core.payments import PaymentEvent
+from core.db.clock import iso
+from core.orders import expiry
+from core.payments import payments
+from core.payments.payments import PaymentEvent
 from tests.contract.sales_choices import USERS, refused
 from tests.contract.sales_model import ABROAD, HOLD_STRIKES, Bought, Model
 from tests.contract.sales_operator import Operated

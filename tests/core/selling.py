@@ -5,13 +5,14 @@ from typing import Any
 
 from sqlalchemy import func, insert, select, update
 
-from core import goods, orders
-from core.clock import Deadline, database_now, utc_now
-from core.orders import OrderView, Viewer
+from core.catalogue import goods
+from core.catalogue.quotes import Choices
+from core.db.clock import Deadline, database_now, utc_now
+from core.orders import orders
+from core.orders.orders import OrderView, Viewer
 from core.purchase import batch
 from core.purchase.decide import Placed, PurchaseRequest
 from core.purchase.slots import Caps
-from core.quotes import Choices
 from core.shop import Shop
 from models import HOLDING_STATUSES, Coupon, CouponUse, Goods, Order, Outbox
 

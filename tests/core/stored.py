@@ -6,9 +6,10 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, text
 
-from core import audit, events
-from core.audit import Report
-from core.events import Happening
+from core.events import events
+from core.events.events import Happening
+from core.ops import audit
+from core.ops.audit import Report
 from core.shop import Shop
 from models import OPEN_OUTCOMES, Coupon, CouponUse, Event, Goods, Order, Payment, PaymentClaim
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from flask import Flask
 
-from core.publisher import Publisher
+from core.events.publisher import Publisher
 from tests.events.receiver import Receiver, receiving
 from tests.resources.calls import Calls
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.event_log import as_object, find_all
+from core.events.event_log import as_object, find_all
 from tests.resources.calls import OPERATOR, Calls, wrong_fields
 
 
@@ -102,8 +102,8 @@ def test_a_puller_goes_on_from_its_last_number(call: Calls) -> None:
 
 
 def test_more_rows_than_are_numbered_at_once_come_in_order(call: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.sequencer.ROWS_AT_ONCE", 3)
-    from core import sequencer
+    monkeypatch.setattr("core.events.sequencer.ROWS_AT_ONCE", 3)
+    from core.events import sequencer
 
     sequencer._texts.cache_clear()
     item = call.create(stock=100)

@@ -13,8 +13,9 @@ from flask import Flask
 from sqlalchemy import Connection, select, update
 from werkzeug.test import TestResponse
 
-from core import retention, webhooks
-from core.publisher import Publisher
+from core.events import webhooks
+from core.events.publisher import Publisher
+from core.ops import retention
 from models import Event, Webhook, WebhookDelivery
 from tests.events.test_retention import age, count, number, prune
 from tests.races.inside import Inside, until

@@ -17,10 +17,10 @@ from sqlalchemy import select, update
 from standardwebhooks import Webhook as Verifier
 
 from config import ROOT
-from core import deliveries
-from core import publisher as publishers
-from core.deliveries import BACK_OFF, GIVE_UP, LEASE
-from core.publisher import Publisher
+from core.events import deliveries
+from core.events import publisher as publishers
+from core.events.deliveries import BACK_OFF, GIVE_UP, LEASE
+from core.events.publisher import Publisher
 from models import Webhook, WebhookDelivery
 from tests.events.receiver import Receiver, receiving, status
 from tests.resources.calls import OPERATOR, Calls
@@ -330,8 +330,8 @@ DIE_BEFORE_THE_BOOKS = """
 import os, signal, time
 import config
 from app import create_app
-from core import deliveries
-from core.publisher import Publisher
+from core.events import deliveries
+from core.events.publisher import Publisher
 def die(*arguments):
     os.kill(os.getpid(), signal.SIGKILL)
     time.sleep(60)

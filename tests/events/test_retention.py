@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, event, func, select, update
 
-from core import audit, retention, sequencer
-from core.publisher import Publisher
+from core.events import sequencer
+from core.events.publisher import Publisher
+from core.ops import audit, retention
 from models import Event, GoodsChange, Order, Payment, Sequencer, WebhookDelivery
 from tests.resources.calls import OPERATOR, Calls, problem
 

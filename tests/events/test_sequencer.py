@@ -16,11 +16,11 @@ from flask import Flask
 from sqlalchemy import Select, func, select
 
 from config import ROOT
-from core import sequencer
-from core.clock import Deadline
-from core.database import Database
+from core.db.clock import Deadline
+from core.db.database import Database
+from core.db.transaction import plain
+from core.events import sequencer
 from core.refusals import Busy
-from core.transaction import plain
 from models import Event, Outbox, Sequencer
 from tests.resources.calls import OPERATOR, Calls
 from tests.servers.database_server import DatabaseServer
@@ -284,8 +284,8 @@ DIE = """
 import os, signal, sys, time
 import config
 from app import create_app
-from core import sequencer
-from core.clock import Deadline
+from core.events import sequencer
+from core.db.clock import Deadline
 step = int(sys.argv[1])
 def die(): os.kill(os.getpid(), signal.SIGKILL); time.sleep(60)
 change, calls = sequencer.change, []

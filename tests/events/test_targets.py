@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from core import targets
+from core.events import targets
+from core.events.targets import Forbidden, Unresolved, addresses, check, is_private, parse
 from core.refusals import InvalidField
-from core.targets import Forbidden, Unresolved, addresses, check, is_private, parse
 
 PRIVATE = [
     *("0.0.0.0", "0.1.2.3", "10.0.0.1", "10.255.255.255", "100.64.0.1", "100.127.255.255", "127.0.0.1", "127.1.2.3"),

@@ -8,9 +8,9 @@ import pytest
 from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
-from core import sequencer, webhooks
-from core.clock import Deadline
-from core.publisher import Publisher
+from core.db.clock import Deadline
+from core.events import sequencer, webhooks
+from core.events.publisher import Publisher
 from tests.events.receiver import Receiver, status
 from tests.resources.calls import OPERATOR, Calls, problem, wrong_fields
 
@@ -282,8 +282,8 @@ def test_a_rotation_is_checked_like_any_change(call: Calls) -> None:
 def test_a_subscription_over_a_long_backlog_is_sent_nothing_of_it(
     private_call: Calls, publisher: Publisher, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.sequencer.ROWS_AT_ONCE", 2)
-    monkeypatch.setattr("core.event_log.ROWS_AT_ONCE", 2)
+    monkeypatch.setattr("core.events.sequencer.ROWS_AT_ONCE", 2)
+    monkeypatch.setattr("core.events.event_log.ROWS_AT_ONCE", 2)
     sequencer._texts.cache_clear()
     item = private_call.create(stock=100)["id"]
     for number in range(9):
@@ -303,9 +303,9 @@ def test_where_the_backlog_is_too_long_to_number_in_time_nobody_is_subscribed(
     item = private_call.create(stock=100)["id"]
     for number in range(9):
         private_call.bought(item, f"before-{number}")
-    monkeypatch.setattr("core.sequencer.ROWS_AT_ONCE", 2)
-    monkeypatch.setattr("core.event_log.ROWS_AT_ONCE", 2)
-    monkeypatch.setattr("core.event_log.deadline_of_request", lambda seconds: Passing())
+    monkeypatch.setattr("core.events.sequencer.ROWS_AT_ONCE", 2)
+    monkeypatch.setattr("core.events.event_log.ROWS_AT_ONCE", 2)
+    monkeypatch.setattr("core.events.event_log.deadline_of_request", lambda seconds: Passing())
     sequencer._texts.cache_clear()
     answer = private_call.post("/webhooks", OPERATOR, json={"url": "https://93.184.216.34/hooks"})
     sequencer._texts.cache_clear()

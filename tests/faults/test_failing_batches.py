@@ -11,9 +11,10 @@ import pytest
 from flask import Flask
 from sqlalchemy import event
 
-from core import audit, goods
-from core.clock import Deadline
-from core.mysql_connection import Connection
+from core.catalogue import goods
+from core.db.clock import Deadline
+from core.db.mysql_connection import Connection
+from core.ops import audit
 from core.purchase import batch
 from core.purchase.batcher import Batcher
 from core.purchase.decide import Outcome, Placed, PurchaseRequest

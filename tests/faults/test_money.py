@@ -13,8 +13,8 @@ import pytest
 import requests
 
 from config import load
-from core import audit
-from core.audit import CannotAudit
+from core.ops import audit
+from core.ops.audit import CannotAudit
 from tests.faults.customers import SETTINGS, Customers
 from tests.faults.test_killed_workers import kill
 from tests.races.crowd import assert_audit_clean

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from core import payments
-from core.payments import PaymentEvent
+from core.payments import payments
+from core.payments.payments import PaymentEvent
 from core.shop import Shop
 from examples.payment_provider import Event, Provider, new_secret
 from examples.payment_provider.provider import FAILED, SUCCEEDED

@@ -10,7 +10,7 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from core import idempotency
-from core.transaction import run
+from core.db.transaction import run
 from tests.faults.proxy import Cut, Proxy
 from tests.faults.test_killed_workers import kill
 from tests.faults.test_lost_commit import cut_off_app, proxy

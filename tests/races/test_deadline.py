@@ -15,14 +15,16 @@ import pytest
 from flask import Flask
 from sqlalchemy import event
 
-from core import audit, expiry, order_life, payments
-from core.clock import Deadline
-from core.orders import OrderView, Viewer
-from core.payments import PaymentEvent
+from core.catalogue.quotes import Choices
+from core.db.clock import Deadline
+from core.ops import audit
+from core.orders import expiry, order_life
+from core.orders.orders import OrderView, Viewer
+from core.payments import payments
+from core.payments.payments import PaymentEvent
 from core.purchase import batch
 from core.purchase.decide import PurchaseRequest
 from core.purchase.slots import Caps
-from core.quotes import Choices
 from core.refusals import Refusal
 from core.shop import Shop
 from tests.core.selling import Selling

@@ -10,8 +10,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import event
 
-from core import order_life, payments
-from core.orders import OrderView, Viewer
+from core.orders import order_life
+from core.orders.orders import OrderView, Viewer
+from core.payments import payments
 from core.refusals import Refusal
 from core.shop import Shop
 from tests.core.selling import Selling

@@ -8,11 +8,11 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 
-from core.clock import Deadline
+from core.catalogue.quotes import Choices
+from core.db.clock import Deadline
 from core.purchase import batch, coupon_statements, statements
 from core.purchase.decide import Outcome, PurchaseRequest, Refused
 from core.purchase.slots import Caps
-from core.quotes import Choices
 from core.shop import Shop
 from tests.core.selling import Selling
 from tests.races.inside import Inside, until

@@ -9,9 +9,10 @@ import pytest
 from flask import Flask
 from sqlalchemy import Connection
 
-from core import order_life, payment_records, payments
-from core.clock import Deadline
-from core.payments import SUCCEEDED, PaymentEvent
+from core.db.clock import Deadline
+from core.orders import order_life
+from core.payments import payment_records, payments
+from core.payments.payments import SUCCEEDED, PaymentEvent
 from core.purchase import batch
 from core.purchase.decide import Outcome, Placed, PurchaseRequest, Refused
 from core.purchase.slots import Caps

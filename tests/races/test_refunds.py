@@ -13,11 +13,13 @@ import pytest
 from flask import Flask
 from sqlalchemy import Connection, case, select, update
 
-from core import audit, expiry, order_life, orders, payment_records, payments, refunds
-from core.checks import money
-from core.clock import database_now
-from core.orders import OrderView, Viewer
-from core.payments import GIVEN_BACK, SUCCEEDED, PaymentEvent
+from core.db.clock import database_now
+from core.ops import audit
+from core.ops.checks import money
+from core.orders import expiry, order_life, orders
+from core.orders.orders import OrderView, Viewer
+from core.payments import payment_records, payments, refunds
+from core.payments.payments import GIVEN_BACK, SUCCEEDED, PaymentEvent
 from core.refusals import Refusal
 from core.shop import Shop
 from models import PAYMENT_OUTCOMES, Order, Payment

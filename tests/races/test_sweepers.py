@@ -10,7 +10,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import event
 
-from core import audit, expiry
+from core.ops import audit
+from core.orders import expiry
 from core.shop import Shop
 from tests.core.selling import Selling
 from tests.races.crowd import at_once

@@ -7,7 +7,7 @@ from flask import Flask
 from sqlalchemy import func, select, update
 from werkzeug.test import TestResponse
 
-from core.clock import database_now
+from core.db.clock import database_now
 from core.shop import Shop
 from core.tokens import Tokens
 from models import Coupon, Goods, GoodsChange, Order, ShippingMethod, Webhook

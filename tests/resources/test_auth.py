@@ -5,8 +5,9 @@ from collections.abc import Callable
 import pytest
 from flask import Flask
 
-from core import deliveries, payments
-from core.payments import PaymentEvent
+from core.events import deliveries
+from core.payments import payments
+from core.payments.payments import PaymentEvent
 from examples.payment_provider import new_secret
 from tests.core.forged_tokens import forged, signed
 from tests.resources.calls import OPERATOR, Calls, problem

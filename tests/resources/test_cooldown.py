@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from core import expiry, payments
-from core.payments import SUCCEEDED, PaymentEvent
+from core.orders import expiry
+from core.payments import payments
+from core.payments.payments import SUCCEEDED, PaymentEvent
 from tests.resources.calls import OPERATOR, Calls, problem
 
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 from sqlalchemy import update
 
-from core import coupons
+from core.catalogue import coupons
 from models import Coupon
 from tests.resources.calls import FAR_AHEAD, OPERATOR, Calls, problem, wrong_fields
 from tests.resources.test_lists import walk

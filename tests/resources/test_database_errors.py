@@ -17,9 +17,9 @@ from werkzeug.test import TestResponse
 
 import config
 from app import create_app
-from core import transaction
-from core.fault_table import GROUPS, KNOWN, Kind
-from core.mysql_connection import Connection
+from core.db import transaction
+from core.db.fault_table import GROUPS, KNOWN, Kind
+from core.db.mysql_connection import Connection
 from tests.resources.calls import OPERATOR, Calls
 from tests.servers.service import SECRET as TOKENS
 

@@ -12,8 +12,9 @@ from sqlalchemy import update
 from werkzeug.test import TestResponse
 
 from app import create_app
-from core import goods, payments
-from core.payments import SUCCEEDED, PaymentEvent
+from core.catalogue import goods
+from core.payments import payments
+from core.payments.payments import SUCCEEDED, PaymentEvent
 from models import Sequencer
 from resources.problems import FIELD_PROBLEMS, PROBLEMS
 from resources.reasons import REASONS

@@ -11,8 +11,11 @@ from sqlalchemy import insert, select, update
 from werkzeug.test import TestResponse
 
 from app import ROUTES
-from core import audit, idempotency, order_life, payments
-from core.clock import utc_now
+from core import idempotency
+from core.db.clock import utc_now
+from core.ops import audit
+from core.orders import order_life
+from core.payments import payments
 from core.refusals import Refusal, Unavailable
 from models import Event, IdempotencyKey, Order, WebhookDelivery, db
 from resources.auth import Access
@@ -78,7 +81,7 @@ def _refund(call: Calls) -> Scene:
 
 
 def _resolution(call: Calls) -> Scene:
-    from core.payment_records import SUCCEEDED, PaymentEvent
+    from core.payments.payment_records import SUCCEEDED, PaymentEvent
 
     unknown = PaymentEvent("evt_1", SUCCEEDED, "0" * 32, 100, "CNY", "pay_1")
     assert payments.receive(call.shop.database, unknown) == "unknown_order"

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 import requests
 
-from core import goods
-from core.metrics import Tally
+from core.catalogue import goods
+from core.ops.metrics import Tally
 from resources import request_log
 from tests.core.forged_tokens import signed
 from tests.resources.calls import ADDRESS, OPERATOR, Calls

@@ -11,10 +11,10 @@ import pytest
 from flask import Flask
 from sqlalchemy import event
 
-from core import readiness
+from core.ops import readiness
+from core.ops.readiness import Readiness
 from core.purchase import gate as gate_module
 from core.purchase.gate import Gate
-from core.readiness import Readiness
 from tests.resources.calls import Calls, problem
 
 CLIENTS = 32

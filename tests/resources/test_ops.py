@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
-from core.host_memory import HostMemory
+from core.ops.host_memory import HostMemory
 from tests.resources.calls import Calls, problem
 
 

@@ -14,10 +14,10 @@ from sqlalchemy import Connection, create_engine, text
 
 from bench import list_rows
 from bench.list_rows import HEAVY_USER, HOT_ITEM
-from core import order_list
-from core.clock import iso
-from core.database import patient_engine
-from core.order_list import Filters, _Place
+from core.db.clock import iso
+from core.db.database import patient_engine
+from core.orders import order_list
+from core.orders.order_list import Filters, _Place
 from core.purchase import statements
 from models import ORDER_STATUSES
 from tests.resources.calls import OPERATOR, Calls, problem, wrong_fields

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from core import payments
-from core.payments import PaymentEvent
+from core.payments import payments
+from core.payments.payments import PaymentEvent
 from tests.resources.calls import OPERATOR, Calls, problem, wrong_fields
 from tests.resources.test_metrics import figures, rise
 from tests.resources.whole_database import rows

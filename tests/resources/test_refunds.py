@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from core import payments
-from core.payments import SUCCEEDED, PaymentEvent
+from core.payments import payments
+from core.payments.payments import SUCCEEDED, PaymentEvent
 from tests.resources.calls import OPERATOR, Calls, problem, wrong_fields
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from core.clock import Deadline, deadline_of_request
-from core.deadlines import Deadlines
+from core.db.clock import Deadline, deadline_of_request
+from core.db.deadlines import Deadlines
 from core.refusals import Busy
 from resources import request_queue
 from resources.request_queue import Lane, RequestQueue

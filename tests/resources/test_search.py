@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import text
 
-from core.search import searchable
+from core.catalogue.search import searchable
 from tests.resources.calls import OPERATOR, Calls
 
 FOUND = [

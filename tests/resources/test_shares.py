@@ -7,11 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from flask import Flask
 
-from core import deliveries, shares
-from core.database import Database
+from core.db import shares
+from core.db.database import Database
+from core.db.shares import Share
+from core.db.transaction import plain
+from core.events import deliveries
 from core.refusals import Busy
-from core.shares import Share
-from core.transaction import plain
 from tests.resources.calls import OPERATOR, Calls, problem
 
 # Nobody waits long for a connection that does not come free.

@@ -5,7 +5,7 @@ from typing import Any
 import pycountry
 import pytest
 
-from core import shipping
+from core.catalogue import shipping
 from tests.resources.calls import OPERATOR, Calls, problem, wrong_fields
 from tests.resources.test_lists import walk
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from core.addresses import needs_postcode
+from core.catalogue.addresses import needs_postcode
 from resources.shown_text import hidden_character
 from tests.resources.calls import ADDRESS, OPERATOR, Calls, wrong_fields
 

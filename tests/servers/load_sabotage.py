@@ -14,8 +14,8 @@ def health_waits_in_line() -> None:
 
 def one_share() -> None:
     """All database connections are for whoever comes first."""
-    from core.database import Database
-    from core.shares import Share
+    from core.db.database import Database
+    from core.db.shares import Share
 
     connected = Database._connected
 
@@ -27,7 +27,7 @@ def one_share() -> None:
 
 def no_statement_limit() -> None:
     """The server ends no statement by itself."""
-    from core.database import Database
+    from core.db.database import Database
 
     Database._limit_mysql = lambda self, dbapi_connection, record: None
 

@@ -50,7 +50,7 @@ def no_order_lock() -> None:
 
 def host_clock_judges() -> None:
     """The age of a signature is judged by the host's clock."""
-    import core.payment_proof
+    import core.payments.payment_proof
 
     core.payment_proof.database_now = lambda connection: datetime.fromtimestamp(time.time(), timezone.utc)
 

@@ -25,7 +25,7 @@ def rewrite(change: Rewrite) -> None:
     """Let `change(connection, statement, parameters)` return the statement that is executed instead."""
     from sqlalchemy import Engine, event
 
-    from core.mysql_connection import Connection
+    from core.db.mysql_connection import Connection
 
     @event.listens_for(Engine, "before_cursor_execute", retval=True)
     def rewritten(connection, cursor, statement, parameters, context, executemany):
@@ -38,7 +38,7 @@ def rewrite(change: Rewrite) -> None:
 def after(act: Callable[[Any, str, Any], None]) -> None:
     from sqlalchemy import Engine, event
 
-    from core.mysql_connection import Connection
+    from core.db.mysql_connection import Connection
 
     @event.listens_for(Engine, "after_cursor_execute")
     def done(connection, cursor, statement, parameters, context, executemany):

@@ -81,9 +81,9 @@ def no_idempotency_key_lock() -> None:
 
 def no_sqlite_transaction() -> None:
     """Statements on SQLite commit one by one, no check of the table holds them, and no proof at the start tells."""
-    import core.database
-    from core import server_proof
-    from core.database import Database
+    import core.db.database
+    from core.db import server_proof
+    from core.db.database import Database
 
     server_proof.prove = lambda settings: None
 
@@ -169,7 +169,7 @@ def commit_halfway() -> None:
 
 def acknowledge_before_commit() -> None:
     """A purchase is answered a little before its COMMIT."""
-    import core.transaction
+    import core.db.transaction
 
     run_once = core.transaction._run_once
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from types import TracebackType
 
-from core.clock import Deadline
+from core.db.clock import Deadline
 from core.purchase.batcher import STALL_SECONDS, Batcher
 from core.purchase.decide import Outcome, PurchaseRequest, Refused
 from core.purchase.queue import RequestQueue

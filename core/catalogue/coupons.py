@@ -1,0 +1,128 @@
+"""Coupons: when one may be used, and what administrators do with them."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from core import refusals
+from core.catalogue.catalogue import Catalogue, Fields, check_window
+from core.catalogue.pricing import discount_of
+from core.refusals import InvalidField, Refusal
+from models import Coupon as CouponRow
+from models import CouponUse
+
+AMOUNT = "amount"
+FREE_SHIPPING = "free_shipping"
+# The field that says what a coupon of a kind is worth.
+VALUE_FIELDS = {"percent": "percent", AMOUNT: "amount"}
+
+
+@dataclass(frozen=True, slots=True)
+class Coupon:
+    """A coupon's row. Amounts are in minor units; None is without limit, `used` counts pending and paid orders."""
+
+    code: str
+    kind: str
+    percent: int | None
+    max_discount: int | None
+    amount: int | None
+    currency: str | None
+    min_spend: int | None
+    goods_ids: Collection[int] | None
+    starts_at: datetime | None
+    ends_at: datetime | None
+    total_limit: int | None
+    per_user_limit: int | None
+    active: bool
+    used: int
+
+    def discount(self, subtotal: int) -> int:
+        """What it takes off a subtotal, in minor units; a free shipping is no discount."""
+        return discount_of(subtotal, self.percent, self.max_discount, self.amount)
+
+
+def refusal_of(
+    coupon: Coupon | None, goods_id: int, currency: str, subtotal: int, ships: bool, now: datetime, used_by_user: int
+) -> Refusal | None:
+    """Why a purchase may not use the coupon now; None where it may.
+
+    A coupon that does not exist is `unknown`: so is every code that is not exactly right.
+    """
+    if coupon is None:
+        return Refusal(refusals.COUPON_INVALID, reason="unknown")
+    if not coupon.active:
+        return Refusal(refusals.COUPON_INVALID, reason="inactive")
+    if coupon.starts_at is not None and now < coupon.starts_at:
+        return Refusal(refusals.COUPON_INVALID, reason="not_started")
+    if coupon.ends_at is not None and now >= coupon.ends_at:
+        return Refusal(refusals.COUPON_INVALID, reason="ended")
+    misfit = _misfit(coupon, goods_id, currency, subtotal, ships)
+    if misfit is not None:
+        return Refusal(refusals.COUPON_NOT_APPLICABLE, reason=misfit)
+    if coupon.total_limit is not None and coupon.used >= coupon.total_limit:
+        return Refusal(refusals.COUPON_EXHAUSTED, reason="total_limit")
+    if coupon.per_user_limit is not None and used_by_user >= coupon.per_user_limit:
+        return Refusal(refusals.COUPON_EXHAUSTED, reason="per_user_limit")
+    return None
+
+
+def _misfit(coupon: Coupon, goods_id: int, currency: str, subtotal: int, ships: bool) -> str | None:
+    if coupon.goods_ids is not None and goods_id not in coupon.goods_ids:
+        return "goods"
+    if coupon.currency != currency and (coupon.currency is not None or coupon.kind == AMOUNT):
+        # An amount without a currency, which earlier versions allowed, would be so much of any currency's minor unit.
+        return "currency"
+    if coupon.min_spend is not None and subtotal < coupon.min_spend:
+        return "min_spend"
+    if coupon.kind == FREE_SHIPPING and not ships:
+        return "no_shipping"
+    return None
+
+
+def misfit_of_kind(kind: str, field: str, value: Any) -> str | None:
+    """What is wrong with a value of a coupon for its kind, as a field's code; None where nothing is.
+
+    `field` is `percent`, `amount`, `max_discount` or `currency`.
+    """
+    if field == "currency":
+        return "missing" if value is None and kind == AMOUNT else None
+    owner = "percent" if field == "max_discount" else field
+    if value is not None and owner != kind:
+        return "not_of_this_kind"
+    return "missing" if value is None and VALUE_FIELDS.get(kind) == field else None
+
+
+def _check(row: Fields, given: Fields) -> None:
+    for field in (*VALUE_FIELDS, "max_discount", "currency"):
+        # A coupon of an earlier version may lack its currency; without one it can be ended, but not made active.
+        if field == "currency" and not row["active"] and field not in given:
+            continue
+        code = misfit_of_kind(row["kind"], field, row[field])
+        if code is not None:
+            raise InvalidField(field, code)
+    check_window(row)
+
+
+_DEFAULTS: Mapping[str, Any] = {
+    name: None for name in Coupon.__slots__ if name not in ("code", "kind", "active", "used")
+} | {"active": True}
+catalogue = Catalogue(CouponRow, refusals.COUPON_NOT_FOUND, _DEFAULTS, check=_check)
+
+_COLUMNS = tuple(CouponRow.__table__.columns[name] for name in Coupon.__slots__)
+
+
+def read(connection: Connection, code: str) -> Coupon | None:
+    """The coupon as it stands, without a lock."""
+    row = connection.execute(select(*_COLUMNS).where(CouponRow.code == code)).one_or_none()
+    return None if row is None else Coupon(*row)
+
+
+def uses_of(connection: Connection, code: str, user_id: str) -> int:
+    """How many uses of the coupon the user's pending and paid orders have."""
+    query = select(func.count()).where(
+        CouponUse.coupon_code == code, CouponUse.user_id == user_id, CouponUse.returned_at.is_(None)
+    )
+    return connection.execute(query).scalar_one()

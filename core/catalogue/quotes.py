@@ -1,0 +1,185 @@
+"""The price of a purchase: which coupon and which shipping method it can have, and what that comes to."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from core import refusals
+from core.catalogue import coupons, goods, shipping
+from core.catalogue.coupons import Coupon
+from core.catalogue.pricing import Lines
+from core.catalogue.shipping import Method
+from core.db.database import Database
+from core.refusals import Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a purchase is to be shipped. `region` is an ISO 3166 code."""
+
+    name: str
+    phone: str
+    region: str
+    line1: str
+    postcode: str | None
+    line2: str | None = None
+
+    def as_json(self) -> dict[str, str | None]:
+        """The address in words of JSON."""
+        return {
+            "name": self.name,
+            "phone": self.phone,
+            "region": self.region,
+            "line1": self.line1,
+            "line2": self.line2,
+            "postcode": self.postcode,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What a buyer asks for beyond the item and its units."""
+
+    coupon_code: str | None = None
+    shipping_method: str | None = None
+    expected_total: int | None = None
+    address: Address | None = None
+
+    def given(self) -> dict[str, Any]:
+        """The choices that were made, in words of JSON."""
+        address = None if self.address is None else self.address.as_json()
+        choices = {
+            "coupon_code": self.coupon_code,
+            "shipping_method": self.shipping_method,
+            "expected_total": self.expected_total,
+            "address": address,
+        }
+        return {name: value for name, value in choices.items() if value is not None}
+
+
+NO_CHOICES = Choices()
+
+
+class Priced(Protocol):
+    """An item as far as its price goes."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def currency(self) -> str: ...
+    @property
+    def price(self) -> int: ...
+    @property
+    def shippable(self) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Offers:
+    """What coupons and shipping methods there are for a purchase at this moment.
+
+    `used` has how often the buyer uses a coupon, by its code.
+    """
+
+    now: datetime
+    coupons: Mapping[str, Coupon]
+    methods: Sequence[Method]
+    used: Mapping[str, int]
+
+
+def price(goods: Priced, quantity: int, choices: Choices, offers: Offers, to_buy: bool = True) -> Lines:
+    """The price of so many units with these choices.
+
+    Raises Refusal: shipping_required (only `to_buy`: a quote may come first), shipping_not_available, or what the
+    coupon is refused with.
+    """
+    lines = Lines(goods.price, quantity)
+    if to_buy and goods.shippable:
+        if choices.shipping_method is None:
+            raise Refusal(refusals.SHIPPING_REQUIRED, reason="shipping_method")
+        if choices.address is None:
+            raise Refusal(refusals.SHIPPING_REQUIRED, reason="address")
+    fee = 0
+    if choices.shipping_method is not None:
+        fee = _shipping_fee(goods, quantity, choices, offers)
+    discount = 0
+    if choices.coupon_code is not None:
+        coupon = offers.coupons.get(choices.coupon_code)
+        refusal = coupons.refusal_of(
+            coupon,
+            goods.id,
+            goods.currency,
+            lines.subtotal,
+            goods.shippable,
+            offers.now,
+            offers.used.get(choices.coupon_code, 0),
+        )
+        if refusal is not None or coupon is None:
+            raise refusal or Refusal(refusals.COUPON_INVALID)
+        discount = coupon.discount(lines.subtotal)
+        fee = 0 if coupon.kind == coupons.FREE_SHIPPING else fee
+    return Lines(goods.price, quantity, discount, fee)
+
+
+def _shipping_fee(goods: Priced, quantity: int, choices: Choices, offers: Offers) -> int:
+    method = next((method for method in offers.methods if method.code == choices.shipping_method), None)
+    if not goods.shippable:
+        raise Refusal(refusals.SHIPPING_NOT_AVAILABLE, reason=shipping.NOT_SHIPPABLE)
+    if method is None:
+        raise Refusal(refusals.SHIPPING_NOT_AVAILABLE, reason=shipping.UNKNOWN)
+    obstacle = shipping.obstacle(method, goods.currency, choices.address.region if choices.address else None)
+    if obstacle is not None:
+        raise Refusal(refusals.SHIPPING_NOT_AVAILABLE, reason=obstacle)
+    return shipping.fee(method, quantity, goods.price * quantity)
+
+
+def ask(database: Database, user_id: str, goods_id: int, quantity: int, choices: Choices) -> dict[str, Any]:
+    """The quote for a purchase as things stand; reserves nothing.
+
+    The coupon and the shipping method are judged as a purchase would; whether the sale is open, and what is left, is
+    not. `expected_total` has no part in it. Raises Refusal.
+    """
+    code = choices.coupon_code
+    with database.reading() as connection:
+        item = goods.read(connection, goods_id)
+        coupon = None if code is None else coupons.read(connection, code)
+        used = 0 if coupon is None else coupons.uses_of(connection, coupon.code, user_id)
+        methods = shipping.all_methods(connection) if item.shippable else ()
+    offers = Offers(
+        item.now, {} if coupon is None else {coupon.code: coupon}, methods, {} if code is None else {code: used}
+    )
+    lines = price(item, quantity, choices, offers, to_buy=False)
+    return quote(item, quantity, choices, offers, lines)
+
+
+def quote(goods: Priced, quantity: int, choices: Choices, offers: Offers, lines: Lines) -> dict[str, Any]:
+    """The price, itemised as the contract shows it, with what each shipping method would cost."""
+    coupon = None if choices.coupon_code is None else offers.coupons[choices.coupon_code]
+    region = choices.address.region if choices.address else None
+    free = coupon is not None and coupon.kind == coupons.FREE_SHIPPING
+    methods = []
+    for method in offers.methods if goods.shippable else ():
+        obstacle = shipping.obstacle(method, goods.currency, region)
+        fee = 0 if free else shipping.fee(method, quantity, lines.subtotal)
+        # A fee is worth telling while the address is still to come; of a method that cannot serve it tells nothing.
+        told = obstacle in (None, shipping.ADDRESS_REQUIRED)
+        methods.append(
+            {
+                "code": method.code,
+                "name": method.name,
+                "fee": fee if told else None,
+                "available": obstacle is None,
+                "reason": obstacle,
+            }
+        )
+    return {
+        "currency": goods.currency,
+        "unit_price": lines.unit_price,
+        "quantity": lines.quantity,
+        "subtotal": lines.subtotal,
+        "discount": lines.discount,
+        "shipping_fee": lines.shipping_fee,
+        "total": lines.total,
+        "coupon": None if coupon is None else {"code": coupon.code, "kind": coupon.kind, "discount": lines.discount},
+        "shipping_methods": methods,
+    }

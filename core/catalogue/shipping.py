@@ -1,0 +1,102 @@
+"""Shipping: what a method costs, whom it serves, and what administrators do with methods."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from core import refusals
+from core.catalogue.catalogue import Catalogue
+from core.purchase.sql import fetch, number
+from core.refusals import InvalidField
+from models import ShippingMethod
+
+# Every quote lists all of them, and purchases that ship read them all.
+MAX_METHODS = 100
+
+UNKNOWN = "unknown"
+INACTIVE = "inactive"
+CURRENCY = "currency"
+REGION = "region"
+ADDRESS_REQUIRED = "address_required"
+NOT_SHIPPABLE = "not_shippable"
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A shipping method. Fees are in the minor unit of the order's currency; None is without limit."""
+
+    code: str
+    name: str
+    currency: str | None
+    base_fee: int
+    additional_fee: int
+    free_from: int | None
+    regions: Sequence[str] | None
+    active: bool
+
+
+def fee(method: Method, quantity: int, subtotal: int) -> int:
+    """The fee for so many units, in minor units; nothing from a subtotal of `free_from` on."""
+    if method.free_from is not None and subtotal >= method.free_from:
+        return 0
+    return method.base_fee + method.additional_fee * (quantity - 1)
+
+
+def obstacle(method: Method, currency: str, region: str | None) -> str | None:
+    """Why the method cannot serve a purchase in this currency to this region; None where it can.
+
+    `region` is an ISO 3166 code, or None while the address is not known.
+    """
+    if not method.active:
+        return INACTIVE
+    if method.currency is not None and method.currency != currency:
+        return CURRENCY
+    if method.regions is None:
+        return None
+    if region is None:
+        return ADDRESS_REQUIRED
+    return None if any(_serves(served, region) for served in method.regions) else REGION
+
+
+def _serves(served: str, region: str) -> bool:
+    # `CN` serves `CN-31`.
+    return region == served or region.startswith(f"{served}-")
+
+
+def all_methods(connection: Connection) -> list[Method]:
+    """All methods, by their codes, active or not. The connection is in a transaction: purchases read them too."""
+    rows = fetch(connection, f"SELECT {', '.join(Method.__slots__)} FROM shipping_methods ORDER BY code")  # noqa: S608
+    return [
+        Method(
+            code=code,
+            name=name,
+            currency=currency,
+            base_fee=int(base_fee),
+            additional_fee=int(additional_fee),
+            free_from=number(free_from),
+            regions=None if regions is None else json.loads(regions),
+            active=bool(int(active)),
+        )
+        for code, name, currency, base_fee, additional_fee, free_from, regions, active in rows
+    ]
+
+
+def _make_room(connection: Connection) -> None:
+    """Raises InvalidField where there are MAX_METHODS already."""
+    # Who adds one locks the others: of two at once, the second counts the first one's.
+    connection.execute(select(ShippingMethod.code).order_by(ShippingMethod.code).with_for_update()).all()
+    if connection.execute(select(func.count()).select_from(ShippingMethod)).scalar_one() >= MAX_METHODS:
+        raise InvalidField("code", "too_many")
+
+
+_DEFAULTS: Mapping[str, Any] = {
+    "currency": None,
+    "additional_fee": 0,
+    "free_from": None,
+    "regions": None,
+    "active": True,
+}
+catalogue = Catalogue(ShippingMethod, refusals.SHIPPING_METHOD_NOT_FOUND, _DEFAULTS, make_room=_make_room)

@@ -1,0 +1,1 @@
+"""The database: connections, transactions, errors, time, and what the server must keep."""

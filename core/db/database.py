@@ -1,0 +1,287 @@
+"""The connection to the database: how it is opened, what each session is told, and how many there may be."""
+
+import copy
+import logging
+import math
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import mysql.connector
+from sqlalchemy import Connection, Engine, NullPool, Row, create_engine, event
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from config import Settings
+from core.db import mysql_connection, shares
+from core.db.clock import Deadline, deadline_of_request
+from core.db.faults import Kind, read
+from core.db.idle_sessions import IdleSessions
+from core.db.shares import ENDED_BY_SERVER, Share
+from core.ops.metrics import POOL_IN_USE
+from core.refusals import Busy, Refusal, Unavailable
+
+# Set by hand, so that the meaning of a statement does not depend on how the server was set up.
+_SQL_MODE = "STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE,NO_ZERO_IN_DATE,NO_ENGINE_SUBSTITUTION"
+log = logging.getLogger("seckill.database")
+
+AnyRow = Row[*tuple[Any, ...]]
+WRITES = "seckill_writes"
+
+# The transaction that everything this thread does belongs to, where there is one (core/idempotency.py).
+_joined: ContextVar[Connection | None] = ContextVar("joined", default=None)
+
+
+def joined() -> Connection | None:
+    """The connection of the transaction that this thread's reads and transactions join; None where there is none."""
+    return _joined.get()
+
+
+@contextmanager
+def joining(connection: Connection) -> Iterator[None]:
+    """Let this thread's reads and transactions within the block join the transaction that `connection` is in."""
+    token = _joined.set(connection)
+    try:
+        yield
+    finally:
+        _joined.reset(token)
+
+
+_PATIENCE = 3600  # seconds
+# The server ends a read a little before the driver gives it up: the driver then has an answer, and nothing runs on.
+_SERVER_SHARE_OF_TIMEOUT = 0.9
+_SQLITE_STEPS = 10_000  # between two looks at the clock
+
+
+def engine_options(settings: Settings, ended_by_server: bool = False) -> dict[str, Any]:
+    """Arguments of SQLAlchemy's create_engine() for the database that the settings name.
+
+    `ended_by_server` says which of a worker's two pools it is for (core/db/shares.py).
+    """
+    # The permits of `Database` bound the connections, with a deadline for each caller: the pool itself never waits.
+    options: dict[str, Any] = {
+        "pool_size": shares.pool_size(settings, ended_by_server),
+        "max_overflow": 0,
+        "pool_timeout": 1,
+        "pool_reset_on_return": None,  # whoever has begun a transaction ends it (`connect`)
+        "pool_use_lifo": True,  # few connections in steady use, rather than many that are idle and need a ping
+        "hide_parameters": True,  # an error's text goes to the log; keys and users' data must not
+    }
+    if settings.on_sqlite:
+        return options | {"connect_args": {"timeout": settings.PURCHASE_WAIT_SECONDS, "check_same_thread": False}}
+    return options | {
+        "isolation_level": "READ COMMITTED",
+        "connect_args": {
+            # The C extension behaves differently on a killed connection and is missing on some machines.
+            "use_pure": True,
+            # Named, since the driver's default collation is unknown to MariaDB before 11.4.5.
+            "charset": "utf8mb4",
+            "collation": "utf8mb4_unicode_ci",
+            "time_zone": "+00:00",
+            "sql_mode": _SQL_MODE,
+            # The driver's defaults are none: a frozen server would hang its callers for ever.
+            "connection_timeout": settings.DATABASE_TIMEOUT_SECONDS,
+            "read_timeout": settings.DATABASE_TIMEOUT_SECONDS,
+            "write_timeout": settings.DATABASE_TIMEOUT_SECONDS,
+        },
+    }
+
+
+def patient_engine(settings: Settings, seconds: float = _PATIENCE) -> Engine:
+    """An engine of its own for long work, such as changes of tables and audits: `seconds` for each statement.
+
+    Raises what SQLAlchemy raises; its sessions are not set up for purchases.
+    """
+    options = engine_options(settings) | {"poolclass": NullPool}
+    for name in ("pool_size", "max_overflow", "pool_timeout", "pool_use_lifo"):
+        options.pop(name, None)
+    if not settings.on_sqlite:
+        options["connect_args"] |= {"read_timeout": seconds, "write_timeout": seconds}
+    engine = create_engine(settings.database_url, **options)
+    if not settings.on_sqlite:
+        event.listen(engine, "do_connect", _open)
+    return engine
+
+
+class Database:
+    """Two engines, one of them for reads alone, whose connections are counted and whose sessions are set up alike.
+
+    Each kind of work has connections of its own: core/db/shares.py.
+    """
+
+    def __init__(self, engine: Engine, settings: Settings) -> None:
+        """`engine` is for all but reads; that for reads is made here, and disposed of with it. Opens no connection."""
+        self.engine = engine
+        self.read_engine = create_engine(settings.database_url, **engine_options(settings, ended_by_server=True))
+        self.settings = settings
+        self.is_sqlite = engine.dialect.name == "sqlite"
+        # SQLite admits one writer. Its own waiting is a poll that starves some; a lock of the process is fair enough.
+        self.sqlite_writer = threading.Lock()
+        self._told_at = float("-inf")
+        self._idle = IdleSessions(settings.IDLE_TRANSACTION_SECONDS, settings.DATABASE_TIMEOUT_SECONDS)
+        self._permits = {share: threading.BoundedSemaphore(size) for share, size in shares.sizes(settings).items()}
+        self._in_use = {share: POOL_IN_USE.labels(share.value) for share in Share}
+        self._share: Share | None = None
+        for each in (engine, self.read_engine):
+            self._listen(each)
+        event.listen(self.read_engine, "connect", self._limit_sqlite if self.is_sqlite else self._limit_mysql)
+        if self.is_sqlite:
+            event.listen(self.read_engine, "before_cursor_execute", self._begin_statement)
+        event.listen(engine, "engine_disposed", lambda engine: self.read_engine.dispose())
+
+    def _listen(self, engine: Engine) -> None:
+        if not self.is_sqlite:
+            event.listen(engine, "do_connect", _open)
+            event.listen(engine, "handle_error", _tell_disconnect)
+        event.listen(engine, "connect", self._set_up_sqlite if self.is_sqlite else self._set_up_mysql)
+        if self.is_sqlite:
+            event.listen(engine, "begin", _begin_sqlite)
+        else:
+            self._idle.watch(engine)
+
+    def of(self, share: Share) -> "Database":
+        """The same database, of which only the connections of `share` are used, whichever thread asks."""
+        bound = copy.copy(self)
+        bound._share = share
+        return bound
+
+    @contextmanager
+    def connect(self, deadline: Deadline) -> Iterator[Connection]:
+        """A connection of the thread's share, waited for no longer than `deadline`; to change something.
+
+        Raises Busy when none came free in time and Unavailable when the database cannot be reached. After an error that
+        is not known to leave it clean the connection is thrown away: a late answer must not meet the next statement.
+        """
+        share = self._share or shares.current()
+        # What changes something is not ended by the server: on MariaDB that would hit a COMMIT as well.
+        with self._connected(Share.CHANGES if share in ENDED_BY_SERVER else share, deadline) as connection:
+            yield connection
+
+    @contextmanager
+    def _connected(self, share: Share, deadline: Deadline) -> Iterator[Connection]:
+        permits = self._permits[share]
+        if not permits.acquire(timeout=deadline.remaining()):
+            raise Busy()
+        try:
+            try:
+                connection = (self.read_engine if share in ENDED_BY_SERVER else self.engine).connect()
+            except Exception as error:
+                self._tell(error)
+                raise Unavailable() from error
+            with self._in_use[share].track_inprogress(), connection:
+                try:
+                    yield connection
+                except BaseException as error:
+                    if not isinstance(error, Refusal) and read(error).kind is not Kind.RERUN:
+                        connection.invalidate()
+                    raise
+        finally:
+            permits.release()
+
+    @contextmanager
+    def reading(self, deadline: Deadline | None = None) -> Iterator[Connection]:
+        """A connection of the thread's share for plain reads, by default waited for until the request's deadline.
+
+        Raises Busy or Unavailable, never a driver's error for a lost connection. Where a transaction is joined, its own
+        connection, with whose errors that transaction has to deal.
+        """
+        own = joined()
+        if own is not None:
+            yield own
+            return
+        deadline = deadline or deadline_of_request(self.settings.PURCHASE_WAIT_SECONDS)
+        try:
+            with self._connected(self._share or shares.current(), deadline) as connection:
+                yield connection
+        except (DBAPIError, mysql.connector.Error) as error:  # of a statement, or of the rollback at the end
+            raise self.refusal(error) from error
+
+    def refusal(self, error: Exception) -> Exception:
+        """What a failure of the database is answered with, its cause told to the log; `error` itself if it is none."""
+        kind = read(error).kind
+        if kind is Kind.OTHER:
+            return error
+        self._tell(error)
+        return Busy() if kind is Kind.RERUN else Unavailable()
+
+    def _tell(self, error: Exception) -> None:
+        # Once a second at most: when the database is down, every request would say so.
+        now = time.monotonic()
+        if now - self._told_at >= 1:
+            self._told_at = now
+            cause = error.orig if isinstance(error, DBAPIError) and error.orig else error.__cause__ or error
+            log.warning("the database failed a request: %s, error %s", type(cause).__name__, read(error).errno)
+
+    def _set_up_mysql(self, dbapi_connection: Any, record: Any) -> None:
+        with dbapi_connection.cursor() as cursor:
+            mariadb = self._is_mariadb(cursor)
+            # A holder that is frozen keeps its row locks: only the server can end it. MySQL has no time-out for
+            # transactions alone.
+            silence = "idle_transaction_timeout" if mariadb else "wait_timeout"
+            cursor.execute(
+                f"SET SESSION innodb_lock_wait_timeout = {self.settings.LOCK_WAIT_SECONDS:d},"
+                f" SESSION {silence} = {self.settings.IDLE_TRANSACTION_SECONDS:d}"
+            )
+        if not mariadb:
+            self._idle.keep(dbapi_connection, record)
+
+    def _is_mariadb(self, cursor: Any) -> bool:
+        dialect: Any = self.engine.dialect if self.engine.dialect.server_version_info else self.read_engine.dialect
+        if dialect.server_version_info:
+            return bool(dialect.is_mariadb)
+        cursor.execute("SELECT VERSION()")
+        return "mariadb" in str(cursor.fetchone()[0]).lower()
+
+    def _limit_mysql(self, dbapi_connection: Any, record: Any) -> None:
+        """Have the server end each statement of the session for which nobody waits any more."""
+        seconds = self.settings.DATABASE_TIMEOUT_SECONDS * _SERVER_SHARE_OF_TIMEOUT
+        with dbapi_connection.cursor() as cursor:
+            # MySQL's is in milliseconds and for SELECT alone, MariaDB's in seconds and for whatever runs.
+            if self._is_mariadb(cursor):
+                cursor.execute(f"SET SESSION max_statement_time = {seconds:.3f}")
+            else:
+                cursor.execute(f"SET SESSION max_execution_time = {seconds * 1000:.0f}")
+
+    def _limit_sqlite(self, dbapi_connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:
+        """The same within this process, which is SQLite's server."""
+
+        def is_late() -> bool:
+            ends_at: float = record.info.get("statement_ends_at", math.inf)
+            return time.monotonic() > ends_at
+
+        dbapi_connection.set_progress_handler(is_late, _SQLITE_STEPS)
+
+    def _begin_statement(
+        self, connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
+    ) -> None:
+        connection.info["statement_ends_at"] = time.monotonic() + self.settings.DATABASE_TIMEOUT_SECONDS
+
+    def _set_up_sqlite(self, dbapi_connection: sqlite3.Connection, record: Any) -> None:
+        dbapi_connection.isolation_level = None  # the driver begins nothing by itself; `_begin_sqlite` does
+        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+            dbapi_connection.execute(f"PRAGMA {pragma}")
+
+
+def _open(
+    dialect: Any, record: ConnectionPoolEntry, arguments: Any, options: dict[str, Any]
+) -> mysql_connection.Connection:
+    return mysql_connection.open(options)
+
+
+def _tell_disconnect(context: ExceptionContext) -> None:
+    # The driver keeps a connection whose answer came too late, and SQLAlchemy does not know that error: the answer
+    # would be taken for the next statement's. Others in the pool may be well; each is judged by its own errors.
+    if read(context.original_exception).kind is Kind.LOST:
+        context.is_disconnect = True
+        context.invalidate_pool_on_disconnect = False
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A writer takes the lock at once: one that reads first and writes later can find its snapshot outdated.
+    writes = connection.get_execution_options().get(WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,143 @@
+"""The driver's connection, without what it costs in a purchase transaction under many threads.
+
+Each system call lets other threads take their turn, and the turn comes back late. The driver makes two for each packet,
+of which a row is one and each column's name another, and Python doubles them again to keep time: all that while rows
+stay locked.
+"""
+
+import socket
+import ssl
+import struct
+from collections.abc import Mapping
+from typing import Any
+
+from mysql.connector.connection import MySQLConnection
+from mysql.connector.constants import ClientFlag
+from mysql.connector.network import MySQLSocket
+from sqlalchemy.util import asbool
+
+from core.db.mysql_login import Authenticator
+from core.db.tls import TLS_FAILED, Protection, TcpSocket, Unprotected, is_local, protection
+
+_READ_BYTES = 32 * 1024
+
+
+class Connection(MySQLConnection):
+    """Reads all that has arrived at once, and does not ask the server for a sign of life before each cursor.
+
+    Shares its TLS context with the other connections of the process, and never sends a password that others can read.
+    """
+
+    def protection(self) -> Protection:
+        """What guards this connection."""
+        assert self._socket is not None
+        return protection(self._socket.sock, is_local(self._socket.sock))
+
+    @property
+    def login_plugin(self) -> str:
+        """The name of the plugin by which the user has logged in."""
+        return self._authenticator.plugin if isinstance(self._authenticator, Authenticator) else ""
+
+    def _get_connection(self) -> MySQLSocket:
+        if self._unix_socket:
+            return super()._get_connection()
+        opened = TcpSocket(host=self.server_host, port=self.server_port, force_ipv6=self._force_ipv6)
+        opened.set_connection_timeout(self._connection_timeout)
+        return opened
+
+    def _do_handshake(self) -> None:
+        super()._do_handshake()
+        wanted = [name for name in ("ca", "cert", "verify_cert", "verify_identity") if self._ssl.get(name)]
+        if wanted and not self._ssl_disabled and not self._client_flags & ClientFlag.SSL:
+            # The driver would go on without TLS, as whoever sits in between may have arranged.
+            raise Unprotected(f"the server takes no TLS, and ssl_{wanted[0]} wants it", errno=TLS_FAILED)
+
+    def _do_auth(self, *arguments: Any, **options: Any) -> bool:
+        self._authenticator = Authenticator(unix_socket=bool(self._unix_socket))
+        return super()._do_auth(*arguments, **options)
+
+    def _open_connection(self) -> None:
+        super()._open_connection()
+        opened = self._socket
+        assert opened is not None
+        # Not earlier: TLS is set up by then, and reads through a socket that it has made.
+        opened.sock = _ReadAhead(opened.sock)  # type: ignore[assignment, arg-type]
+
+    def is_connected(self) -> bool:
+        return self._socket is not None
+
+    def ask(self, statement: str, *values: str) -> tuple[list[tuple[str | None, ...]], int]:
+        """Send one statement; each `%s` in it is one of `values`. Returns its rows, as text, and how many it changed.
+
+        A third of what a cursor costs, which is made for all types and all ways to fetch. Raises mysql.connector.Error.
+        """
+        converter = self.converter
+        assert converter is not None
+        quoted = tuple(converter.quote(converter.escape(value.encode())) for value in values)
+        result = self.cmd_query(statement.encode() % quoted)
+        if "columns" not in result:
+            return [], int(result["affected_rows"])
+        rows, _ = self.get_rows(raw=True)
+        return [tuple(None if value is None else value.decode() for value in row) for row in rows], 0
+
+
+def open(options: Mapping[str, Any]) -> Connection:
+    """Open a connection with the options of an address, of which those about TLS may be text.
+
+    Raises mysql.connector.Error, and ValueError or AttributeError for options that nobody knows.
+    """
+    given = {name: value for name, value in options.items() if name != "use_pure"}
+    for name in ("ssl_disabled", "ssl_verify_cert", "ssl_verify_identity"):
+        if name in given:
+            given[name] = asbool(given[name])  # to the driver, "false" is true
+    for name in ("tls_versions", "tls_ciphersuites"):
+        if isinstance(given.get(name), str):
+            given[name] = [each.strip() for each in given[name].strip("[]").split(",")]
+    return Connection(**given)
+
+
+class _ReadAhead:
+    """A socket as the driver uses it, read in large pieces. Belongs to one connection for its whole life."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._timeout = sock.gettimeout()
+        self._arrived = b""
+        self._at = 0
+
+    def recv_into(self, buffer: memoryview, size: int) -> int:
+        """Fill `buffer` with up to `size` bytes; 0 at the connection's end. Raises what the socket raises."""
+        if self._at == len(self._arrived):
+            try:
+                self._arrived, self._at = self._sock.recv(_READ_BYTES), 0
+            except BlockingIOError as error:
+                raise TimeoutError("timed out") from error
+        piece = self._arrived[self._at : self._at + size]
+        self._at += len(piece)
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+    def settimeout(self, seconds: float | None) -> None:
+        """Bound each wait for the server to so many seconds."""
+        if seconds == self._timeout:
+            return  # the driver says so before each packet
+        self._timeout = seconds
+        if isinstance(self._sock, ssl.SSLSocket):
+            self._sock.settimeout(seconds)
+            return
+        # By the system itself: Python would ask it twice, first whether it is time.
+        self._sock.settimeout(None)
+        whole, fraction = divmod(seconds or 0, 1)
+        bound = struct.pack("@ll", int(whole), int(fraction * 1_000_000))
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, bound)
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, bound)
+
+    def sendall(self, data: bytes) -> None:
+        """Send all of `data`. Raises TimeoutError, and what else the socket raises."""
+        try:
+            self._sock.sendall(data)
+        except BlockingIOError as error:
+            raise TimeoutError("timed out") from error
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)

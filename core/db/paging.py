@@ -1,0 +1,75 @@
+"""Lists in pages, by key and not by offset: a page neither skips nor repeats rows while others insert."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, literal, or_
+
+from core.db.database import AnyRow
+
+Item = TypeVar("Item")
+
+MAX_LIMIT = 100
+DEFAULT_LIMIT = 20
+
+
+@dataclass(frozen=True)
+class PageRequest:
+    """How many rows (1 to 100), and the sort value and id after which to begin, if not at the start."""
+
+    limit: int = DEFAULT_LIMIT
+    after: tuple[Any, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Page(Generic[Item]):
+    """A page, and the sort value and id of its last row where more rows follow."""
+
+    items: list[Item]
+    after: tuple[Any, Any] | None
+
+
+@dataclass(frozen=True)
+class Sort:
+    """An order of rows: a value, with the row's id to settle ties. The query shows the id as `id`.
+
+    Where the values have no ties, both are one. `nullable`: a value may be missing; rows without stand first.
+    """
+
+    value: ColumnElement[Any]
+    id: ColumnElement[Any]
+    descending: bool = False
+    nullable: bool = False
+
+
+def fetch(connection: Connection, query: Select[Any], sort: Sort, page: PageRequest) -> Page[AnyRow]:
+    """Fetch one page of `query` in the order of `sort`."""
+    value = sort.value.label("sort_value")
+    query = query.add_columns(value)
+    if page.after is not None:
+        query = query.where(_behind(sort, page.after))
+    # A value named twice makes SQLite sort what its index has in order.
+    columns = (sort.value,) if sort.value is sort.id else (sort.value, sort.id)
+    order = (column.desc() for column in columns) if sort.descending else columns
+    # One row more than asked for tells whether another page follows.
+    rows: Sequence[AnyRow] = connection.execute(query.order_by(*order).limit(page.limit + 1)).all()
+    shown = list(rows[: page.limit])
+    more = len(rows) > page.limit
+    return Page(shown, (shown[-1].sort_value, shown[-1].id) if more else None)
+
+
+def _behind(sort: Sort, after: tuple[Any, Any]) -> ColumnElement[bool]:
+    """Whether a row stands behind another in the order. Nothing, NULL, stands before all values."""
+    value, row_id = after
+    # Not as a pair: MySQL would read the whole index for that.
+    tied = sort.id < literal(row_id, sort.id.type) if sort.descending else sort.id > literal(row_id, sort.id.type)
+    if value is None:
+        tied = and_(sort.value.is_(None), tied)
+        return tied if sort.descending else or_(sort.value.is_not(None), tied)
+    last = literal(value, sort.value.type)
+    further = sort.value < last if sort.descending else sort.value > last
+    if sort.value is sort.id:
+        return further
+    further = or_(further, and_(sort.value == last, tied))
+    return or_(further, sort.value.is_(None)) if sort.descending and sort.nullable else further

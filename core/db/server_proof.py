@@ -1,0 +1,308 @@
+"""Whether the database keeps what purchases rely on, tried on rows made for it by two connections at once.
+
+A server can take a statement and not do what it says: TiDB drops FOR UPDATE where SKIP LOCKED is added, two nodes of a
+Galera cluster do not block each other, MySQL up to 8.0.20 makes the text `null` of a JSON null. All of that is silent,
+and would sell units twice. The proof needs no more than the service's own grants, and well under a second.
+"""
+
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Engine, delete, insert, select, text
+from sqlalchemy.exc import DBAPIError
+
+from config import Settings
+from core.db.clock import database_now
+from core.db.database import WRITES, Database, patient_engine
+from core.purchase.sql import Sql, as_batch, fetch, sql_of
+from models import ServerProof
+
+# How long a statement is left waiting for a lock before that counts as waiting.
+WAIT_SECONDS = 0.1
+_SQLITE_BUSY_SECONDS = 20
+# Rows of a proof whose process was killed are removed by a later one.
+_FORGOTTEN_AFTER = timedelta(hours=1)
+_LOCK_WAIT_TIMEOUT = 1205
+_DUPLICATE_KEY = 1062
+_CHECK_VIOLATED = frozenset({3819, 4025})
+_READ = "SELECT units FROM server_proof WHERE run = :run AND number = :number"
+_WRITE = "UPDATE server_proof SET units = :units WHERE run = :run AND number = :number"
+_FIRST_FREE = (
+    "SELECT number FROM server_proof FORCE INDEX (PRIMARY) WHERE run = :run AND number >= :number"
+    " ORDER BY number LIMIT 1 FOR UPDATE SKIP LOCKED"
+)
+
+
+class Lie(Exception):
+    """The server does not do what it was told; the text says what it did, in one line."""
+
+
+def prove(settings: Settings) -> None:
+    """Raise Lie where the database breaks a promise, or DBAPIError where it cannot be used.
+
+    Any number of hosts may do so at once, beside a running sale. Leaves nothing behind.
+    """
+    ends_at = time.monotonic() + _SQLITE_BUSY_SECONDS
+    while True:
+        try:
+            return _prove(settings)
+        except DBAPIError as error:
+            # The first change to WAL waits for nobody: another process that starts is in the way for a moment.
+            busy = str(getattr(error.orig, "sqlite_errorname", "")).startswith("SQLITE_BUSY")
+            if not busy or time.monotonic() > ends_at:
+                raise
+            time.sleep(0.05)
+
+
+def _prove(settings: Settings) -> None:
+    engine = patient_engine(settings, settings.DATABASE_TIMEOUT_SECONDS)
+    Database(engine, settings)  # sets its sessions up as the service's
+    run = secrets.token_hex(16)
+    try:
+        with engine.connect() as first, engine.connect() as second:
+            if settings.on_sqlite:
+                _prove_sqlite(first, second, run)
+                return
+            for connection in (first, second):
+                connection.exec_driver_sql("SET SESSION innodb_lock_wait_timeout = 1")
+                connection.rollback()
+            with _rows(first, run):
+                _Proof(engine, first, second, run).all()
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def _rows(connection: Connection, run: str) -> Iterator[None]:
+    """Three rows of a run, removed at the end."""
+    now = database_now(connection)
+    forgotten = select(ServerProof.run).where(ServerProof.made_at < now - _FORGOTTEN_AFTER).distinct()
+    for old in connection.scalars(forgotten).all():  # a plain read first: it waits for nobody's rows
+        connection.execute(delete(ServerProof).where(ServerProof.run == old))
+    numbers = range(1, 4)
+    connection.execute(
+        insert(ServerProof).values([{"run": run, "number": n, "mark": n, "units": 1, "made_at": now} for n in numbers])
+    )
+    connection.commit()
+    try:
+        yield
+    finally:
+        if not connection.invalidated:
+            connection.rollback()
+            connection.execute(delete(ServerProof).where(ServerProof.run == run))
+            connection.commit()
+
+
+class _Proof:
+    """The promises one by one, on the rows 1 to 3 of `run`, each of which has one unit. Each ends its transactions."""
+
+    def __init__(self, engine: Engine, first: Connection, second: Connection, run: str) -> None:
+        self._engine = engine
+        self._first = first
+        self._second = second
+        self._run = run
+        self._sql: Sql = sql_of(first)
+        join = (
+            f"{self._sql.select} held.number, held.units FROM {self._sql.batch('order_no', 'number')}"
+            f" JOIN {self._sql.by_index('server_proof held', 'PRIMARY')}"
+            f" ON held.run = batch.order_no AND held.number = batch.number{self._sql.lock_of('held')}"
+        )
+        # The two joins of a purchase: of its coupons, which waits, and of its slots, which does not.
+        self._waiting_join, self._skipping_join = join, f"{join} SKIP LOCKED"
+
+    def all(self) -> None:
+        for promise in (
+            self._read_committed,
+            self._constraints,
+            self._json_null,
+            self._clock,
+            # Those that wait first: what skips is tried on rows that they have locked.
+            lambda: self._blocks("SELECT … FOR UPDATE", self._read_locked),
+            lambda: self._blocks("a join with FOR UPDATE", self._join_locked),
+            self._skip_locked,
+            self._locking_join,
+        ):
+            try:
+                promise()
+            finally:
+                for connection in (self._first, self._second):
+                    if not connection.invalidated:
+                        connection.rollback()
+
+    def _ask(self, connection: Connection, statement: str, **values: int) -> Any:
+        return connection.execute(text(statement), {"run": self._run, **values})
+
+    def _read(self, connection: Connection, number: int, lock: str = "") -> int:
+        return int(self._ask(connection, f"{_READ}{lock}", number=number).scalar_one())
+
+    def _read_locked(self, connection: Connection, number: int) -> int:
+        return self._read(connection, number, " FOR UPDATE")
+
+    def _join_locked(self, connection: Connection, number: int) -> int:
+        ((_, units),) = fetch(connection, self._waiting_join, as_batch([[self._run, number]]))
+        return int(units)
+
+    def _read_committed(self) -> None:
+        before = self._read(self._second, 3)
+        self._ask(self._first, _WRITE, number=3, units=before + 1)
+        if self._read(self._second, 3) != before:
+            raise Lie("a transaction reads what another has not committed (READ UNCOMMITTED)")
+        self._first.commit()
+        if self._read(self._second, 3) != before + 1:
+            raise Lie("a transaction does not read what another has committed since it began (not READ COMMITTED)")
+        self._second.rollback()
+        self._ask(self._first, _WRITE, number=3, units=before)
+        self._first.rollback()
+        if self._read(self._second, 3) != before + 1:
+            raise Lie("ROLLBACK leaves a change in place")
+        if self._ask(self._second, _WRITE, number=3, units=before + 1).rowcount != 1:
+            raise Lie("an UPDATE counts the rows that it changed and not those that it found")
+
+    def _constraints(self) -> None:
+        for statement, numbers, lie in (
+            (
+                "INSERT INTO server_proof (run, number, mark, units, made_at)"
+                " SELECT run, 4, mark, units, made_at FROM server_proof WHERE run = :run AND number = 1",
+                {_DUPLICATE_KEY},
+                "a unique key takes a second row with the same values",
+            ),
+            (
+                "UPDATE server_proof SET units = -1 WHERE run = :run AND number = 1",
+                _CHECK_VIOLATED,
+                "a CHECK takes a row that violates it",
+            ),
+        ):
+            try:
+                self._ask(self._first, statement)
+            except DBAPIError as error:
+                if _errno(error) not in numbers:
+                    raise
+            else:
+                raise Lie(lie)
+            self._first.rollback()
+
+    def _json_null(self) -> None:
+        batch = f"SELECT batch.coupon_code FROM {self._sql.batch('coupon_code')}"  # noqa: S608 (names of our own)
+        ((value,),) = fetch(self._begun(self._first), batch, as_batch([[None]]))
+        if value is not None:
+            raise Lie(f"a JSON null in JSON_TABLE is {value!r} and not NULL")
+
+    def _clock(self) -> None:
+        row = self._first.exec_driver_sql("SELECT SYSDATE(6), SLEEP(0.01), SYSDATE(6)").one()
+        if row[0] == row[2]:
+            raise Lie("SYSDATE() stands still within a statement (sysdate-is-now)")
+
+    def _skip_locked(self) -> None:
+        self._read_locked(self._first, 1)
+        with _waiting_is("SKIP LOCKED waits for a locked row"):
+            had = self._ask(self._second, _FIRST_FREE, number=1).scalar()
+        if had != 2:
+            raise Lie(f"FOR UPDATE SKIP LOCKED {'returns a locked row' if had == 1 else 'skips a row that is free'}")
+        with _waiting_is("SKIP LOCKED waits for a locked row"):
+            had = self._ask(self._first, _FIRST_FREE, number=2).scalar()
+        if had != 3:
+            raise Lie(f"FOR UPDATE SKIP LOCKED {'locks nothing' if had == 2 else 'locks more rows than it returns'}")
+
+    def _locking_join(self) -> None:
+        self._read_locked(self._first, 1)
+        with _waiting_is("a join with SKIP LOCKED waits for a locked row"):
+            asked = as_batch([[self._run, 1], [self._run, 2]])
+            had = [int(number) for number, _ in fetch(self._begun(self._second), self._skipping_join, asked)]
+        if had != [2]:
+            raise Lie(
+                f"a join with FOR UPDATE SKIP LOCKED {'returns a locked row' if 1 in had else 'skips a free row'}"
+            )
+        with _waiting_is("SKIP LOCKED waits for a locked row"):
+            free = self._ask(self._first, _FIRST_FREE, number=2).scalar()
+        if free != 3:
+            what = "locks nothing" if free == 2 else "locks rows that it does not name"
+            raise Lie(f"a join with FOR UPDATE SKIP LOCKED {what}")
+
+    def _blocks(self, what: str, read: Callable[[Connection, int], int]) -> None:
+        """Both sides lock by `read`: the second has to wait, and to read what the first has written meanwhile."""
+        before = read(self._begun(self._first), 1)
+        answers: list[int | BaseException] = []
+        answered = threading.Event()
+
+        def wait() -> None:
+            try:
+                answers.append(read(self._begun(self._second), 1))
+            except BaseException as error:
+                answers.append(error)
+            answered.set()
+
+        waiter = threading.Thread(target=wait, daemon=True)
+        waiter.start()
+        early = answered.wait(WAIT_SECONDS)
+        self._ask(self._first, _WRITE, number=1, units=before + 1)
+        self._first.commit()
+        waiter.join()
+        (answer,) = answers
+        if isinstance(answer, BaseException):
+            if _errno(answer) == _LOCK_WAIT_TIMEOUT:
+                return  # it waited, for longer than meant: this host is busy
+            raise answer
+        if early or answer != before + 1:
+            raise Lie(f"{what} does not wait for a row that another transaction has locked")
+
+    @staticmethod
+    def _begun(connection: Connection) -> Connection:
+        if not connection.in_transaction():
+            connection.begin()
+        return connection
+
+
+@contextmanager
+def _waiting_is(lie: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if _errno(error) != _LOCK_WAIT_TIMEOUT:
+            raise
+        raise Lie(lie) from error
+
+
+def _errno(error: BaseException) -> object:
+    return getattr(error.orig if isinstance(error, DBAPIError) else error, "errno", None)
+
+
+def _prove_sqlite(first: Connection, second: Connection, run: str) -> None:
+    mode = first.exec_driver_sql("PRAGMA journal_mode").scalar_one()
+    first.rollback()
+    if mode != "wal":
+        raise Lie(f"the journal is in mode {mode} and not WAL, which needs a local file system")
+    with ExitStack() as stack:
+        writer = first.execution_options(**{WRITES: True})
+        second.exec_driver_sql("PRAGMA busy_timeout = 0")
+        second.rollback()
+        stack.callback(writer.rollback)
+        row = {"run": run, "number": 1, "mark": 1, "units": 1, "made_at": database_now(writer)}
+        writer.execute(insert(ServerProof).values(row))
+        if second.scalars(select(ServerProof.number).where(ServerProof.run == run)).all():
+            raise Lie("a transaction reads what another has not committed")
+        second.rollback()
+        try:
+            second.execution_options(**{WRITES: True}).exec_driver_sql("SELECT 1")
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlite_errorname", "") != "SQLITE_BUSY":
+                raise
+        else:
+            raise Lie("BEGIN IMMEDIATE lets a second writer in: the file system keeps no locks")
+        finally:
+            second.rollback()
+        for values, lie in (
+            (row | {"number": 2}, "a unique key takes a second row with the same values"),
+            (row | {"number": 3, "mark": 3, "units": -1}, "a CHECK takes a row that violates it"),
+        ):
+            try:
+                writer.execute(insert(ServerProof).values(values))
+            except DBAPIError as error:
+                if not str(getattr(error.orig, "sqlite_errorname", "")).startswith("SQLITE_CONSTRAINT"):
+                    raise
+            else:
+                raise Lie(lie)

@@ -1,0 +1,163 @@
+"""One transaction: begun, committed or rolled back in `_run_once` and nowhere else; rerun, within bounds, in `run`.
+
+The rules of locking are in docs/locking.md.
+"""
+
+import logging
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from prometheus_client import Counter
+from sqlalchemy import Connection
+
+from core.db.clock import Deadline, deadline_of_request
+from core.db.database import WRITES, Database, joined
+from core.db.faults import LOCK_WAIT_TIMEOUT, Kind, read
+from core.refusals import Busy, Unavailable
+
+Result = TypeVar("Result")
+
+log = logging.getLogger("seckill.transaction")
+
+RERUNS = Counter(
+    "seckill_transaction_reruns_total",
+    "Transactions that were rolled back and run again, by the error's number.",
+    ["errno"],
+)
+
+_FIRST_PAUSE = 0.002  # seconds before the second run; doubles each time
+_LONGEST_PAUSE = 0.1
+
+
+@dataclass
+class _Unanswered(Exception, Generic[Result]):
+    """The answer to a COMMIT was lost. The transaction would have returned `result`."""
+
+    result: Result
+
+
+def run(
+    database: Database,
+    work: Callable[[Connection], Result],
+    deadline: Deadline,
+    was_committed: Callable[[Connection, Result], bool] | None = None,
+    rerun_lock_waits: bool = True,
+) -> Result:
+    """Run `work` in one transaction and commit it.
+
+    It is run again after a deadlock, a lock wait timeout (unless `rerun_lock_waits` is off), a duplicate key or a
+    connection lost before COMMIT, up to TRANSACTION_ATTEMPTS times and not past `deadline`. When the answer to a COMMIT
+    is lost, `was_committed` is asked, on another connection, for the truth about that run's result.
+
+    Raises Busy (nothing was done), Unavailable (perhaps it was), and whatever else `work` raises.
+
+    Where a transaction is joined (`core.database.joining`), `work` becomes a part of that one, which is committed, or
+    run again as a whole, by the `run` that has begun it.
+    """
+    outer = joined()
+    if outer is not None:
+        return work(outer)
+    for attempt in range(database.settings.TRANSACTION_ATTEMPTS):
+        if deadline.passed:
+            raise Busy()
+        if attempt:
+            pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**attempt)
+            # Jitter: two transactions that met must not meet again.
+            time.sleep(min(random.uniform(0, pause), deadline.remaining()))  # noqa: S311 (no secret)
+        try:
+            return _run_once(database, work, deadline)
+        except _Unanswered as unanswered:
+            if was_committed is None:
+                raise Unavailable() from unanswered.__cause__
+            if _look_up(database, lambda connection, r=unanswered.result: was_committed(connection, r), deadline):  # type: ignore[misc]
+                result: Result = unanswered.result
+                return result
+            if deadline.passed:
+                raise Busy() from unanswered.__cause__  # found not to have happened: nothing was done
+        except Exception as error:
+            fault = read(error)
+            if fault.kind is Kind.OTHER:
+                raise
+            given_up = fault.errno == LOCK_WAIT_TIMEOUT and not rerun_lock_waits
+            if given_up or deadline.passed or attempt == database.settings.TRANSACTION_ATTEMPTS - 1:
+                raise database.refusal(error) from error
+            RERUNS.labels(fault.errno).inc()
+    raise Busy()
+
+
+def _run_once(database: Database, work: Callable[[Connection], Result], deadline: Deadline) -> Result:
+    committed: list[Result] = []
+    try:
+        _work_and_commit(database, work, deadline, committed)
+    except Exception as error:
+        if not committed:
+            raise
+        # It is done, whatever went wrong with the connection after that.
+        log.warning("after COMMIT was answered: %s", type(error).__name__)
+    return committed[0]
+
+
+def _work_and_commit(
+    database: Database, work: Callable[[Connection], Result], deadline: Deadline, committed: list[Result]
+) -> None:
+    """Append the result to `committed` at the moment at which COMMIT was answered."""
+    if database.is_sqlite and not database.sqlite_writer.acquire(timeout=deadline.remaining()):
+        raise Busy()
+    try:
+        with database.connect(deadline) as connection:
+            if database.is_sqlite:
+                # Past SQLAlchemy, which would begin a transaction for it: another process may hold the lock.
+                limit = int(deadline.remaining() * 1000)
+                connection.connection.cursor().execute(f"PRAGMA busy_timeout = {limit}")
+            connection = connection.execution_options(**{WRITES: True})
+            with connection.begin() as transaction:
+                result = work(connection)
+                try:
+                    transaction.commit()
+                except Exception as error:
+                    told_not = database.is_sqlite or read(error).kind is Kind.RERUN
+                    # Nobody else would roll back: SQLAlchemy takes the transaction for ended, and the pool resets
+                    # nothing. A connection without a clear answer to COMMIT must not serve anybody else.
+                    if not told_not or not _rolled_back(connection):
+                        connection.invalidate()
+                    if told_not:
+                        raise
+                    # Whatever else it is, it is no answer: only the database itself knows.
+                    raise _Unanswered(result) from error
+                committed.append(result)
+    finally:
+        if database.is_sqlite:
+            database.sqlite_writer.release()
+
+
+def _rolled_back(connection: Connection) -> bool:
+    """Roll back past SQLAlchemy. Returns whether the database said that it did."""
+    try:
+        connection.connection.rollback()
+    except Exception as error:
+        log.warning("a ROLLBACK failed: %s", type(error).__name__)
+        return False
+    return True
+
+
+def _look_up(database: Database, question: Callable[[Connection], bool], deadline: Deadline) -> bool:
+    """Ask `question` until the database answers. Raises Unavailable at the deadline."""
+    # Whoever gets here late still asks once: an answer is worth one more connection.
+    while True:
+        try:
+            with database.connect(Deadline(database.settings.DATABASE_TIMEOUT_SECONDS)) as connection:
+                return question(connection)
+        except Exception as error:
+            # Only an answer is an answer. What is no fault of the connection will not go away by asking again.
+            asked_in_vain = read(error).kind is Kind.OTHER and not isinstance(error, (Busy, Unavailable))
+            if deadline.passed or asked_in_vain:
+                raise Unavailable() from error
+            time.sleep(min(0.05, deadline.remaining()))
+
+
+def plain(database: Database, work: Callable[[Connection], Result]) -> Result:
+    """Run `work` with the usual deadline, for changes that nobody queues for."""
+    return run(database, work, deadline_of_request(database.settings.PURCHASE_WAIT_SECONDS))

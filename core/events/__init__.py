@@ -1,0 +1,1 @@
+"""Events, their order, and the webhooks that get them."""

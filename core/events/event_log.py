@@ -1,0 +1,117 @@
+"""Reading events by their numbers, with what they tell of."""
+
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import Select, exists, func, select
+
+from core.db.clock import deadline_of_request, iso
+from core.db.database import AnyRow, Database
+from core.db.paging import Page, PageRequest, Sort, fetch
+from core.events.sequencer import ROWS_AT_ONCE, number_once
+from core.refusals import EVENTS_PRUNED, Busy, Refusal
+from models import Event, Goods, Order, Outbox, Sequencer
+
+# Of an order, what stays as it was at the purchase: an event tells the same whenever it is read. Never the address.
+ORDER_FIELDS = (
+    "order_no",
+    "goods_id",
+    "user_id",
+    "quantity",
+    "currency",
+    "unit_price",
+    "subtotal",
+    "discount",
+    "shipping_fee",
+    "total",
+    "coupon_code",
+)
+
+
+def event_id(seq: int) -> str:
+    """What subscribers know an event by: the same in every delivery of it."""
+    return f"evt_{seq}"
+
+
+def list_after(database: Database, after: int, limit: int) -> Page[AnyRow]:
+    """The events that follow the number `after`, at most `limit` of them, the oldest first.
+
+    Whatever was committed before the call and fits on the page is in it: what still waits is numbered first.
+    Raises Busy or Unavailable, and Refusal events_pruned where some that follow `after` were deleted for their age.
+    """
+    # A row that another sequencer is about to take away is still seen: its event is waited for.
+    with database.reading() as connection:
+        waits = connection.execute(select(exists(select(Outbox.id)))).scalar_one()
+    if waits:
+        # Once is enough: it numbers at least as many events as a page has, or all that there are.
+        number_once(database, deadline_of_request(database.settings.PURCHASE_WAIT_SECONDS))
+    seq = Event.seq.expression
+    with database.reading() as connection:
+        page = fetch(connection, _events(), Sort(seq, seq), PageRequest(limit, (after, after)))
+        # After the page is read: what was deleted ahead of it would else be missed in silence.
+        pruned = connection.execute(select(func.coalesce(func.max(Sequencer.pruned_seq), 0))).scalar_one()
+        if 0 < after < pruned:
+            raise Refusal(EVENTS_PRUNED, oldest=pruned + 1)
+        return page
+
+
+def find_all(database: Database, seqs: Collection[int]) -> dict[int, AnyRow]:
+    """The events with these numbers, by their numbers. Raises Busy or Unavailable."""
+    with database.reading() as connection:
+        return {row.seq: row for row in connection.execute(_events().where(Event.seq.in_(seqs)))}
+
+
+def newest(database: Database) -> int:
+    """The number of the newest event that was committed before the call; 0 where there is none.
+
+    Raises Busy where so many events wait for their number that the request's time is too short; each call numbers some.
+    """
+    catch_up(database)
+    with database.reading() as connection:
+        return connection.execute(select(func.coalesce(func.max(Event.seq), 0))).scalar_one()
+
+
+def catch_up(database: Database) -> None:
+    """Number all events that were committed before the call. Raises Busy where the request's time is too short."""
+    deadline = deadline_of_request(database.settings.answer_seconds)
+    while number_once(database, deadline).rows == ROWS_AT_ONCE:
+        if deadline.passed:
+            raise Busy()
+
+
+def as_object(row: AnyRow) -> dict[str, Any]:
+    """An event as pullers and subscribers see it."""
+    if row.order_no is None:
+        data = {"goods_id": row.goods_id, "name": row.goods_name}
+    else:
+        data = {name: getattr(row, f"order_{name}") for name in ORDER_FIELDS}
+    return {
+        "seq": row.seq,
+        "id": event_id(row.seq),
+        "type": row.type,
+        "occurred_at": iso(row.occurred_at),
+        "goods_id": row.goods_id,
+        "order_no": row.order_no,
+        "data": data,
+    }
+
+
+def as_message(row: AnyRow) -> dict[str, Any]:
+    """An event as the body of a webhook: with `timestamp`, which Standard Webhooks wants beside `type` and `data`."""
+    event = as_object(row)
+    return {"type": event["type"], "timestamp": event["occurred_at"], **event}
+
+
+def _events() -> Select[Any]:
+    of_order = [Order.__table__.columns[name].label(f"order_{name}") for name in ORDER_FIELDS if name != "order_no"]
+    return (
+        select(
+            Event.seq.label("id"),
+            *Event.__table__.columns,
+            Goods.name.label("goods_name"),
+            Event.order_no.label("order_order_no"),
+            *of_order,
+        )
+        .outerjoin(Order, Order.order_no == Event.order_no)
+        .outerjoin(Goods, Goods.id == Event.goods_id)
+    )

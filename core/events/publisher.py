@@ -1,0 +1,215 @@
+"""The publisher: numbers events, puts them on the subscribers' lists, and sends what is due, each subscriber by itself.
+
+Any number of publishers may run, in all workers of all hosts. A subscriber that is slow or gone holds up nobody but
+itself: it has one sender in each process, which leaves it alone for a while after each failure.
+"""
+
+import collections
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from prometheus_client import Counter
+
+from core.db import shares
+from core.db.database import Database
+from core.db.shares import Share
+from core.events import deliveries, event_log, webhooks
+from core.events.deliveries import Claim
+from core.events.sequencer import number
+from core.events.targets import Resolver
+from core.events.webhook_call import Answer, Message, send
+from core.ops.metrics import record
+from core.purchase.sql import to_json
+from core.refusals import Refusal
+
+SECONDS = 1.0
+# Subscribers that one process sends to at once.
+_SENDERS = 16
+# A sender makes no further attempt on one claim after so many seconds.
+_CLAIM_SECONDS = 20.0
+_NUMBER_SECONDS = 0.8
+_FAN_OUT_SECONDS = 1.0
+_FAN_OUT_SECONDS_IN_A_CROWD = 0.05
+_SHARE_IN_A_CROWD = 0.04
+_DELETE_SECONDS = 0.5
+_LONGEST_PAUSE = 1.0
+# Purchases in hand that make a crowd of a process.
+CROWD = 4
+# Seconds that a subscriber which failed is left alone by a process: the first time, and at most.
+_FIRST_REST = 5.0
+_LONGEST_REST = 60.0
+_BUSY_STATUSES = (408, 429)
+
+ATTEMPTS = Counter(
+    "seckill_webhook_attempts_total",
+    "Attempts to deliver an event to a webhook, by what the delivery is after it: delivered, pending or failed.",
+    ["status"],
+)
+
+log = logging.getLogger("seckill.publisher")
+
+
+@dataclass
+class _Rest:
+    """How long a subscriber is left alone, and since when (`time.monotonic`)."""
+
+    seconds: float
+    until: float
+
+
+class Publisher:
+    """One process's publisher.
+
+    `resting` tells that no new work is to be begun, since the host is about to stop; `crowded`, that buyers want this
+    process for themselves: what is sent can wait for them.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        resting: Callable[[], bool] = lambda: False,
+        crowded: Callable[[], bool] = lambda: False,
+        resolver: Resolver | None = None,
+    ) -> None:
+        self._database = database
+        self._resting = resting
+        self._crowded = crowded
+        self._resolver = resolver
+        self._senders: dict[int, threading.Thread] = {}
+        self._rests: dict[int, _Rest] = {}
+        self._lock = threading.Lock()
+        self._attempts: collections.Counter[str] = collections.Counter()
+        # One connection of the pool at most: the others are the buyers'.
+        self._books = threading.Lock()
+        self._pace = threading.Lock()
+
+    def turn(self) -> int:
+        """Do what there is to do now, and have what is due sent by threads of their own. Returns the events numbered.
+
+        Raises Busy or Unavailable.
+        """
+        if self._resting():
+            return 0
+        numbered = 0
+        due: list[int] = []
+        with self._books:
+            found = deliveries.waiting(self._database)
+            if found.events:
+                numbered = number(self._database, _NUMBER_SECONDS, wait=False)
+            if found.subscribers:
+                self._fan_out()
+                due = deliveries.due(self._database)
+            if found.removed:
+                self._delete_removed_logs()
+        self._start_senders(due)
+        return numbered
+
+    def finish(self) -> dict[str, int]:
+        """Wait until nothing that was begun is under way. Returns all attempts so far, by what came of them."""
+        while True:
+            with self._lock:
+                senders = list(self._senders.values())
+                if not senders:
+                    return dict(self._attempts)
+            for sender in senders:
+                sender.join()
+
+    def _fan_out(self) -> None:
+        end = time.monotonic() + (_FAN_OUT_SECONDS_IN_A_CROWD if self._crowded() else _FAN_OUT_SECONDS)
+        behind = collections.deque(deliveries.behind(self._database))
+        while behind and time.monotonic() < end:
+            # In turn: whoever is far behind does not hold up the others.
+            webhook_id = behind.popleft()
+            if deliveries.fan_out(self._database, webhook_id):
+                behind.append(webhook_id)
+
+    def _delete_removed_logs(self) -> None:
+        end = time.monotonic() + (0 if self._crowded() else _DELETE_SECONDS)
+        while webhooks.delete_removed_logs(self._database) and time.monotonic() < end:
+            pass
+
+    def _start_senders(self, due: list[int]) -> None:
+        now = time.monotonic()
+        with self._lock:
+            for webhook_id in due:
+                rest = self._rests.get(webhook_id)
+                if webhook_id in self._senders or len(self._senders) >= _SENDERS or (rest and rest.until > now):
+                    continue
+                sender = threading.Thread(target=self._serve, args=(webhook_id,), name="webhook", daemon=True)
+                self._senders[webhook_id] = sender
+                sender.start()
+
+    def _serve(self, webhook_id: int) -> None:
+        shares.use(Share.JOBS)
+        try:
+            while not self._resting() and self._send_some(webhook_id):
+                pass
+        except Refusal:
+            pass  # the database said so itself; claims run out
+        except Exception:
+            log.exception("a sender of webhooks ended")
+        finally:
+            with self._lock:
+                del self._senders[webhook_id]
+
+    def _send_some(self, webhook_id: int) -> bool:
+        """Take what is due to a subscriber and send it. Whether to go on at once."""
+        with self._books:
+            taken = deliveries.claim(self._database, webhook_id)
+            if taken is None:
+                return False
+            began = time.monotonic()
+            events = event_log.find_all(self._database, [row.seq for row in taken.rows])
+        for place, row in enumerate(taken.rows):
+            passed = time.monotonic() - began
+            if passed > _CLAIM_SECONDS or self._resting():
+                self._hand_back(taken, place, 0)
+                return True
+            if row.seq not in events:
+                continue  # deleted for its age (core/ops/retention.py), and so will be this delivery
+            body = to_json(event_log.as_message(events[row.seq]))
+            message = Message(event_log.event_id(row.seq), taken.now + timedelta(seconds=passed), body, taken.secrets)
+            spent_before = time.thread_time()
+            answer = send(taken.url, message, self._database.settings.WEBHOOKS_TO_PRIVATE, self._resolver)
+            with self._books:
+                status = deliveries.note(self._database, taken, row, answer)
+            record(ATTEMPTS.labels(status).inc)
+            self._make_way(time.thread_time() - spent_before)
+            with self._lock:
+                self._attempts[status] += 1
+                if not _is_down(answer):
+                    self._rests.pop(webhook_id, None)
+            if _is_down(answer):
+                self._hand_back(taken, place + 1, self._leave_alone(webhook_id))
+                return False
+        return True
+
+    _pause = staticmethod(time.sleep)
+
+    def _make_way(self, spent: float) -> None:
+        """In a crowd, leave the processor to the buyers: all senders together take a small share of its time."""
+        if self._crowded():
+            with self._pace:
+                self._pause(min(_LONGEST_PAUSE, spent * (1 / _SHARE_IN_A_CROWD - 1)))
+
+    def _hand_back(self, taken: Claim, place: int, seconds: float) -> None:
+        with self._books:
+            deliveries.hand_back(self._database, taken, taken.rows[place:], seconds)
+
+    def _leave_alone(self, webhook_id: int) -> float:
+        with self._lock:
+            before = self._rests.get(webhook_id)
+            seconds = min(_LONGEST_REST, before.seconds * 2) if before else _FIRST_REST
+            self._rests[webhook_id] = _Rest(seconds, time.monotonic() + seconds)
+            return seconds
+
+
+def _is_down(answer: Answer) -> bool:
+    """Whether the subscriber, and not only this event, is in trouble."""
+    if answer.status is None or answer.error == "gone":
+        return True
+    return answer.status >= 500 or answer.status in _BUSY_STATUSES

@@ -1,0 +1,145 @@
+"""Numbering events: what transactions left in the outbox is moved to `events` after their COMMIT.
+
+Ids of the outbox are given out before COMMIT, and commits come in another order: whoever reads by them misses those
+that commit late. So events are numbered once more, by one sequencer at a time over all processes and hosts. Whoever
+sees an event then sees, or has seen, all with lower numbers. See docs/events.md.
+
+The numbers come from the row of `sequencer`, and each transaction writes that row. A lock alone does not keep two
+sequencers apart where the database has two writers: servers that replicate by certification (MySQL Group Replication,
+Galera) compare what was written, so only two writes of one row conflict, and the second COMMIT then fails.
+AUTO_INCREMENT would not do either: each writer has its own range there.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+
+from prometheus_client import Counter
+from sqlalchemy import Connection, select, text, update
+
+from core.db.clock import Deadline
+from core.db.database import Database
+from core.db.transaction import run
+from core.ops.metrics import record
+from core.purchase.sql import Sql, as_batch, change, fetch, sql_of
+from core.refusals import Busy
+from models import Sequencer
+
+# Rows of the outbox that are numbered in one transaction; each may hold the events of a whole batch of purchases.
+ROWS_AT_ONCE = 200
+_ROW = 1
+
+NUMBERED = Counter("seckill_events_numbered_total", "Events that got their number.")
+
+
+@dataclass(frozen=True)
+class _Texts:
+    waiting: str
+    number: str
+    forget: str
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """What one transaction did: how many rows of the outbox it emptied into how many events."""
+
+    rows: int
+    events: int
+
+
+NOTHING = Numbered(0, 0)
+
+
+def number(database: Database, seconds: float, wait: bool = True) -> int:
+    """Number what was committed before this call, for at most `seconds`. Returns how many events it were.
+
+    Where another sequencer is at work it is waited for, unless told not to `wait`. Raises Busy or Unavailable.
+    """
+    deadline = Deadline(seconds)
+    numbered = 0
+    while True:
+        done = number_once(database, deadline, wait)
+        numbered += done.events
+        if done.rows < ROWS_AT_ONCE or deadline.passed:
+            return numbered
+
+
+def number_once(database: Database, deadline: Deadline, wait: bool = True) -> Numbered:
+    """Number the first rows of the outbox, at most ROWS_AT_ONCE, in one transaction. Raises Busy or Unavailable."""
+    done = run(database, lambda connection: _number(connection, wait), deadline)
+    if done is None:
+        run(database, _make_row, deadline)
+        done = run(database, lambda connection: _number(connection, wait), deadline) or NOTHING
+    events = done.events
+    record(lambda: NUMBERED.inc(events))
+    return done
+
+
+def _number(connection: Connection, wait: bool) -> Numbered | None:
+    """None where there is no row to lock, or where another has it and is not waited for."""
+    lock = select(Sequencer.last_seq).where(Sequencer.id == _ROW).with_for_update(skip_locked=not wait)
+    last = connection.execute(lock).scalar_one_or_none()
+    if last is None:
+        if connection.execute(select(Sequencer.id)).one_or_none() is None:
+            return None
+        return NOTHING
+    texts = _texts(sql_of(connection))
+    # Reads without locks: a purchase that is under way is not waited for, and its row is not seen before its COMMIT.
+    waiting = [(int(key), int(count), int(newest)) for key, count, newest in fetch(connection, texts.waiting)]
+    if not waiting:
+        return NOTHING
+    # An earlier release left the numbers to AUTO_INCREMENT: they can be ahead of the row.
+    first = seq = max(last, waiting[0][2])
+    batch = []
+    for key, count, _ in waiting:
+        batch.append((key, seq))
+        seq += count
+    _take_numbers(connection, last, seq)
+    asked = as_batch(batch)
+    events = change(connection, texts.number, asked)
+    # Should the lock ever be lost, two would number the same rows: only one of them takes them away.
+    if change(connection, texts.forget, asked) != len(batch):
+        raise Busy()
+    if events != seq - first:
+        raise RuntimeError(f"{events} events got {seq - first} numbers")
+    return Numbered(len(batch), events)
+
+
+def _take_numbers(connection: Connection, last: int, seq: int) -> None:
+    """Write that numbers up to `seq` are given. Raises Busy where another transaction has given some since `last`."""
+    taken = update(Sequencer).where(Sequencer.id == _ROW, Sequencer.last_seq == last).values(last_seq=seq)
+    if connection.execute(taken).rowcount != 1:
+        raise Busy()
+
+
+def _make_row(connection: Connection) -> None:
+    ignoring = "INSERT OR IGNORE" if connection.dialect.name == "sqlite" else "INSERT IGNORE"
+    connection.execute(text(f"{ignoring} INTO sequencer (id) VALUES ({_ROW:d})"))
+
+
+@cache
+def _texts(sql: Sql) -> _Texts:
+    length = "json_array_length" if sql.sqlite else "JSON_LENGTH"
+    newest = "(SELECT COALESCE(MAX(seq), 0) FROM events)"
+    waiting = f"SELECT id, {length}(events), {newest} FROM outbox ORDER BY id LIMIT {ROWS_AT_ONCE:d}"  # noqa: S608 (no input)
+    columns = "(seq, type, goods_id, order_no, occurred_at)"
+    if sql.sqlite:
+        return _Texts(
+            waiting,
+            f"INSERT INTO events {columns} SELECT json_extract(batch.value, '$[1]') + event.key + 1,"  # noqa: S608
+            " json_extract(event.value, '$[0]'), json_extract(event.value, '$[1]'), json_extract(event.value, '$[2]'),"
+            " outbox.occurred_at FROM json_each(?) batch JOIN outbox ON outbox.id = json_extract(batch.value, '$[0]')"
+            " JOIN json_each(outbox.events) event ORDER BY outbox.id, event.key",
+            "DELETE FROM outbox WHERE id IN (SELECT json_extract(value, '$[0]') FROM json_each(?))",
+        )
+    batch = "JSON_TABLE(%s, '$[*]' COLUMNS (id BIGINT PATH '$[0]', before_it BIGINT PATH '$[1]')) batch"
+    ascii_text = "CHARACTER SET ascii COLLATE ascii_bin"
+    # Row by row through the primary key: a scan would meet, and wait for, rows of purchases that are under way.
+    by_id = "STRAIGHT_JOIN outbox FORCE INDEX (PRIMARY) ON outbox.id = batch.id"
+    return _Texts(
+        waiting,
+        f"INSERT INTO events {columns} SELECT batch.before_it + event.place, event.type, event.goods_id,"  # noqa: S608
+        f" event.order_no, outbox.occurred_at FROM {batch} {by_id} STRAIGHT_JOIN JSON_TABLE(outbox.events, '$[*]'"
+        f" COLUMNS (place FOR ORDINALITY, type VARCHAR(32) {ascii_text} PATH '$[0]', goods_id BIGINT PATH '$[1]',"
+        f" order_no VARCHAR(32) {ascii_text} PATH '$[2]')) event ORDER BY outbox.id, event.place",
+        f"DELETE outbox FROM {batch} {by_id}",
+    )

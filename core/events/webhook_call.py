@@ -1,0 +1,168 @@
+"""One signed call to a subscriber: a POST over a connection to an address that was judged, and nothing more.
+
+The standard library's client and not a larger one: it can be held to one address while the name stays in the Host
+header, in SNI and in the check of the certificate; it follows no redirect and reads no proxy from the environment.
+"""
+
+import http.client
+import socket
+import ssl
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+
+from core.events.targets import Forbidden, Resolver, Target, Unresolved, addresses, parse
+
+CONNECT_SECONDS = 5.0
+READ_SECONDS = 10.0
+# For all of it: a subscriber that sends a byte now and then would otherwise never end.
+WHOLE_SECONDS = 20.0
+_USER_AGENT = "flash-sale-webhooks/1"
+
+DELIVERED = "delivered"
+GONE = "gone"
+# Codes of what went wrong; no text of others is kept.
+ERRORS = ("timeout", "connection", "tls", "protocol", "unresolved", "forbidden_target", "redirect", "status", GONE)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of a call: the subscriber's status, if there was one, and one of ERRORS, or None if it was taken."""
+
+    status: int | None
+    error: str | None
+
+
+@dataclass(frozen=True)
+class Message:
+    """What is sent: `id` is the same in every attempt, `sent_at` is that attempt's, in UTC by the database's clock.
+
+    It is signed with each of `secrets`.
+    """
+
+    id: str
+    sent_at: datetime
+    body: str
+    secrets: Sequence[str]
+
+
+class _Plain(http.client.HTTPConnection):
+    """A connection to `address`, whatever the host's name leads to."""
+
+    def __init__(self, target: Target, address: str) -> None:
+        super().__init__(target.host, target.port, timeout=CONNECT_SECONDS)
+        self._address = address
+
+    def connect(self) -> None:
+        self.sock = socket.create_connection((self._address, self.port), CONNECT_SECONDS)
+
+
+class _Secured(_Plain):
+    """The same with TLS: the name is in SNI and must be in the certificate."""
+
+    default_port = 443
+
+    def connect(self) -> None:
+        super().connect()
+        self.sock = _tls().wrap_socket(self.sock, server_hostname=self.host)
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    return ssl.create_default_context()
+
+
+def send(url: str, message: Message, private: bool, resolver: Resolver | None = None) -> Answer:
+    """Send `message` to `url`, in WHOLE_SECONDS and the time of a look at the name, at most. Raises nothing for what
+    the subscriber, or the way to it, does wrong."""
+    try:
+        target = parse(url)
+        found = addresses(target, private, resolver)
+    except Forbidden:
+        return Answer(None, "forbidden_target")
+    except (Unresolved, ValueError):
+        return Answer(None, "unresolved")
+    try:
+        return _call(target, found, message)
+    except TimeoutError:
+        return Answer(None, "timeout")
+    except ssl.SSLError:
+        return Answer(None, "tls")
+    except OSError:
+        return Answer(None, "connection")
+    except http.client.HTTPException:
+        return Answer(None, "protocol")
+
+
+def _call(target: Target, found: Sequence[str], message: Message) -> Answer:
+    connection = _connected(target, found)
+    late = threading.Event()
+    watch = threading.Timer(WHOLE_SECONDS, _cut, (connection.sock, late))
+    watch.daemon = True
+    watch.start()
+    try:
+        connection.sock.settimeout(READ_SECONDS)
+        connection.request("POST", target.path, message.body.encode(), _headers(message))
+        # The answer's body is not read at all: the connection is closed instead.
+        status = connection.getresponse().status
+        if late.is_set():
+            raise TimeoutError  # headers that were cut off look as if they had ended
+        return _judged(status)
+    except (OSError, http.client.HTTPException) as error:
+        if late.is_set():
+            raise TimeoutError from error
+        raise
+    finally:
+        watch.cancel()
+        connection.close()
+
+
+def _connected(target: Target, found: Sequence[str]) -> http.client.HTTPConnection:
+    """A connection to the first of the addresses that takes one; at most two are tried."""
+    kind = _Secured if target.scheme == "https" else _Plain
+    failed: OSError = ConnectionError()
+    for address in found[:2]:
+        connection = kind(target, address)
+        try:
+            connection.connect()
+            return connection
+        except OSError as error:
+            connection.close()
+            failed = error
+            if isinstance(error, ssl.SSLError):
+                break
+    raise failed
+
+
+def _cut(sock: socket.socket, late: threading.Event) -> None:
+    late.set()
+    try:
+        # Not by the method of a TLS socket, which takes itself apart under the thread that is reading.
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)
+    except OSError:
+        return  # closed already
+
+
+def _headers(message: Message) -> dict[str, str]:
+    from standardwebhooks import Webhook
+
+    return {
+        "Content-Type": "application/json",
+        "User-Agent": _USER_AGENT,
+        "webhook-id": message.id,
+        "webhook-timestamp": str(int(message.sent_at.timestamp())),
+        "webhook-signature": " ".join(
+            Webhook(secret).sign(message.id, message.sent_at, message.body) for secret in message.secrets
+        ),
+        "Connection": "close",
+    }
+
+
+def _judged(status: int) -> Answer:
+    if 200 <= status < 300:
+        return Answer(status, None)
+    if status == 410:
+        return Answer(status, GONE)
+    return Answer(status, "redirect" if 300 <= status < 400 else "status")

@@ -1,0 +1,1 @@
+"""What runs and watches the service: audit, doctor, background jobs, figures, demo goods."""

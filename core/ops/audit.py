@@ -1,0 +1,119 @@
+"""Whether the stored rows keep the promises of a sale, over the whole database. What is checked is in core/checks."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import Connection, func, select
+from sqlalchemy.exc import DBAPIError
+
+from config import Settings
+from core.db.clock import database_now
+from core.db.database import patient_engine
+from core.ops.checks import coupons, events, goods, money, payments
+from core.ops.checks.check import Breach, Check, Snapshot
+from core.ops.checks.money import Money
+from core.ops.command_line import flask_line
+from models import Goods, Order
+
+CHECKS = (*goods.CHECKS, *events.CHECKS, *coupons.CHECKS, *money.CHECKS, *payments.CHECKS)
+
+# How many rows of each breach are named; all are counted.
+SHOWN = 100
+
+
+class CannotAudit(Exception):
+    """The database could not be read to the end; the text says why, in one line."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one check came to: how many rows break it, and the first SHOWN of them."""
+
+    check: Check
+    count: int
+    breaches: tuple[Breach, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """The outcome of an audit of one snapshot. `taken_at` is by the database's clock."""
+
+    taken_at: datetime
+    goods: int
+    orders: int
+    results: tuple[Result, ...]
+    money: tuple[Money, ...]
+
+    @property
+    def clean(self) -> bool:
+        return all(result.count == 0 for result in self.results)
+
+
+def run(settings: Settings, on_checked: Callable[[Check], None] = lambda check: None) -> Report:
+    """Audit the database that the settings name, in one consistent snapshot, beside a running sale.
+
+    `on_checked` is told of each check that is done. Raises CannotAudit.
+    """
+    try:
+        with _reading(settings) as connection:
+            # The first read of a table fixes the snapshot. Only then the time: an order that the snapshot has was
+            # placed before it, when those that it replaces were already overdue.
+            items = connection.execute(select(func.count()).select_from(Goods)).scalar_one()
+            orders = connection.execute(select(func.count()).select_from(Order)).scalar_one()
+            snapshot = Snapshot(database_now(connection), settings.on_sqlite)
+            results = []
+            for check in CHECKS:
+                results.append(_result(connection, check, snapshot))
+                on_checked(check)
+            return Report(snapshot.now, items, orders, tuple(results), money.money(connection))
+    except DBAPIError as error:
+        raise CannotAudit(f"the database could not be read: {one_line(error)}") from error
+
+
+def one_line(error: BaseException) -> str:
+    """The first line of what the driver said, for an operator's eyes: never for a client of the API."""
+    said = str(error.orig if isinstance(error, DBAPIError) else error)
+    return said.strip().partition("\n")[0] or type(error).__name__
+
+
+@contextmanager
+def _reading(settings: Settings) -> Iterator[Connection]:
+    path = settings.database_url.database or ""
+    if settings.on_sqlite and not Path(path).exists():
+        # To connect would make an empty file, which hides the mistake.
+        raise CannotAudit(f"there is no database file {path}; run `{flask_line('init-db')}`")
+    # Not the service's pool: its time-outs are too short, and a pooled connection could keep the isolation level.
+    try:
+        connection = patient_engine(settings).connect()
+    except Exception as error:
+        raise CannotAudit(f"the database cannot be reached: {one_line(error)}") from error
+    with connection:
+        # SQLite: AUTOCOMMIT leaves the transaction to the BEGIN below, and its snapshot to the first read.
+        level = "AUTOCOMMIT" if settings.on_sqlite else "REPEATABLE READ"
+        connection = connection.execution_options(isolation_level=level)
+        if settings.on_sqlite:
+            connection.exec_driver_sql("BEGIN")
+        yield connection
+
+
+def _result(connection: Connection, check: Check, snapshot: Snapshot) -> Result:
+    broken = check.broken_in(snapshot).subquery()
+    query = select(broken, func.count().over().label("total"))
+    query = query.order_by(broken.c.goods_id, broken.c.order_no, broken.c.user_id, broken.c.coupon_code).limit(SHOWN)
+    rows = connection.execute(query).all()
+    breaches = tuple(
+        Breach(
+            row.goods_id,
+            row.order_no,
+            row.user_id,
+            row.idempotency_key,
+            int(row.expected),  # MySQL's SUM is a decimal
+            int(row.found),
+            row.coupon_code,
+        )
+        for row in rows
+    )
+    return Result(check, rows[0].total if rows else 0, breaches)

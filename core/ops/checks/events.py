@@ -1,0 +1,169 @@
+"""Invariant 5: an order leaves `pending` once, by its own row and by what was told of it.
+
+What was told are the events that have a number and those that still wait for one.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    String,
+    Subquery,
+    and_,
+    case,
+    column,
+    false,
+    func,
+    literal,
+    not_,
+    or_,
+    select,
+    text,
+)
+
+from core.events.events import (
+    ORDER_CANCELLED,
+    ORDER_EXPIRED,
+    ORDER_PAID,
+    ORDER_PLACED,
+    ORDER_REFUND_DUE,
+    ORDER_REFUNDED,
+)
+from core.ops.checks.check import Check, Snapshot, breaches
+from core.ops.checks.money import WAS_PAID
+from core.orders.orders import CANCELLED, EXPIRED, PAID, PENDING, REFUND_DUE, REFUNDED
+from models import Event, Order, Sequencer
+
+order = Order.__table__.c
+
+_ASCII = "CHARACTER SET ascii COLLATE ascii_bin"
+_WAITING_ON_SQLITE = text(
+    "SELECT json_extract(told.value, '$[0]') AS type, json_extract(told.value, '$[1]') AS goods_id,"
+    " json_extract(told.value, '$[2]') AS order_no FROM outbox, json_each(outbox.events) told"
+)
+_WAITING_ON_MYSQL = text(
+    "SELECT told.type, told.goods_id, told.order_no FROM outbox, JSON_TABLE(outbox.events, '$[*]' COLUMNS"  # noqa: S608
+    f" (type VARCHAR(32) {_ASCII} PATH '$[0]', goods_id BIGINT PATH '$[1]', order_no VARCHAR(32) {_ASCII} PATH '$[2]'))"
+    " told"
+)
+
+
+def _told(snapshot: Snapshot) -> Subquery:
+    """All that was told of orders: type, goods_id, order_no."""
+    waiting = (
+        (_WAITING_ON_SQLITE if snapshot.on_sqlite else _WAITING_ON_MYSQL)
+        .columns(column("type", String), column("goods_id", Integer), column("order_no", String))
+        .subquery()
+    )
+    numbered = select(Event.type, Event.goods_id, Event.order_no).where(Event.order_no.is_not(None))
+    rest = select(waiting.c.type, waiting.c.goods_id, waiting.c.order_no).where(waiting.c.order_no.is_not(None))
+    return numbered.union_all(rest).subquery()
+
+
+_KINDS = {
+    PAID: ORDER_PAID,
+    CANCELLED: ORDER_CANCELLED,
+    EXPIRED: ORDER_EXPIRED,
+    REFUND_DUE: ORDER_REFUND_DUE,
+    REFUNDED: ORDER_REFUNDED,
+}
+# Money is owed for it, or was: a refunded order that nothing had paid.
+_WAS_OWED = or_(order.status == REFUND_DUE, and_(order.status == REFUNDED, order.paid_at.is_(None)))
+
+
+def _counts(snapshot: Snapshot, kinds: Mapping[str, str]) -> Subquery:
+    """How often events of some kinds were told of each order: a column for each name of `kinds`."""
+    told = _told(snapshot)
+    times = (func.sum(case((told.c.type == kind, 1), else_=0)).label(name) for name, kind in kinds.items())
+    return select(told.c.order_no, *times).group_by(told.c.order_no).subquery()
+
+
+def _has_all_events() -> ColumnElement[bool]:
+    """Whether none of the order's events can have been deleted for its age (core/ops/retention.py)."""
+    pruned_before = select(func.max(Sequencer.pruned_before)).scalar_subquery()
+    return or_(pruned_before.is_(None), order.purchased_at >= pruned_before)
+
+
+def _placed_told_once(snapshot: Snapshot) -> Select[Any]:
+    counts = _counts(snapshot, {"placed": ORDER_PLACED})
+    times = func.coalesce(counts.c.placed, 0)
+    wrong = and_(times != 1, _has_all_events())
+    query = breaches(literal(1), times, goods_id=order.goods_id, order_no=order.order_no, user_id=order.user_id)
+    return query.select_from(Order).outerjoin(counts, counts.c.order_no == order.order_no).where(wrong)
+
+
+def _moves_told_once(snapshot: Snapshot) -> Select[Any]:
+    counts = _counts(snapshot, _KINDS)
+    told = {status: func.coalesce(counts.c[status], 0) for status in _KINDS}
+
+    def off(status: str, wanted: ColumnElement[int]) -> ColumnElement[int]:
+        return func.abs(told[status] - wanted)
+
+    def times(condition: ColumnElement[bool]) -> ColumnElement[int]:
+        return case((condition, 1), else_=0)
+
+    def once(status: str) -> ColumnElement[int]:
+        return times(order.status == status)
+
+    # Money came after the expiry: to a paid order, that it had expired was told too, or it was not; once at most.
+    # Money that is to be given back came to an order that had been cancelled or had expired: one of the two.
+    lapsed = case((WAS_PAID, times(told[EXPIRED] > 0)), else_=once(EXPIRED))
+    closed_before = func.abs(told[CANCELLED] + told[EXPIRED] - 1)
+    closed = off(CANCELLED, once(CANCELLED)) + off(EXPIRED, lapsed)
+    wrong = (
+        off(PAID, times(WAS_PAID))
+        + off(REFUND_DUE, times(_WAS_OWED))
+        + off(REFUNDED, once(REFUNDED))
+        + case((_WAS_OWED, closed_before), else_=closed)
+    )
+    query = breaches(literal(0), wrong, goods_id=order.goods_id, order_no=order.order_no, user_id=order.user_id)
+    return (
+        query.select_from(Order)
+        .outerjoin(counts, counts.c.order_no == order.order_no)
+        .where(wrong != 0, _has_all_events())
+    )
+
+
+def _events_have_orders(snapshot: Snapshot) -> Select[Any]:
+    told = _told(snapshot)
+    same = and_(order.order_no == told.c.order_no, order.goods_id == told.c.goods_id)
+    query = breaches(literal(0), func.count(), goods_id=told.c.goods_id, order_no=told.c.order_no)
+    query = query.select_from(told).outerjoin(Order, same).where(order.id.is_(None))
+    return query.group_by(told.c.goods_id, told.c.order_no)
+
+
+def _times_fit_the_status(snapshot: Snapshot) -> Select[Any]:
+    # Late money opens an order again: it is paid, and no longer closed. A restock closes a paid order.
+    is_paid, is_closed = order.paid_at.is_not(None), order.closed_at.is_not(None)
+    is_refunded = and_(order.refunded_at.is_not(None), order.refund_reference.is_not(None))
+    no_refund = and_(order.refunded_at.is_(None), order.refund_reference.is_(None))
+    fits = case(
+        (order.status == REFUNDED, and_(is_refunded, or_(is_paid, is_closed))),
+        (not_(no_refund), false()),
+        (order.status == PENDING, and_(not_(is_paid), not_(is_closed))),
+        (order.status == PAID, and_(is_paid, not_(is_closed))),
+        else_=and_(not_(is_paid), is_closed),
+    )
+    query = breaches(literal(1), literal(0), goods_id=order.goods_id, order_no=order.order_no, user_id=order.user_id)
+    return query.where(not_(fits))
+
+
+CHECKS = (
+    Check(
+        "times_fit_the_status",
+        5,
+        "an order has the times of its payment, its end and its refund that its status says, and no other",
+        _times_fit_the_status,
+    ),
+    Check("placed_told_once", 5, "every order has one event that says it was placed", _placed_told_once),
+    Check(
+        "moves_told_once",
+        5,
+        "no event of an order's payment or end is missing, doubled or untrue",
+        _moves_told_once,
+    ),
+    Check("events_have_orders", 5, "every event of an order has its order", _events_have_orders),
+)

@@ -1,0 +1,190 @@
+"""Prices that add up, and money: every cent that was received is kept, was given back, or is to be given back."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, func, literal, not_, or_, select, true
+
+from core.ops.checks.check import Check, Snapshot, breaches
+from core.orders.orders import PAID, REFUND_DUE, REFUNDED
+from core.payments.payment_records import (
+    ACCEPTED,
+    ALREADY_PAID,
+    IGNORED,
+    MISMATCH,
+    OF_MONEY,
+    SUCCEEDED,
+    UNKNOWN_ORDER,
+    WITH_EFFECT,
+)
+from models import Order, Payment
+
+order = Order.__table__.c
+payment = Payment.__table__.c
+_other = Payment.__table__.alias("other")
+_LOW_BITS = 32
+
+# Paid at some time, and not by money that was owed since.
+WAS_PAID = or_(order.status == PAID, and_(order.status == REFUNDED, order.paid_at.is_not(None)))
+
+
+@dataclass(frozen=True)
+class Money:
+    """What came in, in minor units of a currency: received = kept + given_back + to_give_back."""
+
+    currency: str
+    received: int
+    kept: int
+    given_back: int
+    to_give_back: int
+
+
+def is_money(row: Any) -> ColumnElement[bool]:
+    """Whether the row of `payments` tells of money that came in, as far as the operator has not said otherwise."""
+    said = or_(row.resolution.is_(None), row.resolution != IGNORED)
+    return and_(row.type == SUCCEEDED, row.outcome.in_(OF_MONEY), said)
+
+
+# What does not fit, and names a payment that another row has already: the same money told of again, unless the operator
+# says that it was received beside the other.
+_TOLD_AGAIN = and_(
+    payment.outcome.in_((MISMATCH, UNKNOWN_ORDER)),
+    payment.resolution.is_(None),
+    exists(
+        select(literal(1)).where(
+            _other.c.payment_id == payment.payment_id,
+            is_money(_other.c),
+            or_(_other.c.outcome.in_(WITH_EFFECT), _other.c.resolution.is_not(None), _other.c.id < payment.id),
+            _other.c.id != payment.id,
+        )
+    ),
+)
+RECEIVED = and_(is_money(payment), not_(_TOLD_AGAIN))
+GIVEN_BACK = payment.resolution == REFUNDED
+KEPT = or_(payment.resolution == ACCEPTED, and_(payment.resolution.is_(None), payment.outcome == PAID))
+TO_GIVE_BACK = and_(payment.resolution.is_(None), payment.outcome != PAID)
+
+
+def money(connection: Connection) -> tuple[Money, ...]:
+    """The sums of each currency in which money came in."""
+
+    def total(*lines: ColumnElement[bool]) -> Iterator[ColumnElement[int]]:
+        # In two parts: SQLite fails where a sum passes 2^63, and a payment that does not fit can have any amount.
+        for part in (payment.amount.bitwise_rshift(_LOW_BITS), payment.amount.bitwise_and(2**_LOW_BITS - 1)):
+            yield func.sum(case((and_(true(), *lines), part), else_=0))
+
+    lines = (*total(), *total(KEPT), *total(GIVEN_BACK), *total(TO_GIVE_BACK))
+    query = select(payment.currency, *lines).where(RECEIVED).group_by(payment.currency).order_by(payment.currency)
+    found = []
+    for currency, *parts in connection.execute(query):
+        sums = [(int(high) << _LOW_BITS) + int(low) for high, low in zip(parts[::2], parts[1::2], strict=True)]
+        found.append(Money(currency, *sums))
+    return tuple(found)
+
+
+def _price_adds_up(snapshot: Snapshot) -> Select[Any]:
+    total = order.unit_price * order.quantity - order.discount + order.shipping_fee
+    query = breaches(total, order.total, goods_id=order.goods_id, order_no=order.order_no, user_id=order.user_id)
+    return query.where(
+        or_(
+            order.total != total,
+            order.subtotal != order.unit_price * order.quantity,
+            order.discount < 0,
+            order.discount > order.subtotal,
+            order.shipping_fee < 0,
+        )
+    )
+
+
+def _per_order(*conditions: ColumnElement[bool]) -> Any:
+    """How many payments that meet the conditions each order has, as a table with `order_no` and `times`."""
+    query = select(payment.order_no, func.count().label("times")).where(payment.type == SUCCEEDED, *conditions)
+    return query.group_by(payment.order_no).subquery()
+
+
+def _paid_once(snapshot: Snapshot) -> Select[Any]:
+    """The payments that paid for an order: one for each that was paid, none for any other."""
+    paid = _per_order(payment.outcome == PAID)
+    expected = case((WAS_PAID, 1), else_=0)
+    found = func.coalesce(paid.c.times, 0)
+    query = breaches(expected, found, goods_id=order.goods_id, order_no=order.order_no, user_id=order.user_id)
+    query = query.select_from(Order).outerjoin(paid, paid.c.order_no == order.order_no)
+    # An order with a total of 0 is paid when it is placed: no money is expected for it.
+    return query.where(found != expected, not_(and_(order.total == 0, found == 0)))
+
+
+def _paid_in_full(snapshot: Snapshot) -> Select[Any]:
+    query = breaches(
+        order.total, payment.amount, goods_id=order.goods_id, order_no=order.order_no, user_id=order.user_id
+    ).select_from(Payment)
+    query = query.join(Order, order.order_no == payment.order_no).where(payment.outcome == PAID)
+    return query.where(or_(payment.amount != order.total, payment.currency != order.currency))
+
+
+def _payments_have_orders(snapshot: Snapshot) -> Select[Any]:
+    query = breaches(literal(0), literal(1), order_no=payment.order_no).select_from(Payment)
+    query = query.outerjoin(Order, order.order_no == payment.order_no)
+    lost = and_(order.id.is_(None), payment.outcome.in_(WITH_EFFECT))
+    return query.where(or_(lost, and_(payment.outcome == ALREADY_PAID, not_(WAS_PAID))))
+
+
+def _paid_is_received(snapshot: Snapshot) -> Select[Any]:
+    """By item and currency: the sum of its paid orders against that of the payments for them."""
+    paid = select(order.goods_id, order.currency, order.total.label("paid"), literal(0).label("received"))
+    paid = paid.where(WAS_PAID)
+    received = select(order.goods_id, payment.currency, literal(0), payment.amount)
+    received = received.join(Order, order.order_no == payment.order_no).where(payment.outcome == PAID)
+    both = paid.union_all(received).subquery().c
+    query = breaches(func.sum(both.paid), func.sum(both.received), goods_id=both.goods_id)
+    return query.group_by(both.goods_id, both.currency).having(func.sum(both.paid) != func.sum(both.received))
+
+
+def _refunds_are_owed(snapshot: Snapshot) -> Select[Any]:
+    """An order is `refund_due` exactly if there is money for it that was not given back, as the payments say.
+
+    More money can come for one that is `refunded`.
+    """
+    owed = _per_order(payment.outcome == REFUND_DUE, or_(payment.resolution.is_(None), payment.resolution != REFUNDED))
+    found = func.coalesce(owed.c.times, 0)
+    expected = case((order.status == REFUND_DUE, 1), else_=0)
+    query = breaches(expected, found, goods_id=order.goods_id, order_no=order.order_no, user_id=order.user_id)
+    query = query.select_from(Order).outerjoin(owed, owed.c.order_no == order.order_no)
+    # Money can come for it more than once.
+    missing = and_(order.status == REFUND_DUE, found == 0)
+    return query.where(or_(missing, and_(order.status.not_in((REFUND_DUE, REFUNDED)), found > 0)))
+
+
+def _refunds_are_noted(snapshot: Snapshot) -> Select[Any]:
+    """The money of an order that was given back: once for each that is `refunded`, never for any other."""
+    paid = _per_order(payment.outcome == PAID, GIVEN_BACK)
+    owed = _per_order(payment.outcome == REFUND_DUE, GIVEN_BACK)
+    by_paying, by_owing = func.coalesce(paid.c.times, 0), func.coalesce(owed.c.times, 0)
+    is_refunded = order.status == REFUNDED
+    expected = case((and_(is_refunded, order.total > 0), 1), else_=0)
+    found = case((order.paid_at.is_not(None), by_paying), else_=by_owing)
+    query = breaches(expected, found, goods_id=order.goods_id, order_no=order.order_no, user_id=order.user_id)
+    query = query.select_from(Order).outerjoin(paid, paid.c.order_no == order.order_no)
+    query = query.outerjoin(owed, owed.c.order_no == order.order_no)
+    return query.where(or_(and_(is_refunded, found < expected), and_(not_(is_refunded), by_paying + by_owing > 0)))
+
+
+CHECKS = (
+    Check("price_adds_up", None, "total is unit price × quantity − discount + shipping fee", _price_adds_up),
+    Check(
+        "paid_once",
+        None,
+        "every order that was paid has one payment that paid it, if its total is not 0; no other order has any",
+        _paid_once,
+    ),
+    Check("paid_in_full", None, "who paid for an order paid its total, in its currency", _paid_in_full),
+    Check(
+        "payments_have_orders",
+        None,
+        "money that is kept or owed came for an order that fits",
+        _payments_have_orders,
+    ),
+    Check("paid_is_received", None, "the paid orders of an item come to what was received for them", _paid_is_received),
+    Check("refunds_are_owed", None, "an order is due for a refund if money is owed for it", _refunds_are_owed),
+    Check("refunds_are_noted", None, "an order is refunded if its money was given back", _refunds_are_noted),
+)

@@ -1,0 +1,41 @@
+"""Work that a process does beside answering: each chore in a thread of its own, again and again."""
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+
+from core.db import shares
+from core.db.shares import Share
+from core.refusals import Refusal
+
+log = logging.getLogger("seckill.chores")
+
+
+def start(name: str, seconds: float, work: Callable[[], object]) -> threading.Thread:
+    """Do `work` now and then, with `seconds` between one end and the next start.
+
+    The thread ends with the process, and with nothing else: an error is told to the log, once a second at most. To be
+    called after the process was forked.
+    """
+
+    def keep_on() -> None:
+        shares.use(Share.JOBS)
+        told_at = float("-inf")
+        # Chores of processes that started together are not to meet each time.
+        time.sleep(random.uniform(0, seconds))  # noqa: S311 (no secret)
+        while True:
+            try:
+                work()
+            except Exception as error:
+                if time.monotonic() - told_at >= 1:
+                    told_at = time.monotonic()
+                    # A refusal says what it is; of anything else the place matters.
+                    known = isinstance(error, Refusal)
+                    log.warning("%s failed: %s", name, error if known else "", exc_info=None if known else error)
+            time.sleep(seconds)
+
+    thread = threading.Thread(target=keep_on, name=name, daemon=True)
+    thread.start()
+    return thread

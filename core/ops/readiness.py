@@ -1,0 +1,63 @@
+"""Whether this host can serve: looked up at most once a second, by one check for all who ask meanwhile."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+
+from core.db import schema
+from core.db.database import Database
+from core.db.schema import WrongSchema
+from core.db.shares import Share
+from core.refusals import Refusal
+
+_SECONDS = 1.0  # between two checks, whatever comes of them
+
+log = logging.getLogger("seckill.readiness")
+
+
+class Readiness:
+    """Shared by all threads of a process."""
+
+    def __init__(self, database: Database, draining: Callable[[], bool]) -> None:
+        """Ready is whose `database` can be reached and has the right schema, unless the host is `draining`."""
+        # Connections that nobody else uses: a busy host is ready all the same.
+        self._database = database.of(Share.WATCH)
+        self._draining = draining
+        self._lock = threading.Lock()
+        self._newest: Future[bool] | None = None
+        self._began_at = 0.0
+
+    def ask(self) -> "Future[bool]":
+        """What was found less than a second ago, or will be found by the check that is under way. Does not wait."""
+        with self._lock:
+            found = self._newest
+            if found is not None and (not found.done() or time.monotonic() - self._began_at < _SECONDS):
+                return found
+            found = self._newest = Future()
+            self._began_at = time.monotonic()
+        try:
+            threading.Thread(target=self._check, args=(found,), name="readiness", daemon=True).start()
+        except RuntimeError:  # no more threads for now
+            found.set_result(False)
+        return found
+
+    def holds(self, found: "Future[bool]") -> bool:
+        """Whether the host is ready, by a check that is done; a host about to stop is not, from that moment on."""
+        return found.result(0) and not self._draining()
+
+    def _check(self, found: "Future[bool]") -> None:
+        ready = False
+        try:
+            with self._database.reading() as connection:
+                schema.check(connection)
+            ready = True
+        except WrongSchema as wrong:
+            log.warning("not ready: %s", wrong)
+        except Refusal:
+            pass  # the database has told the log why
+        except Exception as error:
+            log.warning("not ready: the check failed with %s", type(error).__name__)
+        finally:
+            found.set_result(ready)

@@ -1,0 +1,1 @@
+"""Orders: reading them, their transitions, and what they hold."""

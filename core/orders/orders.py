@@ -1,0 +1,127 @@
+"""Orders: reading them, and the table of the moves that their life allows (core/orders/order_life.py makes them)."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, or_, select, update
+
+from core import refusals
+from core.db.clock import utc_now
+from core.db.database import AnyRow, Database
+from core.refusals import Refusal
+from models import HOLDING_STATUSES, Order
+
+PENDING = "pending"
+PAID = "paid"
+CANCELLED = "cancelled"
+EXPIRED = "expired"
+REFUND_DUE = "refund_due"
+REFUNDED = "refunded"
+
+# The moves of an order's life: from each status, those that it can go to. What makes them: docs/orders.md.
+MOVES: Mapping[str, frozenset[str]] = {
+    PENDING: frozenset({PAID, CANCELLED, EXPIRED}),
+    EXPIRED: frozenset({PAID, REFUND_DUE}),
+    CANCELLED: frozenset({REFUND_DUE}),
+    PAID: frozenset({REFUNDED}),
+    REFUND_DUE: frozenset({REFUNDED}),
+}
+
+# A new order's row is inserted at most so long after its `purchased_at`, by the database's clock, or not at all.
+INSERTED_WITHIN = timedelta(seconds=1)
+# A refund alone gives nothing back: the units of a paid order are its buyer's until a restock, which closes the order.
+KEPT_BY_REFUNDED = and_(Order.status == REFUNDED, Order.closed_at.is_(None))
+# Whether an item counts the order's units as sold, and a coupon its use: by the stored status, overdue or not.
+HOLDS = or_(Order.status.in_(HOLDING_STATUSES), KEPT_BY_REFUNDED)
+
+# Whoever locks orders finds them through this index. Through another, two could lock the parts of a row in turn.
+BY_NUMBER = "FORCE INDEX (orders_order_no)"
+
+
+@dataclass(frozen=True, slots=True)
+class OrderView:
+    """An order as its owner sees it. Amounts are in the currency's minor unit."""
+
+    order_no: str
+    goods_id: int
+    goods_name: str
+    user_id: str
+    quantity: int
+    currency: str
+    unit_price: int
+    subtotal: int
+    discount: int
+    shipping_fee: int
+    total: int
+    coupon_code: str | None
+    shipping_method: str | None
+    address: dict[str, Any] | None
+    status: str
+    purchased_at: datetime
+    expires_at: datetime
+    paid_at: datetime | None
+    closed_at: datetime | None
+    refunded_at: datetime | None = None
+    refund_reference: str | None = None
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """Who asks: a buyer sees their own orders, an administrator all of them."""
+
+    user_id: str
+    is_admin: bool
+
+
+VIEW_COLUMNS = tuple(Order.__table__.columns[name] for name in OrderView.__slots__)
+
+
+def view(row: AnyRow, now: datetime) -> OrderView:
+    """The order in `row` as it stands at `now`: one whose time is over has expired, whether that was noted or not."""
+    order = OrderView(*(getattr(row, name) for name in OrderView.__slots__))
+    if order.status == PENDING and order.expires_at <= now:
+        return replace(order, status=EXPIRED, closed_at=order.expires_at)
+    return order
+
+
+def holds_units(now: datetime) -> ColumnElement[bool]:
+    """Whether an order counts towards its buyer's limit at `now`: paid and not given back, or pending and in time."""
+    return or_(Order.status == PAID, KEPT_BY_REFUNDED, and_(Order.status == PENDING, Order.expires_at > now))
+
+
+def _visible(viewer: Viewer) -> Select[Any]:
+    query = select(Order.id, *VIEW_COLUMNS, utc_now().label("now"))
+    return query if viewer.is_admin else query.where(Order.user_id == viewer.user_id)
+
+
+def find(database: Database, viewer: Viewer, order_no: str) -> OrderView:
+    """The order, if the viewer may see it. Raises Refusal order_not_found, the same for a stranger's order."""
+    with database.reading() as connection:
+        row = connection.execute(_visible(viewer).where(Order.order_no == order_no)).one_or_none()
+    if row is None:
+        raise Refusal(refusals.ORDER_NOT_FOUND)
+    return view(row, row.now)
+
+
+def move(connection: Connection, order_no: str, to: str, *conditions: ColumnElement[bool], **values: Any) -> bool:
+    """Move an order to the status `to`, if MOVES and the conditions allow it, and set `values`. Whether it was moved.
+
+    Whoever moves units or a coupon's use with it holds their locks before (core/orders/holds.py, docs/locking.md).
+    """
+    return move_all(connection, [order_no], to, *conditions, **values) == 1
+
+
+def move_all(
+    connection: Connection, order_nos: Collection[str], to: str, *conditions: ColumnElement[bool], **values: Any
+) -> int:
+    """`move` for many orders, in one statement. Returns how many were moved."""
+    before = sorted(status for status, after in MOVES.items() if to in after)
+    moved = (
+        update(Order)
+        .with_hint(BY_NUMBER)
+        .where(Order.order_no.in_(sorted(order_nos)), Order.status.in_(before), *conditions)
+        .values(status=to, **values)
+    )
+    return connection.execute(moved).rowcount

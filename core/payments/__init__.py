@@ -1,0 +1,1 @@
+"""Payments, their signatures, and refunds."""

@@ -1,0 +1,194 @@
+"""Payments: what a provider tells of an order has its effect once, recorded in the same transaction.
+
+The outcomes are explained in docs/payments.md, the locks in docs/locking.md.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from prometheus_client import Counter
+from sqlalchemy import Connection
+
+from config import Settings
+from core import refusals
+from core.db.clock import database_now, deadline_of_request
+from core.db.database import Database
+from core.db.transaction import run
+from core.events import events
+from core.events.events import Happening
+from core.ops.metrics import record
+from core.orders import holds, order_life, orders
+from core.orders.holds import Locked
+from core.orders.orders import CANCELLED, PAID, PENDING, REFUND_DUE, REFUNDED, OrderView, Viewer
+from core.payments import payment_records, refunds
+from core.payments.payment_records import (
+    ALREADY_PAID,
+    FAILED,
+    GIVEN_BACK,
+    MISMATCH,
+    PAYMENT_FAILED,
+    REPEATED,
+    SUCCEEDED,
+    TYPES,
+    UNKNOWN_ORDER,
+    PaymentEvent,
+)
+from core.refusals import Refusal
+from models import OPEN_OUTCOMES, Order
+
+__all__ = ["FAILED", "GIVEN_BACK", "SUCCEEDED", "TYPES", "PaymentEvent", "pay", "receive"]
+
+Result = TypeVar("Result")
+
+log = logging.getLogger("seckill.payments")
+
+PAYMENTS = Counter("seckill_payments_total", "Events of payments recorded, by what came of them.", ["outcome"])
+
+
+@dataclass(frozen=True, slots=True)
+class _Settled:
+    """What came of an event, and whether this transaction is the one that recorded it."""
+
+    outcome: str
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Late:
+    """Nothing was done: the order's time is over or nearly so, and the locks of what it holds come before its own."""
+
+    order: OrderView
+
+
+def receive(database: Database, event: PaymentEvent) -> str:
+    """Do what the event does to its order, once, and record it. Returns its outcome, one of models.PAYMENT_OUTCOMES.
+
+    An event that was seen before has the outcome that it had then, and no effect; with another content it is a
+    mismatch. Raises Busy, or Unavailable where it may have been done: to tell the same event again is safe.
+    """
+    settled = _commit(database, event, lambda connection: _settle(connection, event, None, database.settings))
+    if isinstance(settled, _Late):
+        order = settled.order
+
+        def with_locks(connection: Connection) -> _Settled | _Late:
+            locked = holds.lock(connection, order.goods_id, holds.codes_of([order]))
+            return _settle(connection, event, locked, database.settings)
+
+        settled = _commit(database, event, with_locks)
+        assert isinstance(settled, _Settled)
+    if settled.is_new:
+        _tell(event, settled.outcome)
+    return settled.outcome
+
+
+def pay(database: Database, user_id: str, order_no: str) -> OrderView:
+    """Pay the user's own pending order without money, for trials.
+
+    Raises Refusal order_not_found, also for an administrator who is not its owner, or order_not_pending.
+    """
+    order = orders.find(database, Viewer(user_id, is_admin=False), order_no)
+    number = f"test-{order_no}"
+    event = PaymentEvent(number, SUCCEEDED, order_no, order.total, order.currency, number)
+
+    def work(connection: Connection) -> OrderView:
+        if order_life.is_close(order, database_now(connection), database.settings):
+            holds.lock(connection, order.goods_id, ())
+        was_paid = order_life.pay_in_time(connection, order)
+        found, _ = payment_records.lock_order(connection, order_no)
+        if found is None:
+            raise Refusal(refusals.ORDER_NOT_FOUND)
+        if not was_paid:
+            raise Refusal(refusals.ORDER_NOT_PENDING, order_status=found.status)
+        payment_records.claim(connection, event.payment_id, event.money)
+        payment_records.record(connection, event, PAID)
+        return found
+
+    paid = _commit(database, event, work)
+    _tell(event, PAID)
+    return paid
+
+
+def _commit(database: Database, event: PaymentEvent, work: Callable[[Connection], Result]) -> Result:
+    def was_committed(connection: Connection, result: Result) -> bool:
+        if isinstance(result, _Late):
+            return True  # there was nothing to commit
+        # A locking read: a plain one could say "absent" while the COMMIT still runs.
+        told = payment_records.told_under(connection, event.event_id, lock=True)
+        return any(payment_records.is_same(row, event) for row in told)
+
+    return run(database, work, deadline_of_request(database.settings.PURCHASE_WAIT_SECONDS), was_committed)
+
+
+def _settle(connection: Connection, event: PaymentEvent, locked: Locked | None, settings: Settings) -> _Settled | _Late:
+    # All events of an order queue at its row, so that each sees what those before it did. Events of different orders
+    # meet at the unique event id and payment id: the second is run again, and finds what the first has recorded.
+    order, now = payment_records.lock_order(connection, event.order_no)
+    told = payment_records.told_under(connection, event.event_id)
+    for row in told:
+        if payment_records.is_same(row, event):
+            return _Settled(row.outcome, is_new=False)
+    outcome = MISMATCH if told else _effect(connection, event, order, now, locked, settings)
+    if outcome is None:
+        assert order is not None
+        return _Late(order)
+    payment_records.record(connection, event, outcome, is_first=not told)
+    return _Settled(outcome, is_new=True)
+
+
+def _effect(
+    connection: Connection,
+    event: PaymentEvent,
+    order: OrderView | None,
+    now: datetime,
+    locked: Locked | None,
+    settings: Settings,
+) -> str | None:
+    """Do what an event does that was not told before. None, and nothing done, where `locked` is needed for it."""
+    if event.type == FAILED:
+        return PAYMENT_FAILED
+    if event.type == GIVEN_BACK:
+        return refunds.receive(connection, event, order, now)
+    claimed = payment_records.claimed(connection, event.payment_id)
+    if claimed is not None and claimed != event.money:
+        # The same money for two orders is no repetition: somebody has to find out which of them it is for.
+        return MISMATCH
+    # A refund can have come under this id, of which no money was told: what is told now is counted.
+    if claimed is not None and payment_records.money_under(connection, event.payment_id):
+        return REPEATED
+    if order is None:
+        return UNKNOWN_ORDER
+    if (event.amount, event.currency) != (order.total, order.currency):
+        return MISMATCH
+    outcome = _take(connection, order, now, locked, settings)
+    if outcome is not None and claimed is None:
+        payment_records.claim(connection, event.payment_id, event.money)
+    return outcome
+
+
+def _take(
+    connection: Connection, order: OrderView, now: datetime, locked: Locked | None, settings: Settings
+) -> str | None:
+    """Do what money does to the order, whose row is locked. None, and nothing done, where `locked` is needed for it."""
+    may_pay = locked is not None or not order_life.is_close(order, now, settings)
+    if order.status == PENDING and may_pay and order_life.pay_in_time(connection, order):
+        return PAID
+    if order.status == PAID:
+        return ALREADY_PAID
+    if order.status in (REFUND_DUE, REFUNDED):
+        return REFUND_DUE  # more money to give back; the order does not move
+    if order.status == CANCELLED:
+        # It holds nothing: its own row is all that has to be locked.
+        if not orders.move(connection, order.order_no, REFUND_DUE, Order.status == CANCELLED):
+            raise RuntimeError("an order changed under its lock")
+        events.write(connection, now, [Happening(events.ORDER_REFUND_DUE, order.goods_id, order.order_no)])
+        return REFUND_DUE
+    return None if locked is None else order_life.receive_late(connection, locked, order).status
+
+
+def _tell(event: PaymentEvent, outcome: str) -> None:
+    record(lambda: PAYMENTS.labels(outcome).inc())
+    if outcome in OPEN_OUTCOMES:
+        log.warning("payment event %s for order %s: %s", event.event_id, event.order_no, outcome)

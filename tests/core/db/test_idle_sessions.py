@@ -1,0 +1,215 @@
+"""Sessions that idle stay open, and those that fall silent in a transaction are ended: on MySQL by one time-out."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import mysql.connector
+import pytest
+from flask import Flask
+from sqlalchemy.engine import make_url
+
+from core.db import transaction
+from core.db.clock import Deadline
+from core.db.database import Database
+from core.db.idle_sessions import PARKED_SECONDS, IdleSessions
+from core.db.shares import Share
+from core.refusals import Unavailable
+from tests.servers.database_server import DatabaseServer
+
+SILENCE = 1  # seconds
+CONNECTIONS = 4
+NAME = "idle sessions"
+
+
+class Watched:
+    """A service's database, and a look at its sessions from outside."""
+
+    def __init__(self, app: Flask, server: DatabaseServer) -> None:
+        self.database: Database = app.extensions["seckill"].database
+        self._server = server
+        self._name = make_url(app.config["SQLALCHEMY_DATABASE_URI"]).database
+
+    def use_all(self) -> None:
+        """Take out several connections at once, of both pools, and bring them back."""
+        with ExitStack() as held:
+            for _ in range(CONNECTIONS // 2):
+                held.enter_context(self.database.connect(Deadline(20)))
+                held.enter_context(self.database.of(Share.READS).reading(Deadline(20)))
+
+    def ids(self) -> set[int]:
+        return {row[0] for row in self.ask("SELECT id FROM information_schema.processlist WHERE db = %s", self._name)}
+
+    def time_outs(self) -> set[int]:
+        """The `wait_timeout` of each session, on MySQL."""
+        query = (
+            "SELECT variable_value FROM performance_schema.variables_by_thread"
+            " JOIN performance_schema.threads USING (thread_id)"
+            " WHERE variable_name = 'wait_timeout' AND processlist_db = %s"
+        )
+        return {int(row[0]) for row in self.ask(query, self._name)}
+
+    def outlast(self, times: int) -> None:
+        """Until the server has ended so many silent sessions, one after another, for the same time-out."""
+        for _ in range(times):
+            witness = self._server.connect()
+            cursor = witness.cursor()
+            cursor.execute(f"SET SESSION wait_timeout = {SILENCE}")
+            number = witness.connection_id
+            until(lambda n=number: not self.ask("SELECT 1 FROM information_schema.processlist WHERE id = %s", n))
+            witness._socket.close_connection()
+
+    def ask(self, statement: str, *values: Any) -> list[Any]:
+        connection = self._server.connect()
+        cursor = connection.cursor()
+        cursor.execute(statement, values)
+        rows = cursor.fetchall()
+        connection.close()
+        return rows
+
+
+def until(state: Callable[[], Any], seconds: float = 60) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (seen := state()):
+        assert time.monotonic() < deadline, "it does not come to that"
+        time.sleep(0.02)
+    return seen
+
+
+@pytest.fixture
+def watched(make_app: Callable[..., Flask], server_uri: str, server: DatabaseServer) -> Watched:
+    return Watched(make_app(server_uri, IDLE_TRANSACTION_SECONDS=SILENCE, LOCK_WAIT_SECONDS=1), server)
+
+
+def stay_open(watched: Watched) -> None:
+    watched.use_all()
+    before = watched.ids()
+    assert len(before) == CONNECTIONS
+    watched.outlast(3)
+    assert watched.ids() == before, "sessions were closed"
+    watched.use_all()
+    assert watched.ids() == before, "sessions were opened anew"
+
+
+def test_sessions_that_idle_for_several_time_outs_are_the_same_afterwards(watched: Watched) -> None:
+    stay_open(watched)
+
+
+@pytest.mark.mysql
+def test_without_the_thread_that_keeps_them_open_they_are_not(
+    make_app: Callable[..., Flask], mysql_uri: str, mysql: DatabaseServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(IdleSessions, "_keep_open", lambda self: None)
+    with pytest.raises(AssertionError, match="sessions were closed"):
+        stay_open(Watched(make_app(mysql_uri, IDLE_TRANSACTION_SECONDS=SILENCE), mysql))
+
+
+def locks_are_free(watched: Watched) -> bool:
+    connection = watched._server.connect(watched._name)
+    cursor = connection.cursor()
+    try:
+        cursor.execute("SELECT number FROM locked FOR UPDATE NOWAIT")
+        cursor.fetchall()
+    except mysql.connector.Error as error:
+        if error.errno not in (1205, 3572):
+            raise
+        return False
+    finally:
+        connection.close()
+    return True
+
+
+def fall_silent_in_a_transaction(watched: Watched) -> None:
+    """What a frozen worker does: it holds a row and says nothing. Within a few time-outs the row is free."""
+    with watched.database.engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE locked (number INT)")
+        connection.exec_driver_sql("INSERT INTO locked VALUES (1)")
+    if not watched._server.mariadb:
+        until(lambda: watched.time_outs() == {PARKED_SECONDS})
+    silent = watched.database.connect(Deadline(20))
+    connection = silent.__enter__()
+    connection.exec_driver_sql("SELECT number FROM locked FOR UPDATE").all()
+    assert not locks_are_free(watched)
+    try:
+        until(lambda: locks_are_free(watched), seconds=SILENCE + 4)
+    finally:
+        connection.invalidate()  # as it is after the error that its next statement meets
+        silent.__exit__(None, None, None)
+
+
+def test_a_session_that_has_idled_and_then_falls_silent_in_a_transaction_is_ended(watched: Watched) -> None:
+    fall_silent_in_a_transaction(watched)
+
+
+@pytest.mark.mysql
+def test_with_the_long_time_out_left_in_place_it_is_not(
+    make_app: Callable[..., Flask], mysql_uri: str, mysql: DatabaseServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(IdleSessions, "_wake_parked", lambda self, session: False)
+    with pytest.raises(AssertionError, match="it does not come to that"):
+        fall_silent_in_a_transaction(Watched(make_app(mysql_uri, IDLE_TRANSACTION_SECONDS=SILENCE), mysql))
+
+
+@pytest.mark.mysql
+def test_a_session_that_died_while_it_idled_is_replaced(
+    make_app: Callable[..., Flask], mysql_uri: str, mysql: DatabaseServer
+) -> None:
+    watched = Watched(make_app(mysql_uri, IDLE_TRANSACTION_SECONDS=SILENCE), mysql)
+    watched.use_all()
+    before = watched.ids()
+    until(lambda: watched.time_outs() == {PARKED_SECONDS})
+    connection = mysql.connect()
+    for number in before:
+        connection.cursor().execute(f"KILL {number}")
+    connection.close()
+    until(lambda: not watched.ids())
+    watched.use_all()
+    assert len(watched.ids()) == CONNECTIONS
+    assert not watched.ids() & before
+
+
+@pytest.fixture
+def own_mysql(tmp_path: Any) -> Iterator[DatabaseServer]:
+    from tests.servers.mysql import MySQL
+
+    server = MySQL(tmp_path / "server")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.mark.mysql
+def test_a_frozen_server_costs_a_request_no_more_than_its_own_time_out(
+    make_app: Callable[..., Flask], own_mysql: DatabaseServer
+) -> None:
+    limits = {"IDLE_TRANSACTION_SECONDS": SILENCE, "DATABASE_TIMEOUT_SECONDS": 2, "LOCK_WAIT_SECONDS": 1}
+    watched = Watched(make_app(own_mysql.create_database("shop"), **limits), own_mysql)
+    watched.use_all()
+    own_mysql.freeze()
+    try:
+        began = time.monotonic()
+        with pytest.raises(Unavailable):
+            transaction.run(watched.database, lambda connection: connection.exec_driver_sql("SELECT 1"), Deadline(1))
+        assert time.monotonic() - began < 2 + 2.5
+    finally:
+        own_mysql.thaw()
+    watched.use_all()
+
+
+def keepers() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name == NAME}
+
+
+@pytest.mark.mysql
+def test_there_is_one_thread_a_service_and_none_once_all_is_closed(
+    make_app: Callable[..., Flask], mysql_uri: str, mysql: DatabaseServer
+) -> None:
+    others = keepers()  # of services that other tests have left open
+    watched = Watched(make_app(mysql_uri, IDLE_TRANSACTION_SECONDS=SILENCE), mysql)
+    watched.use_all()
+    (keeper,) = keepers() - others
+    assert keeper.daemon
+    watched.database.engine.dispose()
+    until(lambda: not keeper.is_alive())

@@ -1,0 +1,243 @@
+"""A start tries what it relies on, and says what a server does instead."""
+
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from app import create_app
+from config import ROOT, Settings, load
+from core.db import server_proof
+from core.db.database import Database
+from core.db.server_proof import Lie, prove
+from prepare import upgrade
+from tests.servers.database_server import DatabaseServer
+from tests.servers.kinds import SERVERS, on
+from tests.servers.lying_proxy import FOUND_ROWS, Change, LyingProxy, without
+from tests.servers.service import SECRET, environment
+from tests.tables import engine
+
+
+def settings_of(uri: str) -> Settings:
+    return load(SQLALCHEMY_DATABASE_URI=uri, SECRET_KEY=SECRET)
+
+
+def set_up(uri: str) -> str:
+    upgrade(create_app(settings_of(uri)))
+    return uri
+
+
+@pytest.fixture(scope="module", params=map(on, SERVERS))
+def ready(request: pytest.FixtureRequest) -> Iterator[tuple[DatabaseServer, str]]:
+    """A server and the address of a database on it with our tables, once of each kind."""
+    server: DatabaseServer = request.getfixturevalue(request.param)
+    with server.throwaway_database() as uri:
+        yield server, set_up(uri)
+
+
+def rows(uri: str) -> int:
+    with engine(uri).connect() as connection:
+        return int(connection.exec_driver_sql("SELECT COUNT(*) FROM server_proof").scalar_one())
+
+
+def locks_more(statement: str) -> str:
+    """A join that returns the row that it is asked for, and locks those behind it as well."""
+    found = re.search(r'JSON_TABLE\(\'\[\[\\?"(\w+)\\?",1\],.* held .*SKIP LOCKED', statement)
+    if found is None:
+        return statement
+    return (
+        "SELECT MIN(number), MIN(units) FROM server_proof"
+        f" WHERE run = '{found.group(1)}' AND number >= 2 FOR UPDATE SKIP LOCKED"
+    )
+
+
+ISOLATION = "READ COMMITTED"
+LIES: dict[str, tuple[Change, str]] = {
+    "FOR UPDATE is dropped": (without("FOR UPDATE( OF held)?"), "SELECT … FOR UPDATE does not wait"),
+    "FOR UPDATE is dropped from what waits": (
+        without("FOR UPDATE$"),
+        "SELECT … FOR UPDATE does not wait for a row that another transaction has locked",
+    ),
+    "FOR UPDATE is dropped from joins": (
+        without("FOR UPDATE( OF held)?$", only_with="JOIN"),
+        "a join with FOR UPDATE does not wait",
+    ),
+    "FOR UPDATE is dropped where SKIP LOCKED is added, as TiDB does": (
+        without("FOR UPDATE( OF held)? SKIP LOCKED"),
+        "FOR UPDATE SKIP LOCKED returns a locked row",
+    ),
+    "SKIP LOCKED is dropped": (without("SKIP LOCKED"), "SKIP LOCKED waits for a locked row"),
+    "a join with SKIP LOCKED loses FOR UPDATE": (
+        without("FOR UPDATE( OF held)? SKIP LOCKED", only_with="JOIN"),
+        "a join with FOR UPDATE SKIP LOCKED returns a locked row",
+    ),
+    "a join loses SKIP LOCKED": (
+        without("SKIP LOCKED", only_with="JOIN"),
+        "a join with SKIP LOCKED waits for a locked row",
+    ),
+    "a join locks rows that it does not name": (locks_more, "locks rows that it does not name"),
+    "the isolation level is dropped": (
+        without("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", instead="DO 0"),
+        "does not read what another has committed since it began",
+    ),
+    "it reads what is not committed": (
+        without(ISOLATION, instead="READ UNCOMMITTED"),
+        "reads what another has not committed",
+    ),
+    "ROLLBACK is a COMMIT": (without("^ROLLBACK$", instead="COMMIT"), "ROLLBACK leaves a change in place"),
+    "a JSON null is a text, as of MySQL 8.0.20": (
+        without(r"\[\[null\]\]", instead=r'[["null"]]'),
+        "a JSON null in JSON_TABLE is 'null' and not NULL",
+    ),
+    "SYSDATE is NOW": (without("SYSDATE", instead="NOW"), "SYSDATE() stands still"),
+}
+
+
+@pytest.fixture
+def through(ready: tuple[DatabaseServer, str]) -> Iterator[Callable[..., str]]:
+    """The database's address by way of a proxy that lies."""
+    server, uri = ready
+    proxies: list[LyingProxy] = []
+
+    def by(change: Change, address: str = uri, forget: int = 0) -> str:
+        proxies.append(LyingProxy(server.port, change, forget))
+        return proxies[-1].address(address)
+
+    yield by
+    for proxy in proxies:
+        proxy.close()
+
+
+def test_an_honest_server_is_proven_and_nothing_is_left(ready: tuple[DatabaseServer, str]) -> None:
+    prove(settings_of(ready[1]))
+    assert rows(ready[1]) == 0
+
+
+def test_it_is_proven_through_a_proxy_that_changes_nothing(through: Callable[..., str]) -> None:
+    prove(settings_of(through(lambda statement: statement)))
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_lie_is_named(through: Callable[..., str], monkeypatch: pytest.MonkeyPatch, lie: str) -> None:
+    change, told = LIES[lie]
+    if "does not wait" in told:
+        monkeypatch.setattr(server_proof, "WAIT_SECONDS", 5)  # an answer ends it; on a busy machine it may take a while
+    with pytest.raises(Lie) as named:
+        prove(settings_of(through(change)))
+    assert told in str(named.value)
+    assert "\n" not in str(named.value)
+
+
+def test_a_server_that_counts_changed_rows_is_named(through: Callable[..., str]) -> None:
+    with pytest.raises(Lie, match="counts the rows that it changed"):
+        prove(settings_of(through(lambda statement: statement, forget=FOUND_ROWS)))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (without("CONSTRAINT server_proof_mark UNIQUE", instead="INDEX server_proof_mark"), "a unique key takes"),
+        (without(r", \n\tCONSTRAINT \w+ CHECK \(units >= 0\)"), "a CHECK takes a row that violates it"),
+    ],
+)
+def test_a_server_that_keeps_no_constraint_is_named(
+    ready: tuple[DatabaseServer, str], through: Callable[..., str], change: Change, told: str
+) -> None:
+    with ready[0].throwaway_database() as empty:
+        set_up(through(change, empty))
+        with pytest.raises(Lie, match=told):
+            prove(settings_of(empty))
+
+
+def test_a_server_that_lies_is_refused_in_one_line(through: Callable[..., str]) -> None:
+    change, told = LIES["FOR UPDATE is dropped where SKIP LOCKED is added, as TiDB does"]
+    flask = Path(sys.executable).parent / "flask"
+    told_environment = environment(through(change)) | {"COLUMNS": "250"}
+    for command in (["init-db"], ["doctor"]):
+        ended = subprocess.run(
+            [flask, *command],
+            env=told_environment,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ended.returncode == 1
+        assert told in (ended.stderr if command == ["init-db"] else ended.stdout)
+        assert ended.stderr.count("\n") == (1 if command == ["init-db"] else 0)
+
+
+def test_hosts_prove_at_the_same_time(ready: tuple[DatabaseServer, str]) -> None:
+    failures: list[BaseException] = []
+
+    def once() -> None:
+        try:
+            prove(settings_of(ready[1]))
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=once) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert rows(ready[1]) == 0
+
+
+def test_what_a_killed_proof_leaves_does_no_harm_and_goes_away(ready: tuple[DatabaseServer, str]) -> None:
+    _, uri = ready
+    command = [sys.executable, "-m", "tests.servers.interrupted", "3", "prove"]
+    assert subprocess.run(command, env=environment(uri), cwd=ROOT, timeout=60, check=False).returncode == -9
+    assert rows(uri) == 3
+    prove(settings_of(uri))
+    assert rows(uri) == 3
+    with engine(uri).begin() as connection:
+        connection.exec_driver_sql("UPDATE server_proof SET made_at = made_at - INTERVAL 2 HOUR")
+    prove(settings_of(uri))
+    assert rows(uri) == 0
+
+
+class TestSqlite:
+    def test_it_is_proven_and_nothing_is_left(self, sqlite_uri: str) -> None:
+        set_up(sqlite_uri)
+        prove(settings_of(sqlite_uri))
+        assert rows(sqlite_uri) == 0
+
+    @pytest.mark.parametrize(
+        ("lost", "told"),
+        [
+            (", CONSTRAINT server_proof_mark UNIQUE (run, mark)", "a unique key takes"),
+            (", CONSTRAINT server_proof_units_not_negative CHECK (units >= 0)", "a CHECK takes"),
+        ],
+    )
+    def test_a_constraint_that_does_not_hold_is_named(self, sqlite_uri: str, lost: str, told: str) -> None:
+        set_up(sqlite_uri)
+        with engine(sqlite_uri).begin() as connection:
+            made = connection.exec_driver_sql("SELECT sql FROM sqlite_master WHERE name = 'server_proof'").scalar_one()
+            made = re.sub(r"\s+", " ", made)
+            assert lost in made
+            connection.exec_driver_sql("DROP TABLE server_proof")
+            connection.exec_driver_sql(made.replace(lost, ""))
+        with pytest.raises(Lie, match=told):
+            prove(settings_of(sqlite_uri))
+
+    def test_a_second_writer_is_named(self, sqlite_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        set_up(sqlite_uri)
+        monkeypatch.setattr(server_proof, "WRITES", "nothing")  # a plain BEGIN, which locks nothing
+        with pytest.raises(Lie, match="lets a second writer in"):
+            prove(settings_of(sqlite_uri))
+
+    def test_a_file_system_on_which_the_journal_cannot_be_wal_is_named(
+        self, sqlite_uri: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        set_up(sqlite_uri)  # leaves SQLite's default journal, as does a file system without shared memory
+        monkeypatch.setattr(
+            Database, "_set_up_sqlite", lambda self, opened, record: setattr(opened, "isolation_level", None)
+        )
+        with pytest.raises(Lie, match="the journal is in mode delete and not WAL"):
+            prove(settings_of(sqlite_uri))

@@ -1,0 +1,82 @@
+"""A read that nobody waits for any more is ended by the server; what changes something is not."""
+
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+from sqlalchemy import text
+
+from core.db.database import Database
+from core.db.shares import Share
+from core.ops import audit
+from core.refusals import Unavailable
+
+# Would take hours. No SLEEP: MySQL ends that without an error.
+ENDLESS = (
+    "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 900)"
+    " SELECT COUNT(*) FROM n a, n b, n c, n d WHERE a.i + b.i + c.i + d.i < 0"
+)
+RUNNING = "SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND info LIKE 'WITH RECURSIVE%'"
+# What the machine may add: others share its two cores.
+SLACK_SECONDS = 5.0
+
+
+@pytest.fixture
+def database(make_app: Callable[..., Flask], database_uri: str) -> Database:
+    made: Database = make_app(database_uri, DATABASE_TIMEOUT_SECONDS=1).extensions["seckill"].database
+    return made
+
+
+def running(database: Database) -> list[int]:
+    """The server's connections on which the endless statement runs."""
+    if database.is_sqlite:
+        return []
+    with database.of(Share.JOBS).reading() as connection:
+        return list(connection.scalars(text(RUNNING)))
+
+
+def read_without_end(database: Database, share: Share) -> None:
+    with pytest.raises(Unavailable), database.of(share).reading() as connection:
+        connection.execute(text(ENDLESS))
+
+
+@pytest.mark.parametrize("share", [Share.READS, Share.WATCH])
+def test_a_read_without_end_is_told_unavailable_and_ended_by_the_server(database: Database, share: Share) -> None:
+    began = time.monotonic()
+    readers = [threading.Thread(target=read_without_end, args=(database, share)) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    for reader in readers:
+        reader.join()
+    assert time.monotonic() - began < 1 + SLACK_SECONDS
+    until = time.monotonic() + SLACK_SECONDS
+    while running(database):
+        assert time.monotonic() < until, "it runs on in the server"
+    with database.of(share).reading() as connection:
+        assert connection.scalar(text("SELECT 1")) == 1
+
+
+def test_without_that_limit_it_runs_on(database: Database) -> None:
+    if database.is_sqlite:
+        pytest.skip("SQLite runs in the reader's own thread: nobody would come back")
+    read_without_end(database, Share.JOBS)
+    left = running(database)
+    with database.engine.connect() as connection:
+        for number in left:
+            connection.execute(text(f"KILL {number:d}"))
+    assert left
+
+
+def test_a_change_and_an_audit_are_not_limited(database: Database) -> None:
+    """The sessions of both say so; a statement of theirs may take as long as a lock or a large table makes it."""
+    if database.is_sqlite:
+        pytest.skip("a session of SQLite has no such variable")
+    names = "'max_execution_time', 'max_statement_time'"
+    query = text(f"SHOW SESSION VARIABLES WHERE Variable_name IN ({names})")
+    with database.engine.connect() as changing, audit._reading(database.settings) as auditing:
+        for connection in (changing, auditing):
+            assert [float(value) for name, value in connection.execute(query)] == [0.0]
+    with database.read_engine.connect() as reading:
+        assert [float(value) for name, value in reading.execute(query)] in ([0.9], [900.0])

@@ -1,0 +1,191 @@
+"""One transaction for a list of purchases, for any items."""
+
+import itertools
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+from sqlalchemy import insert, text
+
+from core.catalogue import goods
+from core.catalogue.quotes import NO_CHOICES, Address, Choices
+from core.db.clock import EPOCH, Deadline
+from core.db.transaction import RERUNS
+from core.ops import audit
+from core.purchase import batch
+from core.purchase.batcher import BATCH_SIZE
+from core.purchase.decide import Outcome, Placed, PurchaseRequest, Refused, Replayed
+from core.purchase.slots import Caps
+from core.shop import Shop
+from models import Coupon, ShippingMethod
+
+
+def put_up(shop: Shop, **fields: object) -> int:
+    row = goods.create(shop.database, "t", {"name": "x", "currency": "CNY", "price": 100, "stock": 10, **fields})
+    return row.id
+
+
+def serve(shop: Shop, requests: list[PurchaseRequest]) -> list[Outcome | None]:
+    return batch.serve(shop.database, Caps(shop.database, 2), requests, Deadline(10))
+
+
+def told(outcome: Outcome | None) -> str | None:
+    match outcome:
+        case Refused(refusal):
+            return refusal.code
+        case Placed() | Replayed():
+            return type(outcome).__name__
+    return None
+
+
+def test_a_list_for_several_items_is_settled_in_one_go(shop: Shop) -> None:
+    limited, scarce, gone = put_up(shop, per_user_limit=2), put_up(shop, stock=2), 999
+    outcomes = serve(
+        shop,
+        [
+            PurchaseRequest(limited, "alice", 2, "key"),
+            PurchaseRequest(scarce, "bob", 1),
+            PurchaseRequest(limited, "alice", 1),
+            PurchaseRequest(limited, "alice", 2, "key"),
+            PurchaseRequest(gone, "carol", 1),
+            PurchaseRequest(scarce, "carol", 2),
+            PurchaseRequest(scarce, "carol", 1),
+            PurchaseRequest(scarce, "dave", 1),
+            PurchaseRequest(scarce, "alice", 2, "key"),
+        ],
+    )
+    assert [told(outcome) for outcome in outcomes] == [
+        "Placed",
+        "Placed",
+        "limit_reached",
+        "Replayed",
+        "goods_not_found",
+        "insufficient_stock",
+        "Placed",
+        "sold_out",
+        "idempotency_key_reused",
+    ]
+    assert [goods.find(shop.database, item).sold for item in (limited, scarce)] == [2, 2]
+    assert audit.run(shop.settings).clean
+    again = serve(shop, [PurchaseRequest(limited, "alice", 2, "key")])
+    assert [told(outcome) for outcome in again] == ["Replayed"]
+
+
+def test_an_order_remembers_what_the_item_was_when_it_was_placed(shop: Shop) -> None:
+    free, limited = put_up(shop, name="free"), put_up(shop, name="键盘", per_user_limit=4, price=199, currency="JPY")
+    serve(shop, [PurchaseRequest(free, "alice"), PurchaseRequest(limited, "alice", 2)])
+    goods.change(shop.database, "t", limited, {"per_user_limit": 3, "price": 1, "name": "other"}, 0, None)
+    serve(shop, [PurchaseRequest(limited, "bob"), PurchaseRequest(free, "bob")])
+    with shop.database.reading() as connection:
+        query = "SELECT user_id, goods_id, per_user_limit, unit_price, goods_name, currency FROM orders ORDER BY id"
+        rows = [tuple(row) for row in connection.execute(text(query))]
+    assert sorted(rows) == sorted(
+        [
+            ("alice", free, None, 100, "free", "CNY"),
+            ("alice", limited, 4, 199, "键盘", "JPY"),
+            ("bob", limited, 3, 1, "other", "JPY"),
+            ("bob", free, None, 100, "free", "CNY"),
+        ]
+    )
+
+
+def counted(shop: Shop) -> Counter[str]:
+    """Statements at the server; an INSERT is one with the rows in it, or with a SELECT."""
+    query = (
+        "SHOW GLOBAL STATUS WHERE Variable_name IN"
+        " ('Com_insert', 'Com_insert_select', 'Com_select', 'Com_update',"
+        " 'Com_update_multi', 'Com_commit')"
+    )
+    with shop.database.reading() as connection:
+        rows = connection.execute(text(query)).all()
+    assert len(rows) == 6
+    counts: Counter[str] = Counter()
+    for name, value in rows:
+        counts[name.removesuffix("_select") if "insert" in name else name] += int(value)
+    return counts
+
+
+def spent(shop: Shop, requests: list[PurchaseRequest]) -> tuple[set[str | None], dict[str, int]]:
+    """What a batch came to, and its statements at the server."""
+    before = counted(shop)
+    outcomes = {told(outcome) for outcome in serve(shop, requests)}
+    after = counted(shop)
+    return outcomes, {name.removeprefix("Com_"): after[name] - before[name] for name in before}
+
+
+def reruns() -> float:
+    """How many transactions of this process were run again."""
+    return sum(
+        sample.value for metric in RERUNS.collect() for sample in metric.samples if sample.name.endswith("_total")
+    )
+
+
+@pytest.fixture
+def server_shop(make_app: Callable[..., Flask], server_uri: str) -> Shop:
+    return make_app(server_uri).extensions["seckill"]
+
+
+def slots_made(shop: Shop, *items: int) -> None:
+    serve(shop, [PurchaseRequest(item, "first") for item in items])
+
+
+def test_a_batch_is_one_insert_and_one_update_counted_at_the_server(server_shop: Shop) -> None:
+    item, other = put_up(server_shop, stock=1000), put_up(server_shop, stock=1000)
+    slots_made(server_shop, item, other)
+    outcomes, statements = spent(
+        server_shop,
+        [PurchaseRequest(goods_id, f"buyer-{n}", 1, f"key-{n}") for goods_id in (item, other) for n in range(100)],
+    )
+    assert outcomes == {"Placed", "idempotency_key_reused"}
+    # The orders and the outbox; the stock of both items.
+    assert (statements["insert"], statements["update"]) == (2, 1)
+
+
+def test_coupons_and_shipping_add_as_many_statements_to_two_purchases_as_to_hundreds(server_shop: Shop) -> None:
+    item = put_up(server_shop, stock=10_000, shippable=True)
+    plain = put_up(server_shop, stock=10_000)
+    slots_made(server_shop, item, plain)
+    made = {"created_at": EPOCH, "updated_at": EPOCH}
+    with server_shop.database.engine.begin() as connection:
+        connection.execute(insert(Coupon).values(code="TEN", kind="percent", percent=10, per_user_limit=1, **made))
+        connection.execute(insert(ShippingMethod).values(code="parcel", name="Parcel", base_fee=500, **made))
+    address = Address("Li Lei", "1", "CN", "1 Road", "1")
+    choices = Choices("TEN", "parcel", None, address)
+
+    numbers = itertools.count()
+
+    def told_of(goods_id: int, count: int, chosen: Choices) -> dict[str, int]:
+        """The statements of a batch of so many buyers that the server let through at the first attempt."""
+        while True:
+            buyers = itertools.islice(numbers, count)
+            requests = [PurchaseRequest(goods_id, f"buyer-{n}", 1, f"{goods_id}-{n}", chosen) for n in buyers]
+            before = reruns()
+            outcomes, statements = spent(server_shop, requests)
+            assert outcomes == {"Placed"}
+            if reruns() == before:
+                return statements
+
+    two = told_of(item, 2, choices)
+    assert told_of(item, 300, choices) == two
+    bare = told_of(plain, 300, NO_CHOICES)
+    assert told_of(plain, 2, NO_CHOICES) == bare
+    # The uses written; the coupon's count; the methods, the coupon's row and the buyers' uses read.
+    more = {name: two[name] - bare[name] for name in two}
+    assert more == {"insert": 1, "update": 0, "update_multi": 1, "select": 3, "commit": 0}
+    with server_shop.database.reading() as connection:
+        used = connection.execute(text("SELECT used FROM coupons")).scalar_one()
+        assert used == connection.execute(text("SELECT COUNT(*) FROM coupon_uses")).scalar_one() >= 302
+
+
+def test_a_figure_that_cannot_be_recorded_after_commit_costs_nobody_their_answer(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*arguments: object) -> None:
+        raise OSError("no space left")
+
+    item = put_up(shop)
+    monkeypatch.setattr(batch.TRANSACTION_SECONDS, "observe", broken)
+    monkeypatch.setattr(BATCH_SIZE, "observe", broken)
+    assert told(shop.checkout.buy(PurchaseRequest(item, "alice")).result(10)) == "Placed"
+    assert goods.find(shop.database, item).sold == 1

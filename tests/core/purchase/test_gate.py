@@ -1,0 +1,296 @@
+"""The gate: who is told from memory, how old that is, and what becomes of a reader that is slow, frozen or failing."""
+
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from core.catalogue import sale
+from core.purchase import gate as gate_module
+from core.purchase.gate import CROWD, MAX_AGE, Gate, Seen
+from core.refusals import Busy, Refusal, Unavailable
+
+ITEM = 7
+START = datetime(2030, 1, 1, tzinfo=timezone.utc)
+OPEN: dict[str, Any] = {"stock": 5, "paused": False, "starts_at": None, "ends_at": None}
+SOLD_OUT = OPEN | {"stock": 0}
+# What the machine may add to a wait: others share its two cores.
+SOON = 5.0
+
+
+def database_time() -> datetime:
+    """The clock of a database that began with this process's own."""
+    return START + timedelta(seconds=time.monotonic())
+
+
+class Reader:
+    """Stands for the database: items that are sold out unless told otherwise. Can be frozen, slow and failing."""
+
+    def __init__(self) -> None:
+        self.fields: dict[str, Any] = SOLD_OUT
+        self.began: list[float] = []
+        self.asked: list[Sequence[int]] = []
+        self.error: Exception | None = None
+        self.goes = threading.Event()
+        self.goes.set()
+        # Seconds that an answer takes before and after the database looks at its clock.
+        self.there = self.back = 0.0
+
+    def __call__(self, ids: Sequence[int]) -> list[Any]:
+        self.began.append(time.monotonic())
+        self.asked.append(ids)
+        time.sleep(self.there)
+        fields, now = self.fields, database_time()
+        time.sleep(self.back)
+        assert self.goes.wait(30)
+        if self.error is not None:
+            raise self.error
+        return [SimpleNamespace(id=goods_id, now=now, **fields) for goods_id in ids if goods_id > 0]
+
+
+@pytest.fixture
+def reader() -> Reader:
+    return Reader()
+
+
+@pytest.fixture
+def gate(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
+    """A gate whose thread is gone after the test: what it leaves behind would disturb others."""
+    made = Gate(reader)
+    yield made
+    monkeypatch.setattr(gate_module, "_QUIET_READS", 1)  # not to wait for it long
+    reader.goes.set()
+    until(lambda: not is_watching(made))
+
+
+def is_watching(gate: Gate) -> bool:
+    thread = gate._watcher
+    return thread is not None and thread.is_alive()
+
+
+def until(question: Callable[[], Any], seconds: float = SOON) -> Any:
+    """Ask a hundred times a second, as a crowd would, until the answer is true; returns it."""
+    deadline = time.monotonic() + seconds
+    while not (answer := question()):
+        assert time.monotonic() < deadline, f"not so within {seconds} seconds"
+        time.sleep(0.01)
+    return answer
+
+
+def code(refusal: Refusal | None) -> str | None:
+    return None if refusal is None else refusal.code
+
+
+def known(gate: Gate, expected: str = "sold_out") -> None:
+    """Ask until the gate refuses by itself."""
+    until(lambda: code(gate.refusal(ITEM)) == expected)
+
+
+def test_few_askers_are_sent_to_the_database(gate: Gate, reader: Reader) -> None:
+    for _ in range(3):
+        assert [gate.refusal(ITEM) for _ in range(CROWD // 2 - 1)] == [None] * (CROWD // 2 - 1)
+        time.sleep(MAX_AGE * 1.2)
+    assert reader.began == []
+    assert not is_watching(gate)
+
+
+def test_a_crowd_is_told_without_the_database(gate: Gate, reader: Reader) -> None:
+    known(gate)
+    reads = len(reader.began)
+    assert [code(gate.refusal(ITEM)) for _ in range(1000)] == ["sold_out"] * 1000
+    assert len(reader.began) - reads < 20
+    assert set(itertools.chain(*reader.asked)) == {ITEM}
+
+
+def test_a_crowd_at_an_open_sale_is_refused_nothing(gate: Gate, reader: Reader) -> None:
+    reader.fields = OPEN
+    until(lambda: gate.seen("buy", ITEM))
+    assert gate.refusal(ITEM) is None
+
+
+def test_what_was_a_crowd_is_none_any_more(gate: Gate) -> None:
+    known(gate)
+    time.sleep(2 * MAX_AGE + 0.05)
+    assert gate.refusal(ITEM) is None, "few ask now: they are to be told the very latest"
+
+
+def test_a_crowd_for_what_does_not_exist_is_sent_to_the_database(gate: Gate, reader: Reader) -> None:
+    until(lambda: gate.seen("buy", -1) or len(reader.began) > 2)
+    assert gate.seen("buy", -1) is None
+
+
+def nobody_is_told_older(gate: Gate, reader: Reader) -> None:
+    """With the reader frozen, the last it has read serves for 250 ms from the moment at which that was asked for."""
+    known(gate)
+    reader.goes.clear()
+    until(lambda: len(reader.began) > 1)
+    last = reader.began[-2]  # the one after it is not answered
+    until(lambda: gate.refusal(ITEM) is None or time.monotonic() > last + MAX_AGE)
+    end = time.monotonic() + 2 * MAX_AGE
+    while (now := time.monotonic()) < end:
+        assert gate.refusal(ITEM) is None or now - last <= MAX_AGE, "told what is too old"
+        time.sleep(0.005)
+    reader.fields = OPEN
+    reader.goes.set()
+    until(lambda: (seen := gate.seen("buy", ITEM)) and seen.row.stock == OPEN["stock"])
+
+
+def test_with_a_frozen_database_nobody_is_told_what_is_older_than_250_ms(gate: Gate, reader: Reader) -> None:
+    nobody_is_told_older(gate, reader)
+
+
+def test_with_a_longer_age_they_are(gate: Gate, reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate_module, "MAX_AGE", 10.0)
+    with pytest.raises(AssertionError, match="too old"):
+        nobody_is_told_older(gate, reader)
+
+
+def test_an_answer_that_took_longer_than_250_ms_is_of_no_use(gate: Gate, reader: Reader) -> None:
+    reader.back = MAX_AGE + 0.1  # looked at first, and told late
+    end = time.monotonic() + 1.2
+    while time.monotonic() < end:
+        assert gate.refusal(ITEM) is None
+        time.sleep(0.01)
+    assert len(reader.began) > 1
+
+
+@pytest.mark.parametrize("error", [Unavailable(), Busy(), OSError("gone"), KeyError("a bug")], ids=repr)
+def test_while_reading_fails_all_are_sent_to_the_database(
+    gate: Gate, reader: Reader, error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    known(gate)
+    reader.error = error
+    until(lambda: gate.refusal(ITEM) is None, MAX_AGE + 0.5)
+    tried, end = len(reader.began), time.monotonic() + 0.5
+    while time.monotonic() < end:
+        assert gate.refusal(ITEM) is None
+        time.sleep(0.01)
+    # It tries on, but does not storm a database that is down.
+    assert 1 < len(reader.began) - tried < 10
+    assert "gone" not in caplog.text
+    assert "a bug" not in caplog.text
+    reader.error = None
+    known(gate)
+
+
+@pytest.mark.parametrize("error", [None, Unavailable()], ids=repr)
+def test_watching_ends_when_nobody_asks_and_begins_again(gate: Gate, reader: Reader, error: Exception | None) -> None:
+    known(gate)
+    reader.error = error
+    until(lambda: not is_watching(gate))
+    reads = len(reader.began)
+    time.sleep(0.3)
+    assert len(reader.began) == reads
+    assert gate._seen == {}
+    reader.error = None
+    known(gate)
+
+
+def test_one_thread_reads_all_items_that_are_asked_for_together(gate: Gate, reader: Reader) -> None:
+    gate.crowd = 1
+    before = threading.active_count()
+    until(lambda: None not in [gate.refusal(item) for item in range(1, 21)])
+    assert threading.active_count() == before + 1
+    assert any(len(ids) == 20 for ids in reader.asked)
+
+
+def test_an_item_that_nobody_asks_for_is_dropped_while_others_are_watched(gate: Gate, reader: Reader) -> None:
+    gate.crowd = 1
+    until(lambda: gate.refusal(ITEM) and gate.refusal(8))
+    until(lambda: gate.refusal(ITEM) and reader.asked[-1] == [ITEM])
+    assert is_watching(gate)
+
+
+def test_each_question_is_counted_by_itself(gate: Gate) -> None:
+    known(gate)
+    for question in ("seckill", "goods"):
+        assert gate.seen(question, ITEM) is None, "a reader or two are told the very latest"
+    known(gate)
+    until(lambda: gate.seen("goods", ITEM))
+    assert gate.seen("seckill", ITEM) is None
+
+
+def test_no_more_items_are_watched_than_are_allowed(gate: Gate, reader: Reader) -> None:
+    gate.crowd = 1
+    most = gate_module._WATCHED
+    until(lambda: [gate.refusal(item) for item in range(1, most + 50)] and len(reader.began) > 5)
+    assert max(len(ids) for ids in reader.asked) == most
+    # Room is made again once the crowd has gone elsewhere.
+    until(lambda: gate.refusal(most + 60))
+
+
+def test_the_counts_of_questions_do_not_grow_without_bound(gate: Gate) -> None:
+    for item in range(gate_module._COUNTED + 1000):
+        gate.refusal(item)
+    assert len(gate._asks) <= gate_module._COUNTED
+
+
+def test_many_threads_may_ask_at_once(gate: Gate, reader: Reader) -> None:
+    def ask() -> set[str | None]:
+        return {code(gate.refusal(number % 40)) for number in range(3000)}
+
+    with ThreadPoolExecutor(8) as threads:
+        assert set().union(*(future.result() for future in [threads.submit(ask) for _ in range(8)])) <= {
+            None,
+            "sold_out",
+        }
+
+
+def seen_between(least: float, most: float, **fields: Any) -> Seen:
+    """An item whose database's clock, at START when it was read, has gone on for `least` to `most` seconds by now."""
+    now = time.monotonic()
+    row = SimpleNamespace(id=ITEM, now=START, **(OPEN | fields))
+    return Seen(row, now - most, now - least, 0)  # type: ignore[arg-type]
+
+
+def after(seconds: float) -> datetime:
+    return START + timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("edge", ["starts_at", "ends_at"])
+@pytest.mark.parametrize(("seconds", "is_over"), [(9, True), (11, None), (19, None), (22, False)])
+def test_within_the_uncertainty_of_the_clock_nothing_is_certain(edge: str, seconds: int, is_over: bool | None) -> None:
+    before, over = {"starts_at": (sale.UPCOMING, sale.ON_SALE), "ends_at": (sale.ON_SALE, sale.ENDED)}[edge]
+    seen = seen_between(10, 20, **{edge: after(seconds)})
+    assert seen.status() == {True: over, False: before, None: None}[is_over]
+
+
+def test_what_does_not_change_is_certain_even_so() -> None:
+    assert seen_between(10, 20, stock=0).status() == sale.SOLD_OUT
+    assert seen_between(10, 20, paused=True, starts_at=after(15)).status() == sale.PAUSED
+    assert seen_between(10, 20, ends_at=after(5), starts_at=after(15)).status() == sale.ENDED
+
+
+def test_the_database_s_milliseconds_are_cut_off_and_may_be_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    # It answered at once, and its clock said START although 0.9 ms more had gone by.
+    monkeypatch.setattr(gate_module, "time", SimpleNamespace(monotonic=lambda: 100.0005))
+    row = SimpleNamespace(id=ITEM, now=START, **(OPEN | {"starts_at": after(0.001)}))
+    assert Seen(row, 100.0, 100.0, 0).status() is None  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("edge", ["starts_at", "ends_at"])
+@pytest.mark.parametrize(("there", "back"), [(0.0, 0.06), (0.06, 0.0)], ids=["read at first", "read at last"])
+def test_nobody_is_told_of_a_start_or_an_end_too_early_or_too_late(
+    gate: Gate, reader: Reader, edge: str, there: float, back: float
+) -> None:
+    reader.there, reader.back = there, back
+    moment = database_time() + timedelta(seconds=0.8)
+    reader.fields = OPEN | {edge: moment}
+    before, over = {"starts_at": (sale.UPCOMING, sale.ON_SALE), "ends_at": (sale.ON_SALE, sale.ENDED)}[edge]
+    told = set()
+    while (earliest := database_time()) < moment + timedelta(seconds=0.5):
+        seen = gate.seen("buy", ITEM)
+        status = None if seen is None else seen.status()
+        told.add(status)
+        if status == before:
+            assert earliest < moment, "too late"
+        elif status == over:
+            assert database_time() >= moment, "too early"
+        time.sleep(0.001)
+    assert told == {before, over, None}
