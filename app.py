@@ -9,14 +9,14 @@ import cli
 import config
 from core.db.database import engine_options
 from core.ops.host_memory import HostMemory
-from core.shop import Shop
+from core.services import Services
 from models import db
 from resources import body, connections, cors, docs, errors, limits, paths, problem_pages, request_log
 from resources.answers import ProblemApi
 from resources.context import EXTENSION
 from resources.coupons import CouponItem, CouponList
 from resources.events import EventList
-from resources.front import Front
+from resources.fast_path import FastPath
 from resources.goods import GoodsChanges, GoodsItem, GoodsList, GoodsPause, GoodsResume
 from resources.ops import Alive, Metrics, Ready
 from resources.order_export import OrderExport
@@ -74,7 +74,7 @@ def create_app(
     )
     db.init_app(app)
     with app.app_context():
-        app.extensions[EXTENSION] = Shop.open(settings, db.engine, host, threads)
+        app.extensions[EXTENSION] = Services.open(settings, db.engine, host, threads)
 
     request_log.register(app)
     connections.register(app)
@@ -89,6 +89,6 @@ def create_app(
     docs.register(app)
     origin_headers = cors.register(app, settings.CORS_ORIGINS)
     cli.register(app)
-    front = Front(app.wsgi_app, app.extensions[EXTENSION], origin_headers, check_caller)
-    app.wsgi_app = front  # type: ignore[method-assign]
+    fast_path = FastPath(app.wsgi_app, app.extensions[EXTENSION], origin_headers, check_caller)
+    app.wsgi_app = fast_path  # type: ignore[method-assign]
     return app

@@ -19,7 +19,7 @@ from flask.cli import with_appcontext
 from core.catalogue.goods import MAX_STOCK
 from core.db.clock import iso
 from core.ops.text_output import escape_what_cannot_be_shown
-from resources.context import shop
+from resources.context import services
 from terminal import again_and_again, console, errors_in_one_line, fail, print_json, print_table, stop_is_asked
 
 if TYPE_CHECKING:
@@ -83,8 +83,8 @@ def seed(count: int, stock: int, shippable: bool, as_json: bool) -> None:
     from core.ops import seed as seeds
 
     with errors_in_one_line():
-        coupons, methods = seeds.coupons_and_methods(shop().database)
-        made = seeds.items(shop().database, count, stock, shippable)
+        coupons, methods = seeds.coupons_and_methods(services().database)
+        made = seeds.items(services().database, count, stock, shippable)
         if not as_json:
             terminal = console(sys.stderr)
             made = iter(track(made, "Items", total=count, console=terminal, disable=not terminal.is_terminal))
@@ -122,7 +122,7 @@ def token(user: str, admin: bool, hours: float, as_json: bool) -> None:
     import jwt
 
     try:
-        made = shop().tokens.issue(user, admin, hours)
+        made = services().tokens.issue(user, admin, hours)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
     if not as_json:
@@ -150,7 +150,7 @@ def audit(as_json: bool) -> None:
     with Progress(console=terminal, transient=True, disable=as_json or not terminal.is_terminal) as bar:
         task = bar.add_task("Checks", total=len(audits.CHECKS))
         try:
-            report = audits.run(shop().settings, lambda check: bar.advance(task))
+            report = audits.run(services().settings, lambda check: bar.advance(task))
         except audits.CannotAudit as error:
             bar.stop()
             fail(str(error), EXIT_UNREADABLE)
@@ -176,15 +176,15 @@ def sweep(loop: bool, as_json: bool) -> None:
     from core.orders import expiry
 
     def once() -> None:
-        expired = expiry.sweep(shop().database)
-        idempotency.prune(shop().database)
+        expired = expiry.sweep(services().database)
+        idempotency.prune(services().database)
         if as_json and (expired or not loop):
             print_json({"expired": expired})
         elif expired or not loop:
             click.echo(f"{expired:,} orders expired.")
 
     if loop:
-        again_and_again(shop().settings.SWEEP_SECONDS, once)
+        again_and_again(services().settings.SWEEP_SECONDS, once)
         return
     with errors_in_one_line():
         once()
@@ -203,7 +203,7 @@ def publish(loop: bool, as_json: bool) -> None:
     from core.events.publisher import SECONDS, Publisher
 
     stopped = threading.Event()
-    publisher = Publisher(shop().database, resting=stopped.is_set)
+    publisher = Publisher(services().database, resting=stopped.is_set)
     if loop:
         again_and_again(SECONDS, publisher.turn)
         stopped.set()
@@ -234,7 +234,7 @@ def prune(loop: bool, as_json: bool) -> None:
     from core.ops import retention
 
     def once() -> None:
-        deleted = asdict(retention.prune(shop().database, stop_is_asked))
+        deleted = asdict(retention.prune(services().database, stop_is_asked))
         if as_json and (any(deleted.values()) or not loop):
             print_json({"deleted": deleted})
         elif any(deleted.values()) or not loop:
@@ -255,7 +255,7 @@ def doctor(as_json: bool) -> None:
     from core.ops import doctor as doctors
     from core.ops.finding import State
 
-    service = shop()
+    service = services()
     findings = doctors.examine(service.database, service.settings)
     healthy = all(finding.state is not State.PROBLEM for finding in findings)
     if as_json:

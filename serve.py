@@ -24,7 +24,7 @@ import config
 from core.ops.text_output import escape_what_cannot_be_shown
 
 if TYPE_CHECKING:
-    from core.shop import Shop
+    from core.services import Services
 
 # Why these: docs/performance.md.
 WORKERS = 2
@@ -119,7 +119,7 @@ def _serve(address: Address, settings: config.Settings) -> None:
     from core.ops.host_memory import HostMemory
     from resources import request_log
     from resources.dispatch import Dispatcher
-    from resources.front import Front
+    from resources.fast_path import FastPath
     from server.granian_adapter import GranianAdapter
     from supervisor import Supervisor
 
@@ -150,13 +150,13 @@ def _serve(address: Address, settings: config.Settings) -> None:
         with worker.told_if_it_fails():
             figures.keep_in(host.take(part).figures)
             application = app.create_app(settings, host, address.threads)
-            shop = application.extensions["seckill"]
-            assert isinstance(application.wsgi_app, Front)
+            services = application.extensions["seckill"]
+            assert isinstance(application.wsgi_app, FastPath)
             adapter = GranianAdapter(Dispatcher(application.wsgi_app, address.threads))
             worker.stop_when_told(
-                lambda: adapter.loop, lambda: shop.in_progress.here + adapter.in_hand, partial(_close, shop)
+                lambda: adapter.loop, lambda: services.in_progress.here + adapter.in_hand, partial(_close, services)
             )
-            _start_chores(shop)
+            _start_background_jobs(services)
             # What is loaded by now stays: without this, each full garbage collection walks through all of it.
             gc.collect()
             gc.freeze()
@@ -169,31 +169,31 @@ def _serve(address: Address, settings: config.Settings) -> None:
         sys.exit("error: no worker could start; the log says why")
 
 
-def _close(shop: "Shop") -> None:
+def _close(services: "Services") -> None:
     """Leave nothing undone: called when a worker has answered all that it took up."""
     from resources import request_log
 
-    shop.checkout.close(seconds=1.0)
+    services.checkout.close(seconds=1.0)
     request_log.flush()
 
 
-def _start_chores(shop: "Shop") -> None:
+def _start_background_jobs(services: "Services") -> None:
     """What a worker does beside answering. Its threads are its own: it was forked by now."""
     from core import idempotency
     from core.events import publisher
-    from core.ops import chores
+    from core.ops import background_jobs
     from core.orders import expiry
 
-    if shop.settings.SWEEPER:
-        seconds = shop.settings.SWEEP_SECONDS
-        chores.start("sweeper", seconds, lambda: expiry.sweep(shop.database, lambda: shop.draining))
-        forget = partial(idempotency.prune, shop.database, lambda: shop.draining)
-        chores.start("old keys", idempotency.PRUNE_SECONDS, forget)
-    if shop.settings.PUBLISHER:
+    if services.settings.SWEEPER:
+        seconds = services.settings.SWEEP_SECONDS
+        background_jobs.start("sweeper", seconds, lambda: expiry.sweep(services.database, lambda: services.draining))
+        forget = partial(idempotency.prune, services.database, lambda: services.draining)
+        background_jobs.start("old keys", idempotency.PRUNE_SECONDS, forget)
+    if services.settings.PUBLISHER:
         made = publisher.Publisher(
-            shop.database, lambda: shop.draining, lambda: shop.in_progress.here > publisher.CROWD
+            services.database, lambda: services.draining, lambda: services.in_progress.here > publisher.CROWD
         )
-        chores.start("publisher", publisher.SECONDS, made.turn)
+        background_jobs.start("publisher", publisher.SECONDS, made.turn)
 
 
 def _prepare(settings: config.Settings) -> None:

@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 PURCHASES = "seckill_purchases_total"
 REQUESTS = "seckill_http_requests_total"
 # Purchases that are refused ahead of everything else are counted apart.
-GATE_REFUSALS = "seckill_gate_refusals_total"
+GATE_REFUSALS = "seckill_cached_refusals_total"
 
 
 @dataclass(frozen=True)

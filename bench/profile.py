@@ -31,18 +31,18 @@ from core.catalogue import goods
 from core.db import mysql_connection, transaction
 from core.purchase import batch, batcher, queue, statements
 from loopback import reach_directly
-from resources import dispatch, front, request_log
+from resources import dispatch, fast_path, request_log
 from serve import THREADS
 from tests.servers.service import SECRET
 
 FUNCTIONS: tuple[tuple[Any, str], ...] = (
     (dispatch.Dispatcher, "_receive"),
-    (front.Front, "serve"),
-    (front.Front, "_tell"),
-    (front, "identity"),
-    (front.request_log, "note"),
-    (front.seckill, "bought"),
-    (front, "_wanted_in"),
+    (fast_path.FastPath, "serve"),
+    (fast_path.FastPath, "_tell"),
+    (fast_path, "identity"),
+    (fast_path.request_log, "note"),
+    (fast_path.seckill, "bought"),
+    (fast_path, "_wanted_in"),
     (batcher.Batcher, "submit"),
     (queue.RequestQueue, "take"),
     (batcher.Batcher, "_finish"),
@@ -163,12 +163,12 @@ def main(buyers: int = 100, seconds: float = 4) -> None:
         application = app.create_app(config.load(SQLALCHEMY_DATABASE_URI=uri, SECRET_KEY=SECRET, RATE_LIMITS=False))
         prepare.upgrade(application)
         request_log.configure(False, stack.enter_context((directory / "log").open("w")))
-        shop = application.extensions["seckill"]
+        services = application.extensions["seckill"]
         item = {"name": "item", "currency": "CNY", "price": 100, "per_user_limit": 10**6}
-        on_sale = goods.create(shop.database, "profile", {**item, "stock": 10**8}).id
-        gone = goods.create(shop.database, "profile", {**item, "stock": 0}).id
+        on_sale = goods.create(services.database, "profile", {**item, "stock": 10**8}).id
+        gone = goods.create(services.database, "profile", {**item, "stock": 0}).id
         service = dispatch.Dispatcher(application.wsgi_app, THREADS)
-        tokens = itertools.cycle([f"Bearer {shop.tokens.issue(f'buyer-{number}')}" for number in range(200)])
+        tokens = itertools.cycle([f"Bearer {services.tokens.issue(f'buyer-{number}')}" for number in range(200)])
         keys = itertools.count()
         gc.collect()
         gc.freeze()

@@ -18,7 +18,7 @@ from locust import HttpUser, between, events, task
 import config
 from core.tokens import Tokens
 from load.options import MAX_SPAWN, MAX_USERS, parse
-from load.tally import ACCEPTED, COME_BACK, FAILED, LIMITED, REPLAYED, Tally, outcome
+from load.tally import ACCEPTED, COME_BACK, FAILED, LIMITED, REPLAYED, BufferedCounter, outcome
 from loopback import reach_directly
 
 reach_directly()
@@ -38,7 +38,7 @@ class Sale:
     """The item of one run, and what is found out about it."""
 
     def __init__(self) -> None:
-        self.tally = Tally()
+        self.tally = BufferedCounter()
         self.closes = time.monotonic() + OPTIONS.seconds
         opens = datetime.now(timezone.utc) + timedelta(seconds=COUNTDOWN_SECONDS)
         body = {

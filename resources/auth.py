@@ -5,10 +5,10 @@ from enum import Enum
 from flask import g, request
 from werkzeug.exceptions import Forbidden
 
-from core.payments import payment_proof
-from core.payments.payment_proof import Proof
+from core.payments import signature
+from core.payments.signature import SignatureHeaders
 from core.tokens import Identity, InvalidToken
-from resources.context import shop
+from resources.context import services
 
 
 class Access(Enum):
@@ -33,7 +33,7 @@ def authenticate(access: Access) -> Identity | None:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         raise InvalidToken
-    caller = shop().tokens.verify(token.strip())
+    caller = services().tokens.verify(token.strip())
     g.caller = caller
     if access is Access.ADMIN and not caller.is_admin:
         raise Forbidden
@@ -46,17 +46,17 @@ def is_signed() -> bool:
     Raises RequestEntityTooLarge.
     """
     proof = _proof()
-    return bool(proof.signatures) and payment_proof.is_signed(
-        shop().settings.PAYMENT_WEBHOOK_SECRETS, proof, request.get_data()
+    return bool(proof.signatures) and signature.is_signed(
+        services().settings.PAYMENT_WEBHOOK_SECRETS, proof, request.get_data()
     )
 
 
 def _prove_provider() -> None:
-    service = shop()
+    service = services()
     # The body as it came: any other way to write the same JSON is another message.
-    payment_proof.check(service.database, service.settings.PAYMENT_WEBHOOK_SECRETS, _proof(), request.get_data())
+    signature.check(service.database, service.settings.PAYMENT_WEBHOOK_SECRETS, _proof(), request.get_data())
 
 
-def _proof() -> Proof:
+def _proof() -> SignatureHeaders:
     names = ("webhook-id", "webhook-timestamp", "webhook-signature")
-    return Proof(*(request.headers.get(name, "") for name in names))
+    return SignatureHeaders(*(request.headers.get(name, "") for name in names))

@@ -2,12 +2,12 @@
 
 from flask import current_app
 
-from core.shop import Shop
+from core.services import Services
 
 EXTENSION = "seckill"
 
 
-def shop() -> Shop:
-    """The shop that the application serves."""
-    found: Shop = current_app.extensions[EXTENSION]
+def services() -> Services:
+    """The parts of the running sale that the application serves."""
+    found: Services = current_app.extensions[EXTENSION]
     return found

@@ -13,7 +13,7 @@ from core.tokens import Identity
 from resources import coupon_models as models
 from resources.answers import conditional, optional_time
 from resources.auth import Access
-from resources.context import shop
+from resources.context import services
 from resources.fields import CODE, as_typed
 from resources.goods import expected_versions
 from resources.operation import ApiResource, Operation, operation
@@ -70,7 +70,7 @@ class CouponList(ApiResource):
         """List the coupons."""
         listing = Listing("coupons", active=query.active, kind=query.kind, sort=query.sort)
         page = coupons.catalogue.list_page(
-            shop().database,
+            services().database,
             listing.request(query.limit, query.cursor),
             query.sort,
             active=query.active,
@@ -91,7 +91,7 @@ class CouponList(ApiResource):
     )
     def post(self, caller: Identity, body: models.CouponCreate) -> Any:
         """Make a coupon. A code that is taken is a `validation_failed`."""
-        row = coupons.catalogue.create(shop().database, body.model_dump())
+        row = coupons.catalogue.create(services().database, body.model_dump())
         return _json(row), 201, {"Location": f"/coupons/{row.code}", "ETag": f'"{_etag(row)}"'}
 
 
@@ -108,7 +108,7 @@ class CouponItem(ApiResource):
     )
     def get(self, code: str, caller: Identity) -> Response:
         """Read a coupon."""
-        row = coupons.catalogue.find(shop().database, _code(code))
+        row = coupons.catalogue.find(services().database, _code(code))
         return conditional(_json(row), _etag(row), "private, no-cache")
 
     @operation(
@@ -129,5 +129,5 @@ class CouponItem(ApiResource):
         the uses that there are ends the coupon and takes none of them back. `If-Match` with a version guards against
         changes by others.
         """
-        row = coupons.catalogue.change(shop().database, _code(code), body.given(), expected_versions())
+        row = coupons.catalogue.change(services().database, _code(code), body.given(), expected_versions())
         return _json(row), 200, {"ETag": f'"{_etag(row)}"'}

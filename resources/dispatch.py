@@ -13,7 +13,7 @@ from wsgiref.types import WSGIEnvironment
 
 from core.refusals import Busy
 from resources.connections import READING
-from resources.front import Front, Headers
+from resources.fast_path import FastPath, Headers
 from resources.limits import FREE
 from resources.request_queue import Lane, RequestQueue
 
@@ -34,14 +34,14 @@ Answer = Callable[[Exchange, WSGIEnvironment], object]
 class Dispatcher:
     """Hands the requests of a worker to the threads that answer them."""
 
-    def __init__(self, front: Front, threads: int) -> None:
+    def __init__(self, fast_path: FastPath, threads: int) -> None:
         """What `front` does not answer its application does, in at most so many `threads`."""
-        self._front = front
-        self._queue = RequestQueue(threads, front.deadlines)
+        self._front = fast_path
+        self._queue = RequestQueue(threads, fast_path.deadlines)
 
     @property
     def in_hand(self) -> int:
-        """Requests that are not answered yet. Purchases are counted elsewhere (core/shop.py)."""
+        """Requests that are not answered yet. Purchases are counted elsewhere (core/services.py)."""
         return self._queue.in_hand + len(self._front.awaiting)
 
     def receive(self, exchange: Exchange, environ: WSGIEnvironment) -> None:

@@ -7,7 +7,7 @@ from flask import Flask, Response, g
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from core.db.faults import read
-from core.payments.payment_proof import Unproven
+from core.payments.signature import InvalidSignature
 from core.refusals import Refusal
 from core.tokens import InvalidToken
 from resources.problems import problem
@@ -31,7 +31,7 @@ def register(app: Flask) -> None:
     """Answer every exception of `app` with a problem."""
     app.register_error_handler(Refusal, _refused)
     app.register_error_handler(InvalidToken, _unauthenticated)
-    app.register_error_handler(Unproven, _unproven)
+    app.register_error_handler(InvalidSignature, _unproven)
     app.register_error_handler(HTTPException, _framework)
     app.register_error_handler(Exception, _unexpected)
 
@@ -49,7 +49,7 @@ def _unauthenticated(error: InvalidToken) -> Response:
     return problem("unauthenticated", {"WWW-Authenticate": "Bearer"})
 
 
-def _unproven(error: Unproven) -> Response:
+def _unproven(error: InvalidSignature) -> Response:
     return problem("unauthenticated", {"WWW-Authenticate": "StandardWebhooks"})
 
 

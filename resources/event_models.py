@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
 from core.db.paging import DEFAULT_LIMIT
-from core.events.targets import MAX_URL
+from core.events.url_policy import MAX_URL
 from resources import fields
 from resources.bases import Answer, Input, PageQuery, Patch, Query, example, patch_example
 

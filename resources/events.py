@@ -6,7 +6,7 @@ from core.events import event_log
 from core.tokens import Identity
 from resources import event_models as models
 from resources.auth import Access
-from resources.context import shop
+from resources.context import services
 from resources.operation import ApiResource, Operation, operation
 
 
@@ -29,7 +29,7 @@ class EventList(ApiResource):
         told so, and begins again at `oldest` or at 0.
         """
         after = query.after if query.cursor is None else query.cursor
-        page = event_log.list_after(shop().database, after, query.limit)
+        page = event_log.list_after(services().database, after, query.limit)
         return {
             "items": [event_log.as_object(row) for row in page.items],
             "next_cursor": None if page.after is None else str(page.after[1]),

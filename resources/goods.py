@@ -14,7 +14,7 @@ from core.tokens import Identity
 from resources import inputs, schemas
 from resources.answers import conditional, optional_time
 from resources.auth import Access
-from resources.context import shop
+from resources.context import services
 from resources.fields import MAX_ID
 from resources.operation import ApiResource, Operation, operation
 from resources.paging import Listing
@@ -95,7 +95,7 @@ class GoodsList(ApiResource):
         """
         listing = Listing("goods", status=query.status, q=query.q, sort=query.sort)
         page = goods.list_page(
-            shop().database, listing.request(query.limit, query.cursor), query.sort, query.status, query.q
+            services().database, listing.request(query.limit, query.cursor), query.sort, query.status, query.q
         )
         return listing.answer([goods_json(row) for row in page.items], page.after)
 
@@ -112,7 +112,7 @@ class GoodsList(ApiResource):
     )
     def post(self, caller: Identity, body: inputs.GoodsCreate) -> Any:
         """Put up a new item."""
-        return _answer(goods.create(shop().database, caller.user_id, body.model_dump()), 201)
+        return _answer(goods.create(services().database, caller.user_id, body.model_dump()), 201)
 
 
 class GoodsItem(ApiResource):
@@ -128,7 +128,7 @@ class GoodsItem(ApiResource):
     )
     def get(self, goods_id_text: str) -> Response:
         """Read an item."""
-        row = goods.find(shop().database, goods_id(goods_id_text))
+        row = goods.find(services().database, goods_id(goods_id_text))
         return conditional(goods_json(row), goods_etag(row), CACHE_CONTROL)
 
     @operation(
@@ -150,7 +150,7 @@ class GoodsItem(ApiResource):
         """
         key = goods_id(goods_id_text)
         return _answer(
-            goods.change(shop().database, caller.user_id, key, body.given(), body.stock_delta, expected_versions())
+            goods.change(services().database, caller.user_id, key, body.given(), body.stock_delta, expected_versions())
         )
 
     @operation(
@@ -164,7 +164,7 @@ class GoodsItem(ApiResource):
     )
     def delete(self, goods_id_text: str, caller: Identity) -> tuple[str, int]:
         """Delete an item that was never ordered."""
-        goods.remove(shop().database, caller.user_id, goods_id(goods_id_text), expected_versions())
+        goods.remove(services().database, caller.user_id, goods_id(goods_id_text), expected_versions())
         return "", 204
 
 
@@ -183,7 +183,7 @@ def _pausing(operation_id: str) -> Operation:
 
 def _set_paused(goods_id_text: str, caller: Identity, paused: bool) -> Any:
     key = goods_id(goods_id_text)
-    return _answer(goods.set_paused(shop().database, caller.user_id, key, paused, expected_versions()))
+    return _answer(goods.set_paused(services().database, caller.user_id, key, paused, expected_versions()))
 
 
 class GoodsPause(ApiResource):
@@ -215,7 +215,7 @@ class GoodsChanges(ApiResource):
         """List what was done to an item, newest first."""
         key = goods_id(goods_id_text)
         listing = Listing("changes", goods_id=key)
-        page = goods.history(shop().database, key, listing.request(query.limit, query.cursor))
+        page = goods.history(services().database, key, listing.request(query.limit, query.cursor))
         return listing.answer([_change_json(row) for row in page.items], page.after)
 
 

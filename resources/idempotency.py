@@ -16,7 +16,7 @@ from core import idempotency
 from core.idempotency import Answer, Asked
 from resources import fields
 from resources.answers import json_response
-from resources.context import shop
+from resources.context import services
 
 NAME = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
@@ -37,7 +37,7 @@ def answer_once(
     `prepare` is called ahead of it, outside the transaction. Raises what `core.idempotency.once` raises.
     """
     asked = Asked(user_id, key, _fingerprint(body))
-    answer, replayed = idempotency.once(shop().database, asked, lambda: _stored(act()), prepare)
+    answer, replayed = idempotency.once(services().database, asked, lambda: _stored(act()), prepare)
     headers = {**answer.headers, REPLAYED: "true"} if replayed else answer.headers
     response = Response(answer.body, status=answer.status, mimetype="application/json")
     response.headers.update(headers)

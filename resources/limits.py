@@ -1,9 +1,9 @@
 """How often one may call: so often a user, and so often an address. Flask-Limiter counts.
 
 All of it is checked before anything else of a request, so that unknown addresses count too. Not counted are refusals
-of the gate, which cost no more than this would, the paths that a host is watched by, browsers' preflights, and what a
-payment provider has signed. Flask's requests are checked by Flask-Limiter itself; the layer ahead of Flask asks here,
-and counts the same in the same place. Either counts a request that it answers, so that none counts twice.
+of the sale cache, which cost no more than this would, the paths that a host is watched by, browsers' preflights, and
+what a payment provider has signed. Flask's requests are checked by Flask-Limiter itself; the layer ahead of Flask asks
+here, and counts the same in the same place. Either counts a request that it answers, so that none counts twice.
 """
 
 import math
@@ -18,9 +18,9 @@ from flask_limiter import ApplicationLimit, Limiter, RateLimitExceeded
 from limits import RateLimitItem, parse_many
 from werkzeug.exceptions import HTTPException
 
-from core.ops.call_counts import storage_uri
+from core.ops.rate_limit_storage import storage_uri
 from core.refusals import RATE_LIMITED, Refusal
-from core.shop import Shop
+from core.services import Services
 from resources.auth import Access, is_signed
 from resources.callers import address, identity
 from resources.cors import is_preflight
@@ -37,14 +37,14 @@ COUNTED = "seckill.counted"
 CheckCaller = Callable[[WSGIEnvironment], None]
 
 
-def register(app: Flask, shop: Shop) -> CheckCaller:
+def register(app: Flask, services: Services) -> CheckCaller:
     """Limit the callers of `app`. Returns the check for what is answered ahead of it."""
-    settings = shop.settings
+    settings = services.settings
     if not settings.RATE_LIMITS:
         return lambda environ: None
 
     def user(environ: WSGIEnvironment) -> str:
-        caller = identity(environ, shop.tokens)
+        caller = identity(environ, services.tokens)
         return f"user:{caller.user_id}" if caller is not None else ""
 
     def place(environ: WSGIEnvironment) -> str:
@@ -64,7 +64,7 @@ def register(app: Flask, shop: Shop) -> CheckCaller:
     # A preflight carries no token, costs as little as a refusal, and refused it would hide why from the page.
     limiter.request_filter(lambda: COUNTED in request.environ or request.path in FREE)
     limiter.request_filter(lambda: is_preflight(request) or _is_the_provider_s())
-    app.register_error_handler(RateLimitExceeded, lambda error: _exceeded(limiter, shop))
+    app.register_error_handler(RateLimitExceeded, lambda error: _exceeded(limiter, services))
     return _ahead_of_flask(limiter, [(item, key) for text, key in rules for item in parse_many(text)])
 
 
@@ -90,10 +90,10 @@ def _of_flask(text: str, key: Callable[[WSGIEnvironment], str]) -> ApplicationLi
     )
 
 
-def _exceeded(limiter: Limiter, shop: Shop) -> Response:
+def _exceeded(limiter: Limiter, services: Services) -> Response:
     reached = limiter.current_limit
     assert reached is not None
-    g.caller = identity(request.environ, shop.tokens)  # for the log
+    g.caller = identity(request.environ, services.tokens)  # for the log
     with suppress(HTTPException):  # too large, or cut off
         request.get_data()  # left unread it would end the connection, and with it the caller's next request
     refusal = _refusal(limiter, reached.key)

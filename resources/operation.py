@@ -18,7 +18,7 @@ from config import Settings
 from core.refusals import IDEMPOTENCY_KEY_REUSED, NOT_FOUND, VALIDATION_FAILED, Refusal
 from resources import body, idempotency
 from resources.auth import Access, authenticate
-from resources.context import shop
+from resources.context import services
 from resources.fields import CUSTOM_PREFIX
 from resources.idempotency import KeyHeaders
 
@@ -82,7 +82,7 @@ def operation(declared: Operation) -> Callable[[Method], Method]:
 
         @wraps(method)
         def checked(self: Resource, **path: str) -> Any:
-            if declared.offered is not None and not declared.offered(shop().settings):
+            if declared.offered is not None and not declared.offered(services().settings):
                 raise Refusal(NOT_FOUND)
             data = body.receive(expected=declared.body is not None)
             arguments: dict[str, Any] = {}

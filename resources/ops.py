@@ -8,11 +8,11 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, 
 
 from core.db.clock import deadline_of_request
 from core.ops.figures import HostFigures
-from core.ops.metrics import Tally
+from core.ops.metrics import BufferedCounter
 from core.refusals import Unavailable
 from resources import schemas
 from resources.auth import Access
-from resources.context import shop
+from resources.context import services
 from resources.operation import ApiResource, Operation, operation
 
 _TAG = "Service"
@@ -36,10 +36,10 @@ class Ready(ApiResource):
 
         Looked up at most once a second.
         """
-        readiness = shop().readiness
+        readiness = services().readiness
         found = readiness.ask()
         with contextlib.suppress(TimeoutError):
-            found.result(deadline_of_request(shop().settings.PURCHASE_WAIT_SECONDS).remaining())
+            found.result(deadline_of_request(services().settings.PURCHASE_WAIT_SECONDS).remaining())
         if not found.done() or not readiness.holds(found):
             raise Unavailable()
         return READY
@@ -58,9 +58,9 @@ class Metrics(ApiResource):
     )
     def get(self) -> Response:
         """The figures of all workers of this host, added up, in Prometheus' text format."""
-        Tally.settle()
+        BufferedCounter.settle()
         registry: Any = REGISTRY
-        host = shop().host
+        host = services().host
         if host is not None:
             registry = CollectorRegistry()
             registry.register(HostFigures(host))

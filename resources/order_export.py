@@ -14,7 +14,7 @@ from core.orders import order_list
 from core.tokens import Identity
 from resources import inputs, schemas
 from resources.auth import Access
-from resources.context import shop
+from resources.context import services
 from resources.operation import ApiResource, Operation, operation
 from resources.orders import filters_of, order_json, viewer_of
 
@@ -47,7 +47,7 @@ class OrderExport(ApiResource):
         formula has an apostrophe before it. An export that breaks off ends without its last chunk.
         """
         # Named, since the lines are made after this request's own share has ended.
-        reads = shop().database.of(Share.READS)
+        reads = services().database.of(Share.READS)
         pages = order_list.every(reads, viewer_of(caller), filters_of(query))
         lines = _lines(order_json(order) for page in pages for order in page)
         headers = {"Content-Disposition": 'attachment; filename="orders.csv"'}

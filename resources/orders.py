@@ -15,7 +15,7 @@ from core.tokens import Identity
 from resources import inputs, schemas
 from resources.answers import optional_time
 from resources.auth import Access
-from resources.context import shop
+from resources.context import services
 from resources.operation import ApiResource, Operation, operation
 from resources.paging import Listing
 
@@ -88,7 +88,7 @@ class OrderList(ApiResource):
         viewer = None if caller.is_admin else caller.user_id
         listing = Listing("orders", viewer=viewer, sort=query.sort, **asdict(filters))
         page = order_list.list_page(
-            shop().database,
+            services().database,
             viewer_of(caller),
             listing.request(query.limit, query.cursor),
             filters,
@@ -103,7 +103,7 @@ class OrderItem(ApiResource):
     )
     def get(self, order_no: str, caller: Identity) -> dict[str, Any]:
         """Read an order. Somebody else's is a 404: nothing tells that it exists."""
-        return order_json(orders.find(shop().database, viewer_of(caller), _order_no(order_no)))
+        return order_json(orders.find(services().database, viewer_of(caller), _order_no(order_no)))
 
 
 class OrderCancel(ApiResource):
@@ -120,7 +120,7 @@ class OrderCancel(ApiResource):
     )
     def post(self, order_no: str, caller: Identity, body: inputs.NoFields) -> dict[str, Any]:
         """Cancel a pending order; its units go back on sale."""
-        return order_json(order_life.cancel(shop().database, viewer_of(caller), _order_no(order_no)))
+        return order_json(order_life.cancel(services().database, viewer_of(caller), _order_no(order_no)))
 
 
 class OrderPay(ApiResource):
@@ -138,7 +138,7 @@ class OrderPay(ApiResource):
     )
     def post(self, order_no: str, caller: Identity, body: inputs.NoFields) -> dict[str, Any]:
         """Pay one's own pending order by this call, without money: only where `PAYMENT_PROVIDER` is `test`."""
-        return order_json(payments.pay(shop().database, caller.user_id, _order_no(order_no)))
+        return order_json(payments.pay(services().database, caller.user_id, _order_no(order_no)))
 
 
 class OrderRefund(ApiResource):
@@ -158,5 +158,5 @@ class OrderRefund(ApiResource):
         The same reference again gives the same answer and changes nothing.
         """
         return order_json(
-            refunds.refund(shop().database, caller.user_id, _order_no(order_no), body.reference, body.restock)
+            refunds.refund(services().database, caller.user_id, _order_no(order_no), body.reference, body.restock)
         )

@@ -13,7 +13,7 @@ from core.tokens import Identity
 from resources import payment_models as models
 from resources.answers import optional_time
 from resources.auth import Access
-from resources.context import shop
+from resources.context import services
 from resources.fields import MAX_ID
 from resources.operation import ApiResource, Operation, operation
 from resources.paging import Listing
@@ -48,7 +48,7 @@ class PaymentWebhook(ApiResource):
         if body.data is None:
             return {"event_id": headers.event_id, "outcome": IGNORED}
         event = PaymentEvent(headers.event_id, body.type, **body.data.model_dump())
-        return {"event_id": event.event_id, "outcome": payments.receive(shop().database, event)}
+        return {"event_id": event.event_id, "outcome": payments.receive(services().database, event)}
 
 
 class PaymentList(ApiResource):
@@ -66,7 +66,7 @@ class PaymentList(ApiResource):
         """List what the payment provider told and what came of it, newest first."""
         listing = Listing("payments", outcome=query.outcome, order_no=query.order_no, resolved=query.resolved)
         page = payment_records.list_page(
-            shop().database,
+            services().database,
             listing.request(query.limit, query.cursor),
             query.outcome,
             query.order_no,
@@ -93,7 +93,7 @@ class PaymentResolve(ApiResource):
         its money is kept, `refunded` where it was given back, `ignored` where it tells of none.
         """
         how = Resolution(body.resolution, body.note, caller.user_id)
-        return _payment_json(refunds.resolve(shop().database, _row_id(payment_id), how))
+        return _payment_json(refunds.resolve(services().database, _row_id(payment_id), how))
 
 
 def _row_id(text: str) -> int:

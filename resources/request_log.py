@@ -19,10 +19,10 @@ from flask import Flask, Response, g, request
 from prometheus_client import Counter
 from pythonjsonlogger.json import JsonFormatter
 
-from core.ops.metrics import Tally
+from core.ops.metrics import BufferedCounter
 from core.ops.text_output import LineWriter
 
-_REQUESTS = Tally(Counter("seckill_http_requests_total", "Requests answered.", ["route", "method", "status"]))
+_REQUESTS = BufferedCounter(Counter("seckill_http_requests_total", "Requests answered.", ["route", "method", "status"]))
 
 log = logging.getLogger("seckill.requests")
 
@@ -75,7 +75,7 @@ class _GatheredLines:
         self._hurry.set()
 
     def flush(self) -> None:
-        Tally.settle()  # figures are no later than lines; a failure to count is a line itself
+        BufferedCounter.settle()  # figures are no later than lines; a failure to count is a line itself
         with self._writing:
             self._there_are_some.clear()
             lines = []

@@ -9,12 +9,12 @@ from core.db.clock import iso
 from core.db.database import AnyRow
 from core.db.shares import Share
 from core.purchase.decide import Placed, PurchaseRequest, Refused, Replayed
-from core.shop import Shop
+from core.services import Services
 from core.tokens import Identity
 from resources import inputs, schemas
 from resources.answers import conditional, digest, optional_time
 from resources.auth import Access
-from resources.context import shop
+from resources.context import services
 from resources.goods import goods_id
 from resources.operation import ApiResource, Operation, operation
 from resources.orders import order_json
@@ -24,7 +24,7 @@ CACHE_CONTROL = "no-cache"
 QUOTE_REFUSALS = ("shipping_not_available", "coupon_invalid", "coupon_exhausted", "coupon_not_applicable")
 
 
-def sale_json(row: AnyRow, status: str, served: Shop) -> tuple[dict[str, Any], str]:
+def sale_json(row: AnyRow, status: str, served: Services) -> tuple[dict[str, Any], str]:
     """An item's sale as the contract shows it, but for the moment of the answer; and its ETag."""
     state = {
         "status": status,
@@ -59,8 +59,8 @@ class Seckill(ApiResource):
     )
     def get(self, goods_id_text: str) -> Response:
         """Watch a sale live."""
-        row = goods.find(shop().database, goods_id(goods_id_text))
-        state, etag = sale_json(row, sale.status(row, row.now), shop())
+        row = goods.find(services().database, goods_id(goods_id_text))
+        state, etag = sale_json(row, sale.status(row, row.now), services())
         return conditional(state | {"server_time": iso(row.now)}, etag, CACHE_CONTROL)
 
     @operation(
@@ -105,7 +105,7 @@ class Seckill(ApiResource):
         request = PurchaseRequest(
             goods_id(goods_id_text), caller.user_id, body.quantity, headers.idempotency_key, body.choices()
         )
-        outcome = shop().checkout.buy(request, holds_thread=True).result()
+        outcome = services().checkout.buy(request, holds_thread=True).result()
         if isinstance(outcome, Refused):
             raise outcome.refusal
         return bought(outcome)
@@ -131,5 +131,5 @@ class SeckillQuote(ApiResource):
         reserved: send the quote's `total` as the purchase's `expected_total` to buy at that price or not at all.
         """
         # A POST, but it changes nothing.
-        reads = shop().database.of(Share.READS)
+        reads = services().database.of(Share.READS)
         return quotes.ask(reads, caller.user_id, goods_id(goods_id_text), body.quantity, body.choices())

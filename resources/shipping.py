@@ -13,7 +13,7 @@ from core.tokens import Identity
 from resources import shipping_models as models
 from resources.answers import conditional
 from resources.auth import Access
-from resources.context import shop
+from resources.context import services
 from resources.fields import CODE
 from resources.goods import expected_versions
 from resources.operation import ApiResource, Operation, operation
@@ -59,7 +59,7 @@ class ShippingMethodList(ApiResource):
         """List the shipping methods, those that are not active too. What each costs, a quote tells."""
         listing = Listing("shipping methods", active=query.active, sort=query.sort)
         page = shipping.catalogue.list_page(
-            shop().database, listing.request(query.limit, query.cursor), query.sort, active=query.active
+            services().database, listing.request(query.limit, query.cursor), query.sort, active=query.active
         )
         return listing.answer([_json(row) for row in page.items], page.after)
 
@@ -79,7 +79,7 @@ class ShippingMethodList(ApiResource):
 
         There are at most 100, active or not. A code that is taken, and one too many, is a `validation_failed`.
         """
-        row = shipping.catalogue.create(shop().database, body.model_dump())
+        row = shipping.catalogue.create(services().database, body.model_dump())
         return _json(row), 201, {"Location": f"/shipping-methods/{row.code}", "ETag": f'"{row.version}"'}
 
 
@@ -96,7 +96,7 @@ class ShippingMethodItem(ApiResource):
     )
     def get(self, code: str) -> Response:
         """Read a shipping method."""
-        row = shipping.catalogue.find(shop().database, _code(code))
+        row = shipping.catalogue.find(services().database, _code(code))
         return conditional(_json(row), str(row.version), "public, max-age=1")
 
     @operation(
@@ -115,5 +115,5 @@ class ShippingMethodItem(ApiResource):
 
         `If-Match` with a version guards against changes by others.
         """
-        row = shipping.catalogue.change(shop().database, _code(code), body.given(), expected_versions())
+        row = shipping.catalogue.change(services().database, _code(code), body.given(), expected_versions())
         return _json(row), 200, {"ETag": f'"{row.version}"'}

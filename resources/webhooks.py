@@ -16,7 +16,7 @@ from resources import event_models as models
 from resources import inputs
 from resources.answers import conditional, optional_time
 from resources.auth import Access
-from resources.context import shop
+from resources.context import services
 from resources.fields import MAX_ID
 from resources.goods import expected_versions
 from resources.operation import ApiResource, Operation, operation
@@ -64,11 +64,11 @@ def _delivery_json(row: AnyRow) -> dict[str, Any]:
 
 def _check_url(body: models.WebhookCreate | models.WebhookPatch) -> None:
     if "url" in body.model_fields_set:
-        webhooks.check_url(shop().database, body.url)
+        webhooks.check_url(services().database, body.url)
 
 
 def _prepare(body: models.WebhookCreate) -> None:
-    webhooks.prepare(shop().database, body.url)
+    webhooks.prepare(services().database, body.url)
 
 
 def _with_secret(row: AnyRow, secret: str) -> dict[str, Any]:
@@ -93,7 +93,7 @@ class WebhookList(ApiResource):
     def get(self, caller: Identity, query: models.WebhooksQuery) -> dict[str, Any]:
         """List the subscriptions."""
         listing = Listing("webhooks", active=query.active)
-        page = webhooks.list_page(shop().database, listing.request(query.limit, query.cursor), query.active)
+        page = webhooks.list_page(services().database, listing.request(query.limit, query.cursor), query.active)
         return listing.answer([_json(row) for row in page.items], page.after)
 
     @operation(
@@ -115,7 +115,7 @@ class WebhookList(ApiResource):
         has. There are at most 100 subscriptions; one too many, and a URL that nothing may be sent to, is a
         `validation_failed`.
         """
-        row, secret = webhooks.create(shop().database, body.url, body.types, body.active)
+        row, secret = webhooks.create(services().database, body.url, body.types, body.active)
         headers = {"Location": f"/webhooks/{row.id}", "ETag": f'"{row.version}"', "Cache-Control": "no-store"}
         return _with_secret(row, secret), 201, headers
 
@@ -133,7 +133,7 @@ class WebhookItem(ApiResource):
     )
     def get(self, webhook_id: str, caller: Identity) -> Response:
         """Read a subscription."""
-        row = webhooks.find(shop().database, _id(webhook_id))
+        row = webhooks.find(services().database, _id(webhook_id))
         return conditional(_json(row), str(row.version), "private, no-cache")
 
     @operation(
@@ -154,7 +154,7 @@ class WebhookItem(ApiResource):
         While it is off nothing is sent; switched on again it is sent what happened meanwhile. `If-Match` with a version
         guards against changes by others.
         """
-        return _answer(webhooks.change(shop().database, _id(webhook_id), body.given(), expected_versions()))
+        return _answer(webhooks.change(services().database, _id(webhook_id), body.given(), expected_versions()))
 
     @operation(
         Operation(
@@ -167,7 +167,7 @@ class WebhookItem(ApiResource):
     )
     def delete(self, webhook_id: str, caller: Identity) -> tuple[str, int]:
         """End a subscription, at once. Its log cannot be read any more, and is deleted in the background."""
-        webhooks.remove(shop().database, _id(webhook_id), expected_versions())
+        webhooks.remove(services().database, _id(webhook_id), expected_versions())
         return "", 204
 
 
@@ -191,7 +191,7 @@ class WebhookSecret(ApiResource):
         that the subscriber can change over without missing anything; 0 ends it at once.
         """
         key = _id(webhook_id)
-        row, secret = webhooks.rotate_secret(shop().database, key, body.keep_hours, expected_versions())
+        row, secret = webhooks.rotate_secret(services().database, key, body.keep_hours, expected_versions())
         return _with_secret(row, secret), 200, {"ETag": f'"{row.version}"', "Cache-Control": "no-store"}
 
 
@@ -210,7 +210,7 @@ class WebhookDeliveries(ApiResource):
         """List what was and is to be sent to a subscriber, the newest event first."""
         key = _id(webhook_id)
         listing = Listing("deliveries", webhook_id=key, status=query.status)
-        page = webhooks.deliveries(shop().database, key, listing.request(query.limit, query.cursor), query.status)
+        page = webhooks.deliveries(services().database, key, listing.request(query.limit, query.cursor), query.status)
         return listing.answer([_delivery_json(row) for row in page.items], page.after)
 
 
@@ -228,4 +228,4 @@ class WebhookDeliveryRetry(ApiResource):
     )
     def post(self, webhook_id: str, delivery_id: str, caller: Identity, body: inputs.NoFields) -> dict[str, Any]:
         """Send an event to the subscriber once more, at once, whatever came of it before."""
-        return _delivery_json(webhooks.retry(shop().database, _id(webhook_id), _id(delivery_id)))
+        return _delivery_json(webhooks.retry(services().database, _id(webhook_id), _id(delivery_id)))

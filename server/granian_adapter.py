@@ -20,7 +20,7 @@ from granian.rsgi import HTTPProtocol, ProtocolClosed, Scope  # type: ignore[att
 from core.refusals import Busy
 from resources.body import MAX_BYTES, READ_AT_MOST
 from resources.dispatch import Dispatcher
-from resources.front import Headers
+from resources.fast_path import Headers
 
 # Seconds that a client may take to send a body, once its headers are there.
 BODY_SECONDS = 30.0

@@ -17,7 +17,7 @@ import config
 from app import create_app
 from config import Settings
 from core.ops.host_memory import HostMemory
-from core.shop import Shop
+from core.services import Services
 from loopback import reach_directly
 from prepare import upgrade
 from tests.servers.database_server import DatabaseServer
@@ -242,7 +242,7 @@ def sqlite_app(make_app: Callable[..., Flask], sqlite_uri: str) -> Flask:
 
 
 @pytest.fixture
-def shop(app: Flask) -> Shop:
+def services(app: Flask) -> Services:
     return app.extensions["seckill"]
 
 
@@ -252,8 +252,8 @@ def client(app: Flask) -> FlaskClient:
 
 
 @pytest.fixture
-def settings(shop: Shop) -> Settings:
-    return shop.settings
+def settings(services: Services) -> Settings:
+    return services.settings
 
 
 @pytest.fixture

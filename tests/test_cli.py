@@ -21,7 +21,7 @@ import config
 from core.ops import doctor, doctor_mysql, seed
 from core.payments import payments
 from core.payments.payments import FAILED, SUCCEEDED, PaymentEvent
-from core.shop import Shop
+from core.services import Services
 from core.tokens import Identity
 from examples.payment_provider import new_secret
 from terminal import stop_is_asked
@@ -175,13 +175,13 @@ class TestSeed:
         assert "init-db" in result.stderr
 
     def test_the_demo_has_one_item_open_one_upcoming_one_sold_out_and_one_to_be_shipped(
-        self, shop: Shop, client: FlaskClient
+        self, services: Services, client: FlaskClient
     ) -> None:
-        made = seed.demo(shop.database)
+        made = seed.demo(services.database)
         shown = [client.get(f"/goods/{row.id}").json for row in made]
         assert [item and item["status"] for item in shown] == ["on_sale", "upcoming", "sold_out", "on_sale"]
         assert [item and item["shippable"] for item in shown] == [False, False, False, True]
-        assert len(seed.demo(shop.database)) == 4  # again, with the coupons and methods of the first time
+        assert len(seed.demo(services.database)) == 4  # again, with the coupons and methods of the first time
         assert (made[0].stock, made[0].per_user_limit) == (100, 2)
 
 

@@ -150,7 +150,7 @@ def test_a_line_works_where_folders_have_blanks_and_quotes_in_their_names(
 
 @pytest.mark.long
 def test_a_mend_that_is_printed_works_in_any_folder(tmp_path: Path) -> None:
-    uri = f"sqlite:///{tmp_path / 'shop.db'}"
+    uri = f"sqlite:///{tmp_path / 'services.db'}"
     for command in ("audit", "doctor"):
         told = subprocess.run(
             ["bash", "-c", command_line.flask_line(command)],

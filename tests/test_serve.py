@@ -22,9 +22,9 @@ import serve
 from config import ROOT
 from core.db.clock import utc_now
 from core.db.database import patient_engine
-from core.ops import chores
+from core.ops import background_jobs
 from core.ops.host_memory import HostMemory
-from core.shop import Shop
+from core.services import Services
 from models import SCHEMA_REVISION, IdempotencyKey
 from tests.core.selling import Selling
 from tests.servers.database_server import DatabaseServer, free_port
@@ -231,11 +231,11 @@ def test_on_mysql_the_schema_is_brought_up_to_date_and_nothing_is_seeded_or_show
     engine.dispose()
 
 
-def chores_of(monkeypatch: pytest.MonkeyPatch, shop: Shop) -> dict[str, Callable[[], object]]:
+def chores_of(monkeypatch: pytest.MonkeyPatch, services: Services) -> dict[str, Callable[[], object]]:
     """What a worker does beside answering, by its name; nothing of it is begun."""
     begun: dict[str, Callable[[], object]] = {}
-    monkeypatch.setattr(chores, "start", lambda name, seconds, work: begun.__setitem__(name, work))
-    serve._start_chores(shop)
+    monkeypatch.setattr(background_jobs, "start", lambda name, seconds, work: begun.__setitem__(name, work))
+    serve._start_background_jobs(services)
     return begun
 
 
@@ -243,9 +243,9 @@ def test_a_worker_sweeps_until_its_host_drains(
     monkeypatch: pytest.MonkeyPatch, make_app: Callable[..., Flask], sqlite_uri: str
 ) -> None:
     host = HostMemory()
-    shop = make_app(sqlite_uri, host=host).extensions["seckill"]
-    sweep = chores_of(monkeypatch, shop)["sweeper"]
-    selling = Selling(shop)
+    services = make_app(sqlite_uri, host=host).extensions["seckill"]
+    sweep = chores_of(monkeypatch, services)["sweeper"]
+    selling = Selling(services)
     order = selling.bought(selling.item())
     selling.make_overdue(order)
     host.draining = True
@@ -267,15 +267,15 @@ def test_a_worker_forgets_old_idempotency_keys_until_its_host_drains(
     monkeypatch: pytest.MonkeyPatch, make_app: Callable[..., Flask], sqlite_uri: str
 ) -> None:
     host = HostMemory()
-    shop = make_app(sqlite_uri, host=host).extensions["seckill"]
-    forget = chores_of(monkeypatch, shop)["old keys"]
-    with shop.database.engine.begin() as connection:
+    services = make_app(sqlite_uri, host=host).extensions["seckill"]
+    forget = chores_of(monkeypatch, services)["old keys"]
+    with services.database.engine.begin() as connection:
         long_ago = datetime.fromisoformat("2001-01-01T00:00:00+00:00")
         for key, kept_at in (("old", long_ago), ("new", utc_now())):
             connection.execute(insert(IdempotencyKey).values(user_id="a", idempotency_key=key, kept_at=kept_at))
 
     def keys() -> list[str]:
-        with shop.database.reading() as connection:
+        with services.database.reading() as connection:
             return sorted(connection.execute(select(IdempotencyKey.idempotency_key)).scalars())
 
     host.draining = True

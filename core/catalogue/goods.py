@@ -56,7 +56,7 @@ def _with_time() -> Select[Any]:
     return select(*columns, utc_now().label("now"))
 
 
-# Made once: the gate asks it all the time.
+# Made once: the sale cache asks it all the time.
 _READ_ALL = _with_time().where(Goods.id.in_(bindparam("ids", expanding=True)))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from core import refusals
-from core.catalogue.catalogue import Catalogue
+from core.catalogue.versioned_table import VersionedTable
 from core.purchase.sql import fetch, number
 from core.refusals import InvalidField
 from models import ShippingMethod
@@ -99,4 +99,4 @@ _DEFAULTS: Mapping[str, Any] = {
     "regions": None,
     "active": True,
 }
-catalogue = Catalogue(ShippingMethod, refusals.SHIPPING_METHOD_NOT_FOUND, _DEFAULTS, make_room=_make_room)
+catalogue = VersionedTable(ShippingMethod, refusals.SHIPPING_METHOD_NOT_FOUND, _DEFAULTS, make_room=_make_room)

@@ -28,7 +28,7 @@ TYPES = (
 )
 
 
-class Happening(NamedTuple):
+class NewEvent(NamedTuple):
     """An event that has no number yet. `order_no` is None for those of goods."""
 
     type: str
@@ -36,16 +36,16 @@ class Happening(NamedTuple):
     order_no: str | None = None
 
 
-def write(connection: Connection, occurred_at: datetime, happenings: Sequence[Happening]) -> None:
+def write(connection: Connection, occurred_at: datetime, new_events: Sequence[NewEvent]) -> None:
     """Put events into the outbox: one row for all of a transaction, so that a purchase pays little for it."""
-    if happenings:
-        connection.execute(insert(Outbox).values(occurred_at=occurred_at, events=happenings))
+    if new_events:
+        connection.execute(insert(Outbox).values(occurred_at=occurred_at, events=new_events))
 
 
-def of_stock(goods_id: int, before: int, after: int) -> list[Happening]:
+def of_stock(goods_id: int, before: int, after: int) -> list[NewEvent]:
     """What a change of an item's stock is to those who watch it: its last unit gone, or its first one back."""
     if before > 0 and after == 0:
-        return [Happening(GOODS_SOLD_OUT, goods_id)]
+        return [NewEvent(GOODS_SOLD_OUT, goods_id)]
     if before == 0 and after > 0:
-        return [Happening(GOODS_RESTOCKED, goods_id)]
+        return [NewEvent(GOODS_RESTOCKED, goods_id)]
     return []

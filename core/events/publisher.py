@@ -20,7 +20,7 @@ from core.db.shares import Share
 from core.events import deliveries, event_log, webhooks
 from core.events.deliveries import Claim
 from core.events.sequencer import number
-from core.events.targets import Resolver
+from core.events.url_policy import Resolver
 from core.events.webhook_call import Answer, Message, send
 from core.ops.metrics import record
 from core.purchase.sql import to_json

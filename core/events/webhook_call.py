@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 
-from core.events.targets import Forbidden, Resolver, Target, Unresolved, addresses, parse
+from core.events.url_policy import Forbidden, Resolver, Target, Unresolved, addresses, parse
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 10.0

@@ -13,7 +13,7 @@ from core.db.clock import database_now, utc_now
 from core.db.database import AnyRow, Database
 from core.db.paging import Page, PageRequest, Sort, fetch
 from core.db.transaction import plain
-from core.events import event_log, targets
+from core.events import event_log, url_policy
 from core.refusals import InvalidField, Refusal
 from models import Event, RemovedWebhook, Sequencer, Webhook, WebhookDelivery
 
@@ -45,7 +45,7 @@ def find(database: Database, webhook_id: int) -> AnyRow:
 
 def check_url(database: Database, url: str) -> None:
     """Raise InvalidField for a URL that webhooks may not be sent to. Asks for addresses: never in a transaction."""
-    targets.check(url, database.settings.WEBHOOKS_TO_PRIVATE)
+    url_policy.check(url, database.settings.WEBHOOKS_TO_PRIVATE)
 
 
 def prepare(database: Database, url: str) -> None:

@@ -24,13 +24,13 @@ POOL_IN_USE = Gauge(
 _TALLIED = 1000  # counts of one figure that wait to be added up, at most
 
 
-class Tally:
+class BufferedCounter:
     """A counter for what happens thousands of times a second: to count at once would cost as much as half an answer.
 
     What was counted is in the figure after `settle`, which whoever shows or saves figures calls.
     """
 
-    _all: "list[Tally]" = []  # noqa: RUF012 (of the process, like the figures themselves)
+    _all: "list[BufferedCounter]" = []  # noqa: RUF012 (of the process, like the figures themselves)
 
     def __init__(self, counter: Counter) -> None:
         self._counter = counter

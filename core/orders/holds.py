@@ -16,7 +16,7 @@ from core.catalogue import coupons
 from core.catalogue.coupons import Coupon
 from core.db.clock import utc_now_after_wait
 from core.events import events
-from core.events.events import Happening
+from core.events.events import NewEvent
 from core.orders.orders import OrderView, holds_units
 from core.purchase import coupon_statements
 from models import Coupon as CouponRow
@@ -68,7 +68,7 @@ def lock(connection: Connection, goods_id: int, codes: Collection[str]) -> Locke
     return Locked(goods_id, row.stock, row.per_user_limit, later or row.now, found)
 
 
-def give_back(connection: Connection, locked: Locked, orders: Sequence[Holder]) -> list[Happening]:
+def give_back(connection: Connection, locked: Locked, orders: Sequence[Holder]) -> list[NewEvent]:
     """Put back what the orders held. All are of the locked item and were moved by the caller, in this transaction.
 
     Returns what it was to those who watch the stock. Raises RuntimeError where something was not held: the caller's
@@ -102,7 +102,7 @@ def give_back(connection: Connection, locked: Locked, orders: Sequence[Holder]) 
     return events.of_stock(locked.goods_id, before, locked.stock)
 
 
-def take_again(connection: Connection, locked: Locked, order: OrderView) -> list[Happening] | None:
+def take_again(connection: Connection, locked: Locked, order: OrderView) -> list[NewEvent] | None:
     """Take what an expired order held once more, if stock, its buyer's limit and its coupon all still allow it.
 
     Nothing is taken, and None returned, where one of them does not. Else what it was to those who watch the stock, as

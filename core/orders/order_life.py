@@ -15,10 +15,21 @@ from core.db.clock import database_now, utc_now_after_wait
 from core.db.database import Database
 from core.db.transaction import plain
 from core.events import events
-from core.events.events import Happening
+from core.events.events import NewEvent
 from core.orders import holds, orders
 from core.orders.holds import Holder, Locked, Owned
-from core.orders.orders import CANCELLED, EXPIRED, MOVES, PAID, PENDING, REFUND_DUE, OrderView, Viewer, move, move_all
+from core.orders.orders import (
+    CANCELLED,
+    EXPIRED,
+    PAID,
+    PENDING,
+    REFUND_DUE,
+    TRANSITIONS,
+    OrderView,
+    Viewer,
+    move,
+    move_all,
+)
 from core.refusals import RefusalWithEffect
 from models import Order
 
@@ -56,7 +67,7 @@ def cancel(database: Database, viewer: Viewer, order_no: str) -> OrderView:
             connection, order_no, CANCELLED, IN_TIME, closed_at=utc_now_after_wait(), cancelled_by=viewer.user_id
         )
         if cancelled:
-            told = [Happening(events.ORDER_CANCELLED, order.goods_id, order_no)]
+            told = [NewEvent(events.ORDER_CANCELLED, order.goods_id, order_no)]
             events.write(connection, locked.now, told + holds.give_back(connection, locked, [order]))
         else:
             events.write(connection, locked.now, expire(connection, locked, [order]))
@@ -69,7 +80,7 @@ def cancel(database: Database, viewer: Viewer, order_no: str) -> OrderView:
     return closed
 
 
-def expire(connection: Connection, locked: Locked, due: Sequence[Holder]) -> list[Happening]:
+def expire(connection: Connection, locked: Locked, due: Sequence[Holder]) -> list[NewEvent]:
     """Note that pending orders of the locked item have expired, and give back what they held. What happened.
 
     All of them are, or none: of several, the caller has read under their locks that they are pending and overdue.
@@ -79,7 +90,7 @@ def expire(connection: Connection, locked: Locked, due: Sequence[Holder]) -> lis
         return []
     if moved != len(due):
         raise RuntimeError("an order changed under its lock")
-    told = [Happening(events.ORDER_EXPIRED, locked.goods_id, order.order_no) for order in due]
+    told = [NewEvent(events.ORDER_EXPIRED, locked.goods_id, order.order_no) for order in due]
     return told + holds.give_back(connection, locked, due)
 
 
@@ -96,7 +107,7 @@ def keep_free(connection: Connection, locked: Locked, order: Owned) -> bool:
     values = {"paid_at": locked.now, "per_user_limit": locked.per_user_limit}
     if not move(connection, order.order_no, PAID, *free, **values):
         return False
-    events.write(connection, locked.now, [Happening(events.ORDER_PAID, locked.goods_id, order.order_no)])
+    events.write(connection, locked.now, [NewEvent(events.ORDER_PAID, locked.goods_id, order.order_no)])
     return True
 
 
@@ -124,7 +135,7 @@ def pay_in_time(connection: Connection, order: OrderView) -> bool:
     paid = move(connection, order.order_no, PAID, Order.status == PENDING, IN_TIME, paid_at=utc_now_after_wait())
     if paid:
         events.write(
-            connection, database_now(connection), [Happening(events.ORDER_PAID, order.goods_id, order.order_no)]
+            connection, database_now(connection), [NewEvent(events.ORDER_PAID, order.goods_id, order.order_no)]
         )
     return paid
 
@@ -137,15 +148,15 @@ def receive_late(connection: Connection, locked: Locked, order: OrderView) -> Re
     # From here on only who holds the item's lock could move it.
     status = connection.execute(select(Order.status).where(Order.order_no == order.order_no)).scalar_one()
     moved = False
-    if REFUND_DUE in MOVES.get(status, ()):
-        again = holds.take_again(connection, locked, order) if PAID in MOVES[status] else None
+    if REFUND_DUE in TRANSITIONS.get(status, ()):
+        again = holds.take_again(connection, locked, order) if PAID in TRANSITIONS[status] else None
         if again is None:
             moved = move(connection, order.order_no, REFUND_DUE, Order.status == status)
-            told.append(Happening(events.ORDER_REFUND_DUE, order.goods_id, order.order_no))
+            told.append(NewEvent(events.ORDER_REFUND_DUE, order.goods_id, order.order_no))
             status = REFUND_DUE
         else:
             moved = move(connection, order.order_no, PAID, Order.status == status, paid_at=locked.now, closed_at=None)
-            told += [Happening(events.ORDER_PAID, order.goods_id, order.order_no), *again]
+            told += [NewEvent(events.ORDER_PAID, order.goods_id, order.order_no), *again]
             status = PAID
         if not moved:
             raise RuntimeError("an order changed under its item's lock")

@@ -21,7 +21,7 @@ REFUND_DUE = "refund_due"
 REFUNDED = "refunded"
 
 # The moves of an order's life: from each status, those that it can go to. What makes them: docs/orders.md.
-MOVES: Mapping[str, frozenset[str]] = {
+TRANSITIONS: Mapping[str, frozenset[str]] = {
     PENDING: frozenset({PAID, CANCELLED, EXPIRED}),
     EXPIRED: frozenset({PAID, REFUND_DUE}),
     CANCELLED: frozenset({REFUND_DUE}),
@@ -117,7 +117,7 @@ def move_all(
     connection: Connection, order_nos: Collection[str], to: str, *conditions: ColumnElement[bool], **values: Any
 ) -> int:
     """`move` for many orders, in one statement. Returns how many were moved."""
-    before = sorted(status for status, after in MOVES.items() if to in after)
+    before = sorted(status for status, after in TRANSITIONS.items() if to in after)
     moved = (
         update(Order)
         .with_hint(BY_NUMBER)

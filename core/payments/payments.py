@@ -18,7 +18,7 @@ from core.db.clock import database_now, deadline_of_request
 from core.db.database import Database
 from core.db.transaction import run
 from core.events import events
-from core.events.events import Happening
+from core.events.events import NewEvent
 from core.ops.metrics import record
 from core.orders import holds, order_life, orders
 from core.orders.holds import Locked
@@ -183,7 +183,7 @@ def _take(
         # It holds nothing: its own row is all that has to be locked.
         if not orders.move(connection, order.order_no, REFUND_DUE, Order.status == CANCELLED):
             raise RuntimeError("an order changed under its lock")
-        events.write(connection, now, [Happening(events.ORDER_REFUND_DUE, order.goods_id, order.order_no)])
+        events.write(connection, now, [NewEvent(events.ORDER_REFUND_DUE, order.goods_id, order.order_no)])
         return REFUND_DUE
     return None if locked is None else order_life.receive_late(connection, locked, order).status
 

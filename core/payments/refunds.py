@@ -13,10 +13,10 @@ from core.db.clock import deadline_of_request
 from core.db.database import AnyRow, Database
 from core.db.transaction import plain, run
 from core.events import events
-from core.events.events import Happening
+from core.events.events import NewEvent
 from core.orders import holds, orders
 from core.orders.holds import Locked
-from core.orders.orders import MOVES, PAID, REFUND_DUE, REFUNDED, OrderView, Viewer
+from core.orders.orders import PAID, REFUND_DUE, REFUNDED, TRANSITIONS, OrderView, Viewer
 from core.payments import payment_records
 from core.payments.payment_records import MISMATCH, REPEATED, SUCCEEDED, UNKNOWN_ORDER, PaymentEvent, Resolution
 from core.refusals import Refusal
@@ -39,7 +39,7 @@ def refund(database: Database, by: str, order_no: str, reference: str, restock: 
             raise Refusal(refusals.ORDER_NOT_FOUND)
         if found.status == REFUNDED and found.refund_reference == reference:
             return found
-        if REFUNDED not in MOVES.get(found.status, ()):
+        if REFUNDED not in TRANSITIONS.get(found.status, ()):
             raise Refusal(refusals.ORDER_NOT_REFUNDABLE, order_status=found.status)
         payment = payment_records.to_give_back(connection, found)
         _move(connection, found, now, reference, locked)
@@ -82,7 +82,7 @@ def _receive_of_unknown_payment(
         return MISMATCH
     if order.status == REFUNDED and order.refund_reference == event.payment_id:
         return REPEATED
-    if REFUNDED not in MOVES.get(order.status, ()):
+    if REFUNDED not in TRANSITIONS.get(order.status, ()):
         return MISMATCH
     payment = payment_records.to_give_back(connection, order)
     _move(connection, order, now, event.payment_id)
@@ -153,7 +153,7 @@ def _move(
         values["closed_at"] = now
     if not orders.move(connection, order.order_no, REFUNDED, Order.status == order.status, **values):
         raise RuntimeError("an order changed under its lock")
-    told = [Happening(events.ORDER_REFUNDED, order.goods_id, order.order_no)]
+    told = [NewEvent(events.ORDER_REFUNDED, order.goods_id, order.order_no)]
     if gives_back and locked is not None:
         told += holds.give_back(connection, locked, [order])
     events.write(connection, now, told)

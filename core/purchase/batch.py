@@ -15,7 +15,7 @@ from core.db.clock import Deadline, database_now
 from core.db.database import Database
 from core.db.transaction import run
 from core.events import events
-from core.events.events import Happening
+from core.events.events import NewEvent
 from core.ops.metrics import record
 from core.orders import orders
 from core.orders.order_numbers import new_order_numbers
@@ -201,14 +201,14 @@ def _write(connection: Connection, placed: list[Placed], goods: Mapping[int, Loc
         units[outcome.order.goods_id] = units.get(outcome.order.goods_id, 0) + outcome.order.quantity
     if statements.take_units(connection, units) != len(units):
         raise RuntimeError("the stock changed under its lock")
-    happenings = []
+    new_events = []
     for order in (outcome.order for outcome in placed):
-        happenings.append(Happening(events.ORDER_PLACED, order.goods_id, order.order_no))
+        new_events.append(NewEvent(events.ORDER_PLACED, order.goods_id, order.order_no))
         if order.status == PAID:
-            happenings.append(Happening(events.ORDER_PAID, order.goods_id, order.order_no))
+            new_events.append(NewEvent(events.ORDER_PAID, order.goods_id, order.order_no))
     for key, count in units.items():
-        happenings += events.of_stock(key, goods[key].stock, goods[key].stock - count)
-    statements.write_outbox(connection, placed[0].order.purchased_at, happenings)
+        new_events += events.of_stock(key, goods[key].stock, goods[key].stock - count)
+    statements.write_outbox(connection, placed[0].order.purchased_at, new_events)
 
 
 def _was_committed(connection: Connection, outcomes: list[Outcome | None]) -> bool:

@@ -12,10 +12,10 @@ from core.ops.metrics import PURCHASES, record
 from core.purchase import batch
 from core.purchase.batcher import Batcher
 from core.purchase.decide import Outcome, PurchaseRequest, Refused, Replayed
-from core.purchase.gate import Gate
 from core.purchase.in_progress import InProgress
 from core.purchase.queue import RequestQueue
 from core.purchase.replays import SaleOpen, look_up
+from core.purchase.sale_cache import SaleCache
 from core.purchase.slots import Caps
 from core.refusals import Refusal
 
@@ -26,14 +26,16 @@ _LOOKED_UP_TOGETHER = 1000
 class Checkout:
     """Sells. Shared by all threads of a process."""
 
-    def __init__(self, database: Database, in_progress: InProgress, gate: Gate, threads: int | None = None) -> None:
+    def __init__(
+        self, database: Database, in_progress: InProgress, sale_cache: SaleCache, threads: int | None = None
+    ) -> None:
         """`threads` answer all that waits, where their number is known: a quarter is left while a sale is stuck."""
         settings = database.settings
         database = database.of(Share.PURCHASES)
         caps = Caps(database, settings.API_ORDER_LIMIT)
         self._wait_seconds = settings.PURCHASE_WAIT_SECONDS
         self._in_progress = in_progress
-        self._gate = gate
+        self._gate = sale_cache
 
         def queue() -> RequestQueue:
             threads_max = None if threads is None else max(1, threads * 3 // 4)

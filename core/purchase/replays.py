@@ -1,7 +1,7 @@
 """The look-up of idempotency keys at sales that are closed: which of the requests have bought already.
 
-The gate alone may not refuse a request that has a key. It may be behind: after a restock, somebody may have bought with
-this very key through another worker a moment ago. So the database is read, once for all requests that wait.
+The sale cache alone may not refuse a request that has a key. It may be behind: after a restock, a buyer may have bought
+with this very key through another worker a moment ago. So the database is read, once for all requests that wait.
 """
 
 from collections.abc import Sequence

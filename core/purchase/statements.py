@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from core.catalogue.quotes import NO_CHOICES
 from core.db.clock import now_after_wait_in
 from core.db.faults import TooLate
-from core.events.events import Happening
+from core.events.events import NewEvent
 from core.orders.orders import CANCELLED, EXPIRED, INSERTED_WITHIN, PAID, PENDING, REFUND_DUE, REFUNDED, OrderView
 from core.purchase.decide import Held, LockedGoods, Placed, PurchaseRequest, UserGoods, UserKey
 from core.purchase.sql import Sql, as_batch, change, fetch, fetch_rows, number, sql_of, stored, to_json, utc
@@ -190,9 +190,9 @@ def take_units(connection: Connection, units: Mapping[int, int]) -> int:
     )
 
 
-def write_outbox(connection: Connection, occurred_at: datetime, happenings: Sequence[Happening]) -> None:
+def write_outbox(connection: Connection, occurred_at: datetime, new_events: Sequence[NewEvent]) -> None:
     """Put events into the outbox, as `core.events.write` does."""
-    change(connection, _texts(sql_of(connection)).write_outbox, stored(occurred_at), as_batch(happenings))
+    change(connection, _texts(sql_of(connection)).write_outbox, stored(occurred_at), as_batch(new_events))
 
 
 @cache

@@ -14,8 +14,8 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
 def findings(make_app: Callable[..., Flask], member: Member) -> dict[str, Finding]:
     """What the doctor finds through this member."""
-    shop = make_app(f"mysql+mysqlconnector://root@127.0.0.1:{member.port}/doctor").extensions["seckill"]
-    return {finding.name: finding for finding in doctor.examine(shop.database, shop.settings)}
+    services = make_app(f"mysql+mysqlconnector://root@127.0.0.1:{member.port}/doctor").extensions["seckill"]
+    return {finding.name: finding for finding in doctor.examine(services.database, services.settings)}
 
 
 def test_it_tells_the_primary_from_a_secondary(group: Group, make_app: Callable[..., Flask]) -> None:
@@ -34,8 +34,8 @@ def test_it_says_what_a_user_may_not_read(group: Group, make_app: Callable[..., 
     primary.create_database("plain")
     primary.ask("CREATE USER plain IDENTIFIED BY 'plain'")
     primary.ask("GRANT ALL ON plain.* TO plain")
-    shop = make_app(f"mysql+mysqlconnector://plain:plain@127.0.0.1:{primary.port}/plain").extensions["seckill"]
-    found = {finding.name: finding for finding in doctor.examine(shop.database, shop.settings)}
+    services = make_app(f"mysql+mysqlconnector://plain:plain@127.0.0.1:{primary.port}/plain").extensions["seckill"]
+    found = {finding.name: finding for finding in doctor.examine(services.database, services.settings)}
     assert found["group"].state is State.WARNING
     assert "GRANT SELECT" in found["group"].mend
     assert found["group consistency"].state is State.OK

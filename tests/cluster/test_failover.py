@@ -85,7 +85,7 @@ def test_orders_that_are_acknowledged_before_their_commit_are_lost(
     group: Group, proxy: PrimaryProxy, start_service: Callable[..., Service]
 ) -> None:
     uri = group.primary().create_database("hasty")
-    service = start_service(proxy.address(uri), workers=2, sabotage=["acknowledge_before_commit"], **KEEP_ORDERS)
+    service = start_service(proxy.address(uri), workers=2, without_guard=["acknowledge_before_commit"], **KEEP_ORDERS)
     with pytest.raises(AssertionError, match="acknowledged orders are not there"):
         survive(group, service, "hasty", RetryingBuyers(service), ["kill"])
 
@@ -94,7 +94,7 @@ def test_without_a_look_for_the_key_and_its_unique_index_they_are_doubled(
     group: Group, proxy: PrimaryProxy, start_service: Callable[..., Service]
 ) -> None:
     uri = group.primary().create_database("doubled")
-    service = start_service(proxy.address(uri), workers=2, sabotage=["no_known_orders"], **KEEP_ORDERS)
+    service = start_service(proxy.address(uri), workers=2, without_guard=["no_known_orders"], **KEEP_ORDERS)
     group.primary().ask(
         "ALTER TABLE orders DROP INDEX orders_user_key, ADD INDEX orders_user_key (user_id, idempotency_key)", "doubled"
     )

@@ -43,7 +43,7 @@ class Purchases(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.call = Calls(self.app)
-        self.model = Model(cooldown=self.call.shop.settings.HOLD_COOLDOWN_SECONDS > 0)
+        self.model = Model(cooldown=self.call.services.settings.HOLD_COOLDOWN_SECONDS > 0)
         # Buyers and coupons of their own for each run: the database is shared by all of them.
         self.run = next(_runs)
         for method in METHODS.values():
@@ -316,7 +316,7 @@ class Purchases(RuleBasedStateMachine):
     def every_item_and_coupon_is_as_the_model_has_it(self) -> None:
         # Past HTTP, after each of thousands of steps; answers are compared at the changes and at the end.
         items, coupons = self.model.items, self.model.coupons
-        with self.call.shop.database.reading() as connection:
+        with self.call.services.database.reading() as connection:
             rows = connection.execute(select(Goods.id, Goods.stock, Goods.sold).where(Goods.id.in_(items))).all()
             used = connection.execute(select(CouponRow.code, CouponRow.used).where(CouponRow.code.in_(coupons))).all()
         there = {row.id: (row.stock, row.sold) for row in rows}
@@ -344,5 +344,5 @@ class Purchases(RuleBasedStateMachine):
                 item.sold,
                 0,
             )
-        report = audit.run(self.call.shop.settings)
+        report = audit.run(self.call.services.settings)
         assert [result for result in report.results if result.count] == []

@@ -130,7 +130,7 @@ class Sales(Operated):
             self.sweep()
 
     def sweep(self) -> None:
-        expiry.sweep(self.call.shop.database)
+        expiry.sweep(self.call.services.database)
         for bought in self.model.orders.values():
             if not bought.swept:
                 self.model.give_back(bought)
@@ -145,7 +145,7 @@ class Sales(Operated):
             number, payments.SUCCEEDED, order_no, bought.order["total"] + short, "CNY", f"payment-{number}"
         )
         for _ in range(2):
-            assert payments.receive(self.call.shop.database, event) == outcome
+            assert payments.receive(self.call.services.database, event) == outcome
         self.steps.append(f"money {outcome}" + (" late" if (was, outcome) == ("expired", "paid") else ""))
         shown = self.call.get(f"/orders/{order_no}", bought.user).json
         times = {}
@@ -184,7 +184,7 @@ class Sales(Operated):
         event = PaymentEvent(number, payments.GIVEN_BACK, order_no, bought.order["total"], "CNY", f"refund-{number}")
         outcome = "refunded" if refunded else "mismatch"
         for _ in range(2):
-            assert payments.receive(self.call.shop.database, event) == outcome
+            assert payments.receive(self.call.services.database, event) == outcome
         self.steps.append(f"told {outcome}")
         shown = self.call.get(f"/orders/{order_no}", bought.user).json
         if refunded:
@@ -290,7 +290,7 @@ OUTCOMES = (
 def drive(app: Flask, examples: int, steps: int, shrink: bool = True) -> list[str]:
     """Run the model against `app`; returns what happened to the purchases."""
     # The model knows each answer to the unit: none may be a quarter of a second old.
-    app.extensions["seckill"].gate.crowd = math.inf
+    app.extensions["seckill"].sale_cache.crowd = math.inf
     machine: Any = type("SalesOnThisApp", (Sales,), {"app": app, "steps": []})
     run_state_machine_as_test(
         machine,

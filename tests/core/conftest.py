@@ -3,9 +3,9 @@
 import pytest
 from flask import Flask
 
-from core.shop import Shop
+from core.services import Services
 
 
 @pytest.fixture
-def sqlite_shop(sqlite_app: Flask) -> Shop:
+def sqlite_shop(sqlite_app: Flask) -> Services:
     return sqlite_app.extensions["seckill"]

@@ -13,7 +13,7 @@ from core.orders.orders import OrderView, Viewer
 from core.purchase import batch
 from core.purchase.decide import Placed, PurchaseRequest
 from core.purchase.slots import Caps
-from core.shop import Shop
+from core.services import Services
 from models import HOLDING_STATUSES, Coupon, CouponUse, Goods, Order, Outbox
 
 ADMIN = Viewer("operator", True)
@@ -22,9 +22,9 @@ ADMIN = Viewer("operator", True)
 class Selling:
     """One shop's rows, written as purchases and administrators write them."""
 
-    def __init__(self, shop: Shop) -> None:
-        self._database = shop.database
-        self._caps = Caps(shop.database, 2)
+    def __init__(self, services: Services) -> None:
+        self._database = services.database
+        self._caps = Caps(services.database, 2)
 
     def item(self, **fields: Any) -> int:
         """Put an item up, by default ten units at 100."""

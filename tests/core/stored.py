@@ -7,10 +7,10 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, text
 
 from core.events import events
-from core.events.events import Happening
+from core.events.events import NewEvent
 from core.ops import audit
 from core.ops.audit import Report
-from core.shop import Shop
+from core.services import Services
 from models import OPEN_OUTCOMES, Coupon, CouponUse, Event, Goods, Order, Payment, PaymentClaim
 
 NOW = datetime.now(timezone.utc).replace(microsecond=0)
@@ -26,9 +26,9 @@ TOLD = {
 }
 
 
-def sql(shop: Shop, *statements: str, unchecked: bool = False) -> None:
+def sql(services: Services, *statements: str, unchecked: bool = False) -> None:
     """Change rows behind the service's back; `unchecked`: past the database's own constraints too."""
-    with shop.database.engine.connect() as connection:
+    with services.database.engine.connect() as connection:
         if unchecked:
             _lift_checks(connection)
         for statement in statements:
@@ -53,7 +53,7 @@ def _lift_checks(connection: Connection) -> None:
 
 
 def place(
-    shop: Shop,
+    services: Services,
     goods_id: int,
     number: str,
     told: Sequence[str] | None = None,
@@ -87,9 +87,9 @@ def place(
         order = {"refunded_at": NOW + 2 * MINUTES, "refund_reference": "r", "closed_at": None} | order
     order.setdefault("closed_at", NOW + MINUTES if status in ("cancelled", "expired", "refund_due") else None)
     happened = [
-        Happening(kind, goods_id, number) for kind in (events.ORDER_PLACED, *(TOLD[status] if told is None else told))
+        NewEvent(kind, goods_id, number) for kind in (events.ORDER_PLACED, *(TOLD[status] if told is None else told))
     ]
-    with shop.database.engine.begin() as connection:
+    with services.database.engine.begin() as connection:
         connection.execute(insert(Order), [order])
         if status in ("pending", "paid") or (status == "refunded" and order["closed_at"] is None):
             move = {"stock": Goods.stock - order["quantity"], "sold": Goods.sold + order["quantity"]}
@@ -99,14 +99,14 @@ def place(
         else:
             events.write(connection, NOW, happened)
     if status in ("paid", "refund_due") and order["total"]:
-        pay(shop, number, status, order["total"], order["currency"])
+        pay(services, number, status, order["total"], order["currency"])
     elif status == "refunded":
         outcome = "refund_due" if order["paid_at"] is None else "paid"
-        pay(shop, number, outcome, order["total"], order["currency"], resolution="refunded")
+        pay(services, number, outcome, order["total"], order["currency"], resolution="refunded")
 
 
 def pay(
-    shop: Shop,
+    services: Services,
     number: str,
     outcome: str,
     amount: int,
@@ -129,7 +129,7 @@ def pay(
         "resolved": True if resolution else False if outcome in OPEN_OUTCOMES else None,
         "resolved_at": NOW if resolution else None,
     } | columns
-    with shop.database.engine.begin() as connection:
+    with services.database.engine.begin() as connection:
         connection.execute(insert(Payment), [row])
         if outcome in ("paid", "refund_due", "already_paid") or resolution in ("refunded", "accepted"):
             claim = {name: row[name] for name in ("payment_id", "order_no", "amount", "currency")}
@@ -138,14 +138,14 @@ def pay(
                 connection.execute(insert(PaymentClaim), [claim])
 
 
-def put_up_coupon(shop: Shop, code: str = "TEN", **values: Any) -> str:
-    with shop.database.engine.begin() as connection:
+def put_up_coupon(services: Services, code: str = "TEN", **values: Any) -> str:
+    with services.database.engine.begin() as connection:
         made = {"kind": "percent", "percent": 10, "created_at": NOW, "updated_at": NOW} | values
         connection.execute(insert(Coupon), [{"code": code} | made])
     return code
 
 
-def use(shop: Shop, order_no: str, coupon_code: str = "TEN", held: bool = True, **values: Any) -> None:
+def use(services: Services, order_no: str, coupon_code: str = "TEN", held: bool = True, **values: Any) -> None:
     """Store an order's use of a coupon, counted if it is held."""
     row = {
         "order_no": order_no,
@@ -157,7 +157,7 @@ def use(shop: Shop, order_no: str, coupon_code: str = "TEN", held: bool = True, 
         "user_number": 1,
         "returned_at": None if held else NOW,
     } | values
-    with shop.database.engine.begin() as connection:
+    with services.database.engine.begin() as connection:
         connection.execute(insert(CouponUse), [row])
         counted = "UPDATE coupons SET used = used + :held WHERE code = :code"
         connection.execute(text(counted), {"held": int(held), "code": coupon_code})

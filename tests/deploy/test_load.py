@@ -10,7 +10,7 @@ import pytest
 
 from config import ROOT
 from load.options import MAX_USERS, parse, require_loopback
-from load.tally import FAILED, Tally, outcome
+from load.tally import FAILED, BufferedCounter, outcome
 from tests.servers.service import Service
 
 BUYERS_SH = ROOT / "load" / "buyers.sh"
@@ -49,7 +49,7 @@ def test_buyers_sh_tallies_every_buyer_and_never_oversells(
 @pytest.mark.long
 def test_buyers_sh_sees_an_oversold_item(start_service: Callable[..., Service], sqlite_uri: str) -> None:
     """The twin of the test above: a tally that could not be wrong would tell nothing."""
-    service = start_service(sqlite_uri, workers=2, threads=16, sabotage=["no_sqlite_transaction"])
+    service = start_service(sqlite_uri, workers=2, threads=16, without_guard=["no_sqlite_transaction"])
     for _ in range(5):
         ended = _buyers(service.environment, "-n", "60", "-s", "7", service.url)
         if ended.returncode == 1 and "WRONG" in ended.stderr:
@@ -124,7 +124,7 @@ def test_every_answer_has_its_outcome(status: int, code: str | None, replayed: b
 
 
 def test_the_verdict_names_what_does_not_add_up() -> None:
-    tally = Tally()
+    tally = BufferedCounter()
     tally.outcomes["accepted"] = 5
     tally.time("buy", 1.0)
     assert tally.verdict(stock=5, sold=5) == []

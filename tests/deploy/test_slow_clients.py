@@ -72,7 +72,7 @@ def test_without_a_proxy_slow_and_idle_clients_keep_nobody_out_either(
 def test_where_bodies_are_waited_for_by_the_thread_that_receives_they_do(
     start_service: StartService, sqlite_uri: str
 ) -> None:
-    service = start_service(sqlite_uri, threads=16, sabotage=["bodies_hold_the_loop"])
+    service = start_service(sqlite_uri, threads=16, without_guard=["bodies_hold_the_loop"])
     goods_id = service.create_goods(stock=10_000)
     with _crowd(service, service.port, goods_id, CROWD), pytest.raises(requests.RequestException):
         requests.post(f"{service.url}/seckill/{goods_id}", headers=service.headers("alice"), timeout=2)

@@ -18,7 +18,7 @@ def private_call(app_uri: str, make_app: Callable[..., Flask]) -> Calls:
 
 @pytest.fixture
 def publisher(private_call: Calls) -> Publisher:
-    return Publisher(private_call.shop.database)
+    return Publisher(private_call.services.database)
 
 
 @pytest.fixture

@@ -108,7 +108,7 @@ def test_more_rows_than_are_numbered_at_once_come_in_order(call: Calls, monkeypa
     sequencer._texts.cache_clear()
     item = call.create(stock=100)
     numbers = [call.bought(item["id"], f"user-{n}")["order_no"] for n in range(8)]
-    assert sequencer.number(call.shop.database, 10) == 8
+    assert sequencer.number(call.services.database, 10) == 8
     sequencer._texts.cache_clear()
     assert [event["order_no"] for event in events(call)] == numbers
 
@@ -117,7 +117,7 @@ def test_events_are_found_by_their_numbers(call: Calls) -> None:
     item = call.create(stock=100)
     call.bought(item["id"])
     (event,) = events(call)
-    found = find_all(call.shop.database, [event["seq"], 999])
+    found = find_all(call.services.database, [event["seq"], 999])
     assert {seq: as_object(row) for seq, row in found.items()} == {event["seq"]: event}
 
 

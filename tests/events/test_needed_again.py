@@ -57,8 +57,8 @@ def scene(request: pytest.FixtureRequest, call: Calls, server: DatabaseServer, s
             after = select(Webhook.after_seq).scalar_subquery()
             return count(call, Event, Event.seq > after)
     else:
-        Publisher(call.shop.database)._fan_out()
-        with call.shop.database.engine.begin() as connection:
+        Publisher(call.services.database)._fan_out()
+        with call.services.database.engine.begin() as connection:
             connection.execute(update(WebhookDelivery).values(status="delivered"))
         delivery = call.get(f"{path}/deliveries", OPERATOR).json["items"][0]["id"]
 
@@ -144,8 +144,8 @@ def test_a_delivery_that_is_sent_again_meanwhile_stays_in_the_log(call: Calls, m
     webhook = call.create_webhook()
     call.bought(call.create()["id"])
     number(call)
-    Publisher(call.shop.database)._fan_out()
-    with call.shop.database.engine.begin() as connection:
+    Publisher(call.services.database)._fan_out()
+    with call.services.database.engine.begin() as connection:
         connection.execute(update(WebhookDelivery).values(status="delivered"))
     age(call, WebhookDelivery, WebhookDelivery.created_at, 31)
     (delivery,) = call.get(f"/webhooks/{webhook['id']}/deliveries", OPERATOR).json["items"]

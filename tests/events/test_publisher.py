@@ -40,12 +40,12 @@ def buy(call: Calls, count: int = 1) -> list[str]:
 
 def set_delivery(call: Calls, **columns: Any) -> None:
     """Set columns of all deliveries, as only time would."""
-    with call.shop.database.engine.begin() as connection:
+    with call.services.database.engine.begin() as connection:
         connection.execute(update(WebhookDelivery).values(columns))
 
 
 def rows(call: Calls) -> list[Any]:
-    with call.shop.database.reading() as connection:
+    with call.services.database.reading() as connection:
         return list(connection.execute(select(*WebhookDelivery.__table__.columns).order_by(WebhookDelivery.id)))
 
 
@@ -182,10 +182,10 @@ def test_gone_switches_the_subscription_off(private_call: Calls, publisher: Publ
 def test_a_target_that_leads_inside_is_not_sent_to_and_the_log_says_so(call: Calls) -> None:
     with receiving() as inside:
         call.create_webhook(f"https://93.184.216.34:{inside.port}/hook")
-        with call.shop.database.engine.begin() as connection:
+        with call.services.database.engine.begin() as connection:
             connection.execute(update(Webhook).values(url=f"https://shop.example:{inside.port}/hook"))
         buy(call)
-        publish(Publisher(call.shop.database, resolver=lambda host, port: ["127.0.0.1"]))
+        publish(Publisher(call.services.database, resolver=lambda host, port: ["127.0.0.1"]))
         assert inside.received == []
     (row,) = rows(call)
     assert (row.status, row.attempts, row.last_status, row.last_error) == ("pending", 1, None, "forbidden_target")
@@ -248,14 +248,14 @@ def test_in_a_crowd_a_sender_makes_way_for_buyers_after_each_attempt(
     monkeypatch.setattr(Publisher, "_pause", staticmethod(pauses.append))
     private_call.create_webhook(receiver.url)
     buy(private_call, 3)
-    publish(Publisher(private_call.shop.database, crowded=lambda: crowded))
+    publish(Publisher(private_call.services.database, crowded=lambda: crowded))
     assert len(receiver.received) == 3
     assert len(pauses) == (3 if crowded else 0)
     assert all(pause > 0 for pause in pauses)
 
 
 def test_a_process_knows_the_purchases_that_it_has_in_hand(sqlite_app: Flask) -> None:
-    in_progress = Calls(sqlite_app).shop.in_progress
+    in_progress = Calls(sqlite_app).services.in_progress
     with in_progress.counted(1), in_progress.counted(2):
         assert in_progress.here == 2
     assert in_progress.here == 0
@@ -264,7 +264,7 @@ def test_a_process_knows_the_purchases_that_it_has_in_hand(sqlite_app: Flask) ->
 def test_a_host_that_is_about_to_stop_begins_nothing(private_call: Calls, receiver: Receiver) -> None:
     private_call.create_webhook(receiver.url)
     buy(private_call)
-    publish(Publisher(private_call.shop.database, resting=lambda: True))
+    publish(Publisher(private_call.services.database, resting=lambda: True))
     assert receiver.received == []
 
 
@@ -274,7 +274,7 @@ def test_when_nobody_buys_or_subscribes_a_turn_is_one_small_query(private_call: 
     buy(private_call)
     publish(publisher)
     seen: list[str] = []
-    engine = private_call.shop.database.engine
+    engine = private_call.services.database.engine
     event.listen(engine, "before_cursor_execute", lambda *arguments: seen.append(arguments[2]))
     publisher.turn()
     assert len([statement for statement in seen if statement != "BEGIN"]) == 1
@@ -287,9 +287,9 @@ def test_publishers_of_several_processes_send_each_event_once(
     calls = [Calls(make_app(server_uri, WEBHOOKS_TO_PRIVATE=True)) for _ in range(3)]
     calls[0].create_webhook(receiver.url)
     buy(calls[0], 60)
-    publishers.number(calls[0].shop.database, 5)
-    deliveries.fan_out(calls[0].shop.database, 1)
-    together = [Publisher(call.shop.database) for call in calls]
+    publishers.number(calls[0].services.database, 5)
+    deliveries.fan_out(calls[0].services.database, 1)
+    together = [Publisher(call.services.database) for call in calls]
     while {row.status for row in rows(calls[0])} != {"delivered"}:
         turns = [threading.Thread(target=publish, args=(publisher,)) for publisher in together]
         for turn in turns:
@@ -305,7 +305,7 @@ def send_while_another_sends(call: Calls, receiver: Receiver) -> None:
     receiver.act = lambda handler: (len(receiver.received) > 1 or release.wait(20), status(204)(handler))
     call.create_webhook(receiver.url)
     buy(call)
-    first, second = Publisher(call.shop.database), Publisher(call.shop.database)
+    first, second = Publisher(call.services.database), Publisher(call.services.database)
     first.turn()
     assert receiver.came.wait(10)
     publish(second)
@@ -374,7 +374,7 @@ def test_a_late_word_of_failure_does_not_undo_what_another_has_delivered(
 ) -> None:
     private_call.create_webhook(receiver.url)
     buy(private_call)
-    database = private_call.shop.database
+    database = private_call.services.database
     publishers.number(database, 5)
     deliveries.fan_out(database, 1)
     stale = deliveries.claim(database, 1)

@@ -23,14 +23,14 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def prune(call: Calls, **days: int) -> retention.Pruned:
-    settings = call.shop.settings.model_copy(update={**KEEP_FOR_EVER, **days})
-    call.shop.database.settings = settings
-    return retention.prune(call.shop.database)
+    settings = call.services.settings.model_copy(update={**KEEP_FOR_EVER, **days})
+    call.services.database.settings = settings
+    return retention.prune(call.services.database)
 
 
 def age(call: Calls, table: Any, column: Any, days: float, *where: Any) -> None:
     """Let rows be older, as only time would."""
-    with call.shop.database.engine.begin() as connection:
+    with call.services.database.engine.begin() as connection:
         keys = list(table.__table__.primary_key.columns)
         rows = connection.execute(select(*keys, column).where(*where)).all()
         for *key, moment in rows:
@@ -39,17 +39,17 @@ def age(call: Calls, table: Any, column: Any, days: float, *where: Any) -> None:
 
 
 def count(call: Calls, table: Any, *where: Any) -> int:
-    with call.shop.database.reading() as connection:
+    with call.services.database.reading() as connection:
         return connection.execute(select(func.count()).select_from(table).where(*where)).scalar_one()
 
 
 def clean(call: Calls) -> bool:
-    report = audit.run(call.shop.settings)
+    report = audit.run(call.services.settings)
     return [(result.check.name, result.breaches) for result in report.results if result.count] == []
 
 
 def number(call: Calls) -> None:
-    sequencer.number(call.shop.database, 10)
+    sequencer.number(call.services.database, 10)
 
 
 def test_old_events_go_and_the_audit_stays_clean(call: Calls, small_pieces: None) -> None:
@@ -80,7 +80,7 @@ def test_an_event_that_is_missing_is_still_a_breach(call: Calls) -> None:
     prune(call, EVENTS_KEEP_DAYS=90)
     call.bought(item, "new")
     number(call)
-    with call.shop.database.engine.begin() as connection:
+    with call.services.database.engine.begin() as connection:
         connection.execute(delete(Event))
     assert not clean(call)
 
@@ -123,7 +123,7 @@ def test_events_that_go_while_a_page_is_read_are_not_missed_in_silence(call: Cal
             if len(statements) == 1:
                 assert prune(call, EVENTS_KEEP_DAYS=1).events > 0
 
-    event.listen(call.shop.database.read_engine, "after_cursor_execute", prune_after_the_first)
+    event.listen(call.services.database.read_engine, "after_cursor_execute", prune_after_the_first)
     answer = call.get(f"/events?after={seen}", OPERATOR)
     assert len(statements) > 1
     if answer.status_code == 200:
@@ -140,7 +140,7 @@ def test_what_an_active_subscription_has_not_been_sent_stays(call: Calls) -> Non
     age(call, Event, Event.occurred_at, 91)
     assert prune(call, EVENTS_KEEP_DAYS=90).events == 0
     # Put on its list, and still to be sent.
-    Publisher(call.shop.database, crowded=lambda: False)._fan_out()
+    Publisher(call.services.database, crowded=lambda: False)._fan_out()
     assert count(call, WebhookDelivery) > 0
     assert prune(call, EVENTS_KEEP_DAYS=90).events == 0
     # Nobody waits for it any more.
@@ -163,7 +163,7 @@ def test_of_events_that_are_older_than_their_orders_the_audit_misses_none(call: 
     call.bought(item, "b")
     number(call)
     assert clean(call)
-    with call.shop.database.engine.begin() as connection:
+    with call.services.database.engine.begin() as connection:
         connection.execute(delete(Event))
     assert not clean(call), "the events of an order that was placed later are missed"
 
@@ -174,9 +174,9 @@ def test_logs_of_webhooks_go_but_not_what_is_to_be_sent(call: Calls, small_piece
     for n in range(8):
         call.bought(item, f"b-{n}")
     number(call)
-    Publisher(call.shop.database)._fan_out()
+    Publisher(call.services.database)._fan_out()
     age(call, WebhookDelivery, WebhookDelivery.created_at, 31)
-    with call.shop.database.engine.begin() as connection:
+    with call.services.database.engine.begin() as connection:
         connection.execute(update(WebhookDelivery).where(WebhookDelivery.seq > 2).values(status="delivered"))
     over = count(call, WebhookDelivery, WebhookDelivery.status == "delivered")
     assert prune(call, DELIVERIES_KEEP_DAYS=30).deliveries == over
@@ -199,7 +199,7 @@ def test_the_history_of_an_item_keeps_its_sum(call: Calls, small_pieces: None) -
 
 
 def test_payments_without_effect_go_and_those_with_money_stay(call: Calls) -> None:
-    with call.shop.database.engine.begin() as connection:
+    with call.services.database.engine.begin() as connection:
         row = {
             **dict.fromkeys(("order_no", "payment_id"), "x"),
             **{"type": "payment.failed", "amount": 1, "currency": "CNY", "received_at": call.now()},
@@ -228,7 +228,7 @@ def test_orders_that_hold_nothing_go_if_told_to_and_after_their_events(call: Cal
     age(call, Order, Order.purchased_at, 400, Order.order_no.in_(kept))
     pruned = prune(call, ORDERS_KEEP_DAYS=365, EVENTS_KEEP_DAYS=90)
     assert pruned.orders == 5
-    with call.shop.database.reading() as connection:
+    with call.services.database.reading() as connection:
         assert sorted(connection.scalars(select(Order.order_no))) == sorted(kept)
         assert connection.execute(select(Sequencer.pruned_seq)).scalar_one() > 0
     assert clean(call)
@@ -239,5 +239,5 @@ def test_nothing_is_begun_once_it_is_told_to_stop(call: Calls) -> None:
     call.bought(item, "a")
     number(call)
     age(call, Event, Event.occurred_at, 400)
-    assert retention.prune(call.shop.database, lambda: True) == retention.Pruned(0, 0, 0, 0, 0)
+    assert retention.prune(call.services.database, lambda: True) == retention.Pruned(0, 0, 0, 0, 0)
     assert count(call, Event) > 0

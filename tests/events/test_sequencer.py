@@ -74,7 +74,7 @@ class NaivePuller:
 
     def pull(self) -> list[int]:
         query = select(Outbox.id, Outbox.events).where(Outbox.id > self.after).order_by(Outbox.id)
-        with self.call.shop.database.reading() as connection:
+        with self.call.services.database.reading() as connection:
             rows = connection.execute(query).all()
         found = [goods_id for row in rows for _, goods_id, _ in row.events]
         self.after = max([self.after, *(row.id for row in rows)])
@@ -137,7 +137,7 @@ def follow_a_crowd(puller: Any, server: DatabaseServer, uri: str, beside: Callab
 
 
 def test_a_puller_follows_a_crowd_while_others_number_too(call: Calls, server: DatabaseServer, server_uri: str) -> None:
-    database = call.shop.database
+    database = call.services.database
     follow_a_crowd(Puller(call), server, server_uri, lambda: sequencer.number(database, 5, wait=False))
 
 
@@ -204,27 +204,27 @@ def test_sequencers_that_meet_number_one_after_the_other(
     call: Calls, server: DatabaseServer, server_uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written = fill(server, server_uri, 30)
-    assert number_together(call.shop.database, monkeypatch) == []
-    assert numbered(call.shop.database) == written
+    assert number_together(call.services.database, monkeypatch) == []
+    assert numbered(call.services.database) == written
 
 
 def test_without_the_lock_they_get_in_each_other_s_way_and_number_nothing_twice(
     call: Calls, server: DatabaseServer, server_uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sequencer.number(call.shop.database, 5)  # makes the row
+    sequencer.number(call.services.database, 5)  # makes the row
     written = fill(server, server_uri, 30)
     monkeypatch.setattr(Select, "with_for_update", lambda self, **options: self)
-    errors = number_together(call.shop.database, monkeypatch)
+    errors = number_together(call.services.database, monkeypatch)
     assert {type(error) for error in errors} == {Busy}
     # The second guard: only one can take the rows away.
-    assert numbered(call.shop.database) == written
+    assert numbered(call.services.database) == written
 
 
 def test_a_sequencer_that_need_not_wait_leaves_the_work_to_the_one_that_is_at_it(
     call: Calls, server: DatabaseServer, server_uri: str
 ) -> None:
     fill(server, server_uri, 3)
-    database = call.shop.database
+    database = call.services.database
     sequencer.number_once(database, Deadline(5))
     fill(server, server_uri, 3)
     other = server.connect(server_uri.rpartition("/")[2])
@@ -248,9 +248,9 @@ def test_a_puller_waits_for_the_sequencer_that_is_at_work(call: Calls, server: D
         go_on.wait(20)
 
     fill(server, server_uri, 1)
-    sequencer.number_once(call.shop.database, Deadline(5))
+    sequencer.number_once(call.services.database, Deadline(5))
     fill(server, server_uri, 2)
-    other = threading.Thread(target=plain, args=(call.shop.database, slowly))
+    other = threading.Thread(target=plain, args=(call.services.database, slowly))
     other.start()
     assert taken.wait(10)
     threading.Timer(0.3, go_on.set).start()
@@ -275,7 +275,7 @@ def test_purchases_and_the_sequencer_do_not_wait_for_each_other(
 
     monkeypatch.setattr(sequencer, "change", and_buy)
     # Lock waits end after a second and would be refusals, here and there.
-    assert sequencer.number_once(call.shop.database, Deadline(0.9)).events == 1
+    assert sequencer.number_once(call.services.database, Deadline(0.9)).events == 1
     assert len(bought) == 2
     open_one.commit()
 
@@ -310,16 +310,16 @@ die()
 def test_whoever_is_killed_at_any_step_leaves_nothing_lost_or_doubled(
     call: Calls, server: DatabaseServer, server_uri: str, step: int
 ) -> None:
-    sequencer.number(call.shop.database, 5)
+    sequencer.number(call.services.database, 5)
     written = fill(server, server_uri, 5)
     died = subprocess.run(
         [sys.executable, "-c", DIE, str(step)], cwd=ROOT, env=environment(server_uri), timeout=60, check=False
     )
     assert died.returncode == -signal.SIGKILL
-    assert (numbered(call.shop.database) == written) is (step == 3)
-    sequencer.number(call.shop.database, 5)
-    assert numbered(call.shop.database) == written
-    with call.shop.database.reading() as connection:
+    assert (numbered(call.services.database) == written) is (step == 3)
+    sequencer.number(call.services.database, 5)
+    assert numbered(call.services.database) == written
+    with call.services.database.reading() as connection:
         assert connection.scalar(select(func.count()).select_from(Outbox)) == 0
 
 
@@ -343,13 +343,13 @@ def test_numbers_that_were_rolled_back_are_given_again(call: Calls, server: Data
 
     fill(server, server_uri, 2)
     with pytest.raises(ValueError, match="given up"):
-        plain(call.shop.database, numbered_and_undone)
+        plain(call.services.database, numbered_and_undone)
     assert puller.pull() == [0, 1]
     assert puller.after == last + 2
 
 
 def test_each_numbering_writes_the_row_that_it_locks(call: Calls, server: DatabaseServer, server_uri: str) -> None:
-    database = call.shop.database
+    database = call.services.database
     fill(server, server_uri, 3)
     sequencer.number(database, 5)
     assert last_given(database) == 3
@@ -383,14 +383,14 @@ def test_numbers_that_were_given_meanwhile_are_not_given_again(
     with monkeypatch.context() as patched:
         give_numbers_elsewhere(patched)
         with pytest.raises(Busy):
-            sequencer.number_once(call.shop.database, Deadline(5))
-    assert numbered(call.shop.database) == []
-    sequencer.number(call.shop.database, 5)
-    assert numbered(call.shop.database) == written
+            sequencer.number_once(call.services.database, Deadline(5))
+    assert numbered(call.services.database) == []
+    sequencer.number(call.services.database, 5)
+    assert numbered(call.services.database) == written
 
 
 def test_numbers_go_on_behind_those_of_an_earlier_release(call: Calls, server: DatabaseServer, server_uri: str) -> None:
-    database = call.shop.database
+    database = call.services.database
     sequencer.number(database, 5)
     connection = server.connect(server_uri.rpartition("/")[2])
     connection.cursor().execute(

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from core.events import targets
-from core.events.targets import Forbidden, Unresolved, addresses, check, is_private, parse
+from core.events import url_policy
+from core.events.url_policy import Forbidden, Unresolved, addresses, check, is_private, parse
 from core.refusals import InvalidField
 
 PRIVATE = [
@@ -99,9 +99,9 @@ def test_what_is_no_plain_address_of_the_web_is_refused(url: str, private: bool)
 
 
 def test_a_url_is_taken_apart_as_it_is_sent() -> None:
-    assert parse("https://shop.example/a/b?c=d&e") == targets.Target("https", "shop.example", 443, "/a/b?c=d&e")
-    assert parse("HTTPS://Shop.Example") == targets.Target("https", "shop.example", 443, "/")
-    assert parse("http://[::1]:8080/") == targets.Target("http", "::1", 8080, "/")
+    assert parse("https://shop.example/a/b?c=d&e") == url_policy.Target("https", "shop.example", 443, "/a/b?c=d&e")
+    assert parse("HTTPS://Shop.Example") == url_policy.Target("https", "shop.example", 443, "/")
+    assert parse("http://[::1]:8080/") == url_policy.Target("http", "::1", 8080, "/")
 
 
 def test_with_leave_private_and_plain_targets_are_let_pass() -> None:
@@ -109,7 +109,7 @@ def test_with_leave_private_and_plain_targets_are_let_pass() -> None:
         check(url, private=True)
 
 
-def resolver(*found: str) -> targets.Resolver:
+def resolver(*found: str) -> url_policy.Resolver:
     return lambda host, port: found
 
 
@@ -143,8 +143,8 @@ def test_a_name_that_leads_nowhere_or_is_not_told_in_time_is_unresolved() -> Non
 
 
 def test_a_subscription_s_name_may_lead_nowhere_yet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(targets, "_ask_system", resolver())
+    monkeypatch.setattr(url_policy, "_ask_system", resolver())
     check("https://shop.example/hooks", private=False)
-    monkeypatch.setattr(targets, "_ask_system", resolver("10.0.0.1"))
+    monkeypatch.setattr(url_policy, "_ask_system", resolver("10.0.0.1"))
     with pytest.raises(InvalidField):
         check("https://shop.example/hooks", private=False)

@@ -88,7 +88,7 @@ def test_a_name_is_resolved_once_and_that_answer_is_connected_to(receiver: Recei
 def test_a_name_that_leads_inside_by_now_is_not_connected_to(receiver: Receiver) -> None:
     answers = iter([["93.184.216.34"], ["127.0.0.1"]])
     rebinding = lambda host, port: next(answers)  # noqa: E731
-    from core.events.targets import addresses, parse
+    from core.events.url_policy import addresses, parse
 
     url = f"https://shop.example:{receiver.port}/hook"
     assert addresses(parse(url), False, rebinding)  # as at the subscription

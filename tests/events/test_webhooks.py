@@ -219,11 +219,11 @@ def test_the_log_goes_with_the_subscription(
     publisher.turn()
     assert stored_deliveries(private_call) == 5
     assert len(log(private_call, other)) == 5
-    assert not webhooks.delete_removed_logs(private_call.shop.database)
+    assert not webhooks.delete_removed_logs(private_call.services.database)
 
 
 def stored_deliveries(call: Calls) -> int:
-    with call.shop.database.reading() as connection:
+    with call.services.database.reading() as connection:
         return connection.exec_driver_sql("SELECT COUNT(*) FROM webhook_deliveries").scalar()
 
 
@@ -260,7 +260,7 @@ def test_while_a_secret_is_replaced_both_sign(private_call: Calls, publisher: Pu
     assert {"secret", "old_secret"} & private_call.get(path, OPERATOR).json.keys() == set()
     assert signed_with(next_call(), first, second) == [True, True]
     # The hour is over.
-    with private_call.shop.database.engine.begin() as connection:
+    with private_call.services.database.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE webhooks SET old_secret_ends_at = '2001-01-01 00:00:00.000'")
     assert signed_with(next_call(), first, second) == [False, True]
     # Without a change-over: a secret that others have seen ends at once.

@@ -10,7 +10,7 @@ import requests
 
 from tests.faults.test_frozen_database import SLACK_SECONDS, timed
 from tests.races.crowd import assert_audit_clean, told
-from tests.races.inside import NO_CHORES, Inside, until
+from tests.races.inside import NO_BACKGROUND_JOBS, Inside, until
 from tests.servers.database_server import DatabaseServer
 from tests.servers.service import Service
 
@@ -20,7 +20,7 @@ PURCHASES = 60
 # So long that whoever waits for a thread waits longer than the machine could explain.
 PATIENT = {"PURCHASE_WAIT_SECONDS": 6, "DATABASE_TIMEOUT_SECONDS": 1, "LOCK_WAIT_SECONDS": 1}
 ANSWERED_SECONDS = PATIENT["PURCHASE_WAIT_SECONDS"] + 3 * PATIENT["DATABASE_TIMEOUT_SECONDS"]
-SELLING = NO_CHORES | {"PAYMENT_PROVIDER": "test", "DATABASE_TIMEOUT_SECONDS": 2}
+SELLING = NO_BACKGROUND_JOBS | {"PAYMENT_PROVIDER": "test", "DATABASE_TIMEOUT_SECONDS": 2}
 STATEMENTS = "SELECT id FROM information_schema.processlist WHERE db = %s AND info LIKE 'SELECT webhooks.%%'"
 
 Timed = tuple[requests.Response, float]
@@ -62,7 +62,7 @@ def test_where_health_waits_for_a_thread_it_is_not(
     own_server: DatabaseServer, start_service: Callable[..., Service]
 ) -> None:
     uri = own_server.create_database("frozen")
-    service = start_service(uri, workers=1, threads=16, sabotage=["health_waits_in_line"], **PATIENT)
+    service = start_service(uri, workers=1, threads=16, without_guard=["health_waits_in_line"], **PATIENT)
     with pytest.raises(AssertionError, match=r"/(healthz|metrics)"):
         health_while_frozen(own_server, service)
 
@@ -116,12 +116,12 @@ def test_while_reads_stand_still_the_shop_sells_and_is_paid(
 
 
 @pytest.mark.parametrize(
-    ("sabotage", "missed"),
+    ("without_guard", "missed"),
     [("one_share", "a purchase|a payment|readiness"), ("no_statement_limit", "statements run on")],
 )
 def test_without_the_guard_it_does_not(
-    own_uri: str, start_service: Callable[..., Service], inside: Inside, sabotage: str, missed: str
+    own_uri: str, start_service: Callable[..., Service], inside: Inside, without_guard: str, missed: str
 ) -> None:
-    service = start_service(own_uri, workers=1, threads=32, sabotage=[sabotage], **SELLING)
+    service = start_service(own_uri, workers=1, threads=32, without_guard=[without_guard], **SELLING)
     with pytest.raises(AssertionError, match=missed):
         sells_while_reads_stand_still(service, inside)

@@ -21,7 +21,7 @@ from core.purchase.decide import Outcome, Placed, PurchaseRequest
 from core.purchase.queue import RequestQueue
 from core.purchase.slots import Caps
 from core.refusals import Unavailable
-from core.shop import Shop
+from core.services import Services
 from resources.context import EXTENSION
 from tests.core.purchase.fake_settler import until
 from tests.faults.proxy import Cut, Proxy
@@ -36,13 +36,13 @@ BUYERS = 6
 class Counter:
     """A batcher on a real database, with requests for two items that are one batch."""
 
-    def __init__(self, shop: Shop, inside: Inside) -> None:
-        self.shop = shop
+    def __init__(self, services: Services, inside: Inside) -> None:
+        self.services = services
         self.inside = inside
-        caps = Caps(shop.database, 2)
+        caps = Caps(services.database, 2)
         self.items = [self._put_up() for _ in range(2)]
         for item in self.items:  # makes the slots
-            batch.serve(shop.database, caps, [PurchaseRequest(item, "first")], Deadline(PATIENCE))
+            batch.serve(services.database, caps, [PurchaseRequest(item, "first")], Deadline(PATIENCE))
         self._gathered = threading.Event()
         self._sizes: list[int] = []
 
@@ -50,7 +50,7 @@ class Counter:
             self._sizes.append(len(requests))
             if requests[0].goods_id == NO_ITEM:
                 assert self._gathered.wait(PATIENCE)
-            return batch.serve(shop.database, caps, requests, deadline, patient)
+            return batch.serve(services.database, caps, requests, deadline, patient)
 
         self.batcher: Batcher[Outcome] = Batcher(
             settle, RequestQueue(1000, PATIENCE), batch_max=100, workers=1, grace_seconds=PATIENCE
@@ -58,7 +58,7 @@ class Counter:
 
     def _put_up(self) -> int:
         fields = {"name": "item", "currency": "CNY", "price": 5, "stock": 100}
-        return goods.create(self.shop.database, "t", fields).id
+        return goods.create(self.services.database, "t", fields).id
 
     def buy(self, user: str, item: int) -> Future[Outcome]:
         return self.batcher.submit(PurchaseRequest(item, user), Deadline(PATIENCE))
@@ -83,7 +83,7 @@ class Counter:
     def assert_sound(self) -> None:
         assert self.batcher.close(PATIENCE)
         assert self._sizes[:2] == [1, BUYERS]
-        assert audit.run(self.shop.settings).clean
+        assert audit.run(self.services.settings).clean
 
 
 @pytest.fixture
@@ -95,10 +95,10 @@ def proxy(server: DatabaseServer) -> Iterator[Proxy]:
 
 @pytest.fixture
 def counter(make_app: Callable[..., Flask], proxy: Proxy, own_uri: str, inside: Inside) -> Iterator[Counter]:
-    shop: Shop = make_app(proxy.address(own_uri)).extensions[EXTENSION]
-    yield Counter(shop, inside)
+    services: Services = make_app(proxy.address(own_uri)).extensions[EXTENSION]
+    yield Counter(services, inside)
     # Ahead of the proxy's end, so that no connection is closed at a cut cable.
-    shop.database.engine.dispose()
+    services.database.engine.dispose()
 
 
 @contextmanager
@@ -174,7 +174,7 @@ def test_a_commit_that_is_refused_is_run_again(counter: Counter) -> None:
             connection.connection.dbapi_connection.rollback()
             raise mysql.connector.errors.InternalError(errno=1213, msg="refused at COMMIT")
 
-    event.listen(counter.shop.database.engine, "commit", refuse)
+    event.listen(counter.services.database.engine, "commit", refuse)
     counter.assert_each_bought_once(counter.buy_together())
     assert refused
 

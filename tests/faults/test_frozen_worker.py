@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 import pytest
 import requests
 
-from tests.races.inside import NO_CHORES, Inside, until
-from tests.servers.sabotage import SLOW_USER
+from tests.races.inside import NO_BACKGROUND_JOBS, Inside, until
 from tests.servers.service import Service
+from tests.servers.without_guard import SLOW_USER
 
 SELLS_AGAIN_SECONDS = 5.0
 # A frozen worker still has its share of new connections: with so many buyers some reach the other one.
@@ -58,13 +58,13 @@ def sell_again(service: Service, inside: Inside) -> None:
 def test_an_item_sells_again_within_five_seconds_after_its_holder_froze(
     own_uri: str, start_service: Callable[..., Service], inside: Inside
 ) -> None:
-    sell_again(start_service(own_uri, workers=2, sabotage=["hold_slow_user"], **NO_CHORES), inside)
+    sell_again(start_service(own_uri, workers=2, without_guard=["hold_slow_user"], **NO_BACKGROUND_JOBS), inside)
 
 
 def test_without_the_time_out_for_idle_transactions_it_does_not(
     own_uri: str, start_service: Callable[..., Service], inside: Inside
 ) -> None:
-    slow = {"IDLE_TRANSACTION_SECONDS": 60} | NO_CHORES
-    service = start_service(own_uri, workers=2, sabotage=["hold_slow_user"], **slow)
+    slow = {"IDLE_TRANSACTION_SECONDS": 60} | NO_BACKGROUND_JOBS
+    service = start_service(own_uri, workers=2, without_guard=["hold_slow_user"], **slow)
     with pytest.raises(AssertionError, match="not sold again"):
         sell_again(service, inside)

@@ -65,7 +65,7 @@ class SqliteInside:
 def test_an_order_acknowledged_ahead_of_its_commit_does_not(
     own_uri: str, start_service: Callable[..., Service], inside: Inside
 ) -> None:
-    service = start_service(own_uri, workers=2, sabotage=["acknowledge_before_commit"])
+    service = start_service(own_uri, workers=2, without_guard=["acknowledge_before_commit"])
     with pytest.raises(AssertionError, match="acknowledged orders are not there"):
         survive_kills(service, inside)
 
@@ -104,7 +104,7 @@ def test_dead_workers_are_replaced_however_often(sqlite_uri: str, start_service:
 
 
 def test_by_the_server_s_own_respawn_they_are_not(sqlite_uri: str, start_service: Callable[..., Service]) -> None:
-    service = start_service(sqlite_uri, workers=2, sabotage=["granian_respawn"])
+    service = start_service(sqlite_uri, workers=2, without_guard=["granian_respawn"])
     with pytest.raises(AssertionError, match="not replaced"):
         stay_complete(service)
 

@@ -7,7 +7,7 @@ from flask import Flask
 from sqlalchemy import event
 
 from core.purchase import batch
-from core.shop import Shop
+from core.services import Services
 from resources.context import EXTENSION
 from tests.faults.proxy import Cut, Proxy
 from tests.races.inside import Inside
@@ -35,12 +35,12 @@ def cut_off_app(make_app: Callable[..., Flask], proxy: Proxy, own_uri: str) -> I
 
 def buy_with_a_cut_commit(app: Flask, proxy: Proxy, inside: Inside, cut: Cut) -> None:
     """Buy without a key, so that nothing but the look for the order keeps a second one away."""
-    shop: Shop = app.extensions[EXTENSION]
+    services: Services = app.extensions[EXTENSION]
     client = app.test_client()
-    admin = {"Authorization": f"Bearer {shop.tokens.issue('operator', is_admin=True)}"}
+    admin = {"Authorization": f"Bearer {services.tokens.issue('operator', is_admin=True)}"}
     body = {"name": "item", "currency": "CNY", "price": 5, "stock": STOCK}
     item = client.post("/goods", json=body, headers=admin).get_json()["id"]
-    buyer = {"Authorization": f"Bearer {shop.tokens.issue('alice')}"}
+    buyer = {"Authorization": f"Bearer {services.tokens.issue('alice')}"}
     # The first purchase makes the slots; from now on the next COMMIT is a purchase's.
     assert client.post(f"/seckill/{item}", headers=buyer).status_code == 201
 

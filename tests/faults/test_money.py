@@ -156,7 +156,7 @@ def test_nothing_is_lost_or_doubled_while_workers_and_the_database_are_killed(
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
-    ("sabotage", "uses", "breached"),
+    ("without_guard", "uses", "breached"),
     [
         ("no_coupon_lock", USES, {"total_limit_kept", "used_is_counted", "taken_within_limits"}),
         # Many uses: an exhausted coupon would keep most customers from ever asking for a unit.
@@ -164,11 +164,11 @@ def test_nothing_is_lost_or_doubled_while_workers_and_the_database_are_killed(
     ],
 )
 def test_without_a_guard_the_audit_tells(
-    server: DatabaseServer, start_service: Callable[..., Service], sabotage: str, uses: int, breached: set[str]
+    server: DatabaseServer, start_service: Callable[..., Service], without_guard: str, uses: int, breached: set[str]
 ) -> None:
     """A sale in which nobody pays, so that it never dries up, until the audit finds what the guard keeps away."""
     with server.throwaway_database() as uri:
-        service = start_service(uri, workers=4, sabotage=[sabotage], **SETTINGS)
+        service = start_service(uri, workers=4, without_guard=[without_guard], **SETTINGS)
         Inside(server, uri).drop_stock_check()
         items = [service.create_goods(stock=STOCK, per_user_limit=LIMIT) for _ in range(ITEMS)]
         coupon = service.create_coupon(total_limit=uses, per_user_limit=2)

@@ -11,7 +11,7 @@ from flask import Flask
 
 from core.payments import payments
 from core.payments.payments import PaymentEvent
-from core.shop import Shop
+from core.services import Services
 from examples.payment_provider import Event, Provider, new_secret
 from examples.payment_provider.provider import FAILED, SUCCEEDED
 from resources.context import EXTENSION
@@ -66,12 +66,12 @@ def test_every_event_is_done_once_though_all_workers_are_killed_meanwhile(
 
 
 def receive_with_a_cut_commit(app: Flask, proxy: Proxy, inside: Inside, cut: Cut) -> None:
-    shop: Shop = app.extensions[EXTENSION]
-    selling = Selling(shop)
+    services: Services = app.extensions[EXTENSION]
+    selling = Selling(services)
     order = selling.bought(selling.item())
     event = PaymentEvent("evt_1", SUCCEEDED, order.order_no, order.total, order.currency, "pay_1")
     proxy.cut_next(cut)
-    assert payments.receive(shop.database, event) == "paid"
+    assert payments.receive(services.database, event) == "paid"
     assert proxy.cuts == 1
     assert inside.query("SELECT event_id, outcome FROM payments") == [("evt_1", "paid")]
     assert inside.query("SELECT status FROM orders") == [("paid",)]

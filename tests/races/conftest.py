@@ -27,4 +27,6 @@ def inside(server: DatabaseServer, own_uri: str) -> Inside:
 @pytest.fixture
 def four_workers(own_uri: str, start_service: Callable[..., Service]) -> Callable[..., Service]:
     """Starts four workers on a database server, with the guards out that are named; settings by keyword."""
-    return lambda *sabotage, **settings: start_service(own_uri, workers=4, sabotage=sabotage, **PATIENCE, **settings)
+    return lambda *without_guard, **settings: start_service(
+        own_uri, workers=4, without_guard=without_guard, **PATIENCE, **settings
+    )

@@ -15,7 +15,7 @@ from tests.servers.database_server import DatabaseServer
 # InnoDB renews its list of transactions only for a reader who left it alone for 0.1 seconds.
 SAMPLE_SECONDS = 0.12
 # For a service whose transactions are counted: those of its chores change rows too, and are no purchases.
-NO_CHORES = {"PUBLISHER": "off", "SWEEPER": "off"}
+NO_BACKGROUND_JOBS = {"PUBLISHER": "off", "SWEEPER": "off"}
 
 
 def until(question: Callable[[], Any], seconds: float) -> Any:

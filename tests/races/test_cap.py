@@ -9,12 +9,12 @@ import pytest
 import requests
 
 from tests.races.crowd import BATCHES, crowd_of, fails_soon
-from tests.races.inside import NO_CHORES, Inside, until
-from tests.servers.sabotage import SLOW_USER
+from tests.races.inside import NO_BACKGROUND_JOBS, Inside, until
 from tests.servers.service import Service
+from tests.servers.without_guard import SLOW_USER
 
 # A row that a test holds for a moment is no reason to give up, and no statement is to end while samples are taken.
-SETTINGS = {"PURCHASE_WAIT_SECONDS": 30, "LOCK_WAIT_SECONDS": 20, "DATABASE_TIMEOUT_SECONDS": 30} | NO_CHORES
+SETTINGS = {"PURCHASE_WAIT_SECONDS": 30, "LOCK_WAIT_SECONDS": 20, "DATABASE_TIMEOUT_SECONDS": 30} | NO_BACKGROUND_JOBS
 PILES = 4
 SAMPLES = 2
 
@@ -67,7 +67,7 @@ def test_transactions_at_work_are_as_many_as_the_cap_and_never_more(
 def test_without_locked_slots_there_are_more(
     own_uri: str, start_service: Callable[..., Service], inside: Inside
 ) -> None:
-    service = start_service(own_uri, workers=3, sabotage=["no_slots"], **SETTINGS)
+    service = start_service(own_uri, workers=3, without_guard=["no_slots"], **SETTINGS)
     fails_soon(lambda: keep_the_cap(service, inside), match="== 2")
 
 
@@ -118,19 +118,21 @@ def slot_is_free_soon(service: Service, inside: Inside) -> None:
 
 
 # Long enough that it is not the server's time-out that frees the slot.
-PATIENT_SERVER = {"IDLE_TRANSACTION_SECONDS": 20} | NO_CHORES
+PATIENT_SERVER = {"IDLE_TRANSACTION_SECONDS": 20} | NO_BACKGROUND_JOBS
 
 
 def test_a_slot_is_free_soon_after_its_holder_was_killed(
     own_uri: str, start_service: Callable[..., Service], inside: Inside
 ) -> None:
-    service = start_service(own_uri, workers=2, sabotage=["hold_slow_user"], **PATIENT_SERVER)
+    service = start_service(own_uri, workers=2, without_guard=["hold_slow_user"], **PATIENT_SERVER)
     slot_is_free_soon(service, inside)
 
 
 def test_when_the_connection_outlives_its_holder_the_slot_is_not_free(
     own_uri: str, start_service: Callable[..., Service], inside: Inside
 ) -> None:
-    service = start_service(own_uri, workers=2, sabotage=["socket_outlives_worker", "hold_slow_user"], **PATIENT_SERVER)
+    service = start_service(
+        own_uri, workers=2, without_guard=["socket_outlives_worker", "hold_slow_user"], **PATIENT_SERVER
+    )
     with pytest.raises(AssertionError, match="within 5 seconds"):
         slot_is_free_soon(service, inside)

@@ -26,7 +26,7 @@ from core.purchase import batch
 from core.purchase.decide import PurchaseRequest
 from core.purchase.slots import Caps
 from core.refusals import Refusal
-from core.shop import Shop
+from core.services import Services
 from tests.core.selling import Selling
 
 ORDERS = 10  # that race at once; each is a round of its own
@@ -57,7 +57,7 @@ class Told:
 class Race:
     """Four processes' worth of pools on one database, and threads enough for all who race."""
 
-    def __init__(self, shops: list[Shop]) -> None:
+    def __init__(self, shops: list[Services]) -> None:
         self.shops = shops
         self.selling = Selling(shops[0])
         self.ends: Counter[tuple[str, ...]] = Counter()
@@ -98,7 +98,7 @@ class Race:
             heard = told[order.order_no]
             acts.append((lead, partial(self.pay if n % 4 < 2 else self.receive_money, order, heard)))
             acts.append((lead + random.choice(leads), partial(self.cancel, order, heard)))
-        acts += [(0.0, partial(expiry.sweep, shop.database)) for shop in self.shops[:2]]
+        acts += [(0.0, partial(expiry.sweep, services.database)) for services in self.shops[:2]]
         acts += [(0.0, partial(self.buy, item, "rival", code)) for item in items]
         self.at_about(ends, acts)
         expiry.sweep(self.shops[0].database)
@@ -170,7 +170,7 @@ def race(make_app: Callable[..., Flask], server_uri: str) -> Race:
     return Race([make_app(server_uri, **settings).extensions["seckill"] for _ in range(4)])
 
 
-def sabotage(race: Race, pattern: str, replacement: str) -> None:
+def without_guard(race: Race, pattern: str, replacement: str) -> None:
     """Rewrite the statements of all four on their way to the server."""
 
     def rewrite(
@@ -178,8 +178,8 @@ def sabotage(race: Race, pattern: str, replacement: str) -> None:
     ) -> tuple[str, Any]:
         return re.sub(pattern, replacement, statement), parameters
 
-    for shop in race.shops:
-        event.listen(shop.database.engine, "before_cursor_execute", rewrite, retval=True)
+    for services in race.shops:
+        event.listen(services.database.engine, "before_cursor_execute", rewrite, retval=True)
 
 
 @pytest.mark.timeout(900)
@@ -191,6 +191,6 @@ def test_five_hundred_races_at_the_deadline_have_one_outcome_each(race: Race) ->
 
 @pytest.mark.timeout(900)
 def test_without_the_condition_on_the_status_an_order_ends_twice(race: Race) -> None:
-    sabotage(race, r"orders\.status IN (\((?:[^()]|%\(\w+\)s)*\))", r"(orders.id > 0 OR orders.status IN \1)")
+    without_guard(race, r"orders\.status IN (\((?:[^()]|%\(\w+\)s)*\))", r"(orders.id > 0 OR orders.status IN \1)")
     with pytest.raises((AssertionError, RuntimeError)):
         race.run_all()

@@ -14,33 +14,33 @@ from core.orders import order_life
 from core.orders.orders import OrderView, Viewer
 from core.payments import payments
 from core.refusals import Refusal
-from core.shop import Shop
+from core.services import Services
 from tests.core.selling import Selling
 from tests.races.inside import Inside, until
 
 
 @pytest.fixture
-def shop(make_app: Callable[..., Flask], own_uri: str) -> Shop:
+def services(make_app: Callable[..., Flask], own_uri: str) -> Services:
     patient = {"LOCK_WAIT_SECONDS": 20, "DATABASE_TIMEOUT_SECONDS": 30, "PURCHASE_WAIT_SECONDS": 30}
     return make_app(own_uri, **patient).extensions["seckill"]
 
 
-def cancel(shop: Shop, order: OrderView) -> None:
-    order_life.cancel(shop.database, Viewer("alice", False), order.order_no)
+def cancel(services: Services, order: OrderView) -> None:
+    order_life.cancel(services.database, Viewer("alice", False), order.order_no)
 
 
-def pay(shop: Shop, order: OrderView) -> None:
-    payments.pay(shop.database, "alice", order.order_no)
+def pay(services: Services, order: OrderView) -> None:
+    payments.pay(services.database, "alice", order.order_no)
 
 
-def wait_past_the_end(shop: Shop, inside: Inside, act: Callable[[Shop, OrderView], None]) -> None:
-    selling = Selling(shop)
+def wait_past_the_end(services: Services, inside: Inside, act: Callable[[Services, OrderView], None]) -> None:
+    selling = Selling(services)
     order = selling.bought(selling.item(), quantity=2)
     told: list[str] = []
 
     def try_to() -> None:
         try:
-            act(shop, order)
+            act(services, order)
             told.append("done")
         except Refusal as refusal:
             told.append(refusal.details["order_status"])
@@ -62,19 +62,21 @@ def wait_past_the_end(shop: Shop, inside: Inside, act: Callable[[Shop, OrderView
 
 
 @pytest.mark.parametrize("act", [cancel, pay])
-def test_who_waits_past_the_end_is_too_late(shop: Shop, inside: Inside, act: Callable[[Shop, OrderView], None]) -> None:
-    wait_past_the_end(shop, inside, act)
+def test_who_waits_past_the_end_is_too_late(
+    services: Services, inside: Inside, act: Callable[[Services, OrderView], None]
+) -> None:
+    wait_past_the_end(services, inside, act)
 
 
 @pytest.mark.parametrize("act", [cancel, pay])
 def test_by_the_time_at_which_they_came_they_would_not_be(
-    shop: Shop, inside: Inside, act: Callable[[Shop, OrderView], None]
+    services: Services, inside: Inside, act: Callable[[Services, OrderView], None]
 ) -> None:
     def rewrite(
         connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
     ) -> tuple[str, Any]:
         return statement.replace("SYSDATE(3)", "UTC_TIMESTAMP(3)"), parameters
 
-    event.listen(shop.database.engine, "before_cursor_execute", rewrite, retval=True)
+    event.listen(services.database.engine, "before_cursor_execute", rewrite, retval=True)
     with pytest.raises(AssertionError, match=r"\['done'\] == \['expired'\]"):
-        wait_past_the_end(shop, inside, act)
+        wait_past_the_end(services, inside, act)

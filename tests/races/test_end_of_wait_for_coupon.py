@@ -13,20 +13,20 @@ from core.db.clock import Deadline
 from core.purchase import batch, coupon_statements, statements
 from core.purchase.decide import Outcome, PurchaseRequest, Refused
 from core.purchase.slots import Caps
-from core.shop import Shop
+from core.services import Services
 from tests.core.selling import Selling
 from tests.races.inside import Inside, until
 
 
 @pytest.fixture
-def shop(make_app: Callable[..., Flask], own_uri: str) -> Shop:
+def services(make_app: Callable[..., Flask], own_uri: str) -> Services:
     patient = {"LOCK_WAIT_SECONDS": 20, "DATABASE_TIMEOUT_SECONDS": 30, "PURCHASE_WAIT_SECONDS": 30}
     return make_app(own_uri, **patient, IDLE_TRANSACTION_SECONDS=30).extensions["seckill"]
 
 
-def outcome_after_a_wait(shop: Shop, inside: Inside, what_ends: str) -> Outcome | None:
+def outcome_after_a_wait(services: Services, inside: Inside, what_ends: str) -> Outcome | None:
     """Buy with a coupon that somebody keeps until the coupon, or the sale, is over."""
-    selling = Selling(shop)
+    selling = Selling(services)
     end = selling.now() + timedelta(seconds=4)
     item = selling.item(ends_at=end if what_ends == "sale" else None)
     code = selling.coupon(ends_at=end if what_ends == "coupon" else None)
@@ -34,7 +34,7 @@ def outcome_after_a_wait(shop: Shop, inside: Inside, what_ends: str) -> Outcome 
     outcomes: list[Outcome | None] = []
 
     def buy() -> None:
-        outcomes.extend(batch.serve(shop.database, Caps(shop.database, 2), [request], Deadline(30)))
+        outcomes.extend(batch.serve(services.database, Caps(services.database, 2), [request], Deadline(30)))
 
     with inside.transaction() as execute:
         execute("SELECT code FROM coupons WHERE code = %s FOR UPDATE", code)
@@ -49,15 +49,17 @@ def outcome_after_a_wait(shop: Shop, inside: Inside, what_ends: str) -> Outcome 
 
 
 @pytest.mark.parametrize(("what_ends", "code"), [("coupon", "coupon_invalid"), ("sale", "sale_ended")])
-def test_who_waits_for_a_coupon_past_the_end_is_too_late(shop: Shop, inside: Inside, what_ends: str, code: str) -> None:
-    outcome = outcome_after_a_wait(shop, inside, what_ends)
+def test_who_waits_for_a_coupon_past_the_end_is_too_late(
+    services: Services, inside: Inside, what_ends: str, code: str
+) -> None:
+    outcome = outcome_after_a_wait(services, inside, what_ends)
     assert isinstance(outcome, Refused)
     assert outcome.refusal.code == code
 
 
 @pytest.mark.parametrize("what_ends", ["coupon", "sale"])
 def test_by_the_time_at_which_they_came_they_would_not_be(
-    shop: Shop, inside: Inside, monkeypatch: pytest.MonkeyPatch, what_ends: str
+    services: Services, inside: Inside, monkeypatch: pytest.MonkeyPatch, what_ends: str
 ) -> None:
     text_of = coupon_statements._lock_text
 
@@ -67,4 +69,4 @@ def test_by_the_time_at_which_they_came_they_would_not_be(
     monkeypatch.setattr(coupon_statements, "_lock_text", without_the_wait)
     # An order that comes so long after its time is decided anew: the second guard.
     monkeypatch.setattr(statements, "INSERTED_WITHIN", timedelta(minutes=1))
-    assert not isinstance(outcome_after_a_wait(shop, inside, what_ends), Refused)
+    assert not isinstance(outcome_after_a_wait(services, inside, what_ends), Refused)

@@ -35,7 +35,7 @@ def test_one_by_one_they_are_too(own_uri: str, start_service: Callable[..., Serv
 
 def test_when_one_item_always_comes_first_they_are_not(own_uri: str, start_service: Callable[..., Service]) -> None:
     service = start_service(
-        own_uri, workers=1, sabotage=["one_item_first"], BATCH_MAX=1, **(SETTINGS | {"PURCHASE_WAIT_SECONDS": 1})
+        own_uri, workers=1, without_guard=["one_item_first"], BATCH_MAX=1, **(SETTINGS | {"PURCHASE_WAIT_SECONDS": 1})
     )
     with pytest.raises(AssertionError, match="503"):
         quiet_buyers_are_served(service)

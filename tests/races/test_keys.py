@@ -55,7 +55,7 @@ def test_without_the_look_for_a_known_order_most_get_no_answer(
     own_uri: str, start_service: Callable[..., Service]
 ) -> None:
     service = start_service(
-        own_uri, workers=2, sabotage=["no_known_orders"], PURCHASE_WAIT_SECONDS=1, TRANSACTION_ATTEMPTS=2
+        own_uri, workers=2, without_guard=["no_known_orders"], PURCHASE_WAIT_SECONDS=1, TRANSACTION_ATTEMPTS=2
     )
     with pytest.raises(AssertionError, match="'busy': "):
         fifty_identical_requests(service)

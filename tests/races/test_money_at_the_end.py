@@ -17,7 +17,7 @@ from core.purchase import batch
 from core.purchase.decide import Outcome, Placed, PurchaseRequest, Refused
 from core.purchase.slots import Caps
 from core.refusals import Refusal
-from core.shop import Shop
+from core.services import Services
 from tests.core.selling import Selling
 from tests.races.inside import Inside
 
@@ -27,7 +27,7 @@ HELD_OPEN_SECONDS = 1.5
 
 
 @pytest.fixture
-def shop(make_app: Callable[..., Flask], server_uri: str) -> Shop:
+def services(make_app: Callable[..., Flask], server_uri: str) -> Services:
     # A transaction that is held open is not to be ended, nor waited for in vain.
     app = make_app(
         server_uri,
@@ -40,9 +40,9 @@ def shop(make_app: Callable[..., Flask], server_uri: str) -> Shop:
     return app.extensions["seckill"]
 
 
-def buy_again_while_the_payment_is_under_way(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Placed | Refused:
+def buy_again_while_the_payment_is_under_way(services: Services, monkeypatch: pytest.MonkeyPatch) -> Placed | Refused:
     """A buyer who may have one unit pays in time, and buys another when the time is over and nothing is committed."""
-    selling = Selling(shop)
+    selling = Selling(services)
     order = selling.bought(selling.item(per_user_limit=1))
     is_paid, goes_on = threading.Event(), threading.Event()
     record = payment_records.record
@@ -55,7 +55,7 @@ def buy_again_while_the_payment_is_under_way(shop: Shop, monkeypatch: pytest.Mon
     monkeypatch.setattr(payment_records, "record", record_late)
     money = PaymentEvent("evt", SUCCEEDED, order.order_no, order.total, order.currency, "pay")
     came_to: list[str] = []
-    payer = threading.Thread(target=lambda: came_to.append(payments.receive(shop.database, money)))
+    payer = threading.Thread(target=lambda: came_to.append(payments.receive(services.database, money)))
     payer.start()
     assert is_paid.wait(10)
     while not selling.is_overdue(order):
@@ -63,7 +63,9 @@ def buy_again_while_the_payment_is_under_way(shop: Shop, monkeypatch: pytest.Mon
     asked = PurchaseRequest(order.goods_id, order.user_id)
     outcomes: list[Outcome | None] = []
     buyer = threading.Thread(
-        target=lambda: outcomes.extend(batch.serve(shop.database, Caps(shop.database, 2), [asked], Deadline(10)))
+        target=lambda: outcomes.extend(
+            batch.serve(services.database, Caps(services.database, 2), [asked], Deadline(10))
+        )
     )
     buyer.start()
     buyer.join(HELD_OPEN_SECONDS)
@@ -76,15 +78,17 @@ def buy_again_while_the_payment_is_under_way(shop: Shop, monkeypatch: pytest.Mon
     return outcome
 
 
-def test_who_has_paid_in_time_buys_no_more_than_their_limit(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    outcome = buy_again_while_the_payment_is_under_way(shop, monkeypatch)
+def test_who_has_paid_in_time_buys_no_more_than_their_limit(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcome = buy_again_while_the_payment_is_under_way(services, monkeypatch)
     assert isinstance(outcome, Refused)
     assert outcome.refusal.code == "limit_reached"
 
 
-def test_without_the_item_s_lock_they_would(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_item_s_lock_they_would(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(order_life, "longest_payment", lambda settings: timedelta(0))
-    assert isinstance(buy_again_while_the_payment_is_under_way(shop, monkeypatch), Placed)
+    assert isinstance(buy_again_while_the_payment_is_under_way(services, monkeypatch), Placed)
 
 
 @pytest.mark.parametrize(("idle", "outcome"), [(2, "paid"), (60, "busy")])
@@ -92,14 +96,14 @@ def test_the_longer_a_transaction_may_last_the_earlier_money_waits_for_the_item(
     make_app: Callable[..., Flask], own_uri: str, inside: Inside, idle: int, outcome: str
 ) -> None:
     app = make_app(own_uri, IDLE_TRANSACTION_SECONDS=idle, PURCHASE_WAIT_SECONDS=0.5)
-    shop: Shop = app.extensions["seckill"]
-    selling = Selling(shop)
+    services: Services = app.extensions["seckill"]
+    selling = Selling(services)
     order = selling.bought(selling.item(per_user_limit=1))
     selling.set_end(selling.now() + timedelta(seconds=60), order)
     money = PaymentEvent("evt", SUCCEEDED, order.order_no, order.total, order.currency, "pay")
     with inside.row_held(order.goods_id):
         try:
-            came_to = payments.receive(shop.database, money)
+            came_to = payments.receive(services.database, money)
         except Refusal as refusal:
             came_to = refusal.code
     assert came_to == outcome

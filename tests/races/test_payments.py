@@ -25,7 +25,7 @@ Start = Callable[..., Service]
 @pytest.fixture
 def start(four_workers: Start) -> Start:
     """Starts four workers that take a provider's calls, with the guards out that are named."""
-    return lambda *sabotage, **settings: four_workers(*sabotage, PAYMENT_WEBHOOK_SECRETS=KEY, **settings)
+    return lambda *without_guard, **settings: four_workers(*without_guard, PAYMENT_WEBHOOK_SECRETS=KEY, **settings)
 
 
 def provider(service: Service) -> Provider:

@@ -21,7 +21,7 @@ from core.orders.orders import OrderView, Viewer
 from core.payments import payment_records, payments, refunds
 from core.payments.payments import GIVEN_BACK, SUCCEEDED, PaymentEvent
 from core.refusals import Refusal
-from core.shop import Shop
+from core.services import Services
 from models import PAYMENT_OUTCOMES, Order, Payment
 from tests.core.selling import Selling
 from tests.races.crowd import at_once, fails_soon
@@ -34,7 +34,7 @@ STATES = ("pending", "pending", "ending", "overdue", "expired", "cancelled", "pa
 
 
 @pytest.fixture
-def shop(make_app: Callable[..., Flask], server_uri: str) -> Shop:
+def services(make_app: Callable[..., Flask], server_uri: str) -> Services:
     patient = {"LOCK_WAIT_SECONDS": 20, "DATABASE_TIMEOUT_SECONDS": 25, "PURCHASE_WAIT_SECONDS": 60}
     return make_app(server_uri, HOLD_COOLDOWN_SECONDS=0, TRANSACTION_ATTEMPTS=50, **patient).extensions["seckill"]
 
@@ -42,9 +42,9 @@ def shop(make_app: Callable[..., Flask], server_uri: str) -> Shop:
 class Till:
     """Orders in every state, what is told of their money, and what came of it."""
 
-    def __init__(self, shop: Shop) -> None:
-        self.shop = shop
-        self.selling = Selling(shop)
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self.selling = Selling(services)
         self.code = self.selling.coupon()
         self.said: Counter[str] = Counter()
         self._numbers = itertools.count(1)
@@ -70,16 +70,16 @@ class Till:
             self._received.add(payment_id)
         number = f"evt-{next(self._numbers)}"
         event = PaymentEvent(number, kind, order.order_no, order.total, order.currency, payment_id)
-        return payments.receive(self.shop.database, event)
+        return payments.receive(self.services.database, event)
 
     def cancel(self, order: OrderView) -> str:
-        return order_life.cancel(self.shop.database, Viewer("alice", False), order.order_no).status
+        return order_life.cancel(self.services.database, Viewer("alice", False), order.order_no).status
 
     def refund(self, order: OrderView, reference: str, restock: bool) -> str:
-        return refunds.refund(self.shop.database, "operator", order.order_no, reference, restock).status
+        return refunds.refund(self.services.database, "operator", order.order_no, reference, restock).status
 
     def sweep(self) -> str:
-        expiry.sweep(self.shop.database)
+        expiry.sweep(self.services.database)
         return "swept"
 
     def calls(self, order: OrderView) -> list[Callable[[], str]]:
@@ -106,11 +106,11 @@ class Till:
         self.said.update(at_once([lambda call=call: outcome(call) for call in calls]))
 
     def assert_each_cent_is_in_one_line(self) -> None:
-        report = audit.run(self.shop.settings)
+        report = audit.run(self.services.settings)
         broken = [result.check.name for result in report.results if result.count]
         assert not broken, f"broken: {broken}"
         lines = sum(case((line, 1), else_=0) for line in (money.KEPT, money.GIVEN_BACK, money.TO_GIVE_BACK))
-        with self.shop.database.reading() as connection:
+        with self.services.database.reading() as connection:
             amiss = connection.execute(select(Payment.id, lines).where(money.RECEIVED, lines != 1)).all()
         assert amiss == []
         (sums,) = report.money
@@ -129,8 +129,8 @@ def settle_everything_at_once(till: Till) -> None:
     till.assert_each_cent_is_in_one_line()
 
 
-def test_refunds_late_payments_cancellations_and_sweeps_at_once_lose_no_cent(shop: Shop) -> None:
-    till = Till(shop)
+def test_refunds_late_payments_cancellations_and_sweeps_at_once_lose_no_cent(services: Services) -> None:
+    till = Till(services)
     rounds = 0
     # Until all that can come of them has come of them at times, if that was not so in the first few rounds.
     while rounds < ROUNDS or (not set(till.said) >= ANSWERS - {"failed", "unknown_order"} and rounds < 8 * ROUNDS):
@@ -145,8 +145,10 @@ def move_from_any_status(connection: Connection, order_no: str, to: str, *condit
     return connection.execute(moved).rowcount == 1
 
 
-def test_without_the_condition_on_the_status_an_order_ends_twice(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    till = Till(shop)
+def test_without_the_condition_on_the_status_an_order_ends_twice(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    till = Till(services)
     monkeypatch.setattr(order_life, "move", move_from_any_status)
     fails_soon(lambda: settle_everything_at_once(till), match="broken: .*'paid_once'")
 
@@ -159,13 +161,13 @@ def refund_twice_at_once(till: Till, order: OrderView) -> None:
     till.assert_each_cent_is_in_one_line()
 
 
-def test_of_two_refunds_at_once_one_is_told_that_the_money_was_given_back(shop: Shop) -> None:
-    till = Till(shop)
+def test_of_two_refunds_at_once_one_is_told_that_the_money_was_given_back(services: Services) -> None:
+    till = Till(services)
     for _ in range(ROUNDS):
         refund_twice_at_once(till, till.order(till.selling.item(), "paid"))
 
 
-def test_without_the_order_s_lock_it_is_an_error(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_order_s_lock_it_is_an_error(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     looks, together = itertools.count(), threading.Barrier(2)
 
     def read(connection: Connection, order_no: str) -> Any:
@@ -176,7 +178,7 @@ def test_without_the_order_s_lock_it_is_an_error(shop: Shop, monkeypatch: pytest
             together.wait(20)
         return orders.view(row, now), now
 
-    till = Till(shop)
+    till = Till(services)
     order = till.order(till.selling.item(), "paid")
     monkeypatch.setattr(payment_records, "lock_order", read)
     # The condition of the move holds still: what it catches is undone, and an error of the program.
@@ -202,17 +204,19 @@ def restock_beside_a_sweep(till: Till) -> None:
     assert (told["order.refunded"], told["order.expired"]) == (6, 6)
 
 
-def test_refunds_with_a_restock_beside_a_sweep_give_each_unit_back_once(shop: Shop) -> None:
-    till = Till(shop)
+def test_refunds_with_a_restock_beside_a_sweep_give_each_unit_back_once(services: Services) -> None:
+    till = Till(services)
     restock_beside_a_sweep(till)
     assert till.said == {"swept": 4, "refunded": 6, "order_not_refundable": 18}
 
 
-def test_without_the_look_at_the_status_an_order_is_refunded_twice(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_look_at_the_status_an_order_is_refunded_twice(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def move(connection: Connection, order_no: str, to: str, condition: Any, **values: Any) -> bool:
         return move_from_any_status(connection, order_no, to, **values)
 
-    till = Till(shop)
+    till = Till(services)
     monkeypatch.setattr(refunds, "MOVES", {"paid": {"refunded"}, "refunded": {"refunded"}})
     monkeypatch.setattr(orders, "move", move)
     with pytest.raises(AssertionError, match=r"broken: .*'moves_told_once'"):
@@ -226,7 +230,7 @@ def one_refund_of_two_orders(till: Till) -> None:
 
     def tell(order: OrderView) -> str:
         event = PaymentEvent(f"evt-{order.order_no}", GIVEN_BACK, order.order_no, TOTAL, "CNY", f"refund-{item}")
-        return payments.receive(till.shop.database, event)
+        return payments.receive(till.services.database, event)
 
     till.all_at_once([lambda order=order: tell(order) for order in paid])  # type: ignore[misc]
     statuses = sorted(till.selling.status(order) for order in paid)
@@ -244,16 +248,18 @@ def slow_to_claim(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(payment_records, "claim", late)
 
 
-def test_one_refund_that_is_told_for_two_orders_at_once_is_of_one(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    till = Till(shop)
+def test_one_refund_that_is_told_for_two_orders_at_once_is_of_one(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    till = Till(services)
     slow_to_claim(monkeypatch)
     for _ in range(3):
         one_refund_of_two_orders(till)
 
 
-def test_without_the_unique_claim_it_is_of_both(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    till = Till(shop)
+def test_without_the_unique_claim_it_is_of_both(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    till = Till(services)
     slow_to_claim(monkeypatch)
-    with shop.database.engine.begin() as connection:
+    with services.database.engine.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE payment_claims DROP PRIMARY KEY, ADD INDEX claims (payment_id)")
     fails_soon(lambda: one_refund_of_two_orders(till), match=r"\['refunded', 'refunded'\]")

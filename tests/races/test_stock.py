@@ -47,7 +47,7 @@ def test_two_processes_on_sqlite_sell_exactly_the_stock(sqlite_uri: str, start_s
 
 
 def test_without_transactions_on_sqlite_they_do_not(sqlite_uri: str, start_service: Callable[..., Service]) -> None:
-    service = start_service(sqlite_uri, workers=2, sabotage=["no_sqlite_transaction"], PURCHASE_WAIT_SECONDS=40)
+    service = start_service(sqlite_uri, workers=2, without_guard=["no_sqlite_transaction"], PURCHASE_WAIT_SECONDS=40)
     fails_soon(lambda: sell_exactly(service, buyers=80, units=20), match="orders for 20 units")
 
 

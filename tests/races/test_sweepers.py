@@ -12,7 +12,7 @@ from sqlalchemy import event
 
 from core.ops import audit
 from core.orders import expiry
-from core.shop import Shop
+from core.services import Services
 from tests.core.selling import Selling
 from tests.races.crowd import at_once
 
@@ -21,19 +21,19 @@ ORDERS = 60
 
 
 @pytest.fixture
-def shops(make_app: Callable[..., Flask], server_uri: str) -> list[Shop]:
+def shops(make_app: Callable[..., Flask], server_uri: str) -> list[Services]:
     """As many processes' worth of pools as there are sweepers."""
     patient = {"LOCK_WAIT_SECONDS": 10, "DATABASE_TIMEOUT_SECONDS": 20, "PURCHASE_WAIT_SECONDS": 30}
     return [make_app(server_uri, **patient).extensions["seckill"] for _ in range(SWEEPERS)]
 
 
-def sweep_together(shops: list[Shop]) -> None:
+def sweep_together(shops: list[Services]) -> None:
     selling = Selling(shops[0])
     items, code = [selling.item(stock=ORDERS), selling.item(stock=ORDERS)], selling.coupon()
     orders = [selling.bought(items[n % 2], f"buyer-{n}", 1, code if n % 3 else None) for n in range(ORDERS)]
     stays = selling.bought(items[0], "late", 1, code)
     selling.make_overdue(*orders)
-    noted = at_once([lambda shop=shop: expiry.sweep(shop.database) for shop in shops])
+    noted = at_once([lambda services=services: expiry.sweep(services.database) for services in shops])
     noted.append(expiry.sweep(shops[0].database))
     assert sum(noted) == ORDERS
     assert {selling.status(order) for order in orders} == {"expired"}
@@ -57,17 +57,19 @@ def look_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(expiry, "_look", look_and_wait)
 
 
-def test_four_sweepers_at_once_give_everything_back_once(shops: list[Shop]) -> None:
+def test_four_sweepers_at_once_give_everything_back_once(shops: list[Services]) -> None:
     sweep_together(shops)
 
 
-def test_four_who_have_all_seen_the_same_orders_do_so_too(shops: list[Shop], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_four_who_have_all_seen_the_same_orders_do_so_too(
+    shops: list[Services], monkeypatch: pytest.MonkeyPatch
+) -> None:
     look_at_the_same_time(monkeypatch)
     sweep_together(shops)
 
 
 def test_without_a_second_look_under_the_lock_an_order_expires_again(
-    shops: list[Shop], monkeypatch: pytest.MonkeyPatch
+    shops: list[Services], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def rewrite(
         connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
@@ -77,8 +79,8 @@ def test_without_a_second_look_under_the_lock_an_order_expires_again(
             return re.sub(condition, r"(orders.id > 0 OR \1)", statement), parameters
         return statement, parameters
 
-    for shop in shops:
-        event.listen(shop.database.engine, "before_cursor_execute", rewrite, retval=True)
+    for services in shops:
+        event.listen(services.database.engine, "before_cursor_execute", rewrite, retval=True)
     look_at_the_same_time(monkeypatch)
     with pytest.raises((AssertionError, RuntimeError)):
         sweep_together(shops)

@@ -91,13 +91,13 @@ def decide_alike(inside: Inside, right: Service, wrong: Service) -> None:
 
 
 def started(
-    start_service: Callable[..., Service], uri: str, seconds: int, zone: str, *sabotage: str
+    start_service: Callable[..., Service], uri: str, seconds: int, zone: str, *without_guard: str
 ) -> tuple[Service, Service]:
     """A service that sweeps nothing, and one on the same database with a wrong clock that does."""
     settings = {
         "SWEEP_SECONDS": 0.2,
         "process_environment": wrong_clock(seconds, zone),
-        "sabotage": ("sleep_by_waiting", *sabotage),
+        "without_guard": ("sleep_by_waiting", *without_guard),
     }
     right = start_service(uri, SWEEPER="off")
     for _ in range(2):

@@ -8,7 +8,7 @@ from sqlalchemy import func, select, update
 from werkzeug.test import TestResponse
 
 from core.db.clock import database_now
-from core.shop import Shop
+from core.services import Services
 from core.tokens import Tokens
 from models import Coupon, Goods, GoodsChange, Order, ShippingMethod, Webhook
 from tests.servers.service import SECRET
@@ -36,7 +36,7 @@ class Calls:
 
     def __init__(self, app: Flask) -> None:
         self.app = app
-        self.shop: Shop = app.extensions["seckill"]
+        self.services: Services = app.extensions["seckill"]
         self._client = app.test_client()
 
     def send(self, method: str, path: str, by: str | None = None, **options: Any) -> TestResponse:
@@ -101,12 +101,12 @@ class Calls:
 
     def set_order(self, order_no: str, /, **columns: Any) -> None:
         """Set columns of an order's row."""
-        with self.shop.database.engine.begin() as connection:
+        with self.services.database.engine.begin() as connection:
             connection.execute(update(Order).where(Order.order_no == order_no).values(columns))
 
     def now(self) -> datetime:
         """The database's time."""
-        with self.shop.database.reading() as connection:
+        with self.services.database.reading() as connection:
             return database_now(connection)
 
     def make_overdue(self, order_no: str) -> None:
@@ -115,7 +115,7 @@ class Calls:
 
     def row_counts(self) -> tuple[int, ...]:
         """How many items, changes, orders, coupons, methods and webhooks there are, and the units in stock and sold."""
-        with self.shop.database.reading() as connection:
+        with self.services.database.reading() as connection:
             counts = [
                 connection.scalar(select(func.count()).select_from(table))
                 for table in (Goods, GoodsChange, Order, Coupon, ShippingMethod, Webhook)

@@ -118,8 +118,8 @@ def create_coded(call: Calls) -> None:
     call.create_webhook()
     order = call.bought(call.create()["id"])
     call.get("/events", OPERATOR)
-    deliveries.fan_out(call.shop.database, 1)
-    payments.receive(call.shop.database, PaymentEvent("e", payments.SUCCEEDED, "nobody-s", 1, "CNY", "p"))
+    deliveries.fan_out(call.services.database, 1)
+    payments.receive(call.services.database, PaymentEvent("e", payments.SUCCEEDED, "nobody-s", 1, "CNY", "p"))
     call.set_order(order["order_no"], order_no="0" * 32, status="refund_due")
 
 

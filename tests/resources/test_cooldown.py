@@ -104,7 +104,7 @@ def test_what_an_administrator_cancelled_is_no_strike(strict: Callable[..., Call
 def money_for(call: Calls, order: dict[str, Any]) -> str:
     number = f"money-for-{order['order_no']}"
     money = PaymentEvent(number, SUCCEEDED, order["order_no"], order["total"], order["currency"], number)
-    return payments.receive(call.shop.database, money)
+    return payments.receive(call.services.database, money)
 
 
 def test_money_that_is_to_be_given_back_takes_no_strike_away(strict: Callable[..., Calls]) -> None:
@@ -114,7 +114,7 @@ def test_money_that_is_to_be_given_back_takes_no_strike_away(strict: Callable[..
     assert call.post(f"/orders/{cancelled['order_no']}/cancel", "alice").status_code == 200
     lapsed = call.bought(item)
     call.set_order(lapsed["order_no"], expires_at=call.now())
-    expiry.sweep(call.shop.database)
+    expiry.sweep(call.services.database)
     bobs = call.bought(item, "bob")
     assert [money_for(call, order) for order in (cancelled, lapsed)] == ["refund_due"] * 2
     assert call.post(f"/orders/{bobs['order_no']}/cancel", "bob").status_code == 200

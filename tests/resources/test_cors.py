@@ -141,13 +141,13 @@ def ahead_of_flask(shared: Calls, origin: str | None) -> list[TestResponse]:
     """A purchase, a replay and two refusals that the layer ahead of Flask answers."""
     user = f"user-{origin}"
     item, closed = shared.create(stock=2)["id"], shared.create(stock=0)["id"]
-    front: Any = shared.app.wsgi_app
-    flask, front.application = front.application, lambda environ, start_response: pytest.fail("left to Flask")
+    fast_path: Any = shared.app.wsgi_app
+    flask, fast_path.application = fast_path.application, lambda environ, start_response: pytest.fail("left to Flask")
     headers = {"Idempotency-Key": "k", **({} if origin is None else {"Origin": origin})}
     answers = [shared.post(f"/seckill/{item}", user, headers=headers, json={}) for _ in range(2)]
     answers.append(shared.post(f"/seckill/{item}", user, headers=headers, json={"quantity": 2}))
     answers.append(shared.post(f"/seckill/{closed}", user, headers=headers | {"Idempotency-Key": "other"}))
-    front.application = flask
+    fast_path.application = flask
     assert [answer.status_code for answer in answers] == [201, 201, 422, 409]
     return answers
 

@@ -140,7 +140,7 @@ def test_an_amount_without_a_currency_is_never_so_much_of_any_currency(call: Cal
         assert wrong_fields(call.patch("/coupons/A", json=change)) == {"currency": "missing"}
     assert call.get("/coupons/A", OPERATOR).json == made
     # As earlier versions could leave it.
-    with call.shop.database.engine.begin() as connection:
+    with call.services.database.engine.begin() as connection:
         connection.execute(update(Coupon).values(currency=None))
     for currency in ("CNY", "JPY"):
         item = call.create(currency=currency, price=10_000)["id"]
@@ -377,9 +377,9 @@ def test_unknown_filters_values_and_foreign_cursors_are_a_422(drawer: Calls) -> 
 def test_without_the_check_of_the_version_a_change_would_be_lost(call: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
     """The twin of `of_many_changes_of_one_version_one_is_made`: what its guard is there for."""
     call.create_coupon()
-    change = coupons.Catalogue.change
+    change = coupons.VersionedTable.change
     monkeypatch.setattr(
-        coupons.Catalogue,
+        coupons.VersionedTable,
         "change",
         lambda self, database, code, fields, versions: change(self, database, code, fields, None),
     )

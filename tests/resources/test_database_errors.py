@@ -36,7 +36,7 @@ class Faulty:
     def __init__(self, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
         self.call = Calls(app)
         self._patch = monkeypatch
-        self._engine = self.call.shop.database.engine
+        self._engine = self.call.services.database.engine
         self.reads: int | None = None
         self.commits: int | None = None
         self._once: int | None = None
@@ -50,7 +50,7 @@ class Faulty:
                         " DECLARE told INT; SELECT MAX(number) INTO told FROM fault;"
                         " IF told IS NOT NULL THEN SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = told; END IF; END"
                     )
-        for engine in (self._engine, self.call.shop.database.read_engine):
+        for engine in (self._engine, self.call.services.database.read_engine):
             event.listen(engine, "before_cursor_execute", self._instead_of_a_read, retval=True)
         ask, commit = Connection.ask, Connection.commit
         monkeypatch.setattr(
@@ -110,7 +110,7 @@ def faulty_again(make_app: Callable[..., Flask], server_uri: str, monkeypatch: p
     return faulty_app(make_app, server_uri, monkeypatch, attempts=2)
 
 
-class Shop:
+class Services:
     """What each operation works on: a fresh order for those that end one."""
 
     def __init__(self, call: Calls) -> None:
@@ -138,7 +138,7 @@ class Shop:
         return self.call.post("/payments/webhook", data=body, content_type="application/json", headers=headers)
 
 
-WRITES: dict[str, Callable[[Shop], TestResponse]] = {
+WRITES: dict[str, Callable[[Services], TestResponse]] = {
     "purchase": lambda s: s.call.post(f"/seckill/{s.item}", "bob"),
     "keyed purchase": lambda s: s.call.post(f"/seckill/{s.item}", "bob", headers={"Idempotency-Key": "k"}),
     "purchase with a coupon": lambda s: s.call.post(f"/seckill/{s.item}", "bob", json={"coupon_code": "TEN"}),
@@ -161,7 +161,7 @@ WRITES: dict[str, Callable[[Shop], TestResponse]] = {
     "deletion of a webhook": lambda s: s.call.delete(f"/webhooks/{s.hook}"),
     "events, which numbers them": lambda s: s.call.get("/events", OPERATOR),
 }
-READS: dict[str, Callable[[Shop], TestResponse]] = {
+READS: dict[str, Callable[[Services], TestResponse]] = {
     "goods": lambda s: s.call.get(f"/goods/{s.item}"),
     "list of goods": lambda s: s.call.get("/goods"),
     "goods' changes": lambda s: s.call.get(f"/goods/{s.item}/changes", OPERATOR),
@@ -187,34 +187,34 @@ def expect(answer: TestResponse, number: int, operation: str) -> None:
 
 
 def test_every_number_on_a_purchase_is_busy_or_unavailable_and_nothing_was_bought(faulty: Faulty) -> None:
-    shop = Shop(faulty.call)
+    services = Services(faulty.call)
     for number in OF_THE_SERVER:
         faulty.fail_writes(number)
-        expect(WRITES["keyed purchase"](shop), number, "keyed purchase")
+        expect(WRITES["keyed purchase"](services), number, "keyed purchase")
     faulty.fail_writes(None)
     assert faulty.call.get("/orders", "bob").get_json()["items"] == []
     # The same request with the same key, as the answer advises.
-    assert WRITES["keyed purchase"](shop).status_code == 201
+    assert WRITES["keyed purchase"](services).status_code == 201
 
 
 def test_some_numbers_on_every_operation_that_writes(faulty: Faulty) -> None:
-    shop = Shop(faulty.call)
+    services = Services(faulty.call)
     for number in SOME:
         faulty.fail_writes(number)
         for operation, send in WRITES.items():
-            expect(send(shop), number, operation)
+            expect(send(services), number, operation)
     faulty.fail_writes(None)
-    assert faulty.call.get(f"/orders/{shop.order}", "alice").get_json()["status"] == "pending"
-    assert faulty.call.get(f"/goods/{shop.item}").get_json()["stock"] == 999
+    assert faulty.call.get(f"/orders/{services.order}", "alice").get_json()["status"] == "pending"
+    assert faulty.call.get(f"/goods/{services.item}").get_json()["stock"] == 999
 
 
 def test_some_numbers_on_every_operation_that_reads(faulty: Faulty) -> None:
-    shop = Shop(faulty.call)
+    services = Services(faulty.call)
     time.sleep(0.3)  # what is remembered of the goods gets old
     for number in SOME:
         for operation, send in {**WRITES, **READS}.items():
             faulty.reads = number
-            answer = send(shop)
+            answer = send(services)
             faulty.reads = None
             if answer.status_code < 400 and operation in READ_NOTHING:
                 continue
@@ -222,9 +222,9 @@ def test_some_numbers_on_every_operation_that_reads(faulty: Faulty) -> None:
 
 
 def test_a_number_that_nobody_knows_is_a_bug(faulty: Faulty) -> None:
-    shop = Shop(faulty.call)
+    services = Services(faulty.call)
     faulty.fail_writes(UNKNOWN)
-    assert WRITES["purchase"](shop).status_code == 500
+    assert WRITES["purchase"](services).status_code == 500
 
 
 def _connection_ids(faulty: Faulty) -> set[int]:
@@ -237,11 +237,11 @@ CLEAR_NO = [known.number for known in KNOWN.values() if known.kind is Kind.RERUN
 
 
 def buy_while_commits_are_refused_once(faulty_again: Faulty) -> None:
-    shop = Shop(faulty_again.call)
+    services = Services(faulty_again.call)
     before = _connection_ids(faulty_again)
     for bought, number in enumerate(CLEAR_NO, 1):
         faulty_again.refuse_next_commit(number)
-        assert WRITES["purchase"](shop).status_code == 201
+        assert WRITES["purchase"](services).status_code == 201
         assert len(faulty_again.call.get("/orders?limit=100", "bob").get_json()["items"]) == bought
     assert before <= _connection_ids(faulty_again)
 
@@ -259,30 +259,30 @@ def test_without_the_rollback_the_run_that_was_refused_is_committed_with_the_nex
 
 
 def test_a_commit_that_is_refused_again_and_again_is_busy_and_leaves_nothing(faulty_again: Faulty) -> None:
-    shop = Shop(faulty_again.call)
+    services = Services(faulty_again.call)
     before = _connection_ids(faulty_again)
     for number in CLEAR_NO:
         faulty_again.commits = number
         for operation in ("purchase", "keyed purchase", "cancel", "restock", "change of a coupon"):
-            expect(WRITES[operation](shop), number, operation)
+            expect(WRITES[operation](services), number, operation)
     faulty_again.commits = None
     assert faulty_again.call.get("/orders", "bob").get_json()["items"] == []
-    assert faulty_again.call.get(f"/goods/{shop.item}").get_json()["stock"] == 999
-    assert WRITES["keyed purchase"](shop).status_code == 201
+    assert faulty_again.call.get(f"/goods/{services.item}").get_json()["stock"] == 999
+    assert WRITES["keyed purchase"](services).status_code == 201
     assert before <= _connection_ids(faulty_again)
 
 
 def test_a_commit_that_fails_without_a_clear_no_is_looked_up_on_another_connection(faulty_again: Faulty) -> None:
-    shop = Shop(faulty_again.call)
+    services = Services(faulty_again.call)
     for number in (3100, 1180, 9001, UNKNOWN):
         before = _connection_ids(faulty_again)
         faulty_again.commits = number
-        answer = WRITES["purchase"](shop)
+        answer = WRITES["purchase"](services)
         faulty_again.commits = None
         assert answer.status_code == 503, answer.get_json()
         assert not before & _connection_ids(faulty_again)
     assert faulty_again.call.get("/orders", "bob").get_json()["items"] == []
-    assert WRITES["purchase"](shop).status_code == 201
+    assert WRITES["purchase"](services).status_code == 201
 
 
 class Refusing(threading.Thread):

@@ -105,7 +105,7 @@ class World:
 
     def resolved_payment(self) -> str:
         event = PaymentEvent("e", SUCCEEDED, "nobody-s", 1, "CNY", "p")
-        assert payments.receive(self.call.shop.database, event) == "unknown_order"
+        assert payments.receive(self.call.services.database, event) == "unknown_order"
         path = f"/payments/{self.call.get('/payments', OPERATOR).json['items'][0]['id']}/resolve"
         assert self.call.post(path, OPERATOR, json=IGNORED).status_code == 200
         return path
@@ -113,13 +113,13 @@ class World:
     def behind_what_was_pruned(self) -> TestResponse:
         self.ordered()
         assert self.send("GET", "/events", OPERATOR).status_code == 200  # which numbers the events
-        with self.call.shop.database.engine.begin() as connection:
+        with self.call.services.database.engine.begin() as connection:
             connection.execute(update(Sequencer).values(pruned_seq=2))
         return self.send("GET", "/events?after=1", OPERATOR)
 
     def given_up(self) -> int:
         goods_id = self.call.create()["id"]
-        for _ in range(self.call.shop.settings.HOLD_STRIKES):
+        for _ in range(self.call.services.settings.HOLD_STRIKES):
             self.call.post(f"/orders/{self.call.bought(goods_id)['order_no']}/cancel", "alice")
         return goods_id
 
@@ -150,7 +150,7 @@ class World:
 
     def behind_a_held_lock(self) -> TestResponse:
         goods_id = self.call.create()["id"]
-        holder = sqlite3.connect(self.call.shop.settings.database_url.database, isolation_level=None)
+        holder = sqlite3.connect(self.call.services.settings.database_url.database, isolation_level=None)
         holder.execute("BEGIN IMMEDIATE")
         try:
             return self.buy(goods_id)
@@ -159,7 +159,9 @@ class World:
 
     def over_the_limit(self) -> TestResponse:
         # An application of its own: on the one of all the others nobody is limited.
-        settings = self.call.shop.settings.model_copy(update={"RATE_LIMITS": True, "RATE_LIMIT_PER_ADDRESS": "1/day"})
+        settings = self.call.services.settings.model_copy(
+            update={"RATE_LIMITS": True, "RATE_LIMIT_PER_ADDRESS": "1/day"}
+        )
         limited = Calls(create_app(settings))
         limited.get("/nowhere")
         return limited.get("/goods", headers=self.headers)

@@ -63,7 +63,7 @@ def _change(path: str, body: dict[str, Any], other: dict[str, Any]) -> Scene:
 
 def _delivery(call: Calls) -> Scene:
     webhook = call.create_webhook()["id"]
-    with call.shop.database.engine.begin() as connection:
+    with call.services.database.engine.begin() as connection:
         connection.execute(insert(Event).values(type="goods.restocked", goods_id=1, occurred_at=utc_now()))
         seqs = connection.execute(select(Event.seq)).scalars().all()
         delivery = {"webhook_id": webhook, "status": "failed", "next_attempt_at": utc_now(), "created_at": utc_now()}
@@ -84,7 +84,7 @@ def _resolution(call: Calls) -> Scene:
     from core.payments.payment_records import SUCCEEDED, PaymentEvent
 
     unknown = PaymentEvent("evt_1", SUCCEEDED, "0" * 32, 100, "CNY", "pay_1")
-    assert payments.receive(call.shop.database, unknown) == "unknown_order"
+    assert payments.receive(call.services.database, unknown) == "unknown_order"
     (told,) = call.get("/payments", OPERATOR).json["items"]
     path = f"/payments/{told['id']}/resolve"
     return Scene("POST", path, body={"resolution": "refunded"}, other={"json": {"resolution": "accepted"}})
@@ -157,13 +157,13 @@ def sqlite_call(make_app: Callable[..., Flask], sqlite_uri: str) -> Calls:
 def everything(call: Calls) -> dict[str, list[Any]]:
     """All rows of all tables but the keys."""
     tables = [table for table in db.metadata.sorted_tables if table.name != IdempotencyKey.__tablename__]
-    with call.shop.database.reading() as connection:
+    with call.services.database.reading() as connection:
         return {table.name: [tuple(row) for row in connection.execute(table.select())] for table in tables}
 
 
 def make_older(call: Calls, age: timedelta) -> None:
     """Let the keys have been kept for `age` longer."""
-    with call.shop.database.engine.begin() as connection:
+    with call.services.database.engine.begin() as connection:
         for row in connection.execute(select(IdempotencyKey.id, IdempotencyKey.kept_at)).all():
             older = update(IdempotencyKey).where(IdempotencyKey.id == row.id)
             connection.execute(older.values(kept_at=row.kept_at - age))
@@ -288,11 +288,11 @@ def refuse_to_cancel_an_overdue_order(call: Calls, headers: dict[str, str]) -> N
         problem(told, 409, "order_not_pending")
         assert told.json["order_status"] == "expired"
         assert "Idempotent-Replayed" not in told.headers
-    with call.shop.database.reading() as connection:
+    with call.services.database.reading() as connection:
         assert connection.execute(select(Order.status).where(Order.order_no == order)).scalar_one() == "expired"
     assert (call.goods(item["id"])["stock"], call.goods(item["id"])["sold"]) == (10, 0)
     assert call.get(f"/coupons/{code}", OPERATOR).json["used"] == 0
-    assert audit.run(call.shop.settings).clean
+    assert audit.run(call.services.settings).clean
 
 
 @pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "k"}])
@@ -335,11 +335,11 @@ def test_keys_that_are_older_are_forgotten_in_pieces(call: Calls, monkeypatch: p
         call.patch(path, json={"stock_delta": 1}, headers={"Idempotency-Key": f"old-{number}"})
     make_older(call, timedelta(hours=24))
     call.patch(path, json={"stock_delta": 1}, headers={"Idempotency-Key": "new"})
-    assert idempotency.prune(call.shop.database, lambda: True) == 0
-    assert idempotency.prune(call.shop.database) == 5
-    with call.shop.database.reading() as connection:
+    assert idempotency.prune(call.services.database, lambda: True) == 0
+    assert idempotency.prune(call.services.database) == 5
+    with call.services.database.reading() as connection:
         assert connection.execute(select(IdempotencyKey.idempotency_key)).scalars().all() == ["new"]
-    assert idempotency.prune(call.shop.database) == 0
+    assert idempotency.prune(call.services.database) == 0
 
 
 def test_what_fails_half_way_leaves_neither_effect_nor_answer(call: Calls, monkeypatch: pytest.MonkeyPatch) -> None:

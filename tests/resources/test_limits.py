@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from core.purchase import gate as gate_module
+from core.purchase import sale_cache as sale_cache_module
 from resources import request_log
 from resources.limits import FREE
 from tests.resources.calls import OPERATOR, Calls, authorization, problem
@@ -29,9 +29,9 @@ class AheadOrNot:
 
     def __init__(self, app: Flask) -> None:
         self.flask_calls = 0
-        front: Any = app.wsgi_app
-        self._flask = front.application
-        front.application = self._count
+        fast_path: Any = app.wsgi_app
+        self._flask = fast_path.application
+        fast_path.application = self._count
 
     def _count(self, environ: Any, start_response: Any) -> Any:
         self.flask_calls += 1
@@ -186,12 +186,12 @@ def test_what_a_host_is_watched_by_is_free(limited: Limited) -> None:
 
 
 def test_what_the_gate_refuses_is_free_and_needs_no_leave(limited: Limited, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gate_module, "MAX_AGE", 30.0)
+    monkeypatch.setattr(sale_cache_module, "MAX_AGE", 30.0)
     call = limited()
     item = put_up(call, stock=0)
-    gate, until = call.shop.gate, time.monotonic() + 10
-    gate.crowd = 0
-    while gate.seen("buy", item) is None:
+    sale_cache, until = call.services.sale_cache, time.monotonic() + 10
+    sale_cache.crowd = 0
+    while sale_cache.seen("buy", item) is None:
         assert time.monotonic() < until
         time.sleep(0.01)
     for _ in range(3 * ADDRESSES):
@@ -202,8 +202,8 @@ def test_what_the_gate_refuses_is_free_and_needs_no_leave(limited: Limited, monk
     answers = [call.get(f"/seckill/{item}") for _ in range(ADDRESSES - USERS + 1)]
     assert [answer.status_code for answer in answers] == [200] * (ADDRESSES - USERS) + [429]
     problem(ahead(call, item, "alice"), 409, "sold_out")
-    monkeypatch.setattr(gate_module, "_QUIET_READS", 1)
-    while gate._watcher is not None:
+    monkeypatch.setattr(sale_cache_module, "_QUIET_READS", 1)
+    while sale_cache._watcher is not None:
         time.sleep(0.01)
 
 

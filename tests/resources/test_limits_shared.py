@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from core.ops.call_counts import SharedCounts
+from core.ops.rate_limit_storage import SharedCounts
 from tests.servers.redis import Redis, is_installed
 from tests.servers.service import Service
 

@@ -271,7 +271,7 @@ def test_a_cursor_tells_nothing_of_the_row_that_it_stands_for(sqlite_call: Calls
 
     sqlite_call.create()
     early, again = cursors(), cursors()
-    with sqlite_call.shop.database.engine.begin() as connection:
+    with sqlite_call.services.database.engine.begin() as connection:
         connection.execute(update(Order).values(id=Order.id + 10**15))
         connection.execute(update(Goods).values(id=Goods.id + 10**15))
     late = cursors()

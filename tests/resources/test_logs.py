@@ -16,7 +16,7 @@ import pytest
 import requests
 
 from core.catalogue import goods
-from core.ops.metrics import Tally
+from core.ops.metrics import BufferedCounter
 from resources import request_log
 from tests.core.forged_tokens import signed
 from tests.resources.calls import ADDRESS, OPERATOR, Calls
@@ -139,7 +139,7 @@ def test_a_bug_leaves_its_trace_in_the_log_and_not_in_the_answer(
 
 def test_what_the_database_says_and_was_sent_is_not_in_the_log(sqlite_call: Calls, stream: io.StringIO) -> None:
     item = sqlite_call.create()
-    with sqlite_call.shop.database.engine.begin() as connection:
+    with sqlite_call.services.database.engine.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE orders RENAME COLUMN purchased_at TO gone")
     assert sqlite_call.buy(item["id"], by="user-marker", key="key-marker").status_code == 500
     error = lines(stream)[-2]
@@ -160,9 +160,9 @@ def test_what_is_answered_ahead_of_flask_has_the_line_that_flask_writes(
     sqlite_call: Calls, stream: io.StringIO
 ) -> None:
     item, closed = sqlite_call.create(stock=5)["id"], sqlite_call.create(stock=0)["id"]
-    gate, front = sqlite_call.shop.gate, sqlite_call.app.wsgi_app
-    gate.crowd = 0
-    while not gate.refusal(closed) or not gate.seen("goods", item):
+    sale_cache, fast_path = sqlite_call.services.sale_cache, sqlite_call.app.wsgi_app
+    sale_cache.crowd = 0
+    while not sale_cache.refusal(closed) or not sale_cache.seen("goods", item):
         time.sleep(0.01)
 
     def ask() -> list[dict]:
@@ -191,7 +191,7 @@ def test_what_is_answered_ahead_of_flask_has_the_line_that_flask_writes(
         (422, "idempotency_key_reused", "alice"),
         *[(200, None, None), (304, None, None)] * 2,
     ]
-    sqlite_call.app.wsgi_app, gate.crowd = front.application, 10**9  # type: ignore[attr-defined, method-assign]
+    sqlite_call.app.wsgi_app, sale_cache.crowd = fast_path.application, 10**9  # type: ignore[attr-defined, method-assign]
     # But a crowd is refused before anybody asks who they are.
     sqlite_call.post("/healthz")
     flask = ask()
@@ -232,8 +232,8 @@ class NoMetric:
 def test_a_figure_that_cannot_be_saved_does_not_stop_the_log(
     stream: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Tally, "_all", [])
-    Tally(NoMetric()).add("x")  # type: ignore[arg-type]
+    monkeypatch.setattr(BufferedCounter, "_all", [])
+    BufferedCounter(NoMetric()).add("x")  # type: ignore[arg-type]
     request_log.note("mine-1", "GET", "/x", 200, None, time.perf_counter())
     wait_for("a figure was not recorded", stream)
     logging.getLogger("seckill").warning("look at this")

@@ -13,8 +13,8 @@ from sqlalchemy import event
 
 from core.ops import readiness
 from core.ops.readiness import Readiness
-from core.purchase import gate as gate_module
-from core.purchase.gate import Gate
+from core.purchase import sale_cache as sale_cache_module
+from core.purchase.sale_cache import SaleCache
 from tests.resources.calls import Calls, problem
 
 CLIENTS = 32
@@ -26,8 +26,8 @@ def late(make_app: Callable[..., Flask], database_uri: str, monkeypatch: pytest.
     made = Late(Calls(make_app(database_uri, PURCHASE_WAIT_SECONDS=20)))
     yield made
     made.goes.set()
-    monkeypatch.setattr(gate_module, "_QUIET_READS", 1)
-    made.until(lambda: made.call.shop.gate._watcher is None)
+    monkeypatch.setattr(sale_cache_module, "_QUIET_READS", 1)
+    made.until(lambda: made.call.services.sale_cache._watcher is None)
 
 
 class Late:
@@ -40,7 +40,7 @@ class Late:
         self.goes.set()
         self.asked = 0
         self.late_for = "FROM goods"
-        for engine in (call.shop.database.engine, call.shop.database.read_engine):
+        for engine in (call.services.database.engine, call.services.database.read_engine):
             event.listen(engine, "after_cursor_execute", self._hold)
 
     def _hold(self, connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
@@ -65,13 +65,13 @@ class Late:
 
 
 def read_once(late: Late) -> None:
-    """A crowd reads an item while the gate's own read is late: how many of them reach the database."""
-    gate = late.call.shop.gate
+    """A crowd reads an item while the sale cache's own read is late: how many of them reach the database."""
+    sale_cache = late.call.services.sale_cache
     late.goes.clear()
-    gate.crowd = 0
+    sale_cache.crowd = 0
     with late.crowd(f"/seckill/{late.item}") as answers:
         # All have asked: they wait for the row, or stand before the database themselves.
-        late.until(lambda: gate._awaited_count + late.asked >= CLIENTS or late.asked > 2)
+        late.until(lambda: sale_cache._awaited_count + late.asked >= CLIENTS or late.asked > 2)
         asked = late.asked
         late.goes.set()
         states = [answer.result(SOON) for answer in answers]
@@ -85,20 +85,20 @@ def test_while_the_gate_s_read_is_late_a_crowd_reads_the_row_once(late: Late) ->
 
 
 def test_without_waiting_for_it_everybody_reads_the_row(late: Late, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Gate, "look", Gate.seen)
+    monkeypatch.setattr(SaleCache, "look", SaleCache.seen)
     with pytest.raises(AssertionError, match="many read the same row"):
         read_once(late)
 
 
 def test_the_gate_s_reader_waits_for_nobody_s_connection(late: Late) -> None:
     """Everybody else's are in use, and each waits for the database."""
-    late.call.shop.gate.crowd = 10**9
+    late.call.services.sale_cache.crowd = 10**9
     late.goes.clear()
     late.late_for = "FROM orders"
     with ThreadPoolExecutor(CLIENTS) as threads:
         lists = [threads.submit(lambda: Calls(late.call.app).get("/orders", "alice")) for _ in range(CLIENTS)]
-        late.until(lambda: late.asked == late.call.shop.settings.DATABASE_READ_POOL_SIZE)
-        late.call.shop.gate.crowd = 0
+        late.until(lambda: late.asked == late.call.services.settings.DATABASE_READ_POOL_SIZE)
+        late.call.services.sale_cache.crowd = 0
         assert late.get(f"/seckill/{late.item}").status_code == 200
         assert late.get("/readyz").status_code == 200
         late.goes.set()
@@ -150,13 +150,13 @@ def test_a_bad_outcome_is_remembered_as_well_and_for_a_second(late: Late, monkey
         problem(late.get("/readyz"), 503, "unavailable")
     assert len(asked) == 1
     monkeypatch.undo()
-    late.call.shop.readiness._began_at -= readiness._SECONDS
+    late.call.services.readiness._began_at -= readiness._SECONDS
     assert late.get("/readyz").status_code == 200
 
 
 def test_a_host_that_drains_says_so_at_once(late: Late, monkeypatch: pytest.MonkeyPatch) -> None:
     draining = threading.Event()
-    monkeypatch.setattr(late.call.shop.readiness, "_draining", draining.is_set)
+    monkeypatch.setattr(late.call.services.readiness, "_draining", draining.is_set)
     assert late.get("/readyz").status_code == 200
     draining.set()
     problem(late.get("/readyz"), 503, "unavailable")
@@ -167,8 +167,8 @@ def test_a_host_that_drains_says_so_at_once(late: Late, monkeypatch: pytest.Monk
 def test_a_check_without_end_is_waited_for_until_the_deadline(make_app: Callable[..., Flask], sqlite_uri: str) -> None:
     app = make_app(sqlite_uri, PURCHASE_WAIT_SECONDS=0.3)
     call, goes = Calls(app), threading.Event()
-    event.listen(call.shop.database.read_engine, "before_cursor_execute", lambda *rest: goes.wait(60))
+    event.listen(call.services.database.read_engine, "before_cursor_execute", lambda *rest: goes.wait(60))
     for _ in range(2):
         problem(call.get("/readyz"), 503, "unavailable")
     goes.set()
-    assert isinstance(call.shop.readiness, Readiness)
+    assert isinstance(call.services.readiness, Readiness)

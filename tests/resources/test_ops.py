@@ -28,7 +28,7 @@ def test_who_cannot_reach_the_database_is_not_ready(unreachable_call: Calls) -> 
 
 @pytest.mark.parametrize("damage", ["UPDATE alembic_version SET version_num = '9999'", "DROP TABLE alembic_version"])
 def test_who_has_other_tables_is_not_ready(call: Calls, damage: str) -> None:
-    with call.shop.database.engine.begin() as connection:
+    with call.services.database.engine.begin() as connection:
         connection.execute(text(damage))
     problem(call.get("/readyz"), 503, "unavailable")
     assert call.get("/healthz").status_code == 200

@@ -103,7 +103,7 @@ def late(call: Calls, like: str, order_no: str) -> Iterator[Connection]:
         f"INSERT INTO orders ({columns}, status, expires_at, order_no, purchased_at) SELECT {columns}, status,"
         " expires_at, :order_no, purchased_at - INTERVAL 1000 MICROSECOND FROM orders WHERE order_no = :old"
     )
-    engine = create_engine(call.shop.database.engine.url, connect_args={"use_pure": True})
+    engine = create_engine(call.services.database.engine.url, connect_args={"use_pure": True})
     with engine.connect() as connection:
         connection.execute(text(statement), {"order_no": order_no, "old": like})
         yield connection
@@ -219,7 +219,7 @@ def combinations(moment: datetime) -> Iterator[Filters]:
 
 def test_each_filter_reads_little_more_than_its_page(app: Flask) -> None:
     call = Calls(app)
-    engine = patient_engine(call.shop.settings)
+    engine = patient_engine(call.services.settings)
     list_rows.fill(engine, COUNT)
     with engine.connect() as connection:
         middle = connection.execute(text("SELECT purchased_at, id FROM orders WHERE id = 2500")).one()
@@ -232,7 +232,7 @@ def test_each_filter_reads_little_more_than_its_page(app: Flask) -> None:
                 for place in (None, after):
                     query = order_list._page(filters, place, descending, PAGE + 1)
                     what = (filters, descending, place)
-                    if call.shop.database.is_sqlite:
+                    if call.services.database.is_sqlite:
                         compiled = query.compile(engine, compile_kwargs={"literal_binds": True})
                         plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}").all()
                         searched = [row.detail for row in plan if " orders" in row.detail]

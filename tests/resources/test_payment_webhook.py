@@ -196,21 +196,21 @@ def test_what_proves_nothing_changes_nothing(
     sqlite_call: Calls, make: Callable[[bytes], tuple[bytes, dict[str, str]]]
 ) -> None:
     order = sqlite_call.bought(sqlite_call.create()["id"])
-    before = rows(sqlite_call.shop.database.engine)
+    before = rows(sqlite_call.services.database.engine)
     body, proof = make(event_of(order).body)
     answer = tell(sqlite_call, body, proof)
     problem(answer, 401, "unauthenticated")
     assert answer.headers["WWW-Authenticate"] == "StandardWebhooks"
-    assert rows(sqlite_call.shop.database.engine) == before
+    assert rows(sqlite_call.services.database.engine) == before
 
 
 def test_nothing_is_proven_to_a_service_on_a_server_either(make_app: Callable[..., Flask], server_uri: str) -> None:
     call = Calls(make_app(server_uri, PAYMENT_WEBHOOK_SECRETS=(KEY,)))
     order = call.bought(call.create()["id"])
-    before = rows(call.shop.database.engine)
+    before = rows(call.services.database.engine)
     for make in UNPROVEN.values():
         problem(tell(call, *make(event_of(order).body)), 401, "unauthenticated")
-    assert rows(call.shop.database.engine) == before
+    assert rows(call.services.database.engine) == before
     body = event_of(order).body
     assert tell(call, body, headers(body)).json["outcome"] == "paid"
 
@@ -250,11 +250,11 @@ def test_a_provider_may_add_fields_of_its_own(sqlite_call: Calls, changed: dict[
 @pytest.mark.parametrize("data", [{}, None, [], "x", {"order_no": 5}, {"amount": -1}])
 def test_events_of_other_types_are_taken_and_ignored(sqlite_call: Calls, data: Any) -> None:
     sqlite_call.bought(sqlite_call.create()["id"])
-    before = rows(sqlite_call.shop.database.engine)
+    before = rows(sqlite_call.services.database.engine)
     body = json.dumps({"type": "payment.disputed", "data": data}).encode()
     answer = tell(sqlite_call, body, headers(body))
     assert (answer.status_code, answer.json) == (200, {"event_id": ID, "outcome": "ignored"})
-    assert rows(sqlite_call.shop.database.engine) == before
+    assert rows(sqlite_call.services.database.engine) == before
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'"x"', b'{"type": 1, "type": 2}', b'{"type": NaN}'])
@@ -269,9 +269,9 @@ NEEDED = {"order_no", "amount", "currency", "payment_id"}
 @pytest.mark.parametrize("value", [None, True, [], {}, 1.5, "", "a b", "x" * 256, "é"])
 def test_a_wrong_field_is_refused_by_its_name(sqlite_call: Calls, name: str, value: Any) -> None:
     order = sqlite_call.bought(sqlite_call.create()["id"])
-    before = rows(sqlite_call.shop.database.engine)
+    before = rows(sqlite_call.services.database.engine)
     assert set(wrong_fields(told(sqlite_call, order, data={name: value}))) == {f"data.{name}"}
-    assert rows(sqlite_call.shop.database.engine) == before
+    assert rows(sqlite_call.services.database.engine) == before
 
 
 @pytest.mark.parametrize(

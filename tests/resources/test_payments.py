@@ -49,18 +49,18 @@ def test_a_cancelled_and_an_overdue_order_are_paid_no_more(call: Calls) -> None:
     cancelled, overdue = call.bought(item["id"]), call.bought(item["id"])
     call.post(f"/orders/{cancelled['order_no']}/cancel", "alice")
     call.make_overdue(overdue["order_no"])
-    before = rows(call.shop.database.engine)
+    before = rows(call.services.database.engine)
     assert problem(pay(call, cancelled), 409, "order_not_pending")["order_status"] == "cancelled"
     assert problem(pay(call, overdue), 409, "order_not_pending")["order_status"] == "expired"
-    assert rows(call.shop.database.engine) == before
+    assert rows(call.services.database.engine) == before
 
 
 @pytest.mark.parametrize("by", ["bob", OPERATOR])
 def test_nobody_but_its_owner_pays_an_order(sqlite_call: Calls, by: str) -> None:
     order = sqlite_call.bought(sqlite_call.create()["id"])
-    before = rows(sqlite_call.shop.database.engine)
+    before = rows(sqlite_call.services.database.engine)
     problem(pay(sqlite_call, order, by), 404, "order_not_found")
-    assert rows(sqlite_call.shop.database.engine) == before
+    assert rows(sqlite_call.services.database.engine) == before
 
 
 @pytest.mark.parametrize("order_no", ["0" * 32, "-1", "x", "9" * 40, "%00", "0" * 31 + "G"])
@@ -100,7 +100,7 @@ def test_who_pays_by_a_call_is_for_the_settings_to_say(
 
 def tell(call: Calls, number: int, order_no: str, amount: int = 1) -> str:
     event = PaymentEvent(f"evt_{number}", "payment.succeeded", order_no, amount, "CNY", f"pay_{number}")
-    return payments.receive(call.shop.database, event)
+    return payments.receive(call.services.database, event)
 
 
 def test_the_list_pages_newest_first(call: Calls) -> None:

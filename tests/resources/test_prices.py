@@ -189,7 +189,7 @@ def test_an_address_for_what_is_not_shipped_is_kept_nowhere(stall: Calls) -> Non
     assert (again.status_code, again.json["order_no"]) == (201, order["order_no"])
     assert stall.get(f"/orders/{order['order_no']}", "alice").json["address"] is None
     assert stall.quote(download, address=ADDRESS).status_code == 200
-    with stall.shop.database.reading() as connection:
+    with stall.services.database.reading() as connection:
         for table in db.metadata.sorted_tables:
             stored = "\n".join(str(tuple(row)) for row in connection.execute(table.select()))
             assert [name for name in ("name", "phone", "line1") if ADDRESS[name] in stored] == [], table.name

@@ -12,7 +12,7 @@ from tests.resources.calls import OPERATOR, Calls, problem, wrong_fields
 def tell(call: Calls, order: dict[str, Any], number: int = 1, **changed: Any) -> str:
     fields = {"order_no": order["order_no"], "amount": order["total"], "currency": "CNY", **changed}
     event = PaymentEvent(event_id=f"evt_{number}", type=SUCCEEDED, payment_id=f"pay_{number}", **fields)
-    return payments.receive(call.shop.database, event)
+    return payments.receive(call.services.database, event)
 
 
 def paid(call: Calls, **fields: Any) -> dict[str, Any]:

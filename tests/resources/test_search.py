@@ -54,7 +54,7 @@ def test_a_changed_name_is_found_by_the_new_one(call: Calls) -> None:
 
 def test_a_row_that_sql_of_others_wrote_is_found_by_its_name(call: Calls) -> None:
     call.create(name="Kettle")
-    with call.shop.database.engine.begin() as connection:
+    with call.services.database.engine.begin() as connection:
         connection.execute(text("UPDATE goods SET search_text = NULL"))
     assert len(call.get("/goods", query_string={"q": "KETT"}).json["items"]) == 1
 

@@ -293,13 +293,15 @@ def test_a_sale_is_watched_live(call: Calls) -> None:
         "order_limit": 3,
         "in_progress": 0,
     }
-    with call.shop.in_progress.counted(item["id"]):
+    with call.services.in_progress.counted(item["id"]):
         assert call.get(f"/seckill/{item['id']}").json["in_progress"] == 1
 
 
 def test_an_item_without_a_cap_of_its_own_shows_the_service_s(sqlite_call: Calls) -> None:
     item = sqlite_call.create()
-    assert sqlite_call.get(f"/seckill/{item['id']}").json["order_limit"] == sqlite_call.shop.settings.API_ORDER_LIMIT
+    assert (
+        sqlite_call.get(f"/seckill/{item['id']}").json["order_limit"] == sqlite_call.services.settings.API_ORDER_LIMIT
+    )
 
 
 def test_the_time_of_the_answer_is_no_part_of_the_etag(sqlite_call: Calls) -> None:

@@ -57,28 +57,28 @@ def sells(call: Calls, item: int) -> None:
 
 def test_while_reads_use_all_of_theirs_the_shop_sells_and_is_ready(impatient: Calls) -> None:
     item = impatient.create()["id"]
-    with all_in_use(impatient.shop.database, Share.READS):
+    with all_in_use(impatient.services.database, Share.READS):
         with ThreadPoolExecutor(len(READS)) as threads:
             for answer in threads.map(lambda read: Calls(impatient.app).send(*read), READS):
                 problem(answer, 503, "busy")
         sells(impatient, item)
         assert impatient.get("/readyz").status_code == 200
         with shares.using(Share.JOBS):
-            deliveries.waiting(impatient.shop.database)
+            deliveries.waiting(impatient.services.database)
 
 
 def test_with_one_share_for_all_it_sells_nothing(impatient: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
     item = impatient.create()["id"]
     connected = Database._connected
     monkeypatch.setattr(Database, "_connected", lambda self, share, deadline: connected(self, Share.READS, deadline))
-    with all_in_use(impatient.shop.database, Share.READS), pytest.raises(AssertionError, match="busy"):
+    with all_in_use(impatient.services.database, Share.READS), pytest.raises(AssertionError, match="busy"):
         sells(impatient, item)
 
 
 @pytest.mark.parametrize("share", [Share.CHANGES, Share.JOBS, Share.WATCH])
 def test_while_others_use_all_of_theirs_purchases_and_reads_go_on(impatient: Calls, share: Share) -> None:
     item = impatient.create()["id"]
-    with all_in_use(impatient.shop.database, share):
+    with all_in_use(impatient.services.database, share):
         impatient.bought(item)
         for method, path, by in READS:
             assert impatient.send(method, path, by).status_code in (200, 404)
@@ -87,7 +87,7 @@ def test_while_others_use_all_of_theirs_purchases_and_reads_go_on(impatient: Cal
 def test_while_purchases_stall_payments_and_changes_go_on(impatient: Calls) -> None:
     item = impatient.create()["id"]
     order_no = impatient.bought(item)["order_no"]
-    with all_in_use(impatient.shop.database, Share.PURCHASES):
+    with all_in_use(impatient.services.database, Share.PURCHASES):
         problem(impatient.buy(item), 503, "busy")
         assert impatient.post(f"/orders/{order_no}/pay", "alice").status_code == 200
         assert impatient.patch(f"/goods/{item}", json={"stock_delta": 1}).status_code == 200
@@ -95,13 +95,13 @@ def test_while_purchases_stall_payments_and_changes_go_on(impatient: Calls) -> N
 
 
 def test_what_changes_something_never_uses_a_connection_that_the_server_may_cut(impatient: Calls) -> None:
-    database = impatient.shop.database
+    database = impatient.services.database
     with shares.using(Share.READS), all_in_use(database, Share.CHANGES), pytest.raises(Busy):
         plain(database, lambda connection: None)
 
 
 def test_a_worker_opens_no_more_connections_than_the_doctor_counts(impatient: Calls) -> None:
-    database, total = impatient.shop.database, 0
+    database, total = impatient.services.database, 0
     with contextlib.ExitStack() as held:
         for share in Share:
             held.enter_context(all_in_use(database, share))

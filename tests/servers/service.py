@@ -27,7 +27,7 @@ def environment(database_uri: str, **settings: object) -> dict[str, str]:
 
 
 class Service:
-    """A running service; `sabotage` names the guards that it runs without (tests/servers/sabotage.py)."""
+    """A running service; `without_guard` names the guards that it runs without (tests/servers/without_guard.py)."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class Service:
         log: Path,
         workers: int = 1,
         threads: int = 16,
-        sabotage: Sequence[str] = (),
+        without_guard: Sequence[str] = (),
         process_environment: Mapping[str, str] | None = None,
         **settings: object,
     ) -> None:
@@ -51,7 +51,7 @@ class Service:
         self.environment |= process_environment or {}
         self._tokens = Tokens(SECRET)
         self._workers = workers
-        program = ["-m", "tests.servers.sabotage", *sabotage] if sabotage else [ROOT / "serve.py"]
+        program = ["-m", "tests.servers.without_guard", *without_guard] if without_guard else [ROOT / "serve.py"]
         with log.open("wb") as file:
             self.process = subprocess.Popen(
                 [sys.executable, *program], env=self.environment, cwd=ROOT, stdout=file, stderr=file

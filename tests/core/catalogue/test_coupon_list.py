@@ -10,7 +10,7 @@ from bench import list_rows
 from core.catalogue import coupons
 from core.db.database import Database, patient_engine
 from core.db.paging import PageRequest
-from core.shop import Shop
+from core.services import Services
 
 COUNT = 3000
 PAGE = 20
@@ -41,18 +41,18 @@ def rows_read(connection: Connection, statement: str, parameters: Any) -> int:
     return sum(int(value) for _, value in connection.exec_driver_sql("SHOW SESSION STATUS LIKE 'Handler_read%'"))
 
 
-def test_each_filter_reads_little_more_than_its_page(app: Flask, shop: Shop) -> None:
-    engine = patient_engine(shop.settings)
+def test_each_filter_reads_little_more_than_its_page(app: Flask, services: Services) -> None:
+    engine = patient_engine(services.settings)
     list_rows.fill_coupons(engine, COUNT)
     with engine.connect() as connection:
-        if not shop.database.is_sqlite:
+        if not services.database.is_sqlite:
             connection.exec_driver_sql("ANALYZE TABLE coupons").all()
         for wanted, sort in product(FILTERS, ("code", "-code", "created_at", "-created_at")):
             request = PageRequest(PAGE)
             for _ in range(2):
-                statement, parameters, after = question(shop.database, request, sort, **wanted)
+                statement, parameters, after = question(services.database, request, sort, **wanted)
                 what = (wanted, sort, request)
-                if shop.database.is_sqlite:
+                if services.database.is_sqlite:
                     plan = str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all())
                     assert "TEMP B-TREE" not in plan, (what, plan)
                     if wanted:

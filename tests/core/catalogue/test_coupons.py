@@ -131,11 +131,13 @@ def test_a_row_is_checked_whole_before_it_is_written() -> None:
 
 
 def test_the_doctor_names_amounts_without_a_currency(sqlite_app: Flask) -> None:
-    shop = sqlite_app.extensions["seckill"]
-    selling = Selling(shop)
+    services = sqlite_app.extensions["seckill"]
+    selling = Selling(services)
 
     def found() -> list[Finding]:
-        return [finding for finding in doctor.examine(shop.database, shop.settings) if finding.name == "coupons"]
+        return [
+            finding for finding in doctor.examine(services.database, services.settings) if finding.name == "coupons"
+        ]
 
     selling.coupon("GOOD")
     selling.coupon("TENTH", kind="percent", percent=10, amount=None, currency=None)

@@ -10,7 +10,7 @@ from sqlalchemy import insert, select
 from core.catalogue import goods, sale
 from core.db.clock import EPOCH, database_now, utc_now
 from core.db.paging import PageRequest
-from core.shop import Shop
+from core.services import Services
 from models import Goods
 
 PAST, FUTURE = timedelta(days=-1), timedelta(days=1)
@@ -18,9 +18,9 @@ OFFSETS = (None, PAST, timedelta(0), FUTURE)
 
 
 @pytest.fixture
-def every_combination(shop: Shop) -> int:
+def every_combination(services: Services) -> int:
     """A row for each pause, stock and window that the table admits; returns how many there are."""
-    with shop.database.engine.begin() as connection:
+    with services.database.engine.begin() as connection:
         now = database_now(connection)
         rows = [
             {
@@ -42,9 +42,11 @@ def every_combination(shop: Shop) -> int:
     return len(rows)
 
 
-def test_sql_and_python_derive_the_same_status_for_every_combination(shop: Shop, every_combination: int) -> None:
+def test_sql_and_python_derive_the_same_status_for_every_combination(
+    services: Services, every_combination: int
+) -> None:
     query = select(*Goods.__table__.columns, utc_now().label("now"), sale.status_in_sql().label("status"))
-    with shop.database.reading() as connection:
+    with services.database.reading() as connection:
         rows = connection.execute(query).all()
     assert len(rows) == every_combination
     assert [row.status for row in rows] == [sale.status(row, row.now) for row in rows]
@@ -52,7 +54,7 @@ def test_sql_and_python_derive_the_same_status_for_every_combination(shop: Shop,
 
 
 @pytest.mark.parametrize("status", sale.STATUSES)
-def test_a_filter_by_status_finds_exactly_its_rows(sqlite_shop: Shop, status: str) -> None:
+def test_a_filter_by_status_finds_exactly_its_rows(sqlite_shop: Services, status: str) -> None:
     for fields in (
         {"ends_at": EPOCH},
         {"stock": 0},

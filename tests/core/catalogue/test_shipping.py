@@ -12,7 +12,7 @@ from sqlalchemy import Connection, func, select
 from core.catalogue import shipping
 from core.catalogue.shipping import Method
 from core.refusals import InvalidField
-from core.shop import Shop
+from core.services import Services
 from models import ShippingMethod
 
 PLAIN = Method("express", "Express", None, 1200, 0, None, None, True)
@@ -83,43 +83,43 @@ def test_whom_a_method_serves(changes: dict, region: str | None, obstacle: str |
     assert shipping.obstacle(method(**changes), "CNY", region) == obstacle
 
 
-def make(shop: Shop, code: str) -> bool:
+def make(services: Services, code: str) -> bool:
     """Whether there was room for one more."""
     try:
-        shipping.catalogue.create(shop.database, {"code": code, "name": code, "base_fee": 1})
+        shipping.catalogue.create(services.database, {"code": code, "name": code, "base_fee": 1})
     except InvalidField as refused:
         return [error["code"] for error in refused.details["errors"]] != ["too_many"]
     return True
 
 
-def count(shop: Shop) -> int:
-    with shop.database.reading() as connection:
+def count(services: Services) -> int:
+    with services.database.reading() as connection:
         return connection.execute(select(func.count()).select_from(ShippingMethod)).scalar_one()
 
 
-def all_at_once(shop: Shop, makers: int = 4) -> list[bool]:
+def all_at_once(services: Services, makers: int = 4) -> list[bool]:
     together = threading.Barrier(makers)
 
     def one(number: int) -> bool:
         together.wait()
-        return make(shop, f"late-{number}")
+        return make(services, f"late-{number}")
 
     with ThreadPoolExecutor(makers) as pool:
         return list(pool.map(one, range(makers)))
 
 
-def test_there_is_room_for_a_hundred_methods_and_no_more_whoever_comes_at_once(shop: Shop) -> None:
+def test_there_is_room_for_a_hundred_methods_and_no_more_whoever_comes_at_once(services: Services) -> None:
     for number in range(shipping.MAX_METHODS - 1):
-        assert make(shop, f"m{number}")
-    assert sorted(all_at_once(shop)) == [False, False, False, True]
-    assert count(shop) == shipping.MAX_METHODS
-    assert not make(shop, "one-more")
+        assert make(services, f"m{number}")
+    assert sorted(all_at_once(services)) == [False, False, False, True]
+    assert count(services) == shipping.MAX_METHODS
+    assert not make(services, "one-more")
 
 
 def test_without_the_lock_there_would_be_more(make_app, server_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    shop = make_app(server_uri).extensions["seckill"]
+    services = make_app(server_uri).extensions["seckill"]
     for number in range(shipping.MAX_METHODS - 1):
-        assert make(shop, f"m{number}")
+        assert make(services, f"m{number}")
     counted = threading.Barrier(4)
 
     def count_without_a_lock(connection: Connection) -> None:
@@ -130,5 +130,5 @@ def test_without_the_lock_there_would_be_more(make_app, server_uri: str, monkeyp
 
     careless = dataclasses.replace(shipping.catalogue, make_room=count_without_a_lock)
     monkeypatch.setattr(shipping, "catalogue", careless)
-    all_at_once(shop)
-    assert count(shop) > shipping.MAX_METHODS
+    all_at_once(services)
+    assert count(services) > shipping.MAX_METHODS

@@ -10,118 +10,118 @@ from sqlalchemy import Connection, text
 from core.catalogue import goods
 from core.ops import audit
 from core.ops.audit import CannotAudit
-from core.shop import Shop
+from core.services import Services
 from models import Order
 from tests.core.stored import NOW, broken, place, rows_of, sql
 
 
 @pytest.fixture
-def item(shop: Shop) -> int:
+def item(services: Services) -> int:
     """An item with 10 units and a limit of 2."""
     fields = {"name": "Kettle", "currency": "CNY", "price": 100, "stock": 10, "per_user_limit": 2}
-    return goods.create(shop.database, "root", fields).id
+    return goods.create(services.database, "root", fields).id
 
 
-def test_an_empty_database_is_clean(shop: Shop) -> None:
-    report = audit.run(shop.settings)
+def test_an_empty_database_is_clean(services: Services) -> None:
+    report = audit.run(services.settings)
     assert report.clean
     assert (report.goods, report.orders) == (0, 0)
 
 
-def test_every_kind_of_order_that_the_rules_allow_is_clean(shop: Shop, item: int) -> None:
-    place(shop, item, "N1")
-    place(shop, item, "N2", status="paid")
-    place(shop, item, "N3", status="cancelled", quantity=2)
-    place(shop, item, "N4", status="expired", quantity=2)
-    place(shop, item, "N5", user_id="bob", quantity=2, idempotency_key="k")
-    place(shop, item, "N6", user_id="carol", idempotency_key="k")
-    goods.change(shop.database, "root", item, {"per_user_limit": 1}, -1, None)
-    gone = goods.create(shop.database, "root", {"name": "Gone", "currency": "CNY", "price": 1, "stock": 7})
-    goods.remove(shop.database, "root", gone.id, None)
-    report = audit.run(shop.settings)
+def test_every_kind_of_order_that_the_rules_allow_is_clean(services: Services, item: int) -> None:
+    place(services, item, "N1")
+    place(services, item, "N2", status="paid")
+    place(services, item, "N3", status="cancelled", quantity=2)
+    place(services, item, "N4", status="expired", quantity=2)
+    place(services, item, "N5", user_id="bob", quantity=2, idempotency_key="k")
+    place(services, item, "N6", user_id="carol", idempotency_key="k")
+    goods.change(services.database, "root", item, {"per_user_limit": 1}, -1, None)
+    gone = goods.create(services.database, "root", {"name": "Gone", "currency": "CNY", "price": 1, "stock": 7})
+    goods.remove(services.database, "root", gone.id, None)
+    report = audit.run(services.settings)
     assert broken(report) == {}
     assert (report.goods, report.orders) == (1, 6)
 
 
-def test_an_overdue_order_counts_as_sold_but_not_against_the_limit(shop: Shop, item: int) -> None:
-    place(shop, item, "N1", quantity=2, expires_at=NOW - timedelta(seconds=1))
-    place(shop, item, "N2", quantity=2)
-    assert audit.run(shop.settings).clean
+def test_an_overdue_order_counts_as_sold_but_not_against_the_limit(services: Services, item: int) -> None:
+    place(services, item, "N1", quantity=2, expires_at=NOW - timedelta(seconds=1))
+    place(services, item, "N2", quantity=2)
+    assert audit.run(services.settings).clean
 
 
-def test_a_limit_that_was_lowered_or_set_later_breaks_nothing(shop: Shop, item: int) -> None:
-    place(shop, item, "N1", quantity=5, per_user_limit=None)
-    place(shop, item, "N2", quantity=3, per_user_limit=8)
-    sql(shop, "UPDATE goods SET per_user_limit = 1")
-    assert audit.run(shop.settings).clean
+def test_a_limit_that_was_lowered_or_set_later_breaks_nothing(services: Services, item: int) -> None:
+    place(services, item, "N1", quantity=5, per_user_limit=None)
+    place(services, item, "N2", quantity=3, per_user_limit=8)
+    sql(services, "UPDATE goods SET per_user_limit = 1")
+    assert audit.run(services.settings).clean
 
 
-def test_a_limit_that_was_passed_names_the_order_that_passed_it(shop: Shop, item: int) -> None:
+def test_a_limit_that_was_passed_names_the_order_that_passed_it(services: Services, item: int) -> None:
     for number in ("N1", "N2", "N3"):
-        place(shop, item, number, status="paid")
-    place(shop, item, "N4", user_id="Alice")
-    report = audit.run(shop.settings)
+        place(services, item, number, status="paid")
+    place(services, item, "N4", user_id="Alice")
+    report = audit.run(services.settings)
     assert broken(report) == {"limit_kept": 1}
     (breach,) = rows_of(report, "limit_kept")
     assert breach == audit.Breach(item, "N3", "alice", None, expected=2, found=3)
 
 
-def test_units_from_nowhere_are_found(shop: Shop, item: int) -> None:
-    sql(shop, "UPDATE goods SET stock = stock + 1")
-    report = audit.run(shop.settings)
+def test_units_from_nowhere_are_found(services: Services, item: int) -> None:
+    sql(services, "UPDATE goods SET stock = stock + 1")
+    report = audit.run(services.settings)
     assert broken(report) == {"stock_adds_up": 1}
     assert rows_of(report, "stock_adds_up") == (audit.Breach(item, None, None, None, expected=10, found=11),)
 
 
-def test_an_item_without_history_is_found(shop: Shop, item: int) -> None:
-    sql(shop, "DELETE FROM goods_changes")
-    assert broken(audit.run(shop.settings)) == {"stock_adds_up": 1}
+def test_an_item_without_history_is_found(services: Services, item: int) -> None:
+    sql(services, "DELETE FROM goods_changes")
+    assert broken(audit.run(services.settings)) == {"stock_adds_up": 1}
 
 
-def test_negative_stock_is_found(shop: Shop, item: int) -> None:
-    place(shop, item, "N1", quantity=10, per_user_limit=None)
+def test_negative_stock_is_found(services: Services, item: int) -> None:
+    place(services, item, "N1", quantity=10, per_user_limit=None)
     sql(
-        shop,
+        services,
         "UPDATE goods SET stock = -1, sold = 11",
         "UPDATE orders SET quantity = 11, subtotal = 1100, total = 1100",
         unchecked=True,
     )
-    report = audit.run(shop.settings)
+    report = audit.run(services.settings)
     assert broken(report) == {"stock_not_negative": 1}
     assert rows_of(report, "stock_not_negative")[0].found == -1
 
 
 @pytest.mark.parametrize("status", ["cancelled", "expired", "refund_due"])
-def test_an_order_that_left_without_giving_its_units_back_is_found(shop: Shop, item: int, status: str) -> None:
-    place(shop, item, "N1")
-    sql(shop, f"UPDATE orders SET status = '{status}'")
-    report = audit.run(shop.settings)
+def test_an_order_that_left_without_giving_its_units_back_is_found(services: Services, item: int, status: str) -> None:
+    place(services, item, "N1")
+    sql(services, f"UPDATE orders SET status = '{status}'")
+    report = audit.run(services.settings)
     assert "sold_is_held" in broken(report)
     (breach,) = rows_of(report, "sold_is_held")
     assert (breach.goods_id, breach.expected, breach.found) == (item, 0, 1)
 
 
-def test_a_lost_order_is_found(shop: Shop, item: int) -> None:
-    place(shop, item, "N1")
-    sql(shop, "DELETE FROM orders")
-    assert broken(audit.run(shop.settings)) == {"sold_is_held": 1, "events_have_orders": 1}
+def test_a_lost_order_is_found(services: Services, item: int) -> None:
+    place(services, item, "N1")
+    sql(services, "DELETE FROM orders")
+    assert broken(audit.run(services.settings)) == {"sold_is_held": 1, "events_have_orders": 1}
 
 
-def test_an_order_whose_item_is_gone_is_found(shop: Shop, item: int) -> None:
-    place(shop, item, "N1")
-    sql(shop, "DELETE FROM goods")
-    report = audit.run(shop.settings)
+def test_an_order_whose_item_is_gone_is_found(services: Services, item: int) -> None:
+    place(services, item, "N1")
+    sql(services, "DELETE FROM goods")
+    report = audit.run(services.settings)
     assert broken(report) == {"removed_adds_up": 1, "orders_have_goods": 1}
     assert rows_of(report, "orders_have_goods")[0].order_no == "N1"
 
 
-def test_two_orders_under_one_key_are_found(shop: Shop, item: int) -> None:
-    with shop.database.engine.begin() as connection:
+def test_two_orders_under_one_key_are_found(services: Services, item: int) -> None:
+    with services.database.engine.begin() as connection:
         _without_unique_key(connection)
     for number in ("N1", "N2"):
-        place(shop, item, number, idempotency_key="k-1")
-    place(shop, item, "N3", user_id="bob", idempotency_key="k-1")
-    report = audit.run(shop.settings)
+        place(services, item, number, idempotency_key="k-1")
+    place(services, item, "N3", user_id="bob", idempotency_key="k-1")
+    report = audit.run(services.settings)
     assert broken(report) == {"one_order_a_key": 1}
     (breach,) = rows_of(report, "one_order_a_key")
     assert (breach.user_id, breach.idempotency_key, breach.found) == ("alice", "k-1", 2)
@@ -139,43 +139,43 @@ def _without_unique_key(connection: Connection) -> None:
     connection.execute(text(loose))
 
 
-def test_all_breaches_are_counted_and_the_first_hundred_named(shop: Shop, item: int) -> None:
-    place(shop, item, "N1")
+def test_all_breaches_are_counted_and_the_first_hundred_named(services: Services, item: int) -> None:
+    place(services, item, "N1")
     orders = ", ".join(column.name for column in Order.__table__.columns if column.name not in ("id", "order_no"))
     for copies in range(8):
         sql(
-            shop,
+            services,
             f"INSERT INTO orders ({orders}, order_no) SELECT {orders}, "
-            + (f"order_no || '{copies}'" if shop.database.is_sqlite else f"CONCAT(order_no, '{copies}')")
+            + (f"order_no || '{copies}'" if services.database.is_sqlite else f"CONCAT(order_no, '{copies}')")
             + " FROM orders",
         )
-    report = audit.run(shop.settings)
+    report = audit.run(services.settings)
     assert broken(report) == {"sold_is_held": 1, "limit_kept": 254, "placed_told_once": 255}
     assert len(rows_of(report, "limit_kept")) == audit.SHOWN
 
 
-def test_purchases_committed_during_the_audit_change_nothing(shop: Shop, item: int) -> None:
-    place(shop, item, "N1")
+def test_purchases_committed_during_the_audit_change_nothing(services: Services, item: int) -> None:
+    place(services, item, "N1")
 
     def meanwhile(check: audit.Check) -> None:
         if check.name == "stock_adds_up":
             # Without a snapshot the checks that follow would see this.
-            sql(shop, "DELETE FROM orders", "DELETE FROM outbox", "UPDATE goods SET stock = 5")
+            sql(services, "DELETE FROM orders", "DELETE FROM outbox", "UPDATE goods SET stock = 5")
 
-    assert audit.run(shop.settings, meanwhile).clean
-    assert not audit.run(shop.settings).clean
-
-
-def test_an_audit_leaves_the_sessions_of_the_service_as_they_are(shop: Shop) -> None:
-    audit.run(shop.settings)
-    with shop.database.reading() as connection:
-        assert connection.get_isolation_level() == ("SERIALIZABLE" if shop.database.is_sqlite else "READ COMMITTED")
+    assert audit.run(services.settings, meanwhile).clean
+    assert not audit.run(services.settings).clean
 
 
-def test_a_database_without_tables_cannot_be_audited(shop: Shop) -> None:
-    sql(shop, "DROP TABLE orders")
+def test_an_audit_leaves_the_sessions_of_the_service_as_they_are(services: Services) -> None:
+    audit.run(services.settings)
+    with services.database.reading() as connection:
+        assert connection.get_isolation_level() == ("SERIALIZABLE" if services.database.is_sqlite else "READ COMMITTED")
+
+
+def test_a_database_without_tables_cannot_be_audited(services: Services) -> None:
+    sql(services, "DROP TABLE orders")
     with pytest.raises(CannotAudit, match="could not be read") as raised:
-        audit.run(shop.settings)
+        audit.run(services.settings)
     assert "\n" not in str(raised.value)
 
 

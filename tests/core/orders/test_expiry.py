@@ -9,30 +9,30 @@ import pytest
 from flask import Flask
 from sqlalchemy import event, text
 
-from core.ops import audit, chores
+from core.ops import audit, background_jobs
 from core.orders import expiry, order_life
 from core.orders.orders import Viewer
 from core.payments import payments
 from core.refusals import Unavailable
-from core.shop import Shop
+from core.services import Services
 from tests.core.selling import Selling
 
 
 @pytest.fixture
-def selling(shop: Shop) -> Selling:
-    return Selling(shop)
+def selling(services: Services) -> Selling:
+    return Selling(services)
 
 
-def test_a_sweep_notes_what_is_overdue_and_nothing_else(shop: Shop, selling: Selling) -> None:
+def test_a_sweep_notes_what_is_overdue_and_nothing_else(services: Services, selling: Selling) -> None:
     item, other, code = selling.item(), selling.item(stock=1), selling.coupon()
     late = [selling.bought(item, "alice", 2, code), selling.bought(item, "bob"), selling.bought(other, "bob", 1, code)]
     pending, paid, cancelled = (selling.bought(item, user, coupon=code) for user in ("carol", "dave", "erin"))
-    order_life.cancel(shop.database, Viewer("erin", False), cancelled.order_no)
-    payments.pay(shop.database, "dave", paid.order_no)
+    order_life.cancel(services.database, Viewer("erin", False), cancelled.order_no)
+    payments.pay(services.database, "dave", paid.order_no)
     selling.make_overdue(*late, paid, cancelled)
     told = len(selling.happened())
-    assert expiry.sweep(shop.database) == 3
-    assert expiry.sweep(shop.database) == 0
+    assert expiry.sweep(services.database) == 3
+    assert expiry.sweep(services.database) == 0
     assert [selling.status(order) for order in (*late, pending, paid, cancelled)] == [
         *["expired"] * 3,
         "pending",
@@ -45,11 +45,11 @@ def test_a_sweep_notes_what_is_overdue_and_nothing_else(shop: Shop, selling: Sel
     assert Counter(happened) == Counter(
         [*(("order.expired", order.order_no) for order in late), ("goods.restocked", None)]
     )
-    assert audit.run(shop.settings).clean
+    assert audit.run(services.settings).clean
 
 
 def test_many_orders_take_few_transactions_in_batches(
-    shop: Shop, selling: Selling, monkeypatch: pytest.MonkeyPatch
+    services: Services, selling: Selling, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(expiry, "BATCH", 4)
     monkeypatch.setattr(expiry, "_LOOK", 6)
@@ -57,57 +57,59 @@ def test_many_orders_take_few_transactions_in_batches(
     orders = [selling.bought(goods_id, f"buyer-{n}") for n in range(7) for goods_id in (item, other)]
     selling.make_overdue(*orders)
     before = len(selling.outbox())
-    assert expiry.sweep(shop.database) == 14
+    assert expiry.sweep(services.database) == 14
     sizes = [len(events) for events in selling.outbox()[before:]]
     assert sum(sizes) == 14
     assert max(sizes) <= 4
     assert (selling.stock(item), selling.stock(other)) == ((100, 0), (100, 0))
 
 
-def test_a_sweep_that_is_to_stop_begins_nothing(shop: Shop, selling: Selling) -> None:
+def test_a_sweep_that_is_to_stop_begins_nothing(services: Services, selling: Selling) -> None:
     order = selling.bought(selling.item())
     selling.make_overdue(order)
-    assert expiry.sweep(shop.database, lambda: True) == 0
+    assert expiry.sweep(services.database, lambda: True) == 0
     assert selling.status(order) == "pending"
 
 
-def test_an_item_that_fails_does_not_hold_up_the_others(shop: Shop, selling: Selling) -> None:
+def test_an_item_that_fails_does_not_hold_up_the_others(services: Services, selling: Selling) -> None:
     items = [selling.item() for _ in range(3)]
     orders = [selling.bought(item) for item in items]
     selling.make_overdue(*orders)
-    with shop.database.engine.begin() as connection:  # its units are not among those sold: nothing may be made of it
+    with (
+        services.database.engine.begin() as connection
+    ):  # its units are not among those sold: nothing may be made of it
         connection.execute(text("UPDATE goods SET sold = 0 WHERE id = :item"), {"item": items[1]})
     with pytest.raises(RuntimeError, match="not among those sold"):
-        expiry.sweep(shop.database)
+        expiry.sweep(services.database)
     assert [selling.status(order) for order in orders] == ["expired", "pending", "expired"]
 
 
 def test_a_row_that_somebody_keeps_does_not_hold_up_the_others(make_app: Callable[..., Flask], server_uri: str) -> None:
-    shop: Shop = make_app(server_uri).extensions["seckill"]
-    selling = Selling(shop)
+    services: Services = make_app(server_uri).extensions["seckill"]
+    selling = Selling(services)
     kept, free = selling.item(), selling.item()
     orders = [selling.bought(item) for item in (kept, free)]
     selling.make_overdue(*orders)
-    with shop.database.engine.begin() as holder:
+    with services.database.engine.begin() as holder:
         holder.execute(text("SELECT id FROM goods WHERE id = :item FOR UPDATE"), {"item": kept})
         with pytest.raises(Exception, match="busy"):
-            expiry.sweep(shop.database)
+            expiry.sweep(services.database)
         assert [selling.status(order) for order in orders] == ["pending", "expired"]
-    assert expiry.sweep(shop.database) == 1
+    assert expiry.sweep(services.database) == 1
 
 
 def test_the_sweeper_finds_its_orders_by_the_index(make_app: Callable[..., Flask], server_uri: str) -> None:
-    shop: Shop = make_app(server_uri).extensions["seckill"]
+    services: Services = make_app(server_uri).extensions["seckill"]
     asked: list[str] = []
     event.listen(
-        shop.database.engine,
+        services.database.engine,
         "before_cursor_execute",
         lambda connection, cursor, statement, parameters, context, many: asked.append(statement),
     )
-    selling = Selling(shop)
+    selling = Selling(services)
     selling.make_overdue(selling.bought(selling.item()))
     asked.clear()
-    assert expiry.sweep(shop.database) == 1
+    assert expiry.sweep(services.database) == 1
     look, locking = asked[0], next(each for each in asked if "orders_order_no" in each)
     assert "FORCE INDEX (orders_status_expires)" in look
     assert locking.endswith("FOR UPDATE")
@@ -117,8 +119,8 @@ def test_the_sweeper_finds_its_orders_by_the_index(make_app: Callable[..., Flask
 
 
 def test_what_it_did_is_told_in_figures(sqlite_app: Flask) -> None:
-    shop: Shop = sqlite_app.extensions["seckill"]
-    selling = Selling(shop)
+    services: Services = sqlite_app.extensions["seckill"]
+    selling = Selling(services)
     item = selling.item()
     selling.make_overdue(selling.bought(item), selling.bought(item))
 
@@ -135,7 +137,7 @@ def test_what_it_did_is_told_in_figures(sqlite_app: Flask) -> None:
         return expired.value, count.value
 
     before = figures()
-    expiry.sweep(shop.database)
+    expiry.sweep(services.database)
     after = figures()
     assert (after[0] - before[0], after[1] - before[1]) == (2, 1)
 
@@ -151,7 +153,7 @@ def test_a_chore_survives_its_errors_and_tells_them(caplog: pytest.LogCaptureFix
         raise Unavailable()
 
     with caplog.at_level(logging.WARNING, "seckill.chores"):
-        thread = chores.start("tester", 0.01, work)
+        thread = background_jobs.start("tester", 0.01, work)
         for _ in range(20):
             assert runs.acquire(timeout=10)
         done.set()

@@ -11,15 +11,15 @@ from core.db.transaction import plain
 from core.orders import expiry, holds, order_life
 from core.orders.holds import Locked
 from core.orders.orders import OrderView, Viewer
-from core.shop import Shop
+from core.services import Services
 from tests.core.selling import Selling
 
 ALICE = Viewer("alice", False)
 
 
 @pytest.fixture
-def selling(shop: Shop) -> Selling:
-    return Selling(shop)
+def selling(services: Services) -> Selling:
+    return Selling(services)
 
 
 def state(selling: Selling, item: int, order: OrderView) -> tuple[Any, ...]:
@@ -35,18 +35,18 @@ def state(selling: Selling, item: int, order: OrderView) -> tuple[Any, ...]:
         ("DELETE FROM coupon_uses", "come back already"),
     ],
 )
-def test_what_is_not_held_is_not_given_back(shop: Shop, selling: Selling, wrong: str, said: str) -> None:
+def test_what_is_not_held_is_not_given_back(services: Services, selling: Selling, wrong: str, said: str) -> None:
     item, code = selling.item(), selling.coupon()
     order = selling.bought(item, quantity=2, coupon=code)
-    with shop.database.engine.begin() as connection:
+    with services.database.engine.begin() as connection:
         connection.execute(text(wrong))
     before = state(selling, item, order)
     with pytest.raises(RuntimeError, match=said):
-        order_life.cancel(shop.database, ALICE, order.order_no)
+        order_life.cancel(services.database, ALICE, order.order_no)
     assert state(selling, item, order) == before
     selling.make_overdue(order)
     with pytest.raises(RuntimeError, match=said):
-        expiry.sweep(shop.database)
+        expiry.sweep(services.database)
     assert state(selling, item, order) == before
 
 
@@ -60,11 +60,11 @@ def lost_coupon(locked: Locked, code: str) -> None:
 
 @pytest.mark.parametrize("lost", [lost_stock, lost_coupon])
 def test_what_is_taken_again_is_there_even_if_a_lock_was_lost(
-    shop: Shop, selling: Selling, lost: Callable[[Locked, str], None]
+    services: Services, selling: Selling, lost: Callable[[Locked, str], None]
 ) -> None:
     item, code = selling.item(stock=2), selling.coupon(total_limit=1)
     order = selling.bought(item, quantity=2, coupon=code)
-    order_life.cancel(shop.database, ALICE, order.order_no)
+    order_life.cancel(services.database, ALICE, order.order_no)
     if lost is lost_stock:
         selling.bought(item, "bob")
     else:
@@ -77,7 +77,7 @@ def test_what_is_taken_again_is_there_even_if_a_lock_was_lost(
             lost(locked, code)
         return holds.take_again(connection, locked, order)
 
-    assert plain(shop.database, lambda connection: take(connection, False)) is None
+    assert plain(services.database, lambda connection: take(connection, False)) is None
     with pytest.raises(RuntimeError, match="under its lock"):
-        plain(shop.database, lambda connection: take(connection, True))
+        plain(services.database, lambda connection: take(connection, True))
     assert state(selling, item, order) == before

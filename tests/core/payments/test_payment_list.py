@@ -10,7 +10,7 @@ from core.db.paging import PageRequest
 from core.payments import payment_records, payments, refunds
 from core.payments.payment_records import PaymentEvent, Resolution
 from core.payments.payments import SUCCEEDED
-from core.shop import Shop
+from core.services import Services
 
 FILTERS: list[tuple[dict[str, Any], str]] = [
     ({}, "PRIMARY"),
@@ -22,42 +22,42 @@ FILTERS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-def tell(shop: Shop, count: int) -> None:
+def tell(services: Services, count: int) -> None:
     for number in range(count):
         money = PaymentEvent(f"e-{number}", SUCCEEDED, f"none-{number}", 7, "CNY", f"p-{number}")
-        assert payments.receive(shop.database, money) == "unknown_order"
+        assert payments.receive(services.database, money) == "unknown_order"
 
 
-def listed(shop: Shop, **filters: Any) -> list[str]:
-    return [row.event_id for row in payment_records.list_page(shop.database, PageRequest(10), **filters).items]
+def listed(services: Services, **filters: Any) -> list[str]:
+    return [row.event_id for row in payment_records.list_page(services.database, PageRequest(10), **filters).items]
 
 
-def test_what_is_resolved_leaves_the_work_that_is_left(shop: Shop) -> None:
-    tell(shop, 3)
-    row = payment_records.list_page(shop.database, PageRequest(10), order_no="none-1").items[0]
-    refunds.resolve(shop.database, row.id, Resolution("ignored", "a trial", "operator"))
-    assert listed(shop, resolved=False) == ["e-2", "e-0"]
-    assert listed(shop, resolved=True) == listed(shop, resolved=True, outcome="unknown_order") == ["e-1"]
-    assert listed(shop, resolved=True, outcome="mismatch") == []
-    assert listed(shop) == ["e-2", "e-1", "e-0"]
+def test_what_is_resolved_leaves_the_work_that_is_left(services: Services) -> None:
+    tell(services, 3)
+    row = payment_records.list_page(services.database, PageRequest(10), order_no="none-1").items[0]
+    refunds.resolve(services.database, row.id, Resolution("ignored", "a trial", "operator"))
+    assert listed(services, resolved=False) == ["e-2", "e-0"]
+    assert listed(services, resolved=True) == listed(services, resolved=True, outcome="unknown_order") == ["e-1"]
+    assert listed(services, resolved=True, outcome="mismatch") == []
+    assert listed(services) == ["e-2", "e-1", "e-0"]
 
 
 @pytest.mark.parametrize(("filters", "index"), FILTERS)
 def test_every_filter_is_read_by_its_index_and_nothing_is_sorted(
-    app: Flask, shop: Shop, filters: dict[str, Any], index: str
+    app: Flask, services: Services, filters: dict[str, Any], index: str
 ) -> None:
-    tell(shop, 3)
+    tell(services, 3)
     asked: list[tuple[str, Any]] = []
 
     def note(connection: Any, cursor: Any, statement: str, parameters: Any, *rest: Any) -> None:
         if "FROM payments" in statement and not statement.startswith("EXPLAIN"):
             asked.append((statement, parameters))
 
-    event.listen(shop.database.engine, "before_cursor_execute", note)
-    payment_records.list_page(shop.database, PageRequest(2), **filters)
+    event.listen(services.database.engine, "before_cursor_execute", note)
+    payment_records.list_page(services.database, PageRequest(2), **filters)
     (statement, parameters) = asked[0]
-    with shop.database.reading() as connection:
-        if shop.database.is_sqlite:
+    with services.database.reading() as connection:
+        if services.database.is_sqlite:
             plan = str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all())
             assert "TEMP B-TREE" not in plan
             assert ("USING INDEX" in plan) == (index != "PRIMARY")

@@ -15,7 +15,7 @@ from core.orders.orders import CANCELLED, EXPIRED, PAID, PENDING, REFUND_DUE, Or
 from core.payments import payment_records, payments
 from core.payments.payments import FAILED, SUCCEEDED, PaymentEvent
 from core.refusals import Refusal, Unavailable
-from core.shop import Shop
+from core.services import Services
 from models import Outbox, Payment
 from tests.core.selling import Selling
 
@@ -23,8 +23,8 @@ ALICE = Viewer("alice", False)
 
 
 @pytest.fixture
-def selling(shop: Shop) -> Selling:
-    return Selling(shop)
+def selling(services: Services) -> Selling:
+    return Selling(services)
 
 
 def event(order: OrderView, number: int = 1, **changed: Any) -> PaymentEvent:
@@ -41,36 +41,36 @@ def event(order: OrderView, number: int = 1, **changed: Any) -> PaymentEvent:
     return PaymentEvent(**fields)
 
 
-def recorded(shop: Shop) -> list[Any]:
-    with shop.database.reading() as connection:
+def recorded(services: Services) -> list[Any]:
+    with services.database.reading() as connection:
         return list(connection.execute(select(*Payment.__table__.columns).order_by(Payment.id)))
 
 
-def told(shop: Shop, order: OrderView) -> list[str]:
+def told(services: Services, order: OrderView) -> list[str]:
     """The types of the order's events, in the order in which they were written."""
-    with shop.database.reading() as connection:
+    with services.database.reading() as connection:
         lists = connection.execute(select(Outbox.events).order_by(Outbox.id)).scalars()
         return [kind for events in lists for kind, _, number in events if number == order.order_no]
 
 
-def test_money_in_time_pays_the_order(shop: Shop, selling: Selling) -> None:
+def test_money_in_time_pays_the_order(services: Services, selling: Selling) -> None:
     order = selling.bought(selling.item())
-    assert payments.receive(shop.database, event(order)) == "paid"
+    assert payments.receive(services.database, event(order)) == "paid"
     row = selling.row(order)
     assert (row.status, row.closed_at) == (PAID, None)
     assert row.purchased_at <= row.paid_at < row.expires_at
-    (payment,) = recorded(shop)
+    (payment,) = recorded(services)
     assert (payment.event_id, payment.type, payment.order_no) == ("evt_1", SUCCEEDED, order.order_no)
     assert (payment.payment_id, payment.amount, payment.currency) == ("pay_1", 100, "CNY")
     assert (payment.outcome, payment.received_at >= row.purchased_at) == ("paid", True)
-    assert told(shop, order) == ["order.placed", "order.paid"]
+    assert told(services, order) == ["order.placed", "order.paid"]
 
 
-def test_an_event_has_its_effect_once_and_its_outcome_ever_after(shop: Shop, selling: Selling) -> None:
+def test_an_event_has_its_effect_once_and_its_outcome_ever_after(services: Services, selling: Selling) -> None:
     order = selling.bought(selling.item())
-    assert [payments.receive(shop.database, event(order)) for _ in range(3)] == ["paid"] * 3
-    assert len(recorded(shop)) == 1
-    assert told(shop, order) == ["order.placed", "order.paid"]
+    assert [payments.receive(services.database, event(order)) for _ in range(3)] == ["paid"] * 3
+    assert len(recorded(services)) == 1
+    assert told(services, order) == ["order.placed", "order.paid"]
 
 
 @pytest.mark.parametrize(
@@ -78,156 +78,160 @@ def test_an_event_has_its_effect_once_and_its_outcome_ever_after(shop: Shop, sel
     [({"type": FAILED}, "failed"), ({"amount": 1}, "mismatch"), ({"order_no": "x"}, "unknown_order")],
 )
 def test_an_event_without_effect_is_recorded_once_too(
-    shop: Shop, selling: Selling, changed: dict[str, Any], outcome: str
+    services: Services, selling: Selling, changed: dict[str, Any], outcome: str
 ) -> None:
     order = selling.bought(selling.item())
-    assert [payments.receive(shop.database, event(order, **changed)) for _ in range(3)] == [outcome] * 3
-    assert [row.outcome for row in recorded(shop)] == [outcome]
+    assert [payments.receive(services.database, event(order, **changed)) for _ in range(3)] == [outcome] * 3
+    assert [row.outcome for row in recorded(services)] == [outcome]
     assert selling.status(order) == PENDING
-    assert told(shop, order) == ["order.placed"]
+    assert told(services, order) == ["order.placed"]
 
 
 OTHER_CONTENTS = [{"amount": 99}, {"currency": "JPY"}, {"type": FAILED}, {"payment_id": "pay_2"}, {"order_no": "x"}]
 
 
-def tell_something_else_later(shop: Shop, selling: Selling, changed: dict[str, Any]) -> None:
+def tell_something_else_later(services: Services, selling: Selling, changed: dict[str, Any]) -> None:
     order = selling.bought(selling.item())
-    assert payments.receive(shop.database, event(order)) == "paid"
-    said = [payments.receive(shop.database, event(order, **fields)) for fields in (changed, {}, changed, {})]
-    told = [(row.event_id, row.outcome, row.resolved) for row in recorded(shop)]
+    assert payments.receive(services.database, event(order)) == "paid"
+    said = [payments.receive(services.database, event(order, **fields)) for fields in (changed, {}, changed, {})]
+    told = [(row.event_id, row.outcome, row.resolved) for row in recorded(services)]
     assert told == [("evt_1", "paid", None), ("evt_1", "mismatch", False)]
     assert said == ["mismatch", "paid"] * 2
-    other = recorded(shop)[1]
+    other = recorded(services)[1]
     assert {name: getattr(other, name) for name in changed} == changed
-    assert audit.run(shop.settings).clean
+    assert audit.run(services.settings).clean
 
 
 @pytest.mark.parametrize("changed", OTHER_CONTENTS)
 def test_an_event_id_that_tells_something_else_later_is_shown_to_the_operator(
-    shop: Shop, selling: Selling, changed: dict[str, Any]
+    services: Services, selling: Selling, changed: dict[str, Any]
 ) -> None:
-    tell_something_else_later(shop, selling, changed)
+    tell_something_else_later(services, selling, changed)
 
 
 @pytest.mark.parametrize("changed", OTHER_CONTENTS)
 def test_without_the_look_at_the_content_nobody_is_shown_it(
-    shop: Shop, selling: Selling, changed: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    services: Services, selling: Selling, changed: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(payment_records, "is_same", lambda row, event: True)
     with pytest.raises(AssertionError, match=r"assert \[\('evt_1', 'paid', None\)\] == "):
-        tell_something_else_later(shop, selling, changed)
+        tell_something_else_later(services, selling, changed)
 
 
-def test_an_event_id_pays_one_order(shop: Shop, selling: Selling) -> None:
+def test_an_event_id_pays_one_order(services: Services, selling: Selling) -> None:
     item = selling.item()
     first, second = selling.bought(item), selling.bought(item)
-    assert payments.receive(shop.database, event(first)) == "paid"
-    assert payments.receive(shop.database, event(second, event_id="evt_1", payment_id="pay_2")) == "mismatch"
+    assert payments.receive(services.database, event(first)) == "paid"
+    assert payments.receive(services.database, event(second, event_id="evt_1", payment_id="pay_2")) == "mismatch"
     assert (selling.status(first), selling.status(second)) == (PAID, PENDING)
 
 
-def test_an_event_id_that_told_of_no_order_pays_none_later(shop: Shop, selling: Selling) -> None:
+def test_an_event_id_that_told_of_no_order_pays_none_later(services: Services, selling: Selling) -> None:
     order = selling.bought(selling.item())
-    assert payments.receive(shop.database, event(order, order_no="x")) == "unknown_order"
-    assert payments.receive(shop.database, event(order)) == "mismatch"
+    assert payments.receive(services.database, event(order, order_no="x")) == "unknown_order"
+    assert payments.receive(services.database, event(order)) == "mismatch"
     assert selling.status(order) == PENDING
 
 
-def test_a_payment_that_had_its_effect_is_repeated_under_another_event(shop: Shop, selling: Selling) -> None:
+def test_a_payment_that_had_its_effect_is_repeated_under_another_event(services: Services, selling: Selling) -> None:
     order = selling.bought(selling.item())
-    assert payments.receive(shop.database, event(order)) == "paid"
-    assert payments.receive(shop.database, event(order, 2, payment_id="pay_1")) == "repeated"
-    assert [row.outcome for row in recorded(shop)] == ["paid", "repeated"]
+    assert payments.receive(services.database, event(order)) == "paid"
+    assert payments.receive(services.database, event(order, 2, payment_id="pay_1")) == "repeated"
+    assert [row.outcome for row in recorded(services)] == ["paid", "repeated"]
 
 
-def test_a_payment_that_is_told_otherwise_later_is_shown_to_the_operator(shop: Shop, selling: Selling) -> None:
+def test_a_payment_that_is_told_otherwise_later_is_shown_to_the_operator(services: Services, selling: Selling) -> None:
     order, other = selling.bought(selling.item()), selling.bought(selling.item())
-    assert payments.receive(shop.database, event(order)) == "paid"
-    assert payments.receive(shop.database, event(order, 2, payment_id="pay_1", amount=order.total + 1)) == "mismatch"
-    assert payments.receive(shop.database, event(order, 3, payment_id="pay_1", currency="JPY")) == "mismatch"
+    assert payments.receive(services.database, event(order)) == "paid"
+    assert (
+        payments.receive(services.database, event(order, 2, payment_id="pay_1", amount=order.total + 1)) == "mismatch"
+    )
+    assert payments.receive(services.database, event(order, 3, payment_id="pay_1", currency="JPY")) == "mismatch"
     # For another order, too: one of the two was not paid.
-    assert payments.receive(shop.database, event(other, 4, payment_id="pay_1")) == "mismatch"
+    assert payments.receive(services.database, event(other, 4, payment_id="pay_1")) == "mismatch"
     assert (selling.status(order), selling.status(other)) == (PAID, PENDING)
 
 
-def test_another_payment_for_a_paid_order_is_to_be_given_back_once(shop: Shop, selling: Selling) -> None:
+def test_another_payment_for_a_paid_order_is_to_be_given_back_once(services: Services, selling: Selling) -> None:
     order = selling.bought(selling.item())
-    outcomes = [payments.receive(shop.database, event(order, n)) for n in (1, 2)]
-    outcomes.append(payments.receive(shop.database, event(order, 3, payment_id="pay_2")))
+    outcomes = [payments.receive(services.database, event(order, n)) for n in (1, 2)]
+    outcomes.append(payments.receive(services.database, event(order, 3, payment_id="pay_2")))
     assert outcomes == ["paid", "already_paid", "repeated"]
     assert selling.status(order) == PAID
 
 
 @pytest.mark.parametrize("changed", [{"amount": 99}, {"amount": 101}, {"amount": 0}, {"currency": "JPY"}])
-def test_money_that_does_not_fit_the_order_is_refused(shop: Shop, selling: Selling, changed: dict[str, Any]) -> None:
+def test_money_that_does_not_fit_the_order_is_refused(
+    services: Services, selling: Selling, changed: dict[str, Any]
+) -> None:
     order = selling.bought(selling.item())
-    assert payments.receive(shop.database, event(order, **changed)) == "mismatch"
+    assert payments.receive(services.database, event(order, **changed)) == "mismatch"
     assert selling.status(order) == PENDING
     # The same payment, told as it should have been, still counts.
-    assert payments.receive(shop.database, event(order, 2, payment_id="pay_1")) == "paid"
+    assert payments.receive(services.database, event(order, 2, payment_id="pay_1")) == "paid"
 
 
-def test_a_payment_may_fail_before_it_succeeds_and_be_told_late(shop: Shop, selling: Selling) -> None:
+def test_a_payment_may_fail_before_it_succeeds_and_be_told_late(services: Services, selling: Selling) -> None:
     order = selling.bought(selling.item())
-    assert payments.receive(shop.database, event(order, 1, type=FAILED)) == "failed"
-    assert payments.receive(shop.database, event(order, 2, payment_id="pay_1")) == "paid"
-    assert payments.receive(shop.database, event(order, 3, type=FAILED, payment_id="pay_1")) == "failed"
+    assert payments.receive(services.database, event(order, 1, type=FAILED)) == "failed"
+    assert payments.receive(services.database, event(order, 2, payment_id="pay_1")) == "paid"
+    assert payments.receive(services.database, event(order, 3, type=FAILED, payment_id="pay_1")) == "failed"
     assert selling.status(order) == PAID
 
 
-def test_money_for_a_cancelled_order_is_to_be_given_back(shop: Shop, selling: Selling) -> None:
+def test_money_for_a_cancelled_order_is_to_be_given_back(services: Services, selling: Selling) -> None:
     item = selling.item()
     order = selling.bought(item)
-    order_life.cancel(shop.database, ALICE, order.order_no)
-    assert payments.receive(shop.database, event(order, 1)) == "refund_due"
-    assert payments.receive(shop.database, event(order, 2)) == "refund_due"
-    assert payments.receive(shop.database, event(order, 3, payment_id="pay_1")) == "repeated"
+    order_life.cancel(services.database, ALICE, order.order_no)
+    assert payments.receive(services.database, event(order, 1)) == "refund_due"
+    assert payments.receive(services.database, event(order, 2)) == "refund_due"
+    assert payments.receive(services.database, event(order, 3, payment_id="pay_1")) == "repeated"
     row = selling.row(order)
     assert (row.status, row.paid_at) == (REFUND_DUE, None)
-    assert told(shop, order) == ["order.placed", "order.cancelled", "order.refund_due"]
+    assert told(services, order) == ["order.placed", "order.cancelled", "order.refund_due"]
     assert selling.stock(item) == (10, 0)
 
 
-def test_money_after_the_end_pays_what_is_still_there(shop: Shop, selling: Selling) -> None:
+def test_money_after_the_end_pays_what_is_still_there(services: Services, selling: Selling) -> None:
     item = selling.item(stock=1)
     order = selling.bought(item)
     selling.make_overdue(order)
-    assert payments.receive(shop.database, event(order)) == "paid"
+    assert payments.receive(services.database, event(order)) == "paid"
     assert selling.status(order) == PAID
     assert selling.stock(item) == (0, 1)
-    assert told(shop, order) == ["order.placed", "order.expired", "order.paid"]
-    assert [payments.receive(shop.database, event(order, n)) for n in (1, 2)] == ["paid", "already_paid"]
+    assert told(services, order) == ["order.placed", "order.expired", "order.paid"]
+    assert [payments.receive(services.database, event(order, n)) for n in (1, 2)] == ["paid", "already_paid"]
 
 
-def test_money_after_the_end_is_to_be_given_back_where_nothing_is_left(shop: Shop, selling: Selling) -> None:
+def test_money_after_the_end_is_to_be_given_back_where_nothing_is_left(services: Services, selling: Selling) -> None:
     item = selling.item(stock=1)
     order = selling.bought(item)
     selling.make_overdue(order)
     # Somebody comes in between: first the units go back, as the sweeper has them go.
     with pytest.raises(Refusal):
-        order_life.cancel(shop.database, ALICE, order.order_no)
+        order_life.cancel(services.database, ALICE, order.order_no)
     assert selling.status(order) == EXPIRED
     bob = selling.bought(item, "bob")
-    assert payments.receive(shop.database, event(order)) == "refund_due"
+    assert payments.receive(services.database, event(order)) == "refund_due"
     assert (selling.status(order), selling.status(bob)) == (REFUND_DUE, PENDING)
     assert selling.stock(item) == (0, 1)
-    assert payments.receive(shop.database, event(order)) == "refund_due"
-    assert len(recorded(shop)) == 1
+    assert payments.receive(services.database, event(order)) == "refund_due"
+    assert len(recorded(services)) == 1
 
 
-def test_misfits_and_failures_after_the_end_change_nothing(shop: Shop, selling: Selling) -> None:
+def test_misfits_and_failures_after_the_end_change_nothing(services: Services, selling: Selling) -> None:
     order = selling.bought(selling.item())
     selling.make_overdue(order)
-    assert payments.receive(shop.database, event(order, 1, amount=1)) == "mismatch"
-    assert payments.receive(shop.database, event(order, 2, type=FAILED)) == "failed"
+    assert payments.receive(services.database, event(order, 1, amount=1)) == "mismatch"
+    assert payments.receive(services.database, event(order, 2, type=FAILED)) == "failed"
     assert selling.status(order) == PENDING
 
 
-def test_the_largest_values_are_recorded_as_they_came(shop: Shop, selling: Selling) -> None:
+def test_the_largest_values_are_recorded_as_they_came(services: Services, selling: Selling) -> None:
     order = selling.bought(selling.item())
     long = event(order, amount=2**63 - 1, currency="ZZZ", event_id="e" * 255, payment_id="~" * 255, order_no="!" * 64)
-    assert payments.receive(shop.database, long) == "unknown_order"
-    (row,) = recorded(shop)
+    assert payments.receive(services.database, long) == "unknown_order"
+    (row,) = recorded(services)
     assert (row.amount, row.currency, row.event_id, row.payment_id, row.order_no) == (
         2**63 - 1,
         "ZZZ",
@@ -237,70 +241,72 @@ def test_the_largest_values_are_recorded_as_they_came(shop: Shop, selling: Selli
     )
 
 
-def test_ids_are_compared_letter_by_letter(shop: Shop, selling: Selling) -> None:
+def test_ids_are_compared_letter_by_letter(services: Services, selling: Selling) -> None:
     item = selling.item()
     first, second = selling.bought(item), selling.bought(item)
-    assert payments.receive(shop.database, event(first, event_id="EVT", payment_id="PAY")) == "paid"
-    assert payments.receive(shop.database, event(second, event_id="evt", payment_id="pay")) == "paid"
+    assert payments.receive(services.database, event(first, event_id="EVT", payment_id="PAY")) == "paid"
+    assert payments.receive(services.database, event(second, event_id="evt", payment_id="pay")) == "paid"
 
 
-def test_who_has_to_look_is_told_in_the_log(shop: Shop, selling: Selling, caplog: pytest.LogCaptureFixture) -> None:
+def test_who_has_to_look_is_told_in_the_log(
+    services: Services, selling: Selling, caplog: pytest.LogCaptureFixture
+) -> None:
     order = selling.bought(selling.item())
     with caplog.at_level(logging.WARNING, "seckill.payments"):
-        payments.receive(shop.database, event(order, 1, amount=1))
-        payments.receive(shop.database, event(order, 1, amount=1))
-        payments.receive(shop.database, event(order, 2))
-        payments.receive(shop.database, event(order, 3))
-        payments.receive(shop.database, event(order, 4, type=FAILED))
+        payments.receive(services.database, event(order, 1, amount=1))
+        payments.receive(services.database, event(order, 1, amount=1))
+        payments.receive(services.database, event(order, 2))
+        payments.receive(services.database, event(order, 3))
+        payments.receive(services.database, event(order, 4, type=FAILED))
     assert [record.getMessage().rpartition(" ")[2] for record in caplog.records] == ["mismatch", "already_paid"]
     assert order.order_no in caplog.text
 
 
-def test_the_owner_pays_by_a_call(shop: Shop, selling: Selling) -> None:
+def test_the_owner_pays_by_a_call(services: Services, selling: Selling) -> None:
     order = selling.bought(selling.item())
-    paid = payments.pay(shop.database, "alice", order.order_no)
+    paid = payments.pay(services.database, "alice", order.order_no)
     assert (paid.status, paid.total) == (PAID, order.total)
-    (row,) = recorded(shop)
+    (row,) = recorded(services)
     assert (row.event_id, row.payment_id) == (f"test-{order.order_no}", f"test-{order.order_no}")
     assert (row.amount, row.currency, row.outcome) == (order.total, order.currency, "paid")
-    assert told(shop, order) == ["order.placed", "order.paid"]
+    assert told(services, order) == ["order.placed", "order.paid"]
     with pytest.raises(Refusal) as refused:
-        payments.pay(shop.database, "alice", order.order_no)
+        payments.pay(services.database, "alice", order.order_no)
     assert (refused.value.code, refused.value.details) == ("order_not_pending", {"order_status": "paid"})
-    assert len(recorded(shop)) == 1
+    assert len(recorded(services)) == 1
 
 
 @pytest.mark.parametrize("state", [CANCELLED, EXPIRED, REFUND_DUE, "overdue"])
-def test_no_other_order_is_paid_by_a_call(shop: Shop, selling: Selling, state: str) -> None:
+def test_no_other_order_is_paid_by_a_call(services: Services, selling: Selling, state: str) -> None:
     order = selling.bought(selling.item())
     if state == "overdue":
         selling.make_overdue(order)
     else:
         selling.set_status(order, state)
     with pytest.raises(Refusal) as refused:
-        payments.pay(shop.database, "alice", order.order_no)
+        payments.pay(services.database, "alice", order.order_no)
     shown = EXPIRED if state == "overdue" else state
     assert (refused.value.code, refused.value.details) == ("order_not_pending", {"order_status": shown})
-    assert recorded(shop) == []
+    assert recorded(services) == []
 
 
-def test_somebody_else_s_order_is_not_there_to_be_paid(shop: Shop, selling: Selling) -> None:
+def test_somebody_else_s_order_is_not_there_to_be_paid(services: Services, selling: Selling) -> None:
     order = selling.bought(selling.item())
     for user, number in [("bob", order.order_no), ("operator", order.order_no), ("alice", "0" * 32)]:
         with pytest.raises(Refusal) as refused:
-            payments.pay(shop.database, user, number)
+            payments.pay(services.database, user, number)
         assert refused.value.code == "order_not_found"
     assert selling.status(order) == PENDING
 
 
-def test_the_list_is_newest_first_and_can_be_narrowed(shop: Shop, selling: Selling) -> None:
+def test_the_list_is_newest_first_and_can_be_narrowed(services: Services, selling: Selling) -> None:
     item = selling.item()
     first, second = selling.bought(item), selling.bought(item)
     for number, (order, changed) in enumerate([(first, {"amount": 1}), (second, {}), (first, {"amount": 2})], 1):
-        payments.receive(shop.database, event(order, number, **changed))
+        payments.receive(services.database, event(order, number, **changed))
 
     def listed(limit: int = 20, **narrowed: Any) -> list[str]:
-        page = payment_records.list_page(shop.database, PageRequest(limit), **narrowed)
+        page = payment_records.list_page(services.database, PageRequest(limit), **narrowed)
         return [row.event_id for row in page.items]
 
     assert listed() == ["evt_3", "evt_2", "evt_1"]
@@ -311,7 +317,7 @@ def test_the_list_is_newest_first_and_can_be_narrowed(shop: Shop, selling: Selli
 
 
 def test_an_event_whose_record_fails_has_no_effect(
-    shop: Shop, selling: Selling, monkeypatch: pytest.MonkeyPatch
+    services: Services, selling: Selling, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order = selling.bought(selling.item())
     late = selling.bought(selling.item())
@@ -323,29 +329,29 @@ def test_an_event_whose_record_fails_has_no_effect(
     monkeypatch.setattr(payment_records, "record", fail)
     for asked in (order, late):
         with pytest.raises(Unavailable):
-            payments.receive(shop.database, event(asked))
-        assert (selling.status(asked), told(shop, asked)) == (PENDING, ["order.placed"])
+            payments.receive(services.database, event(asked))
+        assert (selling.status(asked), told(services, asked)) == (PENDING, ["order.placed"])
     with pytest.raises(Unavailable):
-        payments.pay(shop.database, "alice", order.order_no)
+        payments.pay(services.database, "alice", order.order_no)
     assert selling.status(order) == PENDING
 
 
 def test_who_pays_in_time_or_pays_again_does_not_queue_at_the_item(
     make_app: Callable[..., Flask], server_uri: str, server: Any
 ) -> None:
-    shop: Shop = make_app(server_uri, PURCHASE_WAIT_SECONDS=5).extensions["seckill"]
-    selling = Selling(shop)
+    services: Services = make_app(server_uri, PURCHASE_WAIT_SECONDS=5).extensions["seckill"]
+    selling = Selling(services)
     item = selling.item()
     order, cancelled = selling.bought(item), selling.bought(item)
-    order_life.cancel(shop.database, ALICE, cancelled.order_no)
+    order_life.cancel(services.database, ALICE, cancelled.order_no)
     holder = server.connect(server_uri.rpartition("/")[2])
     holder.start_transaction()
     cursor = holder.cursor()
     cursor.execute("SELECT id FROM goods WHERE id = %s FOR UPDATE", (item,))
     cursor.fetchall()
     try:
-        outcomes = [payments.receive(shop.database, event(order, n)) for n in (1, 1, 2)]
-        outcomes.append(payments.receive(shop.database, event(cancelled, 3)))
+        outcomes = [payments.receive(services.database, event(order, n)) for n in (1, 1, 2)]
+        outcomes.append(payments.receive(services.database, event(cancelled, 3)))
     finally:
         holder.close()
     assert outcomes == ["paid", "paid", "already_paid", "refund_due"]

@@ -17,17 +17,17 @@ from core.purchase import batch
 from core.purchase.batcher import BATCH_SIZE
 from core.purchase.decide import Outcome, Placed, PurchaseRequest, Refused, Replayed
 from core.purchase.slots import Caps
-from core.shop import Shop
+from core.services import Services
 from models import Coupon, ShippingMethod
 
 
-def put_up(shop: Shop, **fields: object) -> int:
-    row = goods.create(shop.database, "t", {"name": "x", "currency": "CNY", "price": 100, "stock": 10, **fields})
+def put_up(services: Services, **fields: object) -> int:
+    row = goods.create(services.database, "t", {"name": "x", "currency": "CNY", "price": 100, "stock": 10, **fields})
     return row.id
 
 
-def serve(shop: Shop, requests: list[PurchaseRequest]) -> list[Outcome | None]:
-    return batch.serve(shop.database, Caps(shop.database, 2), requests, Deadline(10))
+def serve(services: Services, requests: list[PurchaseRequest]) -> list[Outcome | None]:
+    return batch.serve(services.database, Caps(services.database, 2), requests, Deadline(10))
 
 
 def told(outcome: Outcome | None) -> str | None:
@@ -39,10 +39,10 @@ def told(outcome: Outcome | None) -> str | None:
     return None
 
 
-def test_a_list_for_several_items_is_settled_in_one_go(shop: Shop) -> None:
-    limited, scarce, gone = put_up(shop, per_user_limit=2), put_up(shop, stock=2), 999
+def test_a_list_for_several_items_is_settled_in_one_go(services: Services) -> None:
+    limited, scarce, gone = put_up(services, per_user_limit=2), put_up(services, stock=2), 999
     outcomes = serve(
-        shop,
+        services,
         [
             PurchaseRequest(limited, "alice", 2, "key"),
             PurchaseRequest(scarce, "bob", 1),
@@ -66,18 +66,21 @@ def test_a_list_for_several_items_is_settled_in_one_go(shop: Shop) -> None:
         "sold_out",
         "idempotency_key_reused",
     ]
-    assert [goods.find(shop.database, item).sold for item in (limited, scarce)] == [2, 2]
-    assert audit.run(shop.settings).clean
-    again = serve(shop, [PurchaseRequest(limited, "alice", 2, "key")])
+    assert [goods.find(services.database, item).sold for item in (limited, scarce)] == [2, 2]
+    assert audit.run(services.settings).clean
+    again = serve(services, [PurchaseRequest(limited, "alice", 2, "key")])
     assert [told(outcome) for outcome in again] == ["Replayed"]
 
 
-def test_an_order_remembers_what_the_item_was_when_it_was_placed(shop: Shop) -> None:
-    free, limited = put_up(shop, name="free"), put_up(shop, name="键盘", per_user_limit=4, price=199, currency="JPY")
-    serve(shop, [PurchaseRequest(free, "alice"), PurchaseRequest(limited, "alice", 2)])
-    goods.change(shop.database, "t", limited, {"per_user_limit": 3, "price": 1, "name": "other"}, 0, None)
-    serve(shop, [PurchaseRequest(limited, "bob"), PurchaseRequest(free, "bob")])
-    with shop.database.reading() as connection:
+def test_an_order_remembers_what_the_item_was_when_it_was_placed(services: Services) -> None:
+    free, limited = (
+        put_up(services, name="free"),
+        put_up(services, name="键盘", per_user_limit=4, price=199, currency="JPY"),
+    )
+    serve(services, [PurchaseRequest(free, "alice"), PurchaseRequest(limited, "alice", 2)])
+    goods.change(services.database, "t", limited, {"per_user_limit": 3, "price": 1, "name": "other"}, 0, None)
+    serve(services, [PurchaseRequest(limited, "bob"), PurchaseRequest(free, "bob")])
+    with services.database.reading() as connection:
         query = "SELECT user_id, goods_id, per_user_limit, unit_price, goods_name, currency FROM orders ORDER BY id"
         rows = [tuple(row) for row in connection.execute(text(query))]
     assert sorted(rows) == sorted(
@@ -90,14 +93,14 @@ def test_an_order_remembers_what_the_item_was_when_it_was_placed(shop: Shop) -> 
     )
 
 
-def counted(shop: Shop) -> Counter[str]:
+def counted(services: Services) -> Counter[str]:
     """Statements at the server; an INSERT is one with the rows in it, or with a SELECT."""
     query = (
         "SHOW GLOBAL STATUS WHERE Variable_name IN"
         " ('Com_insert', 'Com_insert_select', 'Com_select', 'Com_update',"
         " 'Com_update_multi', 'Com_commit')"
     )
-    with shop.database.reading() as connection:
+    with services.database.reading() as connection:
         rows = connection.execute(text(query)).all()
     assert len(rows) == 6
     counts: Counter[str] = Counter()
@@ -106,11 +109,11 @@ def counted(shop: Shop) -> Counter[str]:
     return counts
 
 
-def spent(shop: Shop, requests: list[PurchaseRequest]) -> tuple[set[str | None], dict[str, int]]:
+def spent(services: Services, requests: list[PurchaseRequest]) -> tuple[set[str | None], dict[str, int]]:
     """What a batch came to, and its statements at the server."""
-    before = counted(shop)
-    outcomes = {told(outcome) for outcome in serve(shop, requests)}
-    after = counted(shop)
+    before = counted(services)
+    outcomes = {told(outcome) for outcome in serve(services, requests)}
+    after = counted(services)
     return outcomes, {name.removeprefix("Com_"): after[name] - before[name] for name in before}
 
 
@@ -122,15 +125,15 @@ def reruns() -> float:
 
 
 @pytest.fixture
-def server_shop(make_app: Callable[..., Flask], server_uri: str) -> Shop:
+def server_shop(make_app: Callable[..., Flask], server_uri: str) -> Services:
     return make_app(server_uri).extensions["seckill"]
 
 
-def slots_made(shop: Shop, *items: int) -> None:
-    serve(shop, [PurchaseRequest(item, "first") for item in items])
+def slots_made(services: Services, *items: int) -> None:
+    serve(services, [PurchaseRequest(item, "first") for item in items])
 
 
-def test_a_batch_is_one_insert_and_one_update_counted_at_the_server(server_shop: Shop) -> None:
+def test_a_batch_is_one_insert_and_one_update_counted_at_the_server(server_shop: Services) -> None:
     item, other = put_up(server_shop, stock=1000), put_up(server_shop, stock=1000)
     slots_made(server_shop, item, other)
     outcomes, statements = spent(
@@ -142,7 +145,7 @@ def test_a_batch_is_one_insert_and_one_update_counted_at_the_server(server_shop:
     assert (statements["insert"], statements["update"]) == (2, 1)
 
 
-def test_coupons_and_shipping_add_as_many_statements_to_two_purchases_as_to_hundreds(server_shop: Shop) -> None:
+def test_coupons_and_shipping_add_as_many_statements_to_two_purchases_as_to_hundreds(server_shop: Services) -> None:
     item = put_up(server_shop, stock=10_000, shippable=True)
     plain = put_up(server_shop, stock=10_000)
     slots_made(server_shop, item, plain)
@@ -179,13 +182,13 @@ def test_coupons_and_shipping_add_as_many_statements_to_two_purchases_as_to_hund
 
 
 def test_a_figure_that_cannot_be_recorded_after_commit_costs_nobody_their_answer(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
+    services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*arguments: object) -> None:
         raise OSError("no space left")
 
-    item = put_up(shop)
+    item = put_up(services)
     monkeypatch.setattr(batch.TRANSACTION_SECONDS, "observe", broken)
     monkeypatch.setattr(BATCH_SIZE, "observe", broken)
-    assert told(shop.checkout.buy(PurchaseRequest(item, "alice")).result(10)) == "Placed"
-    assert goods.find(shop.database, item).sold == 1
+    assert told(services.checkout.buy(PurchaseRequest(item, "alice")).result(10)) == "Placed"
+    assert goods.find(services.database, item).sold == 1

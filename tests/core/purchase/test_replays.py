@@ -20,23 +20,23 @@ from core.purchase.decide import Outcome, Placed, PurchaseRequest, Refused, Repl
 from core.purchase.replays import SaleOpen, look_up
 from core.purchase.slots import Caps
 from core.refusals import Unavailable
-from core.shop import Shop
+from core.services import Services
 from tests.resources.calls import LONG_AGO
 from tests.servers.database_server import free_port
 from tests.servers.service import SECRET
 
 
-def put_up(shop: Shop, **fields: Any) -> int:
-    row = goods.create(shop.database, "t", {"name": "x", "currency": "CNY", "price": 100, "stock": 1, **fields})
+def put_up(services: Services, **fields: Any) -> int:
+    row = goods.create(services.database, "t", {"name": "x", "currency": "CNY", "price": 100, "stock": 1, **fields})
     return row.id
 
 
-def buy(shop: Shop, *requests: PurchaseRequest) -> list[Outcome | None]:
-    return batch.serve(shop.database, Caps(shop.database, 2), requests, Deadline(10))
+def buy(services: Services, *requests: PurchaseRequest) -> list[Outcome | None]:
+    return batch.serve(services.database, Caps(services.database, 2), requests, Deadline(10))
 
 
-def seen(shop: Shop, *requests: PurchaseRequest) -> list[Outcome | SaleOpen | None]:
-    return look_up(shop.database, requests, Deadline(10))
+def seen(services: Services, *requests: PurchaseRequest) -> list[Outcome | SaleOpen | None]:
+    return look_up(services.database, requests, Deadline(10))
 
 
 def told(outcome: object) -> str:
@@ -49,7 +49,7 @@ def number_of(outcome: object) -> str:
 
 
 @pytest.fixture
-def questions(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def questions(services: Services, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The SELECTs that are sent to the database, by whatever way, as they are sent."""
     sent: list[str] = []
 
@@ -63,15 +63,15 @@ def questions(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         note(query if isinstance(query, str) else bytes(query).decode())
         return ask(self, query, *rest, **named)
 
-    if shop.database.is_sqlite:
-        event.listen(shop.database.engine, "before_cursor_execute", lambda *sent: note(sent[2]))
+    if services.database.is_sqlite:
+        event.listen(services.database.engine, "before_cursor_execute", lambda *sent: note(sent[2]))
     monkeypatch.setattr(Connection, "cmd_query", noting)
     return sent
 
 
-def test_a_new_key_at_a_sold_out_item_is_told_so(shop: Shop) -> None:
-    item = put_up(shop, stock=0)
-    assert [told(one) for one in seen(shop, PurchaseRequest(item, "alice", 1, "k"))] == ["sold_out"]
+def test_a_new_key_at_a_sold_out_item_is_told_so(services: Services) -> None:
+    item = put_up(services, stock=0)
+    assert [told(one) for one in seen(services, PurchaseRequest(item, "alice", 1, "k"))] == ["sold_out"]
 
 
 @pytest.mark.parametrize(
@@ -82,50 +82,50 @@ def test_a_new_key_at_a_sold_out_item_is_told_so(shop: Shop) -> None:
         ({"stock": 0}, "sold_out"),
     ],
 )
-def test_each_closed_sale_has_its_own_refusal(shop: Shop, fields: dict[str, Any], code: str) -> None:
-    (outcome,) = seen(shop, PurchaseRequest(put_up(shop, **fields), "alice", 1, "k"))
+def test_each_closed_sale_has_its_own_refusal(services: Services, fields: dict[str, Any], code: str) -> None:
+    (outcome,) = seen(services, PurchaseRequest(put_up(services, **fields), "alice", 1, "k"))
     assert isinstance(outcome, Refused)
     assert outcome.refusal.code == code
     assert outcome.refusal.details == ({"starts_at": "2099-01-01T00:00:00.000Z"} if code == "sale_not_started" else {})
 
 
-def test_a_paused_sale_and_an_item_that_is_gone_are_told_of(shop: Shop) -> None:
-    item = put_up(shop)
-    goods.set_paused(shop.database, "t", item, True, None)
+def test_a_paused_sale_and_an_item_that_is_gone_are_told_of(services: Services) -> None:
+    item = put_up(services)
+    goods.set_paused(services.database, "t", item, True, None)
     requests = PurchaseRequest(item, "alice", 1, "k"), PurchaseRequest(999, "alice", 1, "k")
-    assert [told(one) for one in seen(shop, *requests)] == ["sale_paused", "goods_not_found"]
-    assert told(*seen(shop, requests[1])) == "goods_not_found"
+    assert [told(one) for one in seen(services, *requests)] == ["sale_paused", "goods_not_found"]
+    assert told(*seen(services, requests[1])) == "goods_not_found"
 
 
-def test_the_winner_s_key_gives_the_order_as_it_now_stands(shop: Shop) -> None:
-    item = put_up(shop)
+def test_the_winner_s_key_gives_the_order_as_it_now_stands(services: Services) -> None:
+    item = put_up(services)
     request = PurchaseRequest(item, "alice", 1, "k")
-    (placed,) = buy(shop, request)
-    (again,) = seen(shop, request)
+    (placed,) = buy(services, request)
+    (again,) = seen(services, request)
     assert isinstance(again, Replayed)
     assert isinstance(placed, Placed)
     assert again.order == placed.order
-    order_life.cancel(shop.database, Viewer("alice", False), placed.order.order_no)
-    buy(shop, PurchaseRequest(item, "bob"))
-    (later,) = seen(shop, request)
+    order_life.cancel(services.database, Viewer("alice", False), placed.order.order_no)
+    buy(services, PurchaseRequest(item, "bob"))
+    (later,) = seen(services, request)
     assert isinstance(later, Replayed)
     assert (later.order.order_no, later.order.status) == (placed.order.order_no, "cancelled")
 
 
-def test_an_unpaid_order_whose_time_is_over_is_shown_as_expired(shop: Shop) -> None:
-    item = put_up(shop)
+def test_an_unpaid_order_whose_time_is_over_is_shown_as_expired(services: Services) -> None:
+    item = put_up(services)
     request = PurchaseRequest(item, "alice", 1, "k")
-    buy(shop, request)
-    with shop.database.engine.begin() as connection:
+    buy(services, request)
+    with services.database.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE orders SET expires_at = '2001-01-01 00:00:00.000000'")
-    (again,) = seen(shop, request)
+    (again,) = seen(services, request)
     assert isinstance(again, Replayed)
     assert again.order.status == "expired"
 
 
-def test_another_request_under_the_key_is_told_so(shop: Shop) -> None:
-    item, other = put_up(shop, stock=2), put_up(shop, stock=0)
-    buy(shop, PurchaseRequest(item, "alice", 2, "k"))
+def test_another_request_under_the_key_is_told_so(services: Services) -> None:
+    item, other = put_up(services, stock=2), put_up(services, stock=0)
+    buy(services, PurchaseRequest(item, "alice", 2, "k"))
     requests = [
         PurchaseRequest(item, "alice", 1, "k"),
         PurchaseRequest(other, "alice", 2, "k"),
@@ -133,42 +133,42 @@ def test_another_request_under_the_key_is_told_so(shop: Shop) -> None:
         PurchaseRequest(item, "alice", 2, "K"),
         PurchaseRequest(item, "alice", 2),
     ]
-    assert [told(one) for one in seen(shop, *requests)] == ["idempotency_key_reused"] * 2 + ["sold_out"] * 3
+    assert [told(one) for one in seen(services, *requests)] == ["idempotency_key_reused"] * 2 + ["sold_out"] * 3
 
 
-def test_a_request_whose_sale_is_open_by_now_is_to_be_queued_as_a_purchase(shop: Shop) -> None:
-    closed, item = put_up(shop, stock=0), put_up(shop, stock=5)
+def test_a_request_whose_sale_is_open_by_now_is_to_be_queued_as_a_purchase(services: Services) -> None:
+    closed, item = put_up(services, stock=0), put_up(services, stock=5)
     bought = PurchaseRequest(item, "alice", 1, "k")
-    buy(shop, bought)
+    buy(services, bought)
     requests = [PurchaseRequest(item, "bob", 1, "k"), PurchaseRequest(closed, "bob", 1, "k"), bought]
-    assert [told(one) for one in seen(shop, *requests)] == ["SaleOpen", "sold_out", "SaleOpen"]
-    assert goods.find(shop.database, item).sold == 1
+    assert [told(one) for one in seen(services, *requests)] == ["SaleOpen", "sold_out", "SaleOpen"]
+    assert goods.find(services.database, item).sold == 1
 
 
-def test_all_are_looked_up_together(shop: Shop, questions: list[str]) -> None:
-    items = [put_up(shop, stock=4) for _ in range(5)]
+def test_all_are_looked_up_together(services: Services, questions: list[str]) -> None:
+    items = [put_up(services, stock=4) for _ in range(5)]
     won = [PurchaseRequest(item, f"winner-{n}", 1, f"k-{n}") for item in items for n in range(4)]
     # A key is a user's: the same one at the next item is another request.
     won = [PurchaseRequest(one.goods_id, f"{one.user_id}-{one.goods_id}", 1, one.idempotency_key) for one in won]
-    placed = buy(shop, *won)
+    placed = buy(services, *won)
     lost = [PurchaseRequest(items[n % 5], f"loser-{n}", 1, f"k-{n}") for n in range(40)]
     mixed = [request for pair in zip(won, lost[:20], strict=True) for request in pair] + lost[20:]
     questions.clear()
-    outcomes = seen(shop, *mixed)
+    outcomes = seen(services, *mixed)
     assert len(questions) == 3, "the items, the keys, the orders"
     assert [told(one) for one in outcomes] == ["Replayed", "sold_out"] * 20 + ["sold_out"] * 20
     assert [number_of(one) for one in outcomes[:40:2]] == [number_of(one) for one in placed]
     assert not [statement for statement in questions if "FOR UPDATE" in statement]
     questions.clear()
-    seen(shop, *lost)
+    seen(services, *lost)
     assert len(questions) == 2
 
 
 def test_an_order_that_is_won_between_the_two_reads_is_found(
     make_app: Callable[..., Flask], server_uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shop: Shop = make_app(server_uri).extensions["seckill"]
-    item = put_up(shop, stock=0)
+    services: Services = make_app(server_uri).extensions["seckill"]
+    item = put_up(services, stock=0)
     request = PurchaseRequest(item, "alice", 1, "k")
     looking = True
     ask = Connection.cmd_query
@@ -180,34 +180,34 @@ def test_an_order_that_is_won_between_the_two_reads_is_found(
         text = query if isinstance(query, str) else bytes(query).decode()
         if looking and re.search("FROM goods|orders_user_key", text):
             looking = False
-            goods.change(shop.database, "t", item, {}, 1, None)
-            assert [told(one) for one in buy(shop, request)] == ["Placed"]
+            goods.change(services.database, "t", item, {}, 1, None)
+            assert [told(one) for one in buy(services, request)] == ["Placed"]
         return answer
 
     monkeypatch.setattr(Connection, "cmd_query", win)
-    assert [told(one) for one in seen(shop, request)] == ["Replayed"]
+    assert [told(one) for one in seen(services, request)] == ["Replayed"]
     assert not looking
 
 
 def test_without_a_database_nobody_is_told_anything_but_unavailable() -> None:
     uri = f"mysql+mysqlconnector://root@127.0.0.1:{free_port()}/nowhere"
-    shop: Shop = create_app(load(SQLALCHEMY_DATABASE_URI=uri, SECRET_KEY=SECRET)).extensions["seckill"]
+    services: Services = create_app(load(SQLALCHEMY_DATABASE_URI=uri, SECRET_KEY=SECRET)).extensions["seckill"]
     with pytest.raises(Unavailable):
-        seen(shop, PurchaseRequest(1, "alice", 1, "k"))
+        seen(services, PurchaseRequest(1, "alice", 1, "k"))
 
 
-def test_names_and_keys_of_all_characters_are_found_again(shop: Shop) -> None:
+def test_names_and_keys_of_all_characters_are_found_again(services: Services) -> None:
     # Every character that may stand in them, JSON's and SQL's own among them.
     keys = "".join(map(chr, range(0x21, 0x7F)))
     longest = ['"' * 64, "\\" * 64]
     users = [*longest, keys[:64], keys[31:], "\\\"'%s{}", "买家 \U0001f600 é\u2028", "null", "e\u0301 "]
-    item = put_up(shop, stock=len(users) + 1, per_user_limit=1)
+    item = put_up(services, stock=len(users) + 1, per_user_limit=1)
     requests = [PurchaseRequest(item, user, 1, "\\" * 255 if user in longest else keys) for user in users]
-    orders = list(map(number_of, buy(shop, *requests)))
-    assert [told(outcome) for outcome in buy(shop, *(PurchaseRequest(item, user) for user in users))] == (
+    orders = list(map(number_of, buy(services, *requests)))
+    assert [told(outcome) for outcome in buy(services, *(PurchaseRequest(item, user) for user in users))] == (
         ["limit_reached"] * len(users)
     )
-    number_of(*buy(shop, PurchaseRequest(item, "the last")))
-    for again in (buy(shop, *requests), seen(shop, *requests)):
+    number_of(*buy(services, PurchaseRequest(item, "the last")))
+    for again in (buy(services, *requests), seen(services, *requests)):
         assert [told(outcome) for outcome in again] == ["Replayed"] * len(users)
         assert list(map(number_of, again)) == orders

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import requests
 
-from core.purchase.gate import CROWD
+from core.purchase.sale_cache import CROWD
 from tests.servers.service import Service
 
 
@@ -45,7 +45,7 @@ def test_a_body_that_comes_after_its_head_does_not_end_the_connection_of_who_is_
             connection.sendall(_buy(goods_id, 14))
             time.sleep(0.002)
             connection.sendall(b'{"quantity":1}')
-            # Without a token: Flask says 401, and only the gate `sold_out`.
+            # Without a token: Flask says 401, and only the sale cache `sold_out`.
             refused_ahead += b"sold_out" in _answer(connection)
             if refused_ahead == 5:
                 break
@@ -54,7 +54,7 @@ def test_a_body_that_comes_after_its_head_does_not_end_the_connection_of_who_is_
             assert b"request_id" in _answer(connection)
     assert refused_ahead
     figures = requests.get(f"{service.url}/metrics", timeout=20).text
-    assert "seckill_gate_refusals_total" in figures
+    assert "seckill_cached_refusals_total" in figures
 
 
 def test_who_is_over_the_limit_keeps_the_connection_whoever_says_so(

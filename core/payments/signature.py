@@ -22,12 +22,12 @@ _EVENT_ID = re.compile(r"[!-~]{1,255}")
 _SECONDS = re.compile(r"[1-9][0-9]{9}")
 
 
-class Unproven(Exception):
+class InvalidSignature(Exception):
     """A call that nothing shows to be the payment provider's."""
 
 
 @dataclass(frozen=True)
-class Proof:
+class SignatureHeaders:
     """What came with a call as its proof: the headers `webhook-id`, `-timestamp` and `-signature`, as they are."""
 
     event_id: str
@@ -35,7 +35,7 @@ class Proof:
     signatures: str
 
 
-def check(database: Database, secrets: Sequence[str], proof: Proof, body: bytes) -> None:
+def check(database: Database, secrets: Sequence[str], proof: SignatureHeaders, body: bytes) -> None:
     """Check that one of `secrets` signed the call, at most TOLERANCE ago or ahead.
 
     Raises Unproven; Busy or Unavailable where the database's clock cannot be read.
@@ -45,29 +45,29 @@ def check(database: Database, secrets: Sequence[str], proof: Proof, body: bytes)
     with database.reading() as connection:
         now = database_now(connection)
     if abs(now - sent_at) > TOLERANCE:
-        raise Unproven
+        raise InvalidSignature
 
 
-def is_signed(secrets: Sequence[str], proof: Proof, body: bytes) -> bool:
+def is_signed(secrets: Sequence[str], proof: SignatureHeaders, body: bytes) -> bool:
     """Whether one of `secrets` signed the call lately, by this host's clock, which may be wrong by a while.
 
     Asks no database, so it proves nothing of the call's exact age: `check` does.
     """
     try:
         sent_at = _signed_at(secrets, proof, body)
-    except Unproven:
+    except InvalidSignature:
         return False
     return abs(datetime.now(timezone.utc) - sent_at) <= _HOST_TOLERANCE
 
 
-def _signed_at(secrets: Sequence[str], proof: Proof, body: bytes) -> datetime:
+def _signed_at(secrets: Sequence[str], proof: SignatureHeaders, body: bytes) -> datetime:
     """The time that was signed together with the id and the body."""
     if not _EVENT_ID.fullmatch(proof.event_id) or not _SECONDS.fullmatch(proof.timestamp):
-        raise Unproven
+        raise InvalidSignature
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError:
-        raise Unproven from None  # JSON is UTF-8: nothing else is ever signed
+        raise InvalidSignature from None  # JSON is UTF-8: nothing else is ever signed
     sent_at = datetime.fromtimestamp(int(proof.timestamp), timezone.utc)
     given = [signature.encode() for signature in proof.signatures.split(" ")]
     held = False
@@ -77,5 +77,5 @@ def _signed_at(secrets: Sequence[str], proof: Proof, body: bytes) -> datetime:
             # All are compared, each in constant time: how long it takes tells nothing.
             held |= hmac.compare_digest(expected, signature)
     if not held:
-        raise Unproven
+        raise InvalidSignature
     return sent_at

@@ -11,20 +11,20 @@ from core.db.shares import Share
 from core.ops.host_memory import HostMemory
 from core.ops.readiness import Readiness
 from core.purchase.checkout import Checkout
-from core.purchase.gate import Gate
 from core.purchase.in_progress import InProgress
+from core.purchase.sale_cache import SaleCache
 from core.tokens import Tokens
 
 
 @dataclass(frozen=True)
-class Shop:
+class Services:
     """The parts of a running sale. Safe to share between threads."""
 
     settings: Settings
     database: Database
     tokens: Tokens
     in_progress: InProgress
-    gate: Gate
+    sale_cache: SaleCache
     checkout: Checkout
     readiness: Readiness
     host: HostMemory | None
@@ -32,7 +32,7 @@ class Shop:
     @classmethod
     def open(
         cls, settings: Settings, engine: Engine, host: HostMemory | None = None, threads: int | None = None
-    ) -> "Shop":
+    ) -> "Services":
         """Put the parts together; opens no connection. The workers of a host share `host`, if there are several.
 
         `threads` of this process answer what waits, where their number is known.
@@ -40,14 +40,14 @@ class Shop:
         database = Database(engine, settings)
         in_progress = InProgress(host or HostMemory())
         watching = database.of(Share.WATCH)
-        gate = Gate(lambda ids: goods.read_all(watching, ids))
+        sale_cache = SaleCache(lambda ids: goods.read_all(watching, ids))
         return cls(
             settings,
             database,
             Tokens(settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS),
             in_progress,
-            gate,
-            Checkout(database, in_progress, gate, threads),
+            sale_cache,
+            Checkout(database, in_progress, sale_cache, threads),
             Readiness(database, lambda: host is not None and host.draining),
             host,
         )

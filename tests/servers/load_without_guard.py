@@ -1,4 +1,4 @@
-"""Guards against load, taken out: see tests/servers/sabotage.py."""
+"""Guards against load, taken out: see tests/servers/without_guard.py."""
 
 from typing import Any
 
@@ -6,9 +6,9 @@ from typing import Any
 def health_waits_in_line() -> None:
     """Checks of health wait for a thread as reads do."""
     from resources import dispatch
-    from resources.front import Front
+    from resources.fast_path import FastPath
 
-    Front.tell_health = lambda self, environ, reply: False
+    FastPath.tell_health = lambda self, environ, reply: False
     dispatch.FREE = frozenset()
 
 
@@ -48,4 +48,4 @@ def bodies_hold_the_loop() -> None:
     GranianAdapter._body = blocking
 
 
-SABOTAGES = (bodies_hold_the_loop, health_waits_in_line, one_share, no_statement_limit)
+WITHOUT_GUARD = (bodies_hold_the_loop, health_waits_in_line, one_share, no_statement_limit)

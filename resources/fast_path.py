@@ -22,12 +22,12 @@ from pydantic import ValidationError
 from core.catalogue.quotes import NO_CHOICES, Choices
 from core.db.clock import Deadline, begin_request, deadline_of_request
 from core.db.deadlines import Deadlines, Pending
-from core.ops.call_counts import is_shared
-from core.ops.metrics import Tally
+from core.ops.metrics import BufferedCounter
+from core.ops.rate_limit_storage import is_shared
 from core.purchase.decide import Outcome, PurchaseRequest, Refused
-from core.purchase.gate import Seen
+from core.purchase.sale_cache import CachedSale
 from core.refusals import Busy, Refusal, Unavailable
-from core.shop import Shop
+from core.services import Services
 from core.tokens import Identity
 from resources import body, goods, ops, request_log, seckill
 from resources.answers import conditional_headers, is_known
@@ -39,9 +39,11 @@ from resources.inputs import PurchaseBody
 from resources.limits import COUNTED, CheckCaller
 from resources.problems import MIME_TYPE, PROBLEMS, language_of, problem_headers, problem_json, to_json
 
-_GATE_REFUSALS = Tally(
+_CACHED_REFUSALS = BufferedCounter(
     Counter(
-        "seckill_gate_refusals_total", "Purchases refused without asking the database, by the refusal's code.", ["code"]
+        "seckill_cached_refusals_total",
+        "Purchases refused without asking the database, by the refusal's code.",
+        ["code"],
     )
 )
 
@@ -108,20 +110,20 @@ def _asked_for_health(environ: WSGIEnvironment) -> _Asked | None:
     return _Asked(environ["REQUEST_METHOD"], noun, 0, request_id, time.perf_counter())
 
 
-class Front:
+class FastPath:
     """The layer. Shared by all threads of a process."""
 
     def __init__(
-        self, app: WSGIApplication, shop: Shop, origin_headers: OriginHeaders, check_caller: CheckCaller
+        self, app: WSGIApplication, services: Services, origin_headers: OriginHeaders, check_caller: CheckCaller
     ) -> None:
         """Leaves to `app` what it does not answer. `origin_headers` has those that pages of an origin need."""
         self.deadlines = Deadlines()
-        # Requests that wait for the gate, or for a check of health.
+        # Requests that wait for the sale cache, or for a check of health.
         self.awaiting: set[Pending] = set()
         self.application = app
         # To count callers elsewhere takes a call over the network.
-        self.waits = shop.settings.RATE_LIMITS and is_shared(shop.settings.RATE_LIMIT_STORAGE)
-        self._shop = shop
+        self.waits = services.settings.RATE_LIMITS and is_shared(services.settings.RATE_LIMIT_STORAGE)
+        self._shop = services
         self._origin_headers = origin_headers
         self._check_caller = check_caller
 
@@ -202,7 +204,7 @@ class Front:
 
     def _await(
         self,
-        awaited: "Future[Seen | None]",
+        awaited: "Future[CachedSale | None]",
         asked: _Asked,
         environ: WSGIEnvironment,
         reply: Reply,
@@ -210,7 +212,7 @@ class Front:
     ) -> None:
         pending = self._pending(Busy(), asked, environ, reply)
 
-        def told(found: "Future[Seen | None]") -> None:
+        def told(found: "Future[CachedSale | None]") -> None:
             if not pending.claim():
                 return
             try:
@@ -230,7 +232,7 @@ class Front:
 
         awaited.add_done_callback(told)
 
-    def _found(self, awaited: "Future[Seen | None]", asked: _Asked, environ: WSGIEnvironment) -> _Answer | None:
+    def _found(self, awaited: "Future[CachedSale | None]", asked: _Asked, environ: WSGIEnvironment) -> _Answer | None:
         """The answer to a read that has waited. None where it is for the application."""
         if not awaited.done():
             return _refused(Busy(), asked, environ)
@@ -291,7 +293,7 @@ class Front:
 
     def _answer(
         self, asked: _Asked, environ: WSGIEnvironment
-    ) -> "_Answer | PurchaseRequest | Future[Seen | None] | None":
+    ) -> "_Answer | PurchaseRequest | Future[CachedSale | None] | None":
         """The answer, or what it waits for: a purchase, or an item's row. None where it is not for this layer."""
         try:
             if asked.method == "GET":
@@ -305,12 +307,12 @@ class Front:
     def _sell(self, asked: _Asked, environ: WSGIEnvironment) -> _Answer | PurchaseRequest | None:
         key = environ.get("HTTP_IDEMPOTENCY_KEY")
         if key is None:
-            refusal = self._shop.gate.refusal(asked.goods_id)
+            refusal = self._shop.sale_cache.refusal(asked.goods_id)
             if refusal is not None:
                 # A body left unread ends the connection, and with it the caller's next request.
                 if _read_plain(environ) is None:
                     return None
-                _GATE_REFUSALS.add(refusal.code)
+                _CACHED_REFUSALS.add(refusal.code)
                 return _refused(refusal, asked, environ)
         elif not _KEY.fullmatch(key):
             return None
@@ -323,10 +325,10 @@ class Front:
         quantity, choices = wanted
         return PurchaseRequest(asked.goods_id, caller.user_id, quantity, key, choices)
 
-    def _show(self, asked: _Asked, environ: WSGIEnvironment) -> "_Answer | Future[Seen | None] | None":
+    def _show(self, asked: _Asked, environ: WSGIEnvironment) -> "_Answer | Future[CachedSale | None] | None":
         if _has_body(environ):
             return None
-        seen = self._shop.gate.look(asked.noun, asked.goods_id)
+        seen = self._shop.sale_cache.look(asked.noun, asked.goods_id)
         if seen is None:
             return None
         status = None
@@ -341,7 +343,7 @@ class Front:
         assert status is not None
         return self._shown(seen, status, asked, environ)
 
-    def _shown(self, seen: Seen, status: str, asked: _Asked, environ: WSGIEnvironment) -> _Answer:
+    def _shown(self, seen: CachedSale, status: str, asked: _Asked, environ: WSGIEnvironment) -> _Answer:
         shown = seen.memo.get((asked.noun, status))
         if shown is None:
             make = _show_sale if asked.noun == "seckill" else _show_goods
@@ -359,18 +361,18 @@ class _Shown(NamedTuple):
     head: bytes
     tail: bytes = b""  # after the moment of the answer, where that is told
 
-    def body(self, seen: Seen) -> bytes:
+    def body(self, seen: CachedSale) -> bytes:
         return self.head + seen.now_iso().encode() + self.tail if self.tail else self.head
 
 
-def _show_goods(seen: Seen, status: str, shop: Shop) -> _Shown:
+def _show_goods(seen: CachedSale, status: str, services: Services) -> _Shown:
     etag = goods.goods_etag(seen.row, status)
     headers = [*_typed(JSON), *conditional_headers(etag, goods.CACHE_CONTROL).items()]
     return _Shown(etag, headers, to_json(goods.goods_json(seen.row, status)).encode())
 
 
-def _show_sale(seen: Seen, status: str, shop: Shop) -> _Shown:
-    state, etag = seckill.sale_json(seen.row, status, shop)
+def _show_sale(seen: CachedSale, status: str, services: Services) -> _Shown:
+    state, etag = seckill.sale_json(seen.row, status, services)
     headers = [*_typed(JSON), *conditional_headers(etag, seckill.CACHE_CONTROL).items()]
     return _Shown(etag, headers, *_around(to_json(state | {"server_time": _GAP})))
 

@@ -1,8 +1,8 @@
 """The service with a guard taken out: what the twin of a race test runs against.
 
-    python -m tests.servers.sabotage no_row_lock acknowledge_before_commit
+    python -m tests.servers.without_guard no_row_lock acknowledge_before_commit
 
-Where it can, a sabotage rewrites the SQL on its way to the driver, so that it does not depend on how the code is cut.
+Where it can, it rewrites the SQL on its way to the driver, so that it does not depend on how the code is cut.
 It also widens the window in which the missing guard is missed: a twin has to fail every time.
 """
 
@@ -17,7 +17,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import serve
-from tests.servers import load_sabotage, payment_sabotage
+from tests.servers import load_without_guard, payment_without_guard
 from tests.servers.rewriting import after as _after
 from tests.servers.rewriting import locks, without_locks
 from tests.servers.rewriting import rewrite as _rewrite
@@ -255,9 +255,9 @@ def one_item_first() -> None:
     RequestQueue.add = unfair  # type: ignore[method-assign]
 
 
-SABOTAGES: dict[str, Callable[[], None]] = {
-    sabotage.__name__: sabotage
-    for sabotage in (
+WITHOUT_GUARD: dict[str, Callable[[], None]] = {
+    without_guard.__name__: without_guard
+    for without_guard in (
         no_row_lock,
         no_coupon_lock,
         no_idempotency_key_lock,
@@ -274,8 +274,8 @@ SABOTAGES: dict[str, Callable[[], None]] = {
         socket_outlives_worker,
         hold_slow_user,
         one_item_first,
-        *payment_sabotage.SABOTAGES,
-        *load_sabotage.SABOTAGES,
+        *payment_without_guard.WITHOUT_GUARD,
+        *load_without_guard.WITHOUT_GUARD,
     )
 }
 
@@ -283,14 +283,14 @@ SABOTAGES: dict[str, Callable[[], None]] = {
 def main(names: list[str]) -> None:
     start = serve._serve
 
-    def sabotaged(*arguments: Any) -> None:
+    def without_guards(*arguments: Any) -> None:
         # Not earlier: what this imports reads the directory for the figures, which only exists now. Workers and the
         # process that prepares the database are forked from here, and inherit it.
         for name in names:
-            SABOTAGES[name]()
+            WITHOUT_GUARD[name]()
         start(*arguments)
 
-    serve._serve = sabotaged
+    serve._serve = without_guards
     serve.main()
 
 

@@ -1,4 +1,4 @@
-"""What the gate remembers in four workers never costs a winner their order, and never outlasts 250 ms."""
+"""What the sale cache remembers in four workers never costs a winner their order, and never outlasts 250 ms."""
 
 import subprocess
 import threading
@@ -16,7 +16,7 @@ from tests.races.crowd import assert_audit_clean, at_once, fails_soon, order_num
 from tests.races.inside import until
 from tests.servers.service import Service
 
-MAX_AGE = 0.25  # seconds, of what the gate remembers
+MAX_AGE = 0.25  # seconds, of what the sale cache remembers
 CLIENTS = 12
 Told = list[tuple[float, str]]
 
@@ -25,7 +25,7 @@ def refused_from_memory(service: Service) -> float:
     """How many were told from memory, in all workers."""
     families = text_string_to_metric_families(requests.get(f"{service.url}/metrics", timeout=20).text)
     samples = (sample for family in families for sample in family.samples)
-    return sum(sample.value for sample in samples if sample.name == "seckill_gate_refusals_total")
+    return sum(sample.value for sample in samples if sample.name == "seckill_cached_refusals_total")
 
 
 @contextmanager
@@ -77,7 +77,7 @@ def post(service: Service, path: str, user: str = "operator") -> float:
 
 
 def heard_later(heard: Told, since: float, least: int = 100) -> set[str]:
-    """What those were told who asked when the gate's memory of before `since` was too old; at least so many."""
+    """What those were told who asked when the sale cache's memory of before `since` was too old; at least so many."""
     late = since + MAX_AGE
     until(lambda: len(heard) > least and heard[-least][0] > late, seconds=30)
     return {word for asked_at, word in heard[:] if asked_at > late}
@@ -123,13 +123,13 @@ def test_winners_keep_their_orders_in_front_of_a_crowd(four_workers: Callable[..
 
 
 @pytest.fixture
-def sabotaged(four_workers: Callable[..., Service], monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Service]:
-    """Starts four workers with a guard of the gate out (gate_believed.py)."""
+def without(four_workers: Callable[..., Service], monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Service]:
+    """Starts four workers with a guard of the sale cache out (gate_believed.py)."""
     start = subprocess.Popen
 
-    def start_workers(sabotage: str) -> Service:
+    def start_workers(without_guard: str) -> Service:
         def start_it(command: list[Any], **options: Any) -> Any:
-            return start([command[0], "-m", "tests.races.gate_believed", sabotage], **options)
+            return start([command[0], "-m", "tests.races.sale_cache_believed", without_guard], **options)
 
         with monkeypatch.context() as changed:
             changed.setattr(subprocess, "Popen", start_it)
@@ -138,9 +138,9 @@ def sabotaged(four_workers: Callable[..., Service], monkeypatch: pytest.MonkeyPa
     return start_workers
 
 
-def test_with_the_gate_believed_they_do_not(sabotaged: Callable[[str], Service]) -> None:
+def test_with_the_sale_cache_believed_they_do_not(without: Callable[[str], Service]) -> None:
     with pytest.raises(AssertionError, match="a winner is refused"):
-        winners_keep_their_orders(sabotaged("keys_believed"))
+        winners_keep_their_orders(without("keys_believed"))
 
 
 def restock_is_seen(service: Service) -> None:
@@ -148,7 +148,7 @@ def restock_is_seen(service: Service) -> None:
     with crowd_at(service, item) as heard:
         for _ in range(2):
             until(lambda: {word for _, word in heard[-100:]} == {"sold_out"}, seconds=30)
-            # No longer refused by the gate, they are asked for their tokens.
+            # No longer refused by the sale cache, they are asked for their tokens.
             assert heard_later(heard, change(service, item, stock_delta=1)) == {"unauthenticated"}, "told what is old"
             change(service, item, stock_delta=-1)
     assert_audit_clean(service)
@@ -158,8 +158,8 @@ def test_a_restock_is_seen_by_every_worker_within_250_ms(four_workers: Callable[
     restock_is_seen(four_workers())
 
 
-def test_with_a_longer_memory_it_is_not(sabotaged: Callable[[str], Service]) -> None:
-    service = sabotaged("long_memory")
+def test_with_a_longer_memory_it_is_not(without: Callable[[str], Service]) -> None:
+    service = without("long_memory")
     fails_soon(lambda: restock_is_seen(service), match="told what is old")
 
 

@@ -1,4 +1,4 @@
-"""The gate: who is told from memory, how old that is, and what becomes of a reader that is slow, frozen or failing."""
+"""The sale cache: what is answered from memory, how old it is, and a reader that is slow, frozen or failing."""
 
 import itertools
 import threading
@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from core.catalogue import sale
-from core.purchase import gate as gate_module
-from core.purchase.gate import CROWD, MAX_AGE, Gate, Seen
+from core.purchase import sale_cache as sale_cache_module
+from core.purchase.sale_cache import CROWD, MAX_AGE, CachedSale, SaleCache
 from core.refusals import Busy, Refusal, Unavailable
 
 ITEM = 7
@@ -60,17 +60,17 @@ def reader() -> Reader:
 
 
 @pytest.fixture
-def gate(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
+def sale_cache(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> Iterator[SaleCache]:
     """A gate whose thread is gone after the test: what it leaves behind would disturb others."""
-    made = Gate(reader)
+    made = SaleCache(reader)
     yield made
-    monkeypatch.setattr(gate_module, "_QUIET_READS", 1)  # not to wait for it long
+    monkeypatch.setattr(sale_cache_module, "_QUIET_READS", 1)  # not to wait for it long
     reader.goes.set()
     until(lambda: not is_watching(made))
 
 
-def is_watching(gate: Gate) -> bool:
-    thread = gate._watcher
+def is_watching(sale_cache: SaleCache) -> bool:
+    thread = sale_cache._watcher
     return thread is not None and thread.is_alive()
 
 
@@ -87,153 +87,157 @@ def code(refusal: Refusal | None) -> str | None:
     return None if refusal is None else refusal.code
 
 
-def known(gate: Gate, expected: str = "sold_out") -> None:
-    """Ask until the gate refuses by itself."""
-    until(lambda: code(gate.refusal(ITEM)) == expected)
+def known(sale_cache: SaleCache, expected: str = "sold_out") -> None:
+    """Ask until the sale cache refuses by itself."""
+    until(lambda: code(sale_cache.refusal(ITEM)) == expected)
 
 
-def test_few_askers_are_sent_to_the_database(gate: Gate, reader: Reader) -> None:
+def test_few_askers_are_sent_to_the_database(sale_cache: SaleCache, reader: Reader) -> None:
     for _ in range(3):
-        assert [gate.refusal(ITEM) for _ in range(CROWD // 2 - 1)] == [None] * (CROWD // 2 - 1)
+        assert [sale_cache.refusal(ITEM) for _ in range(CROWD // 2 - 1)] == [None] * (CROWD // 2 - 1)
         time.sleep(MAX_AGE * 1.2)
     assert reader.began == []
-    assert not is_watching(gate)
+    assert not is_watching(sale_cache)
 
 
-def test_a_crowd_is_told_without_the_database(gate: Gate, reader: Reader) -> None:
-    known(gate)
+def test_a_crowd_is_told_without_the_database(sale_cache: SaleCache, reader: Reader) -> None:
+    known(sale_cache)
     reads = len(reader.began)
-    assert [code(gate.refusal(ITEM)) for _ in range(1000)] == ["sold_out"] * 1000
+    assert [code(sale_cache.refusal(ITEM)) for _ in range(1000)] == ["sold_out"] * 1000
     assert len(reader.began) - reads < 20
     assert set(itertools.chain(*reader.asked)) == {ITEM}
 
 
-def test_a_crowd_at_an_open_sale_is_refused_nothing(gate: Gate, reader: Reader) -> None:
+def test_a_crowd_at_an_open_sale_is_refused_nothing(sale_cache: SaleCache, reader: Reader) -> None:
     reader.fields = OPEN
-    until(lambda: gate.seen("buy", ITEM))
-    assert gate.refusal(ITEM) is None
+    until(lambda: sale_cache.seen("buy", ITEM))
+    assert sale_cache.refusal(ITEM) is None
 
 
-def test_what_was_a_crowd_is_none_any_more(gate: Gate) -> None:
-    known(gate)
+def test_what_was_a_crowd_is_none_any_more(sale_cache: SaleCache) -> None:
+    known(sale_cache)
     time.sleep(2 * MAX_AGE + 0.05)
-    assert gate.refusal(ITEM) is None, "few ask now: they are to be told the very latest"
+    assert sale_cache.refusal(ITEM) is None, "few ask now: they are to be told the very latest"
 
 
-def test_a_crowd_for_what_does_not_exist_is_sent_to_the_database(gate: Gate, reader: Reader) -> None:
-    until(lambda: gate.seen("buy", -1) or len(reader.began) > 2)
-    assert gate.seen("buy", -1) is None
+def test_a_crowd_for_what_does_not_exist_is_sent_to_the_database(sale_cache: SaleCache, reader: Reader) -> None:
+    until(lambda: sale_cache.seen("buy", -1) or len(reader.began) > 2)
+    assert sale_cache.seen("buy", -1) is None
 
 
-def nobody_is_told_older(gate: Gate, reader: Reader) -> None:
+def nobody_is_told_older(sale_cache: SaleCache, reader: Reader) -> None:
     """With the reader frozen, the last it has read serves for 250 ms from the moment at which that was asked for."""
-    known(gate)
+    known(sale_cache)
     reader.goes.clear()
     until(lambda: len(reader.began) > 1)
     last = reader.began[-2]  # the one after it is not answered
-    until(lambda: gate.refusal(ITEM) is None or time.monotonic() > last + MAX_AGE)
+    until(lambda: sale_cache.refusal(ITEM) is None or time.monotonic() > last + MAX_AGE)
     end = time.monotonic() + 2 * MAX_AGE
     while (now := time.monotonic()) < end:
-        assert gate.refusal(ITEM) is None or now - last <= MAX_AGE, "told what is too old"
+        assert sale_cache.refusal(ITEM) is None or now - last <= MAX_AGE, "told what is too old"
         time.sleep(0.005)
     reader.fields = OPEN
     reader.goes.set()
-    until(lambda: (seen := gate.seen("buy", ITEM)) and seen.row.stock == OPEN["stock"])
+    until(lambda: (seen := sale_cache.seen("buy", ITEM)) and seen.row.stock == OPEN["stock"])
 
 
-def test_with_a_frozen_database_nobody_is_told_what_is_older_than_250_ms(gate: Gate, reader: Reader) -> None:
-    nobody_is_told_older(gate, reader)
+def test_with_a_frozen_database_nobody_is_told_what_is_older_than_250_ms(sale_cache: SaleCache, reader: Reader) -> None:
+    nobody_is_told_older(sale_cache, reader)
 
 
-def test_with_a_longer_age_they_are(gate: Gate, reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gate_module, "MAX_AGE", 10.0)
+def test_with_a_longer_age_they_are(sale_cache: SaleCache, reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sale_cache_module, "MAX_AGE", 10.0)
     with pytest.raises(AssertionError, match="too old"):
-        nobody_is_told_older(gate, reader)
+        nobody_is_told_older(sale_cache, reader)
 
 
-def test_an_answer_that_took_longer_than_250_ms_is_of_no_use(gate: Gate, reader: Reader) -> None:
+def test_an_answer_that_took_longer_than_250_ms_is_of_no_use(sale_cache: SaleCache, reader: Reader) -> None:
     reader.back = MAX_AGE + 0.1  # looked at first, and told late
     end = time.monotonic() + 1.2
     while time.monotonic() < end:
-        assert gate.refusal(ITEM) is None
+        assert sale_cache.refusal(ITEM) is None
         time.sleep(0.01)
     assert len(reader.began) > 1
 
 
 @pytest.mark.parametrize("error", [Unavailable(), Busy(), OSError("gone"), KeyError("a bug")], ids=repr)
 def test_while_reading_fails_all_are_sent_to_the_database(
-    gate: Gate, reader: Reader, error: Exception, caplog: pytest.LogCaptureFixture
+    sale_cache: SaleCache, reader: Reader, error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
-    known(gate)
+    known(sale_cache)
     reader.error = error
-    until(lambda: gate.refusal(ITEM) is None, MAX_AGE + 0.5)
+    until(lambda: sale_cache.refusal(ITEM) is None, MAX_AGE + 0.5)
     tried, end = len(reader.began), time.monotonic() + 0.5
     while time.monotonic() < end:
-        assert gate.refusal(ITEM) is None
+        assert sale_cache.refusal(ITEM) is None
         time.sleep(0.01)
     # It tries on, but does not storm a database that is down.
     assert 1 < len(reader.began) - tried < 10
     assert "gone" not in caplog.text
     assert "a bug" not in caplog.text
     reader.error = None
-    known(gate)
+    known(sale_cache)
 
 
 @pytest.mark.parametrize("error", [None, Unavailable()], ids=repr)
-def test_watching_ends_when_nobody_asks_and_begins_again(gate: Gate, reader: Reader, error: Exception | None) -> None:
-    known(gate)
+def test_watching_ends_when_nobody_asks_and_begins_again(
+    sale_cache: SaleCache, reader: Reader, error: Exception | None
+) -> None:
+    known(sale_cache)
     reader.error = error
-    until(lambda: not is_watching(gate))
+    until(lambda: not is_watching(sale_cache))
     reads = len(reader.began)
     time.sleep(0.3)
     assert len(reader.began) == reads
-    assert gate._seen == {}
+    assert sale_cache._seen == {}
     reader.error = None
-    known(gate)
+    known(sale_cache)
 
 
-def test_one_thread_reads_all_items_that_are_asked_for_together(gate: Gate, reader: Reader) -> None:
-    gate.crowd = 1
+def test_one_thread_reads_all_items_that_are_asked_for_together(sale_cache: SaleCache, reader: Reader) -> None:
+    sale_cache.crowd = 1
     before = threading.active_count()
-    until(lambda: None not in [gate.refusal(item) for item in range(1, 21)])
+    until(lambda: None not in [sale_cache.refusal(item) for item in range(1, 21)])
     assert threading.active_count() == before + 1
     assert any(len(ids) == 20 for ids in reader.asked)
 
 
-def test_an_item_that_nobody_asks_for_is_dropped_while_others_are_watched(gate: Gate, reader: Reader) -> None:
-    gate.crowd = 1
-    until(lambda: gate.refusal(ITEM) and gate.refusal(8))
-    until(lambda: gate.refusal(ITEM) and reader.asked[-1] == [ITEM])
-    assert is_watching(gate)
+def test_an_item_that_nobody_asks_for_is_dropped_while_others_are_watched(
+    sale_cache: SaleCache, reader: Reader
+) -> None:
+    sale_cache.crowd = 1
+    until(lambda: sale_cache.refusal(ITEM) and sale_cache.refusal(8))
+    until(lambda: sale_cache.refusal(ITEM) and reader.asked[-1] == [ITEM])
+    assert is_watching(sale_cache)
 
 
-def test_each_question_is_counted_by_itself(gate: Gate) -> None:
-    known(gate)
+def test_each_question_is_counted_by_itself(sale_cache: SaleCache) -> None:
+    known(sale_cache)
     for question in ("seckill", "goods"):
-        assert gate.seen(question, ITEM) is None, "a reader or two are told the very latest"
-    known(gate)
-    until(lambda: gate.seen("goods", ITEM))
-    assert gate.seen("seckill", ITEM) is None
+        assert sale_cache.seen(question, ITEM) is None, "a reader or two are told the very latest"
+    known(sale_cache)
+    until(lambda: sale_cache.seen("goods", ITEM))
+    assert sale_cache.seen("seckill", ITEM) is None
 
 
-def test_no_more_items_are_watched_than_are_allowed(gate: Gate, reader: Reader) -> None:
-    gate.crowd = 1
-    most = gate_module._WATCHED
-    until(lambda: [gate.refusal(item) for item in range(1, most + 50)] and len(reader.began) > 5)
+def test_no_more_items_are_watched_than_are_allowed(sale_cache: SaleCache, reader: Reader) -> None:
+    sale_cache.crowd = 1
+    most = sale_cache_module._WATCHED
+    until(lambda: [sale_cache.refusal(item) for item in range(1, most + 50)] and len(reader.began) > 5)
     assert max(len(ids) for ids in reader.asked) == most
     # Room is made again once the crowd has gone elsewhere.
-    until(lambda: gate.refusal(most + 60))
+    until(lambda: sale_cache.refusal(most + 60))
 
 
-def test_the_counts_of_questions_do_not_grow_without_bound(gate: Gate) -> None:
-    for item in range(gate_module._COUNTED + 1000):
-        gate.refusal(item)
-    assert len(gate._asks) <= gate_module._COUNTED
+def test_the_counts_of_questions_do_not_grow_without_bound(sale_cache: SaleCache) -> None:
+    for item in range(sale_cache_module._COUNTED + 1000):
+        sale_cache.refusal(item)
+    assert len(sale_cache._asks) <= sale_cache_module._COUNTED
 
 
-def test_many_threads_may_ask_at_once(gate: Gate, reader: Reader) -> None:
+def test_many_threads_may_ask_at_once(sale_cache: SaleCache, reader: Reader) -> None:
     def ask() -> set[str | None]:
-        return {code(gate.refusal(number % 40)) for number in range(3000)}
+        return {code(sale_cache.refusal(number % 40)) for number in range(3000)}
 
     with ThreadPoolExecutor(8) as threads:
         assert set().union(*(future.result() for future in [threads.submit(ask) for _ in range(8)])) <= {
@@ -242,11 +246,11 @@ def test_many_threads_may_ask_at_once(gate: Gate, reader: Reader) -> None:
         }
 
 
-def seen_between(least: float, most: float, **fields: Any) -> Seen:
+def seen_between(least: float, most: float, **fields: Any) -> CachedSale:
     """An item whose database's clock, at START when it was read, has gone on for `least` to `most` seconds by now."""
     now = time.monotonic()
     row = SimpleNamespace(id=ITEM, now=START, **(OPEN | fields))
-    return Seen(row, now - most, now - least, 0)  # type: ignore[arg-type]
+    return CachedSale(row, now - most, now - least, 0)  # type: ignore[arg-type]
 
 
 def after(seconds: float) -> datetime:
@@ -269,15 +273,15 @@ def test_what_does_not_change_is_certain_even_so() -> None:
 
 def test_the_database_s_milliseconds_are_cut_off_and_may_be_over(monkeypatch: pytest.MonkeyPatch) -> None:
     # It answered at once, and its clock said START although 0.9 ms more had gone by.
-    monkeypatch.setattr(gate_module, "time", SimpleNamespace(monotonic=lambda: 100.0005))
+    monkeypatch.setattr(sale_cache_module, "time", SimpleNamespace(monotonic=lambda: 100.0005))
     row = SimpleNamespace(id=ITEM, now=START, **(OPEN | {"starts_at": after(0.001)}))
-    assert Seen(row, 100.0, 100.0, 0).status() is None  # type: ignore[arg-type]
+    assert CachedSale(row, 100.0, 100.0, 0).status() is None  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("edge", ["starts_at", "ends_at"])
 @pytest.mark.parametrize(("there", "back"), [(0.0, 0.06), (0.06, 0.0)], ids=["read at first", "read at last"])
 def test_nobody_is_told_of_a_start_or_an_end_too_early_or_too_late(
-    gate: Gate, reader: Reader, edge: str, there: float, back: float
+    sale_cache: SaleCache, reader: Reader, edge: str, there: float, back: float
 ) -> None:
     reader.there, reader.back = there, back
     moment = database_time() + timedelta(seconds=0.8)
@@ -285,7 +289,7 @@ def test_nobody_is_told_of_a_start_or_an_end_too_early_or_too_late(
     before, over = {"starts_at": (sale.UPCOMING, sale.ON_SALE), "ends_at": (sale.ON_SALE, sale.ENDED)}[edge]
     told = set()
     while (earliest := database_time()) < moment + timedelta(seconds=0.5):
-        seen = gate.seen("buy", ITEM)
+        seen = sale_cache.seen("buy", ITEM)
         status = None if seen is None else seen.status()
         told.add(status)
         if status == before:

@@ -11,10 +11,10 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from core.purchase import batch
-from core.purchase import gate as gate_module
-from core.purchase.gate import CROWD
+from core.purchase import sale_cache as sale_cache_module
+from core.purchase.sale_cache import CROWD
 from core.refusals import Unavailable
-from resources import front
+from resources import fast_path
 from tests.core.forged_tokens import signed
 from tests.resources.calls import FAR_AHEAD, OPERATOR, Calls, problem, wrong_fields
 from tests.resources.test_metrics import figures, rise
@@ -35,7 +35,7 @@ class Crowd:
 
     def __init__(self, app: Flask) -> None:
         self.call = Calls(app)
-        self.gate = self.call.shop.gate
+        self.sale_cache = self.call.services.sale_cache
         self.flask_calls = 0
         self._front: Any = app.wsgi_app
         self._flask = self._front.application
@@ -46,9 +46,9 @@ class Crowd:
         return self._flask(environ, start_response)
 
     def knows(self, goods_id: int) -> None:
-        """Let the gate see the item as it now is."""
-        began, self.gate.crowd = time.monotonic(), 0
-        while not (seen := self.gate.seen("buy", goods_id)) or seen._asked_at < began:
+        """Let the sale cache see the item as it now is."""
+        began, self.sale_cache.crowd = time.monotonic(), 0
+        while not (seen := self.sale_cache.seen("buy", goods_id)) or seen._asked_at < began:
             assert time.monotonic() < began + 10
             time.sleep(0.01)
 
@@ -60,16 +60,16 @@ class Crowd:
         return answer
 
     def of_flask(self, method: str, path: str, by: str | None = None, **options: Any) -> TestResponse:
-        """The same request as Flask answers it, asked past the layer and the gate."""
-        self.call.app.wsgi_app, crowd = self._flask, self.gate.crowd  # type: ignore[method-assign]
-        self.gate.crowd = 10**9
+        """The same request as Flask answers it, asked past the layer and the sale cache."""
+        self.call.app.wsgi_app, crowd = self._flask, self.sale_cache.crowd  # type: ignore[method-assign]
+        self.sale_cache.crowd = 10**9
         try:
             return self.call.send(method, path, by, **options)
         finally:
-            self.call.app.wsgi_app, self.gate.crowd = self._front, crowd  # type: ignore[method-assign]
+            self.call.app.wsgi_app, self.sale_cache.crowd = self._front, crowd  # type: ignore[method-assign]
 
     def put_up(self, code: str) -> int:
-        """An item that refuses all with `code`, known to the gate."""
+        """An item that refuses all with `code`, known to the sale cache."""
         item = self.call.create(**CLOSED[code])["id"]
         if code == "sale_paused":
             assert self.call.post(f"/goods/{item}/pause", OPERATOR).status_code == 200
@@ -85,12 +85,12 @@ def crowd_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Flask], Crow
         made.append(Crowd(app))
         return made[-1]
 
-    monkeypatch.setattr(gate_module, "MAX_AGE", 30.0)
+    monkeypatch.setattr(sale_cache_module, "MAX_AGE", 30.0)
     yield make
-    # The database goes, so the gate must have ended its looking by then.
-    monkeypatch.setattr(gate_module, "_QUIET_READS", 1)
+    # The database goes, so the sale cache must have ended its looking by then.
+    monkeypatch.setattr(sale_cache_module, "_QUIET_READS", 1)
     for one in made:
-        while one.gate._watcher is not None:
+        while one.sale_cache._watcher is not None:
             time.sleep(0.01)
 
 
@@ -183,7 +183,7 @@ def test_the_winner_s_key_is_never_told_sold_out(crowd: Crowd) -> None:
     other = crowd.ahead("POST", f"/seckill/{item}", "alice", headers={"Idempotency-Key": "k"}, json={"quantity": 2})
     problem(other, 422, "idempotency_key_reused")
     cancelled = crowd.call.post(f"/orders/{order['order_no']}/cancel", "alice").json
-    # The gate has not seen it; a key is never answered by the gate alone.
+    # The sale cache has not seen it; a key is never answered by the sale cache alone.
     assert crowd.call.bought(item, "carol", key="k")["order_no"] != order["order_no"]
     assert crowd.call.bought(item, key="k") == cancelled
 
@@ -223,8 +223,8 @@ def test_the_time_of_the_answer_moves_while_the_etag_stays(crowd: Crowd) -> None
 
 def test_one_who_reads_after_a_crowd_of_buyers_sees_the_very_latest(crowd: Crowd) -> None:
     item = crowd.put_up("sold_out")
-    crowd.gate.crowd = CROWD
-    crowd.gate._asks.clear()
+    crowd.sale_cache.crowd = CROWD
+    crowd.sale_cache._asks.clear()
     for _ in range(3 * CROWD):
         problem(crowd.ahead("POST", f"/seckill/{item}", "alice"), 409, "sold_out")
     crowd.call.patch(f"/goods/{item}", json={"stock_delta": 3})
@@ -233,10 +233,10 @@ def test_one_who_reads_after_a_crowd_of_buyers_sees_the_very_latest(crowd: Crowd
 
 def test_each_purchase_counts_once_towards_a_crowd(crowd: Crowd) -> None:
     item = crowd.call.create()["id"]
-    crowd.gate.crowd = CROWD
+    crowd.sale_cache.crowd = CROWD
     for _ in range(CROWD - 1):
         crowd.call.bought(item)
-    assert crowd.gate._watcher is None, "fewer than a crowd have asked"
+    assert crowd.sale_cache._watcher is None, "fewer than a crowd have asked"
 
 
 def test_refusals_from_memory_are_counted_and_written_down(crowd: Crowd) -> None:
@@ -245,7 +245,7 @@ def test_refusals_from_memory_are_counted_and_written_down(crowd: Crowd) -> None
     for code, item in items.items():
         crowd.ahead("POST", f"/seckill/{item}", "alice")
         crowd.ahead("GET", f"/seckill/{item}")
-        assert rise(before, figures(crowd.call), "seckill_gate_refusals_total", code=code) == 1
+        assert rise(before, figures(crowd.call), "seckill_cached_refusals_total", code=code) == 1
     name, route = "seckill_http_requests_total", "/seckill/<goods_id>"
     for method, status in [("POST", "409"), ("GET", "200")]:
         assert rise(before, figures(crowd.call), name, route=route, method=method, status=status) == 4
@@ -258,7 +258,7 @@ def test_each_purchase_is_counted_by_its_outcome_whoever_answers(crowd: Crowd) -
     crowd.ahead("POST", f"/seckill/{item}", "alice", headers={"Idempotency-Key": "k"})
     crowd.of_flask("POST", f"/seckill/{item}", "alice")
     after = figures(crowd.call)
-    assert rise(before, after, "seckill_gate_refusals_total", code="sold_out") == 1
+    assert rise(before, after, "seckill_cached_refusals_total", code="sold_out") == 1
     assert rise(before, after, "seckill_purchases_total", outcome="sold_out") == 2
 
 
@@ -271,7 +271,7 @@ def test_a_bug_in_the_layer_is_a_500_that_tells_nothing(
         words = " ".join(["what", "went", "wrong"])  # not so in the source, which the trace shows
         raise KeyError(words)
 
-    monkeypatch.setattr(front, "_show_sale", broken)
+    monkeypatch.setattr(fast_path, "_show_sale", broken)
     answer = sqlite_crowd.ahead("GET", f"/seckill/{item}", headers={"X-Request-ID": "mine-1", "Accept-Language": "zh"})
     assert problem(answer, 500, "internal_error")["title"] == "内部错误"
     assert "unexpected KeyError" in caplog.text

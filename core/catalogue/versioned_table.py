@@ -26,7 +26,7 @@ def _room_without_end(connection: Connection) -> None:
 
 
 @dataclass(frozen=True)
-class Catalogue:
+class VersionedTable:
     """A table whose rows have a `code`, a `version` that counts changes, and the times of creation and change.
 
     `defaults` are the columns that a creation may leave out. `check` is asked about every row before it is written,

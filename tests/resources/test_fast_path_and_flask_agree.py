@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from werkzeug.datastructures import Headers
 from werkzeug.test import EnvironBuilder, TestResponse, run_wsgi_app
 
-from core.purchase import gate as gate_module
+from core.purchase import sale_cache as sale_cache_module
 from core.tokens import Tokens
 from resources.dispatch import Dispatcher
-from resources.front import Front
+from resources.fast_path import FastPath
 from tests.core.forged_tokens import signed
 from tests.resources.calls import ADDRESS, FAR_AHEAD, OPERATOR, Calls
 from tests.servers.service import SECRET
@@ -67,9 +67,9 @@ SETTINGS = settings(
 class ByDispatcher:
     """A WSGI application that hands each request over as the server does, and waits for what is sent."""
 
-    def __init__(self, front: Front) -> None:
-        self.application = front.application
-        self._dispatcher = Dispatcher(front, 2)
+    def __init__(self, fast_path: FastPath) -> None:
+        self.application = fast_path.application
+        self._dispatcher = Dispatcher(fast_path, 2)
 
     def __call__(self, environ: Any, start_response: Any) -> Any:
         data = environ["wsgi.input"].read()
@@ -109,7 +109,7 @@ class Twins:
         if by_dispatcher:
             ahead.wsgi_app = ByDispatcher(ahead.wsgi_app)  # type: ignore[arg-type, method-assign]
         for call in (self.ahead, self.flask):
-            call.shop.gate.crowd = 10**9
+            call.services.sale_cache.crowd = 10**9
             for number, fields in enumerate(ITEMS, 1):
                 assert call.create(**fields)["id"] == number
             assert call.post("/goods/5/pause", OPERATOR).status_code == 200
@@ -370,16 +370,16 @@ def test_both_sell_with_choices_and_refuse_them_alike(twins: Twins) -> None:
 
 @pytest.fixture
 def crowd(twins: Twins, monkeypatch: pytest.MonkeyPatch) -> Iterator[Twins]:
-    """All that stays as it is, known to the gate, and everybody a crowd."""
-    monkeypatch.setattr(gate_module, "MAX_AGE", 60.0)
-    gate = twins.ahead.shop.gate
-    gate.crowd = 0
+    """All that stays as it is, known to the sale cache, and everybody a crowd."""
+    monkeypatch.setattr(sale_cache_module, "MAX_AGE", 60.0)
+    sale_cache = twins.ahead.services.sale_cache
+    sale_cache.crowd = 0
     for question, goods_id in itertools.product(("buy", "goods", "seckill"), range(1, len(ITEMS) + 1)):
-        while gate.seen(question, goods_id) is None:
+        while sale_cache.seen(question, goods_id) is None:
             time.sleep(0.01)
     yield twins
-    monkeypatch.setattr(gate_module, "_QUIET_READS", 1)
-    while gate._watcher is not None:
+    monkeypatch.setattr(sale_cache_module, "_QUIET_READS", 1)
+    while sale_cache._watcher is not None:
         time.sleep(0.01)
 
 

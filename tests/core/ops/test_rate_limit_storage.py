@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from core.ops import call_counts
-from core.ops.call_counts import LocalCounts, SharedCounts, storage_uri
+from core.ops import rate_limit_storage
+from core.ops.rate_limit_storage import LocalCounts, SharedCounts, storage_uri
 from tests.servers.database_server import free_port
 
 
@@ -76,7 +76,7 @@ def test_no_call_is_lost_between_threads() -> None:
 def test_a_storage_that_keeps_failing_is_told_of_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(call_counts, "_SILENT_SECONDS", 0.0)  # each call tries again
+    monkeypatch.setattr(rate_limit_storage, "_SILENT_SECONDS", 0.0)  # each call tries again
     counts = SharedCounts(f"shared+redis://:hunter2@127.0.0.1:{free_port()}/0")
     assert [counts.incr("a", 60) for _ in range(4)] == [1, 2, 3, 4]
     assert [record.name for record in caplog.records] == ["seckill.limits"]

@@ -1,4 +1,4 @@
-"""Guards of payments, to be taken out by `tests.servers.sabotage`."""
+"""Guards of payments, to be taken out by `tests.servers.without_guard`."""
 
 import time
 from datetime import datetime, timezone
@@ -50,9 +50,9 @@ def no_order_lock() -> None:
 
 def host_clock_judges() -> None:
     """The age of a signature is judged by the host's clock."""
-    import core.payments.payment_proof
+    import core.payments.signature
 
-    core.payment_proof.database_now = lambda connection: datetime.fromtimestamp(time.time(), timezone.utc)
+    core.signature.database_now = lambda connection: datetime.fromtimestamp(time.time(), timezone.utc)
 
 
-SABOTAGES = (slow_to_record, very_slow_to_record, no_look_for_event, no_order_lock, host_clock_judges)
+WITHOUT_GUARD = (slow_to_record, very_slow_to_record, no_look_for_event, no_order_lock, host_clock_judges)

@@ -1,4 +1,4 @@
-"""The gate: what is certain about a sale without asking the database, seen there at most MAX_AGE seconds ago.
+"""The sale cache: what is certain about a sale without asking the database, seen there at most MAX_AGE seconds ago.
 
 Only a crowd that asks the same of one item is answered from here; the item's row is then read again and again by one
 thread, for all such items at once, over a connection of its own. When that is late, the crowd's reads wait for its
@@ -33,10 +33,10 @@ _AWAITED = 4096
 
 Read = Callable[[Sequence[int]], Sequence[AnyRow]]
 
-log = logging.getLogger("seckill.gate")
+log = logging.getLogger("seckill.sale_cache")
 
 
-class Seen:
+class CachedSale:
     """An item's row as it was read. `memo` keeps what was made of it for as long as it is in use."""
 
     __slots__ = ("_always", "_answered_at", "_asked_at", "_told", "asks", "memo", "quiet", "row")
@@ -79,14 +79,14 @@ class Seen:
         return status if status == sale.status(self.row, latest) else None
 
 
-class Gate:
+class SaleCache:
     """Watches the items that crowds ask for. Shared by all threads of a process."""
 
     def __init__(self, read: Read) -> None:
         """`read` returns the rows of items, with the database's time as `now`; it may raise."""
         self.crowd = CROWD
         self._read = read
-        self._seen: dict[int, Seen] = {}
+        self._seen: dict[int, CachedSale] = {}
         self._wanted: set[int] = set()
         # Of each question: when the count began, the count, and that of the time before.
         self._asks: dict[tuple[str, int], tuple[float, int, int]] = {}
@@ -96,11 +96,11 @@ class Gate:
         self._absent: frozenset[int] = frozenset()
         self._absent_at = float("-inf")
         # Of each item, who waits for its row, and since when it must have been asked for.
-        self._awaited: dict[int, list[tuple[float, Future[Seen | None]]]] = {}
+        self._awaited: dict[int, list[tuple[float, Future[CachedSale | None]]]] = {}
         self._awaited_count = 0
         self._wake = threading.Event()
 
-    def look(self, question: str, goods_id: int) -> "Seen | Future[Seen | None] | None":
+    def look(self, question: str, goods_id: int) -> "CachedSale | Future[CachedSale | None] | None":
         """The item as it was at most MAX_AGE ago, for a crowd with this question; None: ask the database.
 
         Where nothing is known that is young enough, or the moment of the sale's start or end may just have come, the
@@ -122,9 +122,9 @@ class Gate:
             return _raises(Refusal(GOODS_NOT_FOUND))
         return self._next(goods_id, since)
 
-    def _next(self, goods_id: int, since: float) -> "Future[Seen | None] | None":
+    def _next(self, goods_id: int, since: float) -> "Future[CachedSale | None] | None":
         """The item's next row that is asked for at `since` or later. None where the item cannot be watched as well."""
-        found: Future[Seen | None] = Future()
+        found: Future[CachedSale | None] = Future()
         with self._lock:
             if self._awaited_count >= _AWAITED:
                 raise Busy()
@@ -136,7 +136,7 @@ class Gate:
         self._wake.set()
         return found
 
-    def seen(self, question: str, goods_id: int) -> Seen | None:
+    def seen(self, question: str, goods_id: int) -> CachedSale | None:
         """The item as it was at most MAX_AGE ago, for a crowd with this question; None: ask the database."""
         if not self._is_crowd(question, goods_id):
             return None
@@ -207,7 +207,7 @@ class Gate:
             except Exception as error:
                 self._go_quiet()
                 if not isinstance(error, Refusal):  # of which the database has told the log
-                    log.warning("the gate could not look: %s", type(error).__name__)
+                    log.warning("the sale cache could not look: %s", type(error).__name__)
                 self._tell_failure(ids, error)
                 time.sleep(_READ_SECONDS)
 
@@ -228,7 +228,7 @@ class Gate:
             for row in rows:
                 last = before.get(row.id)
                 quiet = 0 if last is None or last.asks else last.quiet + 1
-                self._seen[row.id] = Seen(row, asked_at, answered_at, quiet)
+                self._seen[row.id] = CachedSale(row, asked_at, answered_at, quiet)
             self._wanted.difference_update(ids)
             self._absent, self._absent_at = frozenset(ids) - found, asked_at
             seen_now = self._seen
@@ -239,7 +239,7 @@ class Gate:
             else:
                 awaiting.set_exception(Refusal(GOODS_NOT_FOUND))
 
-    def _take_awaiting(self, ids: Sequence[int], asked_at: float) -> "list[tuple[int, Future[Seen | None]]]":
+    def _take_awaiting(self, ids: Sequence[int], asked_at: float) -> "list[tuple[int, Future[CachedSale | None]]]":
         """Take those who wait for one of these items and may have a row that was asked for then. Needs the lock."""
         taken = []
         for goods_id in ids:
@@ -269,7 +269,7 @@ class Gate:
                 seen.asks = 0
 
 
-def _raises(refusal: Refusal) -> "Future[Seen | None]":
-    failed: Future[Seen | None] = Future()
+def _raises(refusal: Refusal) -> "Future[CachedSale | None]":
+    failed: Future[CachedSale | None] = Future()
     failed.set_exception(refusal)
     return failed

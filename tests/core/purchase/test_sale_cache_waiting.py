@@ -1,0 +1,168 @@
+"""Reads of a hot item while the sale cache has nothing young enough: they wait for one read, and make no other."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future
+from datetime import timedelta
+
+import pytest
+
+from core.purchase import sale_cache as sale_cache_module
+from core.purchase.sale_cache import MAX_AGE, CachedSale, SaleCache
+from core.refusals import Busy, Refusal, Unavailable
+from tests.core.purchase.test_sale_cache import ITEM, OPEN, Reader, database_time, is_watching, known, reader, until
+
+__all__ = ["reader"]
+
+
+@pytest.fixture
+def sale_cache(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> Iterator[SaleCache]:
+    """A gate to which everybody is a crowd, and whose thread is gone after the test."""
+    made = SaleCache(reader)
+    made.crowd = 1
+    yield made
+    monkeypatch.setattr(sale_cache_module, "_QUIET_READS", 1)
+    reader.goes.set()
+    until(lambda: not is_watching(made))
+
+
+def freeze(sale_cache: SaleCache, reader: Reader) -> None:
+    """Let the sale cache know the item, and then wait for the database until all that it knows is too old."""
+    known(sale_cache)
+    reader.goes.clear()
+    until(lambda: sale_cache.refusal(ITEM) is None)
+
+
+def waiting(sale_cache: SaleCache, count: int, item: int = ITEM) -> "list[Future[CachedSale | None]]":
+    asked = [sale_cache.look("seckill", item) for _ in range(count)]
+    assert all(isinstance(one, Future) for one in asked)
+    return asked  # type: ignore[return-value]
+
+
+def test_all_who_ask_while_a_read_is_late_are_told_what_it_says(sale_cache: SaleCache, reader: Reader) -> None:
+    freeze(sale_cache, reader)
+    reads = len(reader.began)
+    # Asked for long before: what it says is too old for them, so that the one after it serves all.
+    time.sleep(MAX_AGE)
+    crowd = waiting(sale_cache, 500)
+    assert not any(one.done() for one in crowd)
+    assert len(reader.began) == reads, "somebody else read"
+    reader.fields = OPEN
+    reader.goes.set()
+    assert {one.result(10).row.stock for one in crowd} == {OPEN["stock"]}  # type: ignore[union-attr]
+    assert reads < len(reader.began) <= reads + 2
+
+
+def test_who_asks_right_after_a_read_began_is_told_what_that_one_says(sale_cache: SaleCache, reader: Reader) -> None:
+    reader.goes.clear()
+    first = waiting(sale_cache, 1)
+    until(lambda: reader.began)
+    crowd = waiting(sale_cache, 50)
+    assert reader.began[0] > time.monotonic() - MAX_AGE, "too slow a machine to tell"
+    reader.goes.set()
+    told = {id(one.result(10)) for one in [*first, *crowd]}
+    assert len(told) == 1
+
+
+def nobody_is_told_older(sale_cache: SaleCache, reader: Reader) -> None:
+    """Every answer was asked for no more than 250 ms before the request."""
+    reader.back = MAX_AGE + 0.1  # looked at first, and told late
+    end = time.monotonic() + 2
+    asked: list[tuple[float, Future[CachedSale | None]]] = []
+    while time.monotonic() < end:
+        asked.append((time.monotonic(), waiting(sale_cache, 1)[0]))
+        time.sleep(0.01)
+    for at, one in asked:
+        assert one.result(10)._asked_at >= at - MAX_AGE - 0.001, "told what is too old"  # type: ignore[union-attr]
+    assert len(reader.began) < len(asked) / 5
+
+
+def test_nobody_who_waits_is_told_what_was_read_too_early(sale_cache: SaleCache, reader: Reader) -> None:
+    nobody_is_told_older(sale_cache, reader)
+
+
+def test_with_whatever_comes_next_they_are(
+    sale_cache: SaleCache, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take = SaleCache._take_awaiting
+    monkeypatch.setattr(SaleCache, "_take_awaiting", lambda self, ids, asked_at: take(self, ids, float("inf")))
+    with pytest.raises(AssertionError, match="too old"):
+        nobody_is_told_older(sale_cache, reader)
+
+
+@pytest.mark.parametrize("error", [Unavailable(), Busy()], ids=repr)
+def test_a_read_that_fails_is_told_to_all_who_wait(sale_cache: SaleCache, reader: Reader, error: Refusal) -> None:
+    reader.goes.clear()
+    reader.error = error
+    crowd = waiting(sale_cache, 50)
+    until(lambda: reader.began)
+    crowd += waiting(sale_cache, 50)
+    reader.goes.set()
+    assert {one.exception(10) for one in crowd} == {error}
+    assert len(reader.began) <= 4
+
+
+def test_a_connection_that_was_closed_meanwhile_is_told_to_nobody(sale_cache: SaleCache, reader: Reader) -> None:
+    failures = [Unavailable()]
+    ask = reader.__call__
+
+    def fail_once(ids: list[int]) -> object:
+        if failures:
+            raise failures.pop()
+        return ask(ids)
+
+    sale_cache._read = fail_once  # type: ignore[assignment]
+    (one,) = waiting(sale_cache, 1)
+    assert one.result(10) is not None
+
+
+def test_after_a_bug_in_reading_they_are_sent_to_the_database(sale_cache: SaleCache, reader: Reader) -> None:
+    reader.error = KeyError("a bug")
+    assert [one.result(10) for one in waiting(sale_cache, 10)] == [None] * 10
+
+
+def test_a_crowd_for_what_does_not_exist_shares_one_read(sale_cache: SaleCache, reader: Reader) -> None:
+    (first,) = waiting(sale_cache, 1, item=-1)
+    error = first.exception(10)
+    assert isinstance(error, Refusal)
+    assert error.code == "goods_not_found"
+    reads = len(reader.began)
+    for one in waiting(sale_cache, 500, item=-1):
+        assert one.exception(10).code == "goods_not_found"  # type: ignore[union-attr]
+    assert len(reader.began) <= reads + 10
+
+
+def test_the_moment_of_a_start_sends_nobody_to_the_database(sale_cache: SaleCache, reader: Reader) -> None:
+    """The row that is known leaves open whether the sale has begun: the next one tells."""
+    reader.back = 0.05
+    reader.fields = OPEN | {"starts_at": database_time() + timedelta(seconds=0.6)}
+    told = set()
+    end = time.monotonic() + 1.5
+    while time.monotonic() < end:
+        asked = sale_cache.look("seckill", ITEM)
+        assert asked is not None, "sent to the database"
+        seen = asked.result(10) if isinstance(asked, Future) else asked
+        assert seen is not None
+        told.add(seen.status())
+        time.sleep(0.002)
+    assert {"upcoming", "on_sale"} <= told
+
+
+def test_no_more_wait_than_are_allowed(sale_cache: SaleCache, reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sale_cache_module, "_AWAITED", 10)
+    reader.goes.clear()
+    crowd = waiting(sale_cache, 10)
+    with pytest.raises(Busy):
+        sale_cache.look("seckill", ITEM)
+    reader.goes.set()
+    assert all(one.result(10) for one in crowd)
+    assert sale_cache._awaited_count == 0
+
+
+def test_an_item_that_cannot_be_watched_as_well_is_left_to_the_database(
+    sale_cache: SaleCache, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sale_cache_module, "_WATCHED", 1)
+    reader.goes.clear()
+    assert isinstance(sale_cache.look("seckill", ITEM), Future)
+    assert sale_cache.look("seckill", ITEM + 1) is None

@@ -1,0 +1,36 @@
+"""The service with a guard of the sale cache taken out: what the twins of its tests run against.
+
+    python -m tests.races.sale_cache_believed keys_believed
+
+In the manner of tests/servers/without_guard.py.
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from tests.servers import without_guard
+
+
+def keys_believed() -> None:
+    """Who comes with a key is told what the sale cache believes, without a look-up in the database."""
+    from core.purchase import checkout
+    from core.purchase.decide import PurchaseRequest, Refused
+    from core.refusals import SOLD_OUT, Refusal
+
+    def believe(database: Any, requests: Sequence[PurchaseRequest], deadline: Any) -> list[Refused]:
+        return [Refused(Refusal(SOLD_OUT)) for _ in requests]
+
+    checkout.look_up = believe  # type: ignore[assignment]
+
+
+def long_memory() -> None:
+    """What the sale cache has seen is believed for two seconds, and seldom looked at again."""
+    from core.purchase import sale_cache
+
+    sale_cache.MAX_AGE, sale_cache._READ_SECONDS = 2.0, 1.5
+
+
+if __name__ == "__main__":
+    without_guard.WITHOUT_GUARD.update(keys_believed=keys_believed, long_memory=long_memory)
+    without_guard.main(sys.argv[1:])
