@@ -1,12 +1,12 @@
 """The application: wired here, and the whole route table in one place."""
 
-import first_process  # noqa: F401  # ahead of what takes time to load
+from cli import first_process  # noqa: F401  # ahead of what takes time to load
 
 # isort: split
 from flask import Flask
 
-import cli
 import config
+from cli import commands
 from core.db.database import engine_options
 from core.ops.host_memory import HostMemory
 from core.services import Services
@@ -88,7 +88,7 @@ def create_app(
     app.add_url_rule("/problems/<code>", view_func=problem_pages.show, endpoint="problem_page")
     docs.register(app)
     origin_headers = cors.register(app, settings.CORS_ORIGINS)
-    cli.register(app)
+    commands.register(app)
     fast_path = FastPath(app.wsgi_app, app.extensions[EXTENSION], origin_headers, check_caller)
     app.wsgi_app = fast_path  # type: ignore[method-assign]
     return app

@@ -19,10 +19,10 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-import secret_key
-from secret_key import KNOWN_SECRETS as KNOWN_SECRETS
-from secret_key import MIN_SECRET_BYTES as MIN_SECRET_BYTES
-from secret_key import UnfitFile, is_blank, kept_secret
+from core.ops import secret_key
+from core.ops.secret_key import KNOWN_SECRETS as KNOWN_SECRETS
+from core.ops.secret_key import MIN_SECRET_BYTES as MIN_SECRET_BYTES
+from core.ops.secret_key import UnfitFile, is_blank, kept_secret
 
 ROOT = Path(__file__).resolve().parent
 INSTANCE = ROOT / "instance"

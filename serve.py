@@ -114,14 +114,14 @@ def _serve(address: Address, settings: config.Settings) -> None:
 
     # Imported once here, and shared by the workers, which are forked: a new one is there in no time.
     import app
-    import worker
     from core.ops import figures
     from core.ops.host_memory import HostMemory
     from resources import request_log
     from resources.dispatch import Dispatcher
     from resources.fast_path import FastPath
+    from server import worker
     from server.granian_adapter import GranianAdapter
-    from supervisor import Supervisor
+    from server.supervisor import Supervisor
 
     _prepare(settings)
     request_log.configure(settings.DEBUG)
@@ -212,7 +212,7 @@ def _prepare_here(settings: config.Settings) -> None:
     from click import ClickException
 
     import app
-    import prepare
+    from server import prepare
 
     try:
         application = app.create_app(settings)

@@ -13,7 +13,7 @@ from pathlib import Path
 from bench import cpu, lists, plan, report
 from bench.scenarios import ON_REQUEST, QUICK, SCENARIOS
 from bench.stage import Options, Stage
-from loopback import reach_directly
+from server.loopback import reach_directly
 
 log = logging.getLogger("bench")
 

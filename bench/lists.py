@@ -28,7 +28,7 @@ from core.db.clock import iso
 from core.db.database import patient_engine
 from core.tokens import Tokens
 from models import ORDER_STATUSES
-from prepare import upgrade
+from server.prepare import upgrade
 from tests.servers.database_server import DatabaseServer
 from tests.servers.mariadb import MariaDB
 from tests.servers.mysql import MySQL

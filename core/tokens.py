@@ -8,7 +8,7 @@ from typing import Any
 
 import jwt
 
-from secret_key import is_blank
+from core.ops.secret_key import is_blank
 
 ALGORITHM = "HS256"
 ADMIN_SCOPE = "admin"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from load.crowd import allow_descriptors
 from load.options import parse
-from loopback import reach_directly
+from server.loopback import reach_directly
 
 # Seconds that those who are in the middle of something get, to finish it, when the run is over.
 _GRACE_SECONDS = 40

@@ -19,7 +19,7 @@ import config
 from core.tokens import Tokens
 from load.options import MAX_SPAWN, MAX_USERS, parse
 from load.tally import ACCEPTED, COME_BACK, FAILED, LIMITED, REPLAYED, BufferedCounter, outcome
-from loopback import reach_directly
+from server.loopback import reach_directly
 
 reach_directly()
 OPTIONS = parse([], os.environ)

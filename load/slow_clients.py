@@ -19,7 +19,7 @@ import requests
 
 import serve
 from load.crowd import Crowd, Sizes
-from loopback import reach_directly
+from server.loopback import reach_directly
 from tests.servers.mariadb import MariaDB
 from tests.servers.nginx import Nginx
 from tests.servers.service import Service

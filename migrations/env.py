@@ -22,7 +22,7 @@ given = context.config.attributes.get("connection")
 if given is not None:
     migrate(given)
 else:
-    from prepare import alone
+    from server.prepare import alone
 
     with alone(current_app.extensions["seckill"].settings) as own:
         migrate(own)

@@ -18,8 +18,8 @@ from app import create_app
 from config import Settings
 from core.ops.host_memory import HostMemory
 from core.services import Services
-from loopback import reach_directly
-from prepare import upgrade
+from server.loopback import reach_directly
+from server.prepare import upgrade
 from tests.servers.database_server import DatabaseServer
 from tests.servers.kinds import SERVERS, on
 from tests.servers.made_once import compile_routes_once, compile_statements_once

@@ -18,13 +18,13 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 
 import config
+from cli.terminal import stop_is_asked
 from core.ops import doctor, doctor_mysql, seed
 from core.payments import payments
 from core.payments.payments import FAILED, SUCCEEDED, PaymentEvent
 from core.services import Services
 from core.tokens import Identity
 from examples.payment_provider import new_secret
-from terminal import stop_is_asked
 from tests.core.selling import Selling
 from tests.resources.calls import ADDRESS
 from tests.servers.service import SECRET, environment

@@ -91,7 +91,7 @@ def test_each_program_that_speaks_to_this_host_does_so(start: str) -> None:
 def test_what_is_excepted_already_stays_so(monkeypatch: pytest.MonkeyPatch) -> None:
     import os
 
-    from loopback import reach_directly
+    from server.loopback import reach_directly
 
     monkeypatch.setenv("NO_PROXY", "")
     for given, expected in [

@@ -16,7 +16,7 @@ from sqlalchemy.engine import make_url
 from app import create_app
 from config import ROOT, load
 from models import SCHEMA_REVISION
-from prepare import CannotStart, offer_migrations, upgrade
+from server.prepare import CannotStart, offer_migrations, upgrade
 from tests.servers.database_server import DatabaseServer
 from tests.servers.interrupted import Interrupted, before_change, counted_changes
 from tests.servers.service import SECRET, environment

@@ -10,7 +10,7 @@ from flask import Flask
 from app import create_app
 from config import load
 from core.ops import audit
-from prepare import offer_migrations, upgrade
+from server.prepare import offer_migrations, upgrade
 from tests.servers.interrupted import Interrupted, before_change
 from tests.servers.service import SECRET
 from tests.tables import engine

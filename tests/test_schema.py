@@ -11,7 +11,7 @@ from app import create_app
 from config import ROOT, load
 from core.ops import audit
 from models import SCHEMA_REVISION, Base
-from prepare import MIGRATIONS, offer_migrations, upgrade
+from server.prepare import MIGRATIONS, offer_migrations, upgrade
 from tests.servers.database_server import DatabaseServer
 from tests.servers.service import SECRET
 from tests.tables import engine, tables

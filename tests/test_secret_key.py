@@ -11,8 +11,8 @@ import pytest
 import config
 from app import create_app
 from core.ops import doctor
+from core.ops.secret_key import KNOWN_SECRETS, UnfitFile, kept_secret
 from core.tokens import Tokens
-from secret_key import KNOWN_SECRETS, UnfitFile, kept_secret
 from tests.servers.database_server import free_port
 from tests.servers.service import environment
 

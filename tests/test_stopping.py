@@ -57,7 +57,7 @@ def test_ctrl_c_again_and_again_answers_what_is_in_hand_and_ends_well(
 
 WAKE = """
 import random, signal, sys, threading
-from supervisor import Wakeup
+from server.supervisor import Wakeup
 wakeup = {"Wakeup": Wakeup, "Event": threading.Event}[sys.argv[1]]()
 heard = 0
 def hear(*signal):

@@ -13,7 +13,6 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 import config
-import secret_key
 from config import Settings
 from core.db import schema, server_proof, server_settings, server_version
 from core.db.clock import Deadline, database_now
@@ -21,7 +20,7 @@ from core.db.database import Database
 from core.db.faults import DENIED, MISSING_GRANT
 from core.db.mysql_connection import Connection as OurConnection
 from core.db.tls import Unprotected
-from core.ops import doctor_coupons, doctor_mysql
+from core.ops import doctor_coupons, doctor_mysql, secret_key
 from core.ops.command_line import flask_line
 from core.ops.finding import Finding, State, judge, judge_protection
 from core.refusals import Refusal

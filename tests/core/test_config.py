@@ -9,7 +9,7 @@ import pytest
 
 import config
 from config import InvalidSettings, Settings, load
-from secret_key import kept_secret
+from core.ops.secret_key import kept_secret
 
 MYSQL = "mysql+mysqlconnector://user:hunter2hunter2@127.0.0.1:3306/shop"
 SQLITE = "sqlite:////tmp/never-opened.db"

@@ -59,7 +59,7 @@ if __name__ == "__main__":
     import config
     import serve
     from app import create_app
-    from prepare import prove, upgrade
+    from server.prepare import prove, upgrade
 
     works = {"upgrade": upgrade, "prove": prove, "start": lambda app: serve._prepare_here(config.load())}
     work = works[sys.argv[2] if len(sys.argv) > 2 else "upgrade"]

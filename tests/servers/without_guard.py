@@ -206,7 +206,7 @@ def granian_respawn() -> None:
     """granian's own watch over its workers, with its respawn switched on."""
     from granian.server.mp import MPServer
 
-    from supervisor import Supervisor
+    from server.supervisor import Supervisor
 
     def loop(self: Any, *arguments: Any) -> None:
         self.respawn_failed_workers = True

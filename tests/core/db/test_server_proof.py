@@ -14,7 +14,7 @@ from config import ROOT, Settings, load
 from core.db import server_proof
 from core.db.database import Database
 from core.db.server_proof import Lie, prove
-from prepare import upgrade
+from server.prepare import upgrade
 from tests.servers.database_server import DatabaseServer
 from tests.servers.kinds import SERVERS, on
 from tests.servers.lying_proxy import FOUND_ROWS, Change, LyingProxy, without

@@ -16,7 +16,7 @@ from flask import Flask
 from core.db import mysql_connection, mysql_login, tls
 from core.db.tls import Protection, Unprotected, is_local
 from core.ops.finding import State, judge_protection
-from prepare import CannotStart, upgrade
+from server.prepare import CannotStart, upgrade
 from tests.faults.proxy import Proxy
 from tests.servers.mysql import MySQL
 

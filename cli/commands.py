@@ -1,4 +1,4 @@
-"""The commands of `flask`, for operators. What is heavy is imported by the command that needs it: workers load cli.py.
+"""The commands of `flask`, for operators. What is heavy is imported by the command that needs it: workers load it.
 
 Tables and bars are for eyes; `--json` prints one object on stdout for machines. Errors are one line on stderr.
 """
@@ -16,11 +16,11 @@ import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
 
+from cli.terminal import again_and_again, console, errors_in_one_line, fail, print_json, print_table, stop_is_asked
 from core.catalogue.goods import MAX_STOCK
 from core.db.clock import iso
 from core.ops.text_output import escape_what_cannot_be_shown
 from resources.context import services
-from terminal import again_and_again, console, errors_in_one_line, fail, print_json, print_table, stop_is_asked
 
 if TYPE_CHECKING:
     from core.ops.audit import Report
@@ -39,7 +39,7 @@ def register(app: Flask) -> None:
     for command in (init_db, seed, token, audit, sweep, publish, prune, doctor):
         app.cli.add_command(command)
     if os.environ.get("FLASK_RUN_FROM_CLI") == "true":  # not in a worker, which never migrates
-        import prepare
+        from server import prepare
 
         escape_what_cannot_be_shown()
         # Process 1 of a container, which has no handler, would not hear it.
@@ -57,8 +57,8 @@ def init_db(as_json: bool) -> None:
 
     Doing so twice is the same as once. What was interrupted is finished.
     """
-    import prepare
     from models import SCHEMA_REVISION
+    from server import prepare
 
     with errors_in_one_line():
         prepare.upgrade(current_app)
