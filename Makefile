@@ -28,8 +28,8 @@ run: .venv/.run ## Start the service (HOST, PORT, WORKERS, THREADS change where 
 
 .PHONY: test-packages
 test-packages:
-	@tests/servers/install_packages
-	@[ -n "$(SECKILL_TEST_DATABASE_URI)" ] || tests/servers/install_mysql >/dev/null
+	@harness/install_packages
+	@[ -n "$(SECKILL_TEST_DATABASE_URI)" ] || harness/install_mysql >/dev/null
 
 # The representative races and faults wait more than they work, and no other test is beside them.
 .PHONY: test

@@ -16,7 +16,7 @@ import serve
 from bench import cpu
 from bench.wrk import Answers, Load
 from config import ROOT
-from tests.servers.database_server import free_port
+from harness.database_server import free_port
 
 # What `make run` takes where nobody says otherwise; the peers on the same server get the same.
 WORKERS = serve.WORKERS

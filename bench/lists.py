@@ -27,12 +27,12 @@ from config import load
 from core.db.clock import iso
 from core.db.database import patient_engine
 from core.tokens import Tokens
+from harness.database_server import DatabaseServer
+from harness.mariadb import MariaDB
+from harness.mysql import MySQL
+from harness.service import SECRET
 from models import ORDER_STATUSES
 from server.prepare import upgrade
-from tests.servers.database_server import DatabaseServer
-from tests.servers.mariadb import MariaDB
-from tests.servers.mysql import MySQL
-from tests.servers.service import SECRET
 
 log = logging.getLogger("bench")
 

@@ -13,7 +13,7 @@ from bench.peer_shops import accepted_of
 from bench.servers import BenchMariaDB
 from bench.wrk import Answers, Load
 from core.ops import audit
-from tests.servers.service import SECRET, Service
+from harness.service import SECRET, Service
 
 _ADDRESS = {"name": "Li Na", "phone": "13800138000", "region": "CN-31", "line1": "1 Nanjing Road", "postcode": "200000"}
 # What buyers choose beside the units; so high a limit is counted and never met.

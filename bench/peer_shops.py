@@ -9,8 +9,8 @@ from bench.peers import tables
 from bench.peers.order_writer import QUEUE
 from bench.servers import BenchMariaDB, Redis
 from bench.wrk import Answers, Load
-from tests.servers.database_server import free_port
-from tests.servers.service import SECRET
+from harness.database_server import free_port
+from harness.service import SECRET
 
 GUNICORN = ["--worker-class", "gthread", "--workers", "2", "--threads", "32", "--keep-alive", "10"]
 

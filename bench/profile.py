@@ -29,11 +29,11 @@ from bench.servers import BenchMariaDB
 from core.catalogue import goods
 from core.db import mysql_connection, transaction
 from core.purchase import batch, batcher, queue, statements
+from harness.service import SECRET
 from resources import dispatch, fast_path, request_log
 from serve import THREADS
 from server import prepare
 from server.loopback import reach_directly
-from tests.servers.service import SECRET
 
 FUNCTIONS: tuple[tuple[Any, str], ...] = (
     (dispatch.Dispatcher, "_receive"),

@@ -9,7 +9,7 @@ from bench.measure import Run
 from bench.ours import DEFAULTS, SHIPPED, WITH_COUPON, Setup
 from bench.stage import Stage
 from bench.wrk import Load
-from tests.events.receiver import receiving
+from harness.receiver import receiving
 
 SELLERS = ("ours", "textbook", "conditional", "fastapi_redis")
 PEERS = (*SELLERS, "nothing", "nothing_by_wsgi", "bare")

@@ -8,8 +8,8 @@ from typing import Any
 
 import redis
 
-from tests.servers.database_server import free_port
-from tests.servers.mariadb import MariaDB
+from harness.database_server import free_port
+from harness.mariadb import MariaDB
 
 START_SECONDS = 20
 # Sizes alone: what decides on durability is left as the server has it. The indexes of 10^7 orders have to fit into

@@ -15,7 +15,7 @@ from bench.peer_shops import FlaskShop, RedisShop
 from bench.servers import BenchMariaDB, Redis
 from bench.wrk import USERS, Load
 from core.tokens import Tokens
-from tests.servers.service import SECRET
+from harness.service import SECRET
 
 log = logging.getLogger("bench")
 

@@ -18,11 +18,11 @@ from pathlib import Path
 import requests
 
 import serve
+from harness.mariadb import MariaDB
+from harness.nginx import Nginx
+from harness.service import Service
 from load.crowd import Crowd, Sizes
 from server.loopback import reach_directly
-from tests.servers.mariadb import MariaDB
-from tests.servers.nginx import Nginx
-from tests.servers.service import Service
 
 CROWD = Sizes(slow_headers=150, slow_bodies=150, idle=1000)
 ROUNDS = 3

@@ -18,13 +18,13 @@ from app import create_app
 from config import Settings
 from core.ops.host_memory import HostMemory
 from core.services import Services
+from harness.database_server import DatabaseServer
+from harness.kinds import SERVERS, on
+from harness.made_once import compile_routes_once, compile_statements_once
+from harness.schema_copy import Copies, Recycled, is_fresh
+from harness.service import SECRET, Service
 from server.loopback import reach_directly
 from server.prepare import upgrade
-from tests.servers.database_server import DatabaseServer
-from tests.servers.kinds import SERVERS, on
-from tests.servers.made_once import compile_routes_once, compile_statements_once
-from tests.servers.schema_copy import Copies, Recycled, is_fresh
-from tests.servers.service import SECRET, Service
 
 _MEMORY = Path("/dev/shm")
 _ROOM = 4 * 2**30  # bytes

@@ -7,7 +7,7 @@ from sqlalchemy import Engine
 
 from config import load
 from core.db.database import patient_engine
-from tests.servers.service import SECRET
+from harness.service import SECRET
 
 
 def engine(uri: str) -> Engine:

@@ -25,9 +25,9 @@ from core.payments.payments import FAILED, SUCCEEDED, PaymentEvent
 from core.services import Services
 from core.tokens import Identity
 from examples.payment_provider import new_secret
+from harness.service import SECRET, environment
 from tests.core.selling import Selling
 from tests.resources.calls import ADDRESS
-from tests.servers.service import SECRET, environment
 
 FLASK = [sys.executable, "-m", "flask"]
 

@@ -16,10 +16,10 @@ import pytest
 from flask import Flask
 
 import config
+from harness.receiver import receiving, status
+from harness.service import environment
 from tests.core.selling import Selling
-from tests.events.receiver import receiving, status
 from tests.resources.calls import OPERATOR, Calls
-from tests.servers.service import environment
 
 # Root makes a namespace of processes at once; others need a namespace of users for it.
 _NAMESPACE = ["unshare", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"]), "--pid", "--fork"]

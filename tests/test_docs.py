@@ -11,8 +11,8 @@ import app as application
 from config import ROOT, Settings
 from core.db.fault_table import GROUPS, KNOWN, Kind
 from core.refusals import __dict__ as refusal_codes
+from harness.service import Service
 from resources.problems import PROBLEMS
-from tests.servers.service import Service
 
 README = (ROOT / "README.md").read_text()
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()

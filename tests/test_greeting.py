@@ -14,8 +14,8 @@ import config
 import serve
 from core.ops import command_line
 from core.tokens import Tokens
-from tests.servers.eventually import eventually
-from tests.servers.service import SECRET, Service, environment
+from harness.eventually import eventually
+from harness.service import SECRET, Service, environment
 
 PROXIES = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 

@@ -15,11 +15,11 @@ from sqlalchemy.engine import make_url
 
 from app import create_app
 from config import ROOT, load
+from harness.database_server import DatabaseServer
+from harness.interrupted import Interrupted, before_change, counted_changes
+from harness.service import SECRET, environment
 from models import SCHEMA_REVISION
 from server.prepare import CannotStart, offer_migrations, upgrade
-from tests.servers.database_server import DatabaseServer
-from tests.servers.interrupted import Interrupted, before_change, counted_changes
-from tests.servers.service import SECRET, environment
 from tests.tables import engine, rows, tables
 
 Databases = Callable[[], str]
@@ -135,7 +135,7 @@ def test_it_is_finished_though_every_start_is_interrupted_after_one_change(
 )
 def test_a_killed_set_up_is_finished_by_the_next(databases: Databases, change: int) -> None:
     straight, killed = databases(), databases()
-    command = [sys.executable, "-m", "tests.servers.interrupted", str(change)]
+    command = [sys.executable, "-m", "harness.interrupted", str(change)]
     ended = subprocess.run(command, env=environment(killed), cwd=ROOT, timeout=60, check=False)
     assert ended.returncode == -9
     for uri in (killed, straight):
@@ -282,7 +282,7 @@ def goods_and_coupons(uri: str) -> tuple[int, int]:
 @pytest.mark.long
 def test_a_start_that_is_killed_among_the_demo_goods_leaves_none_for_the_next(sqlite_uri: str) -> None:
     def start(change: int) -> int:
-        command = [sys.executable, "-m", "tests.servers.interrupted", str(change), "start"]
+        command = [sys.executable, "-m", "harness.interrupted", str(change), "start"]
         return subprocess.run(command, env=environment(sqlite_uri), cwd=ROOT, timeout=60, check=False).returncode
 
     with counted_changes() as made:
@@ -301,7 +301,7 @@ def test_a_start_that_is_killed_among_the_demo_goods_leaves_none_for_the_next(sq
 
 @pytest.mark.long
 def test_processes_that_start_at_once_make_the_demo_goods_once(sqlite_uri: str) -> None:
-    command = [sys.executable, "-m", "tests.servers.interrupted", "1000", "start"]
+    command = [sys.executable, "-m", "harness.interrupted", "1000", "start"]
     started = [
         subprocess.Popen(command, env=environment(sqlite_uri), cwd=ROOT, stderr=subprocess.PIPE, text=True)
         for _ in range(3)

@@ -10,9 +10,9 @@ from flask import Flask
 from app import create_app
 from config import load
 from core.ops import audit
+from harness.interrupted import Interrupted, before_change
+from harness.service import SECRET
 from server.prepare import offer_migrations, upgrade
-from tests.servers.interrupted import Interrupted, before_change
-from tests.servers.service import SECRET
 from tests.tables import engine
 
 LONG_AGO, FAR_AHEAD = "2026-11-02 10:00:00.000000", "2099-01-01 00:00:00.000000"

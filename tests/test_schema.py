@@ -10,10 +10,10 @@ from sqlalchemy import create_engine, text
 from app import create_app
 from config import ROOT, load
 from core.ops import audit
+from harness.database_server import DatabaseServer
+from harness.service import SECRET
 from models import SCHEMA_REVISION, Base
 from server.prepare import MIGRATIONS, offer_migrations, upgrade
-from tests.servers.database_server import DatabaseServer
-from tests.servers.service import SECRET
 from tests.tables import engine, tables
 
 

@@ -13,8 +13,8 @@ from app import create_app
 from core.ops import doctor
 from core.ops.secret_key import KNOWN_SECRETS, UnfitFile, kept_secret
 from core.tokens import Tokens
-from tests.servers.database_server import free_port
-from tests.servers.service import environment
+from harness.database_server import free_port
+from harness.service import environment
 
 LONG = "x9" * 20
 SQLITE = "sqlite:////tmp/never-opened.db"

@@ -25,10 +25,10 @@ from core.db.database import patient_engine
 from core.ops import background_jobs
 from core.ops.host_memory import HostMemory
 from core.services import Services
+from harness.database_server import DatabaseServer, free_port
+from harness.service import Service, environment
 from models import SCHEMA_REVISION, IdempotencyKey
 from tests.core.selling import Selling
-from tests.servers.database_server import DatabaseServer, free_port
-from tests.servers.service import Service, environment
 
 Start = Callable[..., Service]
 

@@ -14,9 +14,9 @@ from sqlalchemy.engine import make_url
 from config import ROOT
 from core.db import server_version
 from core.db.server_settings import LOOKED_AT, obstacles
-from tests.servers.database_server import DatabaseServer
-from tests.servers.kinds import SERVERS, on
-from tests.servers.service import environment
+from harness.database_server import DatabaseServer
+from harness.kinds import SERVERS, on
+from harness.service import environment
 from tests.tables import engine
 
 # Settings of a server that are unlike the defaults, and must not matter.

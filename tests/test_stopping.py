@@ -14,9 +14,9 @@ import pytest
 import requests
 
 from config import ROOT
-from tests.servers.database_server import free_port
-from tests.servers.eventually import eventually
-from tests.servers.service import Service, environment
+from harness.database_server import free_port
+from harness.eventually import eventually
+from harness.service import Service, environment
 
 Start = Callable[..., Service]
 

@@ -16,9 +16,9 @@ from flask import Flask
 
 import config
 from core.ops.text_output import LineWriter
+from harness.eventually import eventually
+from harness.service import Service, environment
 from tests.core.selling import Selling
-from tests.servers.eventually import eventually
-from tests.servers.service import Service, environment
 
 NAMES = ("王芳", "zoë", "🎉", "alice")
 NARROW = [

@@ -15,9 +15,9 @@ import pytest
 import requests
 
 import config
-from tests.servers.database_server import free_port
-from tests.servers.eventually import eventually
-from tests.servers.service import Service, environment
+from harness.database_server import free_port
+from harness.eventually import eventually
+from harness.service import Service, environment
 
 
 def total(service: Service, name: str) -> float:

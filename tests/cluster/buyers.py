@@ -7,9 +7,9 @@ from collections import Counter
 
 import requests
 
+from harness.group import Group
+from harness.service import Service
 from tests.faults.buyers import Buyers, Purchase
-from tests.servers.group import Group
-from tests.servers.service import Service
 
 _CODES_TO_RETRY = ("busy", "unavailable")
 # Of those who are told `busy`, the share that goes away: they must have bought nothing.

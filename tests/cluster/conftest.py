@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.servers.group import Group
-from tests.servers.primary_proxy import PrimaryProxy
+from harness.group import Group
+from harness.primary_proxy import PrimaryProxy
 
 
 @pytest.fixture(scope="session")

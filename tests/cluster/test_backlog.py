@@ -7,8 +7,8 @@ import mysql.connector
 import pytest
 from mysql.connector.errors import ReadTimeoutError
 
+from harness.group import Group, Member
 from tests.races.inside import until
-from tests.servers.group import Group, Member
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 

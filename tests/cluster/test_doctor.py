@@ -7,7 +7,7 @@ from flask import Flask
 
 from core.ops import doctor
 from core.ops.finding import Finding, State
-from tests.servers.group import Group, Member
+from harness.group import Group, Member
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 

@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import pytest
 
+from harness.group import Group
+from harness.primary_proxy import PrimaryProxy
+from harness.service import Service
 from tests.cluster.buyers import InsideGroup, RetryingBuyers
 from tests.faults.buyers import assert_nothing_lost
-from tests.servers.group import Group
-from tests.servers.primary_proxy import PrimaryProxy
-from tests.servers.service import Service
 
 KILLS, FREEZES, SWITCHES = 10, 3, 2
 # From the moment at which there is a new primary to the first order that it acknowledges, as a rule.

@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 import pytest
 
+from harness.group import Group
+from harness.primary_proxy import PrimaryProxy
+from harness.service import Service
 from tests.cluster.buyers import InsideGroup, RetryingBuyers
 from tests.cluster.test_failover import KEEP_ORDERS, PATIENCE_SECONDS
 from tests.faults.buyers import assert_nothing_lost
 from tests.races.inside import until
-from tests.servers.group import Group
-from tests.servers.primary_proxy import PrimaryProxy
-from tests.servers.service import Service
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 

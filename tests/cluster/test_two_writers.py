@@ -21,10 +21,10 @@ from core.db.database import Database
 from core.db.transaction import run
 from core.events import event_log, sequencer
 from core.refusals import Refusal
+from harness.group import Group, Member
+from harness.service import Service
 from tests.races.crowd import assert_audit_clean, told
 from tests.races.inside import until
-from tests.servers.group import Group, Member
-from tests.servers.service import Service
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.servers.service import Service
+from harness.service import Service
 
 MIB = 2**20
 LARGE = 10 * MIB

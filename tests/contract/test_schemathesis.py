@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from examples.payment_provider import new_secret
-from tests.servers.service import Service
+from harness.service import Service
 
 SEED = 20261123
 # Settings under which there is no route that is a 404.

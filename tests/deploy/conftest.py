@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.nginx import Nginx
+from harness.nginx import Nginx
 
 
 def sold(sqlite_uri: str, goods_id: int) -> int:

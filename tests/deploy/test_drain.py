@@ -8,9 +8,9 @@ from collections.abc import Callable
 import pytest
 import requests
 
+from harness.nginx import Nginx
+from harness.service import Service
 from tests.deploy.conftest import sold
-from tests.servers.nginx import Nginx
-from tests.servers.service import Service
 
 BUYERS = 12
 

@@ -9,9 +9,9 @@ from collections.abc import Callable
 import pytest
 
 from config import ROOT
+from harness.service import Service
 from load.options import MAX_USERS, parse, require_loopback
 from load.tally import FAILED, BufferedCounter, outcome
-from tests.servers.service import Service
 
 BUYERS_SH = ROOT / "load" / "buyers.sh"
 

@@ -13,12 +13,12 @@ import pytest
 import requests
 
 from config import Settings
+from harness.database_server import free_port
+from harness.nginx import CONFIG, Nginx, has_ipv6, program
+from harness.service import Service
 from resources.body import MAX_BYTES
 from resources.problems import MIME_TYPE, PROBLEMS
 from tests.deploy.conftest import Upstream
-from tests.servers.database_server import free_port
-from tests.servers.nginx import CONFIG, Nginx, has_ipv6, program
-from tests.servers.service import Service
 
 pytestmark = pytest.mark.nginx
 

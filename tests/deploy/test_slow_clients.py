@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import requests
 
+from harness.nginx import Nginx
+from harness.service import Service
 from load.crowd import Crowd, Sizes
 from tests.deploy.conftest import sold
-from tests.servers.nginx import Nginx
-from tests.servers.service import Service
 
 BUYERS = 24
 PURCHASES = 8  # of each

@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 
 from core.events.publisher import Publisher
-from tests.events.receiver import Receiver, receiving
+from harness.receiver import Receiver, receiving
 from tests.resources.calls import Calls
 
 

@@ -16,11 +16,11 @@ from werkzeug.test import TestResponse
 from core.events import webhooks
 from core.events.publisher import Publisher
 from core.ops import retention
+from harness.database_server import DatabaseServer
 from models import Event, Webhook, WebhookDelivery
 from tests.events.test_retention import age, count, number, prune
 from tests.races.inside import Inside, until
 from tests.resources.calls import OPERATOR, Calls, problem
-from tests.servers.database_server import DatabaseServer
 
 
 @dataclass

@@ -21,10 +21,10 @@ from core.events import deliveries
 from core.events import publisher as publishers
 from core.events.deliveries import BACK_OFF, GIVE_UP, LEASE
 from core.events.publisher import Publisher
+from harness.receiver import Receiver, receiving, status
+from harness.service import environment
 from models import Webhook, WebhookDelivery
-from tests.events.receiver import Receiver, receiving, status
 from tests.resources.calls import OPERATOR, Calls
-from tests.servers.service import environment
 
 
 def publish(publisher: Publisher) -> None:

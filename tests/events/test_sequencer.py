@@ -21,10 +21,10 @@ from core.db.database import Database
 from core.db.transaction import plain
 from core.events import sequencer
 from core.refusals import Busy
+from harness.database_server import DatabaseServer
+from harness.service import environment
 from models import Event, Outbox, Sequencer
 from tests.resources.calls import OPERATOR, Calls
-from tests.servers.database_server import DatabaseServer
-from tests.servers.service import environment
 
 WRITE = "INSERT INTO outbox (occurred_at, events) VALUES (UTC_TIMESTAMP(3), %s)"
 WRITERS, WRITES = 6, 40

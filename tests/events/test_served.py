@@ -10,8 +10,8 @@ import pytest
 import requests
 
 from config import ROOT
-from tests.events.receiver import Receiver
-from tests.servers.service import Service
+from harness.receiver import Receiver
+from harness.service import Service
 
 PATIENCE = 20  # seconds, for "never"
 

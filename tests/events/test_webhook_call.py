@@ -16,7 +16,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from core.events import webhook_call
 from core.events.webhook_call import Answer, Message, send
-from tests.events.receiver import Receiver, receiving, status
+from harness.receiver import Receiver, receiving, status
 
 SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDC2FVsBQIhrs="
 OTHER = "whsec_D2FVsBQIhrscChlQIMV+b5sSYspob7oDC2FVsBQIhrs="

@@ -11,7 +11,7 @@ from standardwebhooks import WebhookVerificationError
 from core.db.clock import Deadline
 from core.events import sequencer, webhooks
 from core.events.publisher import Publisher
-from tests.events.receiver import Receiver, status
+from harness.receiver import Receiver, status
 from tests.resources.calls import OPERATOR, Calls, problem, wrong_fields
 
 URL = "https://93.184.216.34/hooks"

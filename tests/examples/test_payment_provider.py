@@ -12,8 +12,8 @@ import pytest
 
 from config import ROOT
 from examples.payment_provider import Event, NotLoopback, Provider, new_secret
-from tests.servers.database_server import free_port
-from tests.servers.service import Service
+from harness.database_server import free_port
+from harness.service import Service
 
 README = (ROOT / "examples" / "payment_provider" / "README.md").read_text()
 KEY = new_secret()

@@ -6,9 +6,9 @@ from types import TracebackType
 
 import requests
 
+from harness.service import Service
 from tests.races.crowd import assert_audit_clean
 from tests.races.inside import Inside
-from tests.servers.service import Service
 
 # (user, idempotency key)
 Purchase = tuple[str, str]

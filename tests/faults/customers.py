@@ -11,7 +11,7 @@ import requests
 
 from examples.payment_provider import Event, Provider, new_secret
 from examples.payment_provider.provider import SUCCEEDED
-from tests.servers.service import Service
+from harness.service import Service
 
 KEY = new_secret()
 # The shortest there is: an order is forgotten by doing nothing for so long.

@@ -8,11 +8,11 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 import pytest
 import requests
 
+from harness.database_server import DatabaseServer
+from harness.service import Service
 from tests.faults.test_frozen_database import SLACK_SECONDS, timed
 from tests.races.crowd import assert_audit_clean, told
 from tests.races.inside import NO_BACKGROUND_JOBS, Inside, until
-from tests.servers.database_server import DatabaseServer
-from tests.servers.service import Service
 
 READERS = 300
 CLIENTS = 64

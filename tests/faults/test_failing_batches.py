@@ -22,11 +22,11 @@ from core.purchase.queue import RequestQueue
 from core.purchase.slots import Caps
 from core.refusals import Unavailable
 from core.services import Services
+from harness.database_server import DatabaseServer
 from resources.context import EXTENSION
 from tests.core.purchase.fake_settler import until
 from tests.faults.proxy import Cut, Proxy
 from tests.races.inside import Inside
-from tests.servers.database_server import DatabaseServer
 
 PATIENCE = 20  # seconds
 NO_ITEM = 10**6

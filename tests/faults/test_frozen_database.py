@@ -6,11 +6,11 @@ from collections.abc import Callable
 import pytest
 import requests
 
+from harness.database_server import DatabaseServer
+from harness.service import Service
 from tests.faults.buyers import Buyers, assert_nothing_lost
 from tests.races.crowd import assert_audit_clean, at_once, told
 from tests.races.inside import Inside, until
-from tests.servers.database_server import DatabaseServer
-from tests.servers.service import Service
 
 SETTINGS = {"PURCHASE_WAIT_SECONDS": 1, "DATABASE_TIMEOUT_SECONDS": 1, "LOCK_WAIT_SECONDS": 1}
 # What a request may take at most: its wait, and the time-outs of what it had begun by then.

@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 import pytest
 import requests
 
+from harness.service import Service
+from harness.without_guard import SLOW_USER
 from tests.races.inside import NO_BACKGROUND_JOBS, Inside, until
-from tests.servers.service import Service
-from tests.servers.without_guard import SLOW_USER
 
 SELLS_AGAIN_SECONDS = 5.0
 # A frozen worker still has its share of new connections: with so many buyers some reach the other one.

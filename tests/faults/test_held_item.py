@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import requests
 
+from harness.service import Service
 from tests.races.crowd import assert_audit_clean, at_once, fails_soon, told
 from tests.races.inside import Inside
-from tests.servers.service import Service
 
 SETTINGS = {"PURCHASE_WAIT_SECONDS": 3, "LOCK_WAIT_SECONDS": 1, "DATABASE_TIMEOUT_SECONDS": 2}
 # What a purchase may take at most: its wait, and the time-outs of what it had begun by then; and what the machine adds.

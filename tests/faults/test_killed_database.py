@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 import pytest
 
+from harness.database_server import DatabaseServer
+from harness.service import Service
 from tests.faults.buyers import Buyers, assert_nothing_lost
 from tests.races.inside import Inside
-from tests.servers.database_server import DatabaseServer
-from tests.servers.service import Service
 
 # Few: while the server is gone, each asks again and again.
 BUYERS = {"items": 2, "threads": 8}

@@ -8,9 +8,9 @@ from collections.abc import Callable
 import pytest
 import requests
 
+from harness.service import Service
 from tests.faults.buyers import Buyers, assert_nothing_lost
 from tests.races.inside import Inside, until
-from tests.servers.service import Service
 
 # It takes less than one; only a worker that is never replaced is to fail here, however busy the machine.
 REPLACED_SECONDS = 15.0

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 import requests
 
+from harness.database_server import numbers
+from harness.service import Service
 from tests.races.crowd import assert_audit_clean
 from tests.races.inside import Inside, until
-from tests.servers.database_server import numbers
-from tests.servers.service import Service
 
 # No statement is to give up before the deadlock is made.
 UNHURRIED = {"PURCHASE_WAIT_SECONDS": 30, "LOCK_WAIT_SECONDS": 10, "DATABASE_TIMEOUT_SECONDS": 20}

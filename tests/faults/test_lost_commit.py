@@ -8,11 +8,11 @@ from sqlalchemy import event
 
 from core.purchase import batch
 from core.services import Services
+from harness.database_server import DatabaseServer
+from harness.rewriting import locks, without_locks
 from resources.context import EXTENSION
 from tests.faults.proxy import Cut, Proxy
 from tests.races.inside import Inside
-from tests.servers.database_server import DatabaseServer
-from tests.servers.rewriting import locks, without_locks
 
 STOCK = 10
 

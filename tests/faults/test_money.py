@@ -15,12 +15,12 @@ import requests
 from config import load
 from core.ops import audit
 from core.ops.audit import CannotAudit
+from harness.database_server import DatabaseServer
+from harness.service import SECRET, Service
 from tests.faults.customers import SETTINGS, Customers
 from tests.faults.test_killed_workers import kill
 from tests.races.crowd import assert_audit_clean
 from tests.races.inside import Inside, until
-from tests.servers.database_server import DatabaseServer
-from tests.servers.service import SECRET, Service
 
 USES, ITEMS, STOCK, LIMIT = 20, 5, 12, 4
 

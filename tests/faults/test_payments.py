@@ -14,6 +14,7 @@ from core.payments.payments import PaymentEvent
 from core.services import Services
 from examples.payment_provider import Event, Provider, new_secret
 from examples.payment_provider.provider import FAILED, SUCCEEDED
+from harness.service import Service
 from resources.context import EXTENSION
 from tests.core.selling import Selling
 from tests.faults.proxy import Cut, Proxy
@@ -21,7 +22,6 @@ from tests.faults.test_killed_workers import kill
 from tests.faults.test_lost_commit import cut_off_app, proxy
 from tests.races.crowd import assert_audit_clean
 from tests.races.inside import Inside
-from tests.servers.service import Service
 
 __all__ = ["cut_off_app", "proxy"]
 

@@ -11,12 +11,12 @@ from werkzeug.test import TestResponse
 
 from core import idempotency
 from core.db.transaction import run
+from harness.service import Service
 from tests.faults.proxy import Cut, Proxy
 from tests.faults.test_killed_workers import kill
 from tests.faults.test_lost_commit import cut_off_app, proxy
 from tests.races.inside import Inside, until
 from tests.resources.calls import OPERATOR, Calls
-from tests.servers.service import Service
 
 __all__ = ["cut_off_app", "proxy"]
 KEY = {"Idempotency-Key": "k"}

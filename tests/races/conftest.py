@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from harness.database_server import DatabaseServer
+from harness.service import Service
 from tests.races.inside import Inside
-from tests.servers.database_server import DatabaseServer
-from tests.servers.service import Service
 
 # Longer than a crowd takes on a busy machine: nobody is to be told `busy` where exact numbers are counted.
 PATIENCE = {"PURCHASE_WAIT_SECONDS": 40}

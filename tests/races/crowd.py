@@ -12,7 +12,7 @@ from typing import TypeVar
 import pytest
 import requests
 
-from tests.servers.service import Service
+from harness.service import Service
 
 Result = TypeVar("Result")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy.engine import make_url
 
-from tests.servers.database_server import DatabaseServer
+from harness.database_server import DatabaseServer
 
 # InnoDB renews its list of transactions only for a reader who left it alone for 0.1 seconds.
 SAMPLE_SECONDS = 0.12

@@ -2,14 +2,14 @@
 
     python -m tests.races.sale_cache_believed keys_believed
 
-In the manner of tests/servers/without_guard.py.
+In the manner of harness/without_guard.py.
 """
 
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-from tests.servers import without_guard
+from harness import without_guard
 
 
 def keys_believed() -> None:

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 import requests
 
+from harness.service import Service
 from tests.races.crowd import assert_audit_clean, at_once, told
-from tests.servers.service import Service
 
 
 def cancel_once(service: Service) -> None:

@@ -8,10 +8,10 @@ from collections.abc import Callable
 import pytest
 import requests
 
+from harness.service import Service
+from harness.without_guard import SLOW_USER
 from tests.races.crowd import BATCHES, crowd_of, fails_soon
 from tests.races.inside import NO_BACKGROUND_JOBS, Inside, until
-from tests.servers.service import Service
-from tests.servers.without_guard import SLOW_USER
 
 # A row that a test holds for a moment is no reason to give up, and no statement is to end while samples are taken.
 SETTINGS = {"PURCHASE_WAIT_SECONDS": 30, "LOCK_WAIT_SECONDS": 20, "DATABASE_TIMEOUT_SECONDS": 30} | NO_BACKGROUND_JOBS

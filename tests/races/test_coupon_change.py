@@ -7,8 +7,8 @@ from typing import Any
 
 import requests
 
+from harness.service import Service
 from tests.races.crowd import BATCHES, assert_audit_clean, at_once, fails_soon
-from tests.servers.service import Service
 
 BUYERS = 20
 LIMIT = 60

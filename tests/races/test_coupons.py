@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
+from harness.service import Service
 from tests.races.crowd import BATCHES, assert_audit_clean, at_once, fails_soon, order_numbers, told
 from tests.races.inside import Inside
-from tests.servers.service import Service
 
 ITEMS, BUYERS, USES = 8, 120, 50
 

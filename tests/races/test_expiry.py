@@ -8,9 +8,9 @@ from pathlib import Path
 import requests
 
 from config import ROOT
+from harness.service import Service
 from tests.races.crowd import assert_audit_clean
 from tests.races.inside import Inside, until
-from tests.servers.service import Service
 
 
 def test_what_one_did_not_pay_for_another_buys(start_service: Callable[..., Service], database_uri: str) -> None:

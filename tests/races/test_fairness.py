@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
+from harness.service import Service
 from tests.races.crowd import assert_audit_clean, crowd_of
-from tests.servers.service import Service
 
 FLOOD = 40
 QUIET = 20

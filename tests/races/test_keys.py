@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
+from harness.service import Service
 from tests.races.crowd import BATCHES, assert_audit_clean, at_once, fails_soon, order_numbers, told
 from tests.races.inside import Inside
-from tests.servers.service import Service
 
 
 def fifty_identical_requests(service: Service) -> None:

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
+from harness.service import Service
 from tests.races.crowd import BATCHES, assert_audit_clean, at_once, fails_soon, told
-from tests.servers.service import Service
 
 
 def sell_up_to_the_limit(service: Service) -> None:

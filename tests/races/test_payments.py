@@ -12,10 +12,10 @@ import requests
 
 from examples.payment_provider import Delivery, Event, Provider, new_secret
 from examples.payment_provider.provider import FAILED, SUCCEEDED
+from harness.service import Service
+from harness.wrong_clock import wrong_clock
 from tests.races.crowd import assert_audit_clean, at_once
 from tests.races.inside import Inside, until
-from tests.servers.service import Service
-from tests.servers.wrong_clock import wrong_clock
 
 COPIES = 50
 KEY = new_secret()

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 import requests
 
+from harness.service import Service
 from tests.races.crowd import assert_audit_clean, at_once, fails_soon, told
 from tests.races.inside import Inside
-from tests.servers.service import Service
 
 
 def restock(service: Service, item: int, units: int, key: str) -> requests.Response:

@@ -12,9 +12,9 @@ import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
+from harness.service import Service
 from tests.races.crowd import assert_audit_clean, at_once, fails_soon, order_numbers, told
 from tests.races.inside import until
-from tests.servers.service import Service
 
 MAX_AGE = 0.25  # seconds, of what the sale cache remembers
 CLIENTS = 12

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 import pytest
 import requests
 
+from harness.service import Service
 from tests.races.crowd import BATCHES, assert_audit_clean, at_once, fails_soon, order_numbers, told
 from tests.races.inside import Inside
-from tests.servers.service import Service
 
 
 def sell_exactly(service: Service, buyers: int, units: int, **fields: object) -> None:

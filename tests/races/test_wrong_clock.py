@@ -7,10 +7,10 @@ from datetime import datetime, timedelta, timezone
 import pytest
 import requests
 
+from harness.service import Service
+from harness.wrong_clock import wrong_clock
 from tests.races.crowd import assert_audit_clean
 from tests.races.inside import Inside, until
-from tests.servers.service import Service
-from tests.servers.wrong_clock import wrong_clock
 
 HALF_AN_HOUR = timedelta(minutes=30)
 # What a busy machine may make of a moment; the clocks are an hour off.

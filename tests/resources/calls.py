@@ -10,8 +10,8 @@ from werkzeug.test import TestResponse
 from core.db.clock import database_now
 from core.services import Services
 from core.tokens import Tokens
+from harness.service import SECRET
 from models import Coupon, Goods, GoodsChange, Order, ShippingMethod, Webhook
-from tests.servers.service import SECRET
 
 # The one administrator; every other name is a buyer's.
 OPERATOR = "operator"

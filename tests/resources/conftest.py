@@ -5,9 +5,9 @@ from flask import Flask
 
 import config
 from app import create_app
+from harness.database_server import free_port
+from harness.service import SECRET
 from tests.resources.calls import Calls
-from tests.servers.database_server import free_port
-from tests.servers.service import SECRET
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from core.events import deliveries
 from core.payments import payments
 from core.payments.payments import PaymentEvent
 from examples.payment_provider import new_secret
+from harness.service import SECRET
 from tests.core.forged_tokens import forged, signed
 from tests.resources.calls import OPERATOR, Calls, problem
-from tests.servers.service import SECRET
 
 PUBLIC = {
     "GET /",

@@ -5,9 +5,9 @@ import logging
 import pytest
 
 from core.tokens import Tokens
+from harness.service import SECRET
 from resources import callers
 from resources.callers import address, identity
-from tests.servers.service import SECRET
 
 PEER = "10.0.0.7"
 

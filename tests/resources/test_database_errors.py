@@ -20,8 +20,8 @@ from app import create_app
 from core.db import transaction
 from core.db.fault_table import GROUPS, KNOWN, Kind
 from core.db.mysql_connection import Connection
+from harness.service import SECRET as TOKENS
 from tests.resources.calls import OPERATOR, Calls
-from tests.servers.service import SECRET as TOKENS
 
 SECRET = "whsec_" + "c2VjcmV0IG9mIHRoZSBwYXltZW50IHByb3ZpZGVy"
 # One of each group, and the driver's are not the server's to tell.

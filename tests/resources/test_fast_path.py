@@ -14,11 +14,11 @@ from core.purchase import batch
 from core.purchase import sale_cache as sale_cache_module
 from core.purchase.sale_cache import CROWD
 from core.refusals import Unavailable
+from harness.service import SECRET
 from resources import fast_path
 from tests.core.forged_tokens import signed
 from tests.resources.calls import FAR_AHEAD, OPERATOR, Calls, problem, wrong_fields
 from tests.resources.test_metrics import figures, rise
-from tests.servers.service import SECRET
 
 PAST = "2001-01-01T00:00:00.000Z"
 CLOSED: dict[str, dict[str, Any]] = {

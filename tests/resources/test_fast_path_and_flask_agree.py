@@ -17,11 +17,11 @@ from werkzeug.test import EnvironBuilder, TestResponse, run_wsgi_app
 
 from core.purchase import sale_cache as sale_cache_module
 from core.tokens import Tokens
+from harness.service import SECRET
 from resources.dispatch import Dispatcher
 from resources.fast_path import FastPath
 from tests.core.forged_tokens import signed
 from tests.resources.calls import ADDRESS, FAR_AHEAD, OPERATOR, Calls
-from tests.servers.service import SECRET
 
 PAST = "2001-01-01T00:00:00.000Z"
 SHOP_ORIGIN = "https://shop.example"

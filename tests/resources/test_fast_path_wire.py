@@ -7,7 +7,7 @@ from collections.abc import Callable
 import requests
 
 from core.purchase.sale_cache import CROWD
-from tests.servers.service import Service
+from harness.service import Service
 
 
 def _answer(connection: socket.socket) -> bytes:

@@ -12,11 +12,11 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from core.purchase import sale_cache as sale_cache_module
+from harness.database_server import free_port
 from resources import request_log
 from resources.limits import FREE
 from tests.resources.calls import OPERATOR, Calls, authorization, problem
 from tests.resources.test_metrics import figures, rise
-from tests.servers.database_server import free_port
 
 USERS = 4
 ADDRESSES = 7

@@ -8,8 +8,8 @@ import pytest
 import requests
 
 from core.ops.rate_limit_storage import SharedCounts
-from tests.servers.redis import Redis, is_installed
-from tests.servers.service import Service
+from harness.redis import Redis, is_installed
+from harness.service import Service
 
 pytestmark = pytest.mark.skipif(not is_installed(), reason="redis-server is not installed")
 

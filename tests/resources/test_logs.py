@@ -17,10 +17,10 @@ import requests
 
 from core.catalogue import goods
 from core.ops.metrics import BufferedCounter
+from harness.service import SECRET, Service
 from resources import request_log
 from tests.core.forged_tokens import signed
 from tests.resources.calls import ADDRESS, OPERATOR, Calls
-from tests.servers.service import SECRET, Service
 
 
 @pytest.fixture

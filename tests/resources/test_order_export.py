@@ -7,9 +7,9 @@ from io import StringIO
 import pytest
 import requests
 
+from harness.service import Service
 from tests.resources.calls import ADDRESS, OPERATOR, Calls, problem, wrong_fields
 from tests.resources.test_lists import walk
-from tests.servers.service import Service
 
 PATH = "/orders/export"
 

@@ -9,8 +9,8 @@ from http.client import HTTPResponse
 import pytest
 from werkzeug.test import TestResponse
 
+from harness.service import Service
 from tests.resources.calls import OPERATOR, Calls, problem
-from tests.servers.service import Service
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 # As they come in a request's first line.

@@ -17,10 +17,10 @@ import config
 from app import create_app
 from examples.payment_provider import Event, Provider, new_secret
 from examples.payment_provider.provider import SUCCEEDED
+from harness.database_server import free_port
+from harness.service import SECRET
 from tests.resources.calls import OPERATOR, Calls, problem, wrong_fields
 from tests.resources.whole_database import rows
-from tests.servers.database_server import free_port
-from tests.servers.service import SECRET
 
 PATH = "/payments/webhook"
 JSON = "application/json"

@@ -7,9 +7,9 @@ import requests
 import sqlalchemy
 
 from examples.payment_provider import Provider
+from harness.service import Service
 from tests.resources.test_payment_webhook import JSON, KEY, PATH, UNPROVEN, event_of, headers
 from tests.resources.whole_database import rows
-from tests.servers.service import Service
 
 CONNECT = {"charset": "utf8mb4", "collation": "utf8mb4_unicode_ci"}
 

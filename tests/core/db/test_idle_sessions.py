@@ -17,7 +17,7 @@ from core.db.database import Database
 from core.db.idle_sessions import PARKED_SECONDS, IdleSessions
 from core.db.shares import Share
 from core.refusals import Unavailable
-from tests.servers.database_server import DatabaseServer
+from harness.database_server import DatabaseServer
 
 SILENCE = 1  # seconds
 CONNECTIONS = 4
@@ -172,7 +172,7 @@ def test_a_session_that_died_while_it_idled_is_replaced(
 
 @pytest.fixture
 def own_mysql(tmp_path: Any) -> Iterator[DatabaseServer]:
-    from tests.servers.mysql import MySQL
+    from harness.mysql import MySQL
 
     server = MySQL(tmp_path / "server")
     server.start()

@@ -17,8 +17,8 @@ from sqlalchemy.engine import make_url
 
 from core.db import mysql_connection
 from core.db.mysql_connection import Connection, _ReadAhead
-from tests.servers.database_server import DatabaseServer, numbers
-from tests.servers.kinds import SERVERS, on
+from harness.database_server import DatabaseServer, numbers
+from harness.kinds import SERVERS, on
 
 MIB = 2**20
 SECONDS = 1  # of the time-outs below

@@ -14,11 +14,11 @@ from config import ROOT, Settings, load
 from core.db import server_proof
 from core.db.database import Database
 from core.db.server_proof import Lie, prove
+from harness.database_server import DatabaseServer
+from harness.kinds import SERVERS, on
+from harness.lying_proxy import FOUND_ROWS, Change, LyingProxy, without
+from harness.service import SECRET, environment
 from server.prepare import upgrade
-from tests.servers.database_server import DatabaseServer
-from tests.servers.kinds import SERVERS, on
-from tests.servers.lying_proxy import FOUND_ROWS, Change, LyingProxy, without
-from tests.servers.service import SECRET, environment
 from tests.tables import engine
 
 
@@ -191,7 +191,7 @@ def test_hosts_prove_at_the_same_time(ready: tuple[DatabaseServer, str]) -> None
 
 def test_what_a_killed_proof_leaves_does_no_harm_and_goes_away(ready: tuple[DatabaseServer, str]) -> None:
     _, uri = ready
-    command = [sys.executable, "-m", "tests.servers.interrupted", "3", "prove"]
+    command = [sys.executable, "-m", "harness.interrupted", "3", "prove"]
     assert subprocess.run(command, env=environment(uri), cwd=ROOT, timeout=60, check=False).returncode == -9
     assert rows(uri) == 3
     prove(settings_of(uri))

@@ -16,9 +16,9 @@ from flask import Flask
 from core.db import mysql_connection, mysql_login, tls
 from core.db.tls import Protection, Unprotected, is_local
 from core.ops.finding import State, judge_protection
+from harness.mysql import MySQL
 from server.prepare import CannotStart, upgrade
 from tests.faults.proxy import Proxy
-from tests.servers.mysql import MySQL
 
 PASSWORD = "open-sesame-9713"
 
@@ -183,7 +183,7 @@ def test_a_start_that_cannot_trust_the_server_says_why_in_one_line(
 def app_on() -> Callable[[str], Flask]:
     import config
     from app import create_app
-    from tests.servers.service import SECRET
+    from harness.service import SECRET
 
     return lambda uri: create_app(config.load(SQLALCHEMY_DATABASE_URI=uri, SECRET_KEY=SECRET))
 
@@ -346,7 +346,7 @@ def test_the_doctor_says_what_guards_the_connection(guard: Protection, state: St
 def test_an_engine_for_long_work_is_guarded_like_any_other(server: MySQL, loads: dict[str, int]) -> None:
     import config
     from core.db.database import patient_engine
-    from tests.servers.service import SECRET
+    from harness.service import SECRET
 
     engine = patient_engine(config.load(SQLALCHEMY_DATABASE_URI=address(server), SECRET_KEY=SECRET))
     with engine.connect() as connection:

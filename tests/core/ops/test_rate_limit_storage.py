@@ -7,7 +7,7 @@ import pytest
 
 from core.ops import rate_limit_storage
 from core.ops.rate_limit_storage import LocalCounts, SharedCounts, storage_uri
-from tests.servers.database_server import free_port
+from harness.database_server import free_port
 
 
 @pytest.fixture

@@ -21,9 +21,9 @@ from core.purchase.replays import SaleOpen, look_up
 from core.purchase.slots import Caps
 from core.refusals import Unavailable
 from core.services import Services
+from harness.database_server import free_port
+from harness.service import SECRET
 from tests.resources.calls import LONG_AGO
-from tests.servers.database_server import free_port
-from tests.servers.service import SECRET
 
 
 def put_up(services: Services, **fields: Any) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import redis
 
-from tests.servers.database_server import free_port
+from harness.database_server import free_port
 
 START_SECONDS = 10
 

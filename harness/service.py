@@ -12,7 +12,7 @@ import requests
 
 from config import ROOT
 from core.tokens import Tokens
-from tests.servers.database_server import free_port
+from harness.database_server import free_port
 
 SECRET = "the-tests-sign-their-tokens-with-this-key"
 START_SECONDS = 60
@@ -27,7 +27,7 @@ def environment(database_uri: str, **settings: object) -> dict[str, str]:
 
 
 class Service:
-    """A running service; `without_guard` names the guards that it runs without (tests/servers/without_guard.py)."""
+    """A running service; `without_guard` names the guards that it runs without (harness/without_guard.py)."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Service:
         self.environment |= process_environment or {}
         self._tokens = Tokens(SECRET)
         self._workers = workers
-        program = ["-m", "tests.servers.without_guard", *without_guard] if without_guard else [ROOT / "serve.py"]
+        program = ["-m", "harness.without_guard", *without_guard] if without_guard else [ROOT / "serve.py"]
         with log.open("wb") as file:
             self.process = subprocess.Popen(
                 [sys.executable, *program], env=self.environment, cwd=ROOT, stdout=file, stderr=file

@@ -1,4 +1,4 @@
-"""Guards against load, taken out: see tests/servers/without_guard.py."""
+"""Guards against load, taken out: see harness/without_guard.py."""
 
 from typing import Any
 

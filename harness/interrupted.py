@@ -1,6 +1,6 @@
 """Set-ups and upgrades that are interrupted: before a statement that changes something, by an error or by SIGKILL.
 
-python -m tests.servers.interrupted 3      a set-up that kills itself before its third change
+python -m harness.interrupted 3      a set-up that kills itself before its third change
 """
 
 import os

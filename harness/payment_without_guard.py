@@ -1,10 +1,10 @@
-"""Guards of payments, to be taken out by `tests.servers.without_guard`."""
+"""Guards of payments, to be taken out by `harness.without_guard`."""
 
 import time
 from datetime import datetime, timezone
 from typing import Any
 
-from tests.servers.rewriting import locks, rewrite, without_locks
+from harness.rewriting import locks, rewrite, without_locks
 
 # Seconds. Those who queue for a lock take it one after the other; those without one are all to find it open.
 _WINDOW = 0.05

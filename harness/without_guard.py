@@ -1,6 +1,6 @@
 """The service with a guard taken out: what the twin of a race test runs against.
 
-    python -m tests.servers.without_guard no_row_lock acknowledge_before_commit
+    python -m harness.without_guard no_row_lock acknowledge_before_commit
 
 Where it can, it rewrites the SQL on its way to the driver, so that it does not depend on how the code is cut.
 It also widens the window in which the missing guard is missed: a twin has to fail every time.
@@ -17,10 +17,10 @@ from datetime import datetime, timezone
 from typing import Any
 
 import serve
-from tests.servers import load_without_guard, payment_without_guard
-from tests.servers.rewriting import after as _after
-from tests.servers.rewriting import locks, without_locks
-from tests.servers.rewriting import rewrite as _rewrite
+from harness import load_without_guard, payment_without_guard
+from harness.rewriting import after as _after
+from harness.rewriting import locks, without_locks
+from harness.rewriting import rewrite as _rewrite
 
 SLOW_USER = "slow-holder"
 # Longer than any bound that a test holds a purchase to.

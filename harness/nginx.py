@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from config import ROOT
-from tests.servers.database_server import free_port
+from harness.database_server import free_port
 
 CONFIG = ROOT / "deploy" / "nginx.conf"
 START_SECONDS = 10

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.servers.mariadb import MariaDB
-from tests.servers.mysql import MySQL
+from harness.mariadb import MariaDB
+from harness.mysql import MySQL
 
 SERVERS = {"mysql": MySQL, "mariadb": MariaDB}
 

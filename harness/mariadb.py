@@ -2,7 +2,7 @@
 
 import subprocess
 
-from tests.servers.database_server import DatabaseServer, as_root, program
+from harness.database_server import DatabaseServer, as_root, program
 
 
 class MariaDB(DatabaseServer):

@@ -14,8 +14,8 @@ from typing import Any
 import mysql.connector
 from sqlalchemy import URL, Connection, Engine, inspect, make_url, text
 
+from harness.database_server import DatabaseServer
 from models import SCHEMA_REVISION
-from tests.servers.database_server import DatabaseServer
 
 # The table whose row is not a test's.
 _REVISION = "alembic_version"

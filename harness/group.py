@@ -1,6 +1,6 @@
 """Three real MySQL servers in one replication group, and what tests do to them: kill, freeze, rejoin, switch.
 
-Each member is a `MySQL` (tests/servers/mysql.py) with the settings that docs/high-availability.md advises.
+Each member is a `MySQL` (harness/mysql.py) with the settings that docs/high-availability.md advises.
 """
 
 import time
@@ -12,8 +12,8 @@ from typing import Any
 import mysql.connector
 
 from config import ROOT
-from tests.servers.database_server import free_port
-from tests.servers.mysql import MySQL
+from harness.database_server import free_port
+from harness.mysql import MySQL
 
 # The check that the tests' proxy and the example for HAProxy make: one row with a 1 where writes may go.
 IS_PRIMARY = (ROOT / "deploy" / "is_primary.sql").read_text()

@@ -8,7 +8,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from tests.servers.database_server import DatabaseServer, as_root
+from harness.database_server import DatabaseServer, as_root
 
 _INSTALL = Path(__file__).with_name("install_mysql")
 

@@ -1,6 +1,6 @@
 """One address that leads to the primary of a group, as HAProxy with the check of deploy/is_primary.sql does.
 
-    python -m tests.servers.primary_proxy <port to listen on> <port of a member> …
+    python -m harness.primary_proxy <port to listen on> <port of a member> …
 
 In a process of its own: the threads of a test would hold up its connections.
 """
@@ -18,7 +18,7 @@ import mysql.connector
 from sqlalchemy.engine import make_url
 
 from config import ROOT
-from tests.servers.database_server import free_port
+from harness.database_server import free_port
 
 _CHECK = (ROOT / "deploy" / "is_primary.sql").read_text()
 _INTERVAL_SECONDS = 0.2
