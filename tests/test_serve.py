@@ -134,8 +134,15 @@ def test_a_worker_at_rest_takes_at_most_ninety_megabytes(start_service: Start, s
     service = start_service(sqlite_uri)
     service.buy(1, "alice")
     (pid,) = service.worker_pids()
-    resident = int(re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text()).group(1))
-    assert resident <= 90 * 1024
+    resident: list[int] = []
+
+    def is_small() -> bool:
+        # What the start has freed is given back to the system a moment later.
+        status = Path(f"/proc/{pid}/status").read_text()
+        resident.append(int(re.search(r"VmRSS:\s+(\d+) kB", status).group(1)))
+        return resident[-1] <= 90 * 1024
+
+    assert _eventually(is_small, 30), f"{resident[-1]} KiB"
 
 
 def test_an_unknown_setting_is_warned_about(start_service: Start, sqlite_uri: str) -> None:
