@@ -44,7 +44,7 @@ FUNCTIONS: tuple[tuple[Any, str], ...] = (
     (fast_path.seckill, "bought"),
     (fast_path, "_wanted_in"),
     (batcher.Batcher, "submit"),
-    (queue.RequestQueue, "take"),
+    (queue.PurchaseQueue, "take"),
     (batcher.Batcher, "_finish"),
     (batch, "serve"),
     (batch, "decide"),

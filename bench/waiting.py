@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from core.db.clock import Deadline
 from core.purchase.batcher import Batcher
 from core.purchase.decide import PurchaseRequest
-from core.purchase.queue import RequestQueue
+from core.purchase.queue import PurchaseQueue
 
 
 def main(requests: int = 4000, seconds: float = 5) -> None:
@@ -25,7 +25,7 @@ def main(requests: int = 4000, seconds: float = 5) -> None:
         return ["settled"] * len(batch)
 
     batcher: Batcher[str] = Batcher(
-        settle, RequestQueue(requests, seconds), batch_max=64, workers=4, grace_seconds=10 * seconds
+        settle, PurchaseQueue(requests, seconds), batch_max=64, workers=4, grace_seconds=10 * seconds
     )
     futures = [batcher.submit(PurchaseRequest(1, str(number)), Deadline(10 * seconds)) for number in range(requests)]
     time.sleep(1)

@@ -244,15 +244,15 @@ def socket_outlives_worker() -> None:
 
 def one_item_first() -> None:
     """The queue serves the item with the smallest number first, whichever request arrived first."""
-    from core.purchase.queue import RequestQueue
+    from core.purchase.queue import PurchaseQueue
 
-    add = RequestQueue.add
+    add = PurchaseQueue.add
 
     def unfair(self: Any, entry: Any, now: float) -> None:
         add(self, entry, now)
         entry.number += entry.request.goods_id * 10**12
 
-    RequestQueue.add = unfair  # type: ignore[method-assign]
+    PurchaseQueue.add = unfair  # type: ignore[method-assign]
 
 
 WITHOUT_GUARD: dict[str, Callable[[], None]] = {

@@ -1,8 +1,8 @@
-"""Answers ahead of Flask what crowds ask for: purchases, and reads of an item and of its sale.
+"""Answers plain requests for hot items ahead of Flask: purchases, and reads of an item and of its sale.
 
-A layer around the application, of WSGI alone. It takes only plain requests: the usual method and path, no query, a body
-that holds, a token that proves somebody. Everything else, and so every fault of a caller, is left to the resources,
-which check and answer it in full. What it answers, it answers as they would: the same functions shape it.
+A layer around the WSGI application. A request is plain if it has the usual method and path, no query, a body whose JSON
+is valid, and a token that is valid. All others, and so every fault of a client, are passed to the resources, which
+check and answer them in full. The answers of both come from the same functions, and are the same.
 """
 
 import re
@@ -68,7 +68,7 @@ Reply = Callable[[int, Headers, bytes], None]
 
 @dataclass(slots=True)
 class _Asked:
-    """A request that may be answered here."""
+    """A request that the fast path may answer."""
 
     method: str
     noun: str
@@ -86,7 +86,7 @@ class _Answer(NamedTuple):
 
 
 def _asked(environ: WSGIEnvironment) -> _Asked | None:
-    """What is asked, where it may be answered here."""
+    """The request, if the fast path may answer it."""
     match = _PATH.fullmatch(environ["PATH_INFO"])
     if match is None or environ.get("QUERY_STRING"):
         return None
@@ -111,12 +111,12 @@ def _asked_for_health(environ: WSGIEnvironment) -> _Asked | None:
 
 
 class FastPath:
-    """The layer. Shared by all threads of a process."""
+    """A layer around the application. Shared by all threads of a process."""
 
     def __init__(
         self, app: WSGIApplication, services: Services, origin_headers: OriginHeaders, check_caller: CheckCaller
     ) -> None:
-        """Leaves to `app` what it does not answer. `origin_headers` has those that pages of an origin need."""
+        """Passes to `app` what it does not answer. `origin_headers` returns the CORS headers for an origin."""
         self.deadlines = Deadlines()
         # Requests that wait for the sale cache, or for a check of health.
         self.awaiting: set[Pending] = set()
@@ -186,11 +186,11 @@ class FastPath:
         return True
 
     def deadline(self) -> Deadline:
-        """That of the request which this thread has in hand: from its arrival on."""
+        """The deadline of the request that this thread is answering, counted from its arrival."""
         return deadline_of_request(self._shop.settings.PURCHASE_WAIT_SECONDS)
 
     def _pending(self, error: Refusal, asked: _Asked, environ: WSGIEnvironment, reply: Reply) -> Pending:
-        """An answer that is to come: at the deadline it is `error`."""
+        """Answers with `error` at the deadline, unless the answer is claimed before."""
 
         def expire() -> None:
             self._reply(_refused(error, asked, environ), asked, environ, reply)
@@ -233,7 +233,7 @@ class FastPath:
         awaited.add_done_callback(told)
 
     def _found(self, awaited: "Future[CachedSale | None]", asked: _Asked, environ: WSGIEnvironment) -> _Answer | None:
-        """The answer to a read that has waited. None where it is for the application."""
+        """The answer to a read that has waited. None where the application is to answer."""
         if not awaited.done():
             return _refused(Busy(), asked, environ)
         error = awaited.exception()
@@ -248,7 +248,7 @@ class FastPath:
             return _failed(error, asked, environ)
 
     def fail(self, error: Exception, environ: WSGIEnvironment, reply: Reply) -> None:
-        """Answer a request that could not be answered otherwise."""
+        """Answer a request with an error that came before, or in place of, its answer."""
         request_id = request_log.request_id(environ.get("HTTP_X_REQUEST_ID", ""))
         asked = _Asked(environ["REQUEST_METHOD"], "", 0, request_id, time.perf_counter())
         answer = _failed(error, asked, environ)
@@ -278,7 +278,7 @@ class FastPath:
         reply(answer.status, headers, b"" if asked.method == "HEAD" else answer.body)
 
     def _close(self, answer: _Answer, asked: _Asked, environ: WSGIEnvironment) -> Headers:
-        """Log and count the answer. Returns all of its headers."""
+        """Log and count an answer. Returns all of its headers."""
         caller = asked.caller.user_id if asked.caller else None
         route = _ROUTES[asked.noun]
         request_log.note(asked.request_id, asked.method, route, answer.status, answer.code, asked.began, caller)
@@ -294,7 +294,7 @@ class FastPath:
     def _answer(
         self, asked: _Asked, environ: WSGIEnvironment
     ) -> "_Answer | PurchaseRequest | Future[CachedSale | None] | None":
-        """The answer, or what it waits for: a purchase, or an item's row. None where it is not for this layer."""
+        """The answer, or what it waits for: a purchase, or an item's row. None where the application is to answer."""
         try:
             if asked.method == "GET":
                 return self._show(asked, environ)
@@ -354,7 +354,7 @@ class FastPath:
 
 
 class _Shown(NamedTuple):
-    """An answer to a read, made once for all who ask while it is fresh."""
+    """An answer to a read, made once for all requests while the row is fresh."""
 
     etag: str
     headers: Headers
@@ -390,7 +390,7 @@ def _health(state: dict[str, str]) -> _Answer:
 
 
 def _around(text: str) -> tuple[bytes, bytes]:
-    """JSON before and after the gap in it."""
+    """The JSON before the gap in it, and after."""
     head, _, tail = text.partition(to_json(_GAP)[1:-1])
     return head.encode(), tail.encode()
 
@@ -423,7 +423,7 @@ def _failed(error: Exception, asked: _Asked, environ: WSGIEnvironment) -> _Answe
 
 def _refused(refusal: Refusal, asked: _Asked, environ: WSGIEnvironment) -> _Answer:
     spoken = language_of(environ.get("HTTP_ACCEPT_LANGUAGE", ""))
-    # A quote is one buyer's; all others are told to crowds.
+    # A quote is for one buyer; all other problems are the same for many.
     make = _problem.__wrapped__ if "quote" in refusal.details else _problem
     status, headers, head, tail = make(refusal.code, spoken, tuple(refusal.details.items()))
     return _Answer(status, head + asked.request_id.encode() + tail, headers, refusal.code)
@@ -443,7 +443,7 @@ def _problem(code: str, spoken: str, details: tuple[tuple[str, Any], ...]) -> tu
 
 
 def _wanted_in(environ: WSGIEnvironment) -> tuple[int, Choices] | None:
-    """The units and the choices that a body asks for. None for any other body, which is then there to be read again."""
+    """The units and the choices in a body. None for a body that the application is to judge; it can read it again."""
     data = _read_plain(environ)
     if not data:
         return None if data is None else (1, NO_CHOICES)
@@ -453,7 +453,7 @@ def _wanted_in(environ: WSGIEnvironment) -> tuple[int, Choices] | None:
 
 
 def _read_plain(environ: WSGIEnvironment) -> bytes | None:
-    """A small body of a stated length, there to be read again. None for any other, and for one that was cut off."""
+    """A small body of a stated length, kept to be read again. None for any other, and for one that was cut off."""
     length = environ.get("CONTENT_LENGTH") or "0"
     if "HTTP_TRANSFER_ENCODING" in environ or not (length.isascii() and length.isdigit()) or int(length) > _PLAIN_BODY:
         return None

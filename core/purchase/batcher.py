@@ -25,7 +25,7 @@ from prometheus_client import Gauge, Histogram
 from core.db.clock import Deadline
 from core.ops.metrics import record
 from core.purchase.decide import PurchaseRequest
-from core.purchase.queue import Entry, RequestQueue
+from core.purchase.queue import Entry, PurchaseQueue
 from core.refusals import Busy, Unavailable
 
 Answer = TypeVar("Answer")
@@ -80,7 +80,7 @@ class Batcher(Generic[Answer]):
     def __init__(
         self,
         settle: Settle[Answer],
-        queue: RequestQueue,
+        queue: PurchaseQueue,
         *,
         batch_max: int,
         workers: int,

@@ -13,7 +13,7 @@ from core.purchase import batch
 from core.purchase.batcher import Batcher
 from core.purchase.decide import Outcome, PurchaseRequest, Refused, Replayed
 from core.purchase.in_progress import InProgress
-from core.purchase.queue import RequestQueue
+from core.purchase.queue import PurchaseQueue
 from core.purchase.replays import SaleOpen, look_up
 from core.purchase.sale_cache import SaleCache
 from core.purchase.slots import Caps
@@ -37,9 +37,9 @@ class Checkout:
         self._in_progress = in_progress
         self._gate = sale_cache
 
-        def queue() -> RequestQueue:
+        def queue() -> PurchaseQueue:
             threads_max = None if threads is None else max(1, threads * 3 // 4)
-            return RequestQueue(settings.QUEUE_MAX, settings.PURCHASE_WAIT_SECONDS / 2, threads_max)
+            return PurchaseQueue(settings.QUEUE_MAX, settings.PURCHASE_WAIT_SECONDS / 2, threads_max)
 
         self._purchases: Batcher[Outcome] = Batcher(
             lambda requests, deadline, patient: _settle(database, caps, requests, deadline, patient),

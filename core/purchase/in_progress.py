@@ -1,14 +1,14 @@
 """How many purchases of an item are being handled, counted over all workers of a host.
 
-Each worker has a cell a purchase in the memory that they share; whoever asks counts the cells of all. A worker that
-dies leaves no wrong count behind: the cells of a process that is gone are not counted.
+Each purchase takes a cell in the memory that the workers share; the count goes over the cells of all of them. A worker
+that dies leaves no wrong count behind: the cells of a dead process are not counted.
 """
 
 from core.ops.host_memory import CELLS, HostMemory
 
 
 class InProgress:
-    """The count of one worker, and through the shared memory that of its siblings."""
+    """The purchases of one worker and, through the shared memory, of all others of the host."""
 
     def __init__(self, host: HostMemory) -> None:
         self._host = host

@@ -69,7 +69,7 @@ class Entry:
         self.entered_at = 0.0
 
 
-class RequestQueue:
+class PurchaseQueue:
     """What waits for a batch. Not safe to share between threads: the batcher holds its lock."""
 
     def __init__(self, queue_max: int, slow_seconds: float, threads_max: int | None = None) -> None:

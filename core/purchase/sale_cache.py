@@ -1,9 +1,9 @@
-"""The sale cache: what is certain about a sale without asking the database, seen there at most MAX_AGE seconds ago.
+"""The sale cache: the rows of hot items, as the database had them at most MAX_AGE seconds ago.
 
-Only a crowd that asks the same of one item is answered from here; the item's row is then read again and again by one
-thread, for all such items at once, over a connection of its own. When that is late, the crowd's reads wait for its
-answer: they never go to the database all at once. Purchases do not wait here, since they are settled in batches anyway.
-Whoever else asks goes to the database.
+Only hot items are answered from here: those for which HOT_REQUESTS equal requests came within MAX_AGE. One thread reads
+their rows again and again, all of them in one statement, over a connection of its own. When that read is late, requests
+wait for its result instead of reading the database themselves. Purchases do not wait here, since they are settled in
+batches anyway. Requests for other items read the database.
 """
 
 import logging
@@ -21,14 +21,14 @@ from core.purchase.decide import refusal_of
 from core.refusals import GOODS_NOT_FOUND, Busy, Refusal, Unavailable
 
 MAX_AGE = 0.25  # seconds
-_READ_SECONDS = 0.08  # between two reads, so that a late one does not leave everybody to the database
-# So many ask the same within MAX_AGE: fewer are no load, and are told the very latest.
-CROWD = 10
-# Reads after which an item that nobody asked for is watched no longer.
+_READ_SECONDS = 0.08  # between two reads, so that one may be late before a row is too old
+# So many equal requests within MAX_AGE make an item hot. Fewer are no load, and get the latest row.
+HOT_REQUESTS = 10
+# Reads after which an item for which no request came is dropped.
 _QUIET_READS = 6
-_WATCHED = 256  # items; a larger crowd's go to the database
-_COUNTED = 20_000  # questions
-# Requests that wait for the next read, at most. As many as a worker keeps connections open.
+_WATCHED = 256  # items at most; requests for others read the database
+_COUNTED = 20_000  # pairs of question and item whose requests are counted
+# Requests that wait for the next read, at most: as many as a worker keeps connections open.
 _AWAITED = 4096
 
 Read = Callable[[Sequence[int]], Sequence[AnyRow]]
@@ -37,7 +37,7 @@ log = logging.getLogger("seckill.sale_cache")
 
 
 class CachedSale:
-    """An item's row as it was read. `memo` keeps what was made of it for as long as it is in use."""
+    """An item's row as it was read. `memo` keeps what was computed from it for as long as the row is in use."""
 
     __slots__ = ("_always", "_answered_at", "_asked_at", "_told", "asks", "memo", "quiet", "row")
 
@@ -56,12 +56,12 @@ class CachedSale:
         return time.monotonic() - self._asked_at <= MAX_AGE
 
     def now(self) -> datetime:
-        """The database's time, reckoned from when it was read; late by the time of one answer at most."""
+        """The database's time, extrapolated from when the row was read; late by at most the time of that read."""
         now: datetime = self.row.now
         return now + timedelta(seconds=time.monotonic() - self._answered_at)
 
     def now_iso(self) -> str:
-        """`now` as the contract has it, which is the same for a millisecond and all who ask in it."""
+        """`now` as text, in the contract's form. Computed once a millisecond."""
         since = int((time.monotonic() - self._answered_at) * 1000)
         told = self._told
         if told[0] != since:
@@ -69,7 +69,7 @@ class CachedSale:
         return told[1]
 
     def status(self) -> str | None:
-        """The status of the sale now; None within the moment in which its start or its end may have come."""
+        """The status of the sale now; None in the moment in which its start or its end may or may not have passed."""
         if self._always is not None:
             return self._always
         earliest = self.now()
@@ -80,34 +80,35 @@ class CachedSale:
 
 
 class SaleCache:
-    """Watches the items that crowds ask for. Shared by all threads of a process."""
+    """Reads the rows of hot items. Shared by all threads of a process."""
 
     def __init__(self, read: Read) -> None:
         """`read` returns the rows of items, with the database's time as `now`; it may raise."""
-        self.crowd = CROWD
+        self.hot_requests = HOT_REQUESTS
         self._read = read
         self._seen: dict[int, CachedSale] = {}
         self._wanted: set[int] = set()
-        # Of each question: when the count began, the count, and that of the time before.
+        # For each question and item: when the count began, the count, and the count of the interval before.
         self._asks: dict[tuple[str, int], tuple[float, int, int]] = {}
         self._lock = threading.Lock()
         self._watcher: threading.Thread | None = None
-        # Those of the last read's items that do not exist, and when it was asked for.
+        # The items of the last read that do not exist, and when that read was sent.
         self._absent: frozenset[int] = frozenset()
         self._absent_at = float("-inf")
-        # Of each item, who waits for its row, and since when it must have been asked for.
+        # For each item, the futures that wait for its row, and when the read must have been sent at the earliest.
         self._awaited: dict[int, list[tuple[float, Future[CachedSale | None]]]] = {}
         self._awaited_count = 0
         self._wake = threading.Event()
 
     def look(self, question: str, goods_id: int) -> "CachedSale | Future[CachedSale | None] | None":
-        """The item as it was at most MAX_AGE ago, for a crowd with this question; None: ask the database.
+        """The row of a hot item, at most MAX_AGE old; None where the caller is to read the database.
 
-        Where nothing is known that is young enough, or the moment of the sale's start or end may just have come, the
-        next read that is young enough is the future's result. It is None where the database is to be asked after all;
-        it raises Refusal: goods_not_found, or what the read failed with. Raises Busy where too many wait.
+        `question` says what is asked of the item: equal questions are counted together. Where no row is young enough,
+        or the sale may just have started or ended, returns a future of the next row. That future is None where the
+        caller is to read the database after all, and fails with a Refusal: goods_not_found, or that of the read.
+        Raises Busy where too many requests wait.
         """
-        if not self._is_crowd(question, goods_id):
+        if not self._is_hot(question, goods_id):
             return None
         now = time.monotonic()
         since = now - MAX_AGE
@@ -117,13 +118,13 @@ class SaleCache:
             if seen.is_fresh():
                 if seen.status() is not None:
                     return seen
-                since = now  # an older row would be as uncertain
+                since = now  # an older row would not tell either
         elif goods_id in self._absent and self._absent_at >= since:
             return _raises(Refusal(GOODS_NOT_FOUND))
         return self._next(goods_id, since)
 
     def _next(self, goods_id: int, since: float) -> "Future[CachedSale | None] | None":
-        """The item's next row that is asked for at `since` or later. None where the item cannot be watched as well."""
+        """A future of the item's next row that is read at `since` or later. None where too many items are hot."""
         found: Future[CachedSale | None] = Future()
         with self._lock:
             if self._awaited_count >= _AWAITED:
@@ -137,8 +138,8 @@ class SaleCache:
         return found
 
     def seen(self, question: str, goods_id: int) -> CachedSale | None:
-        """The item as it was at most MAX_AGE ago, for a crowd with this question; None: ask the database."""
-        if not self._is_crowd(question, goods_id):
+        """The row of a hot item, at most MAX_AGE old; None where the caller is to read the database. Does not wait."""
+        if not self._is_hot(question, goods_id):
             return None
         seen = self._seen.get(goods_id)
         if seen is not None:
@@ -149,7 +150,7 @@ class SaleCache:
         return None
 
     def refusal(self, goods_id: int) -> Refusal | None:
-        """What every purchase of the item is refused with now, where that is certain."""
+        """The refusal of every purchase of the item now; None where that is not certain."""
         seen = self.seen("buy", goods_id)
         status = None if seen is None else seen.status()
         if seen is None or status is None:
@@ -160,7 +161,7 @@ class SaleCache:
         refusal: Refusal | None = seen.memo[known]
         return refusal
 
-    def _is_crowd(self, question: str, goods_id: int) -> bool:
+    def _is_hot(self, question: str, goods_id: int) -> bool:
         now = time.monotonic()
         since, asks, before = self._asks.get((question, goods_id), (now, 0, 0))
         if now - since > MAX_AGE:
@@ -168,7 +169,7 @@ class SaleCache:
         if len(self._asks) >= _COUNTED:
             self._asks.clear()
         self._asks[question, goods_id] = since, asks + 1, before
-        return asks + 1 >= self.crowd or before >= self.crowd
+        return asks + 1 >= self.hot_requests or before >= self.hot_requests
 
     def _want(self, goods_id: int) -> None:
         with self._lock:
@@ -176,7 +177,7 @@ class SaleCache:
             self._begin()
 
     def _add(self, goods_id: int) -> bool:
-        """Have the item read from now on; false where there are too many. Needs the lock."""
+        """Have the item read from now on; False where too many are. Needs the lock."""
         if goods_id in self._seen or goods_id in self._wanted:
             return True
         if len(self._wanted) + len(self._seen) >= _WATCHED:
@@ -185,8 +186,8 @@ class SaleCache:
         return True
 
     def _begin(self) -> None:
-        """Have the watcher at work. Needs the lock."""
-        # Not alive: not begun, out of work, or left behind by a fork.
+        """Start the thread that reads, unless it runs. Needs the lock."""
+        # Not alive: not started, ended for want of hot items, or of the process before a fork.
         if self._watcher is None or not self._watcher.is_alive():
             self._watcher = threading.Thread(target=self._watch, daemon=True)
             self._watcher.start()
@@ -203,11 +204,11 @@ class SaleCache:
                     return
             try:
                 self._look(ids)
-                self._wake.wait(_READ_SECONDS)  # whoever waits for the next read need not wait for the pause as well
+                self._wake.wait(_READ_SECONDS)  # cut short when a request waits for the next read
             except Exception as error:
                 self._go_quiet()
-                if not isinstance(error, Refusal):  # of which the database has told the log
-                    log.warning("the sale cache could not look: %s", type(error).__name__)
+                if not isinstance(error, Refusal):  # those are logged where they are raised
+                    log.warning("hot items could not be read: %s", type(error).__name__)
                 self._tell_failure(ids, error)
                 time.sleep(_READ_SECONDS)
 
@@ -216,7 +217,7 @@ class SaleCache:
         try:
             rows = self._read(ids)
         except Unavailable:
-            # Its connection may have been closed, and the database be well: only those who wait make it worth a try.
+            # The connection may have been closed while the database is well. Worth one more try if requests wait.
             if not self._awaited or time.monotonic() - asked_at > MAX_AGE:
                 raise
             asked_at = time.monotonic()
@@ -240,7 +241,7 @@ class SaleCache:
                 awaiting.set_exception(Refusal(GOODS_NOT_FOUND))
 
     def _take_awaiting(self, ids: Sequence[int], asked_at: float) -> "list[tuple[int, Future[CachedSale | None]]]":
-        """Take those who wait for one of these items and may have a row that was asked for then. Needs the lock."""
+        """Remove and return the futures for these items that may have a row read at `asked_at`. Needs the lock."""
         taken = []
         for goods_id in ids:
             waiting = self._awaited.pop(goods_id, [])
@@ -252,7 +253,7 @@ class SaleCache:
         return taken
 
     def _tell_failure(self, ids: Sequence[int], error: Exception) -> None:
-        """Tell all who wait for these items: what the database refuses, it refuses them; else it has to be asked."""
+        """End all futures for these items: with the read's Refusal, or with None, so that their callers read."""
         with self._lock:
             told = self._take_awaiting(ids, float("inf"))
         for _, awaiting in told:
@@ -263,7 +264,7 @@ class SaleCache:
 
     def _go_quiet(self) -> None:
         with self._lock:
-            self._wanted.clear()  # who still asks for them will be heard again
+            self._wanted.clear()  # the next requests for them add them again
             for seen in self._seen.values():
                 seen.quiet = 0 if seen.asks else seen.quiet + 1
                 seen.asks = 0

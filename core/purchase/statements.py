@@ -191,7 +191,7 @@ def take_units(connection: Connection, units: Mapping[int, int]) -> int:
 
 
 def write_outbox(connection: Connection, occurred_at: datetime, new_events: Sequence[NewEvent]) -> None:
-    """Put events into the outbox, as `core.events.write` does."""
+    """Put events into the outbox, as `core.events.events.write` does."""
     change(connection, _texts(sql_of(connection)).write_outbox, stored(occurred_at), as_batch(new_events))
 
 

@@ -290,7 +290,7 @@ OUTCOMES = (
 def drive(app: Flask, examples: int, steps: int, shrink: bool = True) -> list[str]:
     """Run the model against `app`; returns what happened to the purchases."""
     # The model knows each answer to the unit: none may be a quarter of a second old.
-    app.extensions["seckill"].sale_cache.crowd = math.inf
+    app.extensions["seckill"].sale_cache.hot_requests = math.inf
     machine: Any = type("SalesOnThisApp", (Sales,), {"app": app, "steps": []})
     run_state_machine_as_test(
         machine,

@@ -18,7 +18,7 @@ from core.ops import audit
 from core.purchase import batch
 from core.purchase.batcher import Batcher
 from core.purchase.decide import Outcome, Placed, PurchaseRequest
-from core.purchase.queue import RequestQueue
+from core.purchase.queue import PurchaseQueue
 from core.purchase.slots import Caps
 from core.refusals import Unavailable
 from core.services import Services
@@ -53,7 +53,7 @@ class Counter:
             return batch.serve(services.database, caps, requests, deadline, patient)
 
         self.batcher: Batcher[Outcome] = Batcher(
-            settle, RequestQueue(1000, PATIENCE), batch_max=100, workers=1, grace_seconds=PATIENCE
+            settle, PurchaseQueue(1000, PATIENCE), batch_max=100, workers=1, grace_seconds=PATIENCE
         )
 
     def _put_up(self) -> int:

@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 
 from core.purchase import batch
 from core.purchase import sale_cache as sale_cache_module
-from core.purchase.sale_cache import CROWD
+from core.purchase.sale_cache import HOT_REQUESTS
 from core.refusals import Unavailable
 from harness.service import SECRET
 from resources import fast_path
@@ -47,7 +47,7 @@ class Crowd:
 
     def knows(self, goods_id: int) -> None:
         """Let the sale cache see the item as it now is."""
-        began, self.sale_cache.crowd = time.monotonic(), 0
+        began, self.sale_cache.hot_requests = time.monotonic(), 0
         while not (seen := self.sale_cache.seen("buy", goods_id)) or seen._asked_at < began:
             assert time.monotonic() < began + 10
             time.sleep(0.01)
@@ -61,12 +61,12 @@ class Crowd:
 
     def of_flask(self, method: str, path: str, by: str | None = None, **options: Any) -> TestResponse:
         """The same request as Flask answers it, asked past the layer and the sale cache."""
-        self.call.app.wsgi_app, crowd = self._flask, self.sale_cache.crowd  # type: ignore[method-assign]
-        self.sale_cache.crowd = 10**9
+        self.call.app.wsgi_app, crowd = self._flask, self.sale_cache.hot_requests  # type: ignore[method-assign]
+        self.sale_cache.hot_requests = 10**9
         try:
             return self.call.send(method, path, by, **options)
         finally:
-            self.call.app.wsgi_app, self.sale_cache.crowd = self._front, crowd  # type: ignore[method-assign]
+            self.call.app.wsgi_app, self.sale_cache.hot_requests = self._front, crowd  # type: ignore[method-assign]
 
     def put_up(self, code: str) -> int:
         """An item that refuses all with `code`, known to the sale cache."""
@@ -223,9 +223,9 @@ def test_the_time_of_the_answer_moves_while_the_etag_stays(crowd: Crowd) -> None
 
 def test_one_who_reads_after_a_crowd_of_buyers_sees_the_very_latest(crowd: Crowd) -> None:
     item = crowd.put_up("sold_out")
-    crowd.sale_cache.crowd = CROWD
+    crowd.sale_cache.hot_requests = HOT_REQUESTS
     crowd.sale_cache._asks.clear()
-    for _ in range(3 * CROWD):
+    for _ in range(3 * HOT_REQUESTS):
         problem(crowd.ahead("POST", f"/seckill/{item}", "alice"), 409, "sold_out")
     crowd.call.patch(f"/goods/{item}", json={"stock_delta": 3})
     assert [crowd.call.get(f"/{noun}/{item}").json["stock"] for noun in ("goods", "seckill")] == [3, 3]
@@ -233,8 +233,8 @@ def test_one_who_reads_after_a_crowd_of_buyers_sees_the_very_latest(crowd: Crowd
 
 def test_each_purchase_counts_once_towards_a_crowd(crowd: Crowd) -> None:
     item = crowd.call.create()["id"]
-    crowd.sale_cache.crowd = CROWD
-    for _ in range(CROWD - 1):
+    crowd.sale_cache.hot_requests = HOT_REQUESTS
+    for _ in range(HOT_REQUESTS - 1):
         crowd.call.bought(item)
     assert crowd.sale_cache._watcher is None, "fewer than a crowd have asked"
 

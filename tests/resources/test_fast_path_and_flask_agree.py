@@ -109,7 +109,7 @@ class Twins:
         if by_dispatcher:
             ahead.wsgi_app = ByDispatcher(ahead.wsgi_app)  # type: ignore[arg-type, method-assign]
         for call in (self.ahead, self.flask):
-            call.services.sale_cache.crowd = 10**9
+            call.services.sale_cache.hot_requests = 10**9
             for number, fields in enumerate(ITEMS, 1):
                 assert call.create(**fields)["id"] == number
             assert call.post("/goods/5/pause", OPERATOR).status_code == 200
@@ -373,7 +373,7 @@ def crowd(twins: Twins, monkeypatch: pytest.MonkeyPatch) -> Iterator[Twins]:
     """All that stays as it is, known to the sale cache, and everybody a crowd."""
     monkeypatch.setattr(sale_cache_module, "MAX_AGE", 60.0)
     sale_cache = twins.ahead.services.sale_cache
-    sale_cache.crowd = 0
+    sale_cache.hot_requests = 0
     for question, goods_id in itertools.product(("buy", "goods", "seckill"), range(1, len(ITEMS) + 1)):
         while sale_cache.seen(question, goods_id) is None:
             time.sleep(0.01)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import requests
 
-from core.purchase.sale_cache import CROWD
+from core.purchase.sale_cache import HOT_REQUESTS
 from harness.service import Service
 
 
@@ -41,7 +41,7 @@ def test_a_body_that_comes_after_its_head_does_not_end_the_connection_of_who_is_
     refused_ahead = 0
     with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for _ in range(100 * CROWD):
+        for _ in range(100 * HOT_REQUESTS):
             connection.sendall(_buy(goods_id, 14))
             time.sleep(0.002)
             connection.sendall(b'{"quantity":1}')

@@ -190,7 +190,7 @@ def test_what_the_gate_refuses_is_free_and_needs_no_leave(limited: Limited, monk
     call = limited()
     item = put_up(call, stock=0)
     sale_cache, until = call.services.sale_cache, time.monotonic() + 10
-    sale_cache.crowd = 0
+    sale_cache.hot_requests = 0
     while sale_cache.seen("buy", item) is None:
         assert time.monotonic() < until
         time.sleep(0.01)

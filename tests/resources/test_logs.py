@@ -161,7 +161,7 @@ def test_what_is_answered_ahead_of_flask_has_the_line_that_flask_writes(
 ) -> None:
     item, closed = sqlite_call.create(stock=5)["id"], sqlite_call.create(stock=0)["id"]
     sale_cache, fast_path = sqlite_call.services.sale_cache, sqlite_call.app.wsgi_app
-    sale_cache.crowd = 0
+    sale_cache.hot_requests = 0
     while not sale_cache.refusal(closed) or not sale_cache.seen("goods", item):
         time.sleep(0.01)
 
@@ -191,7 +191,7 @@ def test_what_is_answered_ahead_of_flask_has_the_line_that_flask_writes(
         (422, "idempotency_key_reused", "alice"),
         *[(200, None, None), (304, None, None)] * 2,
     ]
-    sqlite_call.app.wsgi_app, sale_cache.crowd = fast_path.application, 10**9  # type: ignore[attr-defined, method-assign]
+    sqlite_call.app.wsgi_app, sale_cache.hot_requests = fast_path.application, 10**9  # type: ignore[attr-defined, method-assign]
     # But a crowd is refused before anybody asks who they are.
     sqlite_call.post("/healthz")
     flask = ask()

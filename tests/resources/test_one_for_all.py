@@ -68,7 +68,7 @@ def read_once(late: Late) -> None:
     """A crowd reads an item while the sale cache's own read is late: how many of them reach the database."""
     sale_cache = late.call.services.sale_cache
     late.goes.clear()
-    sale_cache.crowd = 0
+    sale_cache.hot_requests = 0
     with late.crowd(f"/seckill/{late.item}") as answers:
         # All have asked: they wait for the row, or stand before the database themselves.
         late.until(lambda: sale_cache._awaited_count + late.asked >= CLIENTS or late.asked > 2)
@@ -92,13 +92,13 @@ def test_without_waiting_for_it_everybody_reads_the_row(late: Late, monkeypatch:
 
 def test_the_gate_s_reader_waits_for_nobody_s_connection(late: Late) -> None:
     """Everybody else's are in use, and each waits for the database."""
-    late.call.services.sale_cache.crowd = 10**9
+    late.call.services.sale_cache.hot_requests = 10**9
     late.goes.clear()
     late.late_for = "FROM orders"
     with ThreadPoolExecutor(CLIENTS) as threads:
         lists = [threads.submit(lambda: Calls(late.call.app).get("/orders", "alice")) for _ in range(CLIENTS)]
         late.until(lambda: late.asked == late.call.services.settings.DATABASE_READ_POOL_SIZE)
-        late.call.services.sale_cache.crowd = 0
+        late.call.services.sale_cache.hot_requests = 0
         assert late.get(f"/seckill/{late.item}").status_code == 200
         assert late.get("/readyz").status_code == 200
         late.goes.set()

@@ -9,7 +9,7 @@ from types import TracebackType
 from core.db.clock import Deadline
 from core.purchase.batcher import STALL_SECONDS, Batcher
 from core.purchase.decide import Outcome, PurchaseRequest, Refused
-from core.purchase.queue import RequestQueue
+from core.purchase.queue import PurchaseQueue
 from core.refusals import SOLD_OUT, Refusal
 
 PATIENCE = 30  # real seconds after which a test gives up
@@ -54,7 +54,7 @@ class FakeSettler:
         slow: float = LATER,
         grace: float = LATER,
         threads_max: int | None = None,
-        queue: type[RequestQueue] = RequestQueue,
+        queue: type[PurchaseQueue] = PurchaseQueue,
         clock: Callable[[], float] | None = None,
     ) -> None:
         self.batches: list[str] = []  # the users of each

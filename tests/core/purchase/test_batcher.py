@@ -7,7 +7,7 @@ import pytest
 
 from core.purchase.batcher import SLOT_RETRY_SECONDS
 from core.purchase.decide import PurchaseRequest
-from core.purchase.queue import Entry, RequestQueue
+from core.purchase.queue import Entry, PurchaseQueue
 from core.refusals import Busy
 from tests.core.purchase.fake_settler import PATIENCE, FakeSettler, Outcomes, one_item, until, user_of, users_of
 
@@ -131,7 +131,7 @@ FLOOD = 40
 SMALL_BATCH = 4
 
 
-def is_settled_in_turn(queue: type[RequestQueue]) -> None:
+def is_settled_in_turn(queue: type[PurchaseQueue]) -> None:
     """Item 1 is flooded, by a new request for each that is settled; one for item 2 waits for those ahead of it."""
     with FakeSettler(batch_max=SMALL_BATCH, queue=queue) as settler:
         batches_to_come = 5 * FLOOD
@@ -155,10 +155,10 @@ def is_settled_in_turn(queue: type[RequestQueue]) -> None:
 
 
 def test_a_flooded_item_takes_no_turn_from_a_quiet_one() -> None:
-    is_settled_in_turn(RequestQueue)
+    is_settled_in_turn(PurchaseQueue)
 
 
-class SmallestItemFirst(RequestQueue):
+class SmallestItemFirst(PurchaseQueue):
     """Serves the item with the smallest number first."""
 
     def add(self, entry: Entry, now: float) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from core.purchase.batcher import STALL_SECONDS
 from core.purchase.decide import Outcome, PurchaseRequest
-from core.purchase.queue import STUCK_SECONDS, Entry, RequestQueue
+from core.purchase.queue import STUCK_SECONDS, Entry, PurchaseQueue
 from core.refusals import Busy, Unavailable
 from tests.core.purchase.fake_settler import PATIENCE, FakeSettler, Outcomes, one_item, until, user_of, users_of
 
@@ -37,7 +37,7 @@ def test_a_queued_request_is_told_busy_at_its_deadline_and_is_in_no_later_batch(
         assert settler.batches == ["a", "d"]
 
 
-def told_only_the_truth_at_the_deadline(queue: type[RequestQueue]) -> None:
+def told_only_the_truth_at_the_deadline(queue: type[PurchaseQueue]) -> None:
     """A request in a running batch may be bought: it is not told busy at its deadline."""
     with FakeSettler(queue=queue) as settler:
         released = settler.hold(1)
@@ -50,10 +50,10 @@ def told_only_the_truth_at_the_deadline(queue: type[RequestQueue]) -> None:
 
 
 def test_a_request_in_a_running_batch_is_not_told_busy_at_its_deadline() -> None:
-    told_only_the_truth_at_the_deadline(RequestQueue)
+    told_only_the_truth_at_the_deadline(PurchaseQueue)
 
 
-class Hasty(RequestQueue):
+class Hasty(PurchaseQueue):
     """Tells `busy` at the deadline to requests in running batches too."""
 
     def __init__(self, *arguments: object) -> None:

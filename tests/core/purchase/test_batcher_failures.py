@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from core.purchase.decide import PurchaseRequest
-from core.purchase.queue import Entry, RequestQueue
+from core.purchase.queue import Entry, PurchaseQueue
 from core.refusals import Busy, Refusal, Unavailable
 from tests.core.purchase.fake_settler import PATIENCE, FakeSettler, Outcomes, one_item, until, user_of, users, users_of
 
@@ -61,7 +61,7 @@ def test_a_worker_that_dies_strands_nobody(end: type[BaseException], caplog: pyt
     assert f"a batch failed: {end.__name__}" in caplog.text
 
 
-class FailsOnce(RequestQueue):
+class FailsOnce(PurchaseQueue):
     """Fails at the first look at deadlines that finds one passed."""
 
     failed = False

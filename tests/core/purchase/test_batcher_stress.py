@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pytest
 
 from core.purchase.decide import PurchaseRequest, Refused
-from core.purchase.queue import RequestQueue
+from core.purchase.queue import PurchaseQueue
 from core.refusals import Busy, Unavailable
 from tests.core.purchase.fake_settler import PATIENCE, FakeSettler, Outcomes, outcome_of
 from tests.core.purchase.test_batcher_deadlines import Hasty
@@ -55,7 +55,7 @@ class Luck:
         ]
 
 
-def each_is_told_the_truth_once(queue: type[RequestQueue], seed: int) -> Counter[str]:
+def each_is_told_the_truth_once(queue: type[PurchaseQueue], seed: int) -> Counter[str]:
     with FakeSettler(
         batch_max=8, queue_max=THREADS // 2, workers=3, slow=0.2, grace=GRACE, queue=queue, clock=time.monotonic
     ) as settler:
@@ -119,7 +119,7 @@ def each_is_told_the_truth_once(queue: type[RequestQueue], seed: int) -> Counter
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_every_request_is_told_the_truth_once_and_nothing_is_left_behind(seed: int) -> None:
-    answers = each_is_told_the_truth_once(RequestQueue, seed)
+    answers = each_is_told_the_truth_once(PurchaseQueue, seed)
     assert min(answers[kind] for kind in ("bought", "busy", "unavailable", "failed")) > 0, answers
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from core.catalogue import sale
 from core.purchase import sale_cache as sale_cache_module
-from core.purchase.sale_cache import CROWD, MAX_AGE, CachedSale, SaleCache
+from core.purchase.sale_cache import HOT_REQUESTS, MAX_AGE, CachedSale, SaleCache
 from core.refusals import Busy, Refusal, Unavailable
 
 ITEM = 7
@@ -94,7 +94,7 @@ def known(sale_cache: SaleCache, expected: str = "sold_out") -> None:
 
 def test_few_askers_are_sent_to_the_database(sale_cache: SaleCache, reader: Reader) -> None:
     for _ in range(3):
-        assert [sale_cache.refusal(ITEM) for _ in range(CROWD // 2 - 1)] == [None] * (CROWD // 2 - 1)
+        assert [sale_cache.refusal(ITEM) for _ in range(HOT_REQUESTS // 2 - 1)] == [None] * (HOT_REQUESTS // 2 - 1)
         time.sleep(MAX_AGE * 1.2)
     assert reader.began == []
     assert not is_watching(sale_cache)
@@ -195,7 +195,7 @@ def test_watching_ends_when_nobody_asks_and_begins_again(
 
 
 def test_one_thread_reads_all_items_that_are_asked_for_together(sale_cache: SaleCache, reader: Reader) -> None:
-    sale_cache.crowd = 1
+    sale_cache.hot_requests = 1
     before = threading.active_count()
     until(lambda: None not in [sale_cache.refusal(item) for item in range(1, 21)])
     assert threading.active_count() == before + 1
@@ -205,7 +205,7 @@ def test_one_thread_reads_all_items_that_are_asked_for_together(sale_cache: Sale
 def test_an_item_that_nobody_asks_for_is_dropped_while_others_are_watched(
     sale_cache: SaleCache, reader: Reader
 ) -> None:
-    sale_cache.crowd = 1
+    sale_cache.hot_requests = 1
     until(lambda: sale_cache.refusal(ITEM) and sale_cache.refusal(8))
     until(lambda: sale_cache.refusal(ITEM) and reader.asked[-1] == [ITEM])
     assert is_watching(sale_cache)
@@ -221,7 +221,7 @@ def test_each_question_is_counted_by_itself(sale_cache: SaleCache) -> None:
 
 
 def test_no_more_items_are_watched_than_are_allowed(sale_cache: SaleCache, reader: Reader) -> None:
-    sale_cache.crowd = 1
+    sale_cache.hot_requests = 1
     most = sale_cache_module._WATCHED
     until(lambda: [sale_cache.refusal(item) for item in range(1, most + 50)] and len(reader.began) > 5)
     assert max(len(ids) for ids in reader.asked) == most

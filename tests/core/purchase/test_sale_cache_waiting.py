@@ -19,7 +19,7 @@ __all__ = ["reader"]
 def sale_cache(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> Iterator[SaleCache]:
     """A gate to which everybody is a crowd, and whose thread is gone after the test."""
     made = SaleCache(reader)
-    made.crowd = 1
+    made.hot_requests = 1
     yield made
     monkeypatch.setattr(sale_cache_module, "_QUIET_READS", 1)
     reader.goes.set()
