@@ -1,14 +1,15 @@
 """Who may call an operation, and what proves it. Every operation names its access; there is no default."""
 
+from collections.abc import Callable
 from enum import Enum
 
-from flask import g, request
 from werkzeug.exceptions import Forbidden
+from werkzeug.wrappers import Request
 
 from core.payments import signature
 from core.payments.signature import SignatureHeaders
+from core.services import Services
 from core.tokens import Identity, InvalidToken
-from resources.context import services
 
 
 class Access(Enum):
@@ -20,43 +21,42 @@ class Access(Enum):
     PROVIDER = "the payment provider, by its signature"
 
 
-def authenticate(access: Access) -> Identity | None:
+def authenticate(
+    access: Access, request: Request, services: Services, note: Callable[[Identity], object]
+) -> Identity | None:
     """The caller, checked against `access`; None where it is no user.
 
-    Raises InvalidToken, Forbidden or Unproven; Busy or Unavailable where the database's clock is needed and not there.
+    `note` is called with the user as soon as the token is verified, also where `access` is refused then. Raises
+    InvalidToken, Forbidden or InvalidSignature; Busy or Unavailable where the database's clock is needed and not there.
     """
     if access is Access.PUBLIC:
         return None
     if access is Access.PROVIDER:
-        _prove_provider()
+        # The body as it came: any other way to write the same JSON is another message.
+        secrets = services.settings.PAYMENT_WEBHOOK_SECRETS
+        signature.check(services.database, secrets, _signature_of(request), request.get_data())
         return None
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         raise InvalidToken
-    caller = services().tokens.verify(token.strip())
-    g.caller = caller
+    caller = services.tokens.verify(token.strip())
+    note(caller)
     if access is Access.ADMIN and not caller.is_admin:
         raise Forbidden
     return caller
 
 
-def is_signed() -> bool:
+def is_signed(request: Request, services: Services) -> bool:
     """Whether the request bears a payment provider's signature that holds. Reads the body, but no database.
 
     Raises RequestEntityTooLarge.
     """
-    proof = _proof()
-    return bool(proof.signatures) and signature.is_signed(
-        services().settings.PAYMENT_WEBHOOK_SECRETS, proof, request.get_data()
+    stated = _signature_of(request)
+    return bool(stated.signatures) and signature.is_signed(
+        services.settings.PAYMENT_WEBHOOK_SECRETS, stated, request.get_data()
     )
 
 
-def _prove_provider() -> None:
-    service = services()
-    # The body as it came: any other way to write the same JSON is another message.
-    signature.check(service.database, service.settings.PAYMENT_WEBHOOK_SECRETS, _proof(), request.get_data())
-
-
-def _proof() -> SignatureHeaders:
+def _signature_of(request: Request) -> SignatureHeaders:
     names = ("webhook-id", "webhook-timestamp", "webhook-signature")
     return SignatureHeaders(*(request.headers.get(name, "") for name in names))

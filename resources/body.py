@@ -4,9 +4,9 @@ import json
 from functools import lru_cache
 from typing import Any
 
-from flask import request
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 from werkzeug.http import parse_options_header
+from werkzeug.wrappers import Request
 
 from core.refusals import Refusal
 
@@ -16,8 +16,8 @@ MALFORMED_JSON = "malformed_json"
 _LONGEST_TYPE = 200  # characters of a Content-Type that are looked at
 
 
-def receive(expected: bool) -> bytes:
-    """The body, whole. Raises RequestEntityTooLarge, and UnsupportedMediaType where one is `expected`.
+def receive(request: Request, expected: bool) -> bytes:
+    """The body of `request`, whole. Raises RequestEntityTooLarge, and UnsupportedMediaType where one is `expected`.
 
     A body of no bytes has no type to be wrong. Raises Refusal malformed_json for one that was cut off.
     """

@@ -36,13 +36,13 @@ class Dispatcher:
 
     def __init__(self, fast_path: FastPath, threads: int) -> None:
         """What `front` does not answer its application does, in at most so many `threads`."""
-        self._front = fast_path
+        self._fast_path = fast_path
         self._queue = RequestQueue(threads, fast_path.deadlines)
 
     @property
     def in_hand(self) -> int:
         """Requests that are not answered yet. Purchases are counted elsewhere (core/services.py)."""
-        return self._queue.in_hand + len(self._front.awaiting)
+        return self._queue.in_hand + len(self._fast_path.awaiting)
 
     def receive(self, exchange: Exchange, environ: WSGIEnvironment) -> None:
         """Answer a request whose body is there, or have it answered. Does not wait."""
@@ -50,22 +50,26 @@ class Dispatcher:
 
     def refuse(self, error: Exception, exchange: Exchange, environ: WSGIEnvironment) -> None:
         """Answer a request that could not be received."""
-        self._front.fail(error, environ, exchange.response_bytes)
+        self._fast_path.fail(error, environ, exchange.response_bytes)
 
     def _receive(self, exchange: Exchange, environ: WSGIEnvironment) -> None:
-        if self._front.tell_health(environ, exchange.response_bytes):
+        if self._fast_path.tell_health(environ, exchange.response_bytes):
             return
-        if self._front.waits:
+        if self._fast_path.waits:
             self._put(self._serve_or_apply, exchange, environ)
         else:
             self._serve_or_put(exchange, environ)
 
     def _serve_or_put(self, exchange: Exchange, environ: WSGIEnvironment) -> None:
-        if not self._front.serve(environ, exchange.response_bytes, lambda: self._put(self._apply, exchange, environ)):
+        if not self._fast_path.serve(
+            environ, exchange.response_bytes, lambda: self._put(self._apply, exchange, environ)
+        ):
             self._put(self._apply, exchange, environ)
 
     def _serve_or_apply(self, exchange: Exchange, environ: WSGIEnvironment) -> None:
-        if not self._front.serve(environ, exchange.response_bytes, lambda: self._put(self._apply, exchange, environ)):
+        if not self._fast_path.serve(
+            environ, exchange.response_bytes, lambda: self._put(self._apply, exchange, environ)
+        ):
             self._apply(exchange, environ)
 
     def _apply(self, exchange: Exchange, environ: WSGIEnvironment) -> None:
@@ -76,7 +80,7 @@ class Dispatcher:
             started[:] = [(int(status[:3]), headers)]
             return _no_write
 
-        response: Iterable[bytes] = self._front.application(environ | _WSGI, start_response)
+        response: Iterable[bytes] = self._fast_path.application(environ | _WSGI, start_response)
         try:
             chunks = iter(response)
             first = next(chunks, b"")  # the application may start its response with the first chunk only
@@ -94,10 +98,10 @@ class Dispatcher:
         """Have a thread answer, or say `busy`: at once where too many wait, else at the request's deadline."""
 
         def refuse() -> None:
-            self._front.fail(Busy(), environ, exchange.response_bytes)
+            self._fast_path.fail(Busy(), environ, exchange.response_bytes)
 
         try:
-            deadline = self._front.deadline()
+            deadline = self._fast_path.deadline()
             self._queue.put(_lane(environ), deadline, lambda: self._guarded(answer, exchange, environ), refuse)
         except Busy:
             refuse()
@@ -107,7 +111,7 @@ class Dispatcher:
         try:
             answer(exchange, environ)
         except Exception as error:
-            self._front.fail(error, environ, exchange.response_bytes)
+            self._fast_path.fail(error, environ, exchange.response_bytes)
 
 
 _WITHOUT_BODY = (204, 304)

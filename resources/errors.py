@@ -2,6 +2,8 @@
 
 import logging
 import traceback
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from flask import Flask, Response, g
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
@@ -27,44 +29,44 @@ _BY_STATUS = {
 }
 
 
+class Fault(NamedTuple):
+    """What an error is to a client: a problem's code, the headers beside those of every problem, and its members."""
+
+    code: str
+    headers: Mapping[str, str]
+    members: Mapping[str, Any]
+
+
 def register(app: Flask) -> None:
     """Answer every exception of `app` with a problem."""
-    app.register_error_handler(Refusal, _refused)
-    app.register_error_handler(InvalidToken, _unauthenticated)
-    app.register_error_handler(InvalidSignature, _unproven)
-    app.register_error_handler(HTTPException, _framework)
-    app.register_error_handler(Exception, _unexpected)
+    app.register_error_handler(Exception, _answer)
 
 
-def _refused(refusal: Refusal) -> Response:
-    return problem(refusal.code, refusal_headers(refusal), **refusal.details)
+def _answer(error: Exception) -> Response:
+    if isinstance(error, HTTPException) and (error.code is None or error.code < 400):
+        return error.get_response()  # type: ignore[return-value]  # a redirect
+    fault = fault_of(error, g.request_id)
+    return problem(fault.code, fault.headers, **fault.members)
+
+
+def fault_of(error: Exception, request_id: str) -> Fault:
+    """What `error` is to a client. One that is no client's doing leaves its trace in the log."""
+    if isinstance(error, Refusal):
+        return Fault(error.code, refusal_headers(error), error.details)
+    if isinstance(error, InvalidToken):
+        return Fault("unauthenticated", {"WWW-Authenticate": "Bearer"}, {})
+    if isinstance(error, InvalidSignature):
+        return Fault("unauthenticated", {"WWW-Authenticate": "StandardWebhooks"}, {})
+    if isinstance(error, HTTPException) and error.code is not None and 400 <= error.code < 500:
+        headers = {"Allow": ", ".join(error.valid_methods or ())} if isinstance(error, MethodNotAllowed) else {}
+        return Fault(_BY_STATUS.get(error.code, "bad_request"), headers, {})
+    tell_unexpected(error, request_id)
+    return Fault(INTERNAL_ERROR, {}, {})
 
 
 def refusal_headers(refusal: Refusal) -> dict[str, str]:
     """The headers that a refusal has beside those of every problem."""
     return {"Retry-After": str(refusal.details["retry_after"])} if "retry_after" in refusal.details else {}
-
-
-def _unauthenticated(error: InvalidToken) -> Response:
-    return problem("unauthenticated", {"WWW-Authenticate": "Bearer"})
-
-
-def _unproven(error: InvalidSignature) -> Response:
-    return problem("unauthenticated", {"WWW-Authenticate": "StandardWebhooks"})
-
-
-def _framework(error: HTTPException) -> Response:
-    if error.code is None or error.code < 400:
-        return error.get_response()  # type: ignore[return-value]  # a redirect
-    if error.code >= 500:
-        return _unexpected(error)
-    headers = {"Allow": ", ".join(error.valid_methods or ())} if isinstance(error, MethodNotAllowed) else {}
-    return problem(_BY_STATUS.get(error.code, "bad_request"), headers)
-
-
-def _unexpected(error: Exception) -> Response:
-    tell_unexpected(error, g.request_id)
-    return problem(INTERNAL_ERROR)
 
 
 def tell_unexpected(error: Exception, request_id: str) -> None:

@@ -1,14 +1,14 @@
 """Answers plain requests for hot items ahead of Flask: purchases, and reads of an item and of its sale.
 
-A layer around the WSGI application. A request is plain if it has the usual method and path, no query, a body whose JSON
-is valid, and a token that is valid. All others, and so every fault of a client, are passed to the resources, which
-check and answer them in full. The answers of both come from the same functions, and are the same.
+A layer around the WSGI application. A request is plain if it has the usual method and path and no query. All others are
+passed to the resources. Both check requests and make answers by the same functions, and so answer the same.
 """
 
 import re
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, wait
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
@@ -18,6 +18,8 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from prometheus_client import Counter
 from pydantic import ValidationError
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Request
 
 from core.catalogue.quotes import NO_CHOICES, Choices
 from core.db.clock import Deadline, begin_request, deadline_of_request
@@ -33,10 +35,11 @@ from resources import body, goods, ops, request_log, seckill
 from resources.answers import conditional_headers, is_known
 from resources.callers import identity
 from resources.cors import OriginHeaders
-from resources.errors import INTERNAL_ERROR, refusal_headers, tell_unexpected
+from resources.errors import fault_of
 from resources.fields import IDEMPOTENCY_KEY
 from resources.inputs import PurchaseBody
 from resources.limits import COUNTED, CheckCaller
+from resources.operation import read
 from resources.problems import MIME_TYPE, PROBLEMS, language_of, problem_headers, problem_json, to_json
 
 _CACHED_REFUSALS = BufferedCounter(
@@ -56,6 +59,8 @@ _ROUTES = {
     "healthz": "/healthz",
     "readyz": "/readyz",
 }
+# What a purchase is checked by.
+_BUY = seckill.Seckill.post.operation  # type: ignore[attr-defined]
 _HEALTH = {"/healthz": "healthz", "/readyz": "readyz"}
 _STATUS = {int(status): f"{status.value} {status.phrase}" for status in HTTPStatus}
 JSON = "application/json"
@@ -123,7 +128,7 @@ class FastPath:
         self.application = app
         # To count callers elsewhere takes a call over the network.
         self.waits = services.settings.RATE_LIMITS and is_shared(services.settings.RATE_LIMIT_STORAGE)
-        self._shop = services
+        self._services = services
         self._origin_headers = origin_headers
         self._check_caller = check_caller
 
@@ -157,7 +162,7 @@ class FastPath:
         if asked is None or answer is None:
             return False
         if isinstance(answer, PurchaseRequest):
-            purchase = self._shop.checkout.buy(answer)
+            purchase = self._services.checkout.buy(answer)
             purchase.add_done_callback(lambda done: self._tell(_outcome(done), asked, environ, reply))
         elif isinstance(answer, Future):
             self._await(answer, asked, environ, reply, leave)
@@ -176,24 +181,24 @@ class FastPath:
 
         def told(found: "Future[bool]") -> None:
             if pending.claim():
-                ready = self._shop.readiness.holds(found)
-                answer = _health(ops.READY) if ready else _refused(Unavailable(), asked, environ)
+                ready = self._services.readiness.holds(found)
+                answer = _health(ops.READY) if ready else _failed(Unavailable(), asked, environ)
                 self._reply(answer, asked, environ, reply)
                 self.awaiting.discard(pending)
 
         pending = self._pending(Unavailable(), asked, environ, reply)
-        self._shop.readiness.ask().add_done_callback(told)
+        self._services.readiness.ask().add_done_callback(told)
         return True
 
     def deadline(self) -> Deadline:
         """The deadline of the request that this thread is answering, counted from its arrival."""
-        return deadline_of_request(self._shop.settings.PURCHASE_WAIT_SECONDS)
+        return deadline_of_request(self._services.settings.PURCHASE_WAIT_SECONDS)
 
     def _pending(self, error: Refusal, asked: _Asked, environ: WSGIEnvironment, reply: Reply) -> Pending:
         """Answers with `error` at the deadline, unless the answer is claimed before."""
 
         def expire() -> None:
-            self._reply(_refused(error, asked, environ), asked, environ, reply)
+            self._reply(_failed(error, asked, environ), asked, environ, reply)
             self.awaiting.discard(pending)
 
         pending = self.deadlines.add(self.deadline(), expire)
@@ -235,7 +240,7 @@ class FastPath:
     def _found(self, awaited: "Future[CachedSale | None]", asked: _Asked, environ: WSGIEnvironment) -> _Answer | None:
         """The answer to a read that has waited. None where the application is to answer."""
         if not awaited.done():
-            return _refused(Busy(), asked, environ)
+            return _failed(Busy(), asked, environ)
         error = awaited.exception()
         if isinstance(error, Exception):
             # Not raised: it is told to all who wait, and would gather the frames of each of them.
@@ -269,7 +274,7 @@ class FastPath:
             self.fail(error, environ, reply)
 
     def _wait_for(self, purchase: PurchaseRequest, asked: _Asked, environ: WSGIEnvironment) -> _Answer:
-        future = self._shop.checkout.buy(purchase, holds_thread=True)
+        future = self._services.checkout.buy(purchase, holds_thread=True)
         wait([future])
         return _told(_outcome(future), asked, environ)
 
@@ -307,28 +312,51 @@ class FastPath:
     def _sell(self, asked: _Asked, environ: WSGIEnvironment) -> _Answer | PurchaseRequest | None:
         key = environ.get("HTTP_IDEMPOTENCY_KEY")
         if key is None:
-            refusal = self._shop.sale_cache.refusal(asked.goods_id)
+            refusal = self._services.sale_cache.refusal(asked.goods_id)
             if refusal is not None:
                 # A body left unread ends the connection, and with it the caller's next request.
                 if _read_plain(environ) is None:
                     return None
                 _CACHED_REFUSALS.add(refusal.code)
-                return _refused(refusal, asked, environ)
-        elif not _KEY.fullmatch(key):
-            return None
-        caller = identity(environ, self._shop.tokens)
+                return _failed(refusal, asked, environ)
+        caller = None
+        if key is None or _KEY.fullmatch(key):
+            caller = identity(environ, self._services.tokens)
         wanted = None if caller is None else _wanted_in(environ)
         if caller is None or wanted is None:
-            return None
+            return self._sell_in_full(asked, environ)
         asked.caller = caller
         self._check_caller(environ)
         quantity, choices = wanted
         return PurchaseRequest(asked.goods_id, caller.user_id, quantity, key, choices)
 
+    def _sell_in_full(self, asked: _Asked, environ: WSGIEnvironment) -> PurchaseRequest | None:
+        """Check a purchase as the resource does. Raises what is wrong with it.
+
+        None where a thread is to check it: its body takes long to parse, or its length is not stated.
+        """
+        length = environ.get("CONTENT_LENGTH") or "0"
+        if "HTTP_TRANSFER_ENCODING" in environ or not (length.isascii() and length.isdigit()):
+            return None
+        if _PLAIN_BODY < int(length) <= body.MAX_BYTES:
+            return None
+        request = Request(environ, populate_request=False)
+        request.max_content_length = body.READ_AT_MOST
+        with suppress(HTTPException):  # too large: the check below says so
+            request.get_data()  # left unread it would end the connection, and with it the client's next request
+        asked.caller = identity(environ, self._services.tokens)  # for the log, where the limit is reached
+        self._check_caller(environ)
+        asked.caller = None
+        given = read(_BUY, request, self._services, note=lambda caller: setattr(asked, "caller", caller))
+        wanted, headers = given.arguments["body"], given.arguments["headers"]
+        assert given.caller is not None
+        key = headers.idempotency_key
+        return PurchaseRequest(asked.goods_id, given.caller.user_id, wanted.quantity, key, wanted.choices())
+
     def _show(self, asked: _Asked, environ: WSGIEnvironment) -> "_Answer | Future[CachedSale | None] | None":
         if _has_body(environ):
             return None
-        seen = self._shop.sale_cache.look(asked.noun, asked.goods_id)
+        seen = self._services.sale_cache.look(asked.noun, asked.goods_id)
         if seen is None:
             return None
         status = None
@@ -347,7 +375,7 @@ class FastPath:
         shown = seen.memo.get((asked.noun, status))
         if shown is None:
             make = _show_sale if asked.noun == "seckill" else _show_goods
-            shown = seen.memo[asked.noun, status] = make(seen, status, self._shop)
+            shown = seen.memo[asked.noun, status] = make(seen, status, self._services)
         if is_known(shown.etag, environ.get("HTTP_IF_NONE_MATCH")):
             return _Answer(304, b"", shown.headers[1:])  # all but the type of a body that is not there
         return _Answer(200, shown.body(seen), shown.headers)
@@ -406,7 +434,7 @@ def _told(outcome: Outcome | Exception, asked: _Asked, environ: WSGIEnvironment)
     if isinstance(outcome, Exception):
         return _failed(outcome, asked, environ)
     if isinstance(outcome, Refused):
-        return _refused(outcome.refusal, asked, environ)
+        return _failed(outcome.refusal, asked, environ)
     try:
         order, status, headers = seckill.bought(outcome)
         return _Answer(status, to_json(order).encode(), [*_BOUGHT, *headers.items()])
@@ -415,31 +443,25 @@ def _told(outcome: Outcome | Exception, asked: _Asked, environ: WSGIEnvironment)
 
 
 def _failed(error: Exception, asked: _Asked, environ: WSGIEnvironment) -> _Answer:
-    if isinstance(error, Refusal):
-        return _refused(error, asked, environ)
-    tell_unexpected(error, asked.request_id)
-    return _refused(Refusal(INTERNAL_ERROR), asked, environ)
-
-
-def _refused(refusal: Refusal, asked: _Asked, environ: WSGIEnvironment) -> _Answer:
+    """The answer to a request that ended with `error`."""
+    fault = fault_of(error, asked.request_id)
     spoken = language_of(environ.get("HTTP_ACCEPT_LANGUAGE", ""))
-    # A quote is for one buyer; all other problems are the same for many.
-    make = _problem.__wrapped__ if "quote" in refusal.details else _problem
-    status, headers, head, tail = make(refusal.code, spoken, tuple(refusal.details.items()))
-    return _Answer(status, head + asked.request_id.encode() + tail, headers, refusal.code)
+    # A quote and errors of fields are for one client; all other problems are the same for many.
+    make = _problem.__wrapped__ if _OF_ONE & fault.members.keys() else _problem
+    status, headers, head, tail = make(fault.code, spoken, tuple(fault.headers.items()), tuple(fault.members.items()))
+    return _Answer(status, head + asked.request_id.encode() + tail, headers, fault.code)
+
+
+_OF_ONE = {"quote", "errors"}
 
 
 @lru_cache(maxsize=1000)
-def _problem(code: str, spoken: str, details: tuple[tuple[str, Any], ...]) -> tuple[int, Headers, bytes, bytes]:
+def _problem(
+    code: str, spoken: str, own_headers: tuple[tuple[str, str], ...], members: tuple[tuple[str, Any], ...]
+) -> tuple[int, Headers, bytes, bytes]:
     """A problem's status, its headers, and its body before and after the request's id."""
-    refusal = Refusal(code, **dict(details))
-    headers = [
-        *_typed(MIME_TYPE),
-        _NOT_STORED,
-        *problem_headers(spoken).items(),
-        *refusal_headers(refusal).items(),
-    ]
-    return int(PROBLEMS[code].status), headers, *_around(problem_json(code, spoken, _GAP, **refusal.details))
+    headers = [*_typed(MIME_TYPE), _NOT_STORED, *problem_headers(spoken).items(), *own_headers]
+    return int(PROBLEMS[code].status), headers, *_around(problem_json(code, spoken, _GAP, **dict(members)))
 
 
 def _wanted_in(environ: WSGIEnvironment) -> tuple[int, Choices] | None:

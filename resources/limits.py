@@ -63,12 +63,12 @@ def register(app: Flask, services: Services) -> CheckCaller:
     )
     # A preflight carries no token, costs as little as a refusal, and refused it would hide why from the page.
     limiter.request_filter(lambda: COUNTED in request.environ or request.path in FREE)
-    limiter.request_filter(lambda: is_preflight(request) or _is_the_provider_s())
+    limiter.request_filter(lambda: is_preflight(request) or _is_the_provider_s(services))
     app.register_error_handler(RateLimitExceeded, lambda error: _exceeded(limiter, services))
     return _ahead_of_flask(limiter, [(item, key) for text, key in rules for item in parse_many(text)])
 
 
-def _is_the_provider_s() -> bool:
+def _is_the_provider_s(services: Services) -> bool:
     """Whether this is a call of the payment provider, which tells of a crowd's orders from few addresses.
 
     A signature that does not hold counts like any request: nobody who has no secret can send these without end.
@@ -79,7 +79,7 @@ def _is_the_provider_s() -> bool:
     if declared is None or declared.access is not Access.PROVIDER:
         return False
     try:
-        return is_signed()
+        return is_signed(request, services)
     except HTTPException:
         return False  # too large, or cut off
 

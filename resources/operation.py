@@ -10,12 +10,15 @@ from functools import partial, wraps
 from http import HTTPMethod
 from typing import Any, TypeVar
 
-from flask import request
+from flask import g, request
 from flask_restful import Resource
 from pydantic import BaseModel, ValidationError
+from werkzeug.wrappers import Request
 
 from config import Settings
 from core.refusals import IDEMPOTENCY_KEY_REUSED, NOT_FOUND, VALIDATION_FAILED, Refusal
+from core.services import Services
+from core.tokens import Identity
 from resources import body, idempotency
 from resources.auth import Access, authenticate
 from resources.context import services
@@ -84,31 +87,12 @@ def operation(declared: Operation) -> Callable[[Method], Method]:
         def checked(self: Resource, **path: str) -> Any:
             if declared.offered is not None and not declared.offered(services().settings):
                 raise Refusal(NOT_FOUND)
-            data = body.receive(expected=declared.body is not None)
-            arguments: dict[str, Any] = {}
-            caller = authenticate(declared.access)
-            if caller is not None:
-                arguments["caller"] = caller
-            errors: list[dict[str, str]] = []
-            if declared.body is not None:
-                empty = declared.body_optional and not data
-                value = {} if empty else body.parse_object(data)
-                arguments["body"] = _validate(declared.body, value, errors)
-            if declared.query is not None:
-                arguments["query"] = _validate(declared.query, _query(errors), errors)
-            else:
-                # `?quantity=5` would otherwise buy one.
-                errors += [{"field": name[:_MAX_NAME], "code": "unknown_field"} for name in request.args]
-            if declared.headers is not None:
-                arguments["headers"] = _validate(declared.headers, _headers(declared.headers), errors)
-            keys = _validate(KeyHeaders, _headers(KeyHeaders), errors) if keyed else None
-            if errors:
-                raise Refusal(VALIDATION_FAILED, errors=errors[:_MAX_ERRORS])
-            asked = arguments.get("body")
+            given = read(declared, request, services(), note=lambda caller: setattr(g, "caller", caller), keyed=keyed)
+            asked = given.arguments.get("body")
             prepare = partial(declared.prepare, asked) if declared.prepare else None
-            act = partial(method, self, *path.values(), **arguments)
-            if isinstance(keys, KeyHeaders) and keys.idempotency_key is not None and caller is not None:
-                return idempotency.answer_once(caller.user_id, keys.idempotency_key, asked, act, prepare)
+            act = partial(method, self, *path.values(), **given.arguments)
+            if given.key is not None and given.caller is not None:
+                return idempotency.answer_once(given.caller.user_id, given.key, asked, act, prepare)
             if prepare is not None:
                 prepare()
             return act()
@@ -117,6 +101,50 @@ def operation(declared: Operation) -> Callable[[Method], Method]:
         return checked  # type: ignore[return-value]
 
     return decorate
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a request gives an operation: its caller, the arguments of its method by name, and a key to answer once."""
+
+    caller: Identity | None
+    arguments: dict[str, Any]
+    key: str | None
+
+
+def read(
+    declared: Operation,
+    request: Request,
+    services: Services,
+    note: Callable[[Identity], object] = lambda caller: None,
+    keyed: bool = False,
+) -> Given:
+    """Check a request in the contract's order: size and type of the body, token and role, JSON, fields.
+
+    `note` is called with the user as soon as the token is verified. Needs no application: whoever receives a request
+    may call it. Raises what fault_of in errors.py knows.
+    """
+    data = body.receive(request, expected=declared.body is not None)
+    arguments: dict[str, Any] = {}
+    caller = authenticate(declared.access, request, services, note)
+    if caller is not None:
+        arguments["caller"] = caller
+    errors: list[dict[str, str]] = []
+    if declared.body is not None:
+        empty = declared.body_optional and not data
+        value = {} if empty else body.parse_object(data)
+        arguments["body"] = _validate(declared.body, value, errors)
+    if declared.query is not None:
+        arguments["query"] = _validate(declared.query, _query(request, errors), errors)
+    else:
+        # `?quantity=5` would otherwise buy one.
+        errors += [{"field": name[:_MAX_NAME], "code": "unknown_field"} for name in request.args]
+    if declared.headers is not None:
+        arguments["headers"] = _validate(declared.headers, _headers(request, declared.headers), errors)
+    keys = _validate(KeyHeaders, _headers(request, KeyHeaders), errors) if keyed else None
+    if errors:
+        raise Refusal(VALIDATION_FAILED, errors=errors[:_MAX_ERRORS])
+    return Given(caller, arguments, keys.idempotency_key if isinstance(keys, KeyHeaders) else None)
 
 
 def _is_keyed(declared: Operation, verb: str) -> bool:
@@ -167,14 +195,14 @@ def _field_code(kind: str) -> str:
     return _FIELD_CODES.get(kind, "wrong_type")
 
 
-def _query(errors: list[dict[str, str]]) -> dict[str, str]:
+def _query(request: Request, errors: list[dict[str, str]]) -> dict[str, str]:
     for name, values in request.args.lists():
         if len(values) > 1:
             errors.append({"field": name[:_MAX_NAME], "code": "repeated"})
     return request.args.to_dict()
 
 
-def _headers(model: type[BaseModel]) -> dict[str, str]:
+def _headers(request: Request, model: type[BaseModel]) -> dict[str, str]:
     return {name: request.headers[name] for name in _names(model) if name in request.headers}
 
 

@@ -35,7 +35,7 @@ class Checkout:
         caps = Caps(database, settings.API_ORDER_LIMIT)
         self._wait_seconds = settings.PURCHASE_WAIT_SECONDS
         self._in_progress = in_progress
-        self._gate = sale_cache
+        self._sale_cache = sale_cache
 
         def queue() -> PurchaseQueue:
             threads_max = None if threads is None else max(1, threads * 3 // 4)
@@ -84,7 +84,7 @@ class Checkout:
 
     def _may_have_bought(self, request: PurchaseRequest) -> bool:
         """Whether the item is refused, but the key may have bought. Requests without one are refused ahead of here."""
-        return request.idempotency_key is not None and self._gate.refusal(request.goods_id) is not None
+        return request.idempotency_key is not None and self._sale_cache.refusal(request.goods_id) is not None
 
     def _look_up_first(self, request: PurchaseRequest, deadline: Deadline, holds_thread: bool) -> Future[Outcome]:
         """Queue `request` for the look-up of keys; where the sale is open after all, for a purchase."""

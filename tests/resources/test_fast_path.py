@@ -37,9 +37,9 @@ class Crowd:
         self.call = Calls(app)
         self.sale_cache = self.call.services.sale_cache
         self.flask_calls = 0
-        self._front: Any = app.wsgi_app
-        self._flask = self._front.application
-        self._front.application = self._count
+        self._fast_path: Any = app.wsgi_app
+        self._flask = self._fast_path.application
+        self._fast_path.application = self._count
 
     def _count(self, environ: Any, start_response: Any) -> Any:
         self.flask_calls += 1
@@ -66,7 +66,7 @@ class Crowd:
         try:
             return self.call.send(method, path, by, **options)
         finally:
-            self.call.app.wsgi_app, self.sale_cache.hot_requests = self._front, crowd  # type: ignore[method-assign]
+            self.call.app.wsgi_app, self.sale_cache.hot_requests = self._fast_path, crowd  # type: ignore[method-assign]
 
     def put_up(self, code: str) -> int:
         """An item that refuses all with `code`, known to the sale cache."""
@@ -289,6 +289,35 @@ def test_a_database_that_fails_is_told_as_flask_tells_it(sqlite_crowd: Crowd, mo
     answer = sqlite_crowd.ahead("POST", f"/seckill/{item}", "alice", headers=headers)
     assert int(answer.headers["Retry-After"]) >= 1
     assert_same(answer, sqlite_crowd.of_flask("POST", f"/seckill/{item}", "alice", headers=headers))
+
+
+@pytest.mark.parametrize(
+    ("by", "body", "status", "code"),
+    [
+        (None, {"json": {}}, 401, "unauthenticated"),
+        ("alice", {"data": b" " * 65_537, "content_type": "application/json"}, 413, "body_too_large"),
+        ("alice", {"data": b"{}", "content_type": "text/plain"}, 415, "unsupported_media_type"),
+        ("alice", {"data": b"[", "content_type": "application/json"}, 400, "malformed_json"),
+        ("alice", {"json": {"quantity": 0, "colour": "red"}}, 422, "validation_failed"),
+        ("alice", {"json": {}, "headers": {"Idempotency-Key": "a b"}}, 422, "validation_failed"),
+    ],
+)
+def test_a_client_s_fault_is_told_ahead_and_in_flask_s_words(
+    sqlite_crowd: Crowd, by: str | None, body: dict[str, Any], status: int, code: str
+) -> None:
+    path = f"/seckill/{sqlite_crowd.call.create()['id']}"
+    headers = body.pop("headers", {}) | {"X-Request-ID": "mine-1"}
+    answer = sqlite_crowd.ahead("POST", path, by, headers=headers, **body)
+    problem(answer, status, code)
+    assert_same(answer, sqlite_crowd.of_flask("POST", path, by, headers=headers, **body))
+
+
+def test_a_body_that_takes_long_to_parse_is_left_to_a_thread(sqlite_crowd: Crowd) -> None:
+    path = f"/seckill/{sqlite_crowd.call.create()['id']}"
+    body = {"data": b'{"quantity": 0}' + b" " * 5000, "content_type": "application/json"}
+    before = sqlite_crowd.flask_calls
+    assert sqlite_crowd.call.post(path, "alice", **body).status_code == 422
+    assert sqlite_crowd.flask_calls == before + 1
 
 
 @pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", "Application/JSON;charset=UTF8"])

@@ -75,8 +75,8 @@ def of_flask(call: Calls, item: int, by: str, **options: Any) -> TestResponse:
 
 
 def left_to_flask(call: Calls, item: int, by: str, **options: Any) -> TestResponse:
-    """A purchase that is looked at ahead of Flask, and left to it."""
-    return call.post(f"/seckill/{item}", by, json={}, headers={"Content-Encoding": "identity"}, **options)
+    """A read that is looked at ahead of Flask, and left to it for its body."""
+    return call.get(f"/goods/{item}", by, data="{}", **options)
 
 
 WAYS = {"ahead of Flask": ahead, "Flask": of_flask, "left to Flask": left_to_flask}
