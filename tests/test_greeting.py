@@ -68,7 +68,7 @@ def test_a_program_of_ours_reaches_loopback_beside_a_proxy_by_whatever_client(
 ) -> None:
     service = start_service(sqlite_uri)
     with silent_proxy() as (proxy, was_asked):
-        program = f"import sys; from loopback import reach_directly; reach_directly(); {client}"
+        program = f"import sys; from server.loopback import reach_directly; reach_directly(); {client}"
         done = subprocess.run(
             [sys.executable, "-c", program, f"{service.url}/healthz"],
             env=service.environment | proxy,
