@@ -43,6 +43,7 @@ STUCK_SLOT_RETRY_SECONDS = 0.05
 # Seconds between two looks at deadlines and stalled batches, and how many of them find nothing before they pause.
 _TICK_SECONDS = 0.02
 _IDLE_TICKS = 50
+_KINDS_OF_THREADS = 3
 
 LENGTH = Gauge(
     "seckill_queue_length",
@@ -105,8 +106,8 @@ class Batcher(Generic[Answer]):
         self._threads: list[threading.Thread] = []
         self._closed = False
         self._watching = False
-        self._called = False  # a worker was called, and has not looked yet
-        self._rest_until = math.inf  # when the next of the workers that rest tries again for a slot
+        self._called = False  # a worker was notified, and does not run yet
+        self._rest_until = math.inf  # when a worker that waits for a slot tries again
         lock = threading.Lock()
         self._lock = lock
         self._changed = threading.Condition(lock)  # for workers: there may be a batch to take
@@ -130,18 +131,17 @@ class Batcher(Generic[Answer]):
         with self._lock:
             now = self._clock()
             try:
-                if self._closed:
+                if self._closed or not self._has_threads():
                     raise Busy
                 self._queue.add(entry, now)
             except Busy as busy:
                 refused, pending = busy, self._queue.pending
             else:
-                if not self._threads:
-                    self._start()
                 if not self._watching:
                     self._watching = True
                     self._needed.notify()
-                if not entry.item.running and self._may_take(now):
+                item = entry.item
+                if not item.running and item.retry_at <= now and self._may_take(now):
                     self._call()
         if refused is not None:
             record(lambda: LENGTH.labels(self._name).set(pending))
@@ -162,13 +162,17 @@ class Batcher(Generic[Answer]):
             thread.join(max(0.0, ends - time.monotonic()))
         return ended and not any(thread.is_alive() for thread in self._threads)
 
-    def _start(self) -> None:
-        loops = [("watch", self._watch), ("answers", self._complete), *[("worker", self._work)] * self._workers]
-        self._threads = [
-            threading.Thread(target=loop, name=f"{self._name}-{what}", daemon=True) for what, loop in loops
-        ]
-        for thread in self._threads:
-            thread.start()
+    def _has_threads(self) -> bool:
+        """Start the threads that do not run yet. False where one of a kind is missing. Needs the lock."""
+        loops = [("answers", self._complete), ("watch", self._watch), *[("worker", self._work)] * self._workers]
+        try:
+            for what, loop in loops[len(self._threads) :]:
+                thread = threading.Thread(target=loop, name=f"{self._name}-{what}", daemon=True)
+                thread.start()
+                self._threads.append(thread)
+        except RuntimeError as error:  # no more threads for now: the next request tries again
+            log.warning("a thread of the batcher could not be started: %s", error)
+        return len(self._threads) >= _KINDS_OF_THREADS
 
     def _may_take(self, now: float) -> bool:
         """Whether a worker may start a batch: none is under way that has not stalled. Needs the lock."""
@@ -187,9 +191,9 @@ class Batcher(Generic[Answer]):
             try:
                 self._run(running.entries)
             except BaseException as error:
-                # Nobody knows how far the transaction came.
+                # It is unknown how far the transaction came. Those that are queued again were in another one.
                 log.warning("a batch failed: %s", type(error).__name__)
-                self._answer([(entry, Unavailable()) for entry in running.entries])
+                self._answer([(entry, Unavailable()) for entry in running.entries if not entry.queued])
 
     def _next_batch(self, ended: _Running | None) -> _Running | None:
         """End a batch, wait for the next one and take it. None: the batcher is closed, and nothing is pending."""
@@ -211,7 +215,7 @@ class Batcher(Generic[Answer]):
 
     def _rest(self, now: float) -> None:
         """Wait until there may be a batch to take. Needs the lock."""
-        # While a batch is under way, its worker looks after it, and the watch where it stalls.
+        # While a batch is under way, its worker takes the next one, or the watch calls a worker if it stalls.
         retry_at = None if self._running else self._queue.retry_at()
         if retry_at is None or retry_at >= self._rest_until:
             self._changed.wait()
@@ -223,8 +227,11 @@ class Batcher(Generic[Answer]):
     def _run(self, batch: list[Entry]) -> None:
         """Settle a batch, or halves of it until the request that fails it stands alone."""
         one_item = all(entry.item is batch[0].item for entry in batch)
-        # The first arrived first: at its deadline the others still have time.
+        # As a rule the first request has the earliest deadline: the others still have time then.
         deadline = batch[0].deadline
+        if self._clock() >= deadline.end:
+            self._put_back(batch)
+            return
         try:
             outcomes = self._settle([entry.request for entry in batch], deadline, one_item)
         except Busy:
@@ -241,9 +248,7 @@ class Batcher(Generic[Answer]):
         except Exception as error:
             if len(batch) == 1:
                 self._answer([(batch[0], error)])
-            elif self._clock() >= deadline.end:
-                self._put_back(batch)
-            else:
+            else:  # at the deadline the halves are put back
                 middle = len(batch) // 2
                 self._run(batch[:middle])
                 self._run(batch[middle:])
@@ -258,7 +263,7 @@ class Batcher(Generic[Answer]):
         with self._lock:
             self._queue.moved((entry for entry, _ in answers), now)
             for entry in left:
-                pause = STUCK_SLOT_RETRY_SECONDS if entry.item.is_stuck(now) else SLOT_RETRY_SECONDS
+                pause = STUCK_SLOT_RETRY_SECONDS if self._queue.is_stuck(entry.item, now) else SLOT_RETRY_SECONDS
                 entry.item.retry_at = now + random.uniform(0.5, 1.5) * pause  # noqa: S311 (no secret)
         if left:
             self._put_back(left)
@@ -281,9 +286,9 @@ class Batcher(Generic[Answer]):
         with self._lock:
             first = [(entry, answer) for entry, answer in answers if self._queue.settle(entry)]
             pending = self._queue.pending
+            self._answers.put(first)  # ahead of what `close` puts, once nothing is pending
             if not pending:
                 self._empty.notify_all()
-        self._answers.put(first)
         record(lambda: LENGTH.labels(self._name).set(pending))
 
     def _complete(self) -> None:
@@ -296,8 +301,9 @@ class Batcher(Generic[Answer]):
                     else:
                         entry.future.set_result(answer)
                 except InvalidStateError:
-                    pass  # whoever asked has cancelled it
-                except BaseException as error:
+                    if not entry.future.cancelled():
+                        log.error("a request had two outcomes")
+                except BaseException as error:  # others wait for their outcome
                     log.error("a request could not be told its outcome: %s", type(error).__name__)
 
     def _watch(self) -> None:
@@ -321,7 +327,10 @@ class Batcher(Generic[Answer]):
     def _look_around(self) -> None:
         with self._lock:
             now = self._clock()
-            late = [*self._queue.expire(now), *self._queue.shed(now)]
+            late = self._queue.expire(now)
+        self._answer([(entry, entry.item.busy(now)) for entry in late])
+        with self._lock:
+            shed = self._queue.shed(now)
             unknown = [
                 entry
                 for run in self._running
@@ -330,5 +339,5 @@ class Batcher(Generic[Answer]):
             ]
             if self._running and self._may_take(now) and self._queue.is_ready(now):
                 self._call()
-        self._answer([(entry, entry.item.busy(now)) for entry in late])
+        self._answer([(entry, entry.item.busy(now)) for entry in shed])
         self._answer([(entry, Unavailable()) for entry in unknown])

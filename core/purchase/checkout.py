@@ -1,4 +1,4 @@
-"""The way of a purchase request: counted, queued, settled in a batch, and its future completed with the outcome."""
+"""Queues purchase requests, counts them and their outcomes, and completes their futures."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -29,7 +29,7 @@ class Checkout:
     def __init__(
         self, database: Database, in_progress: InProgress, sale_cache: SaleCache, threads: int | None = None
     ) -> None:
-        """`threads` answer all that waits, where their number is known: a quarter is left while a sale is stuck."""
+        """`threads` answer what waits, where their number is known: either queue leaves a quarter of them to others."""
         settings = database.settings
         database = database.of(Share.PURCHASES)
         caps = Caps(database, settings.API_ORDER_LIMIT)
@@ -67,7 +67,11 @@ class Checkout:
         counted = self._in_progress.counted(request.goods_id)
         deadline = deadline_of_request(self._wait_seconds)
         submit = self._look_up_first if self._may_have_bought(request) else self._purchases.submit
-        future = submit(request, deadline, holds_thread)
+        try:
+            future = submit(request, deadline, holds_thread)
+        except BaseException:
+            counted.end()
+            raise
 
         def end(done: Future[Outcome]) -> None:
             counted.end()
@@ -96,11 +100,16 @@ class Checkout:
                 outcome.set_exception(error)
                 return
             found = done.result()
-            if isinstance(found, SaleOpen):
-                self._purchases.submit(request, deadline, holds_thread).add_done_callback(_copied_to(outcome))
-            else:
+            if not isinstance(found, SaleOpen):
                 _count(_label(found))
                 outcome.set_result(found)
+                return
+            try:
+                purchase = self._purchases.submit(request, deadline, holds_thread)
+            except Exception as error:
+                outcome.set_exception(error)
+            else:
+                purchase.add_done_callback(_copied_to(outcome))
 
         self._replays.submit(request, deadline, holds_thread).add_done_callback(looked_up)
         return outcome

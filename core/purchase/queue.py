@@ -19,7 +19,7 @@ from core.refusals import Busy
 
 Answer = TypeVar("Answer")
 
-# An item is stuck when no request for it had an outcome for so long; a long queue that moves is not. In seconds.
+# An item is stuck when it had its turn, and no request for it has had an outcome for so long since. In seconds.
 STUCK_SECONDS = 1.0
 # How long an item that held a batch up is remembered when no request for it is pending, and how many are.
 _HELD_SECONDS = 10.0
@@ -30,7 +30,7 @@ _LONGEST_RETRY_AFTER = 30  # seconds
 class Item:
     """What the queue knows of an item, for as long as a request for it is pending."""
 
-    __slots__ = ("alone", "goods_id", "last_wait", "moved_at", "pending", "queued", "retry_at", "running")
+    __slots__ = ("alone", "goods_id", "last_wait", "moved_at", "pending", "queued", "retry_at", "running", "tried_at")
 
     def __init__(self, goods_id: int, now: float, alone: bool) -> None:
         self.goods_id = goods_id
@@ -41,10 +41,7 @@ class Item:
         self.retry_at = 0.0  # not before, for want of a slot
         self.moved_at = now  # when a request for it last had an outcome
         self.last_wait = 0.0  # how long that request had waited
-
-    def is_stuck(self, now: float) -> bool:
-        """Whether no request for it had an outcome for STUCK_SECONDS."""
-        return now - self.moved_at >= STUCK_SECONDS
+        self.tried_at: float | None = None  # when it was first in a batch since then; None: it waits for its turn
 
     def busy(self, now: float) -> Busy:
         """`busy`, to be tried again after as long as the item keeps requests waiting now."""
@@ -55,7 +52,7 @@ class Item:
 class Entry:
     """A request in the queue. `future` is completed once, by the batcher, after `settled` was set."""
 
-    __slots__ = ("deadline", "entered_at", "future", "holds_thread", "item", "number", "request", "settled")
+    __slots__ = ("deadline", "entered_at", "future", "holds_thread", "item", "number", "queued", "request", "settled")
 
     def __init__(self, request: PurchaseRequest, deadline: Deadline, holds_thread: bool) -> None:
         self.request = request
@@ -64,6 +61,7 @@ class Entry:
         # Not typed by the answer: the queue never looks at it.
         self.future: Future = Future()  # type: ignore[type-arg]
         self.settled = False
+        self.queued = False
         self.item: Item
         self.number = 0
         self.entered_at = 0.0
@@ -87,6 +85,15 @@ class PurchaseQueue:
         # Items that held a batch up, and until when they are settled alone should no request for them be pending.
         self._held: dict[int, float] = {}
         self.pending = 0  # requests without an outcome, queued or in a batch
+        self._moved_at = 0.0  # when a request for any item last had an outcome, or the queue was empty
+
+    def is_stuck(self, item: Item, now: float) -> bool:
+        """Whether the item had its turn STUCK_SECONDS ago, and no request for it has had an outcome since.
+
+        An item that waits for its turn behind others is stuck only where those do not move either.
+        """
+        since = max(item.moved_at, self._moved_at) if item.tried_at is None else item.tried_at
+        return now - since >= STUCK_SECONDS
 
     def add(self, entry: Entry, now: float) -> None:
         """Queue a request. Raises Busy where its item is stuck or slow and the queue is full."""
@@ -94,9 +101,11 @@ class PurchaseQueue:
         item = self._items.get(goods_id)
         if item is None:
             item = self._items[goods_id] = Item(goods_id, now, alone=self._held.get(goods_id, 0) > now)
-        elif self._is_full(entry.holds_thread) and (item.last_wait > self._slow_seconds or item.is_stuck(now)):
+        elif self._is_full(entry.holds_thread) and (item.last_wait > self._slow_seconds or self.is_stuck(item, now)):
             raise item.busy(now)
-        entry.item, entry.number, entry.entered_at = item, next(self._numbers), now
+        if not self.pending:
+            self._moved_at = now
+        entry.item, entry.number, entry.entered_at, entry.queued = item, next(self._numbers), now, True
         item.queued.append(entry)
         item.pending += 1
         self.pending += 1
@@ -125,8 +134,12 @@ class PurchaseQueue:
             if item.alone and item is not first:
                 heapq.heappop(ready)
                 continue
-            batch.append(item.queued.popleft())
+            entry = item.queued.popleft()
+            entry.queued = False
+            batch.append(entry)
             item.running = True
+            if item.tried_at is None:
+                item.tried_at = now
             if item.queued:
                 heapq.heapreplace(ready, (item.queued[0].number, item))
             else:
@@ -166,8 +179,9 @@ class PurchaseQueue:
         """Note that these requests had an outcome of their own: their items are neither stuck nor to be kept alone."""
         for entry in entries:
             item = entry.item
-            item.moved_at, item.last_wait = now, now - entry.entered_at
+            item.moved_at, item.last_wait, item.tried_at = now, now - entry.entered_at, None
             item.retry_at, item.alone = 0.0, False
+            self._moved_at = now
             self._held.pop(item.goods_id, None)
 
     def held_up(self, entries: Iterable[Entry], now: float) -> None:
@@ -184,14 +198,21 @@ class PurchaseQueue:
         Returns those that are not queued any more, since their deadline has passed.
         """
         late = []
+        disordered: set[Item] = set()
         for entry in reversed(entries):
             if entry.settled:
                 continue
             if entry.deadline.end <= now:
                 late.append(entry)
-            else:
-                entry.item.queued.appendleft(entry)
-                self._earliest = min(self._earliest, entry.deadline.end)
+                continue
+            queued = entry.item.queued
+            if queued and queued[0].number < entry.number:  # of the part of a split batch that was put back before
+                disordered.add(entry.item)
+            queued.appendleft(entry)
+            entry.queued = True
+            self._earliest = min(self._earliest, entry.deadline.end)
+        for item in disordered:
+            item.queued = deque(sorted(item.queued, key=lambda entry: entry.number))
         return late
 
     def expire(self, now: float) -> list[Entry]:
@@ -214,7 +235,7 @@ class PurchaseQueue:
     def _newest_stuck(self, count: int, now: float, holding_threads: bool = False) -> list[Entry]:
         if count <= 0:
             return []
-        stuck = [item.queued for item in self._items.values() if item.is_stuck(now)]
+        stuck = [item.queued for item in self._items.values() if self.is_stuck(item, now)]
         entries = (entry for queued in stuck for entry in queued if entry.holds_thread or not holding_threads)
         newest = heapq.nlargest(count, entries, key=lambda entry: entry.number)
         self._remove(newest)
@@ -222,5 +243,7 @@ class PurchaseQueue:
 
     def _remove(self, entries: Collection[Entry]) -> None:
         gone = set(map(id, entries))
+        for entry in entries:
+            entry.queued = False
         for item in {entry.item for entry in entries}:
             item.queued = deque(entry for entry in item.queued if id(entry) not in gone)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from core.purchase import batcher
 from core.purchase.batcher import SLOT_RETRY_SECONDS
 from core.purchase.decide import PurchaseRequest
 from core.purchase.queue import Entry, PurchaseQueue
@@ -103,16 +104,42 @@ def test_a_worker_rests_between_its_tries_for_a_slot_and_longer_once_the_item_is
         assert user_of(future) == "a"
 
 
-def test_a_worker_that_rests_is_called_for_a_request_for_another_item() -> None:
+def test_a_worker_that_waits_for_a_slot_is_called_for_a_request_for_another_item(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(batcher, "SLOT_RETRY_SECONDS", 10 * PATIENCE)
     with FakeSettler() as settler:
         settler.without_slot = {1}
         a = settler.begin("a", seconds=1)
-        assert user_of(settler.submit("b", 2)) == "b"  # the clock stands: a's next try never comes
+        assert user_of(settler.submit("b", 2)) == "b"
         assert not a.done()
         settler.clock.advance(1)
         with pytest.raises(Busy):
             a.result(PATIENCE)
         assert settler.batches.count("b") == 1
+
+
+def test_requests_for_an_item_that_waits_for_a_slot_call_no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[float] = []
+
+    class Counted(PurchaseQueue):
+        def take(self, batch_max: int, now: float) -> list[Entry]:
+            looks.append(now)
+            return super().take(batch_max, now)
+
+    monkeypatch.setattr(batcher, "SLOT_RETRY_SECONDS", 10 * PATIENCE)
+    with FakeSettler(queue=Counted) as settler:
+        settler.without_slot = {1}
+        settler.begin("a", seconds=1)
+        assert user_of(settler.submit("b", 2)) == "b"
+        before = len(looks)
+        futures = [settler.submit(str(number), seconds=1) for number in range(200)]
+        assert user_of(settler.submit("c", 2)) == "c"
+        assert len(looks) <= before + 4
+        settler.clock.advance(1)
+        for future in futures:
+            with pytest.raises(Busy):
+                future.result(PATIENCE)
 
 
 def test_two_items_without_slots_are_each_settled_when_theirs_is_free() -> None:
@@ -286,6 +313,27 @@ def test_a_batcher_that_is_closed_answers_what_is_pending_and_refuses_what_comes
     released.set()
     assert settler.batcher.close(PATIENCE)
     assert users_of(pending) == "ab"
+
+
+def test_while_the_host_has_no_threads_requests_are_refused_and_afterwards_they_are_settled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    start, left = threading.Thread.start, [1]
+
+    def refuse(thread: threading.Thread) -> None:
+        if not left or not left.pop():
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    settler = FakeSettler(workers=2)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        for _ in range(2):
+            with pytest.raises(Busy):
+                settler.submit("a").result(PATIENCE)
+    with settler:
+        assert user_of(settler.submit("b")) == "b"
+        assert settler.batches == ["b"]
 
 
 def test_a_batcher_that_was_never_used_closes_at_once() -> None:

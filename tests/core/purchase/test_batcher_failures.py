@@ -224,6 +224,46 @@ def test_a_worker_that_dies_in_the_search_for_a_culprit_strands_nobody() -> None
         assert users_of([settler.submit("e", 2), settler.submit("f", 1)]) == "ef"
 
 
+def halves_end(settler: FakeSettler, second: Outcomes | BaseException) -> None:
+    """A batch of four is split; the first half has no slot, and the second ends with `second`, once."""
+    begun: list[str] = []
+
+    def answer(requests: Sequence[PurchaseRequest]) -> Outcomes:
+        begun.append(users(requests))
+        if begun[-1] == "abcd" and len(begun) == 2:
+            raise ValueError
+        if begun[-1] == "ab" and len(begun) == 3:
+            return [None, None]
+        if begun[-1] == "cd" and len(begun) == 4:
+            if isinstance(second, BaseException):
+                raise second
+            return second
+        return settler.outcomes(requests)
+
+    settler.answer = answer
+
+
+def test_the_parts_of_a_split_batch_that_wait_again_keep_their_order() -> None:
+    with FakeSettler() as settler:
+        halves_end(settler, [None, None])
+        futures = settler.queue_together(*one_item("abcd"))
+        settler.pass_until(futures[0].done)
+        assert users_of(futures) == "abcd"
+        assert settler.batches[1:] == ["abcd", "ab", "cd", "abcd"]
+
+
+def test_what_waits_again_when_a_worker_dies_is_not_told_that_nobody_knows() -> None:
+    with FakeSettler() as settler:
+        halves_end(settler, SystemExit())
+        a, b, c, d = settler.queue_together(*one_item("abcd"))
+        for future in (c, d):
+            with pytest.raises(Unavailable):
+                future.result(PATIENCE)
+        settler.pass_until(a.done)
+        assert users_of([a, b]) == "ab"
+        assert settler.batches[1:] == ["abcd", "ab", "cd", "ab"]
+
+
 def splits(settler: FakeSettler, waits: str) -> threading.Event:
     """Batches of several fail; the request of `waits` is settled when the event is set."""
     released = threading.Event()

@@ -31,6 +31,10 @@ class Luck:
         self.bought: Counter[str] = Counter()
         self.unknown: set[str] = set()
 
+    def known_to_be_unknown(self) -> set[str]:
+        with self._lock:
+            return set(self.unknown)
+
     def answer(self, requests: Sequence[PurchaseRequest]) -> Outcomes:
         users = [request.user_id for request in requests]
         with self._lock:
@@ -97,7 +101,8 @@ def each_is_told_the_truth_once(queue: type[PurchaseQueue], seed: int) -> Counte
 
         def failed_beside(user: str) -> bool:
             """Whether the worker died in another part of the same batch."""
-            return any(user in batch and any(other in batch for other in luck.unknown) for batch in settler.batches)
+            unknown = luck.known_to_be_unknown()
+            return any(user in batch and any(other in batch for other in unknown) for batch in list(settler.batches))
 
         def run(thread: int) -> None:
             try:
