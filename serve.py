@@ -152,10 +152,11 @@ def _serve(address: Address, settings: config.Settings) -> None:
             application = app.create_app(settings, host, address.threads)
             services = application.extensions["seckill"]
             assert isinstance(application.wsgi_app, FastPath)
-            adapter = GranianAdapter(Dispatcher(application.wsgi_app, address.threads))
-            worker.stop_when_told(
+            stop = worker.Stop(
                 lambda: adapter.loop, lambda: services.in_progress.here + adapter.in_hand, partial(_close, services)
             )
+            adapter = GranianAdapter(Dispatcher(application.wsgi_app, address.threads), at_end=stop.wait)
+            stop.watch()
             _start_background_jobs(services)
             # What is loaded by now stays: without this, each full garbage collection walks through all of it.
             gc.collect()

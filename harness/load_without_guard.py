@@ -48,4 +48,18 @@ def bodies_hold_the_loop() -> None:
     GranianAdapter._body = blocking
 
 
-WITHOUT_GUARD = (bodies_hold_the_loop, health_waits_in_line, one_share, no_statement_limit)
+def export_fails_midway() -> None:
+    """The database goes away in the middle of an export."""
+    from core.orders import order_list
+    from core.refusals import Unavailable
+
+    every = order_list.every
+
+    def broken(*arguments: Any) -> Any:
+        yield from every(*arguments)
+        raise Unavailable
+
+    order_list.every = broken
+
+
+WITHOUT_GUARD = (export_fails_midway, bodies_hold_the_loop, health_waits_in_line, one_share, no_statement_limit)

@@ -1,4 +1,4 @@
-"""Which thread answers a request.
+"""Hands each request to the thread that answers it.
 
 The thread that receives requests waits for nothing, and answers what needs no wait. A purchase is answered when its
 batch is settled, by the thread that completes futures. All else is answered by threads that may wait
@@ -25,7 +25,7 @@ class Exchange(Protocol):
         """Send a response whole. Must not block."""
 
     def response_chunks(self, status: int, headers: Headers, chunks: Iterator[bytes]) -> None:
-        """Send a response in pieces, while they are made. May wait for the client; not for the receiving thread."""
+        """Send a response that is made in pieces, once it is complete. Raises what making it raises."""
 
 
 Answer = Callable[[Exchange, WSGIEnvironment], object]
@@ -35,7 +35,7 @@ class Dispatcher:
     """Hands the requests of a worker to the threads that answer them."""
 
     def __init__(self, fast_path: FastPath, threads: int) -> None:
-        """What `front` does not answer its application does, in at most so many `threads`."""
+        """What `fast_path` does not answer its application does, in at most so many `threads`."""
         self._fast_path = fast_path
         self._queue = RequestQueue(threads, fast_path.deadlines)
 
@@ -107,11 +107,12 @@ class Dispatcher:
             refuse()
 
     def _guarded(self, answer: Answer, exchange: Exchange, environ: WSGIEnvironment) -> None:
-        """Whatever happens, somebody waits for an answer."""
+        """Calls `answer`, and answers with the error if it raises."""
         try:
             answer(exchange, environ)
-        except Exception as error:
-            self._fast_path.fail(error, environ, exchange.response_bytes)
+        except BaseException as error:  # the end of the thread is no end of the wait for an answer
+            known = error if isinstance(error, Exception) else RuntimeError(type(error).__name__)
+            self._fast_path.fail(known, environ, exchange.response_bytes)
 
 
 _WITHOUT_BODY = (204, 304)

@@ -180,10 +180,15 @@ class FastPath:
             return True
 
         def told(found: "Future[bool]") -> None:
-            if pending.claim():
+            if not pending.claim():
+                return
+            try:
                 ready = self._services.readiness.holds(found)
                 answer = _health(ops.READY) if ready else _failed(Unavailable(), asked, environ)
                 self._reply(answer, asked, environ, reply)
+            except Exception as error:
+                self.fail(error, environ, reply)
+            finally:
                 self.awaiting.discard(pending)
 
         pending = self._pending(Unavailable(), asked, environ, reply)

@@ -44,7 +44,7 @@ class OrderExport(ApiResource):
         """Export orders as CSV in UTF-8, the oldest first, a line for each after a line of names.
 
         The columns are the fields of an order, and those of its address. Text that a spreadsheet would take for a
-        formula has an apostrophe before it. An export that breaks off ends without its last chunk.
+        formula has an apostrophe before it. It is sent once it is complete: an export that fails is an error.
         """
         # Named, since the lines are made after this request's own share has ended.
         reads = services().database.of(Share.READS)

@@ -6,13 +6,14 @@ answer that is there at once is sent at once; one that comes later, from another
 
 import asyncio
 import logging
+import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from io import BytesIO
-from typing import Any
+from typing import IO, Any
 from wsgiref.types import WSGIEnvironment
 
 from granian.rsgi import HTTPProtocol, ProtocolClosed, Scope  # type: ignore[attr-defined]  # not in its __all__
@@ -24,8 +25,8 @@ from resources.fast_path import Headers
 
 # Seconds that a client may take to send a body, once its headers are there.
 BODY_SECONDS = 30.0
-# Seconds that a client may take to receive one piece of an answer that is sent in pieces.
-CHUNK_SECONDS = 30.0
+# Seconds within which granian opens a file that it is to send.
+OPEN_SECONDS = 60.0
 _TICK_SECONDS = 0.5  # between two looks for bodies that are late
 
 log = logging.getLogger("seckill.server")
@@ -34,15 +35,17 @@ log = logging.getLogger("seckill.server")
 class GranianAdapter:
     """The application of a worker, as granian calls it."""
 
-    def __init__(self, dispatcher: Dispatcher) -> None:
+    def __init__(self, dispatcher: Dispatcher, at_end: Callable[[], None] = lambda: None) -> None:
+        """`at_end` is called when granian has no connection any more, and would end the process."""
         self._dispatcher = dispatcher
+        self._at_end = at_end
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0
         # Requests whose body is on its way, and until when it may be.
         self._receiving: dict[asyncio.Task[Any], float] = {}
         self._late: set[asyncio.Task[Any]] = set()
-        # Answers from other threads, and whether the loop is to look after them: once for many, not for each.
-        self._answers: deque[tuple[_Exchange, int, Headers, bytes]] = deque()
+        # What other threads have the loop do, and whether it was called for that: once for many, not for each.
+        self._calls: deque[Callable[[], None]] = deque()
         self._called = False
 
     @property
@@ -64,6 +67,10 @@ class GranianAdapter:
         """Take note of the loop. Called by granian, in the loop's thread."""
         self._loop, self._thread = loop, threading.get_ident()
         loop.call_later(_TICK_SECONDS, self._end_late_bodies)
+
+    def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Let the worker end what it has taken up. Called by granian, after the loop has ended."""
+        self._at_end()
 
     async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
         """Answer one request. Called by granian."""
@@ -114,19 +121,26 @@ class GranianAdapter:
             task.cancel()
         self._loop.call_later(_TICK_SECONDS, self._end_late_bodies)
 
-    def send_later(self, exchange: "_Exchange", status: int, headers: Headers, body: bytes) -> None:
-        """Have the loop send a response. To be called from another thread."""
-        self._answers.append((exchange, status, headers, body))
+    def call(self, function: Callable[[], None]) -> None:
+        """Have the loop call a function. To be called from another thread."""
+        self._calls.append(function)
         if not self._called:
             self._called = True
             assert self._loop is not None
-            self._loop.call_soon_threadsafe(self._send_all)
+            self._loop.call_soon_threadsafe(self._call_all)
 
-    def _send_all(self) -> None:
-        self._called = False  # ahead of the look: an answer that comes meanwhile calls again
-        while self._answers:
-            exchange, status, headers, body = self._answers.popleft()
-            exchange.send(status, headers, body)
+    def call_later(self, seconds: float, function: Callable[[], None]) -> None:
+        """Have the loop call a function in so many seconds. To be called in the loop."""
+        assert self._loop is not None
+        self._loop.call_later(seconds, function)
+
+    def _call_all(self) -> None:
+        self._called = False  # ahead of the look: a function that comes meanwhile has the loop called again
+        while self._calls:
+            try:
+                self._calls.popleft()()
+            except Exception as error:  # other answers wait to be sent
+                log.error("a response could not be sent: %s", type(error).__name__)
 
 
 class _Exchange:
@@ -145,25 +159,30 @@ class _Exchange:
         if self._adapter.is_in_loop:
             self.send(status, headers, body)
         else:
-            self._adapter.send_later(self, status, headers, body)
+            self._adapter.call(lambda: self.send(status, headers, body))
 
     def response_chunks(self, status: int, headers: Headers, chunks: Iterator[bytes]) -> None:
-        """Send a response in pieces, from a thread that may wait. Ends early where the client does not take them."""
-        loop = self._adapter.loop
-        assert loop is not None
+        """Send a response that is made in pieces, from a thread that may wait. Raises what making them raises.
 
-        async def begin() -> Any:
-            self.sent = True
-            return self._protocol.response_stream(status, headers)
-
+        It is sent from a file, once it is complete: granian neither waits for a slow client between two pieces, nor
+        can it break off a response that has begun.
+        """
+        file = tempfile.TemporaryFile()  # noqa: SIM115 (closed by the loop)
         try:
-            transport = _result(begin(), loop)
             for chunk in chunks:
-                _result(_send(transport, chunk), loop)
-        except (ProtocolClosed, TimeoutError):
-            pass  # the client does not take it any more
-        finally:
-            loop.call_soon_threadsafe(self._end)
+                file.write(chunk)
+            file.flush()
+        except BaseException:
+            file.close()
+            raise
+        self._adapter.call(lambda: self._send_file(status, headers, file))
+
+    def _send_file(self, status: int, headers: Headers, file: IO[bytes]) -> None:
+        if not self.sent:
+            self.sent = True
+            self._protocol.response_file(status, headers, f"/dev/fd/{file.fileno()}")
+        self._adapter.call_later(OPEN_SECONDS, file.close)
+        self._end()
 
     def send(self, status: int, headers: Headers, body: bytes) -> None:
         """Send a response, in the loop's thread. Only the first is sent."""
@@ -172,28 +191,12 @@ class _Exchange:
         self.sent = True
         try:
             self._protocol.response_bytes(status, headers, body)
-        except Exception as error:  # other answers wait to be sent
-            log.error("a response could not be sent: %s", type(error).__name__)
         finally:
             self._end()
 
     def _end(self) -> None:
         if self.answered is not None and not self.answered.done():
             self.answered.set_result(None)
-
-
-def _result(coroutine: Coroutine[Any, Any, Any], loop: asyncio.AbstractEventLoop) -> Any:
-    """What a coroutine in the loop comes to. Raises TimeoutError after CHUNK_SECONDS."""
-    future = asyncio.run_coroutine_threadsafe(coroutine, loop)
-    try:
-        return future.result(CHUNK_SECONDS)
-    except TimeoutError:
-        future.cancel()
-        raise
-
-
-async def _send(transport: Any, chunk: bytes) -> None:
-    await transport.send_bytes(chunk)
 
 
 async def _chunks(protocol: HTTPProtocol) -> bytes:
@@ -224,12 +227,14 @@ def environ_of(scope: Scope) -> WSGIEnvironment:
     headers = scope.headers
     for name, value in headers.items():
         key = _KEYS.get(name) or _key(name)
-        environ[key] = f"{environ[key]},{value}" if key in environ else value
+        if key is not None:
+            environ[key] = f"{environ[key]},{value}" if key in environ else value
     names = headers.keys()
     if len(names) != len(environ) - own:
         # granian leaves out values that are no text: they must not pass for headers that were not sent.
-        for name in names:
-            environ.setdefault(_key(name), "")
+        for key in map(_key, names):
+            if key is not None:
+                environ.setdefault(key, "")
     return environ
 
 
@@ -244,7 +249,10 @@ def _server(scheme: str, server: str, http_version: str) -> WSGIEnvironment:
     }
 
 
-def _key(name: str) -> str:
+def _key(name: str) -> str | None:
+    """A header's name in WSGI. None for one with `_`, which would pass for another header, with `-`."""
+    if "_" in name:
+        return None
     key = name.upper().replace("-", "_")
     return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
 

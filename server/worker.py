@@ -1,4 +1,4 @@
-"""How a worker stops: when its supervisor says so or is gone, and as soon as it has nothing in hand.
+"""Stops a worker: when its supervisor says so or is gone, and as soon as it has answered all requests.
 
 Each signal that granian's own handler gets goes into a channel that holds few, and blocks the event loop once it is
 full. So a thread of ours takes the signals, and hands on the first alone.
@@ -25,7 +25,7 @@ log = logging.getLogger("seckill.server")
 
 
 def hold_signals() -> None:
-    """Keep SIGINT and SIGTERM waiting for `stop_when_told`. To be called before the worker starts a thread."""
+    """Keep SIGINT and SIGTERM waiting for `Stop`. To be called before the worker starts a thread."""
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
 
 
@@ -39,36 +39,62 @@ def told_if_it_fails() -> Iterator[None]:
         sys.exit(1)
 
 
-def stop_when_told(
-    loop: Callable[[], asyncio.AbstractEventLoop | None], in_hand: Callable[[], int], before_exit: Callable[[], object]
-) -> None:
-    """Stop this worker on SIGINT or SIGTERM, or when its supervisor is gone, however it went.
+class Stop:
+    """Stops this worker on SIGINT or SIGTERM, or when its supervisor is gone, however it went.
 
-    It takes no more connections, answers what it has taken up (`in_hand` counts it), and ends with code 0. `loop` is
-    granian's event loop, once it runs.
+    The worker takes no more connections, answers what it has taken up, and ends with code 0.
     """
-    parent = multiprocessing.parent_process()
 
-    def wait_for_parent() -> None:
-        if parent is not None:
-            parent.join()
+    def __init__(
+        self,
+        loop: Callable[[], asyncio.AbstractEventLoop | None],
+        in_hand: Callable[[], int],
+        before_exit: Callable[[], object],
+    ) -> None:
+        """`loop` is granian's event loop, once it runs; `in_hand` counts requests without an answer."""
+        self._loop = loop
+        self._in_hand = in_hand
+        self._before_exit = before_exit
+        self._told = threading.Event()
+        self._disconnected = threading.Event()
+        self._parent = multiprocessing.parent_process()
+
+    def watch(self) -> None:
+        """Wait for a signal, and for the end of the supervisor, in threads of their own."""
+        for wait in (self._wait_for_parent, self._wait_for_signal):
+            threading.Thread(target=wait, daemon=True).start()
+
+    def wait(self) -> None:
+        """Wait for the end of the process, if it was told to stop: requests may be running whose clients are gone.
+
+        To be called once no connection is open.
+        """
+        self._disconnected.set()
+        while self._told.is_set():
+            time.sleep(_LOOK_SECONDS)
+
+    def _wait_for_parent(self) -> None:
+        if self._parent is not None:
+            self._parent.join()
             os.kill(os.getpid(), signal.SIGTERM)
 
-    def wait_for_signal() -> None:
+    def _wait_for_signal(self) -> None:
         signal.sigwait(STOP_SIGNALS)
-        running = loop()
-        if running is not None:
-            running.call_soon_threadsafe(_hand_on)
-        idle_since = time.monotonic()
-        while time.monotonic() - idle_since < LINGER_SECONDS:
-            time.sleep(_LOOK_SECONDS)
-            if in_hand():
-                idle_since = time.monotonic()
-        before_exit()
-        os._exit(0)
-
-    for wait in (wait_for_parent, wait_for_signal):
-        threading.Thread(target=wait, daemon=True).start()
+        self._told.set()
+        try:
+            loop = self._loop()
+            if loop is not None:
+                loop.call_soon_threadsafe(_hand_on)
+            idle_since = time.monotonic()
+            while time.monotonic() - idle_since < LINGER_SECONDS:
+                time.sleep(_LOOK_SECONDS)
+                if self._in_hand():
+                    idle_since = time.monotonic()
+                elif self._disconnected.is_set():
+                    break
+            self._before_exit()
+        finally:
+            os._exit(0)
 
 
 def _hand_on() -> None:

@@ -89,6 +89,14 @@ def test_it_is_streamed(start_service: Callable[..., Service], sqlite_uri: str) 
         assert len(answer.content.splitlines()) == 4
 
 
+def test_one_that_fails_midway_is_an_error_and_no_short_export(
+    start_service: Callable[..., Service], sqlite_uri: str
+) -> None:
+    service = start_service(sqlite_uri, without_guard=["export_fails_midway"])
+    answer = requests.get(f"{service.url}{PATH}", headers=service.headers("operator", admin=True), timeout=20)
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+
+
 @pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE"])
 def test_it_is_read_only(sqlite_call: Calls, method: str) -> None:
     problem(sqlite_call.send(method, PATH, OPERATOR), 405, "method_not_allowed")

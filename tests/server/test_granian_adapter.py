@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -51,7 +52,6 @@ class Protocol:
         self._body = body
         self._fails = fails
         self.sent: list[tuple[int, bytes]] = []
-        self.chunks: list[bytes] = []
 
     async def __call__(self) -> bytes:
         if self._body is None:
@@ -64,12 +64,8 @@ class Protocol:
             raise ValueError("no such header")
         self.sent.append((status, body))
 
-    def response_stream(self, status: int, headers: Headers) -> "Protocol":
-        self.sent.append((status, b""))
-        return self
-
-    async def send_bytes(self, data: bytes) -> None:
-        self.chunks.append(data)
+    def response_file(self, status: int, headers: Headers, path: str) -> None:
+        self.sent.append((status, Path(path).read_bytes()))
 
 
 class Dispatcher:
@@ -163,21 +159,63 @@ def test_a_body_that_is_too_long_or_of_no_length_is_not_read(stated: str) -> Non
     run(echo, act)
 
 
-def test_an_answer_in_pieces_is_sent_from_a_thread_piece_by_piece() -> None:
-    def pieces() -> Iterator[bytes]:
-        yield b"a"
-        yield b"b"
+def test_an_answer_in_pieces_is_sent_from_a_thread_once_it_is_complete(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(granian_adapter, "OPEN_SECONDS", 0)
 
     def answer(exchange: Exchange, environ: Any) -> None:
-        threading.Thread(target=exchange.response_chunks, args=(200, [], pieces())).start()
+        threading.Thread(target=exchange.response_chunks, args=(200, [], iter([b"a", b"b"]))).start()
 
     async def act(adapter: GranianAdapter) -> None:
         protocol = Protocol()
         await adapter.__rsgi__(scope_of(), protocol)  # type: ignore[arg-type]
-        assert protocol.sent == [(200, b"")]
-        assert protocol.chunks == [b"a", b"b"]
+        assert protocol.sent == [(200, b"ab")]
+        await asyncio.sleep(0.01)  # the file is closed
 
     run(answer, act)
+
+
+def test_of_an_answer_whose_pieces_fail_nothing_is_sent_but_the_error() -> None:
+    def pieces() -> Iterator[bytes]:
+        yield b"a"
+        raise ValueError("no more")
+
+    def answer(exchange: Exchange, environ: Any) -> None:
+        def make() -> None:
+            with pytest.raises(ValueError, match="no more"):
+                exchange.response_chunks(200, [], pieces())
+            exchange.response_bytes(500, [], b"error")
+
+        threading.Thread(target=make).start()
+
+    async def act(adapter: GranianAdapter) -> None:
+        protocol = Protocol()
+        await adapter.__rsgi__(scope_of(), protocol)  # type: ignore[arg-type]
+        assert protocol.sent == [(500, b"error")]
+
+    run(answer, act)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "body"), [([b"ab", b"c", b""], b"abc"), ([b"ab", b"", b""], b""), ([b"", b""], b""), ([b""], b"")]
+)
+def test_a_body_without_a_length_is_whole_or_nothing(pieces: list[bytes], body: bytes) -> None:
+    class Chunked(Protocol):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            for piece in pieces:
+                yield piece
+
+    async def act(adapter: GranianAdapter) -> None:
+        protocol = Chunked()
+        await adapter.__rsgi__(scope_of(("transfer-encoding", "chunked")), protocol)  # type: ignore[arg-type]
+        assert protocol.sent == [(200, body)]
+
+    run(echo, act)
+
+
+def test_a_header_with_an_underscore_does_not_pass_for_another() -> None:
+    environ = environ_of(scope_of(("x-forwarded-for", "192.0.2.1"), ("x_forwarded_for", "6.6.6.6"), ("x_odd", None)))
+    assert environ["HTTP_X_FORWARDED_FOR"] == "192.0.2.1"
+    assert "HTTP_X_ODD" not in environ
 
 
 def test_a_header_that_is_no_text_does_not_pass_for_one_that_was_not_sent() -> None:
