@@ -53,17 +53,17 @@ def using(share: Share) -> Iterator[None]:
         _current.reset(token)
 
 
-def leaders_max(settings: Settings) -> int:
+def batch_workers(settings: Settings) -> int:
     """How many batches of purchases a worker settles at once, at most."""
     return max(1, settings.DATABASE_POOL_SIZE // 2)
 
 
 def sizes(settings: Settings) -> Mapping[Share, int]:
     """The number of connections of each share, in one worker."""
-    leaders = leaders_max(settings)
+    workers = batch_workers(settings)
     return {
-        Share.PURCHASES: leaders + _LOOKS,
-        Share.CHANGES: max(1, settings.DATABASE_POOL_SIZE - leaders),
+        Share.PURCHASES: workers + _LOOKS,
+        Share.CHANGES: max(1, settings.DATABASE_POOL_SIZE - workers),
         Share.JOBS: _JOBS,
         Share.READS: settings.DATABASE_READ_POOL_SIZE,
         Share.WATCH: _WATCHERS,

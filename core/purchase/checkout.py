@@ -45,7 +45,7 @@ class Checkout:
             lambda requests, deadline, patient: _settle(database, caps, requests, deadline, patient),
             queue(),
             batch_max=settings.BATCH_MAX,
-            workers=shares.leaders_max(settings),  # each has a connection
+            workers=shares.batch_workers(settings),  # each has a connection
             grace_seconds=settings.batch_seconds,  # it ends by itself
             name="purchase",
         )
