@@ -94,7 +94,7 @@ def no_sqlite_transaction() -> None:
         dbapi_connection.execute("PRAGMA ignore_check_constraints = ON")
 
     Database._set_up_sqlite = careless
-    core.database._begin_sqlite = lambda connection: None
+    core.db.database._begin_sqlite = lambda connection: None
     no_row_lock()
 
 
@@ -171,7 +171,7 @@ def acknowledge_before_commit() -> None:
     """A purchase is answered a little before its COMMIT."""
     import core.db.transaction
 
-    run_once = core.transaction._run_once
+    run_once = core.db.transaction._run_once
 
     def hasty(database: Any, work: Any, deadline: Any) -> Any:
         said: queue.Queue[Any] = queue.Queue()
@@ -199,7 +199,7 @@ def acknowledge_before_commit() -> None:
             raise first
         return first
 
-    core.transaction._run_once = hasty
+    core.db.transaction._run_once = hasty
 
 
 def granian_respawn() -> None:

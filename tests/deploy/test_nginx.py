@@ -268,8 +268,9 @@ def test_a_host_that_is_down_is_passed_over_even_by_purchases(
     ("changes", "lies_work"),
     [
         ({}, False),
-        # The twins: without either guard each lie is another address.
-        ({"underscores_in_headers off;": "underscores_in_headers on;"}, True),
+        # Names with underscores the service leaves out itself.
+        ({"underscores_in_headers off;": "underscores_in_headers on;"}, False),
+        # The twin: without the guard each lie is another address.
         ({"X-Forwarded-For $remote_addr;": "X-Forwarded-For $http_x_forwarded_for;"}, True),
     ],
 )
