@@ -52,7 +52,7 @@ def host_clock_judges() -> None:
     """The age of a signature is judged by the host's clock."""
     import core.payments.signature
 
-    core.signature.database_now = lambda connection: datetime.fromtimestamp(time.time(), timezone.utc)
+    core.payments.signature.database_now = lambda connection: datetime.fromtimestamp(time.time(), timezone.utc)
 
 
 WITHOUT_GUARD = (slow_to_record, very_slow_to_record, no_look_for_event, no_order_lock, host_clock_judges)

@@ -54,7 +54,7 @@ def run(
 
     Raises Busy (nothing was done), Unavailable (perhaps it was), and whatever else `work` raises.
 
-    Where a transaction is joined (`core.db.database.joining`), `work` becomes a part of that one, which is committed, or
+    Where a transaction is joined (`joining` in database.py), `work` becomes a part of that one, which is committed, or
     run again as a whole, by the `run` that has begun it.
     """
     outer = joined()
