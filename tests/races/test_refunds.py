@@ -217,7 +217,7 @@ def test_without_the_look_at_the_status_an_order_is_refunded_twice(
         return move_from_any_status(connection, order_no, to, **values)
 
     till = Till(services)
-    monkeypatch.setattr(refunds, "MOVES", {"paid": {"refunded"}, "refunded": {"refunded"}})
+    monkeypatch.setattr(refunds, "TRANSITIONS", {"paid": {"refunded"}, "refunded": {"refunded"}})
     monkeypatch.setattr(orders, "move", move)
     with pytest.raises(AssertionError, match=r"broken: .*'moves_told_once'"):
         restock_beside_a_sweep(till)
