@@ -7,7 +7,7 @@ import sqlalchemy
 from bench.contenders import PER_USER_LIMIT, Contender, Program, State, Verdict, count_problems
 from bench.peers import tables
 from bench.peers.order_writer import QUEUE
-from bench.servers import BenchMariaDB, Redis
+from bench.servers import BenchMariaDB, BenchRedis
 from bench.wrk import Answers, Load
 from harness.database_server import free_port
 from harness.service import SECRET
@@ -76,7 +76,7 @@ class RedisShop(Contender):
 
     name = "fastapi_redis"
 
-    def __init__(self, mariadb: BenchMariaDB, redis: Redis, directory: Path) -> None:
+    def __init__(self, mariadb: BenchMariaDB, redis: BenchRedis, directory: Path) -> None:
         self.port = free_port()
         self._mariadb = mariadb
         self._redis = redis

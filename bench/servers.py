@@ -1,17 +1,11 @@
 """The servers that all contenders stand on: MariaDB and Redis, each on a throw-away directory and a free port."""
 
-import shutil
-import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
-import redis
-
-from harness.database_server import free_port
 from harness.mariadb import MariaDB
+from harness.redis import Redis, is_installed
 
-START_SECONDS = 20
 # Sizes alone: what decides on durability is left as the server has it. The indexes of 10^7 orders have to fit into
 # memory, as they would on a server that is bought for them.
 _SIZES = ("--innodb-buffer-pool-size=4G", "--innodb-log-file-size=1G")
@@ -62,38 +56,15 @@ class BenchMariaDB(MariaDB):
             connection.close()
 
 
-class Redis:
+class BenchRedis(Redis):
     """A Redis server as it is without a configuration: snapshots (`save`), no append-only file, as on Debian."""
 
     def __init__(self, directory: Path) -> None:
-        self.port = free_port()
-        directory.mkdir()
-        program = shutil.which("redis-server")
-        if program is None:
+        if not is_installed():
             raise RuntimeError("redis-server is not installed; bench/install_packages installs it")
-        command = [program, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(directory)]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.client = redis.Redis(host="127.0.0.1", port=self.port, decode_responses=True)
-        deadline = time.monotonic() + START_SECONDS
-        while True:
-            try:
-                self.client.ping()
-                return
-            except redis.ConnectionError:
-                if time.monotonic() > deadline or self._process.poll() is not None:
-                    raise
-                time.sleep(0.05)
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
+        super().__init__(directory, options=())
 
     def durability(self) -> dict[str, str]:
         """The settings that say what an answer is worth, as the server tells them."""
         settings: Any = self.client.config_get("save", "appendonly")
         return {"version": self.client.info("server")["redis_version"], **settings}
-
-    def stop(self) -> None:
-        if self._process.poll() is None:
-            self._process.terminate()
-            self._process.wait(timeout=20)

@@ -12,7 +12,7 @@ from bench.contenders import Contender, OnGranian
 from bench.measure import Run
 from bench.ours import DEFAULTS, Ours, Setup, user_name
 from bench.peer_shops import FlaskShop, RedisShop
-from bench.servers import BenchMariaDB, Redis
+from bench.servers import BenchMariaDB, BenchRedis
 from bench.wrk import USERS, Load
 from core.tokens import Tokens
 from harness.service import SECRET
@@ -39,7 +39,7 @@ class Stage:
     stack: contextlib.ExitStack
     mariadb: BenchMariaDB
     tokens: Path
-    redis: Redis | None = None
+    redis: BenchRedis | None = None
     connections: dict[str, int] = field(default_factory=dict)
     runs: list[Run] = field(default_factory=list)
     _users: int = USERS
@@ -87,9 +87,9 @@ class Stage:
         }
         return makers.get(name, lambda: Ours(name, self.mariadb, self.directory))()
 
-    def start_redis(self) -> Redis:
+    def start_redis(self) -> BenchRedis:
         if self.redis is None:
-            self.redis = Redis(self.directory / "redis")
+            self.redis = BenchRedis(self.directory / "redis")
             self.stack.callback(self.redis.stop)
         return self.redis
 

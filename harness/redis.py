@@ -4,6 +4,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import redis
@@ -18,10 +19,12 @@ def is_installed() -> bool:
 
 
 class Redis:
-    """One server. It can be frozen, stopped, and started again, on the same port and empty."""
+    """One server. It can be frozen, stopped, and started again on the same port."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, options: Sequence[str] = ("--save", "")) -> None:
+        """`options` are added to the server's command line; by default it keeps nothing over a restart."""
         directory.mkdir()
+        self._options = options
         self._directory = directory
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
@@ -31,9 +34,9 @@ class Redis:
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
-        command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir"]
+        command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._directory)]
         self._process = subprocess.Popen(
-            [*command, str(self._directory)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [*command, *self._options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         deadline = time.monotonic() + START_SECONDS
         while True:
@@ -44,6 +47,11 @@ class Redis:
                 if time.monotonic() > deadline or self._process.poll() is not None:
                     raise
                 time.sleep(0.02)
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
     def freeze(self) -> None:
         """Let the server do nothing and answer nobody, its connections open."""

@@ -3,6 +3,7 @@
 import json
 from functools import lru_cache
 from typing import Any
+from wsgiref.types import WSGIEnvironment
 
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 from werkzeug.http import parse_options_header
@@ -35,6 +36,17 @@ def receive(request: Request, expected: bool) -> bytes:
         if not is_json(request.headers.get("Content-Type", "")) or encoding != "identity":
             raise UnsupportedMediaType
     return data
+
+
+def stated_length(environ: WSGIEnvironment) -> int | None:
+    """The length of a body in bytes, as its request states it; 0 without one.
+
+    None where it is sent in chunks, or the header is no plain number: then nobody knows it ahead.
+    """
+    length = environ.get("CONTENT_LENGTH") or "0"
+    if "HTTP_TRANSFER_ENCODING" in environ or not (length.isascii() and length.isdigit()):
+        return None
+    return int(length)
 
 
 def is_json(content_type: str) -> bool:

@@ -61,16 +61,18 @@ class Dispatcher:
             self._serve_or_put(exchange, environ)
 
     def _serve_or_put(self, exchange: Exchange, environ: WSGIEnvironment) -> None:
-        if not self._fast_path.serve(
-            environ, exchange.response_bytes, lambda: self._put(self._apply, exchange, environ)
-        ):
+        if not self._serve(exchange, environ):
             self._put(self._apply, exchange, environ)
 
     def _serve_or_apply(self, exchange: Exchange, environ: WSGIEnvironment) -> None:
-        if not self._fast_path.serve(
-            environ, exchange.response_bytes, lambda: self._put(self._apply, exchange, environ)
-        ):
+        if not self._serve(exchange, environ):
             self._apply(exchange, environ)
+
+    def _serve(self, exchange: Exchange, environ: WSGIEnvironment) -> bool:
+        """Whether the fast path answers the request, or has it answered."""
+        return self._fast_path.serve(
+            environ, exchange.response_bytes, lambda: self._put(self._apply, exchange, environ)
+        )
 
     def _apply(self, exchange: Exchange, environ: WSGIEnvironment) -> None:
         """Have the WSGI application answer."""

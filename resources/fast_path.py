@@ -340,10 +340,8 @@ class FastPath:
 
         None where a thread is to check it: its body takes long to parse, or its length is not stated.
         """
-        length = environ.get("CONTENT_LENGTH") or "0"
-        if "HTTP_TRANSFER_ENCODING" in environ or not (length.isascii() and length.isdigit()):
-            return None
-        if _PLAIN_BODY < int(length) <= body.MAX_BYTES:
+        length = body.stated_length(environ)
+        if length is None or _PLAIN_BODY < length <= body.MAX_BYTES:
             return None
         request = Request(environ, populate_request=False)
         request.max_content_length = body.READ_AT_MOST
@@ -481,14 +479,14 @@ def _wanted_in(environ: WSGIEnvironment) -> tuple[int, Choices] | None:
 
 def _read_plain(environ: WSGIEnvironment) -> bytes | None:
     """A small body of a stated length, kept to be read again. None for any other, and for one that was cut off."""
-    length = environ.get("CONTENT_LENGTH") or "0"
-    if "HTTP_TRANSFER_ENCODING" in environ or not (length.isascii() and length.isdigit()) or int(length) > _PLAIN_BODY:
+    length = body.stated_length(environ)
+    if length is None or length > _PLAIN_BODY:
         return None
-    if length == "0":
+    if not length:
         return b""
-    data: bytes = environ["wsgi.input"].read(int(length))
+    data: bytes = environ["wsgi.input"].read(length)
     environ["wsgi.input"] = BytesIO(data)
-    return data if len(data) == int(length) else None
+    return data if len(data) == length else None
 
 
 @lru_cache(maxsize=1000)  # nearly all are alike

@@ -19,7 +19,7 @@ from wsgiref.types import WSGIEnvironment
 from granian.rsgi import HTTPProtocol, ProtocolClosed, Scope  # type: ignore[attr-defined]  # not in its __all__
 
 from core.refusals import Busy
-from resources.body import MAX_BYTES, READ_AT_MOST
+from resources.body import MAX_BYTES, READ_AT_MOST, stated_length
 from resources.dispatch import Dispatcher
 from resources.fast_path import Headers
 
@@ -93,8 +93,7 @@ class GranianAdapter:
         Of one that was cut off there is nothing. Raises TimeoutError.
         """
         chunked = "HTTP_TRANSFER_ENCODING" in environ
-        stated = environ.get("CONTENT_LENGTH", "0")
-        if not chunked and (not (stated.isascii() and stated.isdigit()) or not 0 < int(stated) <= READ_AT_MOST):
+        if not chunked and not 0 < (stated_length(environ) or 0) <= READ_AT_MOST:
             return b""
         task = asyncio.current_task()
         assert task is not None

@@ -6,7 +6,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -26,20 +25,12 @@ from core.ops import background_jobs
 from core.ops.host_memory import HostMemory
 from core.services import Services
 from harness.database_server import DatabaseServer, free_port
+from harness.eventually import eventually
 from harness.service import Service, environment
 from models import SCHEMA_REVISION, IdempotencyKey
 from tests.core.selling import Selling
 
 Start = Callable[..., Service]
-
-
-def _eventually(happened: Callable[[], bool], seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if happened():
-            return True
-        time.sleep(0.02)
-    return False
 
 
 def _refused(env: dict[str, str]) -> str:
@@ -86,7 +77,7 @@ def test_a_fresh_sqlite_service_sells_demo_goods_and_its_printed_lines_work_when
     items = requests.get(f"{service.url}/goods", timeout=10).json()["items"]
     assert sorted(item["status"] for item in items) == ["on_sale", "on_sale", "sold_out", "upcoming"]
     assert [item["stock"] for item in items if item["status"] == "on_sale" and not item["shippable"]] == [100]
-    assert _eventually(lambda: "Ctrl-C" in service.log.read_text(), 5)
+    assert eventually(lambda: "Ctrl-C" in service.log.read_text(), 5)
     lines = [line.strip() for line in service.log.read_text().splitlines() if line.startswith("  curl")]
     buying, changing = (
         subprocess.run(["curl", "-s", *shlex.split(line)[1:]], capture_output=True, text=True, check=True, cwd=tmp_path)
@@ -103,7 +94,7 @@ def test_a_worker_that_dies_is_replaced_however_often(start_service: Start, sqli
     for _ in range(5):
         victim = service.worker_pids()[0]
         os.kill(victim, signal.SIGKILL)
-        assert _eventually(lambda gone=victim: len(set(service.worker_pids()) - {gone}) == 2, 15)
+        assert eventually(lambda gone=victim: len(set(service.worker_pids()) - {gone}) == 2, 15)
         service.wait_until_ready()
 
 
@@ -120,13 +111,13 @@ def test_workers_do_not_outlive_a_supervisor_that_was_killed(start_service: Star
     workers = service.worker_pids()
     service.process.kill()
     service.process.wait()
-    assert _eventually(lambda: not [pid for pid in workers if Path(f"/proc/{pid}").exists()], 10)
+    assert eventually(lambda: not [pid for pid in workers if Path(f"/proc/{pid}").exists()], 10)
 
 
 def test_readyz_fails_before_the_workers_stop(start_service: Start, sqlite_uri: str) -> None:
     service = start_service(sqlite_uri, DRAIN_SECONDS=2)
     service.process.terminate()
-    assert _eventually(lambda: requests.get(f"{service.url}/readyz", timeout=5).status_code == 503, 1.5)
+    assert eventually(lambda: requests.get(f"{service.url}/readyz", timeout=5).status_code == 503, 1.5)
     assert requests.get(f"{service.url}/healthz", timeout=5).status_code == 200
 
 
@@ -143,7 +134,7 @@ def test_a_worker_at_rest_takes_at_most_a_hundred_and_ten_megabytes(start_servic
         resident.append(int(re.search(r"VmRSS:\s+(\d+) kB", status).group(1)))
         return resident[-1] <= 110 * 1024
 
-    assert _eventually(is_small, 30), f"{resident[-1]} KiB"
+    assert eventually(is_small, 30), f"{resident[-1]} KiB"
 
 
 def test_an_unknown_setting_is_warned_about(start_service: Start, sqlite_uri: str) -> None:
@@ -231,7 +222,7 @@ def test_on_mysql_the_schema_is_brought_up_to_date_and_nothing_is_seeded_or_show
 ) -> None:
     service = start_service(server_uri)
     assert requests.get(f"{service.url}/goods", timeout=10).json()["items"] == []
-    assert _eventually(lambda: "Ctrl-C" in service.log.read_text(), 5)
+    assert eventually(lambda: "Ctrl-C" in service.log.read_text(), 5)
     assert "Bearer ey" not in service.log.read_text()  # no token in the log of a real sale
     engine = sqlalchemy.create_engine(server_uri, connect_args={"collation": "utf8mb4_unicode_ci"})
     with engine.connect() as connection:

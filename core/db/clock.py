@@ -77,10 +77,6 @@ class Deadline:
         """Seconds left, never below zero."""
         return max(0.0, self.end - time.monotonic())
 
-    def extended(self, seconds: float) -> "Deadline":
-        """A deadline so many seconds after this one."""
-        return Deadline.at(self.end + seconds)
-
     @property
     def passed(self) -> bool:
         return self.remaining() == 0.0

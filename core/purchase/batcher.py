@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 
@@ -72,7 +72,7 @@ class _Running:
     """A batch that is under way."""
 
     began: float
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[Entry]
 
 
 class Batcher(Generic[Answer]):

@@ -11,13 +11,10 @@ import math
 from collections import deque
 from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import Future
-from typing import TypeVar
 
 from core.db.clock import Deadline
 from core.purchase.decide import PurchaseRequest
 from core.refusals import Busy
-
-Answer = TypeVar("Answer")
 
 # An item is stuck when it had its turn, and no request for it has had an outcome for so long since. In seconds.
 STUCK_SECONDS = 1.0

@@ -114,6 +114,15 @@ class FakeSettler:
         """An outcome for each request that tells whose it is."""
         return [None if request.goods_id in self.without_slot else outcome_of(request) for request in requests]
 
+    def take_each(self, seconds: float) -> None:
+        """From now on each batch takes so long, by the clock that the test sets."""
+
+        def answer(requests: Sequence[PurchaseRequest]) -> Outcomes:
+            self.clock.advance(seconds)
+            return self.outcomes(requests)
+
+        self.answer = answer
+
     def fail_with(self, culprit: str, error: BaseException) -> None:
         """From now on each batch with this user in it fails."""
 

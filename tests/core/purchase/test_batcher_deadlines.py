@@ -241,12 +241,7 @@ def test_while_an_item_is_slow_newcomers_are_told_at_once_how_slow_until_it_is_q
 
 def test_a_long_queue_that_moves_turns_nobody_away() -> None:
     with FakeSettler(batch_max=1, queue_max=1) as settler:
-
-        def answer(requests: Sequence[PurchaseRequest]) -> Outcomes:
-            settler.clock.advance(0.1)
-            return settler.outcomes(requests)
-
-        settler.answer = answer
+        settler.take_each(0.1)
         assert len([user_of(settler.submit(str(number))) for number in range(40)]) == 40
         futures = settler.queue_together(*[(str(number), 1) for number in range(40)])
         assert len([user_of(future) for future in futures]) == 40
@@ -254,12 +249,7 @@ def test_a_long_queue_that_moves_turns_nobody_away() -> None:
 
 def test_an_item_that_waits_for_its_turn_behind_a_queue_that_moves_is_not_stuck() -> None:
     with FakeSettler(batch_max=1, queue_max=10) as settler:
-
-        def answer(requests: Sequence[PurchaseRequest]) -> Outcomes:
-            settler.clock.advance(0.1)
-            return settler.outcomes(requests)
-
-        settler.answer = answer
+        settler.take_each(0.1)
         wanted = [*one_item("x" * 35), ("q", 2), *one_item("x" * 15)]
         futures = settler.queue_together(*wanted, seconds=100)
         assert user_of(futures[35]) == "q"
