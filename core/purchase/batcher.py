@@ -187,7 +187,16 @@ class Batcher(Generic[Answer]):
     def _work(self) -> None:
         """Settle batches until the batcher is closed."""
         running = None
-        while (running := self._next_batch(running)) is not None:
+        while True:
+            try:
+                running = self._next_batch(running)
+            except Exception as error:  # the next requests need this worker
+                log.error("no batch could be taken: %s", type(error).__name__)
+                running = None
+                time.sleep(_TICK_SECONDS)
+                continue
+            if running is None:
+                return
             try:
                 self._run(running.entries)
             except BaseException as error:

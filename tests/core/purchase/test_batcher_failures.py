@@ -88,6 +88,25 @@ def test_a_look_at_the_deadlines_that_fails_loses_nobody(caplog: pytest.LogCaptu
     assert "deadlines could not be looked at: ValueError" in caplog.text
 
 
+class TakesAtSecondTry(PurchaseQueue):
+    """Fails at the first batch that there is to take."""
+
+    failed = False
+
+    def take(self, batch_max: int, now: float) -> list[Entry]:
+        if not TakesAtSecondTry.failed and self.pending:
+            TakesAtSecondTry.failed = True
+            raise ValueError("once")
+        return super().take(batch_max, now)
+
+
+def test_a_worker_that_cannot_take_a_batch_takes_the_next(caplog: pytest.LogCaptureFixture) -> None:
+    TakesAtSecondTry.failed = False
+    with FakeSettler(queue=TakesAtSecondTry) as settler, caplog.at_level(logging.ERROR):
+        assert user_of(settler.submit("a")) == "a"
+    assert "no batch could be taken: ValueError" in caplog.text
+
+
 def row_is_kept(settler: FakeSettler, item: int) -> threading.Event:
     """Until the event is set, somebody holds the row of `item`: a batch gives up, and one that may wait does."""
     free = threading.Event()
