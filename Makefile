@@ -39,7 +39,7 @@ test: .venv/.dev test-packages ## Run the tests, on SQLite, and on MySQL, MariaD
 
 .PHONY: faults
 faults: .venv/.dev test-packages ## Run the long tests: races, a model of sales, and kills and freezes of everything
-	$(BIN)/pytest -m long
+	$(BIN)/pytest --numprocesses=3 --dist=worksteal -m long
 
 .PHONY: cluster
 cluster: .venv/.dev test-packages ## Run the tests on a group of three MySQL servers, whose primary is killed and frozen, in about twenty minutes
