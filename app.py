@@ -25,6 +25,7 @@ from resources.payments import PaymentList, PaymentResolve, PaymentWebhook
 from resources.seckill import Seckill, SeckillQuote
 from resources.shipping import ShippingMethodItem, ShippingMethodList
 from resources.webhooks import WebhookDeliveries, WebhookDeliveryRetry, WebhookItem, WebhookList, WebhookSecret
+from web import assets
 
 ROUTES = {
     "/goods": GoodsList,
@@ -87,6 +88,7 @@ def create_app(
     app.add_url_rule("/", view_func=lambda: paths.relative_redirect("/docs"), endpoint="home")
     app.add_url_rule("/problems/<code>", view_func=problem_pages.show, endpoint="problem_page")
     docs.register(app)
+    assets.register(app)
     origin_headers = cors.register(app, settings.CORS_ORIGINS)
     commands.register(app)
     fast_path = FastPath(app.wsgi_app, app.extensions[EXTENSION], origin_headers, check_caller)
