@@ -13,18 +13,22 @@ from core.services import Services
 from models import db
 from resources import body, connections, cors, docs, errors, limits, paths, problem_pages, request_log
 from resources.answers import ProblemApi
+from resources.audit import Audit
 from resources.context import EXTENSION
 from resources.coupons import CouponItem, CouponList
 from resources.events import EventList
 from resources.fast_path import FastPath
 from resources.goods import GoodsChanges, GoodsItem, GoodsList, GoodsPause, GoodsResume
+from resources.live import Live
 from resources.ops import Alive, Metrics, Ready
 from resources.order_export import OrderExport
 from resources.orders import OrderCancel, OrderItem, OrderList, OrderPay, OrderRefund
 from resources.payments import PaymentList, PaymentResolve, PaymentWebhook
+from resources.sales import SaleReady, SaleReport, SaleStart
 from resources.seckill import Seckill, SeckillQuote
 from resources.shipping import ShippingMethodItem, ShippingMethodList
 from resources.webhooks import WebhookDeliveries, WebhookDeliveryRetry, WebhookItem, WebhookList, WebhookSecret
+from web import assets
 
 ROUTES = {
     "/goods": GoodsList,
@@ -32,6 +36,9 @@ ROUTES = {
     "/goods/<goods_id>/pause": GoodsPause,
     "/goods/<goods_id>/resume": GoodsResume,
     "/goods/<goods_id>/changes": GoodsChanges,
+    "/goods/<goods_id>/start": SaleStart,
+    "/goods/<goods_id>/readiness": SaleReady,
+    "/goods/<goods_id>/report": SaleReport,
     "/seckill/<goods_id>": Seckill,
     "/seckill/<goods_id>/quote": SeckillQuote,
     "/coupons": CouponList,
@@ -53,6 +60,8 @@ ROUTES = {
     "/webhooks/<webhook_id>/secret": WebhookSecret,
     "/webhooks/<webhook_id>/deliveries": WebhookDeliveries,
     "/webhooks/<webhook_id>/deliveries/<delivery_id>/retry": WebhookDeliveryRetry,
+    "/live": Live,
+    "/audit": Audit,
     "/healthz": Alive,
     "/readyz": Ready,
     "/metrics": Metrics,
@@ -87,6 +96,7 @@ def create_app(
     app.add_url_rule("/", view_func=lambda: paths.relative_redirect("/docs"), endpoint="home")
     app.add_url_rule("/problems/<code>", view_func=problem_pages.show, endpoint="problem_page")
     docs.register(app)
+    assets.register(app)
     origin_headers = cors.register(app, settings.CORS_ORIGINS)
     commands.register(app)
     fast_path = FastPath(app.wsgi_app, app.extensions[EXTENSION], origin_headers, check_caller)

@@ -173,6 +173,24 @@ def set_paused(database: Database, actor: str, goods_id: int, paused: bool, vers
     return plain(database, work)
 
 
+def start_now(database: Database, actor: str, goods_id: int, versions: set[int] | None) -> AnyRow:
+    """Move the start of a sale that has not begun to now, by the database's clock. Doing so twice is the same as once.
+
+    Raises Refusal goods_not_found, version_mismatch or validation_failed (the sale would end before).
+    """
+
+    def work(connection: Connection) -> AnyRow:
+        row = _locked(connection, goods_id, versions)
+        now = database_now(connection)
+        if row.starts_at is None or row.starts_at <= now:
+            return row
+        _check_window(now, row.ends_at)
+        shown = {"starts_at": {"from": row.starts_at, "to": now}}
+        return _apply(connection, row, "updated", actor, {"starts_at": now}, shown, 0)
+
+    return plain(database, work)
+
+
 def remove(database: Database, actor: str, goods_id: int, versions: set[int] | None) -> None:
     """Delete an item that was never ordered; its history stays in the database. Raises Refusal has_orders."""
 

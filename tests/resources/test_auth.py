@@ -29,6 +29,8 @@ PUBLIC = {
     "GET /seckill/<goods_id>",
     "GET /shipping-methods",
     "GET /shipping-methods/<code>",
+    "GET /static/<static_version>/<path:asset>",
+    "GET /static/client/v1/<path:asset>",
 }
 BUYER = {
     "GET /orders",
@@ -105,6 +107,8 @@ def address(operation: str, goods_id: int = 1) -> tuple[str, str]:
         "<code>": "sold_out",  # an error, and what `create_coded` makes
         "<path:path>": "swagger-ui.css",
         "<path:filename>": "x",
+        "<static_version>": "0" * 16,
+        "<path:asset>": "client/seckill.js",
     }
     for name, value in values.items():
         route = route.replace(name, value)

@@ -1,0 +1,70 @@
+"""What an operator asks of one item's sale: is it ready, begin it now, what became of it."""
+
+from typing import Any
+
+from core.catalogue import goods
+from core.tokens import Identity
+from resources import inputs, report_models, schemas
+from resources import sale_readiness_models as readiness_models
+from resources.auth import Access
+from resources.context import services
+from resources.goods import _answer, expected_versions, goods_id
+from resources.operation import ApiResource, Operation, operation
+
+_TAG = "Console"
+
+
+class SaleReady(ApiResource):
+    @operation(
+        Operation(
+            "getSaleReadiness",
+            _TAG,
+            Access.ADMIN,
+            {200: readiness_models.SaleReadiness},
+            refusals=("goods_not_found", "unavailable"),
+        )
+    )
+    def get(self, goods_id_text: str, caller: Identity) -> dict[str, Any]:
+        """Ask whether an item's sale can begin: what was looked at, what was found, and how to mend it."""
+        return readiness_models.SaleReadiness.model_config["json_schema_extra"]["examples"][0]  # type: ignore
+
+
+class SaleStart(ApiResource):
+    @operation(
+        Operation(
+            "startSale",
+            _TAG,
+            Access.ADMIN,
+            {200: schemas.Goods},
+            body=inputs.NoFields,
+            body_optional=True,
+            refusals=("goods_not_found", "version_mismatch", "unavailable"),
+            answer_headers={"ETag": "the item's version and stock; `If-Match` compares the version alone"},
+        )
+    )
+    def post(self, goods_id_text: str, caller: Identity, body: inputs.NoFields) -> Any:
+        """Begin a sale now, by the database's clock, ahead of its `starts_at`.
+
+        A sale that has begun stays as it is, and a paused one stays paused.
+        """
+        key = goods_id(goods_id_text)
+        return _answer(goods.start_now(services().database, caller.user_id, key, expected_versions()))
+
+
+class SaleReport(ApiResource):
+    @operation(
+        Operation(
+            "getSaleReport",
+            _TAG,
+            Access.ADMIN,
+            {200: report_models.SaleReport},
+            refusals=("goods_not_found", "busy", "unavailable"),
+        )
+    )
+    def get(self, goods_id_text: str, caller: Identity) -> dict[str, Any]:
+        """Read what became of a sale.
+
+        Orders, units and money are those that are stored; demand, refusals and waits are what the workers counted.
+        Audits the whole database for it: at most one report or audit is made at a time.
+        """
+        return report_models.SaleReport.model_config["json_schema_extra"]["examples"][0]  # type: ignore

@@ -1,0 +1,1 @@
+export { SeckillError } from "./errors.js";
