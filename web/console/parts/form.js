@@ -2,10 +2,10 @@
 // else changed the same thing, the difference to resolve.
 import { html, useEffect, useId, useRef, useState } from "../lib.js";
 import { readForm, startForm } from "../fields.js";
-import { changedFields } from "../conflict.js";
+import { changedFields, differences } from "../conflict.js";
 import { minorDigits, zone } from "../format.js";
 import { t } from "../i18n.js";
-import { Button, Failure, Notice, Outcome } from "./ui.js";
+import { Button, Notice, Outcome } from "./ui.js";
 import { useAction } from "./hooks.js";
 import { Conflict } from "./resolve.js";
 
@@ -24,7 +24,7 @@ export function Field({ field, typed, onType, problem, currency, shownAs }) {
   };
   const notes = html`
     ${help && html`<p class="hint" id=${`${id}-help`}>${help}</p>`}
-    ${problem && html`<p class="problem" id=${`${id}-problem`}>${problem}</p>`}
+    ${problem && html`<p class="error" id=${`${id}-problem`}>${problem}</p>`}
   `;
   if (field.type === "flag") {
     return html`<div class="field flag">
@@ -89,9 +89,13 @@ function Choices({ field, typed, onType, text, notes, described }) {
  * Create or edit something.
  *
  * `stored` is what is edited, with its `version`; null to create. `save(body, options)` sends what is to be sent, of an
- * edit the changed fields only; `fetchStored()` reads it anew for a conflict; `onSaved(resource)` goes on.
+ * edit the changed fields only; `fetchStored()` reads it anew for a conflict; `onSaved(resource)` goes on. A form that
+ * stays on the page follows `stored` while nobody types in it, and says `doneText`. With `merging`, changes by others to
+ * other fields are no conflict.
  */
-export function RecordForm({ fields, stored = null, initial = {}, check, save, fetchStored, onSaved, cancelHref, wrap }) {
+export function RecordForm({
+  fields, stored = null, initial = {}, check, save, fetchStored, onSaved, cancelHref, wrap, submitText, doneText, merging,
+}) {
   const [base, setBase] = useState(stored);
   const [typed, setTyped] = useState(() => startForm(fields, stored ?? initial));
   const [touched, setTouched] = useState({});
@@ -103,13 +107,24 @@ export function RecordForm({ fields, stored = null, initial = {}, check, save, f
 
   const action = useAction(
     ({ body, version }, options) => save(body, { ...options, version }),
-    (resource) => onSaved(resource),
+    (resource) => {
+      if (stored) follow(resource);
+      onSaved(resource);
+    },
   );
+  const follow = (resource) => {
+    setBase(resource);
+    setTyped(startForm(fields, resource));
+    setTouched({});
+  };
+  useEffect(() => {
+    if (stored && !action.busy && !theirs && !Object.keys(touched).length) follow(stored);
+  }, [stored?.version]);
   useEffect(() => {
     const error = action.error;
     if (!error) return;
     setRefused(Object.fromEntries(error.errors.map((one) => [one.field.split(".")[0], one.detail])));
-    if (error.code === "version_mismatch" && fetchStored) fetchStored().then(setTheirs, () => {});
+    if (error.code === "version_mismatch" && fetchStored) fetchStored().then(meet, () => {});
   }, [action.error]);
   useEffect(() => {
     if (Object.keys(refused).length) form.current?.querySelector("[aria-invalid]")?.focus();
@@ -136,19 +151,25 @@ export function RecordForm({ fields, stored = null, initial = {}, check, save, f
     setNote(null);
     action.run({ body, version: base?.version });
   };
-  const settle = (body) => {
-    const next = { ...theirs, ...body };
-    setBase(theirs);
-    setTyped(startForm(fields, next));
+  const settle = (body, now) => {
+    setBase(now);
+    setTyped(startForm(fields, { ...now, ...body }));
     setTheirs(null);
     action.renew();
-    if (Object.keys(body).length) action.run({ body, version: theirs.version });
-    else onSaved(theirs);
+    if (Object.keys(body).length) return action.run({ body, version: now.version });
+    follow(now);
+    onSaved(now);
+  };
+  const meet = (now) => {
+    const mine = changedFields(base, values);
+    const rows = differences(base, mine, now, fields.map((one) => one.name));
+    if (merging && !rows.some((row) => row.conflict)) settle(mine, now);
+    else setTheirs(now);
   };
 
   if (theirs) {
     const mine = changedFields(base, values);
-    return html`<${Conflict} ...${{ fields, base, mine, theirs, currency, onResolve: settle, onGiveUp: () => settle({}) }} />`;
+    return html`<${Conflict} ...${{ fields, base, mine, theirs, currency, onResolve: (body) => settle(body, theirs), onGiveUp: () => settle({}, theirs) }} />`;
   }
   const field = (one) => {
     const code = touched[one.name] ? problems[one.name] : null;
@@ -163,15 +184,14 @@ export function RecordForm({ fields, stored = null, initial = {}, check, save, f
   };
   const unplaced = Object.entries(refused).filter(([name]) => !fields.some((one) => one.name === name));
   return html`<form class="record" ref=${form} onSubmit=${submit} noValidate>
-    ${wrap ? wrap({ field, values, typed, fields }) : html`<div class="fields">${fields.map(field)}</div>`}
+    ${wrap ? wrap({ field, fields, typed, type, base }) : html`<div class="fields">${fields.map(field)}</div>`}
     ${note && html`<${Notice} kind=${note === "problem.fields" ? "bad" : "info"}>${t(note)}<//>`}
     ${unplaced.map(([name, detail]) => html`<${Notice} kind="bad" key=${name}>${name}: ${detail}<//>`)}
-    ${action.error?.code === "validation_failed" ? null : html`<${Outcome} action=${action} />`}
+    ${action.error?.code === "validation_failed" ? null : html`<${Outcome} action=${action} done=${doneText} />`}
     <div class="buttons">
-      <${Button} submit kind="primary" busy=${action.busy}>${action.busy ? t("working") : t(base ? "save" : "create")}<//>
+      <${Button} submit kind="primary" busy=${action.busy}>${action.busy ? t("working") : submitText ?? t(base ? "save" : "create")}<//>
       ${cancelHref && html`<a class="button quiet" href=${cancelHref}>${t("cancel")}</a>`}
     </div>
   </form>`;
 }
 
-export { Failure };

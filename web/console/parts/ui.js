@@ -22,7 +22,7 @@ export function Head({ title, lead, back, children }) {
       <h1 tabindex="-1" ref=${heading}>${title}</h1>
       <div class="head-actions">${children}</div>
     </div>
-    ${lead && html`<p class="lead">${lead}</p>`}
+    ${lead && html`<p class="lead muted">${lead}</p>`}
   </header>`;
 }
 
@@ -34,13 +34,13 @@ export function Section({ title, lead, actions, class: extra = "", children }) {
       <h2 id=${id}>${title}</h2>
       ${actions}
     </div>
-    ${lead && html`<p class="hint">${lead}</p>`} ${children}
+    ${lead && html`<p class="muted small">${lead}</p>`} ${children}
   </section>`;
 }
 
 /** A message. `kind`: `info`, `good`, `warn` or `bad`; the bad are read out at once. */
 export const Notice = ({ kind = "info", children }) =>
-  html`<div class=${`notice ${kind}`} role=${kind === "bad" ? "alert" : "status"}>${children}</div>`;
+  html`<div class="notice" data-tone=${kind === "plain" ? undefined : kind} role=${kind === "bad" ? "alert" : "status"}>${children}</div>`;
 
 /** A failure, with the number that the log knows it by. */
 export const Failure = ({ error, retry }) =>
@@ -80,7 +80,7 @@ export function Button({ onPress, busy, kind = "", quiet, submit, disabled, chil
 }
 
 /** A state as a coloured word; the colour adds nothing that the word does not say. */
-export const Badge = ({ tone = "", children }) => html`<span class=${`badge ${tone}`}>${children}</span>`;
+export const Badge = ({ tone = "", children }) => html`<span class="badge" data-tone=${tone || undefined}>${children}</span>`;
 
 /** A moment that machines can read too. */
 export const Time = ({ at, seconds = true }) =>
@@ -95,9 +95,9 @@ export const Facts = ({ of }) =>
 /** A table that can be scrolled by keyboard where it is wider than the page. `columns`: `[key, heading, class]`. */
 export function Table({ caption, columns, rows, empty }) {
   if (!rows.length) return html`<p class="empty">${empty}</p>`;
-  return html`<div class="scroll" tabindex="0" role="region" aria-label=${caption}>
+  return html`<div class="table-scroll" tabindex="0" role="region" aria-label=${caption}>
     <table>
-      <caption class="hidden">${caption}</caption>
+      <caption class="visually-hidden">${caption}</caption>
       <thead>
         <tr>${columns.map(([key, heading, look]) => html`<th scope="col" key=${key} class=${look}>${heading}</th>`)}</tr>
       </thead>

@@ -1,0 +1,35 @@
+// "Ready?": what the service found when it looked whether a sale can begin.
+import { html } from "../lib.js";
+import { api } from "../service.js";
+import { path } from "../router.js";
+import { t } from "../i18n.js";
+import { language } from "../i18n.js";
+import { useLoad } from "./hooks.js";
+import { Badge, Button, Loaded, Section, Time } from "./ui.js";
+
+const TONES = { ok: "good", warning: "warn", problem: "bad" };
+const SIGNS = { ok: "✓", warning: "!", problem: "✕" };
+
+export function Readiness({ goods }) {
+  const state = useLoad((signal) => api.get(path("goods", goods.id, "readiness"), { signal }), [goods.id, goods.version, language()]);
+  const again = html`<${Button} class="small" busy=${state.loading} onPress=${state.reload}>${t("ready.again")}<//>`;
+  return html`<${Section} title=${t("ready.title")} lead=${t("ready.lead")} actions=${again}>
+    <${Loaded} state=${state}>
+      ${(list) => html`
+        <p class="row"><${Badge} tone=${TONES[list.state]}>${t(`ready.all.${list.state}`)}<//> <span class="muted small">${t("ready.at")} <${Time} at=${list.at} /></span></p>
+        <ul class="checks">
+          ${list.entries.map(
+            (entry) => html`<li key=${entry.id} data-check=${entry.id} data-state=${entry.state}>
+              <span class="sign" data-tone=${TONES[entry.state]} role="img" aria-label=${t(`ready.${entry.state}`)}>${SIGNS[entry.state]}</span>
+              <div>
+                <h3>${entry.title}</h3>
+                <p>${entry.found}</p>
+                ${entry.mend && html`<p class="mend">${entry.mend}</p>`}
+              </div>
+            </li>`,
+          )}
+        </ul>
+      `}
+    <//>
+  <//>`;
+}
