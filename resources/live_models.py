@@ -84,7 +84,7 @@ class LiveNow(Answer):
     longest_wait_ms: float | None = Field(description="from arrival in the queue to the outcome; null without any")
     p50_ms: float | None
     p99_ms: float | None
-    batch_size: float | None = Field(description="purchases settled together, on average, whatever the item")
+    batch_size: float | None = Field(description="purchases, of the item, settled together, on average")
     transactions_open: int = Field(description="purchase transactions open")
     transactions_cap: int | None = Field(description="the item's cap; null for all items together")
     stock: int | None = Field(description="of the item; null for all items together")

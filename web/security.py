@@ -2,7 +2,7 @@
 
 from flask import Response
 
-# Scripts, styles and calls are our own. Pictures of goods may lie with others, over TLS; `data:` is for drawings in CSS.
+# Scripts, styles and calls are our own. Pictures of goods may lie with others, over TLS; CSS draws with `data:`.
 _CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -20,7 +20,7 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
-    # Not `no-referrer`: with it browsers send `Origin: null` with our own forms, and no form could be told from others'.
+    # Not `no-referrer`: under it browsers send `Origin: null` with our own forms, as with those of strangers.
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",  # for browsers that do not know frame-ancestors

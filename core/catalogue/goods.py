@@ -74,7 +74,12 @@ def read(connection: Connection, goods_id: int) -> AnyRow:
 def read_all(database: Database, ids: Sequence[int]) -> list[AnyRow]:
     """The rows of those of the items that exist, with the database's time as `now`. Raises Busy or Unavailable."""
     with database.reading() as connection:
-        return list(connection.execute(_READ_ALL, {"ids": ids}))
+        return read_all_on(connection, ids)
+
+
+def read_all_on(connection: Connection, ids: Sequence[int]) -> list[AnyRow]:
+    """`read_all` on a connection that the caller has."""
+    return list(connection.execute(_READ_ALL, {"ids": ids}))
 
 
 def _one(connection: Connection, goods_id: int, lock: bool = False) -> AnyRow:
