@@ -6,7 +6,7 @@ import { session, describe } from "./session.js";
 import { onSignedOut } from "./service.js";
 import { zone } from "./format.js";
 import { seconds } from "./parts/hooks.js";
-import { Button, Head, Notice } from "./parts/ui.js";
+import { Button, Head, Mark, Notice } from "./parts/ui.js";
 import { SignIn } from "./views/sign_in.js";
 import { Sales } from "./views/sales.js";
 import { SaleEdit, SaleNew } from "./views/sale_form.js";
@@ -64,7 +64,7 @@ function Frame({ place, onSignOut, children }) {
   return html`
     <a class="skip" href="#content">${t("app.skip")}</a>
     <header class="top">
-      <a class="brand" href="/admin"><span class="mark" aria-hidden="true">秒</span>${t("app.name")}</a>
+      <a class="brand" href="/admin"><${Mark} />${t("app.name")}</a>
       <nav aria-label=${t("app.navigation")}>
         <ul>
           ${NAVIGATION.map((name) => html`<li key=${name}><a href=${`/admin/${name}`} aria-current=${name === part ? "page" : undefined}>${t(`nav.${name}`)}</a></li>`)}

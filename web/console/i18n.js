@@ -10,6 +10,9 @@ const listeners = new Set();
 /** `en` or `zh`. */
 export const language = () => current;
 
+/** The language with the visitor's country, for numbers and times: `en-GB` has other dates than `en-US`. */
+export const locale = () => navigator.languages.find((tag) => tag.split("-")[0] === current) ?? current;
+
 /** The text for `key`, with `{name}` replaced by the parameter of that name. */
 export function t(key, params = {}) {
   const text = TEXTS[key]?.[current === "zh" ? 1 : 0] ?? key;

@@ -3,7 +3,7 @@
 import { html, useId, useRef, useState } from "../lib.js";
 import { area, axis, highest, indexAt, line } from "../chart_lines.js";
 import { clock, figure } from "../format.js";
-import { language, t } from "../i18n.js";
+import { locale, t } from "../i18n.js";
 
 const WIDTH = 600;
 const HEIGHT = 100;
@@ -12,14 +12,14 @@ const HEIGHT = 100;
  * `series`: `{name, label, values, step, filled}`, all of one length, at `start` (ms) and every `seconds` after.
  * `say(value)` puts a value into words; `whole` keeps the marks of the axis whole.
  */
-export function Chart({ title, series, start, seconds, say = (value) => figure(value, language()), whole = false, wide = false }) {
+export function Chart({ title, series, start, seconds, say = (value) => figure(value, locale()), whole = false, wide = false }) {
   const id = useId("c");
   const plot = useRef(null);
   const [at, setAt] = useState(null);
   const length = series[0]?.values.length ?? 0;
   const { max, marks } = axis(highest(series), whole);
   const box = { width: WIDTH, height: HEIGHT, max };
-  const moment = (index) => clock(new Date(start + index * seconds * 1000), language());
+  const moment = (index) => clock(new Date(start + index * seconds * 1000), locale());
   const point = (event) => {
     const { left, width } = plot.current.getBoundingClientRect();
     setAt(indexAt((event.clientX - left) / width, length));

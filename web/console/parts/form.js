@@ -50,7 +50,7 @@ function Input({ field, typed, onType, common, currency }) {
   }
   if (field.type === "time") return html`<input type="datetime-local" step="1" ...${common} value=${typed} onInput=${onInput} />`;
   if (field.type === "count") {
-    return html`<input type="number" inputmode="numeric" step="1" min=${field.min ?? 0} ...${common} value=${typed} onInput=${onInput} />`;
+    return html`<input type="number" inputmode="numeric" step="1" min=${field.min ?? 0} placeholder=${field.empties && t(field.empties)} ...${common} value=${typed} onInput=${onInput} />`;
   }
   const mode = field.type === "money" && minorDigits(currency) ? "decimal" : field.type === "money" ? "numeric" : undefined;
   const input = html`<input
@@ -91,10 +91,10 @@ function Choices({ field, typed, onType, text, notes, described }) {
  * `stored` is what is edited, with its `version`; null to create. `save(body, options)` sends what is to be sent, of an
  * edit the changed fields only; `fetchStored()` reads it anew for a conflict; `onSaved(resource)` goes on. A form that
  * stays on the page follows `stored` while nobody types in it, and says `doneText`. With `merging`, changes by others to
- * other fields are no conflict.
+ * other fields are no conflict. `inline` is for a field or two beside their button.
  */
 export function RecordForm({
-  fields, stored = null, initial = {}, check, save, fetchStored, onSaved, cancelHref, wrap, submitText, doneText, merging,
+  fields, stored = null, initial = {}, check, save, fetchStored, onSaved, cancelHref, wrap, submitText, doneText, merging, inline,
 }) {
   const [base, setBase] = useState(stored);
   const [typed, setTyped] = useState(() => startForm(fields, stored ?? initial));
@@ -183,13 +183,13 @@ export function RecordForm({
     />`;
   };
   const unplaced = Object.entries(refused).filter(([name]) => !fields.some((one) => one.name === name));
-  return html`<form class="record" ref=${form} onSubmit=${submit} noValidate>
+  return html`<form class=${inline ? "record inline" : "record"} ref=${form} onSubmit=${submit} noValidate>
     ${wrap ? wrap({ field, fields, typed, type, base }) : html`<div class="fields">${fields.map(field)}</div>`}
     ${note && html`<${Notice} kind=${note === "problem.fields" ? "bad" : "info"}>${t(note)}<//>`}
     ${unplaced.map(([name, detail]) => html`<${Notice} kind="bad" key=${name}>${name}: ${detail}<//>`)}
     ${action.error?.code === "validation_failed" ? null : html`<${Outcome} action=${action} done=${doneText} />`}
     <div class="buttons">
-      <${Button} submit kind="primary" busy=${action.busy}>${action.busy ? t("working") : submitText ?? t(base ? "save" : "create")}<//>
+      <${Button} submit kind=${inline ? "" : "primary"} busy=${action.busy}>${action.busy ? t("working") : submitText ?? t(base ? "save" : "create")}<//>
       ${cancelHref && html`<a class="button quiet" href=${cancelHref}>${t("cancel")}</a>`}
     </div>
   </form>`;

@@ -2,8 +2,7 @@
 import { html } from "../lib.js";
 import { api } from "../service.js";
 import { path } from "../router.js";
-import { t } from "../i18n.js";
-import { language } from "../i18n.js";
+import { language, t } from "../i18n.js";
 import { useLoad } from "./hooks.js";
 import { Badge, Button, Loaded, Section, Time } from "./ui.js";
 

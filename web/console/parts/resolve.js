@@ -2,14 +2,14 @@
 import { html, useState } from "../lib.js";
 import { differences, firstChoices, isResolved, resolved } from "../conflict.js";
 import { money, moment } from "../format.js";
-import { language, t } from "../i18n.js";
+import { locale, t } from "../i18n.js";
 import { Button, Notice, Section } from "./ui.js";
 
 /** A stored value of a field as people read it. */
 export function sayValue(field, value, currency) {
   if (value === null || value === undefined || value === "") return t("none");
-  if (field?.type === "money") return currency ? money(value, currency, language()) : String(value);
-  if (field?.type === "time") return moment(value, language());
+  if (field?.type === "money") return currency ? money(value, currency, locale()) : String(value);
+  if (field?.type === "time") return moment(value, locale());
   if (typeof value === "boolean") return t(value ? "yes" : "no");
   return Array.isArray(value) ? value.join(", ") : String(value);
 }

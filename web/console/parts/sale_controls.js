@@ -3,7 +3,7 @@ import { html, useId, useRef, useState } from "../lib.js";
 import { api } from "../service.js";
 import { path } from "../router.js";
 import { count, toLocalInput } from "../format.js";
-import { language, t } from "../i18n.js";
+import { locale, t } from "../i18n.js";
 import { readField } from "../fields.js";
 import { useAction } from "./hooks.js";
 import { Button, Outcome, Section } from "./ui.js";
@@ -104,7 +104,7 @@ function Stock({ goods, here, onChanged, sign }) {
       </div>
       <${Button} submit busy=${action.busy}>${t(words)}<//>
     </form>
-    <${Outcome} action=${action} done=${t(`${words}Done`, { units: count(moved, language()) })} />
+    <${Outcome} action=${action} done=${t(`${words}Done`, { units: count(moved, locale()) })} />
   <//>`;
 }
 
@@ -131,6 +131,7 @@ function Live({ goods, here, onChanged, name }) {
       fields=${[{ ...fieldOf(name), help: undefined }]}
       stored=${goods}
       merging
+      inline
       wrap=${wrap}
       submitText=${t(`sale.live.${name}Set`)}
       doneText=${t(`sale.live.${name}Done`)}

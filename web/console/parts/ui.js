@@ -1,6 +1,6 @@
 // Small pieces that every view is made of.
 import { html, useEffect, useId, useRef, useState } from "../lib.js";
-import { hasText, language, t } from "../i18n.js";
+import { hasText, locale, t } from "../i18n.js";
 import { moment } from "../format.js";
 
 /** What a failure says to people. */
@@ -8,6 +8,11 @@ export function sayError(error) {
   if (error.detail) return error.detail;
   return t(hasText(`problem.${error.code}`) ? `problem.${error.code}` : "problem.internal_error");
 }
+
+/** The sign of the console. */
+export const Mark = () => html`<svg class="mark" viewBox="0 0 32 32" aria-hidden="true">
+  <rect width="32" height="32" rx="7" /><path d="M18 4 7 18h7.5L13 28l12-14.500h-7.500z" />
+</svg>`;
 
 /** The head of a view: its heading, which is focused when the view opens, and what can be done there. */
 export function Head({ title, lead, back, children }) {
@@ -84,7 +89,7 @@ export const Badge = ({ tone = "", children }) => html`<span class="badge" data-
 
 /** A moment that machines can read too. */
 export const Time = ({ at, seconds = true }) =>
-  at ? html`<time dateTime=${at}>${moment(at, language(), seconds)}</time>` : "–";
+  at ? html`<time dateTime=${at}>${moment(at, locale(), seconds)}</time>` : "–";
 
 /** Terms and what they are; entries without a term are left out. */
 export const Facts = ({ of }) =>

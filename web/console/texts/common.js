@@ -52,6 +52,7 @@ export default {
   search: ["Search", "搜索"],
   clear: ["Clear", "清除"],
   all: ["All", "全部"],
+  byDefault: ["Default", "默认"],
   noLimit: ["No limit", "不限"],
   active: ["Active", "启用"],
   inactive: ["Off", "停用"],

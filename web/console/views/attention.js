@@ -3,7 +3,7 @@ import { html, useState } from "../lib.js";
 import { api } from "../service.js";
 import { address, path } from "../router.js";
 import { money } from "../format.js";
-import { language, t } from "../i18n.js";
+import { locale, t } from "../i18n.js";
 import { useAction, usePages } from "../parts/hooks.js";
 import { Badge, Button, Facts, Head, Loaded, More, Outcome, Section, Time } from "../parts/ui.js";
 import { OrderTable } from "./orders.js";
@@ -35,7 +35,7 @@ export function Payment({ payment, onResolved }) {
   const open = needsHand(payment);
   return html`<article class="payment stack" data-payment-id=${payment.id} data-outcome=${payment.outcome}>
     <p class="row">
-      <strong class="number">${money(payment.amount, payment.currency, language())}</strong>
+      <strong class="number">${money(payment.amount, payment.currency, locale())}</strong>
       <${Badge} tone=${open ? "bad" : ""}>${t(`payment.${payment.outcome}`)}<//>
       <span class="muted small"><${Time} at=${payment.received_at} /></span>
     </p>

@@ -3,7 +3,7 @@ import { html } from "../lib.js";
 import { api } from "../service.js";
 import { path } from "../router.js";
 import { count, money } from "../format.js";
-import { language, t } from "../i18n.js";
+import { locale, t } from "../i18n.js";
 import { useAction } from "../parts/hooks.js";
 import { Badge, Button, Head, Notice, Outcome, Section, Table, Time } from "../parts/ui.js";
 
@@ -24,7 +24,7 @@ export function Audit() {
 
 function Result({ report }) {
   const broken = report.checks.filter((check) => check.breaches > 0);
-  const whole = (value) => count(value, language());
+  const whole = (value) => count(value, locale());
   return html`
     <${Notice} kind=${report.ok ? "good" : "bad"}>
       <p><strong>${t(report.ok ? "audit.clean" : "audit.broken", { checks: whole(report.checks.length), broken: whole(broken.length) })}</strong></p>
@@ -41,7 +41,7 @@ function Result({ report }) {
         rows=${report.money.map((line) => ({
           key: line.currency,
           currency: line.currency,
-          ...Object.fromEntries(["received", "kept", "given_back", "to_give_back"].map((name) => [name, money(line[name], line.currency, language())])),
+          ...Object.fromEntries(["received", "kept", "given_back", "to_give_back"].map((name) => [name, money(line[name], line.currency, locale())])),
         }))}
       />
     <//>
@@ -71,8 +71,8 @@ function Breaches({ check }) {
       order: row.order_no === null ? "–" : html`<a class="mono small" href=${path("admin", "orders", row.order_no)}>${row.order_no}</a>`,
       user: row.user_id ?? "–",
       coupon: row.coupon_code ?? "–",
-      expected: count(row.expected, language()),
-      found: count(row.found, language()),
+      expected: count(row.expected, locale()),
+      found: count(row.found, locale()),
     }))}
   />`;
 }

@@ -4,7 +4,7 @@ import { api } from "../service.js";
 import { navigate, path } from "../router.js";
 import { checkWindow } from "../fields.js";
 import { count, money, percent } from "../format.js";
-import { language, t } from "../i18n.js";
+import { locale, t } from "../i18n.js";
 import { useLoad } from "../parts/hooks.js";
 import { Badge, Facts, Head, Loaded } from "../parts/ui.js";
 import { RecordForm } from "../parts/form.js";
@@ -40,8 +40,8 @@ const checkKind = (kind) => (values) => ({
 });
 
 const worth = (coupon) => {
-  if (coupon.kind === "percent") return percent(coupon.percent / 100, language(), 0);
-  return coupon.kind === "amount" ? money(coupon.amount, coupon.currency ?? "XXX", language()) : t("coupon.free_shipping");
+  if (coupon.kind === "percent") return percent(coupon.percent / 100, locale(), 0);
+  return coupon.kind === "amount" ? money(coupon.amount, coupon.currency ?? "XXX", locale()) : t("coupon.free_shipping");
 };
 
 export function Coupons({ query }) {
@@ -66,7 +66,7 @@ export function Coupons({ query }) {
       code: html`<a class="mono" href=${path("admin", "coupons", coupon.code)}>${coupon.code}</a>`,
       worth: worth(coupon),
       active: html`<${Badge} tone=${coupon.active ? "good" : ""}>${t(coupon.active ? "active" : "inactive")}<//>`,
-      used: `${count(coupon.used, language())} / ${coupon.total_limit === null ? "∞" : count(coupon.total_limit, language())}`,
+      used: `${count(coupon.used, locale())} / ${coupon.total_limit === null ? "∞" : count(coupon.total_limit, locale())}`,
       window: html`<span class="small"><${Window} goods=${coupon} /></span>`,
     })}
   />`;
@@ -104,7 +104,7 @@ export function CouponEdit({ code }) {
     <${Loaded} state=${state}>
       ${(coupon) => html`
         <div class="card">
-          <${Facts} of=${[[t("coupon.kind"), t(`coupon.${coupon.kind}`)], [t("coupon.used"), count(coupon.used, language())]]} />
+          <${Facts} of=${[[t("coupon.kind"), t(`coupon.${coupon.kind}`)], [t("coupon.used"), count(coupon.used, locale())]]} />
         </div>
         <${RecordForm}
           fields=${fieldsFor(coupon.kind, true)}

@@ -3,7 +3,7 @@ import { html } from "../lib.js";
 import { api } from "../service.js";
 import { address, navigate, path } from "../router.js";
 import { clock, count, figure, milliseconds } from "../format.js";
-import { hasText, language, t } from "../i18n.js";
+import { hasText, locale, t } from "../i18n.js";
 import { usePoll } from "../parts/hooks.js";
 import { Badge, Head, Loaded, Notice, sayError, Section, Table, Time } from "../parts/ui.js";
 import { SaleBadge } from "../parts/sale_words.js";
@@ -19,7 +19,7 @@ export function Live({ query }) {
   const { data, error, wait } = poll;
   return html`
     <${Head} title=${t("nav.live")}>
-      <span class="muted small" role="timer" aria-live="off">${data && t("live.at", { time: clock(new Date(data.at), language()) })}</span>
+      <span class="muted small" role="timer" aria-live="off">${data && t("live.at", { time: clock(new Date(data.at), locale()) })}</span>
     <//>
     ${error && data && html`<${Notice} kind="warn">${t("problem.pollWaits", { problem: sayError(error), seconds: Math.ceil(wait / 1000) })}<//>`}
     <${Loaded} state=${{ data, error: data ? null : error, reload: poll.now }}>
@@ -30,7 +30,7 @@ export function Live({ query }) {
         <${Tiles} live=${live} />
         <${Charts} live=${live} />
         <${Items} live=${live} id=${id} />
-        <p class="muted small">${t("live.from", { hosts: count(live.hosts, language()), workers: count(live.workers, language()) })}</p>
+        <p class="muted small">${t("live.from", { hosts: count(live.hosts, locale()), workers: count(live.workers, locale()) })}</p>
       `}
     <//>
   `;
@@ -61,9 +61,9 @@ function Choice({ live, id }) {
 
 function Tiles({ live }) {
   const { now } = live;
-  const say = (value) => figure(value, language());
-  const whole = (value) => count(value, language());
-  const ms = (value) => milliseconds(value, language());
+  const say = (value) => figure(value, locale());
+  const whole = (value) => count(value, locale());
+  const ms = (value) => milliseconds(value, locale());
   const failing = sum(now.failures_per_second);
   const tiles = [
     ["purchases", say(now.purchases_per_second), t("live.perSecond")],
@@ -92,7 +92,7 @@ const byCode = (values) => Object.entries(values).map(([code, list]) => ({ name:
 function Charts({ live }) {
   const { series } = live;
   const time = { start: Date.parse(series.from), seconds: series.seconds };
-  const ms = (value) => milliseconds(value, language());
+  const ms = (value) => milliseconds(value, locale());
   const one = (name, more = {}) => ({ name, label: t(`live.${name}`), values: series[name], ...more });
   const refusals = byCode(series.refusals);
   const failures = byCode(series.failures);
@@ -129,12 +129,12 @@ function Items({ live, id }) {
         attributes: { "data-goods-id": item.goods_id },
         name: html`<a href=${address("/admin/live", { goods_id: item.goods_id })}>${item.name}</a>`,
         status: item.alarm ? html`<${Badge} tone="bad">${t("live.alarmShort")}<//>` : html`<${SaleBadge} status=${item.status} />`,
-        purchases: figure(item.purchases_per_second, language()),
-        refusals: figure(item.refusals_per_second, language()),
-        waiting: count(item.waiting, language()),
-        transactions: `${count(item.transactions_open, language())} / ${count(item.transactions_cap, language())}`,
-        stock: count(item.stock, language()),
-        unpaid: count(item.unpaid, language()),
+        purchases: figure(item.purchases_per_second, locale()),
+        refusals: figure(item.refusals_per_second, locale()),
+        waiting: count(item.waiting, locale()),
+        transactions: `${count(item.transactions_open, locale())} / ${count(item.transactions_cap, locale())}`,
+        stock: count(item.stock, locale()),
+        unpaid: count(item.unpaid, locale()),
       }))}
     />
   <//>`;

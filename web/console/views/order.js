@@ -3,7 +3,7 @@ import { html, useState } from "../lib.js";
 import { api } from "../service.js";
 import { address, path } from "../router.js";
 import { count, money } from "../format.js";
-import { language, t } from "../i18n.js";
+import { locale, t } from "../i18n.js";
 import { useAction, useLoad, usePages } from "../parts/hooks.js";
 import { Button, Copyable, Facts, Head, Loaded, More, Notice, Outcome, Section, Time } from "../parts/ui.js";
 import { OrderBadge } from "../parts/sale_words.js";
@@ -55,7 +55,7 @@ const Details = ({ order }) => html`<${Section} title=${order.goods_name} action
     of=${[
       [t("orders.user"), html`<a href=${address("/admin/orders", { user_id: order.user_id })}>${order.user_id}</a>`],
       [t("orders.item"), html`<a href=${path("admin", "sales", order.goods_id)}>${order.goods_name}</a>`],
-      [t("orders.quantity"), count(order.quantity, language())],
+      [t("orders.quantity"), count(order.quantity, locale())],
       [t("orders.at"), html`<${Time} at=${order.purchased_at} />`],
       order.status === "pending" && [t("order.expiresAt"), html`<${Time} at=${order.expires_at} />`],
       order.paid_at && [t("order.paidAt"), html`<${Time} at=${order.paid_at} />`],
@@ -67,10 +67,10 @@ const Details = ({ order }) => html`<${Section} title=${order.goods_name} action
 <//>`;
 
 function Price({ order }) {
-  const say = (minor) => money(minor, order.currency, language());
+  const say = (minor) => money(minor, order.currency, locale());
   return html`<${Section} title=${t("order.price")}>
     <dl class="lines">
-      <dt>${t("order.subtotal", { quantity: count(order.quantity, language()), price: say(order.unit_price) })}</dt><dd>${say(order.subtotal)}</dd>
+      <dt>${t("order.subtotal", { quantity: count(order.quantity, locale()), price: say(order.unit_price) })}</dt><dd>${say(order.subtotal)}</dd>
       ${order.discount > 0 && html`<dt>${t("order.discount")} ${order.coupon_code ?? ""}</dt><dd>−${say(order.discount)}</dd>`}
       ${order.shipping_method && html`<dt>${t("order.shipping")}</dt><dd>${say(order.shipping_fee)}</dd>`}
       <dt><strong>${t("orders.total")}</strong></dt><dd><strong>${say(order.total)}</strong></dd>
@@ -123,7 +123,7 @@ function Refund({ order, onClose, onDone }) {
   };
   return html`<${Dialog} title=${t("order.refund")} onClose=${onClose}>
     <form class="stack" onSubmit=${submit} noValidate>
-      <p>${t("order.refundLead", { total: money(order.total, order.currency, language()) })}</p>
+      <p>${t("order.refundLead", { total: money(order.total, order.currency, locale()) })}</p>
       <div class="field">
         <label for="reference">${t("order.reference")}</label>
         <input

@@ -4,7 +4,7 @@ import { api } from "../service.js";
 import { exportOrders } from "../export_orders.js";
 import { address, navigate, path } from "../router.js";
 import { count, figure, fromLocalInput, money, toLocalInput, zone } from "../format.js";
-import { language, t } from "../i18n.js";
+import { locale, t } from "../i18n.js";
 import { useLoad, usePages } from "../parts/hooks.js";
 import { Button, Failure, Head, Loaded, More, Notice, Table, Time } from "../parts/ui.js";
 import { ORDER_STATES, OrderBadge } from "../parts/sale_words.js";
@@ -60,8 +60,8 @@ export function OrderTable({ orders, empty }) {
       status: html`<${OrderBadge} status=${order.status} />`,
       user: order.user_id,
       item: order.goods_name,
-      quantity: count(order.quantity, language()),
-      total: money(order.total, order.currency, language()),
+      quantity: count(order.quantity, locale()),
+      total: money(order.total, order.currency, locale()),
       at: html`<span class="small nowrap"><${Time} at=${order.purchased_at} /></span>`,
     }))}
   />`;
@@ -75,7 +75,7 @@ function NeedsHand() {
         api.get("/orders?status=refund_due&limit=100", { signal }),
         api.get("/payments?resolved=false&limit=100", { signal }),
       ]);
-      const say = (page) => (page.next_cursor ? `${page.items.length}+` : count(page.items.length, language()));
+      const say = (page) => (page.next_cursor ? `${page.items.length}+` : count(page.items.length, locale()));
       return { any: orders.items.length + payments.items.length > 0, orders: say(orders), payments: say(payments) };
     },
     [],
@@ -166,7 +166,7 @@ function Export({ filters }) {
     }
     running.current = null;
   };
-  const megabytes = figure(state.bytes / 1e6, language());
+  const megabytes = figure(state.bytes / 1e6, locale());
   return html`
     <${Button} onPress=${press}>${state.busy ? t("orders.exporting", { megabytes }) : t("orders.export")}<//>
     ${state.error && html`<${Failure} error=${state.error} />`}

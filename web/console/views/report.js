@@ -3,7 +3,7 @@ import { html } from "../lib.js";
 import { api } from "../service.js";
 import { path } from "../router.js";
 import { count, figure, milliseconds, money, percent } from "../format.js";
-import { language, t } from "../i18n.js";
+import { locale, t } from "../i18n.js";
 import { seconds, useLoad } from "../parts/hooks.js";
 import { Button, Facts, Head, Loaded, Notice, Section, Table, Time } from "../parts/ui.js";
 import { ORDER_STATES, SaleBadge } from "../parts/sale_words.js";
@@ -12,8 +12,8 @@ import { codeWord } from "./live.js";
 
 const TIMEOUT_MS = 120_000; // it audits the whole database
 
-const whole = (value) => count(value, language());
-const ms = (value) => milliseconds(value, language());
+const whole = (value) => count(value, locale());
+const ms = (value) => milliseconds(value, locale());
 
 export function Report({ id }) {
   const state = useLoad((signal) => api.get(path("goods", id, "report"), { signal, timeout: TIMEOUT_MS }), [id]);
@@ -40,22 +40,22 @@ function Short({ report }) {
   const { goods, units, course, demand, revenue } = report;
   const tiles = [
     [t("report.sold"), whole(units.held), t("report.ofOffered", { offered: whole(report.offered) })],
-    ...revenue.map((line) => [t("report.revenue"), money(line.paid, line.currency, language()), t("report.paidUnits", { units: whole(units.paid) })]),
+    ...revenue.map((line) => [t("report.revenue"), money(line.paid, line.currency, locale()), t("report.paidUnits", { units: whole(units.paid) })]),
     [t("report.toSellOut"), course.seconds_to_sell_out === null ? "–" : sayTime(course.seconds_to_sell_out), t(course.sold_out_at ? "report.soldOutOnce" : "report.notSoldOut")],
-    [t("report.demand"), whole(demand.requests), t("report.requestsFor", { units: figure(demand.requests / Math.max(1, report.offered), language()) })],
-    [t("report.peak"), figure(report.peak.orders_per_second, language()), t("report.ordersPerSecond")],
+    [t("report.demand"), whole(demand.requests), t("report.requestsFor", { units: figure(demand.requests / Math.max(1, report.offered), locale()) })],
+    [t("report.peak"), figure(report.peak.orders_per_second, locale()), t("report.ordersPerSecond")],
   ];
   return html`<ul class="tiles" data-report=${goods.id}>
     ${tiles.map(([name, value, more], index) => html`<li key=${index} class="card tile"><span class="muted small">${name}</span><strong class="number">${value}</strong><span class="muted small">${more}</span></li>`)}
   </ul>`;
 }
 
-const sayTime = (value) => (value < 120 ? `${figure(value, language())} ${t("unit.s")}` : seconds(value));
+const sayTime = (value) => (value < 120 ? `${figure(value, locale())} ${t("unit.s")}` : seconds(value));
 
 function Course({ report }) {
   const { chart, course } = report;
   const time = { start: Date.parse(chart.from), seconds: chart.seconds };
-  const perInterval = chart.seconds === 1 ? t("report.perSecond") : t("report.perInterval", { seconds: figure(chart.seconds, language(), 2) });
+  const perInterval = chart.seconds === 1 ? t("report.perSecond") : t("report.perInterval", { seconds: figure(chart.seconds, locale(), 2) });
   const refusals = Object.entries(chart.refusals).map(([code, values]) => ({ name: code, label: codeWord(code), values }));
   return html`<${Section} title=${t("report.course")}>
     <${Facts}
@@ -82,7 +82,7 @@ function Money({ report }) {
   return html`<${Section} title=${t("report.money")}>
     ${report.revenue.length === 0 && html`<p class="empty">${t("audit.noMoney")}</p>`}
     ${report.revenue.map((line) => html`<dl class="lines" key=${line.currency}>
-      ${names.map((name) => html`<dt key=${name}>${t(`report.money.${name}`)}</dt><dd>${money(line[name], line.currency, language())}</dd>`)}
+      ${names.map((name) => html`<dt key=${name}>${t(`report.money.${name}`)}</dt><dd>${money(line[name], line.currency, locale())}</dd>`)}
     </dl>`)}
   <//>`;
 }
@@ -149,8 +149,8 @@ function Service({ report }) {
       )}
       <dt>${t("report.peakOrders")}</dt><dd>${whole(peak.orders_per_second)}</dd>
       <dt>${t("report.peakRequests")}</dt><dd>${whole(peak.requests_per_second)}</dd>
-      <dt>${t("report.inOrder")}</dt><dd>${percent(served.in_order, language(), 2)}</dd>
-      <dt>${t("report.tau")}</dt><dd>${figure(served.kendall_tau, language(), 4)}</dd>
+      <dt>${t("report.inOrder")}</dt><dd>${percent(served.in_order, locale(), 2)}</dd>
+      <dt>${t("report.tau")}</dt><dd>${figure(served.kendall_tau, locale(), 4)}</dd>
     </dl>
     <p class="muted small">${t("report.serviceLead", { sample: whole(served.sample) })}</p>
   <//>`;

@@ -3,7 +3,7 @@ import { html, useEffect, useState } from "../lib.js";
 import { api } from "../service.js";
 import { path } from "../router.js";
 import { count, money } from "../format.js";
-import { language, t } from "../i18n.js";
+import { locale, t } from "../i18n.js";
 import { seconds, usePoll } from "../parts/hooks.js";
 import { Facts, Failure, Head, Loaded, Section, Time } from "../parts/ui.js";
 import { SaleBadge } from "../parts/sale_words.js";
@@ -54,19 +54,19 @@ export function Sale({ id }) {
 function State({ goods, live, ahead }) {
   const sum = goods.stock + goods.sold;
   return html`<${Section} title=${t("sale.state")} class="state" actions=${html`<${SaleBadge} status=${goods.status} />`}>
-    <p class="seen">${t(`sale.seen.${goods.status}`, { left: count(goods.stock, language()) })} <${Countdown} goods=${goods} ahead=${ahead} /></p>
+    <p class="seen">${t(`sale.seen.${goods.status}`, { left: count(goods.stock, locale()) })} <${Countdown} goods=${goods} ahead=${ahead} /></p>
     <div class="figures">
-      <${Figure} name="sales.left" value=${count(goods.stock, language())} id="stock" />
-      <${Figure} name="sales.sold" value=${count(goods.sold, language())} id="sold" />
-      <${Figure} name="sale.inProgress" value=${count(live.in_progress, language())} id="in_progress" />
-      <${Figure} name="sales.price" value=${money(goods.price, goods.currency, language())} id="price" />
+      <${Figure} name="sales.left" value=${count(goods.stock, locale())} id="stock" />
+      <${Figure} name="sales.sold" value=${count(goods.sold, locale())} id="sold" />
+      <${Figure} name="sale.inProgress" value=${count(live.in_progress, locale())} id="in_progress" />
+      <${Figure} name="sales.price" value=${money(goods.price, goods.currency, locale())} id="price" />
     </div>
     <progress max=${Math.max(1, sum)} value=${goods.sold} aria-label=${t("sale.share")}></progress>
     <${Facts}
       of=${[
         [t("sales.window"), html`<${Window} goods=${goods} />`],
-        [t("sales.perUserLimit"), goods.per_user_limit === null ? t("noLimit") : count(goods.per_user_limit, language())],
-        [t("sales.orderLimit"), `${count(live.order_limit, language())}${goods.order_limit === null ? ` (${t("sale.byDefault")})` : ""}`],
+        [t("sales.perUserLimit"), goods.per_user_limit === null ? t("noLimit") : count(goods.per_user_limit, locale())],
+        [t("sales.orderLimit"), `${count(live.order_limit, locale())}${goods.order_limit === null ? ` (${t("sale.byDefault")})` : ""}`],
         [t("sale.changed"), html`<${Time} at=${goods.updated_at} />`],
       ]}
     />

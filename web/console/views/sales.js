@@ -3,7 +3,7 @@ import { html, useState } from "../lib.js";
 import { api } from "../service.js";
 import { address, navigate, path } from "../router.js";
 import { count, money } from "../format.js";
-import { language, t } from "../i18n.js";
+import { locale, t } from "../i18n.js";
 import { usePages } from "../parts/hooks.js";
 import { Button, Head, Loaded, More, Table, Time } from "../parts/ui.js";
 import { SALE_STATES, SaleBadge } from "../parts/sale_words.js";
@@ -48,9 +48,9 @@ function row(goods) {
     attributes: { "data-goods-id": goods.id },
     name: html`<a href=${path("admin", "sales", goods.id)}>${goods.name}</a> <span class="muted small nowrap">#${goods.id}</span>`,
     status: html`<${SaleBadge} status=${goods.status} />`,
-    price: money(goods.price, goods.currency, language()),
-    stock: count(goods.stock, language()),
-    sold: count(goods.sold, language()),
+    price: money(goods.price, goods.currency, locale()),
+    stock: count(goods.stock, locale()),
+    sold: count(goods.sold, locale()),
     window: html`<span class="small"><${Window} goods=${goods} /></span>`,
   };
 }

@@ -3,7 +3,7 @@ import { html } from "../lib.js";
 import { api } from "../service.js";
 import { navigate, path } from "../router.js";
 import { decimal, money } from "../format.js";
-import { language, t } from "../i18n.js";
+import { locale, t } from "../i18n.js";
 import { useLoad } from "../parts/hooks.js";
 import { Badge, Head, Loaded } from "../parts/ui.js";
 import { RecordForm } from "../parts/form.js";
@@ -24,7 +24,7 @@ const FIELDS = [
 const EDITABLE = FIELDS.filter((field) => !field.once);
 
 // A fee without a currency is of that of each item: a number alone.
-const fee = (method, minor) => (method.currency ? money(minor, method.currency, language()) : decimal(minor, "CNY"));
+const fee = (method, minor) => (method.currency ? money(minor, method.currency, locale()) : decimal(minor, "CNY"));
 
 export function Methods({ query }) {
   return html`<${OfferList}

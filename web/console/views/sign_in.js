@@ -3,7 +3,7 @@ import { html, useEffect, useRef, useState } from "../lib.js";
 import { api } from "../service.js";
 import { cleaned, describe, isSendable } from "../session.js";
 import { hasText, t } from "../i18n.js";
-import { Button, Notice, sayError } from "../parts/ui.js";
+import { Button, Mark, Notice, sayError } from "../parts/ui.js";
 
 /** Why a token was not taken, in words; the service says no more than that it is not valid. */
 function sayRefusal(error, token) {
@@ -46,7 +46,7 @@ export function SignIn({ why, onToken, languages }) {
 
   return html`<main id="content" class="sign-in">
     <div class="card stack">
-      <div class="sign-in-head"><span class="mark" aria-hidden="true">秒</span>${languages}</div>
+      <div class="sign-in-head"><${Mark} />${languages}</div>
       <div>
         <h1>${t("app.name")}</h1>
         <p class="muted">${t("signin.lead")}</p>

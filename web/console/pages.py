@@ -1,0 +1,55 @@
+"""`/admin` and every address below it: the same static page, whose scripts choose the view.
+
+Nothing is known of the visitor here. The page holds no data; its scripts call the API with the administrator's token.
+"""
+
+from functools import cache
+from pathlib import Path
+
+from flask import Flask, Response, request
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from resources.answers import conditional_headers, is_known
+from resources.problems import language
+from web import security
+from web.assets import asset_url, assets, version
+
+_templates = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+)
+_MODULES = ("console/", "vendor/preact-", "vendor/htm-")
+_TEXTS = {
+    "en": {"title": "Sale console", "without_scripts": "The console needs JavaScript."},
+    "zh": {"title": "秒杀控制台", "without_scripts": "控制台需要启用 JavaScript。"},
+}
+# The page names files of one version: it is asked for again each time, and mostly answered with 304.
+_CACHE_CONTROL = "public, no-cache"
+
+
+def register(app: Flask) -> None:
+    """Serve the console. An address that is no view of it is shown as such by its scripts."""
+    app.add_url_rule("/admin", view_func=_show, endpoint="console")
+    app.add_url_rule("/admin/", view_func=_show, endpoint="console_home")
+    app.add_url_rule("/admin/<path:view>", view_func=_show, endpoint="console_view")
+
+
+def _show(view: str = "") -> Response:
+    spoken = language()
+    etag = f"{version()}-{spoken}"
+    headers = {**conditional_headers(etag, _CACHE_CONTROL), "Content-Language": spoken, "Vary": "Accept-Language"}
+    if is_known(etag, request.headers.get("If-None-Match")):
+        return Response(status=304, headers=headers)
+    response = security.page(_page(spoken), cache=_CACHE_CONTROL)
+    response.headers.update(headers)
+    return response
+
+
+@cache
+def _page(spoken: str) -> str:
+    """The page in a language. Its modules are named, so that a browser fetches them at once and not one after another."""
+    modules = [path for path in assets() if path.endswith(".js") and path.startswith(_MODULES)]
+    page = _templates.get_template("console.html")
+    return page.render(language=spoken, asset_url=asset_url, modules=modules, **_TEXTS[spoken])
