@@ -31,18 +31,22 @@ function countdown(line, view) {
         : ["end", view.sale.ends_at, view.endsIn];
   line.hidden = kind === null;
   if (kind === null || left === null) return;
-  let time = line.querySelector("time");
-  if (!time) {
-    line.innerHTML = '<span class="muted"></span> <time role="timer"></time>';
-    time = line.querySelector("time");
-    const id = `countdown-${line.closest("[data-goods-id]").dataset.goodsId}`;
-    line.firstChild.id = id;
-    time.setAttribute("aria-labelledby", id);
-  }
+  const time = line.querySelector("time") ?? addTimer(line);
   write(line.querySelector("span"), t(kind === "start" ? "starts_in" : "ends_in"));
   time.dateTime = to;
   time.dataset.kind = kind;
   write(time, remaining(left));
+}
+
+function addTimer(line) {
+  const label = document.createElement("span");
+  label.className = "muted";
+  label.id = `countdown-${line.closest("[data-goods-id]").dataset.goodsId}`;
+  const time = document.createElement("time");
+  time.setAttribute("role", "timer");
+  time.setAttribute("aria-labelledby", label.id);
+  line.replaceChildren(label, " ", time);
+  return time;
 }
 
 /** A badge's text and tone. */
