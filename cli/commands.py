@@ -10,7 +10,7 @@ import sys
 import threading
 from dataclasses import asdict
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from flask import Flask, current_app
@@ -155,7 +155,7 @@ def audit(as_json: bool) -> None:
             bar.stop()
             fail(str(error), EXIT_UNREADABLE)
     if as_json:
-        print_json(_report_object(report))
+        print_json(audits.as_object(report))
     else:
         _show_report(report)
     if not report.clean:
@@ -265,26 +265,6 @@ def doctor(as_json: bool) -> None:
         _show_findings(findings)
     if not healthy:
         sys.exit(1)
-
-
-def _report_object(report: "Report") -> dict[str, Any]:
-    return {
-        "ok": report.clean,
-        "taken_at": iso(report.taken_at),
-        "goods": report.goods,
-        "orders": report.orders,
-        "checks": [
-            {
-                "name": result.check.name,
-                "invariant": result.check.invariant,
-                "promise": result.check.promise,
-                "breaches": result.count,
-                "rows": [asdict(breach) for breach in result.breaches],
-            }
-            for result in report.results
-        ],
-        "money": [asdict(sums) for sums in report.money],
-    }
 
 
 def _show_report(report: "Report") -> None:

@@ -10,6 +10,7 @@ from core.db.database import Database
 from core.db.shares import Share
 from core.live.counter import PurchaseCounter
 from core.live.monitor import Monitor
+from core.ops.auditor import Auditor
 from core.ops.host_memory import HostMemory
 from core.ops.readiness import Readiness
 from core.purchase.checkout import Checkout
@@ -31,6 +32,7 @@ class Services:
     readiness: Readiness
     host: HostMemory | None
     monitor: Monitor
+    auditor: Auditor
 
     @classmethod
     def open(
@@ -57,6 +59,7 @@ class Services:
             Readiness(database, lambda: host is not None and host.draining),
             host,
             Monitor.of(database, memory, counter, in_progress.by_item, checkout.caps.open),
+            Auditor(settings, memory),
         )
 
     @property

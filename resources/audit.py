@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from core.ops import audit
 from core.tokens import Identity
 from resources import audit_models as models
 from resources.auth import Access
+from resources.context import services
 from resources.operation import ApiResource, Operation, operation
 
 
@@ -18,4 +20,4 @@ class Audit(ApiResource):
         It may take a minute where there are many orders, and is ended then (`unavailable`; run the command instead).
         `busy` while another one is made on this host.
         """
-        return models.AuditReport.model_config["json_schema_extra"]["examples"][0]  # type: ignore
+        return audit.as_object(services().auditor.run())

@@ -59,7 +59,7 @@ def live_json(seen: Picture) -> dict[str, Any]:
             "stock": None if row is None else row.stock,
             "sold": None if row is None else row.sold,
         },
-        "totals": _totals(seen.points),
+        "totals": _totals([*(point.outcomes for point in seen.points), seen.present.outcomes]),
         "series": _series(seen),
         "items": _items(seen),
     }
@@ -99,10 +99,10 @@ def _now(seen: Picture) -> dict[str, Any]:
     }
 
 
-def _totals(points: Iterable[Point]) -> dict[str, Any]:
+def _totals(seconds: Iterable[Mapping[str, int]]) -> dict[str, Any]:
     counts: dict[str, int] = {}
-    for point in points:
-        for code, count in point.outcomes.items():
+    for outcomes in seconds:
+        for code, count in outcomes.items():
             counts[code] = counts.get(code, 0) + count
     return {
         "purchases": counts.get(PLACED, 0),

@@ -94,7 +94,7 @@ class LiveNow(Answer):
 
 
 class LiveTotals(Answer):
-    """What was counted in the time of the series."""
+    """What was counted in the time of the series, and in the second that is not over yet."""
 
     purchases: int
     replays: int = Field(description="requests whose key had bought before")

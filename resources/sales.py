@@ -2,14 +2,18 @@
 
 from typing import Any
 
+from flask import Response, current_app
+
 from core.catalogue import goods
 from core.tokens import Identity
-from resources import inputs, report_models, schemas
+from resources import inputs, report_models, sale_readiness, schemas
 from resources import sale_readiness_models as readiness_models
+from resources.answers import json_response
 from resources.auth import Access
 from resources.context import services
 from resources.goods import _answer, expected_versions, goods_id
 from resources.operation import ApiResource, Operation, operation
+from resources.problems import language
 
 _TAG = "Console"
 
@@ -24,9 +28,12 @@ class SaleReady(ApiResource):
             refusals=("goods_not_found", "unavailable"),
         )
     )
-    def get(self, goods_id_text: str, caller: Identity) -> dict[str, Any]:
+    def get(self, goods_id_text: str, caller: Identity) -> Response:
         """Ask whether an item's sale can begin: what was looked at, what was found, and how to mend it."""
-        return readiness_models.SaleReadiness.model_config["json_schema_extra"]["examples"][0]  # type: ignore
+        spoken = language()
+        app = current_app._get_current_object()  # type: ignore[attr-defined]
+        found = sale_readiness.readiness_json(app, services(), goods_id(goods_id_text), spoken)
+        return json_response(found, headers={"Content-Language": spoken, "Vary": "Accept-Language"})
 
 
 class SaleStart(ApiResource):

@@ -2,8 +2,8 @@
 
 Each file has an address that changes with the content of any of them, `/static/<version>/<path>`, and may be kept for
 ever there. Modules import one another by relative paths, so one version stands for all files together. What other sites
-load is at a fixed address too, `/static/client/v1/<name>`, and may be kept for five minutes. There a module imports the
-versioned addresses: else a browser could join a file that it kept with one that is newer.
+load is at a fixed address too, `/static/client/v1/<name>`, and may be kept for five minutes. The client and the element
+come whole, with what they import: else a browser could join a file that it kept with one that is newer.
 
 Files are public: pages of every origin may load them, and no cookie or token is looked at.
 """
@@ -21,10 +21,12 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import NotFound
 
 from resources.answers import conditional_headers, is_known
+from web.pack import packed
 
 WEB = Path(__file__).parent
 FIXED = "/static/client/v1/"
 _CLIENT = "client/"
+_WHOLE = ("client/seckill.js", "client/flash-sale.js")
 # A suffix that is not here is not served. `.ts` are the client's types.
 _MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -38,8 +40,6 @@ _MEDIA_TYPES = {
 }
 _PRIVATE_FOLDERS = frozenset({"templates", "node_modules", "__pycache__"})
 _VERSION = re.compile(r"[0-9a-f]{16}")
-# How the client's modules name one another.
-_IMPORTED = re.compile(rb'(\bfrom |\bimport |\bimport\()"\./([\w-]+\.js)"')
 _FOR_EVER = "public, max-age=31536000, immutable"
 _FOR_MINUTES = "public, max-age=300"
 _ASK_AGAIN = "public, no-cache"
@@ -59,17 +59,6 @@ class Asset:
 def assets() -> Mapping[str, Asset]:
     """Every file that is served, by its path below web/. They are read once in the life of a process."""
     return MappingProxyType({path.relative_to(WEB).as_posix(): _read(path) for path in _files()})
-
-
-@cache
-def _at_fixed_addresses() -> Mapping[str, Asset]:
-    """The client's files by their names, as they are sent from the fixed address."""
-    versioned = rb'\1"../../%s/client/\2"' % version().encode()
-    return {
-        path.removeprefix(_CLIENT): _asset(asset.media_type, _IMPORTED.sub(versioned, asset.body))
-        for path, asset in assets().items()
-        if path.startswith(_CLIENT)
-    }
 
 
 @cache
@@ -94,7 +83,7 @@ def register(app: Flask) -> None:
 
 
 def _at_fixed_address(asset: str) -> Response:
-    return _send(_at_fixed_addresses().get(asset), _FOR_MINUTES)
+    return _send(assets().get(_CLIENT + asset), _FOR_MINUTES)
 
 
 def _at_versioned_address(static_version: str, asset: str) -> Response:
@@ -108,16 +97,16 @@ def _at_versioned_address(static_version: str, asset: str) -> Response:
 def _send(asset: Asset | None, cache_control: str) -> Response:
     if asset is None:
         raise NotFound
-    packed = asset.packed if request.accept_encodings["gzip"] > 0 else None
-    headers = conditional_headers(asset.etag if packed is None else f"{asset.etag}-gzip", cache_control)
+    smaller = asset.packed if request.accept_encodings["gzip"] > 0 else None
+    headers = conditional_headers(asset.etag if smaller is None else f"{asset.etag}-gzip", cache_control)
     headers |= {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
     if asset.packed is not None:
         headers["Vary"] = "Accept-Encoding"
     if is_known(headers["ETag"].strip('"'), request.headers.get("If-None-Match")):
         return Response(status=304, headers=headers)
-    if packed is not None:
+    if smaller is not None:
         headers["Content-Encoding"] = "gzip"
-    return Response(asset.body if packed is None else packed, headers=headers, content_type=asset.media_type)
+    return Response(asset.body if smaller is None else smaller, headers=headers, content_type=asset.media_type)
 
 
 def _files() -> list[Path]:
@@ -133,9 +122,7 @@ def _files() -> list[Path]:
 
 
 def _read(path: Path) -> Asset:
-    return _asset(_MEDIA_TYPES[path.suffix], path.read_bytes())
-
-
-def _asset(media_type: str, body: bytes) -> Asset:
-    packed = gzip.compress(body, 9, mtime=0)
-    return Asset(media_type, body, packed if len(packed) < len(body) else None, sha256(body).hexdigest()[:16])
+    body = packed(path) if path.relative_to(WEB).as_posix() in _WHOLE else path.read_bytes()
+    smaller = gzip.compress(body, 9, mtime=0)
+    etag = sha256(body).hexdigest()[:16]
+    return Asset(_MEDIA_TYPES[path.suffix], body, smaller if len(smaller) < len(body) else None, etag)

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from core.catalogue import goods, sale
 from core.db.clock import Deadline, database_now
@@ -22,7 +21,7 @@ from core.live.board import Row
 from core.live.clock import KnownTime, as_datetime
 from core.live.tally import Tally
 from core.live.unpaid import Unpaid, UnpaidOrders
-from core.live.window import SECONDS, Window
+from core.live.window import SECONDS, Point, Window
 from core.purchase.slots import MAX_SLOTS
 from core.refusals import GOODS_NOT_FOUND, Busy, Refusal
 
@@ -43,7 +42,8 @@ class Picture:
     at: datetime
     goods_id: int | None
     window: Window
-    points: list[Any]
+    points: list[Point]
+    present: Tally
     lately: Tally
     newest: Mapping[int, Tally]
     waits: Tally
@@ -202,6 +202,7 @@ class Live:
             goods_id=window.goods_id,
             window=window,
             points=window.points(now),
+            present=window.since(int(now)),
             lately=window.lately(now, 3),
             waits=window.lately(now, 10),
             newest=window.newest(),

@@ -108,6 +108,10 @@ class Window:
         first, last = int(now) - seconds, int(now)
         return added_up(tally for (second, _, _), tally in self._open.items() if first <= second < last)
 
+    def since(self, second: int) -> Tally:
+        """What was counted from this second on, added up."""
+        return added_up(tally for key, tally in self._open.items() if key[0] >= second)
+
     def newest(self) -> dict[int, Tally]:
         """By item, the figures of each worker's last second added up: what is so now."""
         last: dict[tuple[str, int], tuple[int, Tally]] = {}

@@ -7,6 +7,7 @@ outlives its worker: the next worker that takes it goes on from its figures.
 import mmap
 import os
 import secrets
+import weakref
 from pathlib import Path
 
 CELLS = 4096  # purchases that one worker can have in hand; more are handled but not counted
@@ -57,10 +58,15 @@ class Part:
 
 
 class HostMemory:
-    """The whole of it. `mine` is the part of this process, and `id` tells this host, since its start, from others."""
+    """The whole of it. `mine` is the part of this process, `id` tells this host, since its start, from others, and
+    who has a lock on `audit_file` may audit the database.
+    """
 
     def __init__(self, parts: int = 1) -> None:
         self.id = secrets.token_hex(4)
+        # Belongs to no folder, like the memory; a lock on it ends with the process that holds it.
+        self.audit_file = os.memfd_create("audit")
+        weakref.finalize(self, os.close, self.audit_file)
         self._map = mmap.mmap(-1, mmap.PAGESIZE + parts * _PART_BYTES)  # shared with the processes forked from this one
         memory = memoryview(self._map)
         self._state = memory[: mmap.PAGESIZE]

@@ -20,7 +20,7 @@ from core.db.transaction import run
 from core.events.webhooks import PENDING
 from core.orders.orders import CANCELLED, EXPIRED
 from core.payments.payment_records import PAYMENT_FAILED, REPEATED
-from models import CouponUse, Event, GoodsChange, Order, Payment, Sequencer, Webhook, WebhookDelivery
+from models import CouponUse, Event, GoodsChange, Order, Payment, SaleFigures, Sequencer, Webhook, WebhookDelivery
 
 # Rows that one transaction looks at.
 AT_ONCE = 1000
@@ -42,6 +42,7 @@ class Pruned:
     payments: int
     changes: int
     orders: int
+    figures: int
 
 
 def prune(database: Database, stopping: Callable[[], bool] = lambda: False) -> Pruned:
@@ -74,6 +75,7 @@ def prune(database: Database, stopping: Callable[[], bool] = lambda: False) -> P
     for key in items:
         older(settings.CHANGES_KEEP_DAYS, partial(_changes, goods_id=key))
     older(settings.ORDERS_KEEP_DAYS, _orders)
+    older(settings.FIGURES_KEEP_DAYS, _figures)
     return Pruned(**{kind.name: deleted[kind.name] for kind in fields(Pruned)})
 
 
@@ -165,6 +167,15 @@ def _orders(connection: Connection, end: datetime) -> Counter[str]:
     numbers = connection.execute(select(Order.order_no).where(Order.id.in_(ids))).scalars().all()
     connection.execute(delete(CouponUse).where(CouponUse.order_no.in_(numbers)))
     return Counter(orders=connection.execute(delete(Order).where(Order.id.in_(ids))).rowcount if ids else 0)
+
+
+def _figures(connection: Connection, end: datetime) -> Counter[str]:
+    """The oldest of what workers counted, whole seconds of all items at once."""
+    old = select(SaleFigures.at).where(SaleFigures.at < end).order_by(SaleFigures.at).limit(AT_ONCE)
+    last = connection.execute(select(func.max(old.subquery().c.at))).scalar()
+    if last is None:
+        return Counter()
+    return Counter(figures=connection.execute(delete(SaleFigures).where(SaleFigures.at <= last)).rowcount)
 
 
 def _delete(

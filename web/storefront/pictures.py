@@ -60,7 +60,7 @@ def draw(picture: str) -> str:
         turned = f"rotate({look // 64 * 90} 50 50)"
         parts.append(f'<g transform="translate({column * _TILE} {row * _TILE})">')
         if colour & 64:
-            parts.append(f'<path fill="#{palette[1]}" d="M0 0H100V100H0Z"/>')
+            parts.append(f'<path fill="#{palette[1]}" shape-rendering="crispEdges" d="M0 0H100V100H0Z"/>')
         shape = _SHAPES[look % len(_SHAPES)]
         if shape:
             parts.append(f'<path fill="#{palette[2 + colour % 4]}" transform="{turned}" d="{shape}"/>')

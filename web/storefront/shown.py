@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from core.catalogue.pricing import decimals
 from web.storefront import pictures
-from web.storefront.money import moment, money
+from web.storefront.money import moment, money, prefix
 from web.storefront.texts import outcome, text
 
 _TONES = {
@@ -30,7 +31,8 @@ def item(goods: Mapping[str, Any], language: str) -> dict[str, Any]:
         **{name: goods[name] for name in ("id", "name", "description", "status", "stock", "shippable", "currency")},
         "photo": photo,
         "drawing": pictures.address(goods["id"], goods["name"]),
-        "amount": price,
+        "prefix": prefix(goods["currency"], language),
+        "decimals": decimals(goods["currency"]),
         "price": money(price, goods["currency"], language),
         "list_price": money(list_price, goods["currency"], language) if dearer else None,
         "off": 100 - round(100 * price / list_price) if dearer else 0,

@@ -1,17 +1,18 @@
 """The live figures of a running service with several workers: they equal the orders, and tell when nothing moves."""
 
 import json
+import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
-import sqlalchemy
 from sqlalchemy import text
 
 from harness.eventually import eventually
 from harness.service import Service
+from tests.tables import engine
 
 
 def live(service: Service, **query: object) -> dict:
@@ -47,13 +48,13 @@ def test_the_figures_of_all_workers_equal_the_orders(service: Service) -> None:
     told = rush(service, item, 40)
     others = rush(service, other, 4)
     assert told["placed"] == 30
-    eventually(lambda: counted(live(service, goods_id=item)) == told, 10)
-    eventually(lambda: counted(live(service)) == told + others, 10)
+    assert eventually(lambda: counted(live(service, goods_id=item)) == told, 10)
+    assert eventually(lambda: counted(live(service)) == told + others, 10)
+    assert eventually(lambda: sum(live(service, goods_id=item)["series"]["purchases"]) == 30, 10)
+    assert eventually(lambda: live(service, goods_id=item)["now"]["unpaid"] == 30, 10)
     figures = live(service, goods_id=item)
-    assert sum(figures["series"]["purchases"]) == 30
     assert figures["now"]["stock"] == 0
     assert figures["now"]["sold"] == 30
-    assert figures["now"]["unpaid"] == 30
     assert figures["workers"] == 2
     assert figures["complete"]
     assert not figures["alarm"]
@@ -69,7 +70,7 @@ def test_another_host_shows_the_same(start_service: Callable[..., Service], mysq
     item = one.create_goods(stock=10)
     told = rush(one, item, 5) + rush(two, item, 3)
     for service in (one, two):
-        eventually(lambda service=service: counted(live(service, goods_id=item)) == told, 10)
+        assert eventually(lambda service=service: counted(live(service, goods_id=item)) == told, 10)
         assert live(service)["hosts"] == 2
 
 
@@ -77,18 +78,25 @@ def test_it_tells_that_buyers_come_and_nothing_moves(start_service: Callable[...
     service = start_service(server_uri, workers=2)
     item, other = service.create_goods(), service.create_goods()
     assert not live(service)["alarm"]
-    engine = sqlalchemy.create_engine(server_uri, connect_args={"charset": "utf8mb4", "collation": "utf8mb4_unicode_ci"})
-    with engine.connect() as connection, ThreadPoolExecutor(4) as buyers:
+    held = engine(server_uri)
+    released = threading.Event()
+
+    def keep_buying(buyer: str) -> None:
+        while not released.is_set():
+            service.buy(item, buyer)
+
+    with held.connect() as connection, ThreadPoolExecutor(4) as buyers:
         connection.execute(text("SELECT id FROM goods WHERE id = :item FOR UPDATE"), {"item": item})
-        waiting = [buyers.submit(service.buy, item, f"buyer-{number}") for number in range(4)]
-        figures = eventually(lambda: (seen := live(service))["alarm"] and seen, 20)
-        assert {each["goods_id"]: each["alarm"] for each in figures["items"]}[item]
-        assert live(service, goods_id=item)["alarm"]
-        assert service.buy(other, "alice").status_code == 201
-        assert not live(service, goods_id=other)["alarm"]
-        connection.rollback()
-        for each in waiting:
+        coming = [buyers.submit(keep_buying, f"buyer-{number}") for number in range(4)]
+        try:
+            assert eventually(lambda: live(service)["alarm"])
+            assert eventually(lambda: [each["goods_id"] for each in live(service)["items"] if each["alarm"]] == [item])
+            assert eventually(lambda: live(service, goods_id=item)["alarm"])
+            assert service.buy(other, "alice").status_code == 201
+            assert not live(service, goods_id=other)["alarm"]
+        finally:
+            released.set()
+            connection.rollback()
+        for each in coming:
             each.result()
-    engine.dispose()
-    assert service.buy(item, "bob").status_code == 201
-    eventually(lambda: not live(service)["alarm"], 20)
+    assert eventually(lambda: not live(service)["alarm"])
