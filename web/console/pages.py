@@ -49,7 +49,7 @@ def _show(view: str = "") -> Response:
 
 @cache
 def _page(spoken: str) -> str:
-    """The page in a language. Its modules are named, so that a browser fetches them at once and not one after another."""
+    """The page in a language. It names its modules, so that a browser fetches them all at once."""
     modules = [path for path in assets() if path.endswith(".js") and path.startswith(_MODULES)]
     page = _templates.get_template("console.html")
     return page.render(language=spoken, asset_url=asset_url, modules=modules, **_TEXTS[spoken])

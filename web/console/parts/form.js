@@ -27,7 +27,7 @@ export function Field({ field, typed, onType, problem, currency, shownAs }) {
     ${problem && html`<p class="error" id=${`${id}-problem`}>${problem}</p>`}
   `;
   if (field.type === "flag") {
-    return html`<div class="field flag">
+    return html`<div class=${`field flag ${field.wide ? "wide" : ""}`}>
       <label for=${id}><input type="checkbox" ...${common} checked=${typed} onChange=${(event) => onType(event.target.checked)} /> ${text}</label>
       ${notes}
     </div>`;

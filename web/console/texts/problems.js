@@ -24,5 +24,4 @@ export default {
   "field.unknown_currency": ["Enter a currency's three letters, such as CNY.", "请输入三位货币代码，例如 CNY。"],
   "field.window_reversed": ["The end is before the start.", "结束时间早于开始时间。"],
   "field.repeated": ["An entry is given more than once.", "条目重复。"],
-  "field.needed_for_kind": ["A coupon of this kind needs this.", "该类优惠券需要填写此项。"],
 };

@@ -73,18 +73,18 @@ function Resolve({ payment, onResolved }) {
     set(event.target.value);
     action.renew();
   };
-  return html`<form class="fields end" onSubmit=${submit}>
+  return html`<form class="row end resolve" onSubmit=${submit}>
     <div class="field">
       <label for=${`how-${payment.id}`}>${t("payment.how")}</label>
       <select id=${`how-${payment.id}`} value=${resolution} onChange=${typing(setResolution)}>
         ${CHOICES.map((name) => html`<option key=${name} value=${name}>${t(`payment.as.${name}`)}</option>`)}
       </select>
     </div>
-    <div class="field">
+    <div class="field grow">
       <label for=${`note-${payment.id}`}>${t("payment.note")}</label>
       <input id=${`note-${payment.id}`} type="text" maxlength="1000" value=${note} onInput=${typing(setNote)} />
     </div>
     <${Button} submit busy=${action.busy}>${t("payment.resolve")}<//>
-    <div class="wide"><${Outcome} action=${action} /></div>
+    <${Outcome} action=${action} />
   </form>`;
 }

@@ -29,15 +29,11 @@ const FIELDS = [
   { name: "active", label: "coupon.active", help: "coupon.activeHelp", type: "flag", initial: true, wide: true },
 ];
 
-const fieldsFor = (kind, edited) => FIELDS.filter((field) => !(edited && field.once) && (!field.of || field.of.includes(kind)));
-
-/** What a kind needs; the fields of other kinds are not on the form. */
-const checkKind = (kind) => (values) => ({
-  ...checkWindow(values),
-  ...(kind === "percent" && values.percent === null ? { percent: "needed_for_kind" } : {}),
-  ...(kind === "amount" && values.amount === null ? { amount: "needed_for_kind" } : {}),
-  ...(kind === "amount" && values.currency === null ? { currency: "needed_for_kind" } : {}),
-});
+/** The fields of a kind: those of other kinds are not on the form, and what it is worth is needed. */
+const fieldsFor = (kind, edited) =>
+  FIELDS.filter((field) => !(edited && field.once) && (!field.of || field.of.includes(kind))).map((field) =>
+    field.name === kind || (kind === "amount" && field.name === "currency") ? { ...field, required: true } : field,
+  );
 
 const worth = (coupon) => {
   if (coupon.kind === "percent") return percent(coupon.percent / 100, locale(), 0);
@@ -86,7 +82,7 @@ export function CouponNew({ query }) {
       key=${kind}
       fields=${fieldsFor(kind).filter((field) => field.name !== "kind")}
       initial=${kind === "amount" ? { currency: "CNY", active: true } : { active: true }}
-      check=${checkKind(kind)}
+      check=${checkWindow}
       wrap=${inCard}
       save=${(body, options) => api.send("POST", "/coupons", { body: { ...body, kind }, ...options })}
       onSaved=${() => navigate(HERE)}
@@ -109,7 +105,7 @@ export function CouponEdit({ code }) {
         <${RecordForm}
           fields=${fieldsFor(coupon.kind, true)}
           stored=${coupon}
-          check=${checkKind(coupon.kind)}
+          check=${checkWindow}
           wrap=${inCard}
           save=${(body, options) => api.send("PATCH", here, { body, ...options })}
           fetchStored=${() => read()}

@@ -39,7 +39,7 @@ export function Live({ query }) {
 /** Always there, so that screen readers hear what comes into it. */
 function Alarm({ live }) {
   const which = live.items.filter((item) => item.alarm);
-  return html`<div role="alert" class=${live.alarm ? "alarm" : ""}>
+  return html`<div role="alert" class=${live.alarm ? "alarm" : "silent"}>
     ${live.alarm &&
     html`<strong>${t("live.alarm")}</strong>
       <p>${t("live.alarmHelp")} ${live.alarm_since && html`${t("live.alarmSince")} <${Time} at=${live.alarm_since} />.`}</p>

@@ -4,7 +4,7 @@ import { api } from "../service.js";
 import { exportOrders } from "../export_orders.js";
 import { address, navigate, path } from "../router.js";
 import { count, figure, fromLocalInput, money, toLocalInput, zone } from "../format.js";
-import { locale, t } from "../i18n.js";
+import { language, locale, t } from "../i18n.js";
 import { useLoad, usePages } from "../parts/hooks.js";
 import { Button, Failure, Head, Loaded, More, Notice, Table, Time } from "../parts/ui.js";
 import { ORDER_STATES, OrderBadge } from "../parts/sale_words.js";
@@ -76,13 +76,16 @@ function NeedsHand() {
         api.get("/payments?resolved=false&limit=100", { signal }),
       ]);
       const say = (page) => (page.next_cursor ? `${page.items.length}+` : count(page.items.length, locale()));
-      return { any: orders.items.length + payments.items.length > 0, orders: say(orders), payments: say(payments) };
+      return [
+        orders.items.length > 0 && t("orders.refundsWait", { count: say(orders) }),
+        payments.items.length > 0 && t("orders.paymentsWait", { count: say(payments) }),
+      ].filter(Boolean);
     },
-    [],
+    [language()],
   );
-  if (!state.data?.any) return null;
+  if (!state.data?.length) return null;
   return html`<${Notice} kind="bad">
-    <p><strong>${t("orders.needsHand", state.data)}</strong> <a href="/admin/orders/attention">${t("orders.lookAfter")}</a></p>
+    <p><strong>${state.data.join(" ")}</strong> <a href="/admin/orders/attention">${t("orders.lookAfter")}</a></p>
   <//>`;
 }
 
@@ -137,10 +140,16 @@ function Search({ filters, given }) {
         ${ORDER_STATES.map((name) => html`<option key=${name} value=${name} selected=${name === typed.status}>${t(`order.${name}`)}</option>`)}
       </select>
     </div>
-    ${input("goods_id", "orders.itemNumber", { inputmode: "numeric" })}
-    ${input("purchased_from", "orders.from", { type: "datetime-local", step: 1, title: zone() })}
-    ${input("purchased_to", "orders.to", { type: "datetime-local", step: 1, title: zone() })}
-    <div class="row">
+    <details class="all" open=${Boolean(filters.goods_id || filters.purchased_from || filters.purchased_to)}>
+      <summary>${t("orders.moreFilters")}</summary>
+      <div class="filters">
+        ${input("goods_id", "orders.itemNumber", { inputmode: "numeric" })}
+        ${input("purchased_from", "orders.from", { type: "datetime-local", step: 1 })}
+        ${input("purchased_to", "orders.to", { type: "datetime-local", step: 1 })}
+      </div>
+      <p class="muted small">${t("app.zone", { zone: zone() })}</p>
+    </details>
+    <div class="row all">
       <${Button} submit kind="primary">${t("search")}<//>
       ${given && html`<a class="button quiet" href="/admin/orders">${t("clear")}</a>`}
     </div>

@@ -45,7 +45,7 @@ function Short({ report }) {
     [t("report.demand"), whole(demand.requests), t("report.requestsFor", { units: figure(demand.requests / Math.max(1, report.offered), locale()) })],
     [t("report.peak"), figure(report.peak.orders_per_second, locale()), t("report.ordersPerSecond")],
   ];
-  return html`<ul class="tiles" data-report=${goods.id}>
+  return html`<ul class="tiles broad" data-report=${goods.id}>
     ${tiles.map(([name, value, more], index) => html`<li key=${index} class="card tile"><span class="muted small">${name}</span><strong class="number">${value}</strong><span class="muted small">${more}</span></li>`)}
   </ul>`;
 }
