@@ -34,7 +34,7 @@ test-packages:
 # The representative races and faults wait more than they work, and no other test is beside them.
 .PHONY: test
 test: .venv/.dev test-packages ## Run the tests, on SQLite, and on MySQL, MariaDB, Redis and nginx that they start themselves
-	$(BIN)/pytest --numprocesses=3 --dist=worksteal -m "not long and not cluster"
+	$(BIN)/pytest --numprocesses=3 --dist=worksteal -m "not long and not cluster and not e2e"
 	$(BIN)/pytest --numprocesses=3 --dist=worksteal -m "representative and not mariadb" tests/races tests/faults
 
 .PHONY: faults
@@ -45,9 +45,18 @@ faults: .venv/.dev test-packages ## Run the long tests: races, a model of sales,
 cluster: .venv/.dev test-packages ## Run the tests on a group of three MySQL servers, whose primary is killed and frozen, in about twenty minutes
 	$(BIN)/pytest -s -m cluster tests/cluster
 
+.venv/.e2e: .venv/.dev requirements-e2e.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-e2e.txt
+	@touch $@
+
+.PHONY: test-e2e
+test-e2e: .venv/.e2e test-packages ## Run the tests of the pages in a real browser (Debian's Chromium)
+	@command -v chromium >/dev/null || { echo "install Chromium: apt-get install chromium"; exit 1; }
+	$(BIN)/pytest -m e2e tests/e2e
+
 .PHONY: test-fast
 test-fast: .venv/.dev ## Run the tests that need neither MySQL, MariaDB nor nginx
-	$(BIN)/pytest -m "not mysql and not mariadb and not nginx and not cluster"
+	$(BIN)/pytest -m "not mysql and not mariadb and not nginx and not cluster and not e2e"
 
 .venv/.bench: .venv/.dev requirements-bench.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.txt
@@ -90,6 +99,7 @@ requirements: .venv/.dev ## Compile the .in files to pinned requirements, newest
 	$(COMPILE) --upgrade --output-file requirements-dev.txt requirements-dev.in
 	$(COMPILE) --upgrade --output-file requirements-bench.txt requirements-bench.in
 	$(COMPILE) --upgrade --output-file requirements-load.txt requirements-load.in
+	$(COMPILE) --upgrade --output-file requirements-e2e.txt requirements-e2e.in
 
 .PHONY: clean
 clean: ## Remove what was built, but not the database in instance/

@@ -16,6 +16,7 @@ import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
 
+from cli.report import report
 from cli.terminal import again_and_again, console, errors_in_one_line, fail, print_json, print_table, stop_is_asked
 from core.catalogue.goods import MAX_STOCK
 from core.db.clock import iso
@@ -36,7 +37,7 @@ as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSO
 
 def register(app: Flask) -> None:
     """Add the commands to `flask`."""
-    for command in (init_db, seed, token, audit, sweep, publish, prune, doctor):
+    for command in (init_db, seed, token, audit, sweep, publish, prune, doctor, report):
         app.cli.add_command(command)
     if os.environ.get("FLASK_RUN_FROM_CLI") == "true":  # not in a worker, which never migrates
         from server import prepare

@@ -6,7 +6,6 @@ from typing import Any
 from pydantic import ConfigDict, Field
 
 from resources.bases import Answer, example
-from resources.schemas import SaleStatus
 
 _BEGIN, _END = "2026-11-23T12:00:00.000Z", "2026-11-23T12:00:04.000Z"
 _REPORT: dict[str, Any] = {
@@ -15,7 +14,6 @@ _REPORT: dict[str, Any] = {
         "name": "Mechanical keyboard 机械键盘",
         "currency": "CNY",
         "price": 19900,
-        "status": "sold_out",
         "starts_at": _BEGIN,
         "ends_at": None,
         "stock": 0,
@@ -95,7 +93,6 @@ class ReportGoods(Answer):
     name: str
     currency: str
     price: int = Field(description="in the currency's minor unit")
-    status: SaleStatus
     starts_at: datetime | None
     ends_at: datetime | None
     stock: int
@@ -105,7 +102,7 @@ class ReportGoods(Answer):
 
 
 class ReportUnits(Answer):
-    """Units of the item's orders. held = paid + unpaid, and placed = held + came_back + those of money not kept."""
+    """Units of the item's orders. held = paid + unpaid, and placed = held + came_back."""
 
     placed: int = Field(description="of all orders that were placed")
     held: int = Field(description="that orders hold now: the item's `sold`")

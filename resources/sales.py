@@ -5,6 +5,8 @@ from typing import Any
 from flask import Response, current_app
 
 from core.catalogue import goods
+from core.ops import auditor
+from core.report import sale_report
 from core.tokens import Identity
 from resources import inputs, report_models, sale_readiness, schemas
 from resources import sale_readiness_models as readiness_models
@@ -74,4 +76,7 @@ class SaleReport(ApiResource):
         Orders, units and money are those that are stored; demand, refusals and waits are what the workers counted.
         Audits the whole database for it: at most one report or audit is made at a time.
         """
-        return report_models.SaleReport.model_config["json_schema_extra"]["examples"][0]  # type: ignore
+        key = goods_id(goods_id_text)
+        goods.find(services().database, key)
+        audited = services().auditor.run()
+        return sale_report.make(services().settings, key, audited, auditor.SECONDS)

@@ -12,7 +12,7 @@ from core.live.tally import Tally
 # Seconds between two turns.
 SECONDS = 0.5
 # Seconds that are shown to the other workers; readers keep what is older themselves.
-SHOWN_SECONDS = 12
+SHOWN_SECONDS = 8
 # Rows that wait for the database, at most: the oldest are given up.
 _UNSTORED = 5000
 

@@ -85,7 +85,7 @@ def run(
     Raises CannotAudit.
     """
     try:
-        with _reading(settings, seconds) as connection:
+        with reading(settings, seconds) as connection:
             # The first read of a table fixes the snapshot. Only then the time: an order that the snapshot has was
             # placed before it, when those that it replaces were already overdue.
             items = connection.execute(select(func.count()).select_from(Goods)).scalar_one()
@@ -107,7 +107,8 @@ def one_line(error: BaseException) -> str:
 
 
 @contextmanager
-def _reading(settings: Settings, seconds: int | None) -> Iterator[Connection]:
+def reading(settings: Settings, seconds: int | None = None) -> Iterator[Connection]:
+    """A connection for long reads of one snapshot, on which no statement takes longer than `seconds`."""
     path = settings.database_url.database or ""
     if settings.on_sqlite and not Path(path).exists():
         # To connect would make an empty file, which hides the mistake.

@@ -31,6 +31,7 @@ export function start() {
     if (now === null) return;
     for (const row of open()) {
       const left = Date.parse(row.dataset.expiresAt) - now;
+      write(row.querySelector(".left-to-pay .muted"), t("pay_within"));
       write(row.querySelector('[role="timer"]'), left > 0 ? remaining(left) : t("time_over"));
       if (left <= 0 && !row.dataset.over) {
         row.dataset.over = "true";

@@ -80,3 +80,8 @@ def send_private(html: str | bytes, status: int = 200) -> Response:
     response = security.page(html, cache=PRIVATE, status=status)
     response.headers["Vary"] = VARY
     return response
+
+
+def see_other(path: str) -> Response:
+    """Where a form leads: a page of ours, by whatever scheme and host the visitor knows it."""
+    return Response(status=303, headers={"Location": path, "Cache-Control": PRIVATE})

@@ -55,9 +55,9 @@ def _countdown(goods: Mapping[str, Any], language: str) -> dict[str, str] | None
     if goods["status"] == "ended":
         return None
     if goods["status"] == "upcoming" and starts:
-        return {"to": starts, "label": text("starts_in", language), "shown": moment(starts), "kind": "start"}
+        return {"to": starts, "label": text("starts_at", language), "shown": moment(starts), "kind": "start"}
     if ends:
-        return {"to": ends, "label": text("ends_in", language), "shown": moment(ends), "kind": "end"}
+        return {"to": ends, "label": text("ends_at", language), "shown": moment(ends), "kind": "end"}
     return None
 
 
