@@ -1,92 +1,70 @@
-"""A running service, a real browser, and an operator in it."""
+"""A running service with all that the console looks after, and an operator in a browser."""
 
-import importlib.util
 import json
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.service import SECRET, Service
+from harness.service import Service
 from tests.e2e.console.shop import PROVIDER_SECRET, Shop
 
-if importlib.util.find_spec("playwright") is None:
-    collect_ignore_glob = ["test_*.py"]
-else:
-    from playwright.sync_api import Browser, Page, sync_playwright
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, Page
 
-CHROMIUM = "/usr/bin/chromium"
-ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
+# What the tests in a browser take is installed by `make test-e2e`.
+collect_ignore_glob = [] if find_spec("playwright") else ["test_*"]
 TOKEN = "console.token"  # its name in sessionStorage
 
 
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    place = tmp_path_factory.mktemp("console")
+@pytest.fixture(scope="session", params=["sqlite", pytest.param("mysql", marks=pytest.mark.mysql)])
+def shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    folder = tmp_path_factory.mktemp("console")
+    if request.param == "sqlite":
+        uri = f"sqlite:///{folder / 'shop.db'}"
+    else:
+        uri = request.getfixturevalue("mysql").create_database("console_in_a_browser")
     service = Service(
-        f"sqlite:///{place / 'sale.db'}",
-        place / "service.log",
+        uri,
+        folder / "service.log",
         PAYMENT_PROVIDER="test",
         PAYMENT_WEBHOOK_SECRETS=PROVIDER_SECRET,
         WEBHOOKS_TO_PRIVATE="on",
     )
-    try:
-        yield Shop(service)
-    finally:
-        service.stop()
-
-
-@pytest.fixture(scope="session")
-def chromium() -> "Iterator[Browser]":
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
-        yield browser
-        browser.close()
+    yield Shop(service)
+    service.stop()
 
 
 @pytest.fixture
 def open_console(shop: Shop, chromium: "Browser") -> "Iterator[Callable[..., Page]]":
-    """Opens an address of the console, as an administrator unless `token` is another or None.
+    """Opens an address of the console as an administrator, or with another `token`, or with None.
 
-    At the end no page may have had an error: of scripts, or of what the Content-Security-Policy forbids.
+    At the end no page may have had an error, of its scripts or of what the Content-Security-Policy forbids.
     """
-    contexts = []
-    errors: list[str] = []
+    contexts: list[BrowserContext] = []
+    faults: list[str] = []
 
-    def opened(path: str = "/admin", token: str | None = "", **options: Any) -> "Page":
-        options = {"locale": "en-GB", "timezone_id": "Asia/Shanghai", **options}
-        context = chromium.new_context(**options)
+    def opened(path: str = "/admin", token: str | None = shop.admin_token, **options: Any) -> "Page":
+        context = chromium.new_context(**{"locale": "en-GB", "timezone_id": "Asia/Shanghai", **options})
         contexts.append(context)
-        given = shop.admin_token if token == "" else token
-        if given is not None:
-            context.add_init_script(
-                f"if (!sessionStorage.getItem('{TOKEN}.set')) {{"
-                f" sessionStorage.setItem('{TOKEN}', {json.dumps(given)}); sessionStorage.setItem('{TOKEN}.set', '1'); }}"
-            )
+        if token is not None:
+            # Once: a page that signs out and is loaded again stays signed out.
+            begin = f"sessionStorage.begun = 1; sessionStorage['{TOKEN}'] = {json.dumps(token)}"
+            context.add_init_script(f"if (!sessionStorage.begun) {{ {begin} }}")
         page = context.new_page()
-        page.set_default_timeout(15_000)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("console", lambda said: _note(said.type, said.text, errors))
-        page.on("dialog", lambda dialog: errors.append(f"dialog: {dialog.message}"))
+        page.on("pageerror", lambda error: faults.append(f"error: {error}"))
+        page.on("console", lambda told: faults.append(told.text) if _is_fault(told.type, told.text) else None)
+        page.on("dialog", lambda dialog: faults.append(f"dialog: {dialog.message}"))
         page.goto(shop.url + path)
         return page
 
     yield opened
     for context in contexts:
         context.close()
-    assert errors == []
+    assert faults == []
 
 
-def _note(kind: str, text: str, errors: list[str]) -> None:
-    # Refusals are what many of these tests ask for; the browser reports each as an error of its own.
-    if kind in ("error", "warning") and not text.startswith("Failed to load resource"):
-        errors.append(text)
-
-
-@pytest.fixture
-def download_folder(tmp_path: Path) -> Path:
-    return tmp_path
-
-
-assert SECRET  # what the service of the tests signs with
+def _is_fault(kind: str, text: str) -> bool:
+    # A refusal is an answer; the browser tells of it as of a failure.
+    return kind in ("error", "warning") and not text.startswith("Failed to load resource")

@@ -55,6 +55,11 @@ class Shop:
         order: dict[str, Any] = self.call("POST", f"/seckill/{goods_id}", user=user, json=body)
         return order
 
+    def attempt(self, goods_id: int, user: str) -> int:
+        """The status of an attempt to buy, refused or not."""
+        headers = {"Authorization": f"Bearer {Tokens(SECRET).issue(user)}"}
+        return requests.post(f"{self.url}/seckill/{goods_id}", headers=headers, timeout=30).status_code
+
     def order(self, order_no: str) -> dict[str, Any]:
         read: dict[str, Any] = self.call("GET", f"/orders/{order_no}")
         return read

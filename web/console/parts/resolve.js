@@ -45,7 +45,7 @@ export function Conflict({ fields, base, mine, theirs, currency, onResolve, onGi
   };
   return html`<${Section} title=${t("conflict.title")} lead=${t("conflict.lead")} class="conflict">
     <form onSubmit=${submit}>
-      <div class="table-scroll" tabindex="0" role="region" aria-label=${t("conflict.title")}>
+      <div class="table-scroll" tabindex="0" role="group" aria-label=${t("conflict.title")}>
         <table>
           <thead>
             <tr>${["field", "before", "mine", "theirs"].map((key) => html`<th scope="col" key=${key}>${t(`conflict.${key}`)}</th>`)}</tr>

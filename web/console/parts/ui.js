@@ -100,7 +100,7 @@ export const Facts = ({ of }) =>
 /** A table that can be scrolled by keyboard where it is wider than the page. `columns`: `[key, heading, class]`. */
 export function Table({ caption, columns, rows, empty }) {
   if (!rows.length) return html`<p class="empty">${empty}</p>`;
-  return html`<div class="table-scroll" tabindex="0" role="region" aria-label=${caption}>
+  return html`<div class="table-scroll" tabindex="0" role="group" aria-label=${caption}>
     <table>
       <caption class="visually-hidden">${caption}</caption>
       <thead>

@@ -6,7 +6,7 @@ import { address, navigate, path } from "../router.js";
 import { count, figure, fromLocalInput, money, toLocalInput, zone } from "../format.js";
 import { language, locale, t } from "../i18n.js";
 import { useLoad, usePages } from "../parts/hooks.js";
-import { Button, Failure, Head, Loaded, More, Notice, Table, Time } from "../parts/ui.js";
+import { Button, Failure, Head, Loaded, More, Table, Time } from "../parts/ui.js";
 import { ORDER_STATES, OrderBadge } from "../parts/sale_words.js";
 
 const ORDER_NO = /^[0-9a-f]{32}$/;
@@ -84,9 +84,9 @@ function NeedsHand() {
     [language()],
   );
   if (!state.data?.length) return null;
-  return html`<${Notice} kind="bad">
-    <p><strong>${state.data.join(" ")}</strong> <a href="/admin/orders/attention">${t("orders.lookAfter")}</a></p>
-  <//>`;
+  return html`<p class="notice" data-tone="bad">
+    <strong>${state.data.join(" ")}</strong> <a href="/admin/orders/attention">${t("orders.lookAfter")}</a>
+  </p>`;
 }
 
 function Search({ filters, given }) {
