@@ -26,6 +26,7 @@ from resources.seckill import Seckill, SeckillQuote
 from resources.shipping import ShippingMethodItem, ShippingMethodList
 from resources.webhooks import WebhookDeliveries, WebhookDeliveryRetry, WebhookItem, WebhookList, WebhookSecret
 from web import assets
+from web.storefront import shop
 
 ROUTES = {
     "/goods": GoodsList,
@@ -85,7 +86,7 @@ def create_app(
     api = ProblemApi(app)
     for route, resource in ROUTES.items():
         api.add_resource(resource, route, endpoint=resource.__name__)
-    app.add_url_rule("/", view_func=lambda: paths.relative_redirect("/docs"), endpoint="home")
+    shop.register(app, app.extensions[EXTENSION])
     app.add_url_rule("/problems/<code>", view_func=problem_pages.show, endpoint="problem_page")
     docs.register(app)
     assets.register(app)
