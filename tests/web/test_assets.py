@@ -64,6 +64,14 @@ def test_the_client_comes_whole(browser: FlaskClient) -> None:
         assert not re.search(r"^import|^export .* from", browser.get(address).text, flags=re.MULTILINE)
 
 
+def test_the_element_with_its_client_has_at_most_12_kilobytes(browser: FlaskClient) -> None:
+    answer = browser.get("/static/client/v1/flash-sale.js", headers=GZIP)
+    assert answer.headers["Content-Encoding"] == "gzip"
+    assert len(answer.data) <= 12_000
+    assert b"createClient" in gzip.decompress(answer.data)
+    assert b"import " not in gzip.decompress(answer.data)
+
+
 def test_the_version_changes_with_the_content_of_any_file(folder: Path) -> None:
     put(folder, "client/a.js", "1")
     put(folder, "console/b.css", "1")

@@ -36,11 +36,27 @@ def test_what_is_passed_on_is_exported(tmp_path: Path) -> None:
     assert packed(entry).endswith(b"export { b, c };\n")
 
 
-def test_comments_go_and_what_looks_like_one_stays(tmp_path: Path) -> None:
-    text = (
-        '// one\n/** two */\n/**\n * three\n */\nconst url = "https://a/*"; // four\n  // five\nconst half = 8 / 2;\n'
-    )
-    assert packed(put(tmp_path, a=text)) == b'const url = "https://a/*"; // four\nconst half = 8 / 2;\nexport {  };\n'
+def test_comments_and_indentation_go_and_what_looks_like_them_stays(tmp_path: Path) -> None:
+    text = """// one
+/** two */
+/**
+ * three
+ */
+const url = "https://a/*"; // four
+  // five
+function half() {
+  return 8 / 2; // six
+}
+const text = "; // seven";
+"""
+    kept = """const url = "https://a/*";
+function half() {
+return 8 / 2;
+}
+const text = "; // seven";
+export {  };
+"""
+    assert packed(put(tmp_path, a=text)).decode() == kept
 
 
 @pytest.mark.parametrize(

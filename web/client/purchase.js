@@ -115,7 +115,7 @@ export function createPurchases(transport, platform, { user }) {
     const sent = JSON.stringify(body);
     for (const other of entry.bodies.filter((one) => JSON.stringify(one) !== sent).reverse()) {
       try {
-        return (await transport.repeat(() => post(scope, entry.key, other, signal), { signal })).body;
+        return (await insist(() => post(scope, entry.key, other, signal), signal)).body;
       } catch (error) {
         if (error.code !== "idempotency_key_reused") throw error;
       }
@@ -130,9 +130,11 @@ export function createPurchases(transport, platform, { user }) {
   const find = (scope, orderNo, signal) => read(scope, `/orders/${encodeURIComponent(orderNo)}`, { signal });
 
   async function read(scope, path, options) {
-    const answer = await transport.repeat(() => as(scope, (token) => transport.send("GET", path, { ...options, token })), options);
-    return answer.body;
+    const send = (token) => transport.send("GET", path, { ...options, token });
+    return (await insist(() => as(scope, send), options.signal)).body;
   }
+
+  const insist = (work, signal) => transport.repeat(work, { signal, attempts: ATTEMPTS });
 
   async function post(scope, key, body, signal) {
     const path = `/seckill/${encodeURIComponent(scope.goodsId)}`;

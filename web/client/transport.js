@@ -84,14 +84,13 @@ export function createTransport({ baseUrl, token, getToken, language, platform }
   }
 
   /** Repeats what may be repeated, a few times: reads, and changes under one key. */
-  async function repeat(work, { signal, attempts = 4, longest = LONGEST_WAIT } = {}) {
+  async function repeat(work, { signal, attempts = 4 } = {}) {
     for (let tried = 1; ; tried++) {
       try {
         return await work();
       } catch (error) {
-        const wait = waitAfter(error, tried, platform);
-        if (!isTransient(error) || tried >= attempts || wait > longest) throw error;
-        await sleep(wait, platform, signal);
+        if (!isTransient(error) || tried >= attempts || error.retryAfter > LONGEST_WAIT) throw error;
+        await sleep(waitAfter(error, tried, platform), platform, signal);
       }
     }
   }

@@ -73,9 +73,10 @@ export function createWatcher(id, { transport, clock, platform, onIdle }) {
     }, (ahead % SECOND || SECOND) + 1);
   }
 
-  function schedule(wait) {
+  function schedule(wait, least = 1 - JITTER) {
     platform.clearTimeout(pollTimer);
-    if (callbacks.size && !isHidden()) pollTimer = platform.setTimeout(poll, wait * (1 - JITTER + 2 * JITTER * platform.random()));
+    if (!callbacks.size || isHidden()) return;
+    pollTimer = platform.setTimeout(poll, wait * (least + (1 + JITTER - least) * platform.random()));
   }
 
   async function ask() {
@@ -104,7 +105,7 @@ export function createWatcher(id, { transport, clock, platform, onIdle }) {
       asking = null;
     }
     if (!callbacks.size) return;
-    schedule(wait);
+    schedule(wait, error ? 1 : undefined); // what the service asks for is the least
     tell();
   }
 
