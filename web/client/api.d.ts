@@ -564,6 +564,99 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * GoodsQuery
+         * @description Filters and order of the list of items.
+         */
+        GoodsQuery: {
+            /**
+             * Limit
+             * Format: int64
+             * @description by default `20`
+             */
+            limit?: number;
+            /**
+             * Cursor
+             * @description `next_cursor` of the page before
+             */
+            cursor?: string | null;
+            /** Status */
+            status?: ("ended" | "paused" | "upcoming" | "sold_out" | "on_sale") | null;
+            /**
+             * Q
+             * @description text that the name contains, whatever the case, accents and width of the letters
+             */
+            q?: string | null;
+            /**
+             * Sort
+             * @description by default `"id"`
+             * @enum {string}
+             */
+            sort?: "starts_at" | "-starts_at" | "price" | "-price" | "created_at" | "-created_at" | "id" | "-id";
+        };
+        /**
+         * GoodsPage
+         * @description A page of items.
+         * @example {
+         *       "items": [
+         *         {
+         *           "created_at": "2026-11-23T12:00:00.000Z",
+         *           "currency": "CNY",
+         *           "description": "Eighty-seven keys.",
+         *           "ends_at": null,
+         *           "id": 1,
+         *           "image_url": "https://shop.example/keyboard.png",
+         *           "list_price": 39900,
+         *           "name": "Mechanical keyboard 机械键盘",
+         *           "order_limit": null,
+         *           "per_user_limit": 2,
+         *           "price": 19900,
+         *           "shippable": false,
+         *           "sold": 0,
+         *           "starts_at": "2026-11-23T12:00:00.000Z",
+         *           "status": "on_sale",
+         *           "stock": 100,
+         *           "updated_at": "2026-11-23T12:00:00.000Z",
+         *           "version": 1
+         *         }
+         *       ],
+         *       "next_cursor": null
+         *     }
+         */
+        GoodsPage: {
+            /** Items */
+            items: components["schemas"]["Goods"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /**
+         * Problem
+         * @description An error, RFC 9457. Some codes carry members of their own; see the examples.
+         */
+        Problem: {
+            /** Type */
+            type: string;
+            /** Title */
+            title: string;
+            /**
+             * Status
+             * Format: int64
+             */
+            status: number;
+            /** Code */
+            code: string;
+            /** Detail */
+            detail: string;
+            /** Request Id */
+            request_id: string;
+            /**
+             * Errors
+             * @description only with validation_failed
+             */
+            errors?: components["schemas"]["FieldProblem"][];
+        } & {
+            [key: string]: unknown;
+        };
+        /**
          * GoodsCreate
          * @description A new item.
          * @example {
@@ -712,99 +805,6 @@ export interface components {
             updated_at: string;
         };
         /**
-         * Problem
-         * @description An error, RFC 9457. Some codes carry members of their own; see the examples.
-         */
-        Problem: {
-            /** Type */
-            type: string;
-            /** Title */
-            title: string;
-            /**
-             * Status
-             * Format: int64
-             */
-            status: number;
-            /** Code */
-            code: string;
-            /** Detail */
-            detail: string;
-            /** Request Id */
-            request_id: string;
-            /**
-             * Errors
-             * @description only with validation_failed
-             */
-            errors?: components["schemas"]["FieldProblem"][];
-        } & {
-            [key: string]: unknown;
-        };
-        /**
-         * GoodsQuery
-         * @description Filters and order of the list of items.
-         */
-        GoodsQuery: {
-            /**
-             * Limit
-             * Format: int64
-             * @description by default `20`
-             */
-            limit?: number;
-            /**
-             * Cursor
-             * @description `next_cursor` of the page before
-             */
-            cursor?: string | null;
-            /** Status */
-            status?: ("ended" | "paused" | "upcoming" | "sold_out" | "on_sale") | null;
-            /**
-             * Q
-             * @description text that the name contains, whatever the case, accents and width of the letters
-             */
-            q?: string | null;
-            /**
-             * Sort
-             * @description by default `"id"`
-             * @enum {string}
-             */
-            sort?: "starts_at" | "-starts_at" | "price" | "-price" | "created_at" | "-created_at" | "id" | "-id";
-        };
-        /**
-         * GoodsPage
-         * @description A page of items.
-         * @example {
-         *       "items": [
-         *         {
-         *           "created_at": "2026-11-23T12:00:00.000Z",
-         *           "currency": "CNY",
-         *           "description": "Eighty-seven keys.",
-         *           "ends_at": null,
-         *           "id": 1,
-         *           "image_url": "https://shop.example/keyboard.png",
-         *           "list_price": 39900,
-         *           "name": "Mechanical keyboard 机械键盘",
-         *           "order_limit": null,
-         *           "per_user_limit": 2,
-         *           "price": 19900,
-         *           "shippable": false,
-         *           "sold": 0,
-         *           "starts_at": "2026-11-23T12:00:00.000Z",
-         *           "status": "on_sale",
-         *           "stock": 100,
-         *           "updated_at": "2026-11-23T12:00:00.000Z",
-         *           "version": 1
-         *         }
-         *       ],
-         *       "next_cursor": null
-         *     }
-         */
-        GoodsPage: {
-            /** Items */
-            items: components["schemas"]["Goods"][];
-            /** Next Cursor */
-            next_cursor: string | null;
-        };
-        /**
          * GoodsPatch
          * @description What to change of an item; a field that is left out stays as it is. `currency` stays for good.
          * @example {
@@ -895,6 +895,59 @@ export interface components {
             items: components["schemas"]["GoodsChange"][];
             /** Next Cursor */
             next_cursor: string | null;
+        };
+        /**
+         * SaleState
+         * @description A sale live.
+         * @example {
+         *       "ends_at": null,
+         *       "in_progress": 17,
+         *       "order_limit": 2,
+         *       "server_time": "2026-11-23T12:00:01.250Z",
+         *       "sold": 42,
+         *       "starts_at": "2026-11-23T12:00:00.000Z",
+         *       "status": "on_sale",
+         *       "stock": 58
+         *     }
+         */
+        SaleState: {
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "ended" | "paused" | "upcoming" | "sold_out" | "on_sale";
+            /**
+             * Stock
+             * Format: int64
+             */
+            stock: number;
+            /**
+             * Sold
+             * Format: int64
+             */
+            sold: number;
+            /** Starts At */
+            starts_at: string | null;
+            /** Ends At */
+            ends_at: string | null;
+            /**
+             * Server Time
+             * Format: date-time
+             * @description the database's time at the moment of the answer
+             */
+            server_time: string;
+            /**
+             * Order Limit
+             * Format: int64
+             * @description the concurrency cap in force
+             */
+            order_limit: number;
+            /**
+             * In Progress
+             * Format: int64
+             * @description purchases being handled on this host
+             */
+            in_progress: number;
         };
         /**
          * PurchaseBody
@@ -1033,59 +1086,6 @@ export interface components {
             refund_reference: string | null;
         };
         /**
-         * SaleState
-         * @description A sale live.
-         * @example {
-         *       "ends_at": null,
-         *       "in_progress": 17,
-         *       "order_limit": 2,
-         *       "server_time": "2026-11-23T12:00:01.250Z",
-         *       "sold": 42,
-         *       "starts_at": "2026-11-23T12:00:00.000Z",
-         *       "status": "on_sale",
-         *       "stock": 58
-         *     }
-         */
-        SaleState: {
-            /**
-             * Status
-             * @enum {string}
-             */
-            status: "ended" | "paused" | "upcoming" | "sold_out" | "on_sale";
-            /**
-             * Stock
-             * Format: int64
-             */
-            stock: number;
-            /**
-             * Sold
-             * Format: int64
-             */
-            sold: number;
-            /** Starts At */
-            starts_at: string | null;
-            /** Ends At */
-            ends_at: string | null;
-            /**
-             * Server Time
-             * Format: date-time
-             * @description the database's time at the moment of the answer
-             */
-            server_time: string;
-            /**
-             * Order Limit
-             * Format: int64
-             * @description the concurrency cap in force
-             */
-            order_limit: number;
-            /**
-             * In Progress
-             * Format: int64
-             * @description purchases being handled on this host
-             */
-            in_progress: number;
-        };
-        /**
          * Quote
          * @description The price of a purchase as things stand: total = subtotal − discount + shipping fee.
          * @example {
@@ -1159,6 +1159,65 @@ export interface components {
              * @description by code; none for items that are not shipped
              */
             shipping_methods: components["schemas"]["QuotedMethod"][];
+        };
+        /**
+         * CouponsQuery
+         * @description Filters and order of the list of coupons; `created_at` is the time of their creation.
+         */
+        CouponsQuery: {
+            /**
+             * Limit
+             * Format: int64
+             * @description by default `20`
+             */
+            limit?: number;
+            /**
+             * Cursor
+             * @description `next_cursor` of the page before
+             */
+            cursor?: string | null;
+            /** Active */
+            active?: boolean | null;
+            /** Kind */
+            kind?: ("percent" | "amount" | "free_shipping") | null;
+            /**
+             * Sort
+             * @description by default `"code"`
+             * @enum {string}
+             */
+            sort?: "code" | "-code" | "created_at" | "-created_at";
+        };
+        /**
+         * CouponsPage
+         * @description A page of coupons.
+         * @example {
+         *       "items": [
+         *         {
+         *           "active": true,
+         *           "amount": null,
+         *           "code": "TENOFF",
+         *           "currency": "CNY",
+         *           "ends_at": "2026-11-30T00:00:00.000Z",
+         *           "goods_ids": null,
+         *           "kind": "percent",
+         *           "max_discount": 5000,
+         *           "min_spend": 10000,
+         *           "per_user_limit": 1,
+         *           "percent": 10,
+         *           "starts_at": null,
+         *           "total_limit": 100,
+         *           "used": 42,
+         *           "version": 1
+         *         }
+         *       ],
+         *       "next_cursor": null
+         *     }
+         */
+        CouponsPage: {
+            /** Items */
+            items: components["schemas"]["Coupon"][];
+            /** Next Cursor */
+            next_cursor: string | null;
         };
         /**
          * CouponCreate
@@ -1291,65 +1350,6 @@ export interface components {
             version: number;
         };
         /**
-         * CouponsQuery
-         * @description Filters and order of the list of coupons; `created_at` is the time of their creation.
-         */
-        CouponsQuery: {
-            /**
-             * Limit
-             * Format: int64
-             * @description by default `20`
-             */
-            limit?: number;
-            /**
-             * Cursor
-             * @description `next_cursor` of the page before
-             */
-            cursor?: string | null;
-            /** Active */
-            active?: boolean | null;
-            /** Kind */
-            kind?: ("percent" | "amount" | "free_shipping") | null;
-            /**
-             * Sort
-             * @description by default `"code"`
-             * @enum {string}
-             */
-            sort?: "code" | "-code" | "created_at" | "-created_at";
-        };
-        /**
-         * CouponsPage
-         * @description A page of coupons.
-         * @example {
-         *       "items": [
-         *         {
-         *           "active": true,
-         *           "amount": null,
-         *           "code": "TENOFF",
-         *           "currency": "CNY",
-         *           "ends_at": "2026-11-30T00:00:00.000Z",
-         *           "goods_ids": null,
-         *           "kind": "percent",
-         *           "max_discount": 5000,
-         *           "min_spend": 10000,
-         *           "per_user_limit": 1,
-         *           "percent": 10,
-         *           "starts_at": null,
-         *           "total_limit": 100,
-         *           "used": 42,
-         *           "version": 1
-         *         }
-         *       ],
-         *       "next_cursor": null
-         *     }
-         */
-        CouponsPage: {
-            /** Items */
-            items: components["schemas"]["Coupon"][];
-            /** Next Cursor */
-            next_cursor: string | null;
-        };
-        /**
          * CouponPatch
          * @description What to change of a coupon; a field that is left out stays as it is. `code` and `kind` stay for good.
          * @example {
@@ -1380,6 +1380,59 @@ export interface components {
             per_user_limit?: number | null;
             /** Active */
             active?: boolean;
+        };
+        /**
+         * ShippingMethodsQuery
+         * @description Filters and order of the list of methods; `created_at` is the time of their creation.
+         */
+        ShippingMethodsQuery: {
+            /**
+             * Limit
+             * Format: int64
+             * @description by default `20`
+             */
+            limit?: number;
+            /**
+             * Cursor
+             * @description `next_cursor` of the page before
+             */
+            cursor?: string | null;
+            /** Active */
+            active?: boolean | null;
+            /**
+             * Sort
+             * @description by default `"code"`
+             * @enum {string}
+             */
+            sort?: "code" | "-code" | "created_at" | "-created_at";
+        };
+        /**
+         * ShippingMethodsPage
+         * @description A page of shipping methods.
+         * @example {
+         *       "items": [
+         *         {
+         *           "active": true,
+         *           "additional_fee": 200,
+         *           "base_fee": 1200,
+         *           "code": "express",
+         *           "currency": "CNY",
+         *           "free_from": 50000,
+         *           "name": "Express 快递",
+         *           "regions": [
+         *             "CN"
+         *           ],
+         *           "version": 1
+         *         }
+         *       ],
+         *       "next_cursor": null
+         *     }
+         */
+        ShippingMethodsPage: {
+            /** Items */
+            items: components["schemas"]["ShippingMethod"][];
+            /** Next Cursor */
+            next_cursor: string | null;
         };
         /**
          * ShippingMethodCreate
@@ -1484,59 +1537,6 @@ export interface components {
              * @description counts administrators' changes
              */
             version: number;
-        };
-        /**
-         * ShippingMethodsQuery
-         * @description Filters and order of the list of methods; `created_at` is the time of their creation.
-         */
-        ShippingMethodsQuery: {
-            /**
-             * Limit
-             * Format: int64
-             * @description by default `20`
-             */
-            limit?: number;
-            /**
-             * Cursor
-             * @description `next_cursor` of the page before
-             */
-            cursor?: string | null;
-            /** Active */
-            active?: boolean | null;
-            /**
-             * Sort
-             * @description by default `"code"`
-             * @enum {string}
-             */
-            sort?: "code" | "-code" | "created_at" | "-created_at";
-        };
-        /**
-         * ShippingMethodsPage
-         * @description A page of shipping methods.
-         * @example {
-         *       "items": [
-         *         {
-         *           "active": true,
-         *           "additional_fee": 200,
-         *           "base_fee": 1200,
-         *           "code": "express",
-         *           "currency": "CNY",
-         *           "free_from": 50000,
-         *           "name": "Express 快递",
-         *           "regions": [
-         *             "CN"
-         *           ],
-         *           "version": 1
-         *         }
-         *       ],
-         *       "next_cursor": null
-         *     }
-         */
-        ShippingMethodsPage: {
-            /** Items */
-            items: components["schemas"]["ShippingMethod"][];
-            /** Next Cursor */
-            next_cursor: string | null;
         };
         /**
          * ShippingMethodPatch
@@ -1951,6 +1951,53 @@ export interface components {
             next_cursor: string | null;
         };
         /**
+         * WebhooksQuery
+         * @description A page of subscriptions.
+         */
+        WebhooksQuery: {
+            /**
+             * Limit
+             * Format: int64
+             * @description by default `20`
+             */
+            limit?: number;
+            /**
+             * Cursor
+             * @description `next_cursor` of the page before
+             */
+            cursor?: string | null;
+            /** Active */
+            active?: boolean | null;
+        };
+        /**
+         * WebhooksPage
+         * @description A page of subscriptions, the oldest first.
+         * @example {
+         *       "items": [
+         *         {
+         *           "active": true,
+         *           "created_at": "2026-11-23T12:00:00.000Z",
+         *           "id": 1,
+         *           "old_secret_ends_at": null,
+         *           "types": [
+         *             "order.placed",
+         *             "order.paid"
+         *           ],
+         *           "updated_at": "2026-11-23T12:00:00.000Z",
+         *           "url": "https://shop.example/hooks",
+         *           "version": 1
+         *         }
+         *       ],
+         *       "next_cursor": null
+         *     }
+         */
+        WebhooksPage: {
+            /** Items */
+            items: components["schemas"]["Webhook"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /**
          * WebhookCreate
          * @description A subscription to events from now on.
          * @example {
@@ -2037,53 +2084,6 @@ export interface components {
              * @description `whsec_` and 32 bytes in base64, for Standard Webhooks; not shown again
              */
             secret: string;
-        };
-        /**
-         * WebhooksQuery
-         * @description A page of subscriptions.
-         */
-        WebhooksQuery: {
-            /**
-             * Limit
-             * Format: int64
-             * @description by default `20`
-             */
-            limit?: number;
-            /**
-             * Cursor
-             * @description `next_cursor` of the page before
-             */
-            cursor?: string | null;
-            /** Active */
-            active?: boolean | null;
-        };
-        /**
-         * WebhooksPage
-         * @description A page of subscriptions, the oldest first.
-         * @example {
-         *       "items": [
-         *         {
-         *           "active": true,
-         *           "created_at": "2026-11-23T12:00:00.000Z",
-         *           "id": 1,
-         *           "old_secret_ends_at": null,
-         *           "types": [
-         *             "order.placed",
-         *             "order.paid"
-         *           ],
-         *           "updated_at": "2026-11-23T12:00:00.000Z",
-         *           "url": "https://shop.example/hooks",
-         *           "version": 1
-         *         }
-         *       ],
-         *       "next_cursor": null
-         *     }
-         */
-        WebhooksPage: {
-            /** Items */
-            items: components["schemas"]["Webhook"][];
-            /** Next Cursor */
-            next_cursor: string | null;
         };
         /**
          * WebhookPatch

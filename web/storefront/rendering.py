@@ -8,7 +8,7 @@ from flask import Response, request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from resources.answers import is_known
+from resources.api_request import ApiRequest
 from resources.problems import language_of
 from web import security
 from web.assets import asset_url
@@ -64,19 +64,17 @@ def send_shared(made: MadePage) -> Response:
     packed = request.accept_encodings["gzip"] > 0
     etag = f"{made.etag}-gzip" if packed else made.etag
     response = security.page(made.packed if packed else made.whole, cache=SHARED)
-    if is_known(etag, request.headers.get("If-None-Match")):
-        response.status_code = 304
-        response.set_data(b"")
-        del response.headers["Content-Type"], response.headers["Content-Length"]
-    elif packed:
+    if packed:
         response.headers["Content-Encoding"] = "gzip"
     response.headers["ETag"] = f'"{etag}"'
     response.headers["Vary"] = f"{VARY}, Accept-Encoding"
     return response
 
 
-def send_private(html: str | bytes, status: int = 200) -> Response:
-    """A page for one visitor. It is not kept: its key to buy by is for one purchase."""
+def send_private(html: str | bytes, status: int = 200, code: str | None = None) -> Response:
+    """A page for one visitor. It is not kept: its key to buy by is for one purchase. The log names a refusal's `code`."""
+    if status >= 400:
+        ApiRequest.of(request.environ).code = code
     response = security.page(html, cache=PRIVATE, status=status)
     response.headers["Vary"] = VARY
     return response
