@@ -202,7 +202,7 @@ class ReportBuyers(Answer):
 
 
 class ReportOrderOfService(Answer):
-    """Whether buyers were served in the order they came, from a sample of the orders: at most 16 a worker and second.
+    """Whether buyers were served in the order they came, from a sample of the orders: at most 8 a worker and second.
 
     `kendall_tau` compares arrival in the queues of all workers with the order in which orders were written: 1 where
     all are served in order, 0 by lot, -1 in reverse. `in_order` is the share of pairs of buyers served in the order
