@@ -82,6 +82,7 @@ _REPORT: dict[str, Any] = {
         "stock": [76, 45, 17, 0],
         "requests": [24, 31, 2140, 1980],
         "refusals": {"sold_out": [0, 0, 2100, 1960]},
+        "failures": {},
     },
 }
 
@@ -240,6 +241,7 @@ class ReportChart(Answer):
     stock: list[int]
     requests: list[int]
     refusals: dict[str, list[int]] = Field(description="by code")
+    failures: dict[str, list[int]] = Field(description="by code")
 
 
 class SaleReport(Answer):
