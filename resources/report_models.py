@@ -82,6 +82,7 @@ _REPORT: dict[str, Any] = {
         "stock": [76, 45, 17, 0],
         "requests": [24, 31, 2140, 1980],
         "refusals": {"sold_out": [0, 0, 2100, 1960]},
+        "failures": {},
     },
 }
 
@@ -202,7 +203,7 @@ class ReportBuyers(Answer):
 
 
 class ReportOrderOfService(Answer):
-    """Whether buyers were served in the order they came, from a sample of the orders: at most 16 a worker and second.
+    """Whether buyers were served in the order they came, from a sample of the orders: at most 8 a worker and second.
 
     `kendall_tau` compares arrival in the queues of all workers with the order in which orders were written: 1 where
     all are served in order, 0 by lot, -1 in reverse. `in_order` is the share of pairs of buyers served in the order
@@ -240,6 +241,7 @@ class ReportChart(Answer):
     stock: list[int]
     requests: list[int]
     refusals: dict[str, list[int]] = Field(description="by code")
+    failures: dict[str, list[int]] = Field(description="by code")
 
 
 class SaleReport(Answer):

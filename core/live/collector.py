@@ -4,7 +4,7 @@ import secrets
 import threading
 from collections.abc import Callable, Mapping, Set
 
-from core.live.board import Board, Row
+from core.live.board import Board, Row, encoded
 from core.live.clock import KnownTime
 from core.live.counter import PurchaseCounter
 from core.live.tally import Tally
@@ -42,6 +42,7 @@ class Collector:
         self._busy: Set[int] = frozenset()
         self._second = 0
         self._shown = False
+        self._encoded: dict[tuple[int, int], str] = {}  # the rows as they were shown last, the oldest first
         self._lock = threading.Lock()
 
     def turn(self) -> None:
@@ -76,18 +77,21 @@ class Collector:
     def _show(self) -> None:
         """What is newest and most in demand comes first, in case that not all fits. Needs the lock."""
         if self._recent or self._shown:
-            rows = self._rows()
-            rows.sort(key=lambda row: (-row.second, -row.tally.waiting, -sum(row.tally.outcomes.values())))
-            self._board.write(self.source, rows)
+            for key in [key for key in self._encoded if key not in self._recent]:
+                del self._encoded[key]
+            present = {key: tally for key, tally in self._recent.items() if key[0] == self._second}
+            by_demand = sorted(present.items(), key=lambda item: (-item[1].waiting, -item[1].outcomes.total()))
+            older = [row for key, row in reversed(self._encoded.items()) if key not in present]
+            newest = [(key, encoded(*key, tally)) for key, tally in by_demand]
+            self._board.write(self.source, [*(row for _, row in newest), *older])
+            self._encoded |= dict(reversed(newest))
         self._shown = bool(self._recent)
 
-    def rows(self) -> list[Row]:
-        """What was counted in the last seconds."""
+    def rows(self, first: int = 0) -> list[Row]:
+        """What was counted in the last seconds, from the second `first` on."""
         with self._lock:
-            return [row._replace(tally=row.tally.copy()) for row in self._rows()]
-
-    def _rows(self) -> list[Row]:
-        return [Row(second, self.source, goods_id, tally) for (second, goods_id), tally in self._recent.items()]
+            items = [(key, tally.copy()) for key, tally in self._recent.items() if key[0] >= first]
+        return [Row(second, self.source, goods_id, tally) for (second, goods_id), tally in items]
 
     def take_unstored(self, most: int) -> list[Row]:
         """The oldest rows of seconds that are over, to be stored; whoever cannot gives them back."""
@@ -102,4 +106,7 @@ class Collector:
     def note_stock(self, goods_id: int, stock: int, second: int) -> None:
         """Note what was left of an item."""
         with self._lock:
-            self._of(max(second, self._second), goods_id).stock = stock
+            key = max(second, self._second), goods_id
+            tally = self._of(*key)
+            tally.stock = stock
+            self._encoded[key] = encoded(*key, tally)

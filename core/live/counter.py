@@ -2,10 +2,10 @@
 
 import random
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 
-from core.live.tally import PLACED, SAMPLE, Tally, bucket_of
+from core.live.tally import SAMPLE, Tally, bucket_of
 from core.refusals import GOODS_NOT_FOUND
 
 # Events that wait to be added up, at most.
@@ -59,27 +59,29 @@ class PurchaseCounter:
 
     def _add_up(self) -> None:
         with self._lock:
-            while self._events:
-                try:
-                    goods_id, outcome, seconds, arrived, order_no = self._events.popleft()
-                except IndexError:
-                    break
-                # An id that somebody made up must not make a row.
-                if outcome == GOODS_NOT_FOUND or (goods_id not in self._items and len(self._items) >= _ITEMS):
-                    goods_id = 0
-                tally = self._items.get(goods_id)
-                if tally is None:
-                    tally = self._items[goods_id] = Tally()
-                tally.outcomes[outcome] += 1
-                if seconds is not None:
-                    tally.waits[bucket_of(seconds)] += 1
-                if order_no is not None and goods_id:
-                    self._sample(goods_id, tally.outcomes[PLACED], order_no, arrived)
+            events = [self._events.popleft() for _ in range(len(self._events))]
+            counts = Counter(
+                (event[0], event[1], None if event[2] is None else bucket_of(event[2])) for event in events
+            )
+            for (goods_id, outcome, bucket), count in counts.items():
+                tally = self._of(goods_id, outcome)
+                tally.outcomes[outcome] += count
+                if bucket is not None:
+                    tally.waits[bucket] += count
+            orders: dict[int, list[tuple[str, float]]] = {}
+            for goods_id, _, _, arrived, order_no in events:
+                if order_no is not None:
+                    orders.setdefault(goods_id, []).append((order_no, arrived))
+            for goods_id, placed in orders.items():
+                if goods_id in self._items:
+                    kept = self._arrived.get(goods_id, []) + placed
+                    self._arrived[goods_id] = kept if len(kept) <= SAMPLE else random.sample(kept, SAMPLE)
 
-    def _sample(self, goods_id: int, seen: int, order_no: str, arrived: float) -> None:
-        """Keep each of the `seen` orders with the same chance (Vitter's algorithm R)."""
-        kept = self._arrived.setdefault(goods_id, [])
-        if len(kept) < SAMPLE:
-            kept.append((order_no, arrived))
-        elif (place := int(random.random() * seen)) < SAMPLE:  # noqa: S311 (no secret)
-            kept[place] = (order_no, arrived)
+    def _of(self, goods_id: int, outcome: str) -> Tally:
+        """The item's figures; those of no item for an id that somebody made up, which must not make a row."""
+        if outcome == GOODS_NOT_FOUND or (goods_id not in self._items and len(self._items) >= _ITEMS):
+            goods_id = 0
+        tally = self._items.get(goods_id)
+        if tally is None:
+            tally = self._items[goods_id] = Tally()
+        return tally

@@ -27,6 +27,7 @@ from core.refusals import GOODS_NOT_FOUND, Busy, Refusal
 
 READ_SECONDS = 1.0  # between two looks into the database
 _SHOWN_SECONDS = 0.5  # for which a picture is shown again
+_FRESH_SECONDS = 3  # that are taken from memory for each picture; the reader takes all that is there
 _LEFT_SECONDS = 15.0  # after which nobody is taken to look any more
 _LATE_SECONDS = 4.0  # after which the database is taken not to answer
 _WINDOWS = 16  # items that are looked at at once, at most, all of them together counted as one
@@ -81,9 +82,11 @@ class Live:
     """Shared by all threads of a process."""
 
     def __init__(
-        self, database: Database, clock: KnownTime, collect: Callable[[], None], rows: Callable[[], Iterable[Row]]
+        self, database: Database, clock: KnownTime, collect: Callable[[], None], rows: Callable[[int], Iterable[Row]]
     ) -> None:
-        """`collect` takes up what this process has counted; `rows` are those of all workers of the host."""
+        """`collect` takes up what this process has counted; `rows` returns those of all workers of the host
+        from a second on.
+        """
         self._database = database.of(Share.WATCH)
         self._clock = clock
         self._collect = collect
@@ -174,7 +177,7 @@ class Live:
     def _in_demand(self, rows: Iterable[Row]) -> set[int]:
         """The items that most ask for."""
         asked: dict[int, int] = {}
-        for row in [*rows, *self._rows()]:
+        for row in [*rows, *self._rows(0)]:
             if row.goods_id:
                 count = sum(row.tally.outcomes.values()) + row.tally.waiting
                 asked[row.goods_id] = asked.get(row.goods_id, 0) + count
@@ -186,7 +189,7 @@ class Live:
 
     def _take_in(self, watched: _Watched, rows: Iterable[Row]) -> None:
         """Add what the database told, and what this host's memory does, which is newer."""
-        ours = list(self._rows())
+        ours = list(self._rows(0))
         with self._lock:
             watched.window.add([*rows, *ours], self._clock.now())
 
@@ -195,7 +198,7 @@ class Live:
         self._collect()
         window = watched.window
         now = self._clock.now()
-        window.add(self._rows(), now)
+        window.add(self._rows(int(now) - _FRESH_SECONDS), now)
         sources = window.sources(now)
         return Picture(
             at=as_datetime(now),

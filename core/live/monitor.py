@@ -37,9 +37,9 @@ class Monitor:
         clock = KnownTime()
         ours = Collector(counter, clock, Board(memory.mine.board), memory.id, waiting, transactions)
 
-        def rows() -> list[Row]:
-            others = (Board(part.board).read() for part in memory.parts if part is not memory.mine)
-            return [*ours.rows(), *(row for shown in others for row in shown)]
+        def rows(first: int) -> list[Row]:
+            others = (Board(part.board).read(first) for part in memory.parts if part is not memory.mine)
+            return [*ours.rows(first), *(row for shown in others for row in shown)]
 
         seconds = store.SECONDS_ON_SQLITE if database.is_sqlite else store.SECONDS
         writer = store.writer(database.of(Share.JOBS), ours, clock)

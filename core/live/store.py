@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
-from sqlalchemy.dialects import mysql, sqlite
 
 from core.db.clock import Deadline, database_now
 from core.db.database import Database
@@ -15,6 +14,7 @@ from core.live.board import Row
 from core.live.clock import KnownTime, as_datetime
 from core.live.collector import Collector
 from core.live.tally import Tally
+from core.purchase.sql import as_batch, stored, to_json
 from models import Goods, SaleFigures
 
 # Rows that one transaction writes, and that one look at the live figures reads.
@@ -23,6 +23,16 @@ _READ_AT_ONCE = 50_000
 # Seconds between two turns of a writer. SQLite has one writer and one host, whose workers share figures by memory.
 SECONDS, SECONDS_ON_SQLITE = 1.0, 5.0
 
+_INSERT_ON_SQLITE = "INSERT OR IGNORE INTO sale_figures (goods_id, at, source, figures) VALUES (?, ?, ?, ?)"
+# One parameter for all rows: the driver would turn each value into SQL by itself.
+_INSERT = (
+    "INSERT INTO sale_figures (goods_id, at, source, figures)"
+    " SELECT batch.goods_id, batch.at, batch.source, batch.figures FROM JSON_TABLE(%s, '$[*]' COLUMNS ("
+    "goods_id BIGINT PATH '$[0]', at DATETIME(3) PATH '$[1]',"
+    " source VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin PATH '$[2]',"
+    " figures TEXT CHARACTER SET utf8mb4 PATH '$[3]')) batch"
+    " ON DUPLICATE KEY UPDATE source = sale_figures.source"
+)
 _STOCK = select(Goods.id, Goods.stock).where(Goods.id.in_(bindparam("ids", expanding=True)))
 
 
@@ -54,21 +64,13 @@ def writer(database: Database, collector: Collector, clock: KnownTime) -> Callab
 def write(connection: Connection, rows: Sequence[Row]) -> None:
     """Store rows. Doing so twice is the same as once, so that a lost answer to COMMIT counts nothing twice."""
     values = [
-        {
-            "goods_id": row.goods_id,
-            "at": as_datetime(row.second),
-            "source": row.source,
-            "figures": row.tally.packed(),
-        }
+        (row.goods_id, stored(as_datetime(row.second)), row.source, to_json(row.tally.packed()))
         for row in sorted(rows, key=lambda row: (row.goods_id, row.second))
     ]
     if connection.dialect.name == "sqlite":
-        lite = sqlite.insert(SaleFigures)
-        keys = [SaleFigures.goods_id, SaleFigures.at, SaleFigures.source]
-        connection.execute(lite.on_conflict_do_update(keys, set_={"figures": lite.excluded.figures}), values)
+        connection.exec_driver_sql(_INSERT_ON_SQLITE, values)
     else:
-        ours = mysql.insert(SaleFigures)
-        connection.execute(ours.on_duplicate_key_update(figures=ours.inserted.figures), values)
+        connection.exec_driver_sql(_INSERT, (as_batch(values),))
 
 
 def recent(connection: Connection, since: datetime, goods_id: int | None) -> list[Row]:

@@ -1,7 +1,7 @@
 """What one worker counted of one item within one second, and what several of them add up to."""
 
-import math
 import random
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -12,17 +12,19 @@ REPLAYED = "replayed"
 # What a purchase ends with when nothing was decided about it.
 FAILURES = frozenset({"busy", "unavailable", "internal_error"})
 # Orders of which a worker keeps the arrival, for each item and second.
-SAMPLE = 16
+SAMPLE = 8
 # Waits are counted in buckets, each 2^(1/4) as wide as the one below: a quantile is exact to 9 %.
 _BUCKETS_PER_DOUBLING = 4
 _LOWEST_MS = 0.125
 _BUCKETS = 80  # the last one begins at two minutes
 
 
+_ENDS = [_LOWEST_MS / 1000 * 2 ** ((bucket + 1) / _BUCKETS_PER_DOUBLING) for bucket in range(_BUCKETS)]  # in seconds
+
+
 def bucket_of(seconds: float) -> int:
     """The bucket that a wait is counted in."""
-    shortest = max(seconds * 1000, _LOWEST_MS)
-    return min(_BUCKETS, int(math.log2(shortest / _LOWEST_MS) * _BUCKETS_PER_DOUBLING))
+    return bisect_right(_ENDS, seconds)
 
 
 def milliseconds_of(bucket: int, place: float = 0.5) -> float:
@@ -108,7 +110,7 @@ class Tally:
         self.batches += other.batches
         self.batched += other.batched
 
-    def packed(self) -> dict[str, Any]:
+    def packed(self, arrivals: bool = True) -> dict[str, Any]:
         """What JSON keeps of it; nothing of what is empty."""
         parts = {
             "o": dict(self.outcomes),
@@ -117,7 +119,7 @@ class Tally:
             "t": self.transactions,
             "b": self.batches,
             "n": self.batched,
-            "a": self.arrivals,
+            "a": self.arrivals if arrivals else [],
         }
         kept = {name: value for name, value in parts.items() if value}
         return kept if self.stock is None else kept | {"s": self.stock}

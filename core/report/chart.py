@@ -7,7 +7,7 @@ from typing import Any
 
 from core.db.clock import EPOCH, iso
 from core.report.course import Course
-from core.report.demand import Demand, is_refusal
+from core.report.demand import Demand
 
 _INTERVALS = 240
 _LENGTHS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 10_800, 21_600, 86_400)  # seconds
@@ -20,9 +20,9 @@ def chart(course: Course, demand: Demand) -> dict[str, Any]:
     asked = {second: sum(outcomes.values()) for second, outcomes in demand.by_second.items()}
     weights = Counter(asked)
     weights.update(course.orders_by_second)
-    codes = sorted(filter(is_refusal, demand.outcomes))
     if not weights:
-        return {"from": None, "seconds": 1.0, "orders": [], "stock": [], "requests": [], "refusals": {}}
+        nothing: dict[str, list[int]] = {"orders": [], "stock": [], "requests": []}
+        return {"from": None, "seconds": 1.0, **nothing, "refusals": {}, "failures": {}}
     first, last = min(weights), _end(weights)
     length = next((each for each in _LENGTHS if (last - first) // each < _INTERVALS), None)
     length = length or -(-(last - first + 1) // _INTERVALS)
@@ -45,7 +45,8 @@ def chart(course: Course, demand: Demand) -> dict[str, Any]:
         "orders": column(course.orders_by_second),
         "stock": _stock(course.stock_by_second, first, length, count),
         "requests": column(asked),
-        "refusals": {code: column(of_code(code)) for code in codes},
+        "refusals": {code: column(of_code(code)) for code in demand.refusals},
+        "failures": {code: column(of_code(code)) for code in demand.failures},
     }
 
 

@@ -99,9 +99,9 @@ def _charts(report: Mapping[str, Any], language: str) -> dict[str, Any]:
     begin = datetime.fromisoformat(chart["from"])
     end = begin + timedelta(seconds=chart["seconds"] * count)
     axis = Axis(_time(iso(begin)), _time(iso(end)))
-    refused = {outcome(code, language): values for code, values in chart["refusals"].items()}
+    refused = {outcome(code, language): values for code, values in (chart["refusals"] | chart["failures"]).items()}
     rest = [total - sum(values[place] for values in refused.values()) for place, total in enumerate(chart["requests"])]
-    series = {text("bought", language): rest, **refused}
+    series = {text("answered", language): rest, **refused}
     return {
         "orders": charts.columns(text("chart_orders", language), {"": chart["orders"]}, axis),
         "stock": charts.steps(text("chart_stock", language), chart["stock"], axis),

@@ -46,6 +46,7 @@ _TEXTS: Mapping[str, tuple[str, str]] = {
     "demand": ("Demand", "需求"),
     "outcome": ("Outcome", "结果"),
     "bought": ("bought", "成交"),
+    "answered": ("bought, or answered again by key", "成交（含幂等重复应答）"),
     "replayed": ("answered again by key", "同一幂等键重复应答"),
     "demand_note": (
         "Counted by the workers; the crash of a worker loses its last second. Not counted: requests without a valid "

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from core.live.board import Board, Row
+from core.live.board import Board, Row, encoded
 from core.live.clock import KnownTime
 from core.live.collector import SHOWN_SECONDS, Collector
 from core.live.counter import PurchaseCounter
@@ -113,24 +113,25 @@ def test_the_counter_never_holds_more_than_it_may(worker: Worker) -> None:
 
 
 def test_more_than_fits_shows_what_is_newest(worker: Worker) -> None:
-    for second in range(3):
+    for second in range(6):
         worker.time.moment = 1000 + second
         for item in range(1, 1900):
             worker.sell(item, 2)
         worker.collector.turn()
     seconds = Counter(second for second, _ in worker.shown())
-    assert seconds[1002] == 1899
+    assert seconds[1005] == 1899
     assert seconds[1000] == 0
 
 
 def test_a_board_whose_writer_was_killed_is_not_believed_and_can_be_written_again() -> None:
     host = HostMemory()
     board = Board(host.mine.board)
-    board.write("a", [Row(1, "a", 1, Tally(waiting=1))])
+    board.write("a", [encoded(1, 1, Tally(waiting=1))])
     host.mine.board[:1] = b"\x01"  # as if it had been killed in the middle
     assert board.read() == []
-    board.write("b", [Row(2, "b", 1, Tally(waiting=1))])
-    assert [row.source for row in board.read()] == ["b"]
+    board.write("b", [encoded(2, 1, Tally(waiting=1))])
+    assert board.read() == [Row(2, "b", 1, Tally(waiting=1))]
+    assert board.read(first=3) == []
 
 
 def rows(*told: tuple[int, str, int, dict[str, Any]]) -> list[Row]:
