@@ -15,6 +15,9 @@ from tests.resources.calls import OPERATOR, Calls, problem
 
 PUBLIC = {
     "GET /",
+    "GET /admin",
+    "GET /admin/",
+    "GET /admin/<path:view>",
     "GET /docs",
     "GET /docs/",
     "GET /docs/<path:path>",

@@ -9,8 +9,8 @@ from pathlib import Path
 from flask import Flask, Response, request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from resources.answers import conditional_headers, is_known
-from resources.problems import language
+from resources.answers import conditional_headers
+from resources.problems import language_of
 from web import security
 from web.assets import asset_url, assets, version
 
@@ -25,7 +25,7 @@ _TEXTS = {
     "en": {"title": "Sale console", "without_scripts": "The console needs JavaScript."},
     "zh": {"title": "秒杀控制台", "without_scripts": "控制台需要启用 JavaScript。"},
 }
-# The page names files of one version: it is asked for again each time, and mostly answered with 304.
+# The page names files of one version: it is asked for each time, and mostly answered with 304 (resources/envelope.py).
 _CACHE_CONTROL = "public, no-cache"
 
 
@@ -37,13 +37,10 @@ def register(app: Flask) -> None:
 
 
 def _show(view: str = "") -> Response:
-    spoken = language()
-    etag = f"{version()}-{spoken}"
-    headers = {**conditional_headers(etag, _CACHE_CONTROL), "Content-Language": spoken, "Vary": "Accept-Language"}
-    if is_known(etag, request.headers.get("If-None-Match")):
-        return Response(status=304, headers=headers)
+    spoken = language_of(request.headers.get("Accept-Language", ""))
     response = security.page(_page(spoken), cache=_CACHE_CONTROL)
-    response.headers.update(headers)
+    response.headers.update(conditional_headers(f"{version()}-{spoken}", _CACHE_CONTROL))
+    response.headers.update({"Content-Language": spoken, "Vary": "Accept-Language"})
     return response
 
 
