@@ -128,6 +128,7 @@ def address(operation: str, goods_id: int = 1) -> tuple[str, str]:
         "<code>": "sold_out",  # an error, and what `create_coded` makes
         "<path:path>": "swagger-ui.css",
         "<path:filename>": "x",
+        "<path:view>": "sales/1",
         "<static_version>": "0" * 16,
         "<picture>": "0" * 8,
         "<path:asset>": "client/seckill.js",

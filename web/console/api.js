@@ -77,6 +77,22 @@ export function createApi({ getToken, getLanguage, onSignedOut = () => {}, fetch
   };
 }
 
+/**
+ * What `ask()` answers, asked again while the service is busy with the same for somebody else, for a minute at most.
+ * `onWait()` hears of each such answer.
+ */
+export async function whenFree(ask, { onWait = () => {}, sleep = defaultSleep, attempts = 30 } = {}) {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (error.code !== "busy" || attempt >= attempts) throw error;
+      onWait();
+      await sleep((error.retryAfter ?? 2) * 1000);
+    }
+  }
+}
+
 async function refusalOf(answer) {
   let body = {};
   try {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ApiError, createApi } from "../../../web/console/api.js";
+import { ApiError, createApi, whenFree } from "../../../web/console/api.js";
 import { cleaned, describe, isSendable } from "../../../web/console/session.js";
 
 const problem = (status, body, headers = {}) => new Response(JSON.stringify(body), { status, headers });
@@ -81,6 +81,18 @@ test("a token that no longer counts ends the session; one that is tried does not
 test("a proxy's page in place of a problem is a failure all the same", async () => {
   const { api } = apiWith([new Response("<h1>Bad gateway</h1>", { status: 502 })]);
   await assert.rejects(api.get("/goods"), { code: "unavailable", status: 502 });
+});
+
+test("what is busy for somebody else is asked for again, as often as is fair", async () => {
+  const busy = () => Promise.reject(new ApiError("busy", { retryAfter: 3 }));
+  const answers = [busy, busy, async () => "report"];
+  const slept = [];
+  let waits = 0;
+  const sleep = async (ms) => slept.push(ms);
+  assert.equal(await whenFree(() => answers.shift()(), { onWait: () => (waits += 1), sleep }), "report");
+  assert.deepEqual([slept, waits], [[3000, 3000], 2]);
+  await assert.rejects(whenFree(busy, { sleep, attempts: 4 }), { code: "busy" });
+  await assert.rejects(whenFree(() => Promise.reject(new ApiError("offline")), { sleep }), { code: "offline" });
 });
 
 test("a token is taken as people paste it", () => {

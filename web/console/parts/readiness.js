@@ -1,5 +1,5 @@
 // "Ready?": what the service found when it looked whether a sale can begin.
-import { html } from "../lib.js";
+import { html, useEffect, useRef } from "../lib.js";
 import { api } from "../service.js";
 import { path } from "../router.js";
 import { language, t } from "../i18n.js";
@@ -10,7 +10,12 @@ const TONES = { ok: "good", warning: "warn", problem: "bad" };
 const SIGNS = { ok: "✓", warning: "!", problem: "✕" };
 
 export function Readiness({ goods }) {
-  const state = useLoad((signal) => api.get(path("goods", goods.id, "readiness"), { signal }), [goods.id, goods.version, language()]);
+  const state = useLoad((signal) => api.get(path("goods", goods.id, "readiness"), { signal }), [goods.id, language()]);
+  const seen = useRef(goods.version);
+  useEffect(() => {
+    if (seen.current !== goods.version) state.reload(); // what was found stays until it is found anew
+    seen.current = goods.version;
+  }, [goods.version]);
   const again = html`<${Button} class="small" busy=${state.loading} onPress=${state.reload}>${t("ready.again")}<//>`;
   return html`<${Section} title=${t("ready.title")} lead=${t("ready.lead")} actions=${again}>
     <${Loaded} state=${state}>

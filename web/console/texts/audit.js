@@ -7,6 +7,10 @@ export default {
   "audit.run": ["Run audit", "开始核对"],
   "audit.again": ["Run again", "再次核对"],
   "audit.running": ["Checking…", "核对中…"],
+  "audit.busy": [
+    "Another audit or report is being made on this host. This one comes after it.",
+    "此主机正在进行另一次核对或生成报告，完成后将继续。",
+  ],
   "audit.start": ["Nothing was checked yet.", "尚未核对。"],
   "audit.clean": ["All {checks} promises hold.", "全部 {checks} 项均符合。"],
   "audit.broken": ["Broken promises: {broken} of {checks}.", "{checks} 项中有 {broken} 项不符。"],

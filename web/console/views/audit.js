@@ -1,5 +1,6 @@
 // The audit, run from the page: whether what is stored keeps the promises of a sale.
-import { html } from "../lib.js";
+import { html, useState } from "../lib.js";
+import { whenFree } from "../api.js";
 import { api } from "../service.js";
 import { path } from "../router.js";
 import { count, money } from "../format.js";
@@ -10,12 +11,17 @@ import { Badge, Button, Head, Notice, Outcome, Section, Table, Time } from "../p
 const TIMEOUT_MS = 120_000; // of a large database; the service ends it earlier where it must
 
 export function Audit() {
-  const action = useAction((_, { onWait }) => api.get("/audit", { timeout: TIMEOUT_MS, onWait }));
+  const [waits, setWaits] = useState(false);
+  const action = useAction(() => {
+    setWaits(false);
+    return whenFree(() => api.get("/audit", { timeout: TIMEOUT_MS }), { onWait: () => setWaits(true) });
+  });
   const report = action.done;
   return html`
     <${Head} title=${t("nav.audit")} lead=${t("audit.lead")}>
       <${Button} kind="primary" busy=${action.busy} onPress=${() => action.run()}>${t(action.busy ? "audit.running" : report ? "audit.again" : "audit.run")}<//>
     <//>
+    ${action.busy && waits && html`<${Notice}>${t("audit.busy")}<//>`}
     ${action.busy && html`<p class="loading" role="status">${t("audit.running")}</p>`}
     <${Outcome} action=${action} />
     ${report ? html`<${Result} report=${report} />` : !action.busy && html`<p class="card empty">${t("audit.start")}</p>`}
@@ -46,7 +52,7 @@ function Result({ report }) {
       />
     <//>
     <${Section} title=${t("audit.checks")}>
-      <ul class="checks">
+      <ul class="checks many">
         ${report.checks.map(
           (check) => html`<li key=${check.name} data-check=${check.name} data-state=${check.breaches ? "problem" : "ok"}>
             <span class="sign" data-tone=${check.breaches ? "bad" : "good"} role="img" aria-label=${t(check.breaches ? "ready.problem" : "ready.ok")}>${check.breaches ? "✕" : "✓"}</span>

@@ -1,5 +1,6 @@
 // The report of a sale, to read and to print.
-import { html } from "../lib.js";
+import { html, useState } from "../lib.js";
+import { whenFree } from "../api.js";
 import { api } from "../service.js";
 import { path } from "../router.js";
 import { count, figure, milliseconds, money, percent } from "../format.js";
@@ -16,12 +17,15 @@ const whole = (value) => count(value, locale());
 const ms = (value) => milliseconds(value, locale());
 
 export function Report({ id }) {
-  const state = useLoad((signal) => api.get(path("goods", id, "report"), { signal, timeout: TIMEOUT_MS }), [id]);
+  const [waits, setWaits] = useState(false);
+  const read = (signal) => api.get(path("goods", id, "report"), { signal, timeout: TIMEOUT_MS });
+  const state = useLoad((signal) => whenFree(() => read(signal), { onWait: () => setWaits(true) }), [id]);
   const title = state.data ? t("report.titleOf", { name: state.data.goods.name }) : t("report.title");
   return html`
     <${Head} title=${title} back=${{ href: path("admin", "sales", id), text: state.data?.goods.name ?? t("back") }}>
       <${Button} disabled=${!state.data} onPress=${() => print()}>${t("report.print")}<//>
     <//>
+    ${waits && state.loading && html`<${Notice}>${t("audit.busy")}<//>`}
     <${Loaded} state=${state}>
       ${(report) => html`
         <p class="row"><${SaleBadge} status=${report.goods.status} /> <span class="muted small">${t("report.until")} <${Time} at=${report.data_until} /></span></p>
