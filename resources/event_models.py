@@ -1,29 +1,20 @@
 """The queries, bodies and answers of `/events` and `/webhooks`."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
+import models
 from core.db.paging import DEFAULT_LIMIT
+from core.events import events, webhook_call
 from core.events.url_policy import MAX_URL
 from resources import fields
 from resources.bases import Answer, Input, PageQuery, Patch, Query, example, patch_example
 
-EventType = Literal[
-    "order.placed",
-    "order.paid",
-    "order.cancelled",
-    "order.expired",
-    "order.refund_due",
-    "order.refunded",
-    "goods.sold_out",
-    "goods.restocked",
-]
-DeliveryStatus = Literal["pending", "delivered", "failed"]
-DeliveryError = Literal[
-    "timeout", "connection", "tls", "protocol", "unresolved", "forbidden_target", "redirect", "status", "gone"
-]
+EventType = Annotated[str, fields.OneOf(events.EventType)]
+DeliveryStatus = Annotated[str, fields.OneOf(models.DeliveryStatus)]
+DeliveryError = Annotated[str, fields.OneOf(webhook_call.DeliveryError)]
 
 _NUMBER = {"type": "integer", "minimum": 0, "maximum": fields.MAX_ID}
 EventNumber = Annotated[int, BeforeValidator(fields.digits), Field(ge=0, le=fields.MAX_ID), WithJsonSchema({**_NUMBER})]
@@ -34,7 +25,7 @@ Url = Annotated[
 ]
 Types = Annotated[
     list[EventType],
-    Field(min_length=1, max_length=8, description="what to be told of; null is everything"),
+    Field(min_length=1, max_length=len(events.EventType), description="what to be told of; null is everything"),
     AfterValidator(fields.distinct),
 ]
 

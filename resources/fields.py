@@ -2,12 +2,22 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
+from enum import StrEnum
 from typing import Annotated, Any
 
 from iso4217 import Currency
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationInfo, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    GetCoreSchemaHandler,
+    StringConstraints,
+    ValidationInfo,
+    WithJsonSchema,
+)
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from core.catalogue.addresses import is_known
 from core.db.clock import EPOCH
@@ -30,6 +40,19 @@ CURRENCIES = frozenset(currency.code for currency in Currency if currency.expone
 def failed(code: str) -> PydanticCustomError:
     """A failure with one of our own codes for `errors[]`."""
     return PydanticCustomError(f"{CUSTOM_PREFIX}{code}", "{code}", {"code": code})
+
+
+class OneOf:
+    """Makes a `str` one of the values of an enumeration, or of some of its members: `Annotated[str, OneOf(Kind)]`.
+
+    The value stays a plain `str`. The model's schema lists the values inline, as `Literal` does.
+    """
+
+    def __init__(self, members: Iterable[StrEnum]) -> None:
+        self._values = [member.value for member in members]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.literal_schema(self._values)
 
 
 def _time(value: Any) -> datetime:

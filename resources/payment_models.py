@@ -1,19 +1,19 @@
 """The bodies, queries and answers of payments as typed models."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, ValidatorFunctionWrapHandler, field_validator
 
-from core.payments.payments import TYPES
+import models
+from core.payments.payment_records import PaymentEventType
 from resources import fields
 from resources.bases import Answer, Input, PageQuery, example
 
-PaymentOutcome = Literal[
-    "paid", "refund_due", "already_paid", "mismatch", "unknown_order", "failed", "repeated", "refunded"
-]
-Resolution = Literal["refunded", "accepted", "ignored"]
+PaymentOutcome = Annotated[str, fields.OneOf(models.PaymentOutcome)]
+Resolution = Annotated[str, fields.OneOf(models.PaymentResolution)]
 
+_TYPES = frozenset(PaymentEventType)
 _ORDER_NO = "019ab0f32d4a7c1e9b6d52f08a417e33"
 
 
@@ -82,7 +82,7 @@ class PaymentWebhook(BaseModel):
         cls, value: Any, validate: ValidatorFunctionWrapHandler, others: ValidationInfo
     ) -> PaymentData | None:
         # What other events tell is nobody's business here, whatever its form.
-        if others.data.get("type", TYPES[0]) not in TYPES:
+        if others.data.get("type", PaymentEventType.SUCCEEDED) not in _TYPES:
             return None
         if value is None:
             raise fields.failed("missing")

@@ -1,16 +1,22 @@
 """The answers of the API as typed models, with an example each: what OpenAPI says of them comes from here."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+import models
+from core.catalogue import sale, shipping
+from core.catalogue.goods import GoodsAction
 from resources.bases import Answer as _Answer
 from resources.bases import example
+from resources.fields import OneOf
 
-SaleStatus = Literal["ended", "paused", "upcoming", "sold_out", "on_sale"]
-OrderStatus = Literal["pending", "paid", "cancelled", "expired", "refund_due", "refunded"]
-CouponKind = Literal["percent", "amount", "free_shipping"]
+SaleStatus = Annotated[str, OneOf(sale.SaleStatus)]
+OrderStatus = Annotated[str, OneOf(models.OrderStatus)]
+CouponKind = Annotated[str, OneOf(models.CouponKind)]
+# The history of an item that was deleted cannot be read.
+_GoodsAction = Annotated[str, OneOf(action for action in GoodsAction if action is not GoodsAction.DELETED)]
 
 _TIME = "2026-11-23T12:00:00.000Z"
 _GOODS: dict[str, Any] = {
@@ -133,7 +139,7 @@ class GoodsChange(_Answer):
     id: int
     goods_id: int
     version: int = Field(description="the item's version after the change")
-    action: Literal["created", "updated", "paused", "resumed"]
+    action: _GoodsAction
     changed_by: str
     changed_at: datetime
     changes: dict[str, FieldChange]
@@ -230,7 +236,7 @@ class QuotedMethod(_Answer):
     name: str
     fee: int | None = Field(description="for all units; null where it cannot serve, whatever the address")
     available: bool
-    reason: Literal["inactive", "currency", "region", "address_required"] | None = Field(
+    reason: Annotated[str, OneOf(shipping.OBSTACLES)] | None = Field(
         description="`address_required`: whether it can serve depends on the region, which is not given yet"
     )
 

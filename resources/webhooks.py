@@ -12,6 +12,7 @@ from core.events import webhooks
 from core.events.event_log import event_id
 from core.refusals import Refusal
 from core.tokens import Identity
+from models import DeliveryStatus
 from resources import event_models as models
 from resources import inputs
 from resources.answers import conditional, optional_time
@@ -57,7 +58,7 @@ def _delivery_json(row: AnyRow) -> dict[str, Any]:
         "last_error": row.last_error,
         "created_at": iso(row.created_at),
         "last_attempt_at": optional_time(row.last_attempt_at),
-        "next_attempt_at": iso(row.next_attempt_at) if row.status == webhooks.PENDING else None,
+        "next_attempt_at": iso(row.next_attempt_at) if row.status == DeliveryStatus.PENDING else None,
         "delivered_at": optional_time(row.delivered_at),
     }
 

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, func, select
@@ -12,12 +13,25 @@ from core.catalogue.pricing import discount_of
 from core.catalogue.versioned_table import Fields, VersionedTable, check_window
 from core.refusals import InvalidField, Refusal
 from models import Coupon as CouponRow
-from models import CouponUse
+from models import CouponKind, CouponUse
 
-AMOUNT = "amount"
-FREE_SHIPPING = "free_shipping"
 # The field that says what a coupon of a kind is worth.
-VALUE_FIELDS = {"percent": "percent", AMOUNT: "amount"}
+VALUE_FIELDS: Mapping[str, str] = {CouponKind.PERCENT: "percent", CouponKind.AMOUNT: "amount"}
+
+
+class CouponReason(StrEnum):
+    """Why a coupon cannot be used: the `reason` of the refusals coupon_invalid, _not_applicable and _exhausted."""
+
+    UNKNOWN = "unknown"
+    INACTIVE = "inactive"
+    NOT_STARTED = "not_started"
+    ENDED = "ended"
+    GOODS = "goods"
+    CURRENCY = "currency"
+    MIN_SPEND = "min_spend"
+    NO_SHIPPING = "no_shipping"
+    TOTAL_LIMIT = "total_limit"
+    PER_USER_LIMIT = "per_user_limit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,33 +66,33 @@ def refusal_of(
     A coupon that does not exist is `unknown`: so is every code that is not exactly right.
     """
     if coupon is None:
-        return Refusal(refusals.COUPON_INVALID, reason="unknown")
+        return Refusal(refusals.COUPON_INVALID, reason=CouponReason.UNKNOWN)
     if not coupon.active:
-        return Refusal(refusals.COUPON_INVALID, reason="inactive")
+        return Refusal(refusals.COUPON_INVALID, reason=CouponReason.INACTIVE)
     if coupon.starts_at is not None and now < coupon.starts_at:
-        return Refusal(refusals.COUPON_INVALID, reason="not_started")
+        return Refusal(refusals.COUPON_INVALID, reason=CouponReason.NOT_STARTED)
     if coupon.ends_at is not None and now >= coupon.ends_at:
-        return Refusal(refusals.COUPON_INVALID, reason="ended")
+        return Refusal(refusals.COUPON_INVALID, reason=CouponReason.ENDED)
     misfit = _misfit(coupon, goods_id, currency, subtotal, ships)
     if misfit is not None:
         return Refusal(refusals.COUPON_NOT_APPLICABLE, reason=misfit)
     if coupon.total_limit is not None and coupon.used >= coupon.total_limit:
-        return Refusal(refusals.COUPON_EXHAUSTED, reason="total_limit")
+        return Refusal(refusals.COUPON_EXHAUSTED, reason=CouponReason.TOTAL_LIMIT)
     if coupon.per_user_limit is not None and used_by_user >= coupon.per_user_limit:
-        return Refusal(refusals.COUPON_EXHAUSTED, reason="per_user_limit")
+        return Refusal(refusals.COUPON_EXHAUSTED, reason=CouponReason.PER_USER_LIMIT)
     return None
 
 
-def _misfit(coupon: Coupon, goods_id: int, currency: str, subtotal: int, ships: bool) -> str | None:
+def _misfit(coupon: Coupon, goods_id: int, currency: str, subtotal: int, ships: bool) -> CouponReason | None:
     if coupon.goods_ids is not None and goods_id not in coupon.goods_ids:
-        return "goods"
-    if coupon.currency != currency and (coupon.currency is not None or coupon.kind == AMOUNT):
+        return CouponReason.GOODS
+    if coupon.currency != currency and (coupon.currency is not None or coupon.kind == CouponKind.AMOUNT):
         # An amount without a currency, which earlier versions allowed, would be so much of any currency's minor unit.
-        return "currency"
+        return CouponReason.CURRENCY
     if coupon.min_spend is not None and subtotal < coupon.min_spend:
-        return "min_spend"
-    if coupon.kind == FREE_SHIPPING and not ships:
-        return "no_shipping"
+        return CouponReason.MIN_SPEND
+    if coupon.kind == CouponKind.FREE_SHIPPING and not ships:
+        return CouponReason.NO_SHIPPING
     return None
 
 
@@ -88,7 +102,7 @@ def misfit_of_kind(kind: str, field: str, value: Any) -> str | None:
     `field` is `percent`, `amount`, `max_discount` or `currency`.
     """
     if field == "currency":
-        return "missing" if value is None and kind == AMOUNT else None
+        return "missing" if value is None and kind == CouponKind.AMOUNT else None
     owner = "percent" if field == "max_discount" else field
     if value is not None and owner != kind:
         return "not_of_this_kind"

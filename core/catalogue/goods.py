@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
@@ -30,6 +31,17 @@ from core.refusals import InvalidField, Refusal
 from models import Goods, GoodsChange, Order, PurchaseSlot
 
 MAX_STOCK = 10**9
+
+
+class GoodsAction(StrEnum):
+    """What an administrator did to an item, as its history has it."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    PAUSED = "paused"
+    RESUMED = "resumed"
+    DELETED = "deleted"
+
 
 # What a creation leaves out.
 DEFAULTS: Mapping[str, Any] = {
@@ -129,7 +141,7 @@ def create_in(connection: Connection, actor: str, fields: Mapping[str, Any]) -> 
     goods_id = connection.execute(insert(Goods).values(_stored(values))).inserted_primary_key[0]  # type: ignore[index]
     row = _one(connection, goods_id)
     shown = {name: {"from": None, "to": values[name]} for name in values if name not in ("created_at", "updated_at")}
-    _record(connection, row, "created", actor, shown, values["stock"], now)
+    _record(connection, row, GoodsAction.CREATED, actor, shown, values["stock"], now)
     return row
 
 
@@ -157,7 +169,7 @@ def change(
         shown = {name: {"from": getattr(row, name), "to": value} for name, value in changed.items()}
         if stock_delta:
             shown["stock"] = {"from": row.stock, "to": row.stock + stock_delta}
-        return _apply(connection, row, "updated", actor, changed, shown, stock_delta)
+        return _apply(connection, row, GoodsAction.UPDATED, actor, changed, shown, stock_delta)
 
     return plain(database, work)
 
@@ -168,7 +180,8 @@ def set_paused(database: Database, actor: str, goods_id: int, paused: bool, vers
     def work(connection: Connection) -> AnyRow:
         row = _locked(connection, goods_id, versions)
         shown = {} if row.paused == paused else {"paused": {"from": row.paused, "to": paused}}
-        return _apply(connection, row, "paused" if paused else "resumed", actor, {"paused": paused}, shown, 0)
+        action = GoodsAction.PAUSED if paused else GoodsAction.RESUMED
+        return _apply(connection, row, action, actor, {"paused": paused}, shown, 0)
 
     return plain(database, work)
 
@@ -183,7 +196,7 @@ def remove(database: Database, actor: str, goods_id: int, versions: set[int] | N
         if connection.execute(select(exists().where(Order.goods_id == goods_id))).scalar_one():
             raise Refusal(refusals.HAS_ORDERS)
         connection.execute(delete(Goods).where(Goods.id == goods_id))
-        _record(connection, row, "deleted", actor, {}, -(row.stock + row.sold), database_now(connection))
+        _record(connection, row, GoodsAction.DELETED, actor, {}, -(row.stock + row.sold), database_now(connection))
 
     plain(database, work)
 
@@ -207,7 +220,7 @@ def _locked(connection: Connection, goods_id: int, versions: set[int] | None) ->
 def _apply(
     connection: Connection,
     row: AnyRow,
-    action: str,
+    action: GoodsAction,
     actor: str,
     values: Mapping[str, Any],
     shown: Mapping[str, Any],
@@ -231,7 +244,7 @@ def _apply(
 def _record(
     connection: Connection,
     row: AnyRow,
-    action: str,
+    action: GoodsAction,
     actor: str,
     shown: Mapping[str, Any],
     stock_delta: int,

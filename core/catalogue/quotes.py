@@ -3,15 +3,24 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Protocol
 
 from core import refusals
 from core.catalogue import coupons, goods, shipping
 from core.catalogue.coupons import Coupon
 from core.catalogue.pricing import Lines
-from core.catalogue.shipping import Method
+from core.catalogue.shipping import Method, ShippingReason
 from core.db.database import Database
 from core.refusals import Refusal
+from models import CouponKind
+
+
+class Missing(StrEnum):
+    """What a purchase of a shippable item lacks: the `reason` of the refusal shipping_required."""
+
+    SHIPPING_METHOD = "shipping_method"
+    ADDRESS = "address"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +105,9 @@ def price(goods: Priced, quantity: int, choices: Choices, offers: Offers, to_buy
     lines = Lines(goods.price, quantity)
     if to_buy and goods.shippable:
         if choices.shipping_method is None:
-            raise Refusal(refusals.SHIPPING_REQUIRED, reason="shipping_method")
+            raise Refusal(refusals.SHIPPING_REQUIRED, reason=Missing.SHIPPING_METHOD)
         if choices.address is None:
-            raise Refusal(refusals.SHIPPING_REQUIRED, reason="address")
+            raise Refusal(refusals.SHIPPING_REQUIRED, reason=Missing.ADDRESS)
     fee = 0
     if choices.shipping_method is not None:
         fee = _shipping_fee(goods, quantity, choices, offers)
@@ -117,16 +126,16 @@ def price(goods: Priced, quantity: int, choices: Choices, offers: Offers, to_buy
         if refusal is not None or coupon is None:
             raise refusal or Refusal(refusals.COUPON_INVALID)
         discount = coupon.discount(lines.subtotal)
-        fee = 0 if coupon.kind == coupons.FREE_SHIPPING else fee
+        fee = 0 if coupon.kind == CouponKind.FREE_SHIPPING else fee
     return Lines(goods.price, quantity, discount, fee)
 
 
 def _shipping_fee(goods: Priced, quantity: int, choices: Choices, offers: Offers) -> int:
     method = next((method for method in offers.methods if method.code == choices.shipping_method), None)
     if not goods.shippable:
-        raise Refusal(refusals.SHIPPING_NOT_AVAILABLE, reason=shipping.NOT_SHIPPABLE)
+        raise Refusal(refusals.SHIPPING_NOT_AVAILABLE, reason=ShippingReason.NOT_SHIPPABLE)
     if method is None:
-        raise Refusal(refusals.SHIPPING_NOT_AVAILABLE, reason=shipping.UNKNOWN)
+        raise Refusal(refusals.SHIPPING_NOT_AVAILABLE, reason=ShippingReason.UNKNOWN)
     obstacle = shipping.obstacle(method, goods.currency, choices.address.region if choices.address else None)
     if obstacle is not None:
         raise Refusal(refusals.SHIPPING_NOT_AVAILABLE, reason=obstacle)
@@ -156,13 +165,13 @@ def quote(goods: Priced, quantity: int, choices: Choices, offers: Offers, lines:
     """The price, itemised as the contract shows it, with what each shipping method would cost."""
     coupon = None if choices.coupon_code is None else offers.coupons[choices.coupon_code]
     region = choices.address.region if choices.address else None
-    free = coupon is not None and coupon.kind == coupons.FREE_SHIPPING
+    free = coupon is not None and coupon.kind == CouponKind.FREE_SHIPPING
     methods = []
     for method in offers.methods if goods.shippable else ():
         obstacle = shipping.obstacle(method, goods.currency, region)
         fee = 0 if free else shipping.fee(method, quantity, lines.subtotal)
         # A fee is worth telling while the address is still to come; of a method that cannot serve it tells nothing.
-        told = obstacle in (None, shipping.ADDRESS_REQUIRED)
+        told = obstacle in (None, ShippingReason.ADDRESS_REQUIRED)
         methods.append(
             {
                 "code": method.code,

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, func, select
@@ -16,12 +17,25 @@ from models import ShippingMethod
 # Every quote lists all of them, and purchases that ship read them all.
 MAX_METHODS = 100
 
-UNKNOWN = "unknown"
-INACTIVE = "inactive"
-CURRENCY = "currency"
-REGION = "region"
-ADDRESS_REQUIRED = "address_required"
-NOT_SHIPPABLE = "not_shippable"
+
+class ShippingReason(StrEnum):
+    """Why a purchase cannot be shipped by a method: the `reason` of the refusal shipping_not_available."""
+
+    UNKNOWN = "unknown"
+    INACTIVE = "inactive"
+    CURRENCY = "currency"
+    REGION = "region"
+    ADDRESS_REQUIRED = "address_required"
+    NOT_SHIPPABLE = "not_shippable"
+
+
+# What `obstacle` returns; the others concern no method, or an item that is not shipped.
+OBSTACLES = (
+    ShippingReason.INACTIVE,
+    ShippingReason.CURRENCY,
+    ShippingReason.REGION,
+    ShippingReason.ADDRESS_REQUIRED,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +59,20 @@ def fee(method: Method, quantity: int, subtotal: int) -> int:
     return method.base_fee + method.additional_fee * (quantity - 1)
 
 
-def obstacle(method: Method, currency: str, region: str | None) -> str | None:
+def obstacle(method: Method, currency: str, region: str | None) -> ShippingReason | None:
     """Why the method cannot serve a purchase in this currency to this region; None where it can.
 
     `region` is an ISO 3166 code, or None while the address is not known.
     """
     if not method.active:
-        return INACTIVE
+        return ShippingReason.INACTIVE
     if method.currency is not None and method.currency != currency:
-        return CURRENCY
+        return ShippingReason.CURRENCY
     if method.regions is None:
         return None
     if region is None:
-        return ADDRESS_REQUIRED
-    return None if any(_serves(served, region) for served in method.regions) else REGION
+        return ShippingReason.ADDRESS_REQUIRED
+    return None if any(_serves(served, region) for served in method.regions) else ShippingReason.REGION
 
 
 def _serves(served: str, region: str) -> bool:

@@ -14,9 +14,8 @@ from sqlalchemy import Connection, case, exists, func, insert, literal, or_, sel
 from core.db.clock import database_now, utc_now
 from core.db.database import AnyRow, Database
 from core.db.transaction import plain
-from core.events.webhook_call import GONE, Answer
-from core.events.webhooks import DELIVERED, FAILED, PENDING
-from models import Event, Outbox, RemovedWebhook, Webhook, WebhookDelivery
+from core.events.webhook_call import Answer, DeliveryError
+from models import DeliveryStatus, Event, Outbox, RemovedWebhook, Webhook, WebhookDelivery
 
 # Seconds until the next attempt, by the attempts that failed; the last stands for all that follow.
 BACK_OFF = (5, 30, 120, 600, 1800, 3600, 7200)
@@ -85,7 +84,7 @@ def fan_out(database: Database, webhook_id: int) -> bool:
         count, last = connection.execute(select(func.count(), func.max(some.subquery().c.seq))).one()
         if not count:
             return False
-        wanted = select(literal(webhook_id), Event.seq, literal(PENDING), utc_now(), utc_now())
+        wanted = select(literal(webhook_id), Event.seq, literal(DeliveryStatus.PENDING), utc_now(), utc_now())
         wanted = wanted.where(Event.seq > row.after_seq, Event.seq <= last).order_by(Event.seq)
         if row.types is not None:
             wanted = wanted.where(Event.type.in_(row.types))
@@ -102,14 +101,16 @@ def fan_out(database: Database, webhook_id: int) -> bool:
 def due(database: Database) -> list[int]:
     """The subscriptions to which something is to be sent now."""
     mine = WebhookDelivery.webhook_id == Webhook.id
-    now = exists().where(mine, WebhookDelivery.status == PENDING, WebhookDelivery.next_attempt_at <= utc_now())
+    now = exists().where(
+        mine, WebhookDelivery.status == DeliveryStatus.PENDING, WebhookDelivery.next_attempt_at <= utc_now()
+    )
     with database.reading() as connection:
         return list(connection.scalars(select(Webhook.id).where(Webhook.active, now)))
 
 
 def claim(database: Database, webhook_id: int) -> Claim | None:
     """Take the deliveries to a subscriber that are due, at most CLAIMED_AT_ONCE; None where there are none."""
-    ours = (WebhookDelivery.webhook_id == webhook_id, WebhookDelivery.status == PENDING)
+    ours = (WebhookDelivery.webhook_id == webhook_id, WebhookDelivery.status == DeliveryStatus.PENDING)
     index = "FORCE INDEX (webhook_deliveries_due)"
     query = (
         select(WebhookDelivery.id, WebhookDelivery.seq, WebhookDelivery.attempts, WebhookDelivery.created_at)
@@ -147,18 +148,21 @@ def note(database: Database, taken: Claim, row: AnyRow, answer: Answer) -> str:
 
     def work(connection: Connection) -> str:
         now = database_now(connection)
-        if answer.error == GONE:
+        if answer.error == DeliveryError.GONE:
             switch_off = update(Webhook).where(Webhook.id == taken.webhook_id, Webhook.active)
             connection.execute(switch_off.values(active=False, version=Webhook.version + 1, updated_at=now))
         told = {"last_attempt_at": now, "last_status": answer.status, "last_error": answer.error}
         values = {**told, "attempts": WebhookDelivery.attempts + 1}
-        mine = update(WebhookDelivery).where(WebhookDelivery.id == row.id, WebhookDelivery.status == PENDING)
+        mine = update(WebhookDelivery).where(
+            WebhookDelivery.id == row.id, WebhookDelivery.status == DeliveryStatus.PENDING
+        )
         if answer.error is None:
             # It has arrived, whoever may have taken it meanwhile.
-            connection.execute(mine.values(**values, status=DELIVERED, delivered_at=now))
-            return DELIVERED
+            connection.execute(mine.values(**values, status=DeliveryStatus.DELIVERED, delivered_at=now))
+            return DeliveryStatus.DELIVERED
         again = now + timedelta(seconds=pause(row.attempts + 1))
-        status = FAILED if answer.error == GONE or again > row.created_at + GIVE_UP else PENDING
+        given_up = answer.error == DeliveryError.GONE or again > row.created_at + GIVE_UP
+        status = DeliveryStatus.FAILED if given_up else DeliveryStatus.PENDING
         ours = mine.where(WebhookDelivery.next_attempt_at == taken.lease_ends)
         connection.execute(ours.values(**values, status=status, next_attempt_at=again))
         return status
@@ -172,7 +176,7 @@ def hand_back(database: Database, taken: Claim, rows: Sequence[AnyRow], seconds:
     def work(connection: Connection) -> None:
         ours = update(WebhookDelivery).where(
             WebhookDelivery.id.in_([row.id for row in rows]),
-            WebhookDelivery.status == PENDING,
+            WebhookDelivery.status == DeliveryStatus.PENDING,
             WebhookDelivery.next_attempt_at == taken.lease_ends,
         )
         connection.execute(ours.values(next_attempt_at=database_now(connection) + timedelta(seconds=seconds)))

@@ -21,7 +21,7 @@ from core.events import deliveries, event_log, webhooks
 from core.events.deliveries import Claim
 from core.events.sequencer import number
 from core.events.url_policy import Resolver
-from core.events.webhook_call import Answer, Message, send
+from core.events.webhook_call import Answer, DeliveryError, Message, send
 from core.ops.metrics import record
 from core.purchase.sql import to_json
 from core.refusals import Refusal
@@ -210,6 +210,6 @@ class Publisher:
 
 def _is_down(answer: Answer) -> bool:
     """Whether the subscriber, and not only this event, is in trouble."""
-    if answer.status is None or answer.error == "gone":
+    if answer.status is None or answer.error == DeliveryError.GONE:
         return True
     return answer.status >= 500 or answer.status in _BUSY_STATUSES

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from functools import cache
 
 from core.events.url_policy import Forbidden, Resolver, Target, Unresolved, addresses, parse
@@ -21,18 +22,27 @@ READ_SECONDS = 10.0
 WHOLE_SECONDS = 20.0
 _USER_AGENT = "flash-sale-webhooks/1"
 
-DELIVERED = "delivered"
-GONE = "gone"
-# Codes of what went wrong; no text of others is kept.
-ERRORS = ("timeout", "connection", "tls", "protocol", "unresolved", "forbidden_target", "redirect", "status", GONE)
+
+class DeliveryError(StrEnum):
+    """Why a call failed. No text of the subscriber's is kept."""
+
+    TIMEOUT = "timeout"
+    CONNECTION = "connection"
+    TLS = "tls"
+    PROTOCOL = "protocol"
+    UNRESOLVED = "unresolved"
+    FORBIDDEN_TARGET = "forbidden_target"
+    REDIRECT = "redirect"
+    STATUS = "status"
+    GONE = "gone"
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of a call: the subscriber's status, if there was one, and one of ERRORS, or None if it was taken."""
+    """What came of a call: the subscriber's status, if there was one, and the error, or None if it was taken."""
 
     status: int | None
-    error: str | None
+    error: DeliveryError | None
 
 
 @dataclass(frozen=True)
@@ -81,19 +91,19 @@ def send(url: str, message: Message, private: bool, resolver: Resolver | None = 
         target = parse(url)
         found = addresses(target, private, resolver)
     except Forbidden:
-        return Answer(None, "forbidden_target")
+        return Answer(None, DeliveryError.FORBIDDEN_TARGET)
     except (Unresolved, ValueError):
-        return Answer(None, "unresolved")
+        return Answer(None, DeliveryError.UNRESOLVED)
     try:
         return _call(target, found, message)
     except TimeoutError:
-        return Answer(None, "timeout")
+        return Answer(None, DeliveryError.TIMEOUT)
     except ssl.SSLError:
-        return Answer(None, "tls")
+        return Answer(None, DeliveryError.TLS)
     except OSError:
-        return Answer(None, "connection")
+        return Answer(None, DeliveryError.CONNECTION)
     except http.client.HTTPException:
-        return Answer(None, "protocol")
+        return Answer(None, DeliveryError.PROTOCOL)
 
 
 def _call(target: Target, found: Sequence[str], message: Message) -> Answer:
@@ -164,5 +174,5 @@ def _judged(status: int) -> Answer:
     if 200 <= status < 300:
         return Answer(status, None)
     if status == 410:
-        return Answer(status, GONE)
-    return Answer(status, "redirect" if 300 <= status < 400 else "status")
+        return Answer(status, DeliveryError.GONE)
+    return Answer(status, DeliveryError.REDIRECT if 300 <= status < 400 else DeliveryError.STATUS)

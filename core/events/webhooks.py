@@ -15,12 +15,9 @@ from core.db.paging import Page, PageRequest, Sort, fetch
 from core.db.transaction import plain
 from core.events import event_log, url_policy
 from core.refusals import InvalidField, Refusal
-from models import Event, RemovedWebhook, Sequencer, Webhook, WebhookDelivery
+from models import DeliveryStatus, Event, RemovedWebhook, Sequencer, Webhook, WebhookDelivery
 
 MOST = 100
-PENDING = "pending"
-DELIVERED = "delivered"
-FAILED = "failed"
 _SECRET_BYTES = 32
 _DELETED_AT_ONCE = 1000
 
@@ -179,7 +176,11 @@ def retry(database: Database, webhook_id: int, delivery_id: int) -> AnyRow:
     def work(connection: Connection) -> AnyRow:
         _hold_events(connection)
         asked = (WebhookDelivery.id == delivery_id, WebhookDelivery.webhook_id == webhook_id)
-        due = update(WebhookDelivery).where(*asked).values(status=PENDING, next_attempt_at=utc_now(), delivered_at=None)
+        due = (
+            update(WebhookDelivery)
+            .where(*asked)
+            .values(status=DeliveryStatus.PENDING, next_attempt_at=utc_now(), delivered_at=None)
+        )
         if connection.execute(due).rowcount != 1:
             raise Refusal(refusals.NOT_FOUND)
         return connection.execute(_log().where(*asked)).one()

@@ -17,17 +17,26 @@ from sqlalchemy.orm import InstrumentedAttribute
 from core.db.clock import Deadline, database_now
 from core.db.database import Database
 from core.db.transaction import run
-from core.events.webhooks import PENDING
-from core.orders.orders import CANCELLED, EXPIRED
-from core.payments.payment_records import PAYMENT_FAILED, REPEATED
-from models import CouponUse, Event, GoodsChange, Order, Payment, Sequencer, Webhook, WebhookDelivery
+from models import (
+    CouponUse,
+    DeliveryStatus,
+    Event,
+    GoodsChange,
+    Order,
+    OrderStatus,
+    Payment,
+    PaymentOutcome,
+    Sequencer,
+    Webhook,
+    WebhookDelivery,
+)
 
 # Rows that one transaction looks at.
 AT_ONCE = 1000
 # By how much the last event of an order may be later than the order's own last time: as long as no sweeper was running.
 _SLACK = timedelta(days=7)
 # Payments that had no effect and wait for nobody.
-_WITHOUT_EFFECT = (PAYMENT_FAILED, REPEATED)
+_WITHOUT_EFFECT = (PaymentOutcome.FAILED, PaymentOutcome.REPEATED)
 
 # Deletes some rows of before a moment; returns how many by their kind in Pruned, and none only where none are left.
 _Piece = Callable[[Connection, datetime], Counter[str]]
@@ -79,7 +88,7 @@ def prune(database: Database, stopping: Callable[[], bool] = lambda: False) -> P
 
 def _deliveries(connection: Connection, end: datetime, webhook_id: int) -> Counter[str]:
     """Attempts that are over, by the order of their events."""
-    mine = (WebhookDelivery.webhook_id == webhook_id, WebhookDelivery.status != PENDING)
+    mine = (WebhookDelivery.webhook_id == webhook_id, WebhookDelivery.status != DeliveryStatus.PENDING)
     old = select(WebhookDelivery.id).where(*mine, WebhookDelivery.created_at < end)
     # Once more in the DELETE: an operator may have one sent again meanwhile.
     return Counter(deliveries=_delete(connection, WebhookDelivery.id, old.order_by(WebhookDelivery.seq), *mine))
@@ -124,7 +133,7 @@ def _behind_orders_of(connection: Connection, last: int) -> datetime:
 def _first_needed(connection: Connection) -> int | None:
     """The first event that an active subscription has not looked at, or has still to be sent."""
     looked_at = connection.execute(select(func.min(Webhook.after_seq)).where(Webhook.active)).scalar()
-    waits = (WebhookDelivery.webhook_id == Webhook.id, WebhookDelivery.status == PENDING)
+    waits = (WebhookDelivery.webhook_id == Webhook.id, WebhookDelivery.status == DeliveryStatus.PENDING)
     sent = select(func.min(WebhookDelivery.seq)).select_from(Webhook).join(WebhookDelivery, waits[0] & waits[1])
     to_send = connection.execute(sent.where(Webhook.active)).scalar()
     return min(
@@ -160,7 +169,9 @@ def _orders(connection: Connection, end: datetime) -> Counter[str]:
     oldest = connection.execute(select(Event.occurred_at).order_by(Event.seq).limit(1)).scalar()
     end = end if oldest is None else min(end, oldest - _SLACK)
     paid = exists().where(Payment.order_no == Order.order_no)
-    old = select(Order.id).where(Order.status.in_((CANCELLED, EXPIRED)), Order.expires_at < end, Order.closed_at < end)
+    old = select(Order.id).where(
+        Order.status.in_((OrderStatus.CANCELLED, OrderStatus.EXPIRED)), Order.expires_at < end, Order.closed_at < end
+    )
     ids = connection.execute(old.where(~paid).limit(AT_ONCE).with_for_update(skip_locked=True)).scalars().all()
     numbers = connection.execute(select(Order.order_no).where(Order.id.in_(ids))).scalars().all()
     connection.execute(delete(CouponUse).where(CouponUse.order_no.in_(numbers)))

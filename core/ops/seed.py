@@ -14,7 +14,7 @@ from core.db.clock import database_now
 from core.db.database import Database
 from core.db.transaction import plain
 from core.refusals import Refusal
-from models import Goods
+from models import CouponKind, Goods
 
 ACTOR = "cli"
 UPCOMING_SECONDS = 120
@@ -63,9 +63,9 @@ def coupons_and_methods(database: Database) -> tuple[list[Row[Any]], list[Row[An
 
 def worth(coupon: Row[Any]) -> str:
     """What a coupon is worth, for people."""
-    if coupon.kind == coupons.FREE_SHIPPING:
+    if coupon.kind == CouponKind.FREE_SHIPPING:
         return "free shipping"
-    if coupon.kind == "amount":
+    if coupon.kind == CouponKind.AMOUNT:
         return _money(coupon.amount, coupon.currency)
     at_most = "" if coupon.max_discount is None else f", at most {_money(coupon.max_discount, coupon.currency)}"
     return f"{coupon.percent} %{at_most}"

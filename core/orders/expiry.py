@@ -13,9 +13,9 @@ from core.db.transaction import run
 from core.events import events
 from core.ops.metrics import record
 from core.orders import holds, order_life
-from core.orders.orders import BY_NUMBER, PENDING
+from core.orders.orders import BY_NUMBER
 from core.refusals import Unavailable
-from models import Order
+from models import Order, OrderStatus
 
 # Orders of one item that are settled in a transaction, at most: its row is locked for so long.
 BATCH = 100
@@ -76,7 +76,7 @@ def _look(database: Database, left: set[int]) -> Sequence[AnyRow]:
     query = (
         select(Order.order_no, Order.goods_id, Order.coupon_code)
         .with_hint(Order, "FORCE INDEX (orders_status_expires)")
-        .where(Order.status == PENDING, Order.expires_at <= utc_now())
+        .where(Order.status == OrderStatus.PENDING, Order.expires_at <= utc_now())
         .order_by(Order.expires_at)
         .limit(_LOOK)
     )
@@ -108,7 +108,7 @@ def _expire(database: Database, goods_id: int, orders: Sequence[AnyRow]) -> tupl
             select(Order.order_no, Order.user_id, Order.quantity, Order.total, Order.coupon_code)
             .with_hint(Order, BY_NUMBER)
             .where(Order.order_no.in_(sorted(order.order_no for order in orders)))
-            .where(Order.status == PENDING, order_life.OVERDUE)
+            .where(Order.status == OrderStatus.PENDING, order_life.OVERDUE)
             .order_by(Order.order_no)
             .with_for_update()
         )

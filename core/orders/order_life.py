@@ -15,23 +15,12 @@ from core.db.clock import database_now, utc_now_after_wait
 from core.db.database import Database
 from core.db.transaction import plain
 from core.events import events
-from core.events.events import NewEvent
+from core.events.events import EventType, NewEvent
 from core.orders import holds, orders
 from core.orders.holds import Holder, Locked, Owned
-from core.orders.orders import (
-    CANCELLED,
-    EXPIRED,
-    PAID,
-    PENDING,
-    REFUND_DUE,
-    TRANSITIONS,
-    OrderView,
-    Viewer,
-    move,
-    move_all,
-)
+from core.orders.orders import TRANSITIONS, OrderView, Viewer, move, move_all
 from core.refusals import RefusalWithEffect
-from models import Order
+from models import Order, OrderStatus
 
 # By the time at which the row is read, after any wait for it: nobody ends an order by a time that is over.
 IN_TIME = Order.expires_at > utc_now_after_wait()
@@ -64,10 +53,15 @@ def cancel(database: Database, viewer: Viewer, order_no: str) -> OrderView:
     def work(connection: Connection) -> tuple[bool, OrderView]:
         locked = holds.lock(connection, order.goods_id, holds.codes_of([order]))
         cancelled = move(
-            connection, order_no, CANCELLED, IN_TIME, closed_at=utc_now_after_wait(), cancelled_by=viewer.user_id
+            connection,
+            order_no,
+            OrderStatus.CANCELLED,
+            IN_TIME,
+            closed_at=utc_now_after_wait(),
+            cancelled_by=viewer.user_id,
         )
         if cancelled:
-            told = [NewEvent(events.ORDER_CANCELLED, order.goods_id, order_no)]
+            told = [NewEvent(EventType.ORDER_CANCELLED, order.goods_id, order_no)]
             events.write(connection, locked.now, told + holds.give_back(connection, locked, [order]))
         else:
             events.write(connection, locked.now, expire(connection, locked, [order]))
@@ -85,12 +79,14 @@ def expire(connection: Connection, locked: Locked, due: Sequence[Holder]) -> lis
 
     All of them are, or none: of several, the caller has read under their locks that they are pending and overdue.
     """
-    moved = move_all(connection, [order.order_no for order in due], EXPIRED, OVERDUE, closed_at=Order.expires_at)
+    moved = move_all(
+        connection, [order.order_no for order in due], OrderStatus.EXPIRED, OVERDUE, closed_at=Order.expires_at
+    )
     if moved == 0:
         return []
     if moved != len(due):
         raise RuntimeError("an order changed under its lock")
-    told = [NewEvent(events.ORDER_EXPIRED, locked.goods_id, order.order_no) for order in due]
+    told = [NewEvent(EventType.ORDER_EXPIRED, locked.goods_id, order.order_no) for order in due]
     return told + holds.give_back(connection, locked, due)
 
 
@@ -102,12 +98,12 @@ def keep_free(connection: Connection, locked: Locked, order: Owned) -> bool:
     """
     if not holds.within_limit(connection, locked, order):
         return False
-    free = (Order.status == PENDING, Order.total == 0)
+    free = (Order.status == OrderStatus.PENDING, Order.total == 0)
     # As for money that comes late, the limit that counts from then on is that of now.
     values = {"paid_at": locked.now, "per_user_limit": locked.per_user_limit}
-    if not move(connection, order.order_no, PAID, *free, **values):
+    if not move(connection, order.order_no, OrderStatus.PAID, *free, **values):
         return False
-    events.write(connection, locked.now, [NewEvent(events.ORDER_PAID, locked.goods_id, order.order_no)])
+    events.write(connection, locked.now, [NewEvent(EventType.ORDER_PAID, locked.goods_id, order.order_no)])
     return True
 
 
@@ -132,10 +128,17 @@ def pay_in_time(connection: Connection, order: OrderView) -> bool:
     comes before orders in the order of locks may be locked after this, in the same transaction. Where the end
     `is_close`, the caller holds the item's lock.
     """
-    paid = move(connection, order.order_no, PAID, Order.status == PENDING, IN_TIME, paid_at=utc_now_after_wait())
+    paid = move(
+        connection,
+        order.order_no,
+        OrderStatus.PAID,
+        Order.status == OrderStatus.PENDING,
+        IN_TIME,
+        paid_at=utc_now_after_wait(),
+    )
     if paid:
         events.write(
-            connection, database_now(connection), [NewEvent(events.ORDER_PAID, order.goods_id, order.order_no)]
+            connection, database_now(connection), [NewEvent(EventType.ORDER_PAID, order.goods_id, order.order_no)]
         )
     return paid
 
@@ -144,20 +147,22 @@ def receive_late(connection: Connection, locked: Locked, order: OrderView) -> Re
     """Do what money does to an order under its item's lock: it pays the order, or is to be given back."""
     told = expire(connection, locked, [order])
     if not told and pay_in_time(connection, order):
-        return Received(PAID, True, locked.now)
+        return Received(OrderStatus.PAID, True, locked.now)
     # From here on only who holds the item's lock could move it.
     status = connection.execute(select(Order.status).where(Order.order_no == order.order_no)).scalar_one()
     moved = False
-    if REFUND_DUE in TRANSITIONS.get(status, ()):
-        again = holds.take_again(connection, locked, order) if PAID in TRANSITIONS[status] else None
+    if OrderStatus.REFUND_DUE in TRANSITIONS.get(status, ()):
+        again = holds.take_again(connection, locked, order) if OrderStatus.PAID in TRANSITIONS[status] else None
         if again is None:
-            moved = move(connection, order.order_no, REFUND_DUE, Order.status == status)
-            told.append(NewEvent(events.ORDER_REFUND_DUE, order.goods_id, order.order_no))
-            status = REFUND_DUE
+            moved = move(connection, order.order_no, OrderStatus.REFUND_DUE, Order.status == status)
+            told.append(NewEvent(EventType.ORDER_REFUND_DUE, order.goods_id, order.order_no))
+            status = OrderStatus.REFUND_DUE
         else:
-            moved = move(connection, order.order_no, PAID, Order.status == status, paid_at=locked.now, closed_at=None)
-            told += [NewEvent(events.ORDER_PAID, order.goods_id, order.order_no), *again]
-            status = PAID
+            moved = move(
+                connection, order.order_no, OrderStatus.PAID, Order.status == status, paid_at=locked.now, closed_at=None
+            )
+            told += [NewEvent(EventType.ORDER_PAID, order.goods_id, order.order_no), *again]
+            status = OrderStatus.PAID
         if not moved:
             raise RuntimeError("an order changed under its item's lock")
     events.write(connection, locked.now, told)

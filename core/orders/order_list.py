@@ -17,9 +17,9 @@ from sqlalchemy.sql.operators import custom_op
 from core.db.clock import Deadline, deadline_of_request, utc_now
 from core.db.database import AnyRow, Database
 from core.db.paging import MAX_LIMIT, Page, PageRequest
-from core.orders.orders import EXPIRED, INSERTED_WITHIN, PENDING, VIEW_COLUMNS, OrderView, Viewer, view
+from core.orders.orders import INSERTED_WITHIN, VIEW_COLUMNS, OrderView, Viewer, view
 from core.refusals import Busy
-from models import ORDER_STATUSES, Order
+from models import Order, OrderStatus
 
 _LOOK_AGAIN = 0.02  # seconds
 _MYSQL = ("mysql", "mariadb")
@@ -166,16 +166,19 @@ def _branches(filters: Filters) -> Iterator[tuple[str, list[ColumnElement[bool]]
         index = "orders_user_time" if filters.goods_id is None else "orders_goods_user"
     else:
         index = "orders_status_time" if filters.goods_id is None else "orders_goods_time"
-    for status in ORDER_STATUSES if filters.status is None else (filters.status,):
-        if filters.status == PENDING:
-            yield index, [*owner, Order.status == PENDING, _unindexed(Order.expires_at) > utc_now()]
+    for status in OrderStatus if filters.status is None else (filters.status,):
+        if filters.status == OrderStatus.PENDING:
+            yield index, [*owner, Order.status == OrderStatus.PENDING, _unindexed(Order.expires_at) > utc_now()]
         else:
             yield index, [*owner, Order.status == status]
-    if filters.status == EXPIRED:
+    if filters.status == OrderStatus.EXPIRED:
         # What no sweep has met yet: few, and among the pending ones those with the earliest ends.
         by_end = filters.user_id is None
         ends = Order.expires_at.expression if by_end else _unindexed(Order.expires_at)
-        yield "orders_status_expires" if by_end else index, [*owner, Order.status == PENDING, ends <= utc_now()]
+        yield (
+            "orders_status_expires" if by_end else index,
+            [*owner, Order.status == OrderStatus.PENDING, ends <= utc_now()],
+        )
 
 
 def _unindexed(column: InstrumentedAttribute[datetime]) -> ColumnElement[datetime]:

@@ -11,28 +11,21 @@ from core import refusals
 from core.db.clock import utc_now
 from core.db.database import AnyRow, Database
 from core.refusals import Refusal
-from models import HOLDING_STATUSES, Order
-
-PENDING = "pending"
-PAID = "paid"
-CANCELLED = "cancelled"
-EXPIRED = "expired"
-REFUND_DUE = "refund_due"
-REFUNDED = "refunded"
+from models import HOLDING_STATUSES, Order, OrderStatus
 
 # The moves of an order's life: from each status, those that it can go to. What makes them: docs/orders.md.
 TRANSITIONS: Mapping[str, frozenset[str]] = {
-    PENDING: frozenset({PAID, CANCELLED, EXPIRED}),
-    EXPIRED: frozenset({PAID, REFUND_DUE}),
-    CANCELLED: frozenset({REFUND_DUE}),
-    PAID: frozenset({REFUNDED}),
-    REFUND_DUE: frozenset({REFUNDED}),
+    OrderStatus.PENDING: frozenset({OrderStatus.PAID, OrderStatus.CANCELLED, OrderStatus.EXPIRED}),
+    OrderStatus.EXPIRED: frozenset({OrderStatus.PAID, OrderStatus.REFUND_DUE}),
+    OrderStatus.CANCELLED: frozenset({OrderStatus.REFUND_DUE}),
+    OrderStatus.PAID: frozenset({OrderStatus.REFUNDED}),
+    OrderStatus.REFUND_DUE: frozenset({OrderStatus.REFUNDED}),
 }
 
 # A new order's row is inserted at most so long after its `purchased_at`, by the database's clock, or not at all.
 INSERTED_WITHIN = timedelta(seconds=1)
 # A refund alone gives nothing back: the units of a paid order are its buyer's until a restock, which closes the order.
-KEPT_BY_REFUNDED = and_(Order.status == REFUNDED, Order.closed_at.is_(None))
+KEPT_BY_REFUNDED = and_(Order.status == OrderStatus.REFUNDED, Order.closed_at.is_(None))
 # Whether an item counts the order's units as sold, and a coupon its use: by the stored status, overdue or not.
 HOLDS = or_(Order.status.in_(HOLDING_STATUSES), KEPT_BY_REFUNDED)
 
@@ -81,14 +74,18 @@ VIEW_COLUMNS = tuple(Order.__table__.columns[name] for name in OrderView.__slots
 def view(row: AnyRow, now: datetime) -> OrderView:
     """The order in `row` as it stands at `now`: one whose time is over has expired, whether that was noted or not."""
     order = OrderView(*(getattr(row, name) for name in OrderView.__slots__))
-    if order.status == PENDING and order.expires_at <= now:
-        return replace(order, status=EXPIRED, closed_at=order.expires_at)
+    if order.status == OrderStatus.PENDING and order.expires_at <= now:
+        return replace(order, status=OrderStatus.EXPIRED, closed_at=order.expires_at)
     return order
 
 
 def holds_units(now: datetime) -> ColumnElement[bool]:
     """Whether an order counts towards its buyer's limit at `now`: paid and not given back, or pending and in time."""
-    return or_(Order.status == PAID, KEPT_BY_REFUNDED, and_(Order.status == PENDING, Order.expires_at > now))
+    return or_(
+        Order.status == OrderStatus.PAID,
+        KEPT_BY_REFUNDED,
+        and_(Order.status == OrderStatus.PENDING, Order.expires_at > now),
+    )
 
 
 def _visible(viewer: Viewer) -> Select[Any]:

@@ -5,9 +5,10 @@ All rows of an order are written under its row's lock (`lock_order`), so each wr
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, insert, or_, select, update
@@ -17,37 +18,36 @@ from core.db.database import AnyRow, Database
 from core.db.paging import Page, PageRequest, Sort, fetch
 from core.orders import orders
 from core.orders.orders import OrderView
-from models import OPEN_OUTCOMES, Order, Payment, PaymentClaim
+from models import OPEN_OUTCOMES, Order, Payment, PaymentClaim, PaymentOutcome, PaymentResolution
 
-SUCCEEDED = "payment.succeeded"
-FAILED = "payment.failed"
-GIVEN_BACK = "payment.refunded"
-TYPES = (SUCCEEDED, FAILED, GIVEN_BACK)
 
-PAID = "paid"
-REFUND_DUE = "refund_due"
-ALREADY_PAID = "already_paid"
-MISMATCH = "mismatch"
-UNKNOWN_ORDER = "unknown_order"
-PAYMENT_FAILED = "failed"
-REPEATED = "repeated"
-REFUNDED = "refunded"
+class PaymentEventType(StrEnum):
+    """The types of provider events that have an effect; others are ignored."""
+
+    SUCCEEDED = "payment.succeeded"
+    FAILED = "payment.failed"
+    REFUNDED = "payment.refunded"
+
+
 # The payment did something to its order, or is to be given back: it does so once, and has a claim (`claim`).
-WITH_EFFECT = (PAID, REFUND_DUE, ALREADY_PAID)
-# Events of money that came in, if they are of type SUCCEEDED.
-OF_MONEY = (*WITH_EFFECT, MISMATCH, UNKNOWN_ORDER)
+WITH_EFFECT = (PaymentOutcome.PAID, PaymentOutcome.REFUND_DUE, PaymentOutcome.ALREADY_PAID)
+# Events of money that came in, if their type is SUCCEEDED.
+OF_MONEY = (*WITH_EFFECT, PaymentOutcome.MISMATCH, PaymentOutcome.UNKNOWN_ORDER)
 
-ACCEPTED = "accepted"
-IGNORED = "ignored"
 # What a payment that nobody has to look after counts as.
-_RESOLVED_BY_ITSELF = {PAID: ACCEPTED, PAYMENT_FAILED: IGNORED, REPEATED: IGNORED, REFUNDED: REFUNDED}
+_RESOLVED_BY_ITSELF: Mapping[str, PaymentResolution] = {
+    PaymentOutcome.PAID: PaymentResolution.ACCEPTED,
+    PaymentOutcome.FAILED: PaymentResolution.IGNORED,
+    PaymentOutcome.REPEATED: PaymentResolution.IGNORED,
+    PaymentOutcome.REFUNDED: PaymentResolution.REFUNDED,
+}
 
 Money = tuple[str, int, str]  # the order it is for, amount in the currency's minor unit, currency
 
 
 @dataclass(frozen=True, slots=True)
 class PaymentEvent:
-    """What a provider told: `type` is one of TYPES, `amount` in the currency's minor unit."""
+    """What a provider told: `type` is a PaymentEventType, `amount` in the currency's minor unit."""
 
     event_id: str
     type: str
@@ -134,7 +134,7 @@ def claim(connection: Connection, payment_id: str, money: Money) -> None:
 def money_under(connection: Connection, payment_id: str) -> Sequence[AnyRow]:
     """The rows of money that came in under a payment's id, those with an effect first."""
     query = select(*Payment.__table__.columns).where(
-        Payment.payment_id == payment_id, Payment.type == SUCCEEDED, Payment.outcome.in_(OF_MONEY)
+        Payment.payment_id == payment_id, Payment.type == PaymentEventType.SUCCEEDED, Payment.outcome.in_(OF_MONEY)
     )
     return connection.execute(query.order_by(Payment.outcome.not_in(WITH_EFFECT), Payment.id)).all()
 
@@ -146,9 +146,9 @@ def to_give_back(connection: Connection, order: OrderView) -> int | None:
     """
     query = select(Payment.id).where(
         Payment.order_no == order.order_no,
-        Payment.type == SUCCEEDED,
+        Payment.type == PaymentEventType.SUCCEEDED,
         Payment.outcome == order.status,
-        or_(Payment.resolution.is_(None), Payment.resolution != REFUNDED),
+        or_(Payment.resolution.is_(None), Payment.resolution != PaymentResolution.REFUNDED),
     )
     return connection.execute(query.order_by(Payment.resolution.is_not(None), Payment.id)).scalars().first()
 
@@ -163,7 +163,9 @@ def resolve(connection: Connection, row_id: int, how: Resolution) -> bool:
     """Note what was done about a payment. Money that was given back stays so; whether it was noted."""
     noted = (
         update(Payment)
-        .where(Payment.id == row_id, or_(Payment.resolution.is_(None), Payment.resolution != REFUNDED))
+        .where(
+            Payment.id == row_id, or_(Payment.resolution.is_(None), Payment.resolution != PaymentResolution.REFUNDED)
+        )
         .values(
             resolved=True,
             resolution=how.resolution,

@@ -18,28 +18,15 @@ from core.db.clock import database_now, deadline_of_request
 from core.db.database import Database
 from core.db.transaction import run
 from core.events import events
-from core.events.events import NewEvent
+from core.events.events import EventType, NewEvent
 from core.ops.metrics import record
 from core.orders import holds, order_life, orders
 from core.orders.holds import Locked
-from core.orders.orders import CANCELLED, PAID, PENDING, REFUND_DUE, REFUNDED, OrderView, Viewer
+from core.orders.orders import OrderView, Viewer
 from core.payments import payment_records, refunds
-from core.payments.payment_records import (
-    ALREADY_PAID,
-    FAILED,
-    GIVEN_BACK,
-    MISMATCH,
-    PAYMENT_FAILED,
-    REPEATED,
-    SUCCEEDED,
-    TYPES,
-    UNKNOWN_ORDER,
-    PaymentEvent,
-)
+from core.payments.payment_records import PaymentEvent, PaymentEventType
 from core.refusals import Refusal
-from models import OPEN_OUTCOMES, Order
-
-__all__ = ["FAILED", "GIVEN_BACK", "SUCCEEDED", "TYPES", "PaymentEvent", "pay", "receive"]
+from models import OPEN_OUTCOMES, Order, OrderStatus, PaymentOutcome
 
 Result = TypeVar("Result")
 
@@ -64,7 +51,7 @@ class _Late:
 
 
 def receive(database: Database, event: PaymentEvent) -> str:
-    """Do what the event does to its order, once, and record it. Returns its outcome, one of models.PAYMENT_OUTCOMES.
+    """Do what the event does to its order, once, and record it. Returns its outcome, a PaymentOutcome.
 
     An event that was seen before has the outcome that it had then, and no effect; with another content it is a
     mismatch. Raises Busy, or Unavailable where it may have been done: to tell the same event again is safe.
@@ -91,7 +78,7 @@ def pay(database: Database, user_id: str, order_no: str) -> OrderView:
     """
     order = orders.find(database, Viewer(user_id, is_admin=False), order_no)
     number = f"test-{order_no}"
-    event = PaymentEvent(number, SUCCEEDED, order_no, order.total, order.currency, number)
+    event = PaymentEvent(number, PaymentEventType.SUCCEEDED, order_no, order.total, order.currency, number)
 
     def work(connection: Connection) -> OrderView:
         if order_life.is_close(order, database_now(connection), database.settings):
@@ -103,11 +90,11 @@ def pay(database: Database, user_id: str, order_no: str) -> OrderView:
         if not was_paid:
             raise Refusal(refusals.ORDER_NOT_PENDING, order_status=found.status)
         payment_records.claim(connection, event.payment_id, event.money)
-        payment_records.record(connection, event, PAID)
+        payment_records.record(connection, event, PaymentOutcome.PAID)
         return found
 
     paid = _commit(database, event, work)
-    _tell(event, PAID)
+    _tell(event, PaymentOutcome.PAID)
     return paid
 
 
@@ -130,7 +117,7 @@ def _settle(connection: Connection, event: PaymentEvent, locked: Locked | None, 
     for row in told:
         if payment_records.is_same(row, event):
             return _Settled(row.outcome, is_new=False)
-    outcome = MISMATCH if told else _effect(connection, event, order, now, locked, settings)
+    outcome = PaymentOutcome.MISMATCH if told else _effect(connection, event, order, now, locked, settings)
     if outcome is None:
         assert order is not None
         return _Late(order)
@@ -147,21 +134,21 @@ def _effect(
     settings: Settings,
 ) -> str | None:
     """Do what an event does that was not told before. None, and nothing done, where `locked` is needed for it."""
-    if event.type == FAILED:
-        return PAYMENT_FAILED
-    if event.type == GIVEN_BACK:
+    if event.type == PaymentEventType.FAILED:
+        return PaymentOutcome.FAILED
+    if event.type == PaymentEventType.REFUNDED:
         return refunds.receive(connection, event, order, now)
     claimed = payment_records.claimed(connection, event.payment_id)
     if claimed is not None and claimed != event.money:
         # The same money for two orders is no repetition: somebody has to find out which of them it is for.
-        return MISMATCH
+        return PaymentOutcome.MISMATCH
     # A refund can have come under this id, of which no money was told: what is told now is counted.
     if claimed is not None and payment_records.money_under(connection, event.payment_id):
-        return REPEATED
+        return PaymentOutcome.REPEATED
     if order is None:
-        return UNKNOWN_ORDER
+        return PaymentOutcome.UNKNOWN_ORDER
     if (event.amount, event.currency) != (order.total, order.currency):
-        return MISMATCH
+        return PaymentOutcome.MISMATCH
     outcome = _take(connection, order, now, locked, settings)
     if outcome is not None and claimed is None:
         payment_records.claim(connection, event.payment_id, event.money)
@@ -173,18 +160,18 @@ def _take(
 ) -> str | None:
     """Do what money does to the order, whose row is locked. None, and nothing done, where `locked` is needed for it."""
     may_pay = locked is not None or not order_life.is_close(order, now, settings)
-    if order.status == PENDING and may_pay and order_life.pay_in_time(connection, order):
-        return PAID
-    if order.status == PAID:
-        return ALREADY_PAID
-    if order.status in (REFUND_DUE, REFUNDED):
-        return REFUND_DUE  # more money to give back; the order does not move
-    if order.status == CANCELLED:
+    if order.status == OrderStatus.PENDING and may_pay and order_life.pay_in_time(connection, order):
+        return PaymentOutcome.PAID
+    if order.status == OrderStatus.PAID:
+        return PaymentOutcome.ALREADY_PAID
+    if order.status in (OrderStatus.REFUND_DUE, OrderStatus.REFUNDED):
+        return PaymentOutcome.REFUND_DUE  # more money to give back; the order does not move
+    if order.status == OrderStatus.CANCELLED:
         # It holds nothing: its own row is all that has to be locked.
-        if not orders.move(connection, order.order_no, REFUND_DUE, Order.status == CANCELLED):
+        if not orders.move(connection, order.order_no, OrderStatus.REFUND_DUE, Order.status == OrderStatus.CANCELLED):
             raise RuntimeError("an order changed under its lock")
-        events.write(connection, now, [NewEvent(events.ORDER_REFUND_DUE, order.goods_id, order.order_no)])
-        return REFUND_DUE
+        events.write(connection, now, [NewEvent(EventType.ORDER_REFUND_DUE, order.goods_id, order.order_no)])
+        return PaymentOutcome.REFUND_DUE
     return None if locked is None else order_life.receive_late(connection, locked, order).status
 
 

@@ -13,14 +13,14 @@ from core.db.clock import deadline_of_request
 from core.db.database import AnyRow, Database
 from core.db.transaction import plain, run
 from core.events import events
-from core.events.events import NewEvent
+from core.events.events import EventType, NewEvent
 from core.orders import holds, orders
 from core.orders.holds import Locked
-from core.orders.orders import PAID, REFUND_DUE, REFUNDED, TRANSITIONS, OrderView, Viewer
+from core.orders.orders import TRANSITIONS, OrderView, Viewer
 from core.payments import payment_records
-from core.payments.payment_records import MISMATCH, REPEATED, SUCCEEDED, UNKNOWN_ORDER, PaymentEvent, Resolution
+from core.payments.payment_records import PaymentEvent, PaymentEventType, Resolution
 from core.refusals import Refusal
-from models import OPEN_OUTCOMES, Order
+from models import OPEN_OUTCOMES, Order, OrderStatus, PaymentOutcome, PaymentResolution
 
 
 def refund(database: Database, by: str, order_no: str, reference: str, restock: bool) -> OrderView:
@@ -37,14 +37,14 @@ def refund(database: Database, by: str, order_no: str, reference: str, restock: 
         found, now = payment_records.lock_order(connection, order_no)
         if found is None:
             raise Refusal(refusals.ORDER_NOT_FOUND)
-        if found.status == REFUNDED and found.refund_reference == reference:
+        if found.status == OrderStatus.REFUNDED and found.refund_reference == reference:
             return found
-        if REFUNDED not in TRANSITIONS.get(found.status, ()):
+        if OrderStatus.REFUNDED not in TRANSITIONS.get(found.status, ()):
             raise Refusal(refusals.ORDER_NOT_REFUNDABLE, order_status=found.status)
         payment = payment_records.to_give_back(connection, found)
         _move(connection, found, now, reference, locked)
         if payment is not None:
-            _resolve(connection, payment, Resolution(payment_records.REFUNDED, reference, by))
+            _resolve(connection, payment, Resolution(PaymentResolution.REFUNDED, reference, by))
         refunded, _ = payment_records.lock_order(connection, order_no)
         assert refunded is not None
         return refunded
@@ -54,16 +54,16 @@ def refund(database: Database, by: str, order_no: str, reference: str, restock: 
 
 def receive(connection: Connection, event: PaymentEvent, order: OrderView | None, now: datetime) -> str:
     """Do what `payment.refunded` tells, for an order whose row is locked. Returns the event's outcome."""
-    how = Resolution(payment_records.REFUNDED, event.event_id, None)
+    how = Resolution(PaymentResolution.REFUNDED, event.event_id, None)
     told = payment_records.money_under(connection, event.payment_id)
     if not told:
         return _receive_of_unknown_payment(connection, event, order, now, how)
     fitting = [row for row in told if (row.order_no, row.amount, row.currency) == event.money]
     if not fitting:
-        return MISMATCH  # a part of the money, or another order's
-    if any(row.resolution == payment_records.REFUNDED for row in fitting):
-        return REPEATED
-    return REFUNDED if _give_back(connection, fitting[0], order, now, how) else REPEATED
+        return PaymentOutcome.MISMATCH  # a part of the money, or another order's
+    if any(row.resolution == PaymentResolution.REFUNDED for row in fitting):
+        return PaymentOutcome.REPEATED
+    return PaymentOutcome.REFUNDED if _give_back(connection, fitting[0], order, now, how) else PaymentOutcome.REPEATED
 
 
 def _receive_of_unknown_payment(
@@ -75,21 +75,21 @@ def _receive_of_unknown_payment(
     """
     claimed = payment_records.claimed(connection, event.payment_id)
     if claimed is not None:
-        return REPEATED if claimed == event.money else MISMATCH
+        return PaymentOutcome.REPEATED if claimed == event.money else PaymentOutcome.MISMATCH
     if order is None:
-        return UNKNOWN_ORDER
+        return PaymentOutcome.UNKNOWN_ORDER
     if (event.amount, event.currency) != (order.total, order.currency):
-        return MISMATCH
-    if order.status == REFUNDED and order.refund_reference == event.payment_id:
-        return REPEATED
-    if REFUNDED not in TRANSITIONS.get(order.status, ()):
-        return MISMATCH
+        return PaymentOutcome.MISMATCH
+    if order.status == OrderStatus.REFUNDED and order.refund_reference == event.payment_id:
+        return PaymentOutcome.REPEATED
+    if OrderStatus.REFUNDED not in TRANSITIONS.get(order.status, ()):
+        return PaymentOutcome.MISMATCH
     payment = payment_records.to_give_back(connection, order)
     _move(connection, order, now, event.payment_id)
     if payment is not None:
         _resolve(connection, payment, how)
     payment_records.claim(connection, event.payment_id, event.money)
-    return REFUNDED
+    return PaymentOutcome.REFUNDED
 
 
 def resolve(database: Database, row_id: int, how: Resolution) -> AnyRow:
@@ -110,11 +110,11 @@ def resolve(database: Database, row_id: int, how: Resolution) -> AnyRow:
         # Not by `resolved`: a worker of the release before, which upgrades last, leaves that empty.
         if payment.resolution is not None or payment.outcome not in OPEN_OUTCOMES:
             raise Refusal(refusals.PAYMENT_ALREADY_RESOLVED, resolution=payment_records.resolution_of(payment))
-        is_money = payment.type == SUCCEEDED and how.resolution != payment_records.IGNORED
+        is_money = payment.type == PaymentEventType.SUCCEEDED and how.resolution != PaymentResolution.IGNORED
         # The money is accounted for from now on: another event that tells of it has no effect.
         if is_money and payment_records.claimed(connection, payment.payment_id) is None:
             payment_records.claim(connection, payment.payment_id, _money(payment))
-        if is_money and how.resolution == payment_records.REFUNDED:
+        if is_money and how.resolution == PaymentResolution.REFUNDED:
             _give_back(connection, payment, order, now, how)
         else:
             _resolve(connection, row_id, how)
@@ -137,7 +137,7 @@ def _give_back(
         return False
     if payment_records.claimed(connection, payment.payment_id) is None:
         payment_records.claim(connection, payment.payment_id, _money(payment))
-    is_the_orders = payment.outcome in (PAID, REFUND_DUE)
+    is_the_orders = payment.outcome in (PaymentOutcome.PAID, PaymentOutcome.REFUND_DUE)
     if order is not None and is_the_orders and order.status == payment.outcome:
         _move(connection, order, now, payment.payment_id)
     return True
@@ -147,13 +147,13 @@ def _move(
     connection: Connection, order: OrderView, now: datetime, reference: str, locked: Locked | None = None
 ) -> None:
     """Move the order, which the caller has locked, to `refunded`. With `locked` it gives back what it holds."""
-    gives_back = locked is not None and order.status == PAID
+    gives_back = locked is not None and order.status == OrderStatus.PAID
     values: dict[str, Any] = {"refunded_at": now, "refund_reference": reference}
     if gives_back:
         values["closed_at"] = now
-    if not orders.move(connection, order.order_no, REFUNDED, Order.status == order.status, **values):
+    if not orders.move(connection, order.order_no, OrderStatus.REFUNDED, Order.status == order.status, **values):
         raise RuntimeError("an order changed under its lock")
-    told = [NewEvent(events.ORDER_REFUNDED, order.goods_id, order.order_no)]
+    told = [NewEvent(EventType.ORDER_REFUNDED, order.goods_id, order.order_no)]
     if gives_back and locked is not None:
         told += holds.give_back(connection, locked, [order])
     events.write(connection, now, told)

@@ -19,7 +19,7 @@ from core.db.database import patient_engine
 from core.orders import order_list
 from core.orders.order_list import Filters, _Place
 from core.purchase import statements
-from models import ORDER_STATUSES
+from models import OrderStatus
 from tests.resources.calls import OPERATOR, Calls, problem, wrong_fields
 from tests.resources.test_lists import walk
 from tests.resources.test_metrics import figures, rise
@@ -65,7 +65,7 @@ def test_every_filter_has_the_orders_that_it_names(call: Calls) -> None:
         call.set_order(bought[number], status=status)
     everything = walk(call, "/orders?sort=purchased_at", 100, OPERATOR)
     assert sorted(numbers(everything)) == sorted([*bought, other])
-    for status in ("", *ORDER_STATUSES):
+    for status in ("", *OrderStatus):
         for user in ("", "alice", "bob", "nobody"):
             for item in (0, 1, 2, 3):
                 asked = {"status": status, "user_id": user, "goods_id": item}
@@ -210,7 +210,7 @@ INDEXES = {
 
 
 def combinations(moment: datetime) -> Iterator[Filters]:
-    for status, item, user in product((None, *ORDER_STATUSES), (None, HOT_ITEM, 777), (None, HEAVY_USER, "user-48271")):
+    for status, item, user in product((None, *OrderStatus), (None, HOT_ITEM, 777), (None, HEAVY_USER, "user-48271")):
         yield Filters(status, item, user)
     times = ((moment, None), (None, moment), (moment, moment + timedelta(days=1)))
     for status, item, user, (start, end) in product((None, "paid"), (None, HOT_ITEM), (None, HEAVY_USER), times):

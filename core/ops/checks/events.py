@@ -24,18 +24,10 @@ from sqlalchemy import (
     text,
 )
 
-from core.events.events import (
-    ORDER_CANCELLED,
-    ORDER_EXPIRED,
-    ORDER_PAID,
-    ORDER_PLACED,
-    ORDER_REFUND_DUE,
-    ORDER_REFUNDED,
-)
+from core.events.events import EventType
 from core.ops.checks.check import Check, Snapshot, breaches
 from core.ops.checks.money import WAS_PAID
-from core.orders.orders import CANCELLED, EXPIRED, PAID, PENDING, REFUND_DUE, REFUNDED
-from models import Event, Order, Sequencer
+from models import Event, Order, OrderStatus, Sequencer
 
 order = Order.__table__.c
 
@@ -63,15 +55,17 @@ def _told(snapshot: Snapshot) -> Subquery:
     return numbered.union_all(rest).subquery()
 
 
-_KINDS = {
-    PAID: ORDER_PAID,
-    CANCELLED: ORDER_CANCELLED,
-    EXPIRED: ORDER_EXPIRED,
-    REFUND_DUE: ORDER_REFUND_DUE,
-    REFUNDED: ORDER_REFUNDED,
+_KINDS: Mapping[str, str] = {
+    OrderStatus.PAID: EventType.ORDER_PAID,
+    OrderStatus.CANCELLED: EventType.ORDER_CANCELLED,
+    OrderStatus.EXPIRED: EventType.ORDER_EXPIRED,
+    OrderStatus.REFUND_DUE: EventType.ORDER_REFUND_DUE,
+    OrderStatus.REFUNDED: EventType.ORDER_REFUNDED,
 }
 # Money is owed for it, or was: a refunded order that nothing had paid.
-_WAS_OWED = or_(order.status == REFUND_DUE, and_(order.status == REFUNDED, order.paid_at.is_(None)))
+_WAS_OWED = or_(
+    order.status == OrderStatus.REFUND_DUE, and_(order.status == OrderStatus.REFUNDED, order.paid_at.is_(None))
+)
 
 
 def _counts(snapshot: Snapshot, kinds: Mapping[str, str]) -> Subquery:
@@ -88,7 +82,7 @@ def _has_all_events() -> ColumnElement[bool]:
 
 
 def _placed_told_once(snapshot: Snapshot) -> Select[Any]:
-    counts = _counts(snapshot, {"placed": ORDER_PLACED})
+    counts = _counts(snapshot, {"placed": EventType.ORDER_PLACED})
     times = func.coalesce(counts.c.placed, 0)
     wrong = and_(times != 1, _has_all_events())
     query = breaches(literal(1), times, goods_id=order.goods_id, order_no=order.order_no, user_id=order.user_id)
@@ -110,13 +104,13 @@ def _moves_told_once(snapshot: Snapshot) -> Select[Any]:
 
     # Money came after the expiry: to a paid order, that it had expired was told too, or it was not; once at most.
     # Money that is to be given back came to an order that had been cancelled or had expired: one of the two.
-    lapsed = case((WAS_PAID, times(told[EXPIRED] > 0)), else_=once(EXPIRED))
-    closed_before = func.abs(told[CANCELLED] + told[EXPIRED] - 1)
-    closed = off(CANCELLED, once(CANCELLED)) + off(EXPIRED, lapsed)
+    lapsed = case((WAS_PAID, times(told[OrderStatus.EXPIRED] > 0)), else_=once(OrderStatus.EXPIRED))
+    closed_before = func.abs(told[OrderStatus.CANCELLED] + told[OrderStatus.EXPIRED] - 1)
+    closed = off(OrderStatus.CANCELLED, once(OrderStatus.CANCELLED)) + off(OrderStatus.EXPIRED, lapsed)
     wrong = (
-        off(PAID, times(WAS_PAID))
-        + off(REFUND_DUE, times(_WAS_OWED))
-        + off(REFUNDED, once(REFUNDED))
+        off(OrderStatus.PAID, times(WAS_PAID))
+        + off(OrderStatus.REFUND_DUE, times(_WAS_OWED))
+        + off(OrderStatus.REFUNDED, once(OrderStatus.REFUNDED))
         + case((_WAS_OWED, closed_before), else_=closed)
     )
     query = breaches(literal(0), wrong, goods_id=order.goods_id, order_no=order.order_no, user_id=order.user_id)
@@ -141,10 +135,10 @@ def _times_fit_the_status(snapshot: Snapshot) -> Select[Any]:
     is_refunded = and_(order.refunded_at.is_not(None), order.refund_reference.is_not(None))
     no_refund = and_(order.refunded_at.is_(None), order.refund_reference.is_(None))
     fits = case(
-        (order.status == REFUNDED, and_(is_refunded, or_(is_paid, is_closed))),
+        (order.status == OrderStatus.REFUNDED, and_(is_refunded, or_(is_paid, is_closed))),
         (not_(no_refund), false()),
-        (order.status == PENDING, and_(not_(is_paid), not_(is_closed))),
-        (order.status == PAID, and_(is_paid, not_(is_closed))),
+        (order.status == OrderStatus.PENDING, and_(not_(is_paid), not_(is_closed))),
+        (order.status == OrderStatus.PAID, and_(is_paid, not_(is_closed))),
         else_=and_(not_(is_paid), is_closed),
     )
     query = breaches(literal(1), literal(0), goods_id=order.goods_id, order_no=order.order_no, user_id=order.user_id)

@@ -5,8 +5,8 @@ from typing import Any
 from sqlalchemy import Select, and_, case, func, literal, not_, or_, select
 
 from core.ops.checks.check import Check, Snapshot, breaches
-from core.payments.payment_records import MISMATCH, PAID, REFUNDED, WITH_EFFECT
-from models import OPEN_OUTCOMES, Payment, PaymentClaim
+from core.payments.payment_records import WITH_EFFECT
+from models import OPEN_OUTCOMES, Payment, PaymentClaim, PaymentOutcome, PaymentResolution
 
 payment = Payment.__table__.c
 claim = PaymentClaim.__table__.c
@@ -31,7 +31,7 @@ def _effects_are_claimed(snapshot: Snapshot) -> Select[Any]:
 
 
 def _claims_have_effects(snapshot: Snapshot) -> Select[Any]:
-    accounted = or_(_HAS_EFFECT, payment.resolution.is_not(None), payment.outcome == REFUNDED)
+    accounted = or_(_HAS_EFFECT, payment.resolution.is_not(None), payment.outcome == PaymentOutcome.REFUNDED)
     used = select(payment.payment_id).where(accounted).group_by(payment.payment_id).subquery()
     query = breaches(literal(0), literal(1), order_no=claim.order_no).select_from(PaymentClaim)
     return query.outerjoin(used, used.c.payment_id == claim.payment_id).where(used.c.payment_id.is_(None))
@@ -40,7 +40,7 @@ def _claims_have_effects(snapshot: Snapshot) -> Select[Any]:
 def _event_has_effect_once(snapshot: Snapshot) -> Select[Any]:
     """Of what an event id told in several ways, all but the first are mismatches."""
     query = breaches(literal(1), func.count(), order_no=func.min(payment.order_no))
-    query = query.where(or_(payment.variant == "", payment.outcome != MISMATCH))
+    query = query.where(or_(payment.variant == "", payment.outcome != PaymentOutcome.MISMATCH))
     return query.group_by(payment.event_id).having(func.count() > 1)
 
 
@@ -55,7 +55,7 @@ def _resolutions_are_whole(snapshot: Snapshot) -> Select[Any]:
     allowed = or_(
         not_(is_noted),
         payment.outcome.in_(OPEN_OUTCOMES),
-        and_(payment.outcome == PAID, payment.resolution == REFUNDED),
+        and_(payment.outcome == PaymentOutcome.PAID, payment.resolution == PaymentResolution.REFUNDED),
     )
     query = breaches(literal(1), literal(0), order_no=payment.order_no)
     return query.where(not_(and_(wanted, allowed)))
