@@ -11,13 +11,14 @@ from core.db.database import AnyRow
 from core.refusals import Refusal
 from core.tokens import Identity
 from resources import coupon_models as models
-from resources.answers import conditional, optional_time
+from resources.answers import conditional
 from resources.auth import Access
 from resources.context import services
 from resources.fields import CODE, as_typed
 from resources.goods import expected_versions
 from resources.operation import ApiResource, Operation, operation
 from resources.paging import Listing
+from resources.serialiser import serialiser
 
 _TAG = "Coupons"
 _CODE = re.compile(CODE)
@@ -31,24 +32,7 @@ def _code(text: str) -> str:
     return code
 
 
-def _json(row: AnyRow) -> dict[str, Any]:
-    return {
-        "code": row.code,
-        "kind": row.kind,
-        "percent": row.percent,
-        "max_discount": row.max_discount,
-        "amount": row.amount,
-        "currency": row.currency,
-        "min_spend": row.min_spend,
-        "goods_ids": row.goods_ids,
-        "starts_at": optional_time(row.starts_at),
-        "ends_at": optional_time(row.ends_at),
-        "total_limit": row.total_limit,
-        "per_user_limit": row.per_user_limit,
-        "active": row.active,
-        "used": row.used,
-        "version": row.version,
-    }
+_json = serialiser(models.Coupon)
 
 
 def _etag(row: AnyRow) -> str:

@@ -8,7 +8,9 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringC
 import models
 from core.db.paging import DEFAULT_LIMIT
 from core.events import events, webhook_call
+from core.events.event_log import ORDER_FIELDS
 from core.events.url_policy import MAX_URL
+from core.orders.orders import OrderView
 from resources import fields
 from resources.bases import Answer, Input, PageQuery, Patch, Query, example, patch_example
 
@@ -88,17 +90,7 @@ class EventsQuery(Query):
 class EventOrder(Answer):
     """The order that an event tells of, as it was placed; who wants its state now reads the order."""
 
-    order_no: str
-    goods_id: int
-    user_id: str
-    quantity: int
-    currency: str
-    unit_price: int
-    subtotal: int
-    discount: int
-    shipping_fee: int
-    total: int
-    coupon_code: str | None
+    __annotations__ = {name: OrderView.__annotations__[name] for name in ORDER_FIELDS}
 
 
 class EventGoods(Answer):

@@ -7,17 +7,17 @@ from flask import Response, request
 
 from core import refusals
 from core.catalogue import goods, sale
-from core.db.clock import iso
 from core.db.database import AnyRow
 from core.refusals import Refusal
 from core.tokens import Identity
 from resources import inputs, schemas
-from resources.answers import conditional, optional_time
+from resources.answers import conditional
 from resources.auth import Access
 from resources.context import services
 from resources.fields import MAX_ID
 from resources.operation import ApiResource, Operation, operation
 from resources.paging import Listing
+from resources.serialiser import serialiser
 
 _TAG = "Goods"
 CACHE_CONTROL = "public, max-age=1"
@@ -33,28 +33,13 @@ def goods_id(text: str) -> int:
     return int(text)
 
 
+_body = serialiser(schemas.Goods, "status")
+_change_body = serialiser(schemas.GoodsChange)
+
+
 def goods_json(row: AnyRow, status: str | None = None) -> dict[str, Any]:
-    """An item as the contract shows it, with the status it had when it was read, unless another is known."""
-    return {
-        "id": row.id,
-        "name": row.name,
-        "description": row.description,
-        "image_url": row.image_url,
-        "currency": row.currency,
-        "price": row.price,
-        "list_price": row.list_price,
-        "stock": row.stock,
-        "sold": row.sold,
-        "status": status or sale.status(row, row.now),
-        "starts_at": optional_time(row.starts_at),
-        "ends_at": optional_time(row.ends_at),
-        "per_user_limit": row.per_user_limit,
-        "order_limit": row.order_limit,
-        "shippable": row.shippable,
-        "version": row.version,
-        "created_at": iso(row.created_at),
-        "updated_at": iso(row.updated_at),
-    }
+    """An item as the contract shows it, with its status at the time it was read, unless `status` is given."""
+    return _body(row, status=status or sale.status(row, row.now))
 
 
 def goods_etag(row: AnyRow, status: str | None = None) -> str:
@@ -216,16 +201,4 @@ class GoodsChanges(ApiResource):
         key = goods_id(goods_id_text)
         listing = Listing("changes", goods_id=key)
         page = goods.history(services().database, key, listing.request(query.limit, query.cursor))
-        return listing.answer([_change_json(row) for row in page.items], page.after)
-
-
-def _change_json(row: AnyRow) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "goods_id": row.goods_id,
-        "version": row.version,
-        "action": row.action,
-        "changed_by": row.changed_by,
-        "changed_at": iso(row.changed_at),
-        "changes": row.changes,
-    }
+        return listing.answer([_change_body(row) for row in page.items], page.after)

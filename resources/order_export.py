@@ -20,7 +20,7 @@ from resources.orders import filters_of, order_json, viewer_of
 
 CSV = "text/csv"
 _FIELDS = tuple(name for name in schemas.Order.model_fields if name != "address")
-_ADDRESS = ("name", "phone", "region", "line1", "line2", "postcode")
+_ADDRESS = tuple(schemas.OrderAddress.model_fields)
 # With one of these a spreadsheet takes a cell's text for a formula; so it does with their full-width forms.
 _FORMULA_STARTS = frozenset("=+-@")
 

@@ -5,49 +5,25 @@ from dataclasses import asdict
 from typing import Any
 
 from core import refusals
-from core.db.clock import iso
 from core.orders import order_life, order_list, orders
 from core.orders.order_list import Filters
-from core.orders.orders import OrderView, Viewer
+from core.orders.orders import Viewer
 from core.payments import payments, refunds
 from core.refusals import InvalidField, Refusal
 from core.tokens import Identity
 from resources import inputs, schemas
-from resources.answers import optional_time
 from resources.auth import Access
 from resources.context import services
 from resources.operation import ApiResource, Operation, operation
 from resources.paging import Listing
+from resources.serialiser import serialiser
 
 _TAG = "Orders"
 _ORDER_NO = re.compile(r"[0-9a-f]{32}")
 
 
-def order_json(order: OrderView) -> dict[str, Any]:
-    """An order as the contract shows it."""
-    return {
-        "order_no": order.order_no,
-        "goods_id": order.goods_id,
-        "goods_name": order.goods_name,
-        "user_id": order.user_id,
-        "quantity": order.quantity,
-        "currency": order.currency,
-        "unit_price": order.unit_price,
-        "subtotal": order.subtotal,
-        "discount": order.discount,
-        "shipping_fee": order.shipping_fee,
-        "total": order.total,
-        "coupon_code": order.coupon_code,
-        "shipping_method": order.shipping_method,
-        "address": order.address,
-        "status": order.status,
-        "purchased_at": iso(order.purchased_at),
-        "expires_at": iso(order.expires_at),
-        "paid_at": optional_time(order.paid_at),
-        "closed_at": optional_time(order.closed_at),
-        "refunded_at": optional_time(order.refunded_at),
-        "refund_reference": order.refund_reference,
-    }
+# An order as the contract shows it.
+order_json = serialiser(schemas.Order)
 
 
 def viewer_of(caller: Identity) -> Viewer:

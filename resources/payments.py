@@ -4,23 +4,22 @@ import re
 from typing import Any
 
 from config import Settings
-from core.db.clock import iso
-from core.db.database import AnyRow
 from core.payments import payment_records, payments, refunds
 from core.payments.payment_records import PaymentEvent, Resolution
 from core.refusals import NOT_FOUND, Refusal
 from core.tokens import Identity
 from resources import payment_models as models
-from resources.answers import optional_time
 from resources.auth import Access
 from resources.context import services
 from resources.fields import MAX_ID
 from resources.operation import ApiResource, Operation, operation
 from resources.paging import Listing
+from resources.serialiser import serialiser
 
 _TAG = "Payments"
 _ID = re.compile(r"[1-9][0-9]{0,18}")
 IGNORED = "ignored"
+_payment_json = serialiser(models.Payment)
 
 
 def _has_secrets(settings: Settings) -> bool:
@@ -100,21 +99,3 @@ def _row_id(text: str) -> int:
     if not _ID.fullmatch(text) or int(text) > MAX_ID:
         raise Refusal(NOT_FOUND)
     return int(text)
-
-
-def _payment_json(row: AnyRow) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "event_id": row.event_id,
-        "type": row.type,
-        "order_no": row.order_no,
-        "payment_id": row.payment_id,
-        "amount": row.amount,
-        "currency": row.currency,
-        "outcome": row.outcome,
-        "received_at": iso(row.received_at),
-        "resolution": row.resolution,
-        "note": row.note,
-        "resolved_at": optional_time(row.resolved_at),
-        "resolved_by": row.resolved_by,
-    }

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 import models
 from core.catalogue import sale, shipping
 from core.catalogue.goods import GoodsAction
+from core.orders.orders import OrderView
 from resources.bases import Answer as _Answer
 from resources.bases import example
 from resources.fields import OneOf
@@ -198,27 +199,12 @@ class Order(_Answer):
 
     model_config = ConfigDict(json_schema_extra=example(_ORDER))
 
-    order_no: str
-    goods_id: int
-    goods_name: str
-    user_id: str
-    quantity: int
-    currency: str
-    unit_price: int
-    subtotal: int
-    discount: int
-    shipping_fee: int
-    total: int
-    coupon_code: str | None
-    shipping_method: str | None
-    address: OrderAddress | None
-    status: OrderStatus
-    purchased_at: datetime
-    expires_at: datetime
-    paid_at: datetime | None
-    closed_at: datetime | None = Field(description="when it gave back what it held")
-    refunded_at: datetime | None
-    refund_reference: str | None
+    # The fields are those of OrderView. What stands here is what the document says beyond their types.
+    __annotations__ = OrderView.__annotations__ | {
+        "address": OrderAddress | None,
+        "status": OrderStatus,
+        "closed_at": Annotated[datetime | None, Field(description="when it gave back what it held")],
+    }
 
 
 class QuotedCoupon(_Answer):

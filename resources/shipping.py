@@ -7,7 +7,6 @@ from flask import Response
 
 from core import refusals
 from core.catalogue import shipping
-from core.db.database import AnyRow
 from core.refusals import Refusal
 from core.tokens import Identity
 from resources import shipping_models as models
@@ -18,6 +17,7 @@ from resources.fields import CODE
 from resources.goods import expected_versions
 from resources.operation import ApiResource, Operation, operation
 from resources.paging import Listing
+from resources.serialiser import serialiser
 
 _TAG = "Shipping"
 _CODE = re.compile(CODE)
@@ -30,18 +30,7 @@ def _code(text: str) -> str:
     return text
 
 
-def _json(row: AnyRow) -> dict[str, Any]:
-    return {
-        "code": row.code,
-        "name": row.name,
-        "currency": row.currency,
-        "base_fee": row.base_fee,
-        "additional_fee": row.additional_fee,
-        "free_from": row.free_from,
-        "regions": row.regions,
-        "active": row.active,
-        "version": row.version,
-    }
+_json = serialiser(models.ShippingMethod)
 
 
 class ShippingMethodList(ApiResource):

@@ -6,7 +6,6 @@ from typing import Any
 from flask import Response
 
 from core import refusals
-from core.db.clock import iso
 from core.db.database import AnyRow
 from core.events import webhooks
 from core.events.event_log import event_id
@@ -15,13 +14,14 @@ from core.tokens import Identity
 from models import DeliveryStatus
 from resources import event_models as models
 from resources import inputs
-from resources.answers import conditional, optional_time
+from resources.answers import conditional
 from resources.auth import Access
 from resources.context import services
 from resources.fields import MAX_ID
 from resources.goods import expected_versions
 from resources.operation import ApiResource, Operation, operation
 from resources.paging import Listing
+from resources.serialiser import serialiser
 
 _TAG = "Webhooks"
 _ID = re.compile(r"[1-9]\d{0,18}", re.ASCII)
@@ -34,33 +34,13 @@ def _id(text: str) -> int:
     return int(text)
 
 
-def _json(row: AnyRow) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "url": row.url,
-        "types": row.types,
-        "active": row.active,
-        "old_secret_ends_at": optional_time(row.old_secret_ends_at),
-        "version": row.version,
-        "created_at": iso(row.created_at),
-        "updated_at": iso(row.updated_at),
-    }
+_json = serialiser(models.Webhook)
+_delivery = serialiser(models.Delivery, "event_id", "next_attempt_at")
 
 
 def _delivery_json(row: AnyRow) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "event_id": event_id(row.seq),
-        "type": row.type,
-        "status": row.status,
-        "attempts": row.attempts,
-        "last_status": row.last_status,
-        "last_error": row.last_error,
-        "created_at": iso(row.created_at),
-        "last_attempt_at": optional_time(row.last_attempt_at),
-        "next_attempt_at": iso(row.next_attempt_at) if row.status == DeliveryStatus.PENDING else None,
-        "delivered_at": optional_time(row.delivered_at),
-    }
+    next_attempt_at = row.next_attempt_at if row.status == DeliveryStatus.PENDING else None
+    return _delivery(row, event_id=event_id(row.seq), next_attempt_at=next_attempt_at)
 
 
 def _check_url(body: models.WebhookCreate | models.WebhookPatch) -> None:
