@@ -11,14 +11,13 @@ from core.db.database import AnyRow
 from core.refusals import Refusal
 from core.tokens import Identity
 from resources import coupon_models as models
-from resources.answers import conditional
 from resources.auth import Access
 from resources.context import services
 from resources.fields import CODE, as_typed
-from resources.goods import expected_versions
 from resources.operation import ApiResource, Operation, operation
 from resources.paging import Listing
 from resources.serialiser import serialiser
+from resources.versioned import Answers, expected_versions
 
 _TAG = "Coupons"
 _CODE = re.compile(CODE)
@@ -37,6 +36,9 @@ _json = serialiser(models.Coupon)
 
 def _etag(row: AnyRow) -> str:
     return f"{row.version}-{row.used}"
+
+
+_answers = Answers("/coupons", _json, _etag, key="code")
 
 
 class CouponList(ApiResource):
@@ -75,8 +77,7 @@ class CouponList(ApiResource):
     )
     def post(self, caller: Identity, body: models.CouponCreate) -> Any:
         """Make a coupon. A code that is taken is a `validation_failed`."""
-        row = coupons.catalogue.create(services().database, body.model_dump())
-        return _json(row), 201, {"Location": f"/coupons/{row.code}", "ETag": f'"{_etag(row)}"'}
+        return _answers.created(coupons.catalogue.create(services().database, body.model_dump()))
 
 
 class CouponItem(ApiResource):
@@ -92,8 +93,7 @@ class CouponItem(ApiResource):
     )
     def get(self, code: str, caller: Identity) -> Response:
         """Read a coupon."""
-        row = coupons.catalogue.find(services().database, _code(code))
-        return conditional(_json(row), _etag(row), "private, no-cache")
+        return _answers.read(coupons.catalogue.find(services().database, _code(code)))
 
     @operation(
         Operation(
@@ -114,4 +114,4 @@ class CouponItem(ApiResource):
         changes by others.
         """
         row = coupons.catalogue.change(services().database, _code(code), body.given(), expected_versions())
-        return _json(row), 200, {"ETag": f'"{_etag(row)}"'}
+        return _answers.changed(row)

@@ -1,36 +1,29 @@
 """`/goods`: what is on sale, and the administrators' hand on it."""
 
-import re
 from typing import Any
 
-from flask import Response, request
+from flask import Response
 
 from core import refusals
 from core.catalogue import goods, sale
 from core.db.database import AnyRow
-from core.refusals import Refusal
 from core.tokens import Identity
 from resources import inputs, schemas
-from resources.answers import conditional
 from resources.auth import Access
 from resources.context import services
-from resources.fields import MAX_ID
 from resources.operation import ApiResource, Operation, operation
 from resources.paging import Listing
 from resources.serialiser import serialiser
+from resources.versioned import Answers, expected_versions, row_id
 
 _TAG = "Goods"
 CACHE_CONTROL = "public, max-age=1"
-_ID = re.compile(r"[1-9]\d{0,18}", re.ASCII)
-_VERSION = re.compile(r"\d{1,19}", re.ASCII)
 _ETAG = {"ETag": "the item's version and stock; `If-Match` compares the version alone"}
 
 
 def goods_id(text: str) -> int:
     """The id in a path. Raises Refusal goods_not_found for one that cannot exist."""
-    if not _ID.fullmatch(text) or int(text) > MAX_ID:
-        raise Refusal(refusals.GOODS_NOT_FOUND)
-    return int(text)
+    return row_id(text, refusals.GOODS_NOT_FOUND)
 
 
 _body = serialiser(schemas.Goods, "status")
@@ -47,19 +40,7 @@ def goods_etag(row: AnyRow, status: str | None = None) -> str:
     return f"{row.version}-{row.stock}-{row.sold}-{status or sale.status(row, row.now)}"
 
 
-def _answer(row: AnyRow, status: int = 200) -> tuple[dict[str, Any], int, dict[str, str]]:
-    headers = {"ETag": f'"{goods_etag(row)}"'}
-    if status == 201:
-        headers["Location"] = f"/goods/{row.id}"
-    return goods_json(row), status, headers
-
-
-def expected_versions() -> set[int] | None:
-    """The versions that `If-Match` names; None where any will do. The ETag of a read serves as well as a version."""
-    if "If-Match" not in request.headers or request.if_match.star_tag:
-        return None
-    tags = (tag.partition("-")[0] for tag in request.if_match.as_set() if tag)
-    return {int(tag) for tag in tags if _VERSION.fullmatch(tag)}
+_answers = Answers("/goods", goods_json, goods_etag)
 
 
 class GoodsList(ApiResource):
@@ -97,7 +78,7 @@ class GoodsList(ApiResource):
     )
     def post(self, caller: Identity, body: inputs.GoodsCreate) -> Any:
         """Put up a new item."""
-        return _answer(goods.create(services().database, caller.user_id, body.model_dump()), 201)
+        return _answers.created(goods.create(services().database, caller.user_id, body.model_dump()))
 
 
 class GoodsItem(ApiResource):
@@ -114,7 +95,7 @@ class GoodsItem(ApiResource):
     def get(self, goods_id_text: str) -> Response:
         """Read an item."""
         row = goods.find(services().database, goods_id(goods_id_text))
-        return conditional(goods_json(row), goods_etag(row), CACHE_CONTROL)
+        return _answers.read(row, CACHE_CONTROL)
 
     @operation(
         Operation(
@@ -134,9 +115,9 @@ class GoodsItem(ApiResource):
         against changes by others.
         """
         key = goods_id(goods_id_text)
-        return _answer(
-            goods.change(services().database, caller.user_id, key, body.given(), body.stock_delta, expected_versions())
-        )
+        versions = expected_versions()
+        row = goods.change(services().database, caller.user_id, key, body.given(), body.stock_delta, versions)
+        return _answers.changed(row)
 
     @operation(
         Operation(
@@ -168,7 +149,8 @@ def _pausing(operation_id: str) -> Operation:
 
 def _set_paused(goods_id_text: str, caller: Identity, paused: bool) -> Any:
     key = goods_id(goods_id_text)
-    return _answer(goods.set_paused(services().database, caller.user_id, key, paused, expected_versions()))
+    row = goods.set_paused(services().database, caller.user_id, key, paused, expected_versions())
+    return _answers.changed(row)
 
 
 class GoodsPause(ApiResource):

@@ -1,23 +1,21 @@
 """`/payments`: what the payment provider tells, and what came of it."""
 
-import re
 from typing import Any
 
 from config import Settings
 from core.payments import payment_records, payments, refunds
 from core.payments.payment_records import PaymentEvent, Resolution
-from core.refusals import NOT_FOUND, Refusal
+from core.refusals import NOT_FOUND
 from core.tokens import Identity
 from resources import payment_models as models
 from resources.auth import Access
 from resources.context import services
-from resources.fields import MAX_ID
 from resources.operation import ApiResource, Operation, operation
 from resources.paging import Listing
 from resources.serialiser import serialiser
+from resources.versioned import row_id
 
 _TAG = "Payments"
-_ID = re.compile(r"[1-9][0-9]{0,18}")
 IGNORED = "ignored"
 _payment_json = serialiser(models.Payment)
 
@@ -92,10 +90,4 @@ class PaymentResolve(ApiResource):
         its money is kept, `refunded` where it was given back, `ignored` where it tells of none.
         """
         how = Resolution(body.resolution, body.note, caller.user_id)
-        return _payment_json(refunds.resolve(services().database, _row_id(payment_id), how))
-
-
-def _row_id(text: str) -> int:
-    if not _ID.fullmatch(text) or int(text) > MAX_ID:
-        raise Refusal(NOT_FOUND)
-    return int(text)
+        return _payment_json(refunds.resolve(services().database, row_id(payment_id, NOT_FOUND), how))

@@ -10,14 +10,13 @@ from core.catalogue import shipping
 from core.refusals import Refusal
 from core.tokens import Identity
 from resources import shipping_models as models
-from resources.answers import conditional
 from resources.auth import Access
 from resources.context import services
 from resources.fields import CODE
-from resources.goods import expected_versions
 from resources.operation import ApiResource, Operation, operation
 from resources.paging import Listing
 from resources.serialiser import serialiser
+from resources.versioned import Answers, expected_versions
 
 _TAG = "Shipping"
 _CODE = re.compile(CODE)
@@ -31,6 +30,7 @@ def _code(text: str) -> str:
 
 
 _json = serialiser(models.ShippingMethod)
+_answers = Answers("/shipping-methods", _json, key="code")
 
 
 class ShippingMethodList(ApiResource):
@@ -68,8 +68,7 @@ class ShippingMethodList(ApiResource):
 
         There are at most 100, active or not. A code that is taken, and one too many, is a `validation_failed`.
         """
-        row = shipping.catalogue.create(services().database, body.model_dump())
-        return _json(row), 201, {"Location": f"/shipping-methods/{row.code}", "ETag": f'"{row.version}"'}
+        return _answers.created(shipping.catalogue.create(services().database, body.model_dump()))
 
 
 class ShippingMethodItem(ApiResource):
@@ -85,8 +84,7 @@ class ShippingMethodItem(ApiResource):
     )
     def get(self, code: str) -> Response:
         """Read a shipping method."""
-        row = shipping.catalogue.find(services().database, _code(code))
-        return conditional(_json(row), str(row.version), "public, max-age=1")
+        return _answers.read(shipping.catalogue.find(services().database, _code(code)), "public, max-age=1")
 
     @operation(
         Operation(
@@ -105,4 +103,4 @@ class ShippingMethodItem(ApiResource):
         `If-Match` with a version guards against changes by others.
         """
         row = shipping.catalogue.change(services().database, _code(code), body.given(), expected_versions())
-        return _json(row), 200, {"ETag": f'"{row.version}"'}
+        return _answers.changed(row)

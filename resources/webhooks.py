@@ -1,6 +1,5 @@
 """`/webhooks`: subscriptions to events, and the log of what was sent to each."""
 
-import re
 from typing import Any
 
 from flask import Response
@@ -9,32 +8,27 @@ from core import refusals
 from core.db.database import AnyRow
 from core.events import webhooks
 from core.events.event_log import event_id
-from core.refusals import Refusal
 from core.tokens import Identity
 from models import DeliveryStatus
 from resources import event_models as models
 from resources import inputs
-from resources.answers import conditional
 from resources.auth import Access
 from resources.context import services
-from resources.fields import MAX_ID
-from resources.goods import expected_versions
 from resources.operation import ApiResource, Operation, operation
 from resources.paging import Listing
 from resources.serialiser import serialiser
+from resources.versioned import Answered, Answers, expected_versions, row_id
 
 _TAG = "Webhooks"
-_ID = re.compile(r"[1-9]\d{0,18}", re.ASCII)
 _ETAG = {"ETag": "the subscription's version"}
 
 
 def _id(text: str) -> int:
-    if not _ID.fullmatch(text) or int(text) > MAX_ID:
-        raise Refusal(refusals.NOT_FOUND)
-    return int(text)
+    return row_id(text, refusals.NOT_FOUND)
 
 
 _json = serialiser(models.Webhook)
+_answers = Answers("/webhooks", _json)
 _delivery = serialiser(models.Delivery, "event_id", "next_attempt_at")
 
 
@@ -52,12 +46,9 @@ def _prepare(body: models.WebhookCreate) -> None:
     webhooks.prepare(services().database, body.url)
 
 
-def _with_secret(row: AnyRow, secret: str) -> dict[str, Any]:
-    return {**_json(row), "secret": secret}
-
-
-def _answer(row: AnyRow) -> Any:
-    return _json(row), 200, {"ETag": f'"{row.version}"'}
+def _with_secret(answered: Answered, secret: str) -> Answered:
+    body, status, headers = answered
+    return {**body, "secret": secret}, status, {**headers, "Cache-Control": "no-store"}
 
 
 class WebhookList(ApiResource):
@@ -97,8 +88,7 @@ class WebhookList(ApiResource):
         `validation_failed`.
         """
         row, secret = webhooks.create(services().database, body.url, body.types, body.active)
-        headers = {"Location": f"/webhooks/{row.id}", "ETag": f'"{row.version}"', "Cache-Control": "no-store"}
-        return _with_secret(row, secret), 201, headers
+        return _with_secret(_answers.created(row), secret)
 
 
 class WebhookItem(ApiResource):
@@ -114,8 +104,7 @@ class WebhookItem(ApiResource):
     )
     def get(self, webhook_id: str, caller: Identity) -> Response:
         """Read a subscription."""
-        row = webhooks.find(services().database, _id(webhook_id))
-        return conditional(_json(row), str(row.version), "private, no-cache")
+        return _answers.read(webhooks.find(services().database, _id(webhook_id)))
 
     @operation(
         Operation(
@@ -135,7 +124,8 @@ class WebhookItem(ApiResource):
         While it is off nothing is sent; switched on again it is sent what happened meanwhile. `If-Match` with a version
         guards against changes by others.
         """
-        return _answer(webhooks.change(services().database, _id(webhook_id), body.given(), expected_versions()))
+        row = webhooks.change(services().database, _id(webhook_id), body.given(), expected_versions())
+        return _answers.changed(row)
 
     @operation(
         Operation(
@@ -173,7 +163,7 @@ class WebhookSecret(ApiResource):
         """
         key = _id(webhook_id)
         row, secret = webhooks.rotate_secret(services().database, key, body.keep_hours, expected_versions())
-        return _with_secret(row, secret), 200, {"ETag": f'"{row.version}"', "Cache-Control": "no-store"}
+        return _with_secret(_answers.changed(row), secret)
 
 
 class WebhookDeliveries(ApiResource):

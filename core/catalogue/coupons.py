@@ -9,8 +9,9 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from core import refusals
+from core.catalogue.coded_table import CodedTable
 from core.catalogue.pricing import discount_of
-from core.catalogue.versioned_table import Fields, VersionedTable, check_window
+from core.db.versioned_table import Fields, check_window
 from core.refusals import InvalidField, Refusal
 from models import Coupon as CouponRow
 from models import CouponKind, CouponUse
@@ -123,7 +124,7 @@ def _check(row: Fields, given: Fields) -> None:
 _DEFAULTS: Mapping[str, Any] = {
     name: None for name in Coupon.__slots__ if name not in ("code", "kind", "active", "used")
 } | {"active": True}
-catalogue = VersionedTable(CouponRow, refusals.COUPON_NOT_FOUND, _DEFAULTS, check=_check)
+catalogue = CodedTable(CouponRow, refusals.COUPON_NOT_FOUND, defaults=_DEFAULTS, check=_check)
 
 _COLUMNS = tuple(CouponRow.__table__.columns[name] for name in Coupon.__slots__)
 

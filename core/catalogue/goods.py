@@ -8,7 +8,6 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Select,
     and_,
     bindparam,
     delete,
@@ -16,7 +15,6 @@ from sqlalchemy import (
     insert,
     or_,
     select,
-    update,
 )
 
 from core import refusals
@@ -26,6 +24,7 @@ from core.db.clock import database_now, iso, utc_now
 from core.db.database import AnyRow, Database
 from core.db.paging import Page, PageRequest, Sort, fetch
 from core.db.transaction import plain
+from core.db.versioned_table import VersionedTable, check_window, differing
 from core.events import events
 from core.refusals import InvalidField, Refusal
 from models import Goods, GoodsChange, Order, PurchaseSlot
@@ -63,24 +62,26 @@ SORTS: Mapping[str, ColumnElement[Any]] = {
 }
 
 
-def _with_time() -> Select[Any]:
-    columns = (column for column in Goods.__table__.columns if column is not Goods.__table__.c.search_text)
-    return select(*columns, utc_now().label("now"))
-
-
-# Made once: the sale cache asks it all the time.
-_READ_ALL = _with_time().where(Goods.id.in_(bindparam("ids", expanding=True)))
+_table = VersionedTable(
+    Goods,
+    refusals.GOODS_NOT_FOUND,
+    columns=(
+        *(column for column in Goods.__table__.columns if column is not Goods.__table__.c.search_text),
+        utc_now().label("now"),
+    ),
+)
+# Built once: the sale cache executes it all the time.
+_READ_ALL = _table.select().where(Goods.id.in_(bindparam("ids", expanding=True)))
 
 
 def find(database: Database, goods_id: int) -> AnyRow:
     """The item's row, with the database's time as `now`. Raises Refusal goods_not_found."""
-    with database.reading() as connection:
-        return read(connection, goods_id)
+    return _table.find(database, goods_id)
 
 
 def read(connection: Connection, goods_id: int) -> AnyRow:
-    """`find` on a connection that the caller has."""
-    return _one(connection, goods_id)
+    """`find` on a connection of the caller's."""
+    return _table.read(connection, goods_id)
 
 
 def read_all(database: Database, ids: Sequence[int]) -> list[AnyRow]:
@@ -89,19 +90,11 @@ def read_all(database: Database, ids: Sequence[int]) -> list[AnyRow]:
         return list(connection.execute(_READ_ALL, {"ids": ids}))
 
 
-def _one(connection: Connection, goods_id: int, lock: bool = False) -> AnyRow:
-    query = _with_time().where(Goods.id == goods_id)
-    row = connection.execute(query.with_for_update() if lock else query).one_or_none()
-    if row is None:
-        raise Refusal(refusals.GOODS_NOT_FOUND)
-    return row
-
-
 def list_page(
     database: Database, page: PageRequest, sort: str = "id", status: str | None = None, text: str | None = None
 ) -> Page[AnyRow]:
     """A page of items. `sort` is a key of SORTS, with `-` before it for descending; `text` is looked for in names."""
-    query = _with_time()
+    query = _table.select()
     if status is not None:
         query = query.where(sale.status_in_sql() == status)
     if text is not None:
@@ -137,9 +130,9 @@ def create_in(connection: Connection, actor: str, fields: Mapping[str, Any]) -> 
     """`create`, within a transaction of the caller's."""
     now = database_now(connection)
     values = {**DEFAULTS, **fields, "created_at": now, "updated_at": now}
-    _check_window(values["starts_at"], values["ends_at"])
+    check_window(values)
     goods_id = connection.execute(insert(Goods).values(_stored(values))).inserted_primary_key[0]  # type: ignore[index]
-    row = _one(connection, goods_id)
+    row = read(connection, goods_id)
     shown = {name: {"from": None, "to": values[name]} for name in values if name not in ("created_at", "updated_at")}
     _record(connection, row, GoodsAction.CREATED, actor, shown, values["stock"], now)
     return row
@@ -159,9 +152,9 @@ def change(
     """
 
     def work(connection: Connection) -> AnyRow:
-        row = _locked(connection, goods_id, versions)
-        changed = {name: value for name, value in fields.items() if getattr(row, name) != value}
-        _check_window(changed.get("starts_at", row.starts_at), changed.get("ends_at", row.ends_at))
+        row = _table.lock(connection, goods_id, versions)
+        changed = differing(row, fields)
+        check_window({**row._mapping, **changed})
         if row.stock + stock_delta < 0:
             raise Refusal(refusals.STOCK_CONFLICT)
         if row.stock + row.sold + stock_delta > MAX_STOCK:
@@ -178,7 +171,7 @@ def set_paused(database: Database, actor: str, goods_id: int, paused: bool, vers
     """Stop or restart a sale. Doing so twice is the same as once."""
 
     def work(connection: Connection) -> AnyRow:
-        row = _locked(connection, goods_id, versions)
+        row = _table.lock(connection, goods_id, versions)
         shown = {} if row.paused == paused else {"paused": {"from": row.paused, "to": paused}}
         action = GoodsAction.PAUSED if paused else GoodsAction.RESUMED
         return _apply(connection, row, action, actor, {"paused": paused}, shown, 0)
@@ -192,10 +185,10 @@ def remove(database: Database, actor: str, goods_id: int, versions: set[int] | N
     def work(connection: Connection) -> None:
         # The slots first: the order of all locks (docs/locking.md). A purchase under way is waited for.
         connection.execute(delete(PurchaseSlot).where(PurchaseSlot.goods_id == goods_id))
-        row = _locked(connection, goods_id, versions)
+        row = _table.lock(connection, goods_id, versions)
         if connection.execute(select(exists().where(Order.goods_id == goods_id))).scalar_one():
             raise Refusal(refusals.HAS_ORDERS)
-        connection.execute(delete(Goods).where(Goods.id == goods_id))
+        _table.remove(connection, row)
         _record(connection, row, GoodsAction.DELETED, actor, {}, -(row.stock + row.sold), database_now(connection))
 
     plain(database, work)
@@ -206,15 +199,8 @@ def history(database: Database, goods_id: int, page: PageRequest) -> Page[AnyRow
     query = select(*GoodsChange.__table__.columns).where(GoodsChange.goods_id == goods_id)
     newest_first = Sort(GoodsChange.id.expression, GoodsChange.id.expression, descending=True)
     with database.reading() as connection:
-        _one(connection, goods_id)
+        read(connection, goods_id)
         return fetch(connection, query, newest_first, page)
-
-
-def _locked(connection: Connection, goods_id: int, versions: set[int] | None) -> AnyRow:
-    row = _one(connection, goods_id, lock=True)
-    if versions is not None and row.version not in versions:
-        raise Refusal(refusals.VERSION_MISMATCH)
-    return row
 
 
 def _apply(
@@ -230,12 +216,7 @@ def _apply(
         return row
     now = database_now(connection)
     stock = {"stock": Goods.stock + stock_delta} if stock_delta else {}
-    connection.execute(
-        update(Goods)
-        .where(Goods.id == row.id)
-        .values({**_stored(values), **stock, "version": row.version + 1, "updated_at": now})
-    )
-    changed = _one(connection, row.id)
+    changed = _table.write(connection, row, {**_stored(values), **stock, "updated_at": now})
     _record(connection, changed, action, actor, shown, stock_delta, now)
     events.write(connection, now, events.of_stock(row.id, row.stock, changed.stock))
     return changed
@@ -265,8 +246,3 @@ def _record(
 
 def _plain(value: Any) -> Any:
     return iso(value) if isinstance(value, datetime) else value
-
-
-def _check_window(starts_at: datetime | None, ends_at: datetime | None) -> None:
-    if starts_at is not None and ends_at is not None and ends_at < starts_at:
-        raise InvalidField("ends_at", "window_reversed")

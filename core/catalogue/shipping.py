@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from core import refusals
-from core.catalogue.versioned_table import VersionedTable
+from core.catalogue.coded_table import CodedTable
 from core.purchase.sql import fetch, number
 from core.refusals import InvalidField
 from models import ShippingMethod
@@ -113,4 +113,4 @@ _DEFAULTS: Mapping[str, Any] = {
     "regions": None,
     "active": True,
 }
-catalogue = VersionedTable(ShippingMethod, refusals.SHIPPING_METHOD_NOT_FOUND, _DEFAULTS, make_room=_make_room)
+catalogue = CodedTable(ShippingMethod, refusals.SHIPPING_METHOD_NOT_FOUND, defaults=_DEFAULTS, make_room=_make_room)

@@ -13,6 +13,7 @@ from core.db.clock import database_now, utc_now
 from core.db.database import AnyRow, Database
 from core.db.paging import Page, PageRequest, Sort, fetch
 from core.db.transaction import plain
+from core.db.versioned_table import VersionedTable, differing
 from core.events import event_log, url_policy
 from core.refusals import InvalidField, Refusal
 from models import DeliveryStatus, Event, RemovedWebhook, Sequencer, Webhook, WebhookDelivery
@@ -21,12 +22,16 @@ MOST = 100
 _SECRET_BYTES = 32
 _DELETED_AT_ONCE = 1000
 
-_SHOWN = tuple(column for column in Webhook.__table__.columns if column.name not in ("secret", "old_secret"))
+_table = VersionedTable(
+    Webhook,
+    refusals.NOT_FOUND,
+    columns=[column for column in Webhook.__table__.columns if column.name not in ("secret", "old_secret")],
+)
 
 
 def list_page(database: Database, page: PageRequest, active: bool | None = None) -> Page[AnyRow]:
     """A page of subscriptions, the oldest first, without their secrets."""
-    query = select(*_SHOWN)
+    query = _table.select()
     if active is not None:
         query = query.where(Webhook.active == active)
     key = Webhook.id.expression
@@ -36,8 +41,7 @@ def list_page(database: Database, page: PageRequest, active: bool | None = None)
 
 def find(database: Database, webhook_id: int) -> AnyRow:
     """A subscription, without its secret. Raises Refusal not_found."""
-    with database.reading() as connection:
-        return _one(connection, webhook_id)
+    return _table.find(database, webhook_id)
 
 
 def check_url(database: Database, url: str) -> None:
@@ -67,7 +71,7 @@ def create(database: Database, url: str, types: Sequence[str] | None, active: bo
             raise InvalidField("url", "too_many")
         values = {"url": url, "types": types, "active": active, "secret": secret, "after_seq": after}
         made = connection.execute(insert(Webhook).values(**values, created_at=utc_now(), updated_at=utc_now()))
-        return _one(connection, made.inserted_primary_key[0])  # type: ignore[index]
+        return _table.read(connection, made.inserted_primary_key[0])  # type: ignore[index]
 
     return plain(database, work), secret
 
@@ -81,16 +85,9 @@ def change(database: Database, webhook_id: int, fields: Mapping[str, Any], versi
     def work(connection: Connection) -> AnyRow:
         if fields.get("active"):
             _hold_events(connection)
-        row = _locked(connection, webhook_id, versions)
-        changed = {name: value for name, value in fields.items() if getattr(row, name) != value}
-        if not changed:
-            return row
-        connection.execute(
-            update(Webhook)
-            .where(Webhook.id == webhook_id)
-            .values({**changed, "version": row.version + 1, "updated_at": utc_now()})
-        )
-        return _one(connection, webhook_id)
+        row = _table.lock(connection, webhook_id, versions)
+        changed = differing(row, fields)
+        return _table.write(connection, row, changed) if changed else row
 
     return plain(database, work)
 
@@ -100,8 +97,8 @@ def remove(database: Database, webhook_id: int, versions: set[int] | None) -> No
 
     def work(connection: Connection) -> None:
         # Whoever puts events on its list holds this row: nothing is added to the log after this.
-        _locked(connection, webhook_id, versions)
-        connection.execute(delete(Webhook).where(Webhook.id == webhook_id))
+        row = _table.lock(connection, webhook_id, versions)
+        _table.remove(connection, row)
         connection.execute(insert(RemovedWebhook).values(webhook_id=webhook_id))
 
     plain(database, work)
@@ -135,21 +132,13 @@ def rotate_secret(
     secret = _new_secret()
 
     def work(connection: Connection) -> AnyRow:
-        row = _locked(connection, webhook_id, versions)
-        now = database_now(connection)
-        connection.execute(
-            update(Webhook)
-            .where(Webhook.id == webhook_id)
-            .values(
-                old_secret=Webhook.secret if keep_hours else None,
-                old_secret_ends_at=now + timedelta(hours=keep_hours) if keep_hours else None,
-                version=row.version + 1,
-                updated_at=now,
-            )
-        )
-        # By itself: MySQL would take the new value for the one to keep.
+        row = _table.lock(connection, webhook_id, versions)
+        ends_at = database_now(connection) + timedelta(hours=keep_hours)
+        kept = {"old_secret": Webhook.secret, "old_secret_ends_at": ends_at}
+        changed = _table.write(connection, row, kept if keep_hours else dict.fromkeys(kept))
+        # In a statement of its own: in one, MySQL would already read the new secret as the one to keep.
         connection.execute(update(Webhook).where(Webhook.id == webhook_id).values(secret=secret))
-        return _one(connection, webhook_id)
+        return changed
 
     return plain(database, work), secret
 
@@ -166,7 +155,7 @@ def deliveries(database: Database, webhook_id: int, page: PageRequest, status: s
     seq = WebhookDelivery.seq.expression
     newest_first = Sort(seq, seq, descending=True)
     with database.reading() as connection:
-        _one(connection, webhook_id)
+        _table.read(connection, webhook_id)
         return fetch(connection, query, newest_first, page)
 
 
@@ -199,18 +188,3 @@ def _hold_events(connection: Connection) -> None:
 def _log() -> Select[Any]:
     events = Event.seq == WebhookDelivery.seq
     return select(*WebhookDelivery.__table__.columns, Event.type).outerjoin(Event, events)
-
-
-def _one(connection: Connection, webhook_id: int, lock: bool = False) -> AnyRow:
-    query = select(*_SHOWN).where(Webhook.id == webhook_id)
-    row = connection.execute(query.with_for_update() if lock else query).one_or_none()
-    if row is None:
-        raise Refusal(refusals.NOT_FOUND)
-    return row
-
-
-def _locked(connection: Connection, webhook_id: int, versions: set[int] | None) -> AnyRow:
-    row = _one(connection, webhook_id, lock=True)
-    if versions is not None and row.version not in versions:
-        raise Refusal(refusals.VERSION_MISMATCH)
-    return row

@@ -8,8 +8,8 @@ from sqlalchemy import Connection, Row, select
 from sqlalchemy.exc import IntegrityError
 
 from core.catalogue import coupons, goods, shipping
+from core.catalogue.coded_table import CodedTable
 from core.catalogue.pricing import shown
-from core.catalogue.versioned_table import VersionedTable
 from core.db.clock import database_now
 from core.db.database import Database
 from core.db.transaction import plain
@@ -81,7 +81,7 @@ def _money(amount: int, currency: str | None) -> str:
     return f"{amount:,}" if currency is None else shown(amount, currency)
 
 
-def _found_or_made(catalogue: VersionedTable, database: Database, fields: dict[str, Any]) -> Row[Any]:
+def _found_or_made(catalogue: CodedTable, database: Database, fields: dict[str, Any]) -> Row[Any]:
     try:
         return catalogue.find(database, fields["code"])
     except Refusal as refusal:
