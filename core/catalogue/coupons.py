@@ -1,4 +1,4 @@
-"""Coupons: when one may be used, and what administrators do with them."""
+"""Coupons: the rules for using one, and the table that administrators change."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class CouponReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Coupon:
-    """A coupon's row. Amounts are in minor units; None is without limit, `used` counts pending and paid orders."""
+    """A coupon's row. Amounts are in minor units; None means no limit; `used` counts pending and paid orders."""
 
     code: str
     kind: str
@@ -55,16 +55,16 @@ class Coupon:
     used: int
 
     def discount(self, subtotal: int) -> int:
-        """What it takes off a subtotal, in minor units; a free shipping is no discount."""
+        """The discount on a subtotal, in minor units; 0 for a coupon of free shipping."""
         return discount_of(subtotal, self.percent, self.max_discount, self.amount)
 
 
 def refusal_of(
     coupon: Coupon | None, goods_id: int, currency: str, subtotal: int, ships: bool, now: datetime, used_by_user: int
 ) -> Refusal | None:
-    """Why a purchase may not use the coupon now; None where it may.
+    """Returns why a purchase may not use the coupon now; None where it may.
 
-    A coupon that does not exist is `unknown`: so is every code that is not exactly right.
+    A coupon that does not exist is `unknown`, like every code that does not match exactly.
     """
     if coupon is None:
         return Refusal(refusals.COUPON_INVALID, reason=CouponReason.UNKNOWN)
@@ -88,7 +88,7 @@ def _misfit(coupon: Coupon, goods_id: int, currency: str, subtotal: int, ships: 
     if coupon.goods_ids is not None and goods_id not in coupon.goods_ids:
         return CouponReason.GOODS
     if coupon.currency != currency and (coupon.currency is not None or coupon.kind == CouponKind.AMOUNT):
-        # An amount without a currency, which earlier versions allowed, would be so much of any currency's minor unit.
+        # Earlier versions allowed an amount without a currency; it would be that many minor units of any currency.
         return CouponReason.CURRENCY
     if coupon.min_spend is not None and subtotal < coupon.min_spend:
         return CouponReason.MIN_SPEND
@@ -98,7 +98,7 @@ def _misfit(coupon: Coupon, goods_id: int, currency: str, subtotal: int, ships: 
 
 
 def misfit_of_kind(kind: str, field: str, value: Any) -> str | None:
-    """What is wrong with a value of a coupon for its kind, as a field's code; None where nothing is.
+    """The error code of a coupon's value that does not fit its kind; None where it fits.
 
     `field` is `percent`, `amount`, `max_discount` or `currency`.
     """
@@ -112,7 +112,7 @@ def misfit_of_kind(kind: str, field: str, value: Any) -> str | None:
 
 def _check(row: Fields, given: Fields) -> None:
     for field in (*VALUE_FIELDS, "max_discount", "currency"):
-        # A coupon of an earlier version may lack its currency; without one it can be ended, but not made active.
+        # A coupon of an earlier version may have no currency: it can be changed while inactive, but not activated.
         if field == "currency" and not row["active"] and field not in given:
             continue
         code = misfit_of_kind(row["kind"], field, row[field])
@@ -130,7 +130,7 @@ _COLUMNS = tuple(CouponRow.__table__.columns[name] for name in Coupon.__slots__)
 
 
 def read(connection: Connection, code: str) -> Coupon | None:
-    """The coupon as it stands, without a lock."""
+    """The coupon, read without a lock; None where there is none."""
     row = connection.execute(select(*_COLUMNS).where(CouponRow.code == code)).one_or_none()
     return None if row is None else Coupon(*row)
 

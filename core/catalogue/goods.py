@@ -1,4 +1,4 @@
-"""Items: reading them, and what administrators do to them. Every change leaves a row in the history."""
+"""Items: reads, and the changes that administrators make. Every change adds a row to the item's history."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -42,7 +42,7 @@ class GoodsAction(StrEnum):
     DELETED = "deleted"
 
 
-# What a creation leaves out.
+# The columns that a creation may leave out.
 DEFAULTS: Mapping[str, Any] = {
     "description": "",
     "image_url": "",
@@ -54,7 +54,7 @@ DEFAULTS: Mapping[str, Any] = {
     "shippable": False,
 }
 SORTS: Mapping[str, ColumnElement[Any]] = {
-    # No start means "has always been open", so it sorts first.
+    # An item without a start has always been on sale, so it sorts first.
     "starts_at": Goods.starts_at.expression,
     "price": Goods.price.expression,
     "created_at": Goods.created_at.expression,
@@ -93,7 +93,7 @@ def read_all(database: Database, ids: Sequence[int]) -> list[AnyRow]:
 def list_page(
     database: Database, page: PageRequest, sort: str = "id", status: str | None = None, text: str | None = None
 ) -> Page[AnyRow]:
-    """A page of items. `sort` is a key of SORTS, with `-` before it for descending; `text` is looked for in names."""
+    """A page of items whose names contain `text`. `sort` is a key of SORTS, with `-` before it for descending."""
     query = _table.select()
     if status is not None:
         query = query.where(sale.status_in_sql() == status)
@@ -106,28 +106,25 @@ def list_page(
 
 
 def _has(text: str) -> ColumnElement[bool]:
-    """Whether the name contains `text`, whatever the case, accents and width of the letters.
-
-    Blanks around the text do not count.
-    """
+    """Whether the name contains `text`, ignoring case, accents, width, and blanks around the text."""
     text = text.strip()
     found = Goods.search_text.contains(searchable(text), autoescape=True)
-    # Rows that SQL of others wrote have their name alone.
+    # Rows written by SQL of others have no search form.
     return or_(found, and_(Goods.search_text.is_(None), Goods.name.icontains(text, autoescape=True)))
 
 
 def _stored(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns for `values`, with the text that a name is found by."""
+    """The columns for `values`: with a name comes its search form."""
     return {**values, "search_text": searchable(values["name"])} if "name" in values else dict(values)
 
 
 def create(database: Database, actor: str, fields: Mapping[str, Any]) -> AnyRow:
-    """Put a new item up. `fields` are checked values of the writable columns, `stock` among them."""
+    """Create an item. `fields` are checked values of the writable columns, including `stock`."""
     return plain(database, lambda connection: create_in(connection, actor, fields))
 
 
 def create_in(connection: Connection, actor: str, fields: Mapping[str, Any]) -> AnyRow:
-    """`create`, within a transaction of the caller's."""
+    """`create` in a transaction of the caller's."""
     now = database_now(connection)
     values = {**DEFAULTS, **fields, "created_at": now, "updated_at": now}
     check_window(values)
@@ -146,7 +143,7 @@ def change(
     stock_delta: int,
     versions: set[int] | None,
 ) -> AnyRow:
-    """Set `fields` and move the stock by `stock_delta`. `versions`, if any, are those that the caller expects.
+    """Set `fields` of an item that has one of `versions` (None: any), and add `stock_delta` to its stock.
 
     Raises Refusal goods_not_found, version_mismatch, stock_conflict or validation_failed.
     """
@@ -168,7 +165,7 @@ def change(
 
 
 def set_paused(database: Database, actor: str, goods_id: int, paused: bool, versions: set[int] | None) -> AnyRow:
-    """Stop or restart a sale. Doing so twice is the same as once."""
+    """Pause or resume a sale. A repeated call changes nothing."""
 
     def work(connection: Connection) -> AnyRow:
         row = _table.lock(connection, goods_id, versions)
@@ -180,10 +177,10 @@ def set_paused(database: Database, actor: str, goods_id: int, paused: bool, vers
 
 
 def remove(database: Database, actor: str, goods_id: int, versions: set[int] | None) -> None:
-    """Delete an item that was never ordered; its history stays in the database. Raises Refusal has_orders."""
+    """Delete an item without orders; its history stays in the database. Raises Refusal has_orders."""
 
     def work(connection: Connection) -> None:
-        # The slots first: the order of all locks (docs/locking.md). A purchase under way is waited for.
+        # Slots are locked first (docs/locking.md): this waits for purchases in progress.
         connection.execute(delete(PurchaseSlot).where(PurchaseSlot.goods_id == goods_id))
         row = _table.lock(connection, goods_id, versions)
         if connection.execute(select(exists().where(Order.goods_id == goods_id))).scalar_one():
@@ -195,7 +192,7 @@ def remove(database: Database, actor: str, goods_id: int, versions: set[int] | N
 
 
 def history(database: Database, goods_id: int, page: PageRequest) -> Page[AnyRow]:
-    """What was done to the item, newest first. Raises Refusal goods_not_found."""
+    """A page of the item's changes, newest first. Raises Refusal goods_not_found."""
     query = select(*GoodsChange.__table__.columns).where(GoodsChange.goods_id == goods_id)
     newest_first = Sort(GoodsChange.id.expression, GoodsChange.id.expression, descending=True)
     with database.reading() as connection:

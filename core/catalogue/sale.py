@@ -21,7 +21,7 @@ class SaleStatus(StrEnum):
 
 
 class OnSale(Protocol):
-    """What the state of a sale depends on."""
+    """The fields of an item that its sale status depends on."""
 
     @property
     def starts_at(self) -> datetime | None: ...
@@ -36,7 +36,7 @@ class OnSale(Protocol):
 def status(goods: OnSale, now: datetime, stock: int | None = None) -> SaleStatus:
     """The first SaleStatus that fits. A sale is open from `starts_at` on and closed from `ends_at` on.
 
-    `stock` is what is left of the item's, where that is not what its row says.
+    `stock` replaces the stock of the item's row, if given.
     """
     if goods.ends_at is not None and goods.ends_at <= now:
         return SaleStatus.ENDED
@@ -48,7 +48,7 @@ def status(goods: OnSale, now: datetime, stock: int | None = None) -> SaleStatus
 
 
 def status_in_sql() -> ColumnElement[str]:
-    """The same rule as `status`, for a WHERE; a test holds the two equal."""
+    """The rule of `status` as SQL; a test holds the two equal."""
     return case(
         (and_(Goods.ends_at.is_not(None), Goods.ends_at <= utc_now()), literal(SaleStatus.ENDED)),
         (Goods.paused.is_(True), literal(SaleStatus.PAUSED)),

@@ -1,4 +1,4 @@
-"""What happened to orders and stock: written in the transaction that made it true, numbered after its COMMIT."""
+"""Events of orders and stock: written in the transaction that causes them, numbered after its COMMIT."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -22,7 +22,7 @@ class EventType(StrEnum):
 
 
 class NewEvent(NamedTuple):
-    """An event that has no number yet. `order_no` is None for those of goods."""
+    """An event without a number. `order_no` is None for events of goods."""
 
     type: EventType
     goods_id: int
@@ -30,13 +30,13 @@ class NewEvent(NamedTuple):
 
 
 def write(connection: Connection, occurred_at: datetime, new_events: Sequence[NewEvent]) -> None:
-    """Put events into the outbox: one row for all of a transaction, so that a purchase pays little for it."""
+    """Put the events of a transaction into the outbox, in one row."""
     if new_events:
         connection.execute(insert(Outbox).values(occurred_at=occurred_at, events=new_events))
 
 
 def of_stock(goods_id: int, before: int, after: int) -> list[NewEvent]:
-    """What a change of an item's stock is to those who watch it: its last unit gone, or its first one back."""
+    """The event that a change of an item's stock causes: its last unit was sold, or its first one came back."""
     if before > 0 and after == 0:
         return [NewEvent(EventType.GOODS_SOLD_OUT, goods_id)]
     if before == 0 and after > 0:

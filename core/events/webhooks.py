@@ -1,4 +1,4 @@
-"""Subscriptions to events, and the log of what was sent to each: what administrators do with them."""
+"""Subscriptions to events, and the log of the deliveries to each, as administrators read and change them."""
 
 import base64
 import secrets
@@ -45,12 +45,12 @@ def find(database: Database, webhook_id: int) -> AnyRow:
 
 
 def check_url(database: Database, url: str) -> None:
-    """Raise InvalidField for a URL that webhooks may not be sent to. Asks for addresses: never in a transaction."""
+    """Raise InvalidField for a URL that the policy forbids. It waits for DNS: never call it in a transaction."""
     url_policy.check(url, database.settings.WEBHOOKS_TO_PRIVATE)
 
 
 def prepare(database: Database, url: str) -> None:
-    """What comes ahead of `create`: check the URL, and number what happened so far. Raises InvalidField or Busy."""
+    """Prepare `create`: check the URL, and number all events so far. Raises InvalidField or Busy."""
     check_url(database, url)
     event_log.catch_up(database)
 
@@ -61,11 +61,11 @@ def create(database: Database, url: str, types: Sequence[str] | None, active: bo
     Returns the subscription and its secret. Raises InvalidField where there are MOST subscriptions.
     """
     secret = _new_secret()
-    # What happened so far has its number after this: the subscription begins behind it.
+    # All earlier events have their numbers by now: the subscription begins after them.
     after = event_log.newest(database)
 
     def work(connection: Connection) -> AnyRow:
-        # One row that all who subscribe lock, or two would both be the hundredth.
+        # All creations lock this row: otherwise two could both become the hundredth.
         _hold_events(connection)
         if connection.execute(select(func.count()).select_from(Webhook)).scalar_one() >= MOST:
             raise InvalidField("url", "too_many")
@@ -77,9 +77,9 @@ def create(database: Database, url: str, types: Sequence[str] | None, active: bo
 
 
 def change(database: Database, webhook_id: int, fields: Mapping[str, Any], versions: set[int] | None) -> AnyRow:
-    """Set `fields`, of `url` (which was checked), `types` and `active`.
+    """Set `fields` (`url`, which was checked, `types`, `active`) of a subscription with one of `versions` (None: any).
 
-    `versions`, if any, are those that the caller expects. Raises Refusal not_found or version_mismatch.
+    Raises Refusal not_found or version_mismatch.
     """
 
     def work(connection: Connection) -> AnyRow:
@@ -96,7 +96,7 @@ def remove(database: Database, webhook_id: int, versions: set[int] | None) -> No
     """End a subscription. Publishers delete its log later. Raises Refusal not_found or version_mismatch."""
 
     def work(connection: Connection) -> None:
-        # Whoever puts events on its list holds this row: nothing is added to the log after this.
+        # Creating deliveries locks this row, so no delivery is added to the log after this.
         row = _table.lock(connection, webhook_id, versions)
         _table.remove(connection, row)
         connection.execute(insert(RemovedWebhook).values(webhook_id=webhook_id))
@@ -105,7 +105,7 @@ def remove(database: Database, webhook_id: int, versions: set[int] | None) -> No
 
 
 def delete_removed_logs(database: Database) -> bool:
-    """Delete a piece of the log of a subscription that was removed. Returns whether there may be more to delete."""
+    """Delete a piece of the log of a removed subscription. Returns whether there may be more to delete."""
 
     def work(connection: Connection) -> bool:
         one = select(RemovedWebhook.webhook_id).limit(1).with_for_update(skip_locked=True)
@@ -125,7 +125,7 @@ def delete_removed_logs(database: Database) -> bool:
 def rotate_secret(
     database: Database, webhook_id: int, keep_hours: int, versions: set[int] | None
 ) -> tuple[AnyRow, str]:
-    """Give a subscription a new secret; the one until now signs beside it for `keep_hours` more.
+    """Give a subscription a new secret; the old one also signs for another `keep_hours`.
 
     Returns the subscription and the new secret. Raises Refusal not_found or version_mismatch.
     """
@@ -148,7 +148,7 @@ def _new_secret() -> str:
 
 
 def deliveries(database: Database, webhook_id: int, page: PageRequest, status: str | None = None) -> Page[AnyRow]:
-    """What was and is to be sent to a subscriber, the newest event first. Raises Refusal not_found."""
+    """A page of a subscription's deliveries, the newest event first. Raises Refusal not_found."""
     query = _log().where(WebhookDelivery.webhook_id == webhook_id)
     if status is not None:
         query = query.where(WebhookDelivery.status == status)
@@ -160,7 +160,7 @@ def deliveries(database: Database, webhook_id: int, page: PageRequest, status: s
 
 
 def retry(database: Database, webhook_id: int, delivery_id: int) -> AnyRow:
-    """Send a delivery once more, at once, whatever came of it. Raises Refusal not_found."""
+    """Make a delivery due at once, whatever its status. Raises Refusal not_found."""
 
     def work(connection: Connection) -> AnyRow:
         _hold_events(connection)
@@ -178,9 +178,9 @@ def retry(database: Database, webhook_id: int, delivery_id: int) -> AnyRow:
 
 
 def _hold_events(connection: Connection) -> None:
-    """Lock the row that whoever deletes old events locks (core/ops/retention.py), until the end of the transaction.
+    """Lock the row that retention locks while it deletes events (core/ops/retention.py), until the transaction ends.
 
-    Without it an event could be deleted just after a subscription has begun to need it, and be missed in silence.
+    Without the lock, an event could be deleted just after a subscription began to need it, and be missed in silence.
     """
     connection.execute(select(Sequencer.id).with_for_update())
 

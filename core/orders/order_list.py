@@ -1,7 +1,7 @@
-"""Orders in lists: filtered, by the time of purchase, and followed without missing one. Explained in docs/orders.md.
+"""Lists of orders, filtered and sorted by the time of purchase, that a reader can follow without missing an order.
 
-Each combination of filters is read through an index that has its rows in the order of the list. Those indexes begin
-with the status, so a list of every status merges the first rows of each.
+Each combination of filters has an index with its rows in the order of the list. These indexes begin with the status, so
+a list of every status merges the first rows of each. docs/orders.md explains more.
 """
 
 import time
@@ -37,7 +37,7 @@ class Filters:
 
 
 class _Place(NamedTuple):
-    """Where an order stands in the list."""
+    """The position of an order in the list."""
 
     purchased_at: datetime
     id: int
@@ -53,9 +53,9 @@ def list_page(
 ) -> Page[OrderView]:
     """A page of the orders that the viewer may see, by the time of purchase, those of one moment by their ids.
 
-    Ascending, a page that another follows waits until no order can appear among its own any more: who goes on from its
-    cursor misses none, however late the order's COMMIT was. Waits until `deadline`, by default the request's.
-    Raises Busy or Unavailable.
+    In ascending order, a page with a successor waits until no order can appear among its own any more, so that a reader
+    who continues from its cursor misses none, however late the order's COMMIT is. It waits until `deadline`, by default
+    that of the request. Raises Busy or Unavailable.
     """
     if not viewer.is_admin:
         filters = replace(filters, user_id=viewer.user_id)
@@ -114,17 +114,17 @@ def _place(row: AnyRow) -> _Place:
 def _missing(
     database: Database, deadline: Deadline, filters: Filters, after: _Place | None, shown: Sequence[AnyRow]
 ) -> _Place | None:
-    """The first order that stands among `shown`, behind `after`, and is not in it; None where there is none.
+    """The first order behind `after`, up to the last of `shown`, that is missing from `shown`; None where none is.
 
-    Sees also what is not committed yet. Every order up to the last one's time has been inserted by then, or never is
-    (INSERTED_WITHIN).
+    It reads uncommitted rows as well, after waiting until every order up to the last one's time has been inserted or
+    never will be (INSERTED_WITHIN).
     """
     last = shown[-1]
     time.sleep(max(0.0, (last.purchased_at + INSERTED_WITHIN - last.now).total_seconds()))
     known = {row.id for row in shown}
     query = _merged(filters, after, False, len(shown) + 1, up_to=_place(last))
     with database.reading(deadline) as connection:
-        # Of this transaction alone.
+        # For this transaction alone.
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL READ UNCOMMITTED")
         rows = connection.execute(query).all()
     return min((_place(row) for row in rows if row.id not in known), default=None)
@@ -135,7 +135,7 @@ def _page(filters: Filters, after: _Place | None, descending: bool, count: int) 
     page = _merged(filters, after, descending, count).subquery("page")
     query = select(Order.id, *VIEW_COLUMNS, utc_now().label("now"))
     for name in _MYSQL:
-        query = query.prefix_with("STRAIGHT_JOIN", dialect=name)  # the page first, whatever the optimiser thinks
+        query = query.prefix_with("STRAIGHT_JOIN", dialect=name)  # the page first, whatever the optimiser estimates
     joined = page.join(Order, Order.id == page.c.id)
     return query.select_from(joined).order_by(*_sorted(Order.purchased_at, Order.id, descending)).limit(count)
 
@@ -156,7 +156,7 @@ def _merged(
 
 
 def _branches(filters: Filters) -> Iterator[tuple[str, list[ColumnElement[bool]]]]:
-    """Where the list's orders are: indexes, with the conditions for each."""
+    """The indexes that have the list's orders, with the conditions for each."""
     owner: list[ColumnElement[bool]] = []
     if filters.user_id is not None:
         owner.append(Order.user_id == filters.user_id)
@@ -172,7 +172,7 @@ def _branches(filters: Filters) -> Iterator[tuple[str, list[ColumnElement[bool]]
         else:
             yield index, [*owner, Order.status == status]
     if filters.status == OrderStatus.EXPIRED:
-        # What no sweep has met yet: few, and among the pending ones those with the earliest ends.
+        # Overdue orders that no sweep has expired yet are few: the pending ones with the earliest `expires_at`.
         by_end = filters.user_id is None
         ends = Order.expires_at.expression if by_end else _unindexed(Order.expires_at)
         yield (
@@ -182,7 +182,7 @@ def _branches(filters: Filters) -> Iterator[tuple[str, list[ColumnElement[bool]]
 
 
 def _unindexed(column: InstrumentedAttribute[datetime]) -> ColumnElement[datetime]:
-    """The column, where its index shall not be chosen: SQLite, which takes no hints, knows a unary plus as one."""
+    """The column without its index: SQLite has no such hint, but uses no index for a column behind a unary plus."""
     return UnaryExpression(column.expression, operator=custom_op("+"), type_=column.type)
 
 
@@ -194,7 +194,7 @@ def _between(
         yield moment >= filters.purchased_from
     if filters.purchased_to is not None:
         yield moment < filters.purchased_to
-    # Not as a pair: MySQL would read the whole index for that.
+    # Not as a pair: for that MySQL would read the whole index.
     if after is not None and descending:
         yield or_(moment < after.purchased_at, and_(moment == after.purchased_at, key < after.id))
     elif after is not None:

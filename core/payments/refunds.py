@@ -1,6 +1,6 @@
-"""Money that goes back: refunds of orders, by an operator or as the provider tells, and payments that are resolved.
+"""Records refunds of orders, by an operator or by an event of the provider, and how payments were resolved.
 
-Nothing here moves money. It notes what was done with it, once for each cent: docs/payments.md.
+Nothing here moves money. Each amount is recorded as given back once: docs/payments.md.
 """
 
 from datetime import datetime
@@ -24,11 +24,11 @@ from models import OPEN_OUTCOMES, Order, OrderStatus, PaymentOutcome, PaymentRes
 
 
 def refund(database: Database, by: str, order_no: str, reference: str, restock: bool) -> OrderView:
-    """Note that the money of a paid or refund_due order was given back, under the operator's `reference`.
+    """Record that the money of a paid or refund_due order was given back, under the operator's `reference`.
 
-    With `restock` what a paid order holds comes back too: units, coupon use, room in the limit. The same reference
-    again returns the order as it stands, and changes nothing. Raises Refusal order_not_found, or order_not_refundable
-    with the order's status.
+    With `restock`, a paid order also returns what it holds: units, coupon use, room in the buyer's limit. The same
+    reference again changes nothing and returns the order. Raises Refusal order_not_found, or order_not_refundable with
+    the order's status.
     """
     order = orders.find(database, Viewer(by, is_admin=True), order_no)
 
@@ -53,12 +53,12 @@ def refund(database: Database, by: str, order_no: str, reference: str, restock: 
 
 
 def receive(connection: Connection, event: PaymentEvent, order: OrderView | None, now: datetime) -> str:
-    """Do what `payment.refunded` tells, for an order whose row is locked. Returns the event's outcome."""
+    """Apply a `payment.refunded` event to an order whose row is locked. Returns the event's outcome."""
     how = Resolution(PaymentResolution.REFUNDED, event.event_id, None)
-    told = payment_records.money_under(connection, event.payment_id)
-    if not told:
+    received = payment_records.money_under(connection, event.payment_id)
+    if not received:
         return _receive_of_unknown_payment(connection, event, order, now, how)
-    fitting = [row for row in told if (row.order_no, row.amount, row.currency) == event.money]
+    fitting = [row for row in received if (row.order_no, row.amount, row.currency) == event.money]
     if not fitting:
         return PaymentOutcome.MISMATCH  # a part of the money, or another order's
     if any(row.resolution == PaymentResolution.REFUNDED for row in fitting):
@@ -69,9 +69,9 @@ def receive(connection: Connection, event: PaymentEvent, order: OrderView | None
 def _receive_of_unknown_payment(
     connection: Connection, event: PaymentEvent, order: OrderView | None, now: datetime, how: Resolution
 ) -> str:
-    """A provider may name a refund by an id of its own: the order says what was given back then.
+    """Apply a refund event whose payment id has brought no money: some providers give each refund an id of its own.
 
-    Such an id too has its effect once over all orders.
+    The refund is then for the order's total. Such an id, too, has an effect once over all orders.
     """
     claimed = payment_records.claimed(connection, event.payment_id)
     if claimed is not None:
@@ -93,25 +93,25 @@ def _receive_of_unknown_payment(
 
 
 def resolve(database: Database, row_id: int, how: Resolution) -> AnyRow:
-    """Note what an operator did about a payment that did not fit. Returns its row.
+    """Record how an operator resolved a payment that did not fit its order. Returns the payment's row.
 
-    Money of a refund_due order that was given back makes the order `refunded`, under the payment's id as reference.
-    Raises Refusal not_found, or payment_already_resolved with the resolution, also for what needs none.
+    If money owed for a refund_due order was given back, the order becomes `refunded`, with the payment's id as its
+    reference. Raises Refusal not_found, or payment_already_resolved with the resolution, also where none is needed.
     """
-    told = payment_records.find(database, row_id)
-    if told is None:
+    known = payment_records.find(database, row_id)
+    if known is None:
         raise Refusal(refusals.NOT_FOUND)
 
     def work(connection: Connection) -> AnyRow:
-        order, now = payment_records.lock_order(connection, told.order_no)
+        order, now = payment_records.lock_order(connection, known.order_no)
         payment = payment_records.lock(connection, row_id)
         if payment is None:
             raise Refusal(refusals.NOT_FOUND)
-        # Not by `resolved`: a worker of the release before, which upgrades last, leaves that empty.
+        # Not by `resolved`: during an upgrade, workers of the previous release leave it empty.
         if payment.resolution is not None or payment.outcome not in OPEN_OUTCOMES:
             raise Refusal(refusals.PAYMENT_ALREADY_RESOLVED, resolution=payment_records.resolution_of(payment))
         is_money = payment.type == PaymentEventType.SUCCEEDED and how.resolution != PaymentResolution.IGNORED
-        # The money is accounted for from now on: another event that tells of it has no effect.
+        # The money is accounted for from now on: another event that reports it has no effect.
         if is_money and payment_records.claimed(connection, payment.payment_id) is None:
             payment_records.claim(connection, payment.payment_id, _money(payment))
         if is_money and how.resolution == PaymentResolution.REFUNDED:
@@ -132,7 +132,10 @@ def resolve(database: Database, row_id: int, how: Resolution) -> AnyRow:
 def _give_back(
     connection: Connection, payment: AnyRow, order: OrderView | None, now: datetime, how: Resolution
 ) -> bool:
-    """Note that a payment's money was given back, and its order refunded if that is the order's own. Whether it was."""
+    """Record that a payment's money was given back, and refund its order if this payment paid or is owed for it.
+
+    Returns False where it had been given back before.
+    """
     if not payment_records.resolve(connection, payment.id, how):
         return False
     if payment_records.claimed(connection, payment.payment_id) is None:
@@ -146,17 +149,17 @@ def _give_back(
 def _move(
     connection: Connection, order: OrderView, now: datetime, reference: str, locked: Locked | None = None
 ) -> None:
-    """Move the order, which the caller has locked, to `refunded`. With `locked` it gives back what it holds."""
+    """Move the order, which the caller has locked, to `refunded`. With `locked` it returns what it holds."""
     gives_back = locked is not None and order.status == OrderStatus.PAID
     values: dict[str, Any] = {"refunded_at": now, "refund_reference": reference}
     if gives_back:
         values["closed_at"] = now
     if not orders.move(connection, order.order_no, OrderStatus.REFUNDED, Order.status == order.status, **values):
         raise RuntimeError("an order changed under its lock")
-    told = [NewEvent(EventType.ORDER_REFUNDED, order.goods_id, order.order_no)]
+    new_events = [NewEvent(EventType.ORDER_REFUNDED, order.goods_id, order.order_no)]
     if gives_back and locked is not None:
-        told += holds.give_back(connection, locked, [order])
-    events.write(connection, now, told)
+        new_events += holds.give_back(connection, locked, [order])
+    events.write(connection, now, new_events)
 
 
 def _resolve(connection: Connection, row_id: int, how: Resolution) -> None:
