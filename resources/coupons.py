@@ -1,4 +1,4 @@
-"""`/coupons`: the administrators' hand on discounts. Buyers only ever name a code."""
+"""`/coupons`: coupons, for administrators. Buyers only name a coupon's code in a purchase."""
 
 import re
 from typing import Any
@@ -76,7 +76,7 @@ class CouponList(ApiResource):
         )
     )
     def post(self, caller: Identity, body: models.CouponCreate) -> Any:
-        """Make a coupon. A code that is taken is a `validation_failed`."""
+        """Create a coupon. A code that exists already is a `validation_failed`."""
         return _answers.created(coupons.catalogue.create(services().database, body.model_dump()))
 
 
@@ -109,9 +109,8 @@ class CouponItem(ApiResource):
     def patch(self, code: str, caller: Identity, body: models.CouponPatch) -> Any:
         """Change a coupon.
 
-        Purchases after the answer see the change, and orders that were placed before keep their price. A limit below
-        the uses that there are ends the coupon and takes none of them back. `If-Match` with a version guards against
-        changes by others.
+        Purchases after the answer use the changed coupon; earlier orders keep their price. A limit below the number of
+        uses ends the coupon and revokes none of them. `If-Match` with a version prevents overwriting another change.
         """
         row = coupons.catalogue.change(services().database, _code(code), body.given(), expected_versions())
         return _answers.changed(row)

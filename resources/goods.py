@@ -1,4 +1,4 @@
-"""`/goods`: what is on sale, and the administrators' hand on it."""
+"""`/goods`: the items, and their changes by administrators."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ def goods_json(row: AnyRow, status: str | None = None) -> dict[str, Any]:
 
 
 def goods_etag(row: AnyRow, status: str | None = None) -> str:
-    """What changes with the item's version, stock or status."""
+    """The ETag without quotes: it changes with the item's version, stock or status."""
     return f"{row.version}-{row.stock}-{row.sold}-{status or sale.status(row, row.now)}"
 
 
@@ -77,7 +77,7 @@ class GoodsList(ApiResource):
         )
     )
     def post(self, caller: Identity, body: inputs.GoodsCreate) -> Any:
-        """Put up a new item."""
+        """Create an item."""
         return _answers.created(goods.create(services().database, caller.user_id, body.model_dump()))
 
 
@@ -111,8 +111,8 @@ class GoodsItem(ApiResource):
     def patch(self, goods_id_text: str, caller: Identity, body: inputs.GoodsPatch) -> Any:
         """Change an item.
 
-        The stock moves by `stock_delta`, atomically and in the middle of a sale. `If-Match` with a version guards
-        against changes by others.
+        `stock_delta` is added to the stock, atomically, also during a sale. `If-Match` with a version prevents
+        overwriting another change.
         """
         key = goods_id(goods_id_text)
         versions = expected_versions()
@@ -129,7 +129,7 @@ class GoodsItem(ApiResource):
         )
     )
     def delete(self, goods_id_text: str, caller: Identity) -> tuple[str, int]:
-        """Delete an item that was never ordered."""
+        """Delete an item without orders."""
         goods.remove(services().database, caller.user_id, goods_id(goods_id_text), expected_versions())
         return "", 204
 
@@ -156,14 +156,14 @@ def _set_paused(goods_id_text: str, caller: Identity, paused: bool) -> Any:
 class GoodsPause(ApiResource):
     @operation(_pausing("pauseSale"))
     def post(self, goods_id_text: str, caller: Identity, body: inputs.NoFields) -> Any:
-        """Stop a running sale."""
+        """Pause a sale."""
         return _set_paused(goods_id_text, caller, True)
 
 
 class GoodsResume(ApiResource):
     @operation(_pausing("resumeSale"))
     def post(self, goods_id_text: str, caller: Identity, body: inputs.NoFields) -> Any:
-        """Restart a sale that was stopped."""
+        """Resume a paused sale."""
         return _set_paused(goods_id_text, caller, False)
 
 
@@ -179,7 +179,7 @@ class GoodsChanges(ApiResource):
         )
     )
     def get(self, goods_id_text: str, caller: Identity, query: inputs.ChangesQuery) -> dict[str, Any]:
-        """List what was done to an item, newest first."""
+        """List the changes of an item, newest first."""
         key = goods_id(goods_id_text)
         listing = Listing("changes", goods_id=key)
         page = goods.history(services().database, key, listing.request(query.limit, query.cursor))

@@ -54,8 +54,8 @@ class OrderList(ApiResource):
     def get(self, caller: Identity, query: inputs.OrdersQuery) -> dict[str, Any]:
         """List orders: a buyer's own, or everyone's for an administrator.
 
-        Ascending, who goes on from each `next_cursor` misses no order; where orders are just being placed, such a page
-        is answered up to a second later.
+        In ascending order, a client that continues from each `next_cursor` misses no order; while orders are being
+        placed, such a page is answered up to a second later.
         """
         for name in () if caller.is_admin else inputs.ADMINS_FILTERS:
             if getattr(query, name) is not None:
@@ -78,7 +78,7 @@ class OrderItem(ApiResource):
         Operation("getOrder", _TAG, Access.BUYER, {200: schemas.Order}, refusals=("order_not_found", "unavailable"))
     )
     def get(self, order_no: str, caller: Identity) -> dict[str, Any]:
-        """Read an order. Somebody else's is a 404: nothing tells that it exists."""
+        """Read an order. Another user's order is a 404, as if it did not exist."""
         return order_json(orders.find(services().database, viewer_of(caller), _order_no(order_no)))
 
 
@@ -95,7 +95,7 @@ class OrderCancel(ApiResource):
         )
     )
     def post(self, order_no: str, caller: Identity, body: inputs.NoFields) -> dict[str, Any]:
-        """Cancel a pending order; its units go back on sale."""
+        """Cancel a pending order; its units return to the stock."""
         return order_json(order_life.cancel(services().database, viewer_of(caller), _order_no(order_no)))
 
 
@@ -129,7 +129,7 @@ class OrderRefund(ApiResource):
         )
     )
     def post(self, order_no: str, caller: Identity, body: inputs.RefundBody) -> dict[str, Any]:
-        """Note that the money of a paid or refund_due order was given back. It moves no money.
+        """Record that the money of a paid or refund_due order was given back. It moves no money.
 
         The same reference again gives the same answer and changes nothing.
         """

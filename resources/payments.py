@@ -1,4 +1,4 @@
-"""`/payments`: what the payment provider tells, and what came of it."""
+"""`/payments`: events of the payment provider, and their outcomes."""
 
 from typing import Any
 
@@ -38,9 +38,9 @@ class PaymentWebhook(ApiResource):
         )
     )
     def post(self, body: models.PaymentWebhook, headers: models.SignatureHeaders) -> dict[str, Any]:
-        """Take in what the payment provider tells, signed per Standard Webhooks.
+        """Receive an event of the payment provider, signed per Standard Webhooks.
 
-        Each event id has its effect once and the same answer ever after. Events of other types are ignored.
+        Each event id has its effect once, and the same answer each time. Events of other types are ignored.
         """
         if body.data is None:
             return {"event_id": headers.event_id, "outcome": IGNORED}
@@ -60,7 +60,7 @@ class PaymentList(ApiResource):
         )
     )
     def get(self, caller: Identity, query: models.PaymentsQuery) -> dict[str, Any]:
-        """List what the payment provider told and what came of it, newest first."""
+        """List the events of the payment provider with their outcomes, newest first."""
         listing = Listing("payments", outcome=query.outcome, order_no=query.order_no, resolved=query.resolved)
         page = payment_records.list_page(
             services().database,
@@ -84,10 +84,10 @@ class PaymentResolve(ApiResource):
         )
     )
     def post(self, payment_id: str, caller: Identity, body: models.ResolveBody) -> dict[str, Any]:
-        """Say what was done about a payment that did not fit, once.
+        """Record how a payment that did not fit its order was resolved, once.
 
-        What needs nothing, such as the payment that paid an order, is refused as if it were resolved: `accepted` where
-        its money is kept, `refunded` where it was given back, `ignored` where it tells of none.
+        A payment that needs no resolution, such as one that paid its order, is refused as already resolved: `accepted`
+        if its money is kept, `refunded` if it was given back, `ignored` if it reports none.
         """
         how = Resolution(body.resolution, body.note, caller.user_id)
         return _payment_json(refunds.resolve(services().database, row_id(payment_id, NOT_FOUND), how))

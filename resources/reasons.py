@@ -1,4 +1,4 @@
-"""The `reason` of refusals that have one, code by code. Like the codes they are part of the contract."""
+"""The texts of each `reason` of a refusal, by error code. Like the codes, reasons are part of the contract."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""The answers of the API as typed models, with an example each: what OpenAPI says of them comes from here."""
+"""The answers of the API as typed models with examples. They document the answers (OpenAPI) and serialise them."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -133,7 +133,7 @@ _CHANGE: dict[str, Any] = {
 
 
 class GoodsChange(_Answer):
-    """What an administrator did to an item."""
+    """A change of an item by an administrator."""
 
     model_config = ConfigDict(json_schema_extra=example(_CHANGE))
 
@@ -156,7 +156,7 @@ class ChangesPage(_Answer):
 
 
 class SaleState(_Answer):
-    """A sale live."""
+    """The live state of a sale."""
 
     model_config = ConfigDict(
         json_schema_extra=example(
@@ -203,12 +203,12 @@ class Order(_Answer):
     __annotations__ = OrderView.__annotations__ | {
         "address": OrderAddress | None,
         "status": OrderStatus,
-        "closed_at": Annotated[datetime | None, Field(description="when it gave back what it held")],
+        "closed_at": Annotated[datetime | None, Field(description="when it returned what it held")],
     }
 
 
 class QuotedCoupon(_Answer):
-    """The coupon of a quote. One of free shipping discounts nothing: it makes the fees nothing."""
+    """The coupon of a quote. A coupon of free shipping has a discount of 0: it sets the fees to 0."""
 
     code: str
     kind: CouponKind
@@ -216,7 +216,7 @@ class QuotedCoupon(_Answer):
 
 
 class QuotedMethod(_Answer):
-    """A shipping method, with its fee or the reason why it cannot serve."""
+    """A shipping method, with its fee or the reason why it cannot serve the purchase."""
 
     code: str
     name: str
@@ -228,7 +228,7 @@ class QuotedMethod(_Answer):
 
 
 class Quote(_Answer):
-    """The price of a purchase as things stand: total = subtotal − discount + shipping fee."""
+    """The current price of a purchase: total = subtotal − discount + shipping fee."""
 
     model_config = ConfigDict(json_schema_extra=example(QUOTE_EXAMPLE))
 
@@ -261,7 +261,7 @@ class Health(_Answer):
 
 
 class FieldProblem(_Answer):
-    """What is wrong with one field."""
+    """The error of one field."""
 
     field: str
     code: str

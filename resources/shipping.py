@@ -1,4 +1,4 @@
-"""`/shipping-methods`: how items get to their buyers, for anyone to see, and the administrators' hand on it."""
+"""`/shipping-methods`: the shipping methods, public to read, and their changes by administrators."""
 
 import re
 from typing import Any
@@ -45,7 +45,7 @@ class ShippingMethodList(ApiResource):
         )
     )
     def get(self, query: models.ShippingMethodsQuery) -> dict[str, Any]:
-        """List the shipping methods, those that are not active too. What each costs, a quote tells."""
+        """List the shipping methods, including inactive ones. A quote has the fee of each."""
         listing = Listing("shipping methods", active=query.active, sort=query.sort)
         page = shipping.catalogue.list_page(
             services().database, listing.request(query.limit, query.cursor), query.sort, active=query.active
@@ -64,9 +64,10 @@ class ShippingMethodList(ApiResource):
         )
     )
     def post(self, caller: Identity, body: models.ShippingMethodCreate) -> Any:
-        """Make a shipping method.
+        """Create a shipping method.
 
-        There are at most 100, active or not. A code that is taken, and one too many, is a `validation_failed`.
+        There are at most 100, active or not. A code that exists already, and a method too many, is a
+        `validation_failed`.
         """
         return _answers.created(shipping.catalogue.create(services().database, body.model_dump()))
 
@@ -98,9 +99,9 @@ class ShippingMethodItem(ApiResource):
         )
     )
     def patch(self, code: str, caller: Identity, body: models.ShippingMethodPatch) -> Any:
-        """Change a shipping method. Orders that were placed before keep their price.
+        """Change a shipping method. Earlier orders keep their price.
 
-        `If-Match` with a version guards against changes by others.
+        `If-Match` with a version prevents overwriting another change.
         """
         row = shipping.catalogue.change(services().database, _code(code), body.given(), expected_versions())
         return _answers.changed(row)

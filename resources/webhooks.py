@@ -1,4 +1,4 @@
-"""`/webhooks`: subscriptions to events, and the log of what was sent to each."""
+"""`/webhooks`: subscriptions to events, and the log of each one's deliveries."""
 
 from typing import Any
 
@@ -83,9 +83,8 @@ class WebhookList(ApiResource):
     def post(self, caller: Identity, body: models.WebhookCreate) -> Any:
         """Subscribe to events.
 
-        It begins with what happens after this. The answer has the secret that signs what is sent, and no other answer
-        has. There are at most 100 subscriptions; one too many, and a URL that nothing may be sent to, is a
-        `validation_failed`.
+        The subscription begins with events after this call. Only this answer shows the secret that signs the messages.
+        There are at most 100 subscriptions; one too many, or a forbidden URL, is a `validation_failed`.
         """
         row, secret = webhooks.create(services().database, body.url, body.types, body.active)
         return _with_secret(_answers.created(row), secret)
@@ -119,10 +118,10 @@ class WebhookItem(ApiResource):
         )
     )
     def patch(self, webhook_id: str, caller: Identity, body: models.WebhookPatch) -> Any:
-        """Change a subscription, switch it off or on.
+        """Change a subscription, deactivate or activate it.
 
-        While it is off nothing is sent; switched on again it is sent what happened meanwhile. `If-Match` with a version
-        guards against changes by others.
+        While it is inactive nothing is sent; once it is active again, it receives the events of that time. `If-Match`
+        with a version prevents overwriting another change.
         """
         row = webhooks.change(services().database, _id(webhook_id), body.given(), expected_versions())
         return _answers.changed(row)
@@ -137,7 +136,7 @@ class WebhookItem(ApiResource):
         )
     )
     def delete(self, webhook_id: str, caller: Identity) -> tuple[str, int]:
-        """End a subscription, at once. Its log cannot be read any more, and is deleted in the background."""
+        """Delete a subscription. It ends at once; its log is no longer readable and is deleted in the background."""
         webhooks.remove(services().database, _id(webhook_id), expected_versions())
         return "", 204
 
@@ -158,8 +157,8 @@ class WebhookSecret(ApiResource):
     def post(self, webhook_id: str, caller: Identity, body: models.SecretRotation) -> Any:
         """Give a subscription a new secret.
 
-        The answer has it, and no other answer has. For `keep_hours` what is sent is signed with the old one too, so
-        that the subscriber can change over without missing anything; 0 ends it at once.
+        Only this answer shows it. For `keep_hours`, messages are signed with the old one as well, so that the
+        subscriber can change over without missing a message; 0 ends it at once.
         """
         key = _id(webhook_id)
         row, secret = webhooks.rotate_secret(services().database, key, body.keep_hours, expected_versions())
@@ -178,7 +177,7 @@ class WebhookDeliveries(ApiResource):
         )
     )
     def get(self, webhook_id: str, caller: Identity, query: models.DeliveriesQuery) -> dict[str, Any]:
-        """List what was and is to be sent to a subscriber, the newest event first."""
+        """List the deliveries to a subscriber, the newest event first."""
         key = _id(webhook_id)
         listing = Listing("deliveries", webhook_id=key, status=query.status)
         page = webhooks.deliveries(services().database, key, listing.request(query.limit, query.cursor), query.status)
@@ -198,5 +197,5 @@ class WebhookDeliveryRetry(ApiResource):
         )
     )
     def post(self, webhook_id: str, delivery_id: str, caller: Identity, body: inputs.NoFields) -> dict[str, Any]:
-        """Send an event to the subscriber once more, at once, whatever came of it before."""
+        """Send an event to the subscriber again, at once, whatever the delivery's status."""
         return _delivery_json(webhooks.retry(services().database, _id(webhook_id), _id(delivery_id)))

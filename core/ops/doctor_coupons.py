@@ -1,4 +1,4 @@
-"""What is wrong with coupons that earlier versions have made."""
+"""Finds faults of coupons made by earlier versions."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ _SHOWN = 5
 
 
 def examine(connection: Connection) -> Iterator[Finding]:
-    """Report active coupons of an amount that have no currency: they apply to nothing. Nothing where there is none."""
+    """Report active coupons of an amount without a currency, which apply to nothing; no finding if there are none."""
     query = select(Coupon.code).where(Coupon.kind == CouponKind.AMOUNT, Coupon.currency.is_(None), Coupon.active)
     codes = list(connection.execute(query.order_by(Coupon.code).limit(_SHOWN + 1)).scalars())
     if codes:

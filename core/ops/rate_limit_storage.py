@@ -1,8 +1,8 @@
-"""Where the requests of callers are counted: in this process, or in Redis for all workers and hosts together.
+"""Stores the request counts of callers: in this process, or in Redis for all workers and hosts together.
 
-Both are storages of the library `limits`, for its fixed windows. Its own memory starts a thread for each ten
-milliseconds in which somebody calls, which goes through all keys: with a thousand callers that doubles the cost of a
-call, and nothing bounds the keys.
+Both are storages of the library `limits`, for its fixed windows. The library's memory storage starts a thread every ten
+milliseconds under load, which goes through all keys: with a thousand callers that doubles the cost of a request, and
+the number of keys is unbounded.
 """
 
 import logging
@@ -16,10 +16,10 @@ from limits.storage import RedisStorage, Storage
 
 Found = TypeVar("Found")
 
-# Callers counted at once, a user and an address being two; beyond, those whose window is the oldest are forgotten.
+# The maximum number of counted callers, users and addresses; beyond it, the oldest windows are dropped.
 MOST_KEYS = 50_000
 _FEW_KEYS = 1000
-# Seconds that Redis is left alone after it failed, and that it may take to connect and to answer.
+# Seconds without a call to Redis after a failure, and the timeouts to connect and to answer.
 _SILENT_SECONDS = 1.0
 _PATIENCE_SECONDS = 0.25
 _SHARED = "shared+"
@@ -28,24 +28,24 @@ log = logging.getLogger("seckill.limits")
 
 
 def is_shared(setting: str) -> bool:
-    """Whether RATE_LIMIT_STORAGE asks for Redis."""
+    """Whether RATE_LIMIT_STORAGE names Redis."""
     return setting.startswith("redis")
 
 
 def storage_uri(setting: str) -> str:
-    """The address by which `limits` finds the storage here that RATE_LIMIT_STORAGE asks for."""
+    """The URI by which `limits` finds the storage of this module for RATE_LIMIT_STORAGE."""
     return f"{_SHARED}{setting}" if is_shared(setting) else "bounded://"
 
 
 class LocalCounts(Storage):
-    """Counts in this process; at most `most` keys. By the monotonic clock: one that is set back refuses nobody."""
+    """Counts in this process, at most `most` keys, by the monotonic clock, which is never set back."""
 
     STORAGE_SCHEME = ["bounded"]  # noqa: RUF012 (as the base has it)
 
     def __init__(self, uri: str | None = None, most: int = MOST_KEYS, **options: Any) -> None:
         super().__init__(uri, **options)
         self._most = most
-        # Count, and the end of the window; in the order in which the windows began.
+        # The count and the end of the window, in the order in which the windows began.
         self._counts: dict[str, list[float]] = {}
         self._room = min(_FEW_KEYS, most)
         self._lock = threading.Lock()
@@ -58,7 +58,7 @@ class LocalCounts(Storage):
             if entry is not None and entry[1] > now:
                 entry[0] += amount
                 return int(entry[0])
-            self._counts.pop(key, None)  # to the end of the order
+            self._counts.pop(key, None)  # to the end of the dict
             if len(self._counts) >= self._room:
                 self._make_room(now)
             self._counts[key] = [amount, now + expiry]
@@ -69,7 +69,7 @@ class LocalCounts(Storage):
         if len(counts) > self._most // 2:
             counts = dict(islice(counts.items(), len(counts) - self._most // 2, None))
         self._counts = counts
-        # Twice what is in use: each look through all of them is paid by as many new ones.
+        # Twice the number in use: the cost of a pass over all is spread over as many new ones.
         self._room = min(self._most, max(_FEW_KEYS, 2 * len(counts)))
 
     def get(self, key: str) -> int:
@@ -103,7 +103,7 @@ class LocalCounts(Storage):
 
 
 class SharedCounts(RedisStorage):
-    """Counts in Redis. Where that fails this process counts by itself, and one request a second tries Redis again."""
+    """Counts in Redis. While it fails, this process counts by itself, and one request a second tries Redis again."""
 
     STORAGE_SCHEME = ["shared+redis", "shared+rediss"]  # noqa: RUF012
 
@@ -132,7 +132,7 @@ class SharedCounts(RedisStorage):
         return self._ask(lambda: self._expiry(key), lambda: self._local.get_expiry(key))
 
     def _expiry(self, key: str) -> float:
-        # To the millisecond: whoever is told to come back must not come a moment too early.
+        # Rounded up to the millisecond: a caller that waits for `Retry-After` must not come too early.
         redis: Any = self.get_connection(readonly=True)
         milliseconds: int = redis.pttl(self.prefixed_key(key))
         return time.time() + max(0, milliseconds) / 1000
@@ -157,15 +157,15 @@ class SharedCounts(RedisStorage):
             now = time.monotonic()
             if now < self._silent_until:
                 return False
-            self._silent_until = now + _SILENT_SECONDS  # one tries, the others need not wait for it
+            self._silent_until = now + _SILENT_SECONDS  # one thread tries, the others do not wait for it
             return True
 
     def _failed(self, error: Exception) -> None:
         with self._state:
             now = time.monotonic()
             first = not self._failing
-            # Those who asked before it was known to fail come late, and need not be told of again.
+            # Later failures of calls that began before the first failure are not logged again.
             self._failing, self._silent_until = True, now + _SILENT_SECONDS
         if first:
-            # Not its words: they can quote the address, and with it a password.
+            # Not the error's text: it can contain the address with a password.
             log.warning("requests are counted by each worker alone: Redis failed with %s", type(error).__name__)

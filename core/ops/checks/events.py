@@ -1,6 +1,6 @@
-"""Invariant 5: an order leaves `pending` once, by its own row and by what was told of it.
+"""Invariant 5: an order leaves `pending` once, by its own row and by its events.
 
-What was told are the events that have a number and those that still wait for one.
+The events are those that are numbered and those still in the outbox.
 """
 
 from collections.abc import Mapping
@@ -44,7 +44,7 @@ _WAITING_ON_MYSQL = text(
 
 
 def _told(snapshot: Snapshot) -> Subquery:
-    """All that was told of orders: type, goods_id, order_no."""
+    """All events of orders: type, goods_id, order_no."""
     waiting = (
         (_WAITING_ON_SQLITE if snapshot.on_sqlite else _WAITING_ON_MYSQL)
         .columns(column("type", String), column("goods_id", Integer), column("order_no", String))
@@ -62,21 +62,21 @@ _KINDS: Mapping[str, str] = {
     OrderStatus.REFUND_DUE: EventType.ORDER_REFUND_DUE,
     OrderStatus.REFUNDED: EventType.ORDER_REFUNDED,
 }
-# Money is owed for it, or was: a refunded order that nothing had paid.
+# Money is or was owed back for the order: it is refund_due, or refunded without having been paid.
 _WAS_OWED = or_(
     order.status == OrderStatus.REFUND_DUE, and_(order.status == OrderStatus.REFUNDED, order.paid_at.is_(None))
 )
 
 
 def _counts(snapshot: Snapshot, kinds: Mapping[str, str]) -> Subquery:
-    """How often events of some kinds were told of each order: a column for each name of `kinds`."""
+    """The number of each order's events of some types: a column for each name of `kinds`."""
     told = _told(snapshot)
     times = (func.sum(case((told.c.type == kind, 1), else_=0)).label(name) for name, kind in kinds.items())
     return select(told.c.order_no, *times).group_by(told.c.order_no).subquery()
 
 
 def _has_all_events() -> ColumnElement[bool]:
-    """Whether none of the order's events can have been deleted for its age (core/ops/retention.py)."""
+    """Whether retention cannot have deleted any of the order's events (core/ops/retention.py)."""
     pruned_before = select(func.max(Sequencer.pruned_before)).scalar_subquery()
     return or_(pruned_before.is_(None), order.purchased_at >= pruned_before)
 
@@ -102,8 +102,8 @@ def _moves_told_once(snapshot: Snapshot) -> Select[Any]:
     def once(status: str) -> ColumnElement[int]:
         return times(order.status == status)
 
-    # Money came after the expiry: to a paid order, that it had expired was told too, or it was not; once at most.
-    # Money that is to be given back came to an order that had been cancelled or had expired: one of the two.
+    # A paid order has an event of its expiry if its money came late: at most one. An order whose money is owed back had
+    # been cancelled or had expired: one of the two.
     lapsed = case((WAS_PAID, times(told[OrderStatus.EXPIRED] > 0)), else_=once(OrderStatus.EXPIRED))
     closed_before = func.abs(told[OrderStatus.CANCELLED] + told[OrderStatus.EXPIRED] - 1)
     closed = off(OrderStatus.CANCELLED, once(OrderStatus.CANCELLED)) + off(OrderStatus.EXPIRED, lapsed)
@@ -130,7 +130,7 @@ def _events_have_orders(snapshot: Snapshot) -> Select[Any]:
 
 
 def _times_fit_the_status(snapshot: Snapshot) -> Select[Any]:
-    # Late money opens an order again: it is paid, and no longer closed. A restock closes a paid order.
+    # Late money clears `closed_at`; a restock sets it for a paid order.
     is_paid, is_closed = order.paid_at.is_not(None), order.closed_at.is_not(None)
     is_refunded = and_(order.refunded_at.is_not(None), order.refund_reference.is_not(None))
     no_refund = and_(order.refunded_at.is_(None), order.refund_reference.is_(None))

@@ -1,4 +1,4 @@
-"""Prices that add up, and money: every cent that was received is kept, was given back, or is to be given back."""
+"""Prices that add up, and money: everything received is kept, was given back, or is to be given back."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ payment = Payment.__table__.c
 _other = Payment.__table__.alias("other")
 _LOW_BITS = 32
 
-# Paid at some time, and not by money that was owed since.
+# The order was paid, whether or not it was refunded since.
 WAS_PAID = or_(order.status == OrderStatus.PAID, and_(order.status == OrderStatus.REFUNDED, order.paid_at.is_not(None)))
 
 
 @dataclass(frozen=True)
 class Money:
-    """What came in, in minor units of a currency: received = kept + given_back + to_give_back."""
+    """Sums in minor units of a currency: received = kept + given_back + to_give_back."""
 
     currency: str
     received: int
@@ -31,13 +31,13 @@ class Money:
 
 
 def is_money(row: Any) -> ColumnElement[bool]:
-    """Whether the row of `payments` tells of money that came in, as far as the operator has not said otherwise."""
+    """Whether the row of `payments` reports received money, unless an operator has resolved it as ignored."""
     said = or_(row.resolution.is_(None), row.resolution != PaymentResolution.IGNORED)
     return and_(row.type == PaymentEventType.SUCCEEDED, row.outcome.in_(OF_MONEY), said)
 
 
-# What does not fit, and names a payment that another row has already: the same money told of again, unless the operator
-# says that it was received beside the other.
+# A mismatch that names the payment of another row reports the same money again, unless an operator has resolved it as
+# separate money.
 _TOLD_AGAIN = and_(
     payment.outcome.in_((PaymentOutcome.MISMATCH, PaymentOutcome.UNKNOWN_ORDER)),
     payment.resolution.is_(None),
@@ -60,10 +60,10 @@ TO_GIVE_BACK = and_(payment.resolution.is_(None), payment.outcome != PaymentOutc
 
 
 def money(connection: Connection) -> tuple[Money, ...]:
-    """The sums of each currency in which money came in."""
+    """The sums of each currency in which money was received."""
 
     def total(*lines: ColumnElement[bool]) -> Iterator[ColumnElement[int]]:
-        # In two parts: SQLite fails where a sum passes 2^63, and a payment that does not fit can have any amount.
+        # In two parts: SQLite fails if a sum exceeds 2^63, and a mismatch can have any amount.
         for part in (payment.amount.bitwise_rshift(_LOW_BITS), payment.amount.bitwise_and(2**_LOW_BITS - 1)):
             yield func.sum(case((and_(true(), *lines), part), else_=0))
 
@@ -91,7 +91,7 @@ def _price_adds_up(snapshot: Snapshot) -> Select[Any]:
 
 
 def _per_order(*conditions: ColumnElement[bool]) -> Any:
-    """How many payments that meet the conditions each order has, as a table with `order_no` and `times`."""
+    """The number of each order's payments that meet the conditions, as a table with `order_no` and `times`."""
     query = select(payment.order_no, func.count().label("times")).where(
         payment.type == PaymentEventType.SUCCEEDED, *conditions
     )
@@ -99,13 +99,13 @@ def _per_order(*conditions: ColumnElement[bool]) -> Any:
 
 
 def _paid_once(snapshot: Snapshot) -> Select[Any]:
-    """The payments that paid for an order: one for each that was paid, none for any other."""
+    """Every order that was paid has one payment that paid it, any other order has none."""
     paid = _per_order(payment.outcome == PaymentOutcome.PAID)
     expected = case((WAS_PAID, 1), else_=0)
     found = func.coalesce(paid.c.times, 0)
     query = breaches(expected, found, goods_id=order.goods_id, order_no=order.order_no, user_id=order.user_id)
     query = query.select_from(Order).outerjoin(paid, paid.c.order_no == order.order_no)
-    # An order with a total of 0 is paid when it is placed: no money is expected for it.
+    # An order with a total of 0 is placed as paid and needs no payment.
     return query.where(found != expected, not_(and_(order.total == 0, found == 0)))
 
 
@@ -125,7 +125,7 @@ def _payments_have_orders(snapshot: Snapshot) -> Select[Any]:
 
 
 def _paid_is_received(snapshot: Snapshot) -> Select[Any]:
-    """By item and currency: the sum of its paid orders against that of the payments for them."""
+    """By item and currency, the sum of the paid orders is that of the payments for them."""
     paid = select(order.goods_id, order.currency, order.total.label("paid"), literal(0).label("received"))
     paid = paid.where(WAS_PAID)
     received = select(order.goods_id, payment.currency, literal(0), payment.amount)
@@ -136,9 +136,9 @@ def _paid_is_received(snapshot: Snapshot) -> Select[Any]:
 
 
 def _refunds_are_owed(snapshot: Snapshot) -> Select[Any]:
-    """An order is `refund_due` exactly if there is money for it that was not given back, as the payments say.
+    """An order is `refund_due` exactly if its payments have money that was not given back.
 
-    More money can come for one that is `refunded`.
+    A `refunded` order can receive more money.
     """
     owed = _per_order(
         payment.outcome == PaymentOutcome.REFUND_DUE,
@@ -148,7 +148,7 @@ def _refunds_are_owed(snapshot: Snapshot) -> Select[Any]:
     expected = case((order.status == OrderStatus.REFUND_DUE, 1), else_=0)
     query = breaches(expected, found, goods_id=order.goods_id, order_no=order.order_no, user_id=order.user_id)
     query = query.select_from(Order).outerjoin(owed, owed.c.order_no == order.order_no)
-    # Money can come for it more than once.
+    # It can receive money more than once.
     missing = and_(order.status == OrderStatus.REFUND_DUE, found == 0)
     return query.where(
         or_(missing, and_(order.status.not_in((OrderStatus.REFUND_DUE, OrderStatus.REFUNDED)), found > 0))
@@ -156,7 +156,7 @@ def _refunds_are_owed(snapshot: Snapshot) -> Select[Any]:
 
 
 def _refunds_are_noted(snapshot: Snapshot) -> Select[Any]:
-    """The money of an order that was given back: once for each that is `refunded`, never for any other."""
+    """Money was given back once for each `refunded` order, and for no other."""
     paid = _per_order(payment.outcome == PaymentOutcome.PAID, GIVEN_BACK)
     owed = _per_order(payment.outcome == PaymentOutcome.REFUND_DUE, GIVEN_BACK)
     by_paying, by_owing = func.coalesce(paid.c.times, 0), func.coalesce(owed.c.times, 0)

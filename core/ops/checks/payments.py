@@ -1,4 +1,4 @@
-"""What was told of payments: each payment and each event has its effect once, and what was done is noted whole."""
+"""Records of payments: each payment and each event has its effect once, and resolutions are complete."""
 
 from typing import Any
 
@@ -38,7 +38,7 @@ def _claims_have_effects(snapshot: Snapshot) -> Select[Any]:
 
 
 def _event_has_effect_once(snapshot: Snapshot) -> Select[Any]:
-    """Of what an event id told in several ways, all but the first are mismatches."""
+    """Of several contents under one event id, all but the first are mismatches."""
     query = breaches(literal(1), func.count(), order_no=func.min(payment.order_no))
     query = query.where(or_(payment.variant == "", payment.outcome != PaymentOutcome.MISMATCH))
     return query.group_by(payment.event_id).having(func.count() > 1)
@@ -51,7 +51,7 @@ def _resolutions_are_whole(snapshot: Snapshot) -> Select[Any]:
         (payment.outcome.in_(OPEN_OUTCOMES), and_(payment.resolved.is_(False), payment.resolved_at.is_(None))),
         else_=and_(payment.resolved.is_(None), payment.resolved_at.is_(None)),
     )
-    # What paid an order is given back with it, and in no other way resolved; of what tells of no money nothing is.
+    # A payment that paid an order can be resolved as refunded only; one that reports no money cannot be resolved.
     allowed = or_(
         not_(is_noted),
         payment.outcome.in_(OPEN_OUTCOMES),
