@@ -377,7 +377,7 @@ class TestDoctor:
     def test_it_says_how_orders_are_paid(self, given: dict[str, object], state: str, found: str) -> None:
         uri = "mysql+mysqlconnector://u@127.0.0.1/d"
         settings = config.load(SQLALCHEMY_DATABASE_URI=uri, SECRET_KEY=SECRET, **given)
-        (finding,) = (finding for finding in doctor._settings(settings) if finding.name == "payments")
+        (finding,) = (finding for finding in doctor.examine_settings(settings) if finding.name == "payments")
         assert finding.state.value == state
         assert found in finding.found
 

@@ -55,7 +55,7 @@ log = logging.getLogger("seckill.publisher")
 
 @dataclass
 class _Rest:
-    """A pause for a subscriber: its length, and its end (`time.monotonic`)."""
+    """A pause for a subscriber: its length, and its end by the publisher's clock."""
 
     seconds: float
     until: float
@@ -65,7 +65,7 @@ class Publisher:
     """One process's publisher.
 
     `resting` says whether to begin no new work, since the host is about to stop; `crowded`, whether purchases need this
-    process, so that deliveries have to wait.
+    process, so that deliveries have to wait. `clock` (in seconds) times the pauses after failures.
     """
 
     def __init__(
@@ -74,11 +74,13 @@ class Publisher:
         resting: Callable[[], bool] = lambda: False,
         crowded: Callable[[], bool] = lambda: False,
         resolver: Resolver | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
         self._resting = resting
         self._crowded = crowded
         self._resolver = resolver
+        self._clock = clock
         self._senders: dict[int, threading.Thread] = {}
         self._rests: dict[int, _Rest] = {}
         self._lock = threading.Lock()
@@ -101,7 +103,7 @@ class Publisher:
             if found.events:
                 numbered = number(self._database, _NUMBER_SECONDS, wait=False)
             if found.subscribers:
-                self._fan_out()
+                self.fan_out()
                 due = deliveries.due(self._database)
             if found.removed:
                 self._delete_removed_logs()
@@ -118,7 +120,8 @@ class Publisher:
             for sender in senders:
                 sender.join()
 
-    def _fan_out(self) -> None:
+    def fan_out(self) -> None:
+        """Create deliveries for events that have none yet, within a bounded time."""
         end = time.monotonic() + (_FAN_OUT_SECONDS_IN_A_CROWD if self._crowded() else _FAN_OUT_SECONDS)
         behind = collections.deque(deliveries.behind(self._database))
         while behind and time.monotonic() < end:
@@ -133,7 +136,7 @@ class Publisher:
             pass
 
     def _start_senders(self, due: list[int]) -> None:
-        now = time.monotonic()
+        now = self._clock()
         with self._lock:
             for webhook_id in due:
                 rest = self._rests.get(webhook_id)
@@ -204,7 +207,7 @@ class Publisher:
         with self._lock:
             before = self._rests.get(webhook_id)
             seconds = min(_LONGEST_REST, before.seconds * 2) if before else _FIRST_REST
-            self._rests[webhook_id] = _Rest(seconds, time.monotonic() + seconds)
+            self._rests[webhook_id] = _Rest(seconds, self._clock() + seconds)
             return seconds
 
 

@@ -32,7 +32,9 @@ NUMBERED = Counter("seckill_events_numbered_total", "Events that got their numbe
 
 
 @dataclass(frozen=True)
-class _Texts:
+class Statements:
+    """The statements in one server's SQL. `waiting` ends with LIMIT, for a number to follow."""
+
     waiting: str
     number: str
     forget: str
@@ -65,26 +67,29 @@ def number(database: Database, seconds: float, wait: bool = True) -> int:
 
 def number_once(database: Database, deadline: Deadline, wait: bool = True) -> Numbered:
     """Number the first rows of the outbox, at most ROWS_AT_ONCE, in one transaction. Raises Busy or Unavailable."""
-    done = run(database, lambda connection: _number(connection, wait), deadline)
+    done = run(database, lambda connection: number_in(connection, wait), deadline)
     if done is None:
         run(database, _make_row, deadline)
-        done = run(database, lambda connection: _number(connection, wait), deadline) or NOTHING
+        done = run(database, lambda connection: number_in(connection, wait), deadline) or NOTHING
     events = done.events
     record(lambda: NUMBERED.inc(events))
     return done
 
 
-def _number(connection: Connection, wait: bool) -> Numbered | None:
-    """None where the sequencer's row does not exist yet."""
+def number_in(connection: Connection, wait: bool) -> Numbered | None:
+    """`number_once` in a transaction of the caller's; None where the sequencer's row does not exist yet."""
     lock = select(Sequencer.last_seq).where(Sequencer.id == _ROW).with_for_update(skip_locked=not wait)
     last = connection.execute(lock).scalar_one_or_none()
     if last is None:
         if connection.execute(select(Sequencer.id)).one_or_none() is None:
             return None
         return NOTHING
-    texts = _texts(sql_of(connection))
+    texts = statements(sql_of(connection))
     # Reads without locks: it does not wait for purchases in progress, whose rows it cannot see before their COMMIT.
-    waiting = [(int(key), int(count), int(newest)) for key, count, newest in fetch(connection, texts.waiting)]
+    waiting = [
+        (int(key), int(count), int(newest))
+        for key, count, newest in fetch(connection, f"{texts.waiting}{ROWS_AT_ONCE:d}")
+    ]
     if not waiting:
         return NOTHING
     # An earlier release used AUTO_INCREMENT: its numbers can be ahead of the row.
@@ -93,7 +98,7 @@ def _number(connection: Connection, wait: bool) -> Numbered | None:
     for key, count, _ in waiting:
         batch.append((key, seq))
         seq += count
-    _take_numbers(connection, last, seq)
+    take_numbers(connection, last, seq)
     asked = as_batch(batch)
     events = change(connection, texts.number, asked)
     # If the lock were ever lost, two sequencers would number the same rows; only one can delete them.
@@ -104,7 +109,7 @@ def _number(connection: Connection, wait: bool) -> Numbered | None:
     return Numbered(len(batch), events)
 
 
-def _take_numbers(connection: Connection, last: int, seq: int) -> None:
+def take_numbers(connection: Connection, last: int, seq: int) -> None:
     """Record that numbers up to `seq` are used. Raises Busy if another transaction has used some since `last`."""
     taken = update(Sequencer).where(Sequencer.id == _ROW, Sequencer.last_seq == last).values(last_seq=seq)
     if connection.execute(taken).rowcount != 1:
@@ -117,13 +122,13 @@ def _make_row(connection: Connection) -> None:
 
 
 @cache
-def _texts(sql: Sql) -> _Texts:
+def statements(sql: Sql) -> Statements:
     length = "json_array_length" if sql.sqlite else "JSON_LENGTH"
     newest = "(SELECT COALESCE(MAX(seq), 0) FROM events)"
-    waiting = f"SELECT id, {length}(events), {newest} FROM outbox ORDER BY id LIMIT {ROWS_AT_ONCE:d}"  # noqa: S608 (no input)
+    waiting = f"SELECT id, {length}(events), {newest} FROM outbox ORDER BY id LIMIT "  # noqa: S608 (no input)
     columns = "(seq, type, goods_id, order_no, occurred_at)"
     if sql.sqlite:
-        return _Texts(
+        return Statements(
             waiting,
             f"INSERT INTO events {columns} SELECT json_extract(batch.value, '$[1]') + event.key + 1,"  # noqa: S608
             " json_extract(event.value, '$[0]'), json_extract(event.value, '$[1]'), json_extract(event.value, '$[2]'),"
@@ -135,7 +140,7 @@ def _texts(sql: Sql) -> _Texts:
     ascii_text = "CHARACTER SET ascii COLLATE ascii_bin"
     # Row by row through the primary key: a scan would wait for the locked rows of purchases in progress.
     by_id = "STRAIGHT_JOIN outbox FORCE INDEX (PRIMARY) ON outbox.id = batch.id"
-    return _Texts(
+    return Statements(
         waiting,
         f"INSERT INTO events {columns} SELECT batch.before_it + event.place, event.type, event.goods_id,"  # noqa: S608
         f" event.order_no, outbox.occurred_at FROM {batch} {by_id} STRAIGHT_JOIN JSON_TABLE(outbox.events, '$[*]'"

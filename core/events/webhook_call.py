@@ -76,11 +76,11 @@ class _Secured(_Plain):
 
     def connect(self) -> None:
         super().connect()
-        self.sock = _tls().wrap_socket(self.sock, server_hostname=self.host)
+        self.sock = tls_context().wrap_socket(self.sock, server_hostname=self.host)
 
 
 @cache
-def _tls() -> ssl.SSLContext:
+def tls_context() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 

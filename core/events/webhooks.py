@@ -66,7 +66,7 @@ def create(database: Database, url: str, types: Sequence[str] | None, active: bo
 
     def work(connection: Connection) -> AnyRow:
         # All creations lock this row: otherwise two could both become the hundredth.
-        _hold_events(connection)
+        hold_events(connection)
         if connection.execute(select(func.count()).select_from(Webhook)).scalar_one() >= MOST:
             raise InvalidField("url", "too_many")
         values = {"url": url, "types": types, "active": active, "secret": secret, "after_seq": after}
@@ -84,7 +84,7 @@ def change(database: Database, webhook_id: int, fields: Mapping[str, Any], versi
 
     def work(connection: Connection) -> AnyRow:
         if fields.get("active"):
-            _hold_events(connection)
+            hold_events(connection)
         row = _table.lock(connection, webhook_id, versions)
         changed = differing(row, fields)
         return _table.write(connection, row, changed) if changed else row
@@ -163,7 +163,7 @@ def retry(database: Database, webhook_id: int, delivery_id: int) -> AnyRow:
     """Make a delivery due at once, whatever its status. Raises Refusal not_found."""
 
     def work(connection: Connection) -> AnyRow:
-        _hold_events(connection)
+        hold_events(connection)
         asked = (WebhookDelivery.id == delivery_id, WebhookDelivery.webhook_id == webhook_id)
         due = (
             update(WebhookDelivery)
@@ -177,7 +177,7 @@ def retry(database: Database, webhook_id: int, delivery_id: int) -> AnyRow:
     return plain(database, work)
 
 
-def _hold_events(connection: Connection) -> None:
+def hold_events(connection: Connection) -> None:
     """Lock the row that retention locks while it deletes events (core/ops/retention.py), until the transaction ends.
 
     Without the lock, an event could be deleted just after a subscription began to need it, and be missed in silence.

@@ -58,7 +58,7 @@ def run(settings: Settings, on_checked: Callable[[Check], None] = lambda check: 
     It calls `on_checked` after each check. Raises CannotAudit.
     """
     try:
-        with _reading(settings) as connection:
+        with reading(settings) as connection:
             # The first read of a table fixes the snapshot. The time is read after it, so that every order of the
             # snapshot was placed before `now`, and the orders that it replaced are overdue at `now`.
             items = connection.execute(select(func.count()).select_from(Goods)).scalar_one()
@@ -80,7 +80,8 @@ def one_line(error: BaseException) -> str:
 
 
 @contextmanager
-def _reading(settings: Settings) -> Iterator[Connection]:
+def reading(settings: Settings) -> Iterator[Connection]:
+    """A connection in a transaction for reads, of one snapshot. Raises CannotAudit."""
     path = settings.database_url.database or ""
     if settings.on_sqlite and not Path(path).exists():
         # Connecting would create an empty file, which hides the mistake.

@@ -32,10 +32,10 @@ _IN_THE_WAY = frozenset({"writable", *server_settings.LOOKED_AT})
 
 def examine(database: Database, settings: Settings) -> list[Finding]:
     """Examine the settings and, over a session like those of the service, the database. It leaves nothing behind."""
-    return [*_settings(settings), *_database(database, settings)]
+    return [*examine_settings(settings), *_database(database, settings)]
 
 
-def _settings(settings: Settings) -> Iterator[Finding]:
+def examine_settings(settings: Settings) -> Iterator[Finding]:
     unknown = config.unknown_names()
     yield judge(
         "settings",
@@ -51,7 +51,7 @@ def _settings(settings: Settings) -> Iterator[Finding]:
         State.WARNING,
     )
     yield from _secrets(settings)
-    yield from _secret_files()
+    yield from secret_files()
     yield _payments(settings)
     lock, limit = settings.LOCK_WAIT_SECONDS, settings.DATABASE_TIMEOUT_SECONDS
     yield judge(
@@ -107,7 +107,7 @@ def _kept_key() -> str | None:
         return None
 
 
-def _secret_files() -> Iterator[Finding]:
+def secret_files() -> Iterator[Finding]:
     for path in (config.INSTANCE / "secret_key", config.ENV_FILE):
         with contextlib.suppress(OSError):
             mode = stat.S_IMODE(path.stat().st_mode)

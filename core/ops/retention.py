@@ -91,7 +91,7 @@ def _deliveries(connection: Connection, end: datetime, webhook_id: int) -> Count
     mine = (WebhookDelivery.webhook_id == webhook_id, WebhookDelivery.status != DeliveryStatus.PENDING)
     old = select(WebhookDelivery.id).where(*mine, WebhookDelivery.created_at < end)
     # The DELETE repeats the condition: an operator may have retried one meanwhile.
-    return Counter(deliveries=_delete(connection, WebhookDelivery.id, old.order_by(WebhookDelivery.seq), *mine))
+    return Counter(deliveries=delete_some(connection, WebhookDelivery.id, old.order_by(WebhookDelivery.seq), *mine))
 
 
 def _events(connection: Connection, end: datetime) -> Counter[str]:
@@ -102,7 +102,7 @@ def _events(connection: Connection, end: datetime) -> Counter[str]:
     if row is None:
         return Counter()  # nothing was ever numbered
     first = connection.execute(select(Event.seq, Event.occurred_at).order_by(Event.seq).limit(AT_ONCE)).all()
-    needed = _first_needed(connection)
+    needed = first_needed(connection)
     last = 0
     for event in first:
         if event.occurred_at >= end or (needed is not None and event.seq >= needed):
@@ -112,7 +112,7 @@ def _events(connection: Connection, end: datetime) -> Counter[str]:
         return Counter()
     webhooks = list(connection.scalars(select(Webhook.id)))
     told = select(WebhookDelivery.id).where(WebhookDelivery.webhook_id.in_(webhooks), WebhookDelivery.seq <= last)
-    if deliveries := _delete(connection, WebhookDelivery.id, told):
+    if deliveries := delete_some(connection, WebhookDelivery.id, told):
         return Counter(deliveries=deliveries)  # the events in a further transaction: each is to be small
     latest = max(end, row.pruned_before or end, _behind_orders_of(connection, last))
     pruned = update(Sequencer).where(Sequencer.id == row.id)
@@ -130,7 +130,7 @@ def _behind_orders_of(connection: Connection, last: int) -> datetime:
     return newest + timedelta(milliseconds=1) if newest is not None else datetime.min.replace(tzinfo=timezone.utc)
 
 
-def _first_needed(connection: Connection) -> int | None:
+def first_needed(connection: Connection) -> int | None:
     """The first event that an active subscription has no delivery for yet, or a pending one."""
     looked_at = connection.execute(select(func.min(Webhook.after_seq)).where(Webhook.active)).scalar()
     waits = (WebhookDelivery.webhook_id == Webhook.id, WebhookDelivery.status == DeliveryStatus.PENDING)
@@ -143,7 +143,7 @@ def _first_needed(connection: Connection) -> int | None:
 
 def _payments(connection: Connection, end: datetime) -> Counter[str]:
     old = select(Payment.id).where(Payment.outcome.in_(_WITHOUT_EFFECT), Payment.received_at < end)
-    return Counter(payments=_delete(connection, Payment.id, old.order_by(Payment.id)))
+    return Counter(payments=delete_some(connection, Payment.id, old.order_by(Payment.id)))
 
 
 def _changes(connection: Connection, end: datetime, goods_id: int) -> Counter[str]:
@@ -178,7 +178,7 @@ def _orders(connection: Connection, end: datetime) -> Counter[str]:
     return Counter(orders=connection.execute(delete(Order).where(Order.id.in_(ids))).rowcount if ids else 0)
 
 
-def _delete(
+def delete_some(
     connection: Connection, key: InstrumentedAttribute[int], some: Select[Any], *still: ColumnElement[bool]
 ) -> int:
     """Delete AT_ONCE of the rows that `some` finds, by their keys, where they are `still` so.

@@ -46,7 +46,7 @@ def sweep(database: Database, stopping: Callable[[], bool] = lambda: False) -> i
     failures: list[Exception] = []
     expired = 0
     while not stopping():
-        due = _look(database, left)
+        due = overdue(database, left)
         if not due:
             break
         for goods_id, orders in _by_item(due):
@@ -71,7 +71,7 @@ def sweep(database: Database, stopping: Callable[[], bool] = lambda: False) -> i
     return expired
 
 
-def _look(database: Database, left: set[int]) -> Sequence[AnyRow]:
+def overdue(database: Database, left: set[int]) -> Sequence[AnyRow]:
     """Overdue orders, the oldest first, without those of the items in `left`, which wait for the next sweep."""
     query = (
         select(Order.order_no, Order.goods_id, Order.coupon_code)

@@ -36,7 +36,7 @@ class Filters:
     purchased_to: datetime | None = None
 
 
-class _Place(NamedTuple):
+class Place(NamedTuple):
     """The position of an order in the list."""
 
     purchased_at: datetime
@@ -59,17 +59,17 @@ def list_page(
     """
     if not viewer.is_admin:
         filters = replace(filters, user_id=viewer.user_id)
-    after = None if page.after is None else _Place(*page.after)
+    after = None if page.after is None else Place(*page.after)
     deadline = deadline or deadline_of_request(database.settings.PURCHASE_WAIT_SECONDS)
     while True:
-        query = _page(filters, after, descending, page.limit + 1)
+        query = page_query(filters, after, descending, page.limit + 1)
         with database.reading(deadline) as connection:
             rows = connection.execute(query).all()
         shown, more = rows[: page.limit], len(rows) > page.limit
         # SQLite has one writer at a time: orders appear in the order of their times.
         if descending or not more or database.is_sqlite:
             return _as_page(shown, more)
-        missing = _missing(database, deadline, filters, after, shown)
+        missing = find_missing(database, deadline, filters, after, shown)
         if missing is None:
             return _as_page(shown, True)
         if deadline.passed:
@@ -107,13 +107,13 @@ def _as_page(rows: Sequence[AnyRow], more: bool) -> Page[OrderView]:
     return Page(items, _place(rows[-1]) if more and rows else None)
 
 
-def _place(row: AnyRow) -> _Place:
-    return _Place(row.purchased_at, row.id)
+def _place(row: AnyRow) -> Place:
+    return Place(row.purchased_at, row.id)
 
 
-def _missing(
-    database: Database, deadline: Deadline, filters: Filters, after: _Place | None, shown: Sequence[AnyRow]
-) -> _Place | None:
+def find_missing(
+    database: Database, deadline: Deadline, filters: Filters, after: Place | None, shown: Sequence[AnyRow]
+) -> Place | None:
     """The first order behind `after`, up to the last of `shown`, that is missing from `shown`; None where none is.
 
     It reads uncommitted rows as well, after waiting until every order up to the last one's time has been inserted or
@@ -130,7 +130,7 @@ def _missing(
     return min((_place(row) for row in rows if row.id not in known), default=None)
 
 
-def _page(filters: Filters, after: _Place | None, descending: bool, count: int) -> Select[Any]:
+def page_query(filters: Filters, after: Place | None, descending: bool, count: int) -> Select[Any]:
     """The whole rows of a page."""
     page = _merged(filters, after, descending, count).subquery("page")
     query = select(Order.id, *VIEW_COLUMNS, utc_now().label("now"))
@@ -141,7 +141,7 @@ def _page(filters: Filters, after: _Place | None, descending: bool, count: int) 
 
 
 def _merged(
-    filters: Filters, after: _Place | None, descending: bool, count: int, up_to: _Place | None = None
+    filters: Filters, after: Place | None, descending: bool, count: int, up_to: Place | None = None
 ) -> Select[Any]:
     """The first `count` orders behind `after`: their ids and times, from indexes alone."""
     branches = []
@@ -187,7 +187,7 @@ def _unindexed(column: InstrumentedAttribute[datetime]) -> ColumnElement[datetim
 
 
 def _between(
-    filters: Filters, after: _Place | None, descending: bool, up_to: _Place | None
+    filters: Filters, after: Place | None, descending: bool, up_to: Place | None
 ) -> Iterator[ColumnElement[bool]]:
     moment, key = Order.purchased_at, Order.id
     if filters.purchased_from is not None:
