@@ -1,8 +1,8 @@
-"""Where the requests of callers are counted: in this process, or in Redis for all workers and hosts together.
+"""Stores the request counts of callers: in this process, or in Redis for all workers and hosts together.
 
-Both are storages of the library `limits`, for its fixed windows. Its own memory starts a thread for each ten
-milliseconds in which somebody calls, which goes through all keys: with a thousand callers that doubles the cost of a
-call, and nothing bounds the keys.
+The library `limits` counts in Redis. Its own memory is not used: it starts a thread for each ten milliseconds in which
+somebody calls, which goes through all keys. With a thousand callers that doubles the cost of a call, and nothing bounds
+the keys.
 """
 
 import logging
@@ -10,42 +10,48 @@ import threading
 import time
 from collections.abc import Callable
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from limits.storage import RedisStorage, Storage
+from limits.storage import RedisStorage
 
 Found = TypeVar("Found")
 
-# Callers counted at once, a user and an address being two; beyond, those whose window is the oldest are forgotten.
+# The maximum number of counted callers, users and addresses; beyond it, the oldest windows are dropped.
 MOST_KEYS = 50_000
 _FEW_KEYS = 1000
-# Seconds that Redis is left alone after it failed, and that it may take to connect and to answer.
+# Seconds without a call to Redis after a failure, and the timeouts to connect and to answer.
 _SILENT_SECONDS = 1.0
 _PATIENCE_SECONDS = 0.25
-_SHARED = "shared+"
 
 log = logging.getLogger("seckill.limits")
 
 
 def is_shared(setting: str) -> bool:
-    """Whether RATE_LIMIT_STORAGE asks for Redis."""
+    """Whether RATE_LIMIT_STORAGE names Redis."""
     return setting.startswith("redis")
 
 
-def storage_uri(setting: str) -> str:
-    """The address by which `limits` finds the storage here that RATE_LIMIT_STORAGE asks for."""
-    return f"{_SHARED}{setting}" if is_shared(setting) else "bounded://"
+def open_storage(setting: str) -> "Counts":
+    """The counts that RATE_LIMIT_STORAGE asks for. Opens no connection."""
+    return SharedCounts(setting) if is_shared(setting) else LocalCounts()
 
 
-class LocalCounts(Storage):
+class Counts(Protocol):
+    """Counts calls in fixed windows."""
+
+    def incr(self, key: str, expiry: int) -> int:
+        """Count a call; returns the count of the key's window, which ends `expiry` seconds after it began."""
+
+    def get_expiry(self, key: str) -> float:
+        """The Unix time at which the key's window ends; now, where there is none."""
+
+
+class LocalCounts:
     """Counts in this process; at most `most` keys. By the monotonic clock: one that is set back refuses nobody."""
 
-    STORAGE_SCHEME = ["bounded"]  # noqa: RUF012 (as the base has it)
-
-    def __init__(self, uri: str | None = None, most: int = MOST_KEYS, **options: Any) -> None:
-        super().__init__(uri, **options)
+    def __init__(self, most: int = MOST_KEYS) -> None:
         self._most = most
-        # Count, and the end of the window; in the order in which the windows began.
+        # The count and the end of the window, in the order in which the windows began.
         self._counts: dict[str, list[float]] = {}
         self._room = min(_FEW_KEYS, most)
         self._lock = threading.Lock()
@@ -58,7 +64,7 @@ class LocalCounts(Storage):
             if entry is not None and entry[1] > now:
                 entry[0] += amount
                 return int(entry[0])
-            self._counts.pop(key, None)  # to the end of the order
+            self._counts.pop(key, None)  # to the end of the dict
             if len(self._counts) >= self._room:
                 self._make_room(now)
             self._counts[key] = [amount, now + expiry]
@@ -69,7 +75,7 @@ class LocalCounts(Storage):
         if len(counts) > self._most // 2:
             counts = dict(islice(counts.items(), len(counts) - self._most // 2, None))
         self._counts = counts
-        # Twice what is in use: each look through all of them is paid by as many new ones.
+        # Twice the number in use: the cost of a pass over all is spread over as many new ones.
         self._room = min(self._most, max(_FEW_KEYS, 2 * len(counts)))
 
     def get(self, key: str) -> int:
@@ -84,31 +90,12 @@ class LocalCounts(Storage):
     def __len__(self) -> int:
         return len(self._counts)
 
-    @property
-    def base_exceptions(self) -> type[Exception]:
-        return ValueError
-
-    def check(self) -> bool:
-        return True
-
-    def clear(self, key: str) -> None:
-        with self._lock:
-            self._counts.pop(key, None)
-
-    def reset(self) -> int:
-        with self._lock:
-            count = len(self._counts)
-            self._counts.clear()
-        return count
-
 
 class SharedCounts(RedisStorage):
-    """Counts in Redis. Where that fails this process counts by itself, and one request a second tries Redis again."""
-
-    STORAGE_SCHEME = ["shared+redis", "shared+rediss"]  # noqa: RUF012
+    """Counts in Redis. While it fails, this process counts by itself, and one request a second tries Redis again."""
 
     def __init__(self, uri: str, **options: Any) -> None:
-        """Opens no connection. `uri` is `shared+` and an address of Redis, whose options win over those here."""
+        """Opens no connection. `uri` is an address of Redis, whose options win over those here."""
         from redis.backoff import NoBackoff
         from redis.retry import Retry
 
@@ -117,7 +104,7 @@ class SharedCounts(RedisStorage):
         self._silent_until = 0.0
         self._state = threading.Lock()
         patience = {"socket_timeout": _PATIENCE_SECONDS, "socket_connect_timeout": _PATIENCE_SECONDS}
-        super().__init__(uri.removeprefix(_SHARED), retry=Retry(NoBackoff(), 0), **patience, **options)  # type: ignore[arg-type]
+        super().__init__(uri, retry=Retry(NoBackoff(), 0), **patience, **options)  # type: ignore[arg-type]
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
         return self._ask(
@@ -132,7 +119,7 @@ class SharedCounts(RedisStorage):
         return self._ask(lambda: self._expiry(key), lambda: self._local.get_expiry(key))
 
     def _expiry(self, key: str) -> float:
-        # To the millisecond: whoever is told to come back must not come a moment too early.
+        # Rounded up to the millisecond: a caller that waits for `Retry-After` must not come too early.
         redis: Any = self.get_connection(readonly=True)
         milliseconds: int = redis.pttl(self.prefixed_key(key))
         return time.time() + max(0, milliseconds) / 1000
@@ -157,15 +144,15 @@ class SharedCounts(RedisStorage):
             now = time.monotonic()
             if now < self._silent_until:
                 return False
-            self._silent_until = now + _SILENT_SECONDS  # one tries, the others need not wait for it
+            self._silent_until = now + _SILENT_SECONDS  # one thread tries, the others do not wait for it
             return True
 
     def _failed(self, error: Exception) -> None:
         with self._state:
             now = time.monotonic()
             first = not self._failing
-            # Those who asked before it was known to fail come late, and need not be told of again.
+            # Later failures of calls that began before the first failure are not logged again.
             self._failing, self._silent_until = True, now + _SILENT_SECONDS
         if first:
-            # Not its words: they can quote the address, and with it a password.
+            # Not the error's text: it can contain the address with a password.
             log.warning("requests are counted by each worker alone: Redis failed with %s", type(error).__name__)

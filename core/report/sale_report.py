@@ -16,10 +16,10 @@ from core.live.tally import longest, quantile
 from core.ops import audit
 from core.refusals import Unavailable
 from core.report.chart import chart
-from core.report.course import STATUSES, Course, buyers, in_order_of_service
+from core.report.course import Course, buyers, in_order_of_service
 from core.report.demand import Demand
 from core.report.order_of_service import agreement
-from models import GoodsChange, Order
+from models import GoodsChange, Order, OrderStatus
 
 # What is read of each order.
 _COLUMNS = tuple(
@@ -67,7 +67,7 @@ def _put_together(
         "goods": _goods(item),
         "data_until": iso(max(moment for moment in moments if moment is not None)),
         "offered": course.offered,
-        "orders": {status: course.statuses[status] for status in STATUSES},
+        "orders": {status.value: course.statuses[status] for status in OrderStatus},
         "units": {
             "placed": course.units["placed"],
             "held": course.units["paid"] + course.units["unpaid"],
