@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
 from config import Settings
-from core.catalogue import goods
+from core.catalogue import goods, sale
 from core.db.clock import EPOCH, iso
 from core.live import store
 from core.live.tally import longest, quantile
@@ -62,10 +62,12 @@ def _put_together(
     item: Any, latest_change: datetime, course: Course, demand: Demand, served: list[int], audited: audit.Report
 ) -> dict[str, Any]:
     counted = sorted(demand.by_second)
-    moments = [latest_change, course.latest, _second(counted[-1] + 1) if counted else None]
+    passed = (moment for moment in (item.starts_at, item.ends_at) if moment is not None and moment <= item.now)
+    moments = [latest_change, course.latest, _second(counted[-1] + 1) if counted else None, *passed]
+    until = max(moment for moment in moments if moment is not None)
     return {
-        "goods": _goods(item),
-        "data_until": iso(max(moment for moment in moments if moment is not None)),
+        "goods": _goods(item) | {"status": sale.status(item, until).value},
+        "data_until": iso(until),
         "offered": course.offered,
         "orders": {status.value: course.statuses[status] for status in OrderStatus},
         "units": {
