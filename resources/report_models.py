@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import ConfigDict, Field
 
 from resources.bases import Answer, example
+from resources.schemas import SaleStatus
 
 _BEGIN, _END = "2026-11-23T12:00:00.000Z", "2026-11-23T12:00:04.000Z"
 _REPORT: dict[str, Any] = {
@@ -14,6 +15,7 @@ _REPORT: dict[str, Any] = {
         "name": "Mechanical keyboard 机械键盘",
         "currency": "CNY",
         "price": 19900,
+        "status": "sold_out",
         "starts_at": _BEGIN,
         "ends_at": None,
         "stock": 0,
@@ -94,6 +96,7 @@ class ReportGoods(Answer):
     name: str
     currency: str
     price: int = Field(description="in the currency's minor unit")
+    status: SaleStatus = Field(description="at `data_until`")
     starts_at: datetime | None
     ends_at: datetime | None
     stock: int

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import current_app, request
+import flask
 
 from core.catalogue import goods
 from core.ops import auditor
@@ -12,12 +12,14 @@ from resources import inputs, report_models, sale_readiness, schemas
 from resources import sale_readiness_models as readiness_models
 from resources.auth import Access
 from resources.context import services
-from resources.goods import _answer, expected_versions, goods_id
+from resources.goods import goods_etag, goods_id, goods_json
 from resources.operation import ApiResource, Operation, operation
 from resources.problems import language_of
 from resources.reply import Reply, json_reply
+from resources.versioned import Answers, expected_versions
 
 _TAG = "Console"
+_answers = Answers("/goods", goods_json, goods_etag)
 
 
 class SaleReady(ApiResource):
@@ -32,8 +34,8 @@ class SaleReady(ApiResource):
     )
     def get(self, goods_id_text: str, caller: Identity) -> Reply:
         """Ask whether an item's sale can begin: what was looked at, what was found, and how to mend it."""
-        spoken = language_of(request.headers.get("Accept-Language", ""))
-        app = current_app._get_current_object()  # type: ignore[attr-defined]
+        spoken = language_of(flask.request.headers.get("Accept-Language", ""))
+        app = flask.current_app._get_current_object()  # type: ignore[attr-defined]
         found = sale_readiness.readiness_json(app, services(), goods_id(goods_id_text), spoken)
         return json_reply(found, 200, {"Content-Language": spoken, "Vary": "Accept-Language"})
 
@@ -57,7 +59,7 @@ class SaleStart(ApiResource):
         A sale that has begun stays as it is, and a paused one stays paused.
         """
         key = goods_id(goods_id_text)
-        return _answer(goods.start_now(services().database, caller.user_id, key, expected_versions()))
+        return _answers.changed(goods.start_now(services().database, caller.user_id, key, expected_versions()))
 
 
 class SaleReport(ApiResource):

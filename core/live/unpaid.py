@@ -7,8 +7,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, case, func, select
 
-from core.orders.orders import PENDING
-from models import Order
+from models import Order, OrderStatus
 
 SOON_SECONDS = 60
 # A look takes this share of the time at most, however many orders there are.
@@ -35,7 +34,7 @@ class UnpaidOrders:
             return
         soon = func.sum(case((Order.expires_at <= now + timedelta(seconds=SOON_SECONDS), 1), else_=0))
         query = select(Order.goods_id, func.count().label("orders"), soon.label("soon"))
-        query = query.where(Order.status == PENDING, Order.expires_at > now).group_by(Order.goods_id)
+        query = query.where(Order.status == OrderStatus.PENDING, Order.expires_at > now).group_by(Order.goods_id)
         try:
             self.counts = {row.goods_id: Unpaid(row.orders, int(row.soon)) for row in connection.execute(query)}
         finally:

@@ -13,6 +13,8 @@ from sqlalchemy import Connection
 
 from config import Settings
 from core.catalogue import goods, sale, shipping
+from core.catalogue.sale import SaleStatus
+from core.catalogue.shipping import ShippingReason
 from core.db import server_settings
 from core.db.clock import database_now, iso
 from core.db.database import AnyRow, Database
@@ -83,11 +85,11 @@ def _window(row: AnyRow, now: datetime) -> Entry:
         "seconds": 0 if row.starts_at is None else round((row.starts_at - now).total_seconds()),
     }
     status = sale.status(row, now)
-    if status == sale.ENDED:
+    if status == SaleStatus.ENDED:
         return Entry("window", State.PROBLEM, "ended", values)
-    if status == sale.PAUSED:
+    if status == SaleStatus.PAUSED:
         return Entry("window", State.WARNING, "paused", values)
-    if status == sale.UPCOMING:
+    if status == SaleStatus.UPCOMING:
         return Entry("window", State.OK, "upcoming" if row.ends_at is None else "upcoming_until", values)
     if row.starts_at is None:
         return Entry("window", State.WARNING, "no_start", values)
@@ -124,7 +126,9 @@ def _shipping(row: AnyRow, connection: Connection) -> Entry:
     if not row.shippable:
         return Entry("shipping", State.OK, "not_shipped")
     methods = shipping.all_methods(connection)
-    usable = [m.code for m in methods if shipping.obstacle(m, row.currency, None) in (None, shipping.ADDRESS_REQUIRED)]
+    usable = [
+        m.code for m in methods if shipping.obstacle(m, row.currency, None) in (None, ShippingReason.ADDRESS_REQUIRED)
+    ]
     values = {"count": len(usable), "codes": ", ".join(usable[:5]), "currency": row.currency}
     return Entry("shipping", State.OK if usable else State.PROBLEM, "shipping" if usable else "no_shipping", values)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from core.orders.orders import PAID, PENDING, REFUND_DUE, REFUNDED
+from models import HOLDING_STATUSES, OrderStatus
 
 # Orders with units that came back that are named.
 NAMED = 100
@@ -102,19 +102,19 @@ class Course:
         self.units["placed"] += row.quantity
         money = self.money.setdefault(row.currency, Money())
         match row.status:
-            case "paid":
+            case OrderStatus.PAID:
                 money.paid += row.total
                 money.discount += row.discount
                 money.shipping += row.shipping_fee
-            case "pending":
+            case OrderStatus.PENDING:
                 money.unpaid += row.total
-            case "refund_due":
+            case OrderStatus.REFUND_DUE:
                 money.refund_due += row.total
-            case "refunded":
+            case OrderStatus.REFUNDED:
                 money.refunded += row.total
-        holds = row.status in (PENDING, PAID) or (row.status == REFUNDED and row.closed_at is None)
+        holds = row.status in HOLDING_STATUSES or (row.status == OrderStatus.REFUNDED and row.closed_at is None)
         if holds:
-            self.units["unpaid" if row.status == PENDING else "paid"] += row.quantity
+            self.units["unpaid" if row.status == OrderStatus.PENDING else "paid"] += row.quantity
             self.held[row.user_id] += row.quantity
         else:
             self.units["came_back"] += row.quantity
@@ -160,6 +160,3 @@ def in_order_of_service(rows: Iterable[Any], course: Course, sample: dict[str, i
             served.append(arrival)
     course.end()
     return served
-
-
-STATUSES = (PENDING, PAID, "cancelled", "expired", REFUND_DUE, REFUNDED)

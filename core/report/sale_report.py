@@ -9,17 +9,17 @@ from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
 from config import Settings
-from core.catalogue import goods
+from core.catalogue import goods, sale
 from core.db.clock import EPOCH, iso
 from core.live import store
 from core.live.tally import longest, quantile
 from core.ops import audit
 from core.refusals import Unavailable
 from core.report.chart import chart
-from core.report.course import STATUSES, Course, buyers, in_order_of_service
+from core.report.course import Course, buyers, in_order_of_service
 from core.report.demand import Demand
 from core.report.order_of_service import agreement
-from models import GoodsChange, Order
+from models import GoodsChange, Order, OrderStatus
 
 # What is read of each order.
 _COLUMNS = tuple(
@@ -62,12 +62,14 @@ def _put_together(
     item: Any, latest_change: datetime, course: Course, demand: Demand, served: list[int], audited: audit.Report
 ) -> dict[str, Any]:
     counted = sorted(demand.by_second)
-    moments = [latest_change, course.latest, _second(counted[-1] + 1) if counted else None]
+    passed = (moment for moment in (item.starts_at, item.ends_at) if moment is not None and moment <= item.now)
+    moments = [latest_change, course.latest, _second(counted[-1] + 1) if counted else None, *passed]
+    until = max(moment for moment in moments if moment is not None)
     return {
-        "goods": _goods(item),
-        "data_until": iso(max(moment for moment in moments if moment is not None)),
+        "goods": _goods(item) | {"status": sale.status(item, until).value},
+        "data_until": iso(until),
         "offered": course.offered,
-        "orders": {status: course.statuses[status] for status in STATUSES},
+        "orders": {status.value: course.statuses[status] for status in OrderStatus},
         "units": {
             "placed": course.units["placed"],
             "held": course.units["paid"] + course.units["unpaid"],

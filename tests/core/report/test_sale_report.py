@@ -203,3 +203,14 @@ def test_columns_of_a_chart_add_up_to_what_they_show(services: Services, selling
     assert datetime.fromisoformat(chart["from"]) <= datetime.fromtimestamp(SECOND).astimezone()
     assert timedelta(seconds=chart["seconds"] * len(chart["requests"])) >= timedelta(seconds=7 * 390)
     assert all(a <= b for a, b in itertools.pairwise([0, *itertools.accumulate(chart["requests"])]))
+
+
+def test_the_status_is_that_of_the_data(services: Services, selling: Selling) -> None:
+    item = selling.item(stock=1)
+    assert report(services, item)["goods"]["status"] == "on_sale"
+    selling.bought(item)
+    assert report(services, item)["goods"]["status"] == "sold_out"
+    goods.change(services.database, "operator", item, {"ends_at": selling.now()}, 0, None)
+    ended = report(services, item)
+    assert ended["goods"]["status"] == "ended"
+    assert report(services, item) == ended
