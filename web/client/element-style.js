@@ -16,7 +16,9 @@ export const STYLE = `
 :host([hidden]), [hidden] { display: none !important; }
 * { box-sizing: border-box; margin: 0; font: inherit; color: inherit; }
 img { display: block; inline-size: 100%; aspect-ratio: 16 / 9; object-fit: cover; border-radius: 6px; margin-block-end: .75em; }
-h3 { font-weight: 600; overflow-wrap: anywhere; min-block-size: 1.5em; }
+h2 { font-weight: 600; min-block-size: 1.5em; }
+h2, p { overflow-wrap: anywhere; }
+:host([data-code=bought]) [part=message] { font-weight: 600; }
 .line { display: flex; flex-wrap: wrap; align-items: baseline; gap: .25em .75em; margin-block-start: .25em; min-block-size: 1.5em; }
 .price { font-size: 1.25em; font-weight: 700; }
 s, .quiet { opacity: .75; }

@@ -7,7 +7,7 @@ import { createClient } from "./seckill.js";
 
 export { createClient, SeckillError } from "./seckill.js";
 
-const REST = 3000; // milliseconds after a purchase in which the button takes no click: double clicks are longer than they seem
+const REST = 3000; // milliseconds after a purchase in which the button takes no click
 const HERE = new URL(import.meta.url).origin;
 const shared = {};
 const elements = new Set();
@@ -142,13 +142,13 @@ export class FlashSale extends (globalThis.HTMLElement ?? Object) {
     const texts = this.#texts;
     const parts = (this.#parts = {
       image: make("img", "image", { alt: "", loading: "lazy", referrerpolicy: "no-referrer", hidden: "" }),
-      name: make("h3", "name"),
+      name: make("h2", "name"),
       price: make("span", "price", { class: "price" }),
       list: make("s", "list-price"),
       stock: make("span", "stock", { class: "quiet" }),
       state: make("span", "state", { class: "quiet" }),
       label: make("span", "countdown-label"),
-      timer: make("span", "countdown", { role: "timer" }),
+      timer: make("span", "countdown", { role: "timer", hidden: "" }),
       quantity: make("input", "quantity", { type: "number", min: 1, value: 1, "aria-label": texts.quantity, hidden: "" }),
       button: make("button", "button", { disabled: "" }, texts.buy),
       link: make("a", "link", { hidden: "" }, texts.delivery),
@@ -216,8 +216,9 @@ export class FlashSale extends (globalThis.HTMLElement ?? Object) {
     stock.textContent = status === "ended" ? "" : texts.left(view.sale.stock);
     state.textContent = texts[status];
     const left = status === "upcoming" ? view.startsIn : status === "ended" ? null : view.endsIn;
-    label.textContent = left === null ? "" : status === "upcoming" ? texts.startsIn : texts.endsIn;
-    timer.textContent = left === null ? "" : countdown(left, texts);
+    label.hidden = timer.hidden = left === null;
+    label.textContent = status === "upcoming" ? texts.startsIn : texts.endsIn;
+    timer.textContent = countdown(left, texts);
     // Disabled it would lose the focus in mid-purchase.
     button.setAttribute("aria-disabled", String(this.#isResting()));
     button.disabled = status !== "on_sale" && !this.#isResting();
