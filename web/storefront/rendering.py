@@ -72,7 +72,7 @@ def send_shared(made: MadePage) -> Response:
 
 
 def send_private(html: str | bytes, status: int = 200, code: str | None = None) -> Response:
-    """A page for one visitor. It is not kept: its key to buy by is for one purchase. The log names a refusal's `code`."""
+    """A page for one visitor. Nobody keeps it: its key is for one purchase. `code` is a refusal's, for the log."""
     if status >= 400:
         ApiRequest.of(request.environ).code = code
     response = security.page(html, cache=PRIVATE, status=status)
