@@ -1,5 +1,5 @@
 // The console: who is signed in, which view is shown, and the frame around it.
-import { html, render, useEffect, useState } from "./lib.js";
+import { html, render, useEffect, useRef, useState } from "./lib.js";
 import { LANGUAGES, language, onLanguage, setLanguage, startLanguage, t } from "./i18n.js";
 import { listen, match } from "./router.js";
 import { session, describe } from "./session.js";
@@ -61,11 +61,16 @@ function TokenEnds({ expiresAt }) {
 function Frame({ place, onSignOut, children }) {
   const { user, expiresAt } = describe(session.token);
   const part = partOf(place.path);
+  const navigation = useRef(null);
+  useEffect(() => {
+    // On a phone the navigation is scrolled.
+    navigation.current.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+  }, [part]);
   return html`
     <a class="skip" href="#content">${t("app.skip")}</a>
     <header class="top">
       <a class="brand" href="/admin"><${Mark} />${t("app.name")}</a>
-      <nav aria-label=${t("app.navigation")}>
+      <nav aria-label=${t("app.navigation")} ref=${navigation}>
         <ul>
           ${NAVIGATION.map((name) => html`<li key=${name}><a href=${`/admin/${name}`} aria-current=${name === part ? "page" : undefined}>${t(`nav.${name}`)}</a></li>`)}
         </ul>

@@ -48,5 +48,6 @@ def _show(view: str = "") -> Response:
 def _page(spoken: str) -> str:
     """The page in a language. It names its modules, so that a browser fetches them all at once."""
     modules = [path for path in assets() if path.endswith(".js") and path.startswith(_MODULES)]
+    styles = [path for path in assets() if path.startswith("console/styles/")]
     page = _templates.get_template("console.html")
-    return page.render(language=spoken, asset_url=asset_url, modules=modules, **_TEXTS[spoken])
+    return page.render(language=spoken, asset_url=asset_url, modules=modules, styles=styles, **_TEXTS[spoken])

@@ -9,6 +9,9 @@ import { Badge, Button, Loaded, Section, Time } from "./ui.js";
 const TONES = { ok: "good", warning: "warn", problem: "bad" };
 const SIGNS = { ok: "✓", warning: "!", problem: "✕" };
 
+/** Text with what stands between backticks as code. */
+const withCode = (text) => text.split("`").map((part, index) => (index % 2 ? html`<code>${part}</code>` : part));
+
 export function Readiness({ goods }) {
   const state = useLoad((signal) => api.get(path("goods", goods.id, "readiness"), { signal }), [goods.id, language()]);
   const seen = useRef(goods.version);
@@ -27,8 +30,8 @@ export function Readiness({ goods }) {
               <span class="sign" data-tone=${TONES[entry.state]} role="img" aria-label=${t(`ready.${entry.state}`)}>${SIGNS[entry.state]}</span>
               <div>
                 <h3>${entry.title}</h3>
-                <p>${entry.found}</p>
-                ${entry.mend && html`<p class="mend">${entry.mend}</p>`}
+                <p>${withCode(entry.found)}</p>
+                ${entry.mend && html`<p class="mend">${withCode(entry.mend)}</p>`}
               </div>
             </li>`,
           )}

@@ -101,7 +101,7 @@ export const Facts = ({ of }) =>
 export function Table({ caption, columns, rows, empty }) {
   if (!rows.length) return html`<p class="empty">${empty}</p>`;
   return html`<div class="table-scroll" tabindex="0" role="group" aria-label=${caption}>
-    <table>
+    <table class=${columns.length > 4 ? "broad" : undefined}>
       <caption class="visually-hidden">${caption}</caption>
       <thead>
         <tr>${columns.map(([key, heading, look]) => html`<th scope="col" key=${key} class=${look}>${heading}</th>`)}</tr>

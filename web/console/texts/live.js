@@ -11,7 +11,7 @@ export default {
   "live.alarmSince": ["Since", "自"],
   "live.alarmShort": ["Alarm", "警报"],
   "live.incomplete": ["The database did not answer: the figures of other hosts are missing.", "数据库未响应，缺少其他主机的数据。"],
-  "live.from": ["Workers: {workers}. Hosts: {hosts}.", "来自 {hosts} 台主机的 {workers} 个进程。"],
+  "live.from": ["Hosts: {hosts}. Workers that had purchases within ten seconds: {workers}.", "主机 {hosts} 台，十秒内处理过购买的进程 {workers} 个。"],
   "live.perSecond": ["per second", "每秒"],
   "live.purchases": ["Purchases", "购买"],
   "live.purchasesShort": ["Purchases/s", "购买/秒"],

@@ -21,7 +21,7 @@ export default {
   "orders.problem.number": ["An order number has 32 digits and letters from a to f.", "订单号为 32 位数字或 a–f 字母。"],
   "orders.problem.goods_id": ["An item number has digits only.", "商品编号只包含数字。"],
   "orders.export": ["Export CSV", "导出 CSV"],
-  "orders.exporting": ["{megabytes} MB so far. Stop", "已接收 {megabytes} MB，停止"],
+  "orders.exporting": ["Exporting… Stop", "正在导出… 停止"],
   "orders.refundsWait": ["Refunds due: {count}.", "待退款：{count} 笔。"],
   "orders.paymentsWait": ["Payments that do not fit: {count}.", "不相符的付款：{count} 笔。"],
   "orders.moreFilters": ["Item and time", "商品与时间"],

@@ -3,7 +3,7 @@ import { html, useEffect, useRef, useState } from "../lib.js";
 import { api } from "../service.js";
 import { exportOrders } from "../export_orders.js";
 import { address, navigate, path } from "../router.js";
-import { count, figure, fromLocalInput, money, toLocalInput, zone } from "../format.js";
+import { count, fromLocalInput, money, toLocalInput, zone } from "../format.js";
 import { language, locale, t } from "../i18n.js";
 import { useLoad, usePages } from "../parts/hooks.js";
 import { Button, Failure, Head, Loaded, More, Table, Time } from "../parts/ui.js";
@@ -157,27 +157,23 @@ function Search({ filters, given }) {
 }
 
 function Export({ filters }) {
-  const [state, setState] = useState({ busy: false, bytes: 0, error: null });
+  const [state, setState] = useState({ busy: false, error: null });
   const running = useRef(null);
   useEffect(() => () => running.current?.abort(), []);
   const press = async () => {
     if (running.current) return running.current.abort();
     running.current = new AbortController();
-    setState({ busy: true, bytes: 0, error: null });
+    setState({ busy: true, error: null });
     try {
-      await exportOrders(address("/orders/export", filters), {
-        signal: running.current.signal,
-        onBytes: (bytes) => setState({ busy: true, bytes, error: null }),
-      });
-      setState({ busy: false, bytes: 0, error: null });
+      await exportOrders(address("/orders/export", filters), { signal: running.current.signal });
+      setState({ busy: false, error: null });
     } catch (error) {
-      setState({ busy: false, bytes: 0, error: error.name === "AbortError" ? null : error });
+      setState({ busy: false, error: error.name === "AbortError" ? null : error });
     }
     running.current = null;
   };
-  const megabytes = figure(state.bytes / 1e6, locale());
   return html`
-    <${Button} onPress=${press}>${state.busy ? t("orders.exporting", { megabytes }) : t("orders.export")}<//>
+    <${Button} onPress=${press}>${t(state.busy ? "orders.exporting" : "orders.export")}<//>
     ${state.error && html`<${Failure} error=${state.error} />`}
   `;
 }

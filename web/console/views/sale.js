@@ -41,7 +41,7 @@ export function Sale({ id }) {
       ${({ goods, live, ahead }) => html`
         ${error && html`<${Failure} error=${error} />`}
         <${State} goods=${goods} live=${live} ahead=${ahead} />
-        <div class="columns">
+        <div class="columns uneven">
           <div class="stack"><${SaleControls} goods=${goods} onChanged=${changed} /></div>
           <div class="stack"><${Readiness} goods=${goods} /><${History} goods=${goods} /></div>
         </div>
