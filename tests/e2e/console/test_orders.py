@@ -73,7 +73,7 @@ def test_paid_order_is_refunded_with_its_units(shop: Shop, open_console: Open, g
     page.get_by_label("Put the units back on sale").check()
     page.get_by_role("button", name="Note the refund").dblclick()
 
-    expect(page.get_by_text("bank 117")).to_be_visible()
+    expect(page.get_by_role("definition").filter(has_text="bank 117").first).to_be_visible()
     refunded = shop.order(order["order_no"])
     assert (refunded["status"], refunded["refund_reference"]) == ("refunded", "bank 117")
     assert shop.goods(goods_id)["stock"] == 20
