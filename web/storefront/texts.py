@@ -38,7 +38,7 @@ _PAGES = {
     "address.phone": Text("Phone", "电话"),
     "address.region": Text("Region", "地区"),
     "address.line1": Text("Address", "详细地址"),
-    "address.line2": Text("Address, second line", "地址补充"),
+    "address.line2": Text("Address line 2", "地址补充"),
     "address.postcode": Text("Postcode", "邮政编码"),
     "optional": Text("optional", "选填"),
     "choose": Text("Please choose", "请选择"),
