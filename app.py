@@ -11,10 +11,11 @@ from core.db.database import engine_options
 from core.ops.host_memory import HostMemory
 from core.services import Services
 from models import db
-from resources import body, connections, cors, docs, errors, limits, paths, problem_pages, request_log
+from resources import body, connections, context, cors, docs, errors, limits, paths, problem_pages
 from resources.answers import ProblemApi
 from resources.context import EXTENSION
 from resources.coupons import CouponItem, CouponList
+from resources.envelope import Envelope
 from resources.events import EventList
 from resources.fast_path import FastPath
 from resources.goods import GoodsChanges, GoodsItem, GoodsList, GoodsPause, GoodsResume
@@ -22,6 +23,7 @@ from resources.ops import Alive, Metrics, Ready
 from resources.order_export import OrderExport
 from resources.orders import OrderCancel, OrderItem, OrderList, OrderPay, OrderRefund
 from resources.payments import PaymentList, PaymentResolve, PaymentWebhook
+from resources.pipeline import Pipeline
 from resources.seckill import Seckill, SeckillQuote
 from resources.shipping import ShippingMethodItem, ShippingMethodList
 from resources.webhooks import WebhookDeliveries, WebhookDeliveryRetry, WebhookItem, WebhookList, WebhookSecret
@@ -76,22 +78,26 @@ def create_app(
     )
     db.init_app(app)
     with app.app_context():
-        app.extensions[EXTENSION] = Services.open(settings, db.engine, host, threads)
+        services = app.extensions[EXTENSION] = Services.open(settings, db.engine, host, threads)
 
-    request_log.register(app)
+    callers = limits.of(settings, services.tokens)
+    context.register(app)
     connections.register(app)
     errors.register(app)
-    check_caller = limits.register(app, app.extensions[EXTENSION])
+    limits.register(app, callers, services)
     paths.register(app)
     api = ProblemApi(app)
     for route, resource in ROUTES.items():
         api.add_resource(resource, route, endpoint=resource.__name__)
-    shop.register(app, app.extensions[EXTENSION])
+    shop.register(app, services)
     app.add_url_rule("/problems/<code>", view_func=problem_pages.show, endpoint="problem_page")
     docs.register(app)
     assets.register(app)
-    origin_headers = cors.register(app, settings.CORS_ORIGINS)
     commands.register(app)
-    fast_path = FastPath(app.wsgi_app, app.extensions[EXTENSION], origin_headers, check_caller)
-    app.wsgi_app = fast_path  # type: ignore[method-assign]
+    app.wsgi_app = Pipeline(  # type: ignore[method-assign]
+        app.wsgi_app,
+        FastPath(services, callers),
+        Envelope(cors.headers_for(app, settings.CORS_ORIGINS)),
+        settings.PURCHASE_WAIT_SECONDS,
+    )
     return app

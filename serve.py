@@ -118,7 +118,7 @@ def _serve(address: Address, settings: config.Settings) -> None:
     from core.ops.host_memory import HostMemory
     from resources import request_log
     from resources.dispatch import Dispatcher
-    from resources.fast_path import FastPath
+    from resources.pipeline import Pipeline
     from server import worker
     from server.granian_adapter import GranianAdapter
     from server.supervisor import Supervisor
@@ -151,7 +151,7 @@ def _serve(address: Address, settings: config.Settings) -> None:
             figures.keep_in(host.take(part).figures)
             application = app.create_app(settings, host, address.threads)
             services = application.extensions["seckill"]
-            assert isinstance(application.wsgi_app, FastPath)
+            assert isinstance(application.wsgi_app, Pipeline)
             stop = worker.Stop(
                 lambda: adapter.loop, lambda: services.in_progress.here + adapter.in_hand, partial(_close, services)
             )

@@ -30,19 +30,19 @@ from core.catalogue import goods
 from core.db import mysql_connection, transaction
 from core.purchase import batch, batcher, queue, statements
 from harness.service import SECRET
-from resources import dispatch, fast_path, request_log
+from resources import dispatch, fast_path, operation, request_log, seckill
 from serve import THREADS
 from server import prepare
 from server.loopback import reach_directly
 
 FUNCTIONS: tuple[tuple[Any, str], ...] = (
     (dispatch.Dispatcher, "_receive"),
-    (fast_path.FastPath, "serve"),
-    (fast_path.FastPath, "_tell"),
-    (fast_path, "identity"),
-    (fast_path.request_log, "note"),
-    (fast_path.seckill, "bought"),
-    (fast_path, "_wanted_in"),
+    (fast_path.FastPath, "answer"),
+    (operation, "authenticate"),
+    (operation, "_body"),
+    (dispatch.Dispatcher, "_send"),
+    (request_log, "note"),
+    (seckill, "bought"),
     (batcher.Batcher, "submit"),
     (queue.PurchaseQueue, "take"),
     (batcher.Batcher, "_finish"),

@@ -8,7 +8,7 @@ def health_waits_in_line() -> None:
     from resources import dispatch
     from resources.fast_path import FastPath
 
-    FastPath.tell_health = lambda self, environ, reply: False
+    FastPath.health = lambda self, request: None
     dispatch.FREE = frozenset()
 
 

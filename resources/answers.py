@@ -5,12 +5,11 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
-from flask import Response, request
+from flask import Response
 from flask_restful import Api
-from werkzeug.http import parse_etags
 
 from core.db.clock import iso
-from resources.problems import to_json
+from resources.reply import Reply, json_reply
 
 
 def optional_time(moment: datetime | None) -> str | None:
@@ -18,20 +17,9 @@ def optional_time(moment: datetime | None) -> str | None:
     return None if moment is None else iso(moment)
 
 
-def json_response(data: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """An answer in JSON; an answer without content has none."""
-    body = "" if status == 204 else to_json(data)
-    response = Response(body, status=status, mimetype="application/json")
-    response.headers.update(headers or {})
-    return response
-
-
-def conditional(data: Mapping[str, Any], etag: str, cache_control: str) -> Response:
-    """`data`, or 304 where `If-None-Match` says that the client has it."""
-    headers = conditional_headers(etag, cache_control)
-    if is_known(etag, request.headers.get("If-None-Match")):
-        return Response(status=304, headers=headers)
-    return json_response(data, 200, headers)
+def conditional(data: Mapping[str, Any], etag: str, cache_control: str) -> Reply:
+    """A read that a client may already have: the envelope answers 304 where `If-None-Match` says so."""
+    return json_reply(data, 200, conditional_headers(etag, cache_control))
 
 
 def conditional_headers(etag: str, cache_control: str) -> dict[str, str]:
@@ -39,9 +27,9 @@ def conditional_headers(etag: str, cache_control: str) -> dict[str, str]:
     return {"ETag": f'"{etag}"', "Cache-Control": cache_control}
 
 
-def is_known(etag: str, if_none_match: str | None) -> bool:
-    """Whether the header `If-None-Match` says that the client has what `etag` stands for."""
-    return if_none_match is not None and parse_etags(if_none_match).contains_weak(etag)
+def flask_response(reply: Reply) -> Response:
+    """The answer as Flask has it."""
+    return Response(reply.body, reply.status, reply.headers)
 
 
 def digest(*values: object) -> str:
@@ -50,14 +38,10 @@ def digest(*values: object) -> str:
 
 
 class ProblemApi(Api):  # type: ignore[misc]
-    """Flask-RESTful with our JSON, and with every error left to the application's handlers.
+    """Flask-RESTful with every error left to the application's handlers.
 
     Its own handling answers a bare 500 in production and something else under TESTING (its issues 280, 578, 792).
     """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.representations = {"application/json": json_response}
 
     def error_router(self, original_handler: Any, error: Exception) -> Any:
         return original_handler(error)

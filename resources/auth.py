@@ -1,15 +1,14 @@
 """Who may call an operation, and what proves it. Every operation names its access; there is no default."""
 
-from collections.abc import Callable
 from enum import Enum
 
 from werkzeug.exceptions import Forbidden
-from werkzeug.wrappers import Request
 
 from core.payments import signature
 from core.payments.signature import SignatureHeaders
 from core.services import Services
 from core.tokens import Identity, InvalidToken
+from resources.api_request import ApiRequest
 
 
 class Access(Enum):
@@ -21,12 +20,10 @@ class Access(Enum):
     PROVIDER = "the payment provider, by its signature"
 
 
-def authenticate(
-    access: Access, request: Request, services: Services, note: Callable[[Identity], object]
-) -> Identity | None:
+def authenticate(access: Access, request: ApiRequest, services: Services) -> Identity | None:
     """The caller, checked against `access`; None where it is no user.
 
-    `note` is called with the user as soon as the token is verified, also where `access` is refused then. Raises
+    The request's log line names the user as soon as the token is verified, also where `access` is refused then. Raises
     InvalidToken, Forbidden or InvalidSignature; Busy or Unavailable where the database's clock is needed and not there.
     """
     if access is Access.PUBLIC:
@@ -34,29 +31,24 @@ def authenticate(
     if access is Access.PROVIDER:
         # The body as it came: any other way to write the same JSON is another message.
         secrets = services.settings.PAYMENT_WEBHOOK_SECRETS
-        signature.check(services.database, secrets, _signature_of(request), request.get_data())
+        signature.check(services.database, secrets, _signature_of(request), request.body())
         return None
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer":
+    caller = request.caller = request.identity(services.tokens)
+    if caller is None:
         raise InvalidToken
-    caller = services.tokens.verify(token.strip())
-    note(caller)
     if access is Access.ADMIN and not caller.is_admin:
         raise Forbidden
     return caller
 
 
-def is_signed(request: Request, services: Services) -> bool:
-    """Whether the request bears a payment provider's signature that holds. Reads the body, but no database.
-
-    Raises RequestEntityTooLarge.
-    """
+def is_signed(request: ApiRequest, services: Services) -> bool:
+    """Whether the request bears a payment provider's signature that holds. Reads the body, but no database."""
     stated = _signature_of(request)
     return bool(stated.signatures) and signature.is_signed(
-        services.settings.PAYMENT_WEBHOOK_SECRETS, stated, request.get_data()
+        services.settings.PAYMENT_WEBHOOK_SECRETS, stated, request.body()
     )
 
 
-def _signature_of(request: Request) -> SignatureHeaders:
+def _signature_of(request: ApiRequest) -> SignatureHeaders:
     names = ("webhook-id", "webhook-timestamp", "webhook-signature")
-    return SignatureHeaders(*(request.headers.get(name, "") for name in names))
+    return SignatureHeaders(*(request.header(name) or "" for name in names))

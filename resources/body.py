@@ -7,7 +7,6 @@ from wsgiref.types import WSGIEnvironment
 
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 from werkzeug.http import parse_options_header
-from werkzeug.wrappers import Request
 
 from core.refusals import Refusal
 
@@ -17,25 +16,26 @@ MALFORMED_JSON = "malformed_json"
 _LONGEST_TYPE = 200  # characters of a Content-Type that are looked at
 
 
-def receive(request: Request, expected: bool) -> bytes:
-    """The body of `request`, whole. Raises RequestEntityTooLarge, and UnsupportedMediaType where one is `expected`.
+def check(data: bytes, length: int | None, environ: WSGIEnvironment, expected: bool) -> None:
+    """Check the size of a request's body, and the type of one that is `expected`.
 
-    A body of no bytes has no type to be wrong. Raises Refusal malformed_json for one that was cut off.
+    `data` is the body, or its first READ_AT_MOST bytes, and `length` what the request states. Raises
+    RequestEntityTooLarge, UnsupportedMediaType, or Refusal malformed_json for a body that was cut off. A body of no
+    bytes has no type to be wrong.
     """
-    data = request.get_data()
-    # A chunked body tells no length: it is read up to one byte more than allowed, and no further.
-    if len(data) > MAX_BYTES:
+    # A chunked body states no length: it is read up to one byte more than allowed, and no further.
+    if len(data) > MAX_BYTES or (length or 0) > MAX_BYTES:
         raise RequestEntityTooLarge
+    if not expected:
+        return
     # A body that was cut off must not pass for a shorter one, nor for none: an empty body buys a unit. The server
     # hands on a chunked body that broke as an empty one.
-    cut_off = len(data) < (request.content_length or 0) or (not data and "Transfer-Encoding" in request.headers)
-    if expected and cut_off:
+    if len(data) < (length or 0) or (not data and "HTTP_TRANSFER_ENCODING" in environ):
         raise Refusal(MALFORMED_JSON)
-    if data and expected:
-        encoding = request.headers.get("Content-Encoding", "identity").lower()
-        if not is_json(request.headers.get("Content-Type", "")) or encoding != "identity":
+    if data:
+        encoding = environ.get("HTTP_CONTENT_ENCODING", "identity").lower()
+        if not is_json(environ.get("CONTENT_TYPE", "")) or encoding != "identity":
             raise UnsupportedMediaType
-    return data
 
 
 def stated_length(environ: WSGIEnvironment) -> int | None:

@@ -3,8 +3,6 @@
 import re
 from typing import Any
 
-from flask import Response
-
 from core import refusals
 from core.catalogue import coupons
 from core.db.database import AnyRow
@@ -18,6 +16,7 @@ from resources.fields import CODE, as_typed
 from resources.goods import expected_versions
 from resources.operation import ApiResource, Operation, operation
 from resources.paging import Listing
+from resources.reply import Reply
 
 _TAG = "Coupons"
 _CODE = re.compile(CODE)
@@ -106,7 +105,7 @@ class CouponItem(ApiResource):
             answer_headers=_ETAG,
         )
     )
-    def get(self, code: str, caller: Identity) -> Response:
+    def get(self, code: str, caller: Identity) -> Reply:
         """Read a coupon."""
         row = coupons.catalogue.find(services().database, _code(code))
         return conditional(_json(row), _etag(row), "private, no-cache")

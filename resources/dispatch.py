@@ -1,20 +1,24 @@
-"""Hands each request to the thread that answers it.
+"""The event loop's entrance: hands each request to the thread that answers it.
 
 The thread that receives requests waits for nothing, and answers what needs no wait. A purchase is answered when its
 batch is settled, by the thread that completes futures. All else is answered by threads that may wait
 (request_queue.py).
 """
 
-import itertools
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 from typing import Any, Protocol
 from wsgiref.types import WSGIEnvironment
 
+from core.db.clock import begin_request
+from core.db.deadlines import Deadlines, Pending
 from core.refusals import Busy
+from resources.api_request import ApiRequest
 from resources.connections import READING
-from resources.fast_path import FastPath, Headers
 from resources.limits import FREE
+from resources.pipeline import Pipeline
+from resources.reply import Headers, Later, Reply
 from resources.request_queue import Lane, RequestQueue
 
 
@@ -24,100 +28,124 @@ class Exchange(Protocol):
     def response_bytes(self, status: int, headers: Headers, body: bytes) -> None:
         """Send a response whole. Must not block."""
 
-    def response_chunks(self, status: int, headers: Headers, chunks: Iterator[bytes]) -> None:
+    def response_chunks(self, status: int, headers: Headers, chunks: Iterable[bytes]) -> None:
         """Send a response that is made in pieces, once it is complete. Raises what making it raises."""
 
 
-Answer = Callable[[Exchange, WSGIEnvironment], object]
+Answer = Callable[[ApiRequest, Exchange], object]
 
 
 class Dispatcher:
     """Hands the requests of a worker to the threads that answer them."""
 
-    def __init__(self, fast_path: FastPath, threads: int) -> None:
-        """What `fast_path` does not answer its application does, in at most so many `threads`."""
-        self._fast_path = fast_path
-        self._queue = RequestQueue(threads, fast_path.deadlines)
+    def __init__(self, pipeline: Pipeline, threads: int) -> None:
+        """What the fast path does not answer Flask does, in at most so many `threads`."""
+        self._pipeline = pipeline
+        self._fast_path = pipeline.fast_path
+        self._deadlines = Deadlines()
+        self._queue = RequestQueue(threads, self._deadlines)
+        # Answers that come later, and must come by the request's deadline.
+        self._awaited: set[Pending] = set()
 
     @property
     def in_hand(self) -> int:
         """Requests that are not answered yet. Purchases are counted elsewhere (core/services.py)."""
-        return self._queue.in_hand + len(self._fast_path.awaiting)
+        return self._queue.in_hand + len(self._awaited)
 
     def receive(self, exchange: Exchange, environ: WSGIEnvironment) -> None:
         """Answer a request whose body is there, or have it answered. Does not wait."""
-        self._guarded(self._receive, exchange, environ)
+        self._guarded(self._receive, ApiRequest(environ), exchange)
 
     def refuse(self, error: Exception, exchange: Exchange, environ: WSGIEnvironment) -> None:
         """Answer a request that could not be received."""
-        self._fast_path.fail(error, environ, exchange.response_bytes)
+        self._send(ApiRequest(environ), exchange, error)
 
-    def _receive(self, exchange: Exchange, environ: WSGIEnvironment) -> None:
-        if self._fast_path.tell_health(environ, exchange.response_bytes):
-            return
-        if self._fast_path.waits:
-            self._put(self._serve_or_apply, exchange, environ)
+    def _receive(self, request: ApiRequest, exchange: Exchange) -> None:
+        health = self._fast_path.health(request)
+        if health is not None:
+            self._answer(request, exchange, health)
+        elif self._fast_path.waits:
+            self._put(self._receive_in_thread, request, exchange)
         else:
-            self._serve_or_put(exchange, environ)
+            self._answer(request, exchange, self._fast_path.answer(request))
 
-    def _serve_or_put(self, exchange: Exchange, environ: WSGIEnvironment) -> None:
-        if not self._serve(exchange, environ):
-            self._put(self._apply, exchange, environ)
+    def _receive_in_thread(self, request: ApiRequest, exchange: Exchange) -> None:
+        answer = self._fast_path.answer(request)
+        if answer is None:
+            self._by_flask(request, exchange)
+        else:
+            self._answer(request, exchange, answer)
 
-    def _serve_or_apply(self, exchange: Exchange, environ: WSGIEnvironment) -> None:
-        if not self._serve(exchange, environ):
-            self._apply(exchange, environ)
+    def _answer(self, request: ApiRequest, exchange: Exchange, answer: Reply | Later | Exception | None) -> None:
+        """Send an answer, now or later. Does not wait: None has a thread ask Flask."""
+        if answer is None:
+            self._put(self._by_flask, request, exchange)
+        elif isinstance(answer, Later):
+            self._answer_later(request, exchange, answer)
+        else:
+            self._send(request, exchange, answer)
 
-    def _serve(self, exchange: Exchange, environ: WSGIEnvironment) -> bool:
-        """Whether the fast path answers the request, or has it answered."""
-        return self._fast_path.serve(
-            environ, exchange.response_bytes, lambda: self._put(self._apply, exchange, environ)
-        )
+    def _answer_later(self, request: ApiRequest, exchange: Exchange, later: Later) -> None:
+        pending = None if later.late is None else self._pending(request, exchange, later.late)
 
-    def _apply(self, exchange: Exchange, environ: WSGIEnvironment) -> None:
-        """Have the WSGI application answer."""
-        started: list[tuple[int, Headers]] = []
+        def answer(done: Future[Any]) -> None:
+            if pending is not None and not pending.claim():
+                return
+            try:
+                begin_request(None if pending is None else pending.deadline)
+                self._guarded(lambda one, way: self._answer(one, way, later.make(done)), request, exchange)
+            finally:
+                begin_request(None)
+                if pending is not None:
+                    self._awaited.discard(pending)
 
-        def start_response(status: str, headers: Headers, exc_info: Any = None) -> Callable[[bytes], object]:
-            started[:] = [(int(status[:3]), headers)]
-            return _no_write
+        later.future.add_done_callback(answer)
 
-        response: Iterable[bytes] = self._fast_path.application(environ | _WSGI, start_response)
-        try:
-            chunks = iter(response)
-            first = next(chunks, b"")  # the application may start its response with the first chunk only
-            status, headers = started[0]
-            if any(name.lower() == "content-length" for name, _ in headers) or status in _WITHOUT_BODY:
-                exchange.response_bytes(status, headers, first + b"".join(chunks))
-            else:
-                exchange.response_chunks(status, headers, itertools.chain([first], chunks))
-        finally:
-            close = getattr(response, "close", None)
-            if close is not None:
-                close()
+    def _pending(self, request: ApiRequest, exchange: Exchange, late: Exception) -> Pending:
+        """Answers with `late` at the deadline, unless the answer is claimed before."""
 
-    def _put(self, answer: Answer, exchange: Exchange, environ: WSGIEnvironment) -> None:
+        def expire() -> None:
+            self._send(request, exchange, late)
+            self._awaited.discard(pending)
+
+        pending = self._deadlines.add(self._pipeline.deadline(), expire)
+        self._awaited.add(pending)
+        if not pending.open:  # expired in between
+            self._awaited.discard(pending)
+        return pending
+
+    def _by_flask(self, request: ApiRequest, exchange: Exchange) -> None:
+        request.environ.update(_WSGI)
+        self._send(request, exchange, None)
+
+    def _send(self, request: ApiRequest, exchange: Exchange, answer: Reply | Exception | None) -> None:
+        reply = self._pipeline.seal(request, answer)
+        if isinstance(reply.body, bytes):
+            exchange.response_bytes(reply.status, reply.headers, reply.body)
+        else:
+            exchange.response_chunks(reply.status, reply.headers, reply.body)
+
+    def _put(self, answer: Answer, request: ApiRequest, exchange: Exchange) -> None:
         """Have a thread answer, or say `busy`: at once where too many wait, else at the request's deadline."""
 
         def refuse() -> None:
-            self._fast_path.fail(Busy(), environ, exchange.response_bytes)
+            self._send(request, exchange, Busy())
 
         try:
-            deadline = self._fast_path.deadline()
-            self._queue.put(_lane(environ), deadline, lambda: self._guarded(answer, exchange, environ), refuse)
+            deadline = self._pipeline.deadline()
+            self._queue.put(_lane(request), deadline, lambda: self._guarded(answer, request, exchange), refuse)
         except Busy:
             refuse()
 
-    def _guarded(self, answer: Answer, exchange: Exchange, environ: WSGIEnvironment) -> None:
+    def _guarded(self, answer: Answer, request: ApiRequest, exchange: Exchange) -> None:
         """Calls `answer`, and answers with the error if it raises."""
         try:
-            answer(exchange, environ)
+            answer(request, exchange)
         except BaseException as error:  # the end of the thread is no end of the wait for an answer
             known = error if isinstance(error, Exception) else RuntimeError(type(error).__name__)
-            self._fast_path.fail(known, environ, exchange.response_bytes)
+            self._send(request, exchange, known)
 
 
-_WITHOUT_BODY = (204, 304)
 _WSGI = {
     "wsgi.version": (1, 0),
     "wsgi.errors": sys.stderr,
@@ -129,11 +157,7 @@ _WSGI = {
 }
 
 
-def _no_write(data: bytes) -> None:
-    raise NotImplementedError("responses are iterables here")
-
-
-def _lane(environ: WSGIEnvironment) -> Lane:
-    if environ["PATH_INFO"] in FREE:
+def _lane(request: ApiRequest) -> Lane:
+    if request.environ["PATH_INFO"] in FREE:
         return Lane.WATCH
-    return Lane.READS if environ["REQUEST_METHOD"] in READING else Lane.CHANGES
+    return Lane.READS if request.method in READING else Lane.CHANGES

@@ -5,7 +5,7 @@ from functools import cache
 from flask import Flask, Response
 from flask_swagger_ui import get_swaggerui_blueprint
 
-from resources.answers import json_response
+from resources.reply import to_json
 
 
 def register(app: Flask) -> None:
@@ -15,7 +15,7 @@ def register(app: Flask) -> None:
     def described() -> bytes:
         from resources import openapi  # late: a worker that nobody asks need not load what it takes
 
-        return json_response(openapi.document(app)).get_data()
+        return to_json(openapi.document(app)).encode()
 
     def show() -> Response:
         headers = {"Cache-Control": "public, max-age=60"}

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from flask import Response, request
+from flask import request
 
 from core import refusals
 from core.catalogue import goods, sale
@@ -18,6 +18,7 @@ from resources.context import services
 from resources.fields import MAX_ID
 from resources.operation import ApiResource, Operation, operation
 from resources.paging import Listing
+from resources.reply import Reply
 
 _TAG = "Goods"
 CACHE_CONTROL = "public, max-age=1"
@@ -126,7 +127,7 @@ class GoodsItem(ApiResource):
             answer_headers=_ETAG,
         )
     )
-    def get(self, goods_id_text: str) -> Response:
+    def get(self, goods_id_text: str) -> Reply:
         """Read an item."""
         row = goods.find(services().database, goods_id(goods_id_text))
         return conditional(goods_json(row), goods_etag(row), CACHE_CONTROL)

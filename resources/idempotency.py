@@ -8,15 +8,14 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from flask import Response, request
-from flask_restful.utils import unpack
 from pydantic import BaseModel, Field
 
 from core import idempotency
+from core.db.database import Database
 from core.idempotency import Answer, Asked
 from resources import fields
-from resources.answers import json_response
-from resources.context import services
+from resources.api_request import ApiRequest
+from resources.reply import JSON, Reply, reply_of
 
 NAME = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
@@ -30,30 +29,37 @@ class KeyHeaders(BaseModel):
 
 
 def answer_once(
-    user_id: str, key: str, body: BaseModel | None, act: Callable[[], Any], prepare: Callable[[], None] | None = None
-) -> Response:
+    database: Database,
+    request: ApiRequest,
+    user_id: str,
+    key: str,
+    body: BaseModel | None,
+    act: Callable[[], Any],
+    prepare: Callable[[], None] | None = None,
+) -> Reply:
     """The answer of `act`, a method of a resource, done once for the user, the key and this request.
 
     `prepare` is called ahead of it, outside the transaction. Raises what `core.idempotency.once` raises.
     """
-    asked = Asked(user_id, key, _fingerprint(body))
-    answer, replayed = idempotency.once(services().database, asked, lambda: _stored(act()), prepare)
-    headers = {**answer.headers, REPLAYED: "true"} if replayed else answer.headers
-    response = Response(answer.body, status=answer.status, mimetype="application/json")
-    response.headers.update(headers)
-    return response
+    asked = Asked(user_id, key, _fingerprint(request, body))
+    answer, replayed = idempotency.once(database, asked, lambda: _stored(reply_of(act())), prepare)
+    headers = [("Content-Type", JSON), *answer.headers.items()]
+    if replayed:
+        headers.append((REPLAYED, "true"))
+    return Reply(answer.status, headers, answer.body.encode())
 
 
-def _fingerprint(body: BaseModel | None) -> str:
+def _fingerprint(request: ApiRequest, body: BaseModel | None) -> str:
     """Of the method, the path, the body after its defaults, and the version that the caller expects."""
     # A PATCH has no defaults: what it leaves out stays as it is.
     given = None if body is None else body.model_dump(mode="json", exclude_unset=request.method == "PATCH")
-    expected = sorted(tag.strip() for tag in request.headers.get("If-Match", "").split(","))
-    asked = [request.method, request.path, request.query_string.decode("latin-1"), given, expected]
+    expected = sorted(tag.strip() for tag in (request.header("If-Match") or "").split(","))
+    asked = [request.method, request.environ["PATH_INFO"], request.environ.get("QUERY_STRING", ""), given, expected]
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
-def _stored(told: Any) -> Answer:
-    """What a method of a resource returned, as it is stored."""
-    data, status, headers = unpack(told)
-    return Answer(status, dict(headers), json_response(data, status).get_data(as_text=True))
+def _stored(reply: Reply) -> Answer:
+    """An answer in JSON as it is stored: its type goes without saying."""
+    assert isinstance(reply.body, bytes)
+    headers = {name: value for name, value in reply.headers if name != "Content-Type"}
+    return Answer(reply.status, headers, reply.body.decode())

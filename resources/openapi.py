@@ -18,6 +18,7 @@ from resources.auth import Access
 from resources.operation import Operation
 from resources.problems import PROBLEMS
 from resources.reasons import REASONS
+from resources.reply import to_json
 
 TITLE = "Flash sale"
 VERSION = "1.0.0"
@@ -183,7 +184,7 @@ def _for_generators(described: Any) -> None:
             default = described.pop("default")
             if default not in (None, "", []):
                 said = [described["description"]] if described.get("description") else []
-                described["description"] = "; ".join([*said, f"by default `{problems.to_json(default)}`"])
+                described["description"] = "; ".join([*said, f"by default `{to_json(default)}`"])
         for name, part in described.items():
             if name not in ("example", "examples"):
                 _for_generators(part)

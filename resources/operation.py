@@ -6,29 +6,35 @@ the method what it asked for. The same declaration becomes the OpenAPI descripti
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial, wraps
+from functools import cache, lru_cache, partial, wraps
 from http import HTTPMethod
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from flask import g, request
+import flask
+from flask import Response
 from flask_restful import Resource
 from pydantic import BaseModel, ValidationError
 from werkzeug.wrappers import Request
 
 from config import Settings
-from core.refusals import IDEMPOTENCY_KEY_REUSED, NOT_FOUND, VALIDATION_FAILED, Refusal
+from core.db.clock import deadline_of_request
+from core.refusals import IDEMPOTENCY_KEY_REUSED, NOT_FOUND, VALIDATION_FAILED, Refusal, Unavailable
 from core.services import Services
 from core.tokens import Identity
 from resources import body, idempotency
+from resources.answers import flask_response
+from resources.api_request import ApiRequest, environ_name
 from resources.auth import Access, authenticate
 from resources.context import services
 from resources.fields import CUSTOM_PREFIX
 from resources.idempotency import KeyHeaders
+from resources.reply import Later, Reply, reply_of
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 _MAX_ERRORS = 100
 _MAX_NAME = 100
+_SHORT_BODY = 100  # bytes; longer ones hold an address, which is one person's
 
 # pydantic's error types, as the codes of `errors[]`; its own texts could quote the input.
 _FIELD_CODES = {
@@ -69,6 +75,7 @@ class Operation:
     limited: bool = True
     offered: Callable[[Settings], bool] | None = None
     prepare: Callable[[Any], None] | None = None
+    repeated: bool = False  # most of its bodies are alike: a short one is parsed once for all that are equal
 
 
 def operation(declared: Operation) -> Callable[[Method], Method]:
@@ -84,27 +91,46 @@ def operation(declared: Operation) -> Callable[[Method], Method]:
         keyed = _is_keyed(declared, method.__name__)
 
         @wraps(method)
-        def checked(self: Resource, **path: str) -> Any:
-            if declared.offered is not None and not declared.offered(services().settings):
-                raise Refusal(NOT_FOUND)
-            given = read(declared, request, services(), note=lambda caller: setattr(g, "caller", caller), keyed=keyed)
-            asked = given.arguments.get("body")
-            prepare = partial(declared.prepare, asked) if declared.prepare else None
-            act = partial(method, self, *path.values(), **given.arguments)
-            if given.key is not None and given.caller is not None:
-                return idempotency.answer_once(given.caller.user_id, given.key, asked, act, prepare)
-            if prepare is not None:
-                prepare()
-            return act()
+        def answer(self: Resource, **path: str) -> Response:
+            request = ApiRequest.of(flask.request.environ)
+            found = run(declared, request, services(), partial(method, self, *path.values()), keyed)
+            if isinstance(found, Later):
+                made = found.wait(deadline_of_request(services().settings.PURCHASE_WAIT_SECONDS).remaining())
+                if not isinstance(made, Reply):
+                    raise made or Unavailable()
+                found = made
+            return found if isinstance(found, Response) else flask_response(found)
 
-        checked.operation = _with_key(declared) if keyed else declared  # type: ignore[attr-defined]
-        return checked  # type: ignore[return-value]
+        answer.operation = _with_key(declared) if keyed else declared  # type: ignore[attr-defined]
+        return answer  # type: ignore[return-value]
 
     return decorate
 
 
-@dataclass(frozen=True)
-class Given:
+def run(
+    declared: Operation, request: ApiRequest, services: Services, act: Callable[..., Any], keyed: bool = False
+) -> Reply | Later | Response:
+    """Check a request against the declaration, and answer it by `act`. The one way to an answer, from both entrances.
+
+    `act` is called with what the declaration asks for, by name. It returns data, alone or with a status and headers, a
+    Reply, a Later, or the Response of an answer in pieces. `keyed` requests may bear an `Idempotency-Key`, under which
+    `act` is done once. Raises what `errors.reply_to` knows.
+    """
+    if declared.offered is not None and not declared.offered(services.settings):
+        raise Refusal(NOT_FOUND)
+    given = _read(declared, request, services, keyed)
+    asked = given.arguments.get("body")
+    prepare = partial(declared.prepare, asked) if declared.prepare else None
+    if given.key is not None and given.caller is not None:
+        user_id, act = given.caller.user_id, partial(act, **given.arguments)
+        return idempotency.answer_once(services.database, request, user_id, given.key, asked, act, prepare)
+    if prepare is not None:
+        prepare()
+    returned = act(**given.arguments)
+    return returned if isinstance(returned, Later | Response) else reply_of(returned)
+
+
+class _Given(NamedTuple):
     """What a request gives an operation: its caller, the arguments of its method by name, and a key to answer once."""
 
     caller: Identity | None
@@ -112,39 +138,44 @@ class Given:
     key: str | None
 
 
-def read(
-    declared: Operation,
-    request: Request,
-    services: Services,
-    note: Callable[[Identity], object] = lambda caller: None,
-    keyed: bool = False,
-) -> Given:
-    """Check a request in the contract's order: size and type of the body, token and role, JSON, fields.
-
-    `note` is called with the user as soon as the token is verified. Needs no application: whoever receives a request
-    may call it. Raises what fault_of in errors.py knows.
-    """
-    data = body.receive(request, expected=declared.body is not None)
+def _read(declared: Operation, request: ApiRequest, services: Services, keyed: bool) -> _Given:
+    """Check a request in the contract's order: size and type of the body, token and role, JSON, fields."""
+    data = request.body()
+    body.check(data, request.length, request.environ, declared.body is not None)
     arguments: dict[str, Any] = {}
-    caller = authenticate(declared.access, request, services, note)
+    caller = authenticate(declared.access, request, services)
     if caller is not None:
         arguments["caller"] = caller
     errors: list[dict[str, str]] = []
     if declared.body is not None:
-        empty = declared.body_optional and not data
-        value = {} if empty else body.parse_object(data)
-        arguments["body"] = _validate(declared.body, value, errors)
+        arguments["body"] = _body(declared, data, errors)
     if declared.query is not None:
         arguments["query"] = _validate(declared.query, _query(request, errors), errors)
-    else:
+    elif request.environ.get("QUERY_STRING"):
         # `?quantity=5` would otherwise buy one.
-        errors += [{"field": name[:_MAX_NAME], "code": "unknown_field"} for name in request.args]
+        errors += [{"field": name[:_MAX_NAME], "code": "unknown_field"} for name in _query(request, errors)]
     if declared.headers is not None:
         arguments["headers"] = _validate(declared.headers, _headers(request, declared.headers), errors)
     keys = _validate(KeyHeaders, _headers(request, KeyHeaders), errors) if keyed else None
     if errors:
         raise Refusal(VALIDATION_FAILED, errors=errors[:_MAX_ERRORS])
-    return Given(caller, arguments, keys.idempotency_key if isinstance(keys, KeyHeaders) else None)
+    return _Given(caller, arguments, keys.idempotency_key if isinstance(keys, KeyHeaders) else None)
+
+
+def _body(declared: Operation, data: bytes, errors: list[dict[str, str]]) -> BaseModel | None:
+    assert declared.body is not None
+    if declared.repeated and len(data) <= _SHORT_BODY:
+        try:
+            return _short_body(declared.body, data, declared.body_optional)
+        except (Refusal, ValidationError):
+            pass  # what is wrong with it is said below
+    empty = declared.body_optional and not data
+    return _validate(declared.body, {} if empty else body.parse_object(data), errors)
+
+
+@lru_cache(maxsize=1000)
+def _short_body(model: type[BaseModel], data: bytes, optional: bool) -> BaseModel:
+    return model.model_validate({} if optional and not data else body.parse_object(data))
 
 
 def _is_keyed(declared: Operation, verb: str) -> bool:
@@ -153,7 +184,7 @@ def _is_keyed(declared: Operation, verb: str) -> bool:
         return False
     if declared.headers is None:
         return True
-    if idempotency.NAME not in _names(declared.headers):
+    if idempotency.NAME not in dict(_names(declared.headers)):
         raise TypeError(f"{declared.id} has headers of its own, and says nothing of {idempotency.NAME}")
     return False
 
@@ -195,16 +226,23 @@ def _field_code(kind: str) -> str:
     return _FIELD_CODES.get(kind, "wrong_type")
 
 
-def _query(request: Request, errors: list[dict[str, str]]) -> dict[str, str]:
-    for name, values in request.args.lists():
+def _query(request: ApiRequest, errors: list[dict[str, str]]) -> dict[str, str]:
+    if not request.environ.get("QUERY_STRING"):
+        return {}
+    arguments = Request(request.environ, populate_request=False).args
+    for name, values in arguments.lists():
         if len(values) > 1:
             errors.append({"field": name[:_MAX_NAME], "code": "repeated"})
-    return request.args.to_dict()
+    return arguments.to_dict()
 
 
-def _headers(request: Request, model: type[BaseModel]) -> dict[str, str]:
-    return {name: request.headers[name] for name in _names(model) if name in request.headers}
+def _headers(request: ApiRequest, model: type[BaseModel]) -> dict[str, str]:
+    environ = request.environ
+    return {name: environ[key] for name, key in _names(model) if key in environ}
 
 
-def _names(model: type[BaseModel]) -> list[str]:
-    return [field.alias or name for name, field in model.model_fields.items()]
+@cache
+def _names(model: type[BaseModel]) -> list[tuple[str, str]]:
+    """The headers of a model: their names, and those that they have in the environment."""
+    names = [field.alias or name for name, field in model.model_fields.items()]
+    return [(name, environ_name(name)) for name in names]

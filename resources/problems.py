@@ -3,16 +3,16 @@
 The codes are part of the contract: once set, they are set. `/problems/<code>` explains each to people.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
-from flask import Response, g, request
 from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header
+
+from resources.reply import to_json
 
 MIME_TYPE = "application/problem+json"
 LANGUAGES = ("en", "zh")
@@ -292,19 +292,6 @@ FIELD_PROBLEMS: Mapping[str, Text] = {
 }
 
 
-_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-
-
-def to_json(value: Any) -> str:
-    """JSON with Chinese text written as itself."""
-    return _to_json(value)
-
-
-def language() -> str:
-    """The language of the caller's choice: `zh`, or `en` for all others."""
-    return language_of(request.headers.get("Accept-Language", ""))
-
-
 def language_of(header: str) -> str:
     """The language that an `Accept-Language` header asks for: `zh`, or `en` for all others."""
     return _language_of(header[:_LONGEST_HEADER])
@@ -317,22 +304,6 @@ def _language_of(header: str) -> str:
         if primary in LANGUAGES and quality > 0:
             return str(primary)
     return "en"
-
-
-def problem(code: str, headers: Mapping[str, str] | None = None, **members: Any) -> Response:
-    """The answer for `code`, in the caller's language, with the members that the code promises."""
-    g.problem_code = code
-    spoken = language()
-    response = Response(
-        problem_json(code, spoken, g.request_id, **members), status=int(PROBLEMS[code].status), mimetype=MIME_TYPE
-    )
-    response.headers.update({**problem_headers(spoken), **(headers or {})})
-    return response
-
-
-def problem_headers(spoken: str) -> dict[str, str]:
-    """The headers that every problem has."""
-    return {"Content-Language": spoken, "Vary": "Accept-Language"}
 
 
 def problem_json(code: str, spoken: str, request_id: str, **members: Any) -> str:

@@ -3,8 +3,6 @@
 import contextlib
 import json
 import logging
-import random
-import re
 import sys
 import threading
 import time
@@ -15,7 +13,6 @@ from functools import lru_cache
 from multiprocessing import util
 from typing import Any, TextIO
 
-from flask import Flask, Response, g, request
 from prometheus_client import Counter
 from pythonjsonlogger.json import JsonFormatter
 
@@ -30,9 +27,8 @@ log = logging.getLogger("seckill.requests")
 _GATHER_SECONDS = 0.1
 _GATHERED = 100_000  # lines; when more are waiting, the oldest are lost
 _to_json = json.JSONEncoder(ensure_ascii=False).encode
-_PLAIN = re.compile(r"[A-Za-z0-9._:+/=@-]{1,64}")
 # A method is the caller's to choose: an unknown one must not make a new series.
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 # A function that makes a line, and what it needs: plain values, cheaper than a closure over them.
@@ -171,7 +167,6 @@ def configure(debug: bool, stream: TextIO | None = None) -> None:
     root.setLevel(logging.INFO)
     log.handlers[:] = [_RequestLines(lines, debug)]
     logging.getLogger("mysql").setLevel(logging.WARNING)  # it tells of every connection
-    logging.getLogger("flask-limiter").setLevel(logging.WARNING)  # it tells of every refusal, addresses included
 
 
 def flush() -> None:
@@ -181,49 +176,13 @@ def flush() -> None:
             handler.stream.flush()
 
 
-def register(app: Flask) -> None:
-    """Give each request of `app` its id and its line."""
-    app.before_request(_begin)
-    app.after_request(_end)
-
-
-def request_id(given: str) -> str:
-    """The id that the caller gave, or a new one where it is not 1 to 64 plain characters."""
-    if _PLAIN.fullmatch(given):
-        return given
-    # Only to tell requests apart. Anything safer is a system call, and lets other threads take their turn.
-    return f"{random.getrandbits(128):032x}"
-
-
 def note(
     request_id: str, method: str, route: str, status: int, code: str | None, began: float, user_id: str | None = None
 ) -> None:
     """Count an answer and write its line. `began` is the `time.perf_counter()` of the request's arrival."""
+    if method not in _METHODS:
+        method = "other"
     _REQUESTS.add(route, method, str(status))
     for handler in log.handlers:
         if isinstance(handler, _RequestLines):
             handler.tell(request_id, method, route, status, code, began, user_id)
-
-
-def _begin() -> None:
-    g.began = time.perf_counter()
-    g.request_id = request_id(request.headers.get("X-Request-ID", ""))
-
-
-def _end(response: Response) -> Response:
-    response.headers["X-Request-ID"] = g.request_id
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers.setdefault("Cache-Control", "no-store")
-    route = request.url_rule.rule if request.url_rule else "none"
-    method = request.method if request.method in METHODS else "other"
-    caller = g.get("caller")
-    note(
-        g.request_id,
-        method,
-        route,
-        response.status_code,
-        g.get("problem_code"),
-        g.began,
-        caller.user_id if caller else None,
-    )
-    return response

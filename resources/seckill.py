@@ -1,14 +1,14 @@
 """`/seckill`: the sale live, and buying."""
 
+from concurrent.futures import Future
 from typing import Any
-
-from flask import Response
 
 from core.catalogue import goods, quotes, sale
 from core.db.clock import iso
 from core.db.database import AnyRow
 from core.db.shares import Share
-from core.purchase.decide import Placed, PurchaseRequest, Refused, Replayed
+from core.purchase.decide import Outcome, Placed, PurchaseRequest, Refused, Replayed
+from core.refusals import Unavailable
 from core.services import Services
 from core.tokens import Identity
 from resources import inputs, schemas
@@ -18,6 +18,7 @@ from resources.context import services
 from resources.goods import goods_id
 from resources.operation import ApiResource, Operation, operation
 from resources.orders import order_json
+from resources.reply import Later, Reply, json_reply
 
 _TAG = "Seckill"
 CACHE_CONTROL = "no-cache"
@@ -46,6 +47,59 @@ def bought(outcome: Placed | Replayed) -> tuple[dict[str, Any], int, dict[str, s
     return order_json(outcome.order), 201, headers
 
 
+def buy(
+    served: Services,
+    goods_id: int,
+    caller: Identity,
+    body: inputs.PurchaseBody,
+    headers: inputs.PurchaseHeaders,
+    holds_thread: bool = False,
+) -> Later:
+    """Queue a purchase. `holds_thread` says that a thread waits for the answer."""
+    request = PurchaseRequest(goods_id, caller.user_id, body.quantity, headers.idempotency_key, body.choices())
+    return Later(served.checkout.buy(request, holds_thread), _settled)
+
+
+def _settled(done: Future[Outcome]) -> Reply | Exception:
+    error = done.exception()
+    if error is not None:
+        return error if isinstance(error, Exception) else Unavailable()
+    outcome = done.result()
+    return outcome.refusal if isinstance(outcome, Refused) else json_reply(*bought(outcome))
+
+
+BUY = Operation(
+    "buyGoods",
+    _TAG,
+    Access.BUYER,
+    {201: schemas.Order},
+    body=inputs.PurchaseBody,
+    body_optional=True,
+    headers=inputs.PurchaseHeaders,
+    refusals=(
+        "goods_not_found",
+        "sale_ended",
+        "sale_paused",
+        "sale_not_started",
+        "sold_out",
+        "limit_reached",
+        "insufficient_stock",
+        "hold_cooldown",
+        "shipping_required",
+        *QUOTE_REFUSALS,
+        "price_changed",
+        "idempotency_key_reused",
+        "busy",
+        "unavailable",
+    ),
+    answer_headers={
+        "Location": "the order's address",
+        "Idempotent-Replayed": "`true` where the key had already bought",
+    },
+    repeated=True,
+)
+
+
 class Seckill(ApiResource):
     @operation(
         Operation(
@@ -57,58 +111,22 @@ class Seckill(ApiResource):
             answer_headers={"ETag": "covers all but `server_time`"},
         )
     )
-    def get(self, goods_id_text: str) -> Response:
+    def get(self, goods_id_text: str) -> Reply:
         """Watch a sale live."""
         row = goods.find(services().database, goods_id(goods_id_text))
         state, etag = sale_json(row, sale.status(row, row.now), services())
         return conditional(state | {"server_time": iso(row.now)}, etag, CACHE_CONTROL)
 
-    @operation(
-        Operation(
-            "buyGoods",
-            _TAG,
-            Access.BUYER,
-            {201: schemas.Order},
-            body=inputs.PurchaseBody,
-            body_optional=True,
-            headers=inputs.PurchaseHeaders,
-            refusals=(
-                "goods_not_found",
-                "sale_ended",
-                "sale_paused",
-                "sale_not_started",
-                "sold_out",
-                "limit_reached",
-                "insufficient_stock",
-                "hold_cooldown",
-                "shipping_required",
-                *QUOTE_REFUSALS,
-                "price_changed",
-                "idempotency_key_reused",
-                "busy",
-                "unavailable",
-            ),
-            answer_headers={
-                "Location": "the order's address",
-                "Idempotent-Replayed": "`true` where the key had already bought",
-            },
-        )
-    )
+    @operation(BUY)
     def post(
         self, goods_id_text: str, caller: Identity, body: inputs.PurchaseBody, headers: inputs.PurchaseHeaders
-    ) -> tuple[dict[str, Any], int, dict[str, str]]:
+    ) -> Later:
         """Buy.
 
         An order is answered only after it was committed. Send an `Idempotency-Key`: then a retry after a lost answer
         gives the same order instead of a second one.
         """
-        request = PurchaseRequest(
-            goods_id(goods_id_text), caller.user_id, body.quantity, headers.idempotency_key, body.choices()
-        )
-        outcome = services().checkout.buy(request, holds_thread=True).result()
-        if isinstance(outcome, Refused):
-            raise outcome.refusal
-        return bought(outcome)
+        return buy(services(), goods_id(goods_id_text), caller, body, headers, holds_thread=True)
 
 
 class SeckillQuote(ApiResource):

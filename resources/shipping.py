@@ -3,8 +3,6 @@
 import re
 from typing import Any
 
-from flask import Response
-
 from core import refusals
 from core.catalogue import shipping
 from core.db.database import AnyRow
@@ -18,6 +16,7 @@ from resources.fields import CODE
 from resources.goods import expected_versions
 from resources.operation import ApiResource, Operation, operation
 from resources.paging import Listing
+from resources.reply import Reply
 
 _TAG = "Shipping"
 _CODE = re.compile(CODE)
@@ -94,7 +93,7 @@ class ShippingMethodItem(ApiResource):
             answer_headers=_ETAG,
         )
     )
-    def get(self, code: str) -> Response:
+    def get(self, code: str) -> Reply:
         """Read a shipping method."""
         row = shipping.catalogue.find(services().database, _code(code))
         return conditional(_json(row), str(row.version), "public, max-age=1")

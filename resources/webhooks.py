@@ -3,8 +3,6 @@
 import re
 from typing import Any
 
-from flask import Response
-
 from core import refusals
 from core.db.clock import iso
 from core.db.database import AnyRow
@@ -21,6 +19,7 @@ from resources.fields import MAX_ID
 from resources.goods import expected_versions
 from resources.operation import ApiResource, Operation, operation
 from resources.paging import Listing
+from resources.reply import Reply
 
 _TAG = "Webhooks"
 _ID = re.compile(r"[1-9]\d{0,18}", re.ASCII)
@@ -131,7 +130,7 @@ class WebhookItem(ApiResource):
             answer_headers=_ETAG,
         )
     )
-    def get(self, webhook_id: str, caller: Identity) -> Response:
+    def get(self, webhook_id: str, caller: Identity) -> Reply:
         """Read a subscription."""
         row = webhooks.find(services().database, _id(webhook_id))
         return conditional(_json(row), str(row.version), "private, no-cache")

@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from io import BytesIO
 from typing import IO, Any
@@ -21,7 +21,7 @@ from granian.rsgi import HTTPProtocol, ProtocolClosed, Scope  # type: ignore[att
 from core.refusals import Busy
 from resources.body import MAX_BYTES, READ_AT_MOST, stated_length
 from resources.dispatch import Dispatcher
-from resources.fast_path import Headers
+from resources.reply import Headers
 
 # Seconds that a client may take to send a body, once its headers are there.
 BODY_SECONDS = 30.0
@@ -160,7 +160,7 @@ class _Exchange:
         else:
             self._adapter.call(lambda: self.send(status, headers, body))
 
-    def response_chunks(self, status: int, headers: Headers, chunks: Iterator[bytes]) -> None:
+    def response_chunks(self, status: int, headers: Headers, chunks: Iterable[bytes]) -> None:
         """Send a response that is made in pieces, from a thread that may wait. Raises what making them raises.
 
         It is sent from a file, once it is complete: granian neither waits for a slow client between two pieces, nor

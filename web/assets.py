@@ -20,7 +20,7 @@ from types import MappingProxyType
 from flask import Flask, Response, request
 from werkzeug.exceptions import NotFound
 
-from resources.answers import conditional_headers, is_known
+from resources.answers import conditional_headers
 from web.pack import packed
 
 WEB = Path(__file__).parent
@@ -102,8 +102,6 @@ def _send(asset: Asset | None, cache_control: str) -> Response:
     headers |= {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
     if asset.packed is not None:
         headers["Vary"] = "Accept-Encoding"
-    if is_known(headers["ETag"].strip('"'), request.headers.get("If-None-Match")):
-        return Response(status=304, headers=headers)
     if smaller is not None:
         headers["Content-Encoding"] = "gzip"
     return Response(asset.body if smaller is None else smaller, headers=headers, content_type=asset.media_type)

@@ -1,4 +1,7 @@
-"""The headers of every page: what a browser may load and run there, and what it tells others."""
+"""The headers of every page: what a browser may load and run there, and what it tells others.
+
+Those that every answer has, such as `X-Content-Type-Options`, are the pipeline's (resources/envelope.py).
+"""
 
 from flask import Response
 
@@ -22,7 +25,6 @@ _HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
     # Not `no-referrer`: under it browsers send `Origin: null` with our own forms, as with those of strangers.
     "Referrer-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",  # for browsers that do not know frame-ancestors
 }
 

@@ -17,36 +17,27 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
 import serve
-from core.db.clock import Deadline
-from core.db.deadlines import Deadlines
+from resources.api_request import ApiRequest
 from resources.dispatch import Dispatcher
+from resources.envelope import Envelope
+from resources.fast_path import NoFastPath
+from resources.pipeline import Pipeline
+from resources.reply import Reply
 from server.granian_adapter import GranianAdapter
 
 # So many did best of 1 to 96 with a callable that does nothing.
 BLOCKING_THREADS = 8
 
 
-class NoFront:
-    """Answers nothing ahead of the application."""
-
-    waits = False
-    deadlines = Deadlines()
-    awaiting = ()
+class Bare(Pipeline):
+    """Hands each request to the application, and its answer back as it is."""
 
     def __init__(self, application: Any) -> None:
-        self.application = application
+        super().__init__(application, NoFastPath(), Envelope(lambda request: ()), 60)
 
-    def deadline(self) -> Deadline:
-        return Deadline(60)
-
-    def tell_health(self, environ: Any, reply: Any) -> bool:
-        return False
-
-    def serve(self, environ: Any, reply: Any, leave: Any) -> bool:
-        return False
-
-    def fail(self, error: Exception, environ: Any, reply: Any) -> None:
-        reply(500, [], b"")
+    def seal(self, request: ApiRequest, answer: Reply | Exception | None) -> Reply:
+        """The application's answer."""
+        return Reply(500, []) if isinstance(answer, Exception) else self.by_flask(request)
 
 
 def main(target: str, port: int, workers: int, threads: int = 0) -> None:
@@ -57,7 +48,7 @@ def main(target: str, port: int, workers: int, threads: int = 0) -> None:
         application = getattr(importlib.import_module(module), factory)()
         if not threads:
             return application
-        return GranianAdapter(Dispatcher(NoFront(application), threads))  # type: ignore[arg-type]
+        return GranianAdapter(Dispatcher(Bare(application), threads))
 
     Granian(
         target,

@@ -1,8 +1,8 @@
 """Where the requests of callers are counted: in this process, or in Redis for all workers and hosts together.
 
-Both are storages of the library `limits`, for its fixed windows. Its own memory starts a thread for each ten
-milliseconds in which somebody calls, which goes through all keys: with a thousand callers that doubles the cost of a
-call, and nothing bounds the keys.
+The library `limits` counts in Redis. Its own memory is not used: it starts a thread for each ten milliseconds in which
+somebody calls, which goes through all keys. With a thousand callers that doubles the cost of a call, and nothing bounds
+the keys.
 """
 
 import logging
@@ -10,9 +10,9 @@ import threading
 import time
 from collections.abc import Callable
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from limits.storage import RedisStorage, Storage
+from limits.storage import RedisStorage
 
 Found = TypeVar("Found")
 
@@ -22,7 +22,6 @@ _FEW_KEYS = 1000
 # Seconds that Redis is left alone after it failed, and that it may take to connect and to answer.
 _SILENT_SECONDS = 1.0
 _PATIENCE_SECONDS = 0.25
-_SHARED = "shared+"
 
 log = logging.getLogger("seckill.limits")
 
@@ -32,18 +31,25 @@ def is_shared(setting: str) -> bool:
     return setting.startswith("redis")
 
 
-def storage_uri(setting: str) -> str:
-    """The address by which `limits` finds the storage here that RATE_LIMIT_STORAGE asks for."""
-    return f"{_SHARED}{setting}" if is_shared(setting) else "bounded://"
+def open_storage(setting: str) -> "Counts":
+    """The counts that RATE_LIMIT_STORAGE asks for. Opens no connection."""
+    return SharedCounts(setting) if is_shared(setting) else LocalCounts()
 
 
-class LocalCounts(Storage):
+class Counts(Protocol):
+    """Counts calls in fixed windows."""
+
+    def incr(self, key: str, expiry: int) -> int:
+        """Count a call; returns the count of the key's window, which ends `expiry` seconds after it began."""
+
+    def get_expiry(self, key: str) -> float:
+        """The Unix time at which the key's window ends; now, where there is none."""
+
+
+class LocalCounts:
     """Counts in this process; at most `most` keys. By the monotonic clock: one that is set back refuses nobody."""
 
-    STORAGE_SCHEME = ["bounded"]  # noqa: RUF012 (as the base has it)
-
-    def __init__(self, uri: str | None = None, most: int = MOST_KEYS, **options: Any) -> None:
-        super().__init__(uri, **options)
+    def __init__(self, most: int = MOST_KEYS) -> None:
         self._most = most
         # Count, and the end of the window; in the order in which the windows began.
         self._counts: dict[str, list[float]] = {}
@@ -84,31 +90,12 @@ class LocalCounts(Storage):
     def __len__(self) -> int:
         return len(self._counts)
 
-    @property
-    def base_exceptions(self) -> type[Exception]:
-        return ValueError
-
-    def check(self) -> bool:
-        return True
-
-    def clear(self, key: str) -> None:
-        with self._lock:
-            self._counts.pop(key, None)
-
-    def reset(self) -> int:
-        with self._lock:
-            count = len(self._counts)
-            self._counts.clear()
-        return count
-
 
 class SharedCounts(RedisStorage):
     """Counts in Redis. Where that fails this process counts by itself, and one request a second tries Redis again."""
 
-    STORAGE_SCHEME = ["shared+redis", "shared+rediss"]  # noqa: RUF012
-
     def __init__(self, uri: str, **options: Any) -> None:
-        """Opens no connection. `uri` is `shared+` and an address of Redis, whose options win over those here."""
+        """Opens no connection. `uri` is an address of Redis, whose options win over those here."""
         from redis.backoff import NoBackoff
         from redis.retry import Retry
 
@@ -117,7 +104,7 @@ class SharedCounts(RedisStorage):
         self._silent_until = 0.0
         self._state = threading.Lock()
         patience = {"socket_timeout": _PATIENCE_SECONDS, "socket_connect_timeout": _PATIENCE_SECONDS}
-        super().__init__(uri.removeprefix(_SHARED), retry=Retry(NoBackoff(), 0), **patience, **options)  # type: ignore[arg-type]
+        super().__init__(uri, retry=Retry(NoBackoff(), 0), **patience, **options)  # type: ignore[arg-type]
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
         return self._ask(

@@ -64,7 +64,7 @@ def buyer() -> str:
 
 @pytest.fixture
 def browse(chromium: "Browser", shop: Service) -> "Iterator[Callable[..., BrowserContext]]":
-    """Makes browsers of visitors. At the end none of their pages has told of an error, or loaded anything from elsewhere."""
+    """Makes browsers of visitors. At the end no page has told of an error, or loaded anything from elsewhere."""
     opened: list[BrowserContext] = []
     faults: list[str] = []
 

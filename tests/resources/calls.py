@@ -12,6 +12,8 @@ from core.services import Services
 from core.tokens import Tokens
 from harness.service import SECRET
 from models import Coupon, Goods, GoodsChange, Order, ShippingMethod, Webhook
+from resources.fast_path import NoFastPath
+from resources.pipeline import Pipeline
 
 # The one administrator; every other name is a buyer's.
 OPERATOR = "operator"
@@ -25,6 +27,11 @@ ADDRESS = {
     "line2": None,
     "postcode": "200000",
 }
+
+
+def without_fast_path(pipeline: Pipeline) -> Pipeline:
+    """The same pipeline, in which Flask answers everything."""
+    return Pipeline(pipeline.application, NoFastPath(), pipeline.envelope, 30)
 
 
 def authorization(user: str) -> dict[str, str]:

@@ -17,7 +17,7 @@ from core.refusals import Unavailable
 from harness.service import SECRET
 from resources import fast_path
 from tests.core.forged_tokens import signed
-from tests.resources.calls import FAR_AHEAD, OPERATOR, Calls, problem, wrong_fields
+from tests.resources.calls import FAR_AHEAD, OPERATOR, Calls, problem, without_fast_path, wrong_fields
 from tests.resources.test_metrics import figures, rise
 
 PAST = "2001-01-01T00:00:00.000Z"
@@ -37,9 +37,9 @@ class Crowd:
         self.call = Calls(app)
         self.sale_cache = self.call.services.sale_cache
         self.flask_calls = 0
-        self._fast_path: Any = app.wsgi_app
-        self._flask = self._fast_path.application
-        self._fast_path.application = self._count
+        self._pipeline: Any = app.wsgi_app
+        self._flask = self._pipeline.application
+        self._pipeline.application = self._count
 
     def _count(self, environ: Any, start_response: Any) -> Any:
         self.flask_calls += 1
@@ -61,12 +61,12 @@ class Crowd:
 
     def of_flask(self, method: str, path: str, by: str | None = None, **options: Any) -> TestResponse:
         """The same request as Flask answers it, asked past the layer and the sale cache."""
-        self.call.app.wsgi_app, crowd = self._flask, self.sale_cache.hot_requests  # type: ignore[method-assign]
+        self.call.app.wsgi_app, crowd = without_fast_path(self._pipeline), self.sale_cache.hot_requests  # type: ignore[method-assign]
         self.sale_cache.hot_requests = 10**9
         try:
             return self.call.send(method, path, by, **options)
         finally:
-            self.call.app.wsgi_app, self.sale_cache.hot_requests = self._fast_path, crowd  # type: ignore[method-assign]
+            self.call.app.wsgi_app, self.sale_cache.hot_requests = self._pipeline, crowd  # type: ignore[method-assign]
 
     def put_up(self, code: str) -> int:
         """An item that refuses all with `code`, known to the sale cache."""

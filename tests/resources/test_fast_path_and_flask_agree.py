@@ -19,9 +19,9 @@ from core.purchase import sale_cache as sale_cache_module
 from core.tokens import Tokens
 from harness.service import SECRET
 from resources.dispatch import Dispatcher
-from resources.fast_path import FastPath
+from resources.pipeline import Pipeline
 from tests.core.forged_tokens import signed
-from tests.resources.calls import ADDRESS, FAR_AHEAD, OPERATOR, Calls
+from tests.resources.calls import ADDRESS, FAR_AHEAD, OPERATOR, Calls, without_fast_path
 
 PAST = "2001-01-01T00:00:00.000Z"
 SHOP_ORIGIN = "https://shop.example"
@@ -67,16 +67,16 @@ SETTINGS = settings(
 class ByDispatcher:
     """A WSGI application that hands each request over as the server does, and waits for what is sent."""
 
-    def __init__(self, fast_path: FastPath) -> None:
-        self.application = fast_path.application
-        self._dispatcher = Dispatcher(fast_path, 2)
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+        self._dispatcher = Dispatcher(pipeline, 2)
 
     def __call__(self, environ: Any, start_response: Any) -> Any:
         data = environ["wsgi.input"].read()
         environ["wsgi.input"] = BytesIO(data)
         if "HTTP_TRANSFER_ENCODING" in environ or environ.get("CONTENT_LENGTH", "0") != str(len(data)):
             # A server hands such a request on otherwise than a test client: tests/contract has those on the wire.
-            return self.application(environ, start_response)
+            return without_fast_path(self._pipeline)(environ, start_response)
         exchange = Exchange()
         self._dispatcher.receive(exchange, environ)
         status, headers, body = exchange.sent.result(30)
@@ -105,7 +105,7 @@ class Twins:
         self.left_to_flask = self.answered_ahead = 0
         self._inner = ahead.wsgi_app.application  # type: ignore[attr-defined]
         ahead.wsgi_app.application = self._left  # type: ignore[attr-defined]
-        flask.wsgi_app = flask.wsgi_app.application  # type: ignore[attr-defined, method-assign]
+        flask.wsgi_app = without_fast_path(flask.wsgi_app)  # type: ignore[arg-type, method-assign]
         if by_dispatcher:
             ahead.wsgi_app = ByDispatcher(ahead.wsgi_app)  # type: ignore[arg-type, method-assign]
         for call in (self.ahead, self.flask):

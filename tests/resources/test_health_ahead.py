@@ -6,7 +6,8 @@ import pytest
 from flask import Flask
 from werkzeug.test import EnvironBuilder, TestResponse, run_wsgi_app
 
-from resources.fast_path import FastPath
+from resources.pipeline import Pipeline
+from tests.resources.calls import without_fast_path
 from tests.resources.test_fast_path import headers_of
 from tests.resources.test_fast_path_and_flask_agree import ByDispatcher
 
@@ -21,21 +22,21 @@ def ask(application: Any, method: str, path: str, headers: dict[str, str]) -> Te
 def test_health_is_told_as_flask_tells_it(
     sqlite_app: Flask, path: str, draining: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fast_path = sqlite_app.wsgi_app
-    assert isinstance(fast_path, FastPath)
+    pipeline = sqlite_app.wsgi_app
+    assert isinstance(pipeline, Pipeline)
     monkeypatch.setattr(sqlite_app.extensions["seckill"].readiness, "_draining", lambda: draining)
-    ahead = ByDispatcher(fast_path)
+    ahead, flask = ByDispatcher(pipeline), without_fast_path(pipeline)
     for method in ("GET", "HEAD", "OPTIONS", "POST"):
         for headers in ({}, {"Origin": "https://evil.example"}, {"Accept-Language": "zh"}):
-            one, other = (ask(application, method, path, headers) for application in (ahead, fast_path.application))
+            one, other = (ask(application, method, path, headers) for application in (ahead, flask))
             assert one.status_code == other.status_code
             assert one.data == other.data
             assert headers_of(one) == headers_of(other)
 
 
 def test_flask_is_not_asked_for_it(sqlite_app: Flask) -> None:
-    fast_path: Any = sqlite_app.wsgi_app
-    fast_path.application = None  # whoever calls it fails
-    ahead = ByDispatcher(fast_path)
+    pipeline: Any = sqlite_app.wsgi_app
+    pipeline.application = None  # whoever calls it fails
+    ahead = ByDispatcher(pipeline)
     for path in ("/healthz", "/readyz"):
         assert [ask(ahead, method, path, {}).status_code for method in ("GET", "HEAD")] == [200, 200]

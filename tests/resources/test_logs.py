@@ -19,8 +19,9 @@ from core.catalogue import goods
 from core.ops.metrics import BufferedCounter
 from harness.service import SECRET, Service
 from resources import request_log
+from resources.pipeline import Pipeline
 from tests.core.forged_tokens import signed
-from tests.resources.calls import ADDRESS, OPERATOR, Calls
+from tests.resources.calls import ADDRESS, OPERATOR, Calls, without_fast_path
 
 
 @pytest.fixture
@@ -160,7 +161,8 @@ def test_what_is_answered_ahead_of_flask_has_the_line_that_flask_writes(
     sqlite_call: Calls, stream: io.StringIO
 ) -> None:
     item, closed = sqlite_call.create(stock=5)["id"], sqlite_call.create(stock=0)["id"]
-    sale_cache, fast_path = sqlite_call.services.sale_cache, sqlite_call.app.wsgi_app
+    sale_cache, pipeline = sqlite_call.services.sale_cache, sqlite_call.app.wsgi_app
+    assert isinstance(pipeline, Pipeline)
     sale_cache.hot_requests = 0
     while not sale_cache.refusal(closed) or not sale_cache.seen("goods", item):
         time.sleep(0.01)
@@ -191,7 +193,7 @@ def test_what_is_answered_ahead_of_flask_has_the_line_that_flask_writes(
         (422, "idempotency_key_reused", "alice"),
         *[(200, None, None), (304, None, None)] * 2,
     ]
-    sqlite_call.app.wsgi_app, sale_cache.hot_requests = fast_path.application, 10**9  # type: ignore[attr-defined, method-assign]
+    sqlite_call.app.wsgi_app, sale_cache.hot_requests = without_fast_path(pipeline), 10**9  # type: ignore[method-assign]
     # But a crowd is refused before anybody asks who they are.
     sqlite_call.post("/healthz")
     flask = ask()

@@ -12,8 +12,10 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode
 from wsgiref.types import WSGIEnvironment
 
-from flask import current_app, g, request
+from flask import current_app, request
 from werkzeug.datastructures import Headers
+
+from resources.api_request import ApiRequest
 
 # Of the visitor's request: where it comes from, and the server's own entries.
 _TAKEN_OVER = (
@@ -90,7 +92,7 @@ def call(
         "PATH_INFO": path,
         "QUERY_STRING": urlencode(given),
         "HTTP_ACCEPT_LANGUAGE": language,
-        "HTTP_X_REQUEST_ID": g.get("request_id", ""),  # both lines in the log have it
+        "HTTP_X_REQUEST_ID": ApiRequest.of(request.environ).id,  # both lines in the log have it
         "wsgi.input": BytesIO(data),
         "wsgi.input_terminated": True,
     }

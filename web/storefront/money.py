@@ -27,4 +27,4 @@ def money(amount: int, currency: str, language: str) -> str:
 
 def moment(time: str) -> str:
     """A time of the contract for people. Scripts put the visitor's own zone in its place."""
-    return f"{time[:10]} {time[11:19]} UTC"
+    return f"{time[:10]} {time[11:16]} UTC"

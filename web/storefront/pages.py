@@ -91,7 +91,7 @@ class Pages:
     ) -> Response:
         """An item's page for one visitor, with what they typed and what became of it."""
         html = self._item(goods_id, language(), session, purchase, told, errors or {}, quote)
-        return send_private(MadePage(html).filled(self._values(session, key)), status)
+        return send_private(MadePage(html).filled(self._values(session, key)), status, told and told.code)
 
     def orders(self, told: Outcome | None = None, status: int = 200, failed: str | None = None) -> Response:
         """`/shop/orders`: the visitor's orders, newest first; for others the sign-in."""
@@ -108,13 +108,14 @@ class Pages:
                 "payable": self._settings.test_payments,
             }
         html = self._render("orders.html", "orders", spoken, session, **values)
-        return send_private(MadePage(html).filled(self._values(session)), status)
+        code = told.code if told else "unauthenticated"
+        return send_private(MadePage(html).filled(self._values(session)), status, code)
 
     def error(self, code: str, message: str, status: int) -> Response:
         """A page that says what went wrong."""
         session = self._visitors.session()
         html = self._render("error.html", "error", language(), session, code=code, message=message)
-        return send_private(MadePage(html).filled(self._values(session)), status)
+        return send_private(MadePage(html).filled(self._values(session)), status, code)
 
     def _bought(self, session: Session, goods_id: str, order_no: str, spoken: str) -> Outcome | None:
         """What a purchase that just led here came to. None where the visitor has no such order of this item."""

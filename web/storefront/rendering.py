@@ -1,6 +1,9 @@
 """Pages from templates, and how they are sent."""
 
-from functools import partial
+import posixpath
+import re
+from collections.abc import Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +11,10 @@ from flask import Response, request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from resources.answers import is_known
+from resources.api_request import ApiRequest
 from resources.problems import language_of
 from web import security
-from web.assets import asset_url
+from web.assets import asset_url, assets
 from web.storefront.money import moment
 from web.storefront.page_cache import MadePage
 from web.storefront.texts import LANGUAGE_NAMES, LANGUAGES, OTHER, for_scripts, text
@@ -19,6 +22,7 @@ from web.storefront.texts import LANGUAGE_NAMES, LANGUAGES, OTHER, for_scripts, 
 LANGUAGE_COOKIE = "seckill_language"
 SHARED = "public, max-age=1"
 PRIVATE = "no-store"
+_IMPORTED = re.compile(r'^(?:import|export) [^"]*"(\.[^"]+)";', re.MULTILINE)
 VARY = "Accept-Language, Cookie"
 
 _templates = Environment(
@@ -28,7 +32,22 @@ _templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_templates.globals |= {"asset_url": asset_url, "moment": moment}
+
+
+@cache
+def modules(path: str) -> Sequence[str]:
+    """The addresses of a script and of all that it imports: named ahead, they are fetched together, not in turn."""
+    found = {path: None}  # in order
+    for name in (waiting := [path]):
+        for imported in _IMPORTED.findall(assets()[name].body.decode()):
+            target = posixpath.normpath(posixpath.join(posixpath.dirname(name), imported))
+            if target not in found:
+                found[target] = None
+                waiting.append(target)
+    return [asset_url(name) for name in found]
+
+
+_templates.globals |= {"asset_url": asset_url, "modules": modules, "moment": moment}
 
 
 def language() -> str:
@@ -64,19 +83,17 @@ def send_shared(made: MadePage) -> Response:
     packed = request.accept_encodings["gzip"] > 0
     etag = f"{made.etag}-gzip" if packed else made.etag
     response = security.page(made.packed if packed else made.whole, cache=SHARED)
-    if is_known(etag, request.headers.get("If-None-Match")):
-        response.status_code = 304
-        response.set_data(b"")
-        del response.headers["Content-Type"], response.headers["Content-Length"]
-    elif packed:
+    if packed:
         response.headers["Content-Encoding"] = "gzip"
     response.headers["ETag"] = f'"{etag}"'
     response.headers["Vary"] = f"{VARY}, Accept-Encoding"
     return response
 
 
-def send_private(html: str | bytes, status: int = 200) -> Response:
-    """A page for one visitor. It is not kept: its key to buy by is for one purchase."""
+def send_private(html: str | bytes, status: int = 200, code: str | None = None) -> Response:
+    """A page for one visitor. Nobody keeps it: its key is for one purchase. `code` is a refusal's, for the log."""
+    if status >= 400:
+        ApiRequest.of(request.environ).code = code
     response = security.page(html, cache=PRIVATE, status=status)
     response.headers["Vary"] = VARY
     return response

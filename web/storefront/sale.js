@@ -35,6 +35,7 @@ function countdown(line, view) {
   write(line.querySelector("span"), t(kind === "start" ? "starts_in" : "ends_in"));
   time.dateTime = to;
   time.dataset.kind = kind;
+  time.dataset.counts = "";
   write(time, remaining(left));
 }
 

@@ -13,8 +13,9 @@ from werkzeug.exceptions import HTTPException
 
 from core.services import Services
 from core.tokens import InvalidToken
-from resources.answers import json_response
-from resources.problems import MIME_TYPE, to_json
+from resources.answers import flask_response
+from resources.problems import MIME_TYPE
+from resources.reply import json_reply, to_json
 from web import session as sessions
 from web.storefront import api, forms, pictures
 from web.storefront.forms import Purchase
@@ -146,7 +147,7 @@ class Shop:
         if wants_html() or request.mimetype == "application/x-www-form-urlencoded":
             response = see_other(next_page(request.form.get("next")))
         else:
-            response = json_response({"user_id": session.user_id, "seconds": session.seconds_left()}, 201)
+            response = flask_response(json_reply({"user_id": session.user_id, "seconds": session.seconds_left()}, 201))
         self._visitors.set_cookie(response, session)
         return response
 

@@ -9,8 +9,10 @@ from flask import Response, request
 from werkzeug.exceptions import Forbidden
 
 from core.services import Services
-from core.tokens import InvalidToken, is_user_id
-from resources.answers import json_response
+from core.tokens import Identity, InvalidToken, is_user_id
+from resources.answers import flask_response
+from resources.api_request import ApiRequest
+from resources.reply import json_reply
 from web import session as sessions
 from web.session import Session, Sessions
 from web.storefront import forms
@@ -43,8 +45,11 @@ class Visitors:
         self._sessions = Sessions(self._settings.SECRET_KEY, self._settings.SECRET_KEY_FALLBACKS)
 
     def session(self) -> Session | None:
-        """The session of this request."""
-        return self._sessions.read(request.cookies.get(sessions.COOKIE))
+        """The session of this request, whose visitor its log line names."""
+        session = self._sessions.read(request.cookies.get(sessions.COOKIE))
+        if session is not None:
+            ApiRequest.of(request.environ).caller = Identity(session.user_id, is_admin=False)
+        return session
 
     def form_token(self, session: Session) -> str:
         return self._sessions.form_token(session)
@@ -97,7 +102,9 @@ class Visitors:
             raise InvalidToken
         self.check_form(session, request.headers.get("X-Form-Token"))
         seconds = min(_TOKEN_SECONDS, session.seconds_left())
-        return json_response({"token": self.token(session, seconds), "seconds": seconds, "user_id": session.user_id})
+        return flask_response(
+            json_reply({"token": self.token(session, seconds), "seconds": seconds, "user_id": session.user_id})
+        )
 
 
 def next_page(wanted: str | None) -> str:

@@ -1,0 +1,64 @@
+"""What every answer has, whichever entrance made it: its id, its headers, its log line, and 304 for what is known."""
+
+from werkzeug.http import parse_etags, unquote_etag
+
+from resources import request_log
+from resources.api_request import ApiRequest
+from resources.cors import CorsHeaders
+from resources.reply import Reply
+
+# Names of headers are written as here wherever an answer is made.
+_OF_A_BODY = ("Content-Type", "Content-Length")
+_NO_SNIFFING = ("X-Content-Type-Options", "nosniff")
+_NOT_STORED = ("Cache-Control", "no-store")
+_NOT_MODIFIED = 304
+_WITHOUT_BODY = (204, _NOT_MODIFIED)
+
+
+class Envelope:
+    """Completes answers. Shared by all threads of a process."""
+
+    def __init__(self, cors_headers: CorsHeaders) -> None:
+        self._cors_headers = cors_headers
+
+    def seal(self, request: ApiRequest, reply: Reply) -> Reply:
+        """The answer as it is sent: logged and counted, with the headers that all answers have."""
+        if "HTTP_IF_NONE_MATCH" in request.environ:
+            reply = _unless_known(request, reply)
+        caller = request.caller
+        request_log.note(
+            request.id,
+            request.method,
+            request.route,
+            reply.status,
+            request.code,
+            request.began,
+            None if caller is None else caller.user_id,
+        )
+        status, own, body = reply
+        headers = [*own, ("X-Request-ID", request.id), _NO_SNIFFING, *self._cors_headers(request)]
+        cached = measured = False
+        for name, _ in own:  # one look for both: this runs for every answer
+            if name == "Cache-Control":
+                cached = True
+            elif name == "Content-Length":
+                measured = True
+        if not cached:
+            headers.append(_NOT_STORED)
+        if isinstance(body, bytes):
+            if not measured and status not in _WITHOUT_BODY:
+                headers.append(("Content-Length", str(len(body))))
+            if request.method == "HEAD":
+                body = b""
+        return Reply(status, headers, body)
+
+
+def _unless_known(request: ApiRequest, reply: Reply) -> Reply:
+    """The reply, or 304 where `If-None-Match` says that the client has it."""
+    etag = next((value for name, value in reply.headers if name == "ETag"), None)
+    if reply.status != 200 or request.method not in ("GET", "HEAD") or etag is None:
+        return reply
+    tag, _ = unquote_etag(etag)
+    if not parse_etags(request.environ["HTTP_IF_NONE_MATCH"]).contains_weak(tag or ""):
+        return reply
+    return Reply(_NOT_MODIFIED, [pair for pair in reply.headers if pair[0] not in _OF_A_BODY])
