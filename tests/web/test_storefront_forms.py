@@ -9,7 +9,7 @@ from flask import Flask
 from core.refusals import Busy, Unavailable
 from core.tokens import Tokens
 from harness.service import SECRET
-from tests.resources.calls import FAR_AHEAD, Calls
+from tests.resources.calls import FAR_AHEAD, Calls, problem
 from tests.web.browsing import Browser, Element
 from web.storefront import page_cache
 
@@ -166,6 +166,7 @@ def test_where_it_may_be_tried_again_the_key_stays(
         patched.setattr(type(sqlite_call.services.checkout), "buy", lambda *args, **options: failed)
         assert alice.submit(form).status_code == 503
     assert alice.told() == code
+    assert int(alice.answer.headers["Retry-After"]) >= 1
     again = alice.page.one("form", id="buy")
     assert again.one("input", name="key")["value"] == form.one("input", name="key")["value"]
     assert alice.submit(again).status_code == 303
@@ -282,3 +283,24 @@ def test_forms_are_limited_as_calls_are(make_app: Callable[..., Flask], sqlite_u
     assert (alice.answer.status_code, alice.told()) == (429, "rate_limited")
     bob.get("/shop/orders")
     assert bob.answer.status_code == 200
+
+
+def test_programs_are_told_problems_as_by_the_api(visitor: Browser, sqlite_call: Calls) -> None:
+    item = sqlite_call.create(stock=0)
+    order = sqlite_call.create()
+    order_no = sqlite_call.bought(order["id"])["order_no"]
+    sqlite_call.post(f"/orders/{order_no}/cancel", "alice")
+    paths = {
+        f"/shop/{item['id']}/buy": (409, "sold_out"),
+        f"/shop/{item['id']}/quote": (422, "coupon_invalid"),
+        f"/shop/orders/{order_no}/cancel": (409, "order_not_pending"),
+        "/shop/999/buy": (404, "goods_not_found"),
+    }
+    for path in paths:
+        problem(visitor.client.post(path, data={}), 401, "unauthenticated")
+    visitor.sign_in()
+    form_token = visitor.get("/").one("body")["data-form-token"]
+    for path, (status, code) in paths.items():
+        data = {"form_token": form_token, "key": "k", "quantity": "1", "coupon_code": "" if "buy" in path else "NONE"}
+        problem(visitor.client.post(path, data=data), status, code)
+        problem(visitor.client.post(path, data={**data, "form_token": ""}), 403, "forbidden")

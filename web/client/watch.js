@@ -5,6 +5,7 @@ import { JITTER } from "./transport.js";
 
 const SECOND = 1000;
 const LONGEST = 60 * SECOND;
+const SOON = 4 * SECOND;
 
 /** The status at `now`: the start and the end come by the clock, without waiting for the next answer. */
 export function statusAt(sale, now) {
@@ -14,13 +15,12 @@ export function statusAt(sale, now) {
   return sale.stock > 0 ? "on_sale" : "sold_out";
 }
 
-/** Milliseconds until the next request. */
-export function pollAfter(status, startsIn) {
-  if (status === "on_sale") return 3 * SECOND;
+/** Milliseconds until the next request. Nobody has touched the page for `untouched` milliseconds. */
+export function pollAfter(status, startsIn, untouched) {
   if (status === "ended") return LONGEST;
-  if (status !== "upcoming") return 5 * SECOND; // sold out or paused: units come back, sales go on
-  if (startsIn > 600 * SECOND) return LONGEST;
-  return startsIn > 60 * SECOND ? 15 * SECOND : 5 * SECOND;
+  if (status === "upcoming") return startsIn > 600 * SECOND ? LONGEST : startsIn > 60 * SECOND ? 15 * SECOND : 5 * SECOND;
+  // Units go and come back, sales are paused and go on: who is there sees it soon.
+  return untouched < 30 * SECOND ? SOON : untouched < 120 * SECOND ? 10 * SECOND : 20 * SECOND;
 }
 
 /** Watches an item's sale for any number of callbacks. `onIdle` is called when the last one has stopped. */
@@ -36,6 +36,8 @@ export function createWatcher(id, { transport, clock, platform, onIdle }) {
   let pollTimer;
   let tickTimer;
   let seen = null; // the status that was last told
+  let touchedAt = 0;
+  let askedAt = 0;
 
   function state() {
     const now = clock.now();
@@ -56,7 +58,8 @@ export function createWatcher(id, { transport, clock, platform, onIdle }) {
   function tell() {
     const shown = state();
     // What the clock says is asked for soon, but not by all pages at the same moment.
-    if (seen === "upcoming" && shown.status !== "upcoming" && !isHidden()) schedule(SECOND);
+    if (seen === "upcoming" && shown.status !== "upcoming") schedule(SECOND);
+    if (seen !== shown.status) touchedAt = platform.now();
     seen = shown.status;
     for (const callback of [...callbacks]) tellOne(callback, shown);
     tick(shown);
@@ -91,12 +94,13 @@ export function createWatcher(id, { transport, clock, platform, onIdle }) {
   async function poll() {
     if (asking) return;
     let wait;
+    askedAt = platform.now();
     try {
       await (asking = ask());
       error = null;
       failures = 0;
       const { status, startsIn } = state();
-      wait = clock.isStale() ? SECOND : pollAfter(status, startsIn);
+      wait = clock.isStale() ? SECOND : pollAfter(status, startsIn, platform.now() - touchedAt);
     } catch (failure) {
       error = failure;
       if (failure.status === 404) wait = LONGEST;
@@ -114,7 +118,13 @@ export function createWatcher(id, { transport, clock, platform, onIdle }) {
     return poll();
   }
 
+  function touch() {
+    touchedAt = platform.now();
+    if (!error && touchedAt - askedAt > SOON) refresh();
+  }
+
   function look() {
+    touchedAt = platform.now();
     platform.clearTimeout(pollTimer);
     platform.clearTimeout(tickTimer);
     if (!isHidden()) refresh();
@@ -124,6 +134,8 @@ export function createWatcher(id, { transport, clock, platform, onIdle }) {
     document?.[how]("visibilitychange", look);
     window?.[how]("pageshow", look);
     window?.[how]("online", look);
+    window?.[how]("pointerdown", touch);
+    window?.[how]("keydown", touch);
   }
 
   return {

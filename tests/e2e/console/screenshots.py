@@ -19,7 +19,7 @@ from tests.e2e.console.shop import PROVIDER_SECRET, Shop
 FOLDER = ROOT / "docs" / "img"
 SIZES = {"desktop": DESKTOP, "phone": PHONE}
 MODES = (("desktop", "light", "en"), ("desktop", "dark", "zh"), ("phone", "light", "zh"), ("phone", "dark", "en"))
-SALE_SECONDS = 40
+SALE_SECONDS = 75
 BUYERS = 10
 
 
@@ -33,7 +33,7 @@ def put_up(shop: Shop) -> int:
     shop.call("POST", f"/orders/{late['order_no']}/cancel", user="late payer")
     shop.tell_payment(late["order_no"], late["total"])
     stormed: int = shop.put_up(
-        "Mechanical Keyboard 机械键盘", price=19900, list_price=39900, stock=300, per_user_limit=2
+        "Mechanical Keyboard 机械键盘", price=19900, list_price=39900, stock=480, per_user_limit=2
     )["id"]
     return stormed
 
@@ -80,13 +80,19 @@ def operator(browser: Browser, shop: Shop, size: str, scheme: str, language: str
     return context.new_page()
 
 
+def live(page: Page, goods_id: int, suffix: str) -> None:
+    """What changes while people buy."""
+    for path, name in (("/admin", "sales"), (f"/admin/live?goods_id={goods_id}", "live")):
+        page.goto(path)
+        expect(page.locator("tbody tr, figure").first).to_be_visible(timeout=60_000)
+        page.screenshot(path=FOLDER / f"console-{name}-{suffix}.png")
+
+
 def pictures(page: Page, goods_id: int, suffix: str, whole: bool) -> None:
     """Of each view what is seen first; on a desk, of those that are read all."""
     sale = f"/admin/sales/{goods_id}"
     for path, name, shown in (
-        ("/admin", "sales", "tbody tr"),
         (sale, "sale", "[data-check]"),
-        (f"/admin/live?goods_id={goods_id}", "live", "figure"),
         ("/admin/orders", "orders", "[data-order-no]"),
         (f"{sale}/report", "report", "[data-report]"),
     ):
@@ -110,7 +116,12 @@ def main() -> None:
         try:
             shop = Shop(service)
             stormed = put_up(shop)
-            storm(shop, stormed)
+            buyers = threading.Thread(target=storm, args=(shop, stormed))
+            buyers.start()
+            time.sleep(SALE_SECONDS / 4)
+            for mode in MODES:
+                live(operator(browser, shop, *mode), stormed, "-".join(mode))
+            buyers.join()
             for mode in MODES:
                 pictures(operator(browser, shop, *mode), stormed, "-".join(mode), whole=mode[0] == "desktop")
         finally:

@@ -44,6 +44,7 @@ export default {
   "report.unitsEach": ["with {units}", "持有 {units} 件"],
   "report.cameBack": ["Units that came back", "退回的数量"],
   "report.cameBackLead": ["Units that came back from orders: {units}. Of them, sold again: {again}.", "有 {units} 件从订单退回，其中 {again} 件再次售出。"],
+  "report.whoGot": ["Who got them", "由谁购得"],
   "report.leftOut": ["Further orders: {orders}.", "另有 {orders} 笔订单。"],
   "report.replays": ["Repeated requests", "重复请求"],
   "report.counted": ["Counted", "统计时间"],

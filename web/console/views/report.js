@@ -116,7 +116,9 @@ function Back({ report }) {
   const back = report.came_back;
   return html`<${Section} title=${t("report.cameBack")} lead=${t("report.cameBackLead", { units: whole(back.units), again: whole(back.sold_again) })}>
     ${back.orders.length > 0 &&
-    html`<${Table}
+    html`<details>
+      <summary>${t("report.whoGot")}</summary>
+      <${Table}
       caption=${t("report.cameBack")}
       columns=${[["user", t("orders.user")], ["units", t("orders.quantity"), "number"], ["at", t("orders.at")], ["order", t("orders.number")]]}
       rows=${back.orders.map((one) => ({
@@ -126,7 +128,8 @@ function Back({ report }) {
         at: html`<span class="small nowrap"><${Time} at=${one.purchased_at} /></span>`,
         order: html`<a class="mono" href=${path("admin", "orders", one.order_no)}>${one.order_no.slice(0, 8)}…</a>`,
       }))}
-    />`}
+      />
+    </details>`}
     ${back.left_out > 0 && html`<p class="muted small">${t("report.leftOut", { orders: whole(back.left_out) })}</p>`}
   <//>`;
 }
