@@ -5,6 +5,7 @@ All times are UTC with milliseconds. `schema.sql` and `migrations/` say the same
 """
 
 from datetime import datetime, timezone
+from enum import StrEnum
 from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
@@ -29,22 +30,75 @@ from sqlalchemy.types import DateTime, TypeDecorator, TypeEngine
 # The newest migration; `readyz` and the start compare it with the database's. A test holds it to migrations/.
 SCHEMA_REVISION = "0012"
 
-ORDER_STATUSES = ("pending", "paid", "cancelled", "expired", "refund_due", "refunded")
-# The statuses whose units an item counts as sold. So are a refunded order's, unless it gave them back:
-# core/orders/orders.py.
-HOLDING_STATUSES = ("pending", "paid")
-COUPON_KINDS = ("percent", "amount", "free_shipping")
-# What came of an event of a payment: the order is paid by it; it is to be given back, since the order cannot be paid
-# (any more) or is paid already; it does not fit the order or what was told before, or there is no such order; the
-# payment failed; it was told before; the money was given back.
-PAYMENT_OUTCOMES = ("paid", "refund_due", "already_paid", "mismatch", "unknown_order", "failed", "repeated", "refunded")
-# Outcomes that somebody has to look after.
-OPEN_OUTCOMES = ("refund_due", "already_paid", "mismatch", "unknown_order")
-# What became of the money of an event: given back; kept; or there was none to receive.
-RESOLUTIONS = ("refunded", "accepted", "ignored")
-# Of a name of 200 characters: the form in which it is searched has at most 18 characters for one (of U+FDFA).
+
+class OrderStatus(StrEnum):
+    """The states of an order. core/orders/orders.py has the transitions between them."""
+
+    PENDING = "pending"
+    PAID = "paid"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    REFUND_DUE = "refund_due"
+    REFUNDED = "refunded"
+
+
+# The statuses whose units an item counts as sold. A refunded order's units count as well, unless a restock gave them
+# back: core/orders/orders.py.
+HOLDING_STATUSES = (OrderStatus.PENDING, OrderStatus.PAID)
+
+
+class CouponKind(StrEnum):
+    PERCENT = "percent"
+    AMOUNT = "amount"
+    FREE_SHIPPING = "free_shipping"
+
+
+class PaymentOutcome(StrEnum):
+    """The effect of a payment event. docs/payments.md explains each."""
+
+    PAID = "paid"  # it paid the order
+    REFUND_DUE = "refund_due"  # the order cannot be paid (any more): the money is to be given back
+    ALREADY_PAID = "already_paid"  # another payment has paid the order: this money is to be given back
+    MISMATCH = "mismatch"  # it contradicts the order, or an earlier event
+    UNKNOWN_ORDER = "unknown_order"
+    FAILED = "failed"  # the payment failed
+    REPEATED = "repeated"  # an earlier event reported the same payment or refund
+    REFUNDED = "refunded"  # the money of an earlier event was given back
+
+
+# Outcomes that an operator has to resolve.
+OPEN_OUTCOMES = (
+    PaymentOutcome.REFUND_DUE,
+    PaymentOutcome.ALREADY_PAID,
+    PaymentOutcome.MISMATCH,
+    PaymentOutcome.UNKNOWN_ORDER,
+)
+
+
+class PaymentResolution(StrEnum):
+    """What was done with the money of a payment event."""
+
+    REFUNDED = "refunded"  # it was given back
+    ACCEPTED = "accepted"  # it is kept
+    IGNORED = "ignored"  # none was received
+
+
+class DeliveryStatus(StrEnum):
+    """The state of an event's delivery to one subscriber."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
+# The longest search form of a name of 200 characters: one character (U+FDFA) becomes up to 18.
 MAX_SEARCH_TEXT = 3600
-DELIVERY_STATUSES = ("pending", "delivered", "failed")
+
+
+def values_of(enumeration: type[StrEnum]) -> tuple[str, ...]:
+    """The values of an enumeration as plain strings. A tuple of them reads as the right side of SQL's IN."""
+    return tuple(member.value for member in enumeration)
+
 
 MYSQL_TABLE = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_unicode_ci"} | {
     "mariadb_engine": "InnoDB",
@@ -170,7 +224,7 @@ class Order(Base):
         CheckConstraint("unit_price >= 0", name="orders_unit_price_not_negative"),
         CheckConstraint("total = subtotal - discount + shipping_fee", name="orders_total_adds_up"),
         CheckConstraint("total >= 0", name="orders_total_not_negative"),
-        CheckConstraint(f"status IN {ORDER_STATUSES}", name="orders_status_known"),
+        CheckConstraint(f"status IN {values_of(OrderStatus)}", name="orders_status_known"),
         MYSQL_TABLE | {"sqlite_autoincrement": True},
     )
 
@@ -209,7 +263,7 @@ class Coupon(Base):
 
     __tablename__ = "coupons"
     __table_args__ = (
-        CheckConstraint(f"kind IN {COUPON_KINDS}", name="coupons_kind_known"),
+        CheckConstraint(f"kind IN {values_of(CouponKind)}", name="coupons_kind_known"),
         CheckConstraint("percent BETWEEN 1 AND 100", name="coupons_percent_in_range"),
         CheckConstraint("used >= 0", name="coupons_used_not_negative"),
         Index("coupons_created", "created_at", "code"),
@@ -300,8 +354,8 @@ class Payment(Base):
         Index("payments_resolved", "resolved"),
         Index("payments_outcome_resolved", "outcome", "resolved"),
         Index("payments_payment", "payment_id"),
-        CheckConstraint(f"outcome IN {PAYMENT_OUTCOMES}", name="payments_outcome_known"),
-        CheckConstraint(f"resolution IN {RESOLUTIONS}", name="payments_resolution_known"),
+        CheckConstraint(f"outcome IN {values_of(PaymentOutcome)}", name="payments_outcome_known"),
+        CheckConstraint(f"resolution IN {values_of(PaymentResolution)}", name="payments_resolution_known"),
         MYSQL_TABLE | {"sqlite_autoincrement": True},
     )
 
@@ -438,7 +492,7 @@ class WebhookDelivery(Base):
         UniqueConstraint("webhook_id", "seq", name="webhook_deliveries_webhook_seq"),
         Index("webhook_deliveries_due", "webhook_id", "status", "next_attempt_at"),
         Index("webhook_deliveries_log", "webhook_id", "status", "seq"),
-        CheckConstraint(f"status IN {DELIVERY_STATUSES}", name="webhook_deliveries_status_known"),
+        CheckConstraint(f"status IN {values_of(DeliveryStatus)}", name="webhook_deliveries_status_known"),
         MYSQL_TABLE | {"sqlite_autoincrement": True},
     )
 

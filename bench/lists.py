@@ -31,7 +31,7 @@ from harness.database_server import DatabaseServer
 from harness.mariadb import MariaDB
 from harness.mysql import MySQL
 from harness.service import SECRET
-from models import ORDER_STATUSES
+from models import OrderStatus
 from server.prepare import upgrade
 
 log = logging.getLogger("bench")
@@ -163,7 +163,7 @@ def measure_lists(app: Flask) -> list[Figure]:
 
 
 def _lists(middle: str) -> list[tuple[str, str]]:
-    statuses = ["", *(f"&status={status}" for status in ORDER_STATUSES)]
+    statuses = ["", *(f"&status={status}" for status in OrderStatus)]
     owners = ["", f"&goods_id={HOT_ITEM}", "&goods_id=777"]
     buyers = [f"&user_id={HEAVY_USER}", "&user_id=user-48271", "&user_id=nobody"]
     times = ["", f"&purchased_to={middle}", f"&purchased_from={middle}"]

@@ -61,19 +61,19 @@ def once(
         prepare()
 
     def work(connection: Connection) -> tuple[Answer | RefusalWithEffect, bool]:
-        row = connection.execute(_find(asked).with_for_update()).one_or_none()
-        known = _given(row, asked)
+        row = connection.execute(key_row(asked).with_for_update()).one_or_none()
+        known = stored_answer(row, asked)
         if known is not None:
             return known, True
         if row is None:
             _insert(connection, asked)
-            row = connection.execute(_find(asked)).one()
+            row = connection.execute(key_row(asked)).one()
         try:
             with joining(connection):
                 answer = act()
         except RefusalWithEffect as refusal:
             return refusal, False
-        _keep(connection, row, asked, answer)
+        store_answer(connection, row, asked, answer)
         return answer, False
 
     def was_committed(connection: Connection, result: tuple[Answer | RefusalWithEffect, bool]) -> bool:
@@ -81,8 +81,8 @@ def once(
         if isinstance(answer, RefusalWithEffect):
             return True  # nothing tells; it is refused either way, and what it wrote is written again by the next
         # A locking read: a plain one could say "absent" while the COMMIT still runs.
-        row = connection.execute(_find(asked).with_for_update()).one_or_none()
-        return is_replay or _given(row, asked) == answer
+        row = connection.execute(key_row(asked).with_for_update()).one_or_none()
+        return is_replay or stored_answer(row, asked) == answer
 
     answer, is_replay = run(database, work, deadline, was_committed)
     if isinstance(answer, RefusalWithEffect):
@@ -111,13 +111,13 @@ def prune(database: Database, stopping: Callable[[], bool] = lambda: False) -> i
     return forgotten
 
 
-def _find(asked: Asked) -> Select[tuple[int]]:
+def key_row(asked: Asked) -> Select[tuple[int]]:
     return select(*IdempotencyKey.__table__.columns, utc_now_after_wait().label("now")).where(
         IdempotencyKey.user_id == asked.user_id, IdempotencyKey.idempotency_key == asked.key
     )
 
 
-def _given(row: AnyRow | None, asked: Asked) -> Answer | None:
+def stored_answer(row: AnyRow | None, asked: Asked) -> Answer | None:
     """The answer that was given under the key; None where there is none, or it is over 24 hours old."""
     if row is None or row.status is None or row.now - row.kept_at >= KEPT:
         return None
@@ -130,17 +130,17 @@ def _look(database: Database, asked: Asked, deadline: Deadline) -> Answer | None
     """The answer under the key, without waiting for a request under way. The key's row is there afterwards."""
     if database.is_sqlite:  # one writer at a time: nobody queues at a row
         with database.reading(deadline) as connection:
-            return _given(connection.execute(_find(asked)).one_or_none(), asked)
+            return stored_answer(connection.execute(key_row(asked)).one_or_none(), asked)
     # In a transaction of its own: requests that come at once then queue at a row that is there. At a row that is only
     # being inserted they would deadlock as soon as the first of them is refused, and rolled back.
-    return run(database, lambda connection: _make_row(connection, asked), deadline, lambda connection, known: True)
+    return run(database, lambda connection: make_row(connection, asked), deadline, lambda connection, known: True)
 
 
-def _make_row(connection: Connection, asked: Asked) -> Answer | None:
-    row = connection.execute(_find(asked)).one_or_none()
+def make_row(connection: Connection, asked: Asked) -> Answer | None:
+    row = connection.execute(key_row(asked)).one_or_none()
     if row is None:
         _insert(connection, asked)
-    return _given(row, asked)
+    return stored_answer(row, asked)
 
 
 def _insert(connection: Connection, asked: Asked) -> None:
@@ -149,7 +149,7 @@ def _insert(connection: Connection, asked: Asked) -> None:
     )
 
 
-def _keep(connection: Connection, row: AnyRow, asked: Asked, answer: Answer) -> None:
+def store_answer(connection: Connection, row: AnyRow, asked: Asked, answer: Answer) -> None:
     # The condition stands here too: should the lock ever be lost, the effect is undone and not done twice.
     free = or_(IdempotencyKey.status.is_(None), IdempotencyKey.kept_at == row.kept_at)
     kept = (

@@ -74,6 +74,11 @@ class Tokens:
                 self._verified.clear()
             self._verified[token] = identity, expires
 
+    @property
+    def remembered(self) -> int:
+        """The number of verified tokens in memory."""
+        return len(self._verified)
+
     def known(self, token: str) -> Identity | None:
         """The identity that `token` was found to prove, if it was verified lately and still holds."""
         known = self._verified.get(token)

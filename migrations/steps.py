@@ -40,29 +40,29 @@ def create_table_if_missing(name: str, *items: sa.schema.SchemaItem, **options: 
             )
         return True
 
-    _unless(there, lambda: op.create_table(name, *items, **options))
+    unless(there, lambda: op.create_table(name, *items, **options))
 
 
 def drop_table_if_exists(name: str) -> None:
-    _unless(lambda: not _inspect().has_table(name), lambda: op.drop_table(name))
+    unless(lambda: not _inspect().has_table(name), lambda: op.drop_table(name))
 
 
 def add_column_if_missing(table: str, column: sa.Column[Any]) -> None:
     """Add a column. One that may not be NULL needs a server default, which the rows that are there get."""
-    _unless(lambda: column.name in _columns(table), lambda: op.add_column(table, column))
+    unless(lambda: column.name in _columns(table), lambda: op.add_column(table, column))
 
 
 def drop_column_if_exists(table: str, column: str) -> None:
     """Drop a column that neither an index nor a CHECK names (SQLite refuses that)."""
-    _unless(lambda: column not in _columns(table), lambda: op.drop_column(table, column))
+    unless(lambda: column not in _columns(table), lambda: op.drop_column(table, column))
 
 
 def create_index_if_missing(name: str, table: str, columns: list[str], unique: bool = False) -> None:
-    _unless(lambda: name in _indexes(table), lambda: op.create_index(name, table, columns, unique=unique))
+    unless(lambda: name in _indexes(table), lambda: op.create_index(name, table, columns, unique=unique))
 
 
 def drop_index_if_exists(name: str, table: str) -> None:
-    _unless(lambda: name not in _indexes(table), lambda: op.drop_index(name, table))
+    unless(lambda: name not in _indexes(table), lambda: op.drop_index(name, table))
 
 
 def replace_index(name: str, table: str, columns: list[str]) -> None:
@@ -77,7 +77,7 @@ def replace_index(name: str, table: str, columns: list[str]) -> None:
         drop = f"DROP INDEX {name}, " if name in _indexes(table) else ""
         op.execute(sa.text(f"ALTER TABLE {table} {drop}ADD INDEX {name} ({', '.join(columns)})"))
 
-    _unless(lambda: _indexes(table).get(name) == columns, replace)
+    unless(lambda: _indexes(table).get(name) == columns, replace)
 
 
 def replace_check(table: str, name: str, condition: str) -> None:
@@ -107,7 +107,7 @@ def _plain(sql: str) -> str:
     return sql.replace(":", "\\:")  # sa.text would take it for a parameter
 
 
-def _unless(done: Callable[[], bool], step: Callable[[], object]) -> None:
+def unless(done: Callable[[], bool], step: Callable[[], object]) -> None:
     if done():
         return
     try:

@@ -34,7 +34,7 @@ _COUPON: dict[str, Any] = {
 
 
 class CouponCreate(Input):
-    """A new coupon. What is null or left out is without limit."""
+    """A new coupon. A field that is null or left out means no limit."""
 
     model_config = ConfigDict(json_schema_extra=example(_GIVEN))
 
@@ -44,7 +44,7 @@ class CouponCreate(Input):
     max_discount: fields.Worth | None = Field(None, description="of a `percent`, only; in the minor unit")
     amount: fields.Worth | None = Field(None, validate_default=True, description="needed for `amount`, only")
     currency: fields.CurrencyCode | None = Field(
-        None, validate_default=True, description="of items that it is for; null is any; needed for `amount`"
+        None, validate_default=True, description="of the items that it applies to; null is any; needed for `amount`"
     )
     min_spend: fields.Amount | None = Field(None, description="the least subtotal, in the minor unit")
     goods_ids: fields.GoodsIds | None = None
@@ -93,7 +93,7 @@ class CouponsQuery(PageQuery):
 
 
 class Coupon(Answer):
-    """A coupon. Amounts are in the currency's minor unit; null is without limit."""
+    """A coupon. Amounts are in the currency's minor unit; null means no limit."""
 
     model_config = ConfigDict(json_schema_extra=example(_COUPON))
 

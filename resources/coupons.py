@@ -1,4 +1,4 @@
-"""`/coupons`: the administrators' hand on discounts. Buyers only ever name a code."""
+"""`/coupons`: coupons, for administrators. Buyers only name a coupon's code in a purchase."""
 
 import re
 from typing import Any
@@ -9,14 +9,14 @@ from core.db.database import AnyRow
 from core.refusals import Refusal
 from core.tokens import Identity
 from resources import coupon_models as models
-from resources.answers import conditional, optional_time
 from resources.auth import Access
 from resources.context import services
 from resources.fields import CODE, as_typed
-from resources.goods import expected_versions
 from resources.operation import ApiResource, Operation, operation
 from resources.paging import Listing
 from resources.reply import Reply
+from resources.serialiser import serialiser
+from resources.versioned import Answers, expected_versions
 
 _TAG = "Coupons"
 _CODE = re.compile(CODE)
@@ -30,28 +30,14 @@ def _code(text: str) -> str:
     return code
 
 
-def _json(row: AnyRow) -> dict[str, Any]:
-    return {
-        "code": row.code,
-        "kind": row.kind,
-        "percent": row.percent,
-        "max_discount": row.max_discount,
-        "amount": row.amount,
-        "currency": row.currency,
-        "min_spend": row.min_spend,
-        "goods_ids": row.goods_ids,
-        "starts_at": optional_time(row.starts_at),
-        "ends_at": optional_time(row.ends_at),
-        "total_limit": row.total_limit,
-        "per_user_limit": row.per_user_limit,
-        "active": row.active,
-        "used": row.used,
-        "version": row.version,
-    }
+_json = serialiser(models.Coupon)
 
 
 def _etag(row: AnyRow) -> str:
     return f"{row.version}-{row.used}"
+
+
+_answers = Answers("/coupons", _json, _etag, key="code")
 
 
 class CouponList(ApiResource):
@@ -89,9 +75,8 @@ class CouponList(ApiResource):
         )
     )
     def post(self, caller: Identity, body: models.CouponCreate) -> Any:
-        """Make a coupon. A code that is taken is a `validation_failed`."""
-        row = coupons.catalogue.create(services().database, body.model_dump())
-        return _json(row), 201, {"Location": f"/coupons/{row.code}", "ETag": f'"{_etag(row)}"'}
+        """Create a coupon. A code that exists already is a `validation_failed`."""
+        return _answers.created(coupons.catalogue.create(services().database, body.model_dump()))
 
 
 class CouponItem(ApiResource):
@@ -107,8 +92,7 @@ class CouponItem(ApiResource):
     )
     def get(self, code: str, caller: Identity) -> Reply:
         """Read a coupon."""
-        row = coupons.catalogue.find(services().database, _code(code))
-        return conditional(_json(row), _etag(row), "private, no-cache")
+        return _answers.read(coupons.catalogue.find(services().database, _code(code)))
 
     @operation(
         Operation(
@@ -124,9 +108,8 @@ class CouponItem(ApiResource):
     def patch(self, code: str, caller: Identity, body: models.CouponPatch) -> Any:
         """Change a coupon.
 
-        Purchases after the answer see the change, and orders that were placed before keep their price. A limit below
-        the uses that there are ends the coupon and takes none of them back. `If-Match` with a version guards against
-        changes by others.
+        Purchases after the answer use the changed coupon; earlier orders keep their price. A limit below the number of
+        uses ends the coupon and revokes none of them. `If-Match` with a version prevents overwriting another change.
         """
         row = coupons.catalogue.change(services().database, _code(code), body.given(), expected_versions())
-        return _json(row), 200, {"ETag": f'"{_etag(row)}"'}
+        return _answers.changed(row)

@@ -1,29 +1,22 @@
 """The queries, bodies and answers of `/events` and `/webhooks`."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
+import models
 from core.db.paging import DEFAULT_LIMIT
+from core.events import events, webhook_call
+from core.events.event_log import ORDER_FIELDS
 from core.events.url_policy import MAX_URL
+from core.orders.orders import OrderView
 from resources import fields
 from resources.bases import Answer, Input, PageQuery, Patch, Query, example, patch_example
 
-EventType = Literal[
-    "order.placed",
-    "order.paid",
-    "order.cancelled",
-    "order.expired",
-    "order.refund_due",
-    "order.refunded",
-    "goods.sold_out",
-    "goods.restocked",
-]
-DeliveryStatus = Literal["pending", "delivered", "failed"]
-DeliveryError = Literal[
-    "timeout", "connection", "tls", "protocol", "unresolved", "forbidden_target", "redirect", "status", "gone"
-]
+EventType = Annotated[str, fields.OneOf(events.EventType)]
+DeliveryStatus = Annotated[str, fields.OneOf(models.DeliveryStatus)]
+DeliveryError = Annotated[str, fields.OneOf(webhook_call.DeliveryError)]
 
 _NUMBER = {"type": "integer", "minimum": 0, "maximum": fields.MAX_ID}
 EventNumber = Annotated[int, BeforeValidator(fields.digits), Field(ge=0, le=fields.MAX_ID), WithJsonSchema({**_NUMBER})]
@@ -34,7 +27,7 @@ Url = Annotated[
 ]
 Types = Annotated[
     list[EventType],
-    Field(min_length=1, max_length=8, description="what to be told of; null is everything"),
+    Field(min_length=1, max_length=len(events.EventType), description="the event types to send; null is all"),
     AfterValidator(fields.distinct),
 ]
 
@@ -87,7 +80,7 @@ _DELIVERY: dict[str, Any] = {
 
 
 class EventsQuery(Query):
-    """From where on to read."""
+    """The event after which to read."""
 
     after: EventNumber = Field(0, description="`seq` of the last event that the caller has; 0 for the beginning")
     cursor: EventNumber | None = Field(None, description="`next_cursor` of the page before; instead of `after`")
@@ -95,39 +88,29 @@ class EventsQuery(Query):
 
 
 class EventOrder(Answer):
-    """The order that an event tells of, as it was placed; who wants its state now reads the order."""
+    """The order of an event, as it was placed; for its present state, read the order."""
 
-    order_no: str
-    goods_id: int
-    user_id: str
-    quantity: int
-    currency: str
-    unit_price: int
-    subtotal: int
-    discount: int
-    shipping_fee: int
-    total: int
-    coupon_code: str | None
+    __annotations__ = {name: OrderView.__annotations__[name] for name in ORDER_FIELDS}
 
 
 class EventGoods(Answer):
-    """The item that an event tells of."""
+    """The item of an event."""
 
     goods_id: int
     name: str | None
 
 
 class Event(Answer):
-    """What happened to an order or to an item's stock."""
+    """An event of an order or of an item's stock."""
 
     model_config = ConfigDict(json_schema_extra=example(_EVENT))
 
-    seq: int = Field(description="rises from event to event, with gaps; whoever has seen one has seen all before it")
+    seq: int = Field(description="ascends from event to event, with gaps; no event appears later with a lower number")
     id: str = Field(description="the same in every delivery")
     type: EventType
     occurred_at: datetime
     goods_id: int
-    order_no: str | None = Field(description="null for what happened to stock")
+    order_no: str | None = Field(description="null for events of stock")
     data: EventOrder | EventGoods
 
 
@@ -161,7 +144,7 @@ class WebhookPatch(Patch):
 
 
 class SecretRotation(Input):
-    """How long the secret until now stays valid."""
+    """How long the old secret stays valid."""
 
     model_config = ConfigDict(json_schema_extra=example({"keep_hours": 24}))
 
@@ -175,7 +158,7 @@ class WebhooksQuery(PageQuery):
 
 
 class DeliveriesQuery(PageQuery):
-    """A page of a subscription's log."""
+    """A page of a subscription's deliveries."""
 
     status: DeliveryStatus | None = None
 
@@ -187,10 +170,10 @@ class Webhook(Answer):
 
     id: int
     url: str
-    types: list[EventType] | None = Field(description="null is everything")
-    active: bool = Field(description="one that is switched off keeps its place, and goes on from there")
+    types: list[EventType] | None = Field(description="null is all")
+    active: bool = Field(description="an inactive subscription keeps its position and continues from there")
     old_secret_ends_at: datetime | None = Field(
-        description="when what is sent is no longer signed with the secret before as well; null after a creation"
+        description="until when messages are signed with the old secret as well; null after a creation"
     )
     version: int = Field(description="counts changes")
     created_at: datetime
@@ -198,7 +181,7 @@ class Webhook(Answer):
 
 
 class WebhookWithSecret(Webhook):
-    """A new subscription, with the key that signs what is sent to it."""
+    """A new subscription, with the key that signs its messages."""
 
     model_config = ConfigDict(
         json_schema_extra=example({**_WEBHOOK, "secret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"})
@@ -217,25 +200,25 @@ class WebhooksPage(Answer):
 
 
 class Delivery(Answer):
-    """An event on its way to a subscriber, and what came of the last attempt."""
+    """The delivery of an event to a subscriber, and the result of the last attempt."""
 
     model_config = ConfigDict(json_schema_extra=example(_DELIVERY))
 
     id: int
-    event_id: str = Field(description="what the subscriber sees as `webhook-id`")
+    event_id: str = Field(description="the `webhook-id` that the subscriber receives")
     type: EventType
     status: DeliveryStatus
     attempts: int
-    last_status: int | None = Field(description="the subscriber's HTTP status, where it gave one")
+    last_status: int | None = Field(description="the subscriber's HTTP status, if it answered")
     last_error: DeliveryError | None
     created_at: datetime
     last_attempt_at: datetime | None
-    next_attempt_at: datetime | None = Field(description="not before this; null where there will be none")
+    next_attempt_at: datetime | None = Field(description="the next attempt is not earlier; null if there will be none")
     delivered_at: datetime | None
 
 
 class DeliveriesPage(Answer):
-    """A page of a subscription's log, the newest event first."""
+    """A page of a subscription's deliveries, the newest event first."""
 
     model_config = ConfigDict(json_schema_extra=example({"items": [_DELIVERY], "next_cursor": None}))
 

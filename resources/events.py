@@ -1,4 +1,4 @@
-"""`/events`: what happened, in an order that a puller can follow without missing any."""
+"""`/events`: events, in an order that a client can follow without missing one."""
 
 from typing import Any
 
@@ -22,11 +22,11 @@ class EventList(ApiResource):
         )
     )
     def get(self, caller: Identity, query: models.EventsQuery) -> dict[str, Any]:
-        """List what happened after an event.
+        """List the events after a given one.
 
-        All that was committed before the request is there to be read. A puller that passes the last `seq` it has as
-        `after` misses no event and sees none twice. One that comes back after its events were deleted for their age is
-        told so, and begins again at `oldest` or at 0.
+        All events committed before the request are available. A client that passes the last `seq` it has as `after`
+        misses no event and sees none twice. If retention has deleted events that it has not read, the answer is
+        `events_pruned`; it then continues at `oldest` or at 0.
         """
         after = query.after if query.cursor is None else query.cursor
         page = event_log.list_after(services().database, after, query.limit)

@@ -2,12 +2,22 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
+from enum import StrEnum
 from typing import Annotated, Any
 
 from iso4217 import Currency
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationInfo, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    GetCoreSchemaHandler,
+    StringConstraints,
+    ValidationInfo,
+    WithJsonSchema,
+)
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from core.catalogue.addresses import is_known
 from core.db.clock import EPOCH
@@ -30,6 +40,19 @@ CURRENCIES = frozenset(currency.code for currency in Currency if currency.expone
 def failed(code: str) -> PydanticCustomError:
     """A failure with one of our own codes for `errors[]`."""
     return PydanticCustomError(f"{CUSTOM_PREFIX}{code}", "{code}", {"code": code})
+
+
+class OneOf:
+    """Makes a `str` one of the values of an enumeration, or of some of its members: `Annotated[str, OneOf(Kind)]`.
+
+    The value stays a plain `str`. The model's schema lists the values inline, as `Literal` does.
+    """
+
+    def __init__(self, members: Iterable[StrEnum]) -> None:
+        self._values = [member.value for member in members]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.literal_schema(self._values)
 
 
 def _time(value: Any) -> datetime:
@@ -129,7 +152,7 @@ Time = Annotated[
     BeforeValidator(_time),
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-23T12:00:00.000Z"]}),
 ]
-# Text that is shown to people; what is not among these is never shown as it came.
+# Text that is shown to people. Other fields are never shown as they were sent.
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_shown_line)]
 Description = Annotated[str, StringConstraints(max_length=10_000), AfterValidator(_shown_lines)]
 ImageUrl = Annotated[str, StringConstraints(max_length=2000), AfterValidator(_one_line), AfterValidator(_web_address)]
@@ -146,7 +169,7 @@ Quantity = Annotated[int, Field(ge=1, le=1000, description="in units")]
 SearchText = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_one_line)]
 Reference = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(_shown_line)]
 Note = Annotated[str, StringConstraints(min_length=1, max_length=1000), AfterValidator(_shown_lines)]
-# What a code may be that somebody sets, and what may come from those who guess.
+# The codes that administrators may create, and the codes that a purchase may name.
 CODE = r"^[A-Za-z0-9_-]{1,64}$"
 Code = Annotated[str, StringConstraints(pattern=CODE)]
 _GIVEN_CODE = r"^[!-~]{1,64}$"
@@ -155,7 +178,7 @@ GivenCode = Annotated[str, StringConstraints(pattern=_GIVEN_CODE)]
 
 
 def as_typed(value: Any) -> Any:
-    """A coupon's code as it was made, from how people type it: in full-width letters, with blanks around it."""
+    """A coupon's code from the form in which people type it: full-width letters folded, blanks around it removed."""
     if not isinstance(value, str) or len(value) > _LONGEST_TYPED:
         return value  # for the checks of the type to refuse
     return unicodedata.normalize("NFKC", value).strip()
@@ -199,7 +222,7 @@ Regions = Annotated[
 PersonName = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(_shown_line)]
 Phone = Annotated[str, StringConstraints(pattern=r"^[0-9+(). -]{3,32}$")]
 AddressLine = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_shown_line)]
-# What may be left out, and is where a form sends nothing in it.
+# Optional; forms send an empty text for it.
 MoreOfAddress = Annotated[str, StringConstraints(max_length=200), AfterValidator(_shown_line_or_none)]
 Postcode = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9 -]{0,16}$"), AfterValidator(_none_if_blank)]
 Total = Annotated[int, Field(ge=0, le=MAX_TOTAL, description="in the currency's minor unit")]

@@ -1,81 +1,45 @@
-"""`/goods`: what is on sale, and the administrators' hand on it."""
+"""`/goods`: the items, and their changes by administrators."""
 
-import re
 from typing import Any
-
-from flask import request
 
 from core import refusals
 from core.catalogue import goods, sale
-from core.db.clock import iso
 from core.db.database import AnyRow
-from core.refusals import Refusal
 from core.tokens import Identity
 from resources import inputs, schemas
-from resources.answers import conditional, optional_time
 from resources.auth import Access
 from resources.context import services
-from resources.fields import MAX_ID
 from resources.operation import ApiResource, Operation, operation
 from resources.paging import Listing
 from resources.reply import Reply
+from resources.serialiser import serialiser
+from resources.versioned import Answers, expected_versions, row_id
 
 _TAG = "Goods"
 CACHE_CONTROL = "public, max-age=1"
-_ID = re.compile(r"[1-9]\d{0,18}", re.ASCII)
-_VERSION = re.compile(r"\d{1,19}", re.ASCII)
 _ETAG = {"ETag": "the item's version and stock; `If-Match` compares the version alone"}
 
 
 def goods_id(text: str) -> int:
     """The id in a path. Raises Refusal goods_not_found for one that cannot exist."""
-    if not _ID.fullmatch(text) or int(text) > MAX_ID:
-        raise Refusal(refusals.GOODS_NOT_FOUND)
-    return int(text)
+    return row_id(text, refusals.GOODS_NOT_FOUND)
+
+
+_body = serialiser(schemas.Goods, "status")
+_change_body = serialiser(schemas.GoodsChange)
 
 
 def goods_json(row: AnyRow, status: str | None = None) -> dict[str, Any]:
-    """An item as the contract shows it, with the status it had when it was read, unless another is known."""
-    return {
-        "id": row.id,
-        "name": row.name,
-        "description": row.description,
-        "image_url": row.image_url,
-        "currency": row.currency,
-        "price": row.price,
-        "list_price": row.list_price,
-        "stock": row.stock,
-        "sold": row.sold,
-        "status": status or sale.status(row, row.now),
-        "starts_at": optional_time(row.starts_at),
-        "ends_at": optional_time(row.ends_at),
-        "per_user_limit": row.per_user_limit,
-        "order_limit": row.order_limit,
-        "shippable": row.shippable,
-        "version": row.version,
-        "created_at": iso(row.created_at),
-        "updated_at": iso(row.updated_at),
-    }
+    """An item as the contract shows it, with its status at the time it was read, unless `status` is given."""
+    return _body(row, status=status or sale.status(row, row.now))
 
 
 def goods_etag(row: AnyRow, status: str | None = None) -> str:
-    """What changes with the item's version, stock or status."""
+    """The ETag without quotes: it changes with the item's version, stock or status."""
     return f"{row.version}-{row.stock}-{row.sold}-{status or sale.status(row, row.now)}"
 
 
-def _answer(row: AnyRow, status: int = 200) -> tuple[dict[str, Any], int, dict[str, str]]:
-    headers = {"ETag": f'"{goods_etag(row)}"'}
-    if status == 201:
-        headers["Location"] = f"/goods/{row.id}"
-    return goods_json(row), status, headers
-
-
-def expected_versions() -> set[int] | None:
-    """The versions that `If-Match` names; None where any will do. The ETag of a read serves as well as a version."""
-    if "If-Match" not in request.headers or request.if_match.star_tag:
-        return None
-    tags = (tag.partition("-")[0] for tag in request.if_match.as_set() if tag)
-    return {int(tag) for tag in tags if _VERSION.fullmatch(tag)}
+_answers = Answers("/goods", goods_json, goods_etag)
 
 
 class GoodsList(ApiResource):
@@ -112,8 +76,8 @@ class GoodsList(ApiResource):
         )
     )
     def post(self, caller: Identity, body: inputs.GoodsCreate) -> Any:
-        """Put up a new item."""
-        return _answer(goods.create(services().database, caller.user_id, body.model_dump()), 201)
+        """Create an item."""
+        return _answers.created(goods.create(services().database, caller.user_id, body.model_dump()))
 
 
 class GoodsItem(ApiResource):
@@ -130,7 +94,7 @@ class GoodsItem(ApiResource):
     def get(self, goods_id_text: str) -> Reply:
         """Read an item."""
         row = goods.find(services().database, goods_id(goods_id_text))
-        return conditional(goods_json(row), goods_etag(row), CACHE_CONTROL)
+        return _answers.read(row, CACHE_CONTROL)
 
     @operation(
         Operation(
@@ -146,13 +110,13 @@ class GoodsItem(ApiResource):
     def patch(self, goods_id_text: str, caller: Identity, body: inputs.GoodsPatch) -> Any:
         """Change an item.
 
-        The stock moves by `stock_delta`, atomically and in the middle of a sale. `If-Match` with a version guards
-        against changes by others.
+        `stock_delta` is added to the stock, atomically, also during a sale. `If-Match` with a version prevents
+        overwriting another change.
         """
         key = goods_id(goods_id_text)
-        return _answer(
-            goods.change(services().database, caller.user_id, key, body.given(), body.stock_delta, expected_versions())
-        )
+        versions = expected_versions()
+        row = goods.change(services().database, caller.user_id, key, body.given(), body.stock_delta, versions)
+        return _answers.changed(row)
 
     @operation(
         Operation(
@@ -164,7 +128,7 @@ class GoodsItem(ApiResource):
         )
     )
     def delete(self, goods_id_text: str, caller: Identity) -> tuple[str, int]:
-        """Delete an item that was never ordered."""
+        """Delete an item without orders."""
         goods.remove(services().database, caller.user_id, goods_id(goods_id_text), expected_versions())
         return "", 204
 
@@ -184,20 +148,21 @@ def _pausing(operation_id: str) -> Operation:
 
 def _set_paused(goods_id_text: str, caller: Identity, paused: bool) -> Any:
     key = goods_id(goods_id_text)
-    return _answer(goods.set_paused(services().database, caller.user_id, key, paused, expected_versions()))
+    row = goods.set_paused(services().database, caller.user_id, key, paused, expected_versions())
+    return _answers.changed(row)
 
 
 class GoodsPause(ApiResource):
     @operation(_pausing("pauseSale"))
     def post(self, goods_id_text: str, caller: Identity, body: inputs.NoFields) -> Any:
-        """Stop a running sale."""
+        """Pause a sale."""
         return _set_paused(goods_id_text, caller, True)
 
 
 class GoodsResume(ApiResource):
     @operation(_pausing("resumeSale"))
     def post(self, goods_id_text: str, caller: Identity, body: inputs.NoFields) -> Any:
-        """Restart a sale that was stopped."""
+        """Resume a paused sale."""
         return _set_paused(goods_id_text, caller, False)
 
 
@@ -213,20 +178,8 @@ class GoodsChanges(ApiResource):
         )
     )
     def get(self, goods_id_text: str, caller: Identity, query: inputs.ChangesQuery) -> dict[str, Any]:
-        """List what was done to an item, newest first."""
+        """List the changes of an item, newest first."""
         key = goods_id(goods_id_text)
         listing = Listing("changes", goods_id=key)
         page = goods.history(services().database, key, listing.request(query.limit, query.cursor))
-        return listing.answer([_change_json(row) for row in page.items], page.after)
-
-
-def _change_json(row: AnyRow) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "goods_id": row.goods_id,
-        "version": row.version,
-        "action": row.action,
-        "changed_by": row.changed_by,
-        "changed_at": iso(row.changed_at),
-        "changes": row.changes,
-    }
+        return listing.answer([_change_body(row) for row in page.items], page.after)

@@ -20,7 +20,7 @@ OrderSort = Literal["purchased_at", "-purchased_at"]
 
 
 class NoFields(_Input):
-    """Nothing: an empty object, or no body at all."""
+    """An empty object, or no body at all."""
 
     model_config = ConfigDict(json_schema_extra=example({}))
 
@@ -99,10 +99,10 @@ class OrdersFilter(_Query):
     goods_id: fields.IdInQuery | None = None
     user_id: fields.UserId | None = Field(None, description="for administrators")
     purchased_from: fields.Time | None = Field(None, description="for administrators: the first moment")
-    purchased_to: fields.Time | None = Field(None, description="for administrators: the first moment after")
+    purchased_to: fields.Time | None = Field(None, description="for administrators: the first moment after the end")
 
 
-# What a buyer may not ask for.
+# Filters that are for administrators only.
 ADMINS_FILTERS = ("user_id", "purchased_from", "purchased_to")
 
 
@@ -119,7 +119,7 @@ class RefundBody(_Input):
 
     reference: fields.Reference = Field(description="the operator's or the provider's name for the refund")
     restock: bool = Field(
-        False, description="the units, the coupon's use and the room in the limit of a paid order come back"
+        False, description="return the units, the coupon's use and the room in the limit of a paid order"
     )
 
 
@@ -150,7 +150,7 @@ class Address(_Input):
 
 
 class PurchaseBody(_Input):
-    """What to buy; `{}` or no body at all is one unit."""
+    """A purchase; `{}` or no body at all means one unit."""
 
     model_config = ConfigDict(json_schema_extra=example({"quantity": 1}))
 
@@ -158,12 +158,12 @@ class PurchaseBody(_Input):
     coupon_code: fields.TypedCode | None = None
     shipping_method: fields.GivenCode | None = None
     expected_total: fields.Total | None = Field(
-        None, description="the total that the buyer was shown; if it is another, nothing is bought"
+        None, description="the total that the buyer was shown; if the total differs, nothing is bought"
     )
     address: Address | None = None
 
     def choices(self) -> Choices:
-        """What is asked for beyond the units."""
+        """The choices beyond the quantity."""
         if self.model_fields_set <= {"quantity"}:
             return NO_CHOICES
         address = None if self.address is None else self.address.stored()
@@ -172,6 +172,6 @@ class PurchaseBody(_Input):
 
 
 class PurchaseHeaders(BaseModel):
-    """`Idempotency-Key` makes a retry safe: the same key and request give the same order, at any time later."""
+    """`Idempotency-Key` makes a retry safe: the same key and request return the same order at any later time."""
 
     idempotency_key: fields.IdempotencyKey | None = Field(None, alias="Idempotency-Key")

@@ -20,8 +20,8 @@ from resources.orders import filters_of, order_json, viewer_of
 
 CSV = "text/csv"
 _FIELDS = tuple(name for name in schemas.Order.model_fields if name != "address")
-_ADDRESS = ("name", "phone", "region", "line1", "line2", "postcode")
-# With one of these a spreadsheet takes a cell's text for a formula; so it does with their full-width forms.
+_ADDRESS = tuple(schemas.OrderAddress.model_fields)
+# A spreadsheet takes text that begins with one of these, or with its full-width form, for a formula.
 _FORMULA_STARTS = frozenset("=+-@")
 
 
@@ -46,7 +46,7 @@ class OrderExport(ApiResource):
         The columns are the fields of an order, and those of its address. Text that a spreadsheet would take for a
         formula has an apostrophe before it. It is sent once it is complete: an export that fails is an error.
         """
-        # Named, since the lines are made after this request's own share has ended.
+        # Bound explicitly: the lines are read after the request's own share has ended.
         reads = services().database.of(Share.READS)
         pages = order_list.every(reads, viewer_of(caller), filters_of(query))
         lines = _lines(order_json(order) for page in pages for order in page)
@@ -55,7 +55,7 @@ class OrderExport(ApiResource):
 
 
 def _lines(orders: Iterable[dict[str, Any]]) -> Iterator[str]:
-    begin_request(None)  # it may take longer than a request may wait; each page has a deadline of its own
+    begin_request(None)  # an export may exceed a request's deadline; each page has its own
     written = StringIO()
     writer = csv.writer(written)
     writer.writerow([*_FIELDS, *(f"address_{name}" for name in _ADDRESS)])

@@ -5,49 +5,25 @@ from dataclasses import asdict
 from typing import Any
 
 from core import refusals
-from core.db.clock import iso
 from core.orders import order_life, order_list, orders
 from core.orders.order_list import Filters
-from core.orders.orders import OrderView, Viewer
+from core.orders.orders import Viewer
 from core.payments import payments, refunds
 from core.refusals import InvalidField, Refusal
 from core.tokens import Identity
 from resources import inputs, schemas
-from resources.answers import optional_time
 from resources.auth import Access
 from resources.context import services
 from resources.operation import ApiResource, Operation, operation
 from resources.paging import Listing
+from resources.serialiser import serialiser
 
 _TAG = "Orders"
 _ORDER_NO = re.compile(r"[0-9a-f]{32}")
 
 
-def order_json(order: OrderView) -> dict[str, Any]:
-    """An order as the contract shows it."""
-    return {
-        "order_no": order.order_no,
-        "goods_id": order.goods_id,
-        "goods_name": order.goods_name,
-        "user_id": order.user_id,
-        "quantity": order.quantity,
-        "currency": order.currency,
-        "unit_price": order.unit_price,
-        "subtotal": order.subtotal,
-        "discount": order.discount,
-        "shipping_fee": order.shipping_fee,
-        "total": order.total,
-        "coupon_code": order.coupon_code,
-        "shipping_method": order.shipping_method,
-        "address": order.address,
-        "status": order.status,
-        "purchased_at": iso(order.purchased_at),
-        "expires_at": iso(order.expires_at),
-        "paid_at": optional_time(order.paid_at),
-        "closed_at": optional_time(order.closed_at),
-        "refunded_at": optional_time(order.refunded_at),
-        "refund_reference": order.refund_reference,
-    }
+# An order as the contract shows it.
+order_json = serialiser(schemas.Order)
 
 
 def viewer_of(caller: Identity) -> Viewer:
@@ -78,8 +54,8 @@ class OrderList(ApiResource):
     def get(self, caller: Identity, query: inputs.OrdersQuery) -> dict[str, Any]:
         """List orders: a buyer's own, or everyone's for an administrator.
 
-        Ascending, who goes on from each `next_cursor` misses no order; where orders are just being placed, such a page
-        is answered up to a second later.
+        In ascending order, a client that continues from each `next_cursor` misses no order; while orders are being
+        placed, such a page is answered up to a second later.
         """
         for name in () if caller.is_admin else inputs.ADMINS_FILTERS:
             if getattr(query, name) is not None:
@@ -102,7 +78,7 @@ class OrderItem(ApiResource):
         Operation("getOrder", _TAG, Access.BUYER, {200: schemas.Order}, refusals=("order_not_found", "unavailable"))
     )
     def get(self, order_no: str, caller: Identity) -> dict[str, Any]:
-        """Read an order. Somebody else's is a 404: nothing tells that it exists."""
+        """Read an order. Another user's order is a 404, as if it did not exist."""
         return order_json(orders.find(services().database, viewer_of(caller), _order_no(order_no)))
 
 
@@ -119,7 +95,7 @@ class OrderCancel(ApiResource):
         )
     )
     def post(self, order_no: str, caller: Identity, body: inputs.NoFields) -> dict[str, Any]:
-        """Cancel a pending order; its units go back on sale."""
+        """Cancel a pending order; its units return to the stock."""
         return order_json(order_life.cancel(services().database, viewer_of(caller), _order_no(order_no)))
 
 
@@ -153,7 +129,7 @@ class OrderRefund(ApiResource):
         )
     )
     def post(self, order_no: str, caller: Identity, body: inputs.RefundBody) -> dict[str, Any]:
-        """Note that the money of a paid or refund_due order was given back. It moves no money.
+        """Record that the money of a paid or refund_due order was given back. It moves no money.
 
         The same reference again gives the same answer and changes nothing.
         """

@@ -1,6 +1,6 @@
-"""Cursors: encrypted, so that they tell nothing and none can be made up, and bound to the list that they belong to.
+"""Cursors: encrypted and authenticated, and bound to their list.
 
-In the clear, two cursors would tell how many orders the shop had between them.
+Unencrypted, two cursors would reveal how many orders were placed between them.
 """
 
 import hmac
@@ -24,11 +24,11 @@ After = tuple[Any, Any]  # the sort value and the id of a row
 
 _VERSION = "1."
 _NONCE_BYTES = 12
-_BLOCK = 64  # bytes that a cursor's content is padded to a multiple of: its length is not to tell how high an id is
+_BLOCK = 64  # bytes; content is padded to a multiple of them: a cursor's length is not to reveal the size of an id
 
 
 class Listing:
-    """One list: its name and all that decides which rows are in it, in which order, and for whom."""
+    """One list: its name, and everything that selects and orders its rows."""
 
     def __init__(self, name: str, **bound: Any) -> None:
         given = sorted((key, value) for key, value in bound.items() if value is not None)
@@ -71,10 +71,10 @@ def _keys() -> Sequence[str]:
 
 
 def _cipher(key: str) -> "AESGCM":
-    # Late: it is large, and a worker at rest is to stay small.
+    # Imported late: it is large, and an idle worker should stay small.
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-    # A key of its own: what signs tokens encrypts nothing.
+    # A derived key: the key that signs tokens encrypts nothing.
     return AESGCM(hmac.digest(key.encode(), b"seckill cursor", "sha256"))
 
 

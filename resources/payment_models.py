@@ -1,19 +1,19 @@
 """The bodies, queries and answers of payments as typed models."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, ValidatorFunctionWrapHandler, field_validator
 
-from core.payments.payments import TYPES
+import models
+from core.payments.payment_records import PaymentEventType
 from resources import fields
 from resources.bases import Answer, Input, PageQuery, example
 
-PaymentOutcome = Literal[
-    "paid", "refund_due", "already_paid", "mismatch", "unknown_order", "failed", "repeated", "refunded"
-]
-Resolution = Literal["refunded", "accepted", "ignored"]
+PaymentOutcome = Annotated[str, fields.OneOf(models.PaymentOutcome)]
+Resolution = Annotated[str, fields.OneOf(models.PaymentResolution)]
 
+_TYPES = frozenset(PaymentEventType)
 _ORDER_NO = "019ab0f32d4a7c1e9b6d52f08a417e33"
 
 
@@ -23,12 +23,12 @@ class PaymentsQuery(PageQuery):
     outcome: PaymentOutcome | None = None
     order_no: fields.ProviderText | None = Field(None, max_length=64)
     resolved: fields.FlagInQuery | None = Field(
-        None, description="`false`: what somebody has yet to look after; `true`: what was resolved, or given back"
+        None, description="`false`: payments that an operator has yet to resolve; `true`: those resolved or given back"
     )
 
 
 class ResolveBody(Input):
-    """What was done about a payment that did not fit."""
+    """How a payment that did not fit its order was resolved."""
 
     model_config = ConfigDict(json_schema_extra=example({"resolution": "refunded", "note": "by bank, ticket 117"}))
 
@@ -39,7 +39,7 @@ class ResolveBody(Input):
 
 
 class PaymentData(BaseModel):
-    """A payment, as its provider tells it."""
+    """A payment, as its provider reports it."""
 
     # A provider may add fields of its own.
     model_config = ConfigDict(extra="ignore", strict=True)
@@ -69,7 +69,7 @@ def _data_is_needed(schema: dict[str, Any]) -> None:
 
 
 class PaymentWebhook(BaseModel):
-    """What the payment provider tells: `payment.succeeded`, `.failed` or `.refunded`. Other types are ignored."""
+    """An event of the payment provider: `payment.succeeded`, `.failed` or `.refunded`. Other types are ignored."""
 
     model_config = ConfigDict(extra="ignore", strict=True, json_schema_extra=_data_is_needed)
 
@@ -81,8 +81,8 @@ class PaymentWebhook(BaseModel):
     def _of_known_type(
         cls, value: Any, validate: ValidatorFunctionWrapHandler, others: ValidationInfo
     ) -> PaymentData | None:
-        # What other events tell is nobody's business here, whatever its form.
-        if others.data.get("type", TYPES[0]) not in TYPES:
+        # The data of other events is ignored, whatever its form.
+        if others.data.get("type", PaymentEventType.SUCCEEDED) not in _TYPES:
             return None
         if value is None:
             raise fields.failed("missing")
@@ -91,7 +91,7 @@ class PaymentWebhook(BaseModel):
 
 
 class SignatureHeaders(BaseModel):
-    """What proves that a call is the payment provider's."""
+    """The signature that proves that the payment provider sent the call."""
 
     event_id: str = Field(alias="webhook-id", description="the event's id: the same in each delivery of it")
     timestamp: str = Field(alias="webhook-timestamp", description="when it was signed, in seconds since 1970")
@@ -99,7 +99,7 @@ class SignatureHeaders(BaseModel):
 
 
 class PaymentReceived(Answer):
-    """What came of an event of the payment provider."""
+    """The outcome of an event of the payment provider."""
 
     model_config = ConfigDict(json_schema_extra=example({"event_id": "evt_2kY7", "outcome": "paid"}))
 
@@ -125,7 +125,7 @@ _PAYMENT: dict[str, Any] = {
 
 
 class Payment(Answer):
-    """What the payment provider told, once for each of its events, what came of it and what was done about it."""
+    """An event of the payment provider, its outcome, and how it was resolved."""
 
     model_config = ConfigDict(json_schema_extra=example(_PAYMENT))
 
@@ -138,10 +138,10 @@ class Payment(Answer):
     currency: str
     outcome: PaymentOutcome
     received_at: datetime
-    resolution: Resolution | None = Field(description="null while nothing was done, or nothing has to be")
+    resolution: Resolution | None = Field(description="null while it is not resolved, or needs no resolution")
     note: str | None
     resolved_at: datetime | None
-    resolved_by: str | None = Field(description="null where the provider told that it gave the money back")
+    resolved_by: str | None = Field(description="null if an event of the provider reported the refund")
 
 
 class PaymentsPage(Answer):

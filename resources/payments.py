@@ -1,26 +1,23 @@
-"""`/payments`: what the payment provider tells, and what came of it."""
+"""`/payments`: events of the payment provider, and their outcomes."""
 
-import re
 from typing import Any
 
 from config import Settings
-from core.db.clock import iso
-from core.db.database import AnyRow
 from core.payments import payment_records, payments, refunds
 from core.payments.payment_records import PaymentEvent, Resolution
-from core.refusals import NOT_FOUND, Refusal
+from core.refusals import NOT_FOUND
 from core.tokens import Identity
 from resources import payment_models as models
-from resources.answers import optional_time
 from resources.auth import Access
 from resources.context import services
-from resources.fields import MAX_ID
 from resources.operation import ApiResource, Operation, operation
 from resources.paging import Listing
+from resources.serialiser import serialiser
+from resources.versioned import row_id
 
 _TAG = "Payments"
-_ID = re.compile(r"[1-9][0-9]{0,18}")
 IGNORED = "ignored"
+_payment_json = serialiser(models.Payment)
 
 
 def _has_secrets(settings: Settings) -> bool:
@@ -41,9 +38,9 @@ class PaymentWebhook(ApiResource):
         )
     )
     def post(self, body: models.PaymentWebhook, headers: models.SignatureHeaders) -> dict[str, Any]:
-        """Take in what the payment provider tells, signed per Standard Webhooks.
+        """Receive an event of the payment provider, signed per Standard Webhooks.
 
-        Each event id has its effect once and the same answer ever after. Events of other types are ignored.
+        Each event id has its effect once, and the same answer each time. Events of other types are ignored.
         """
         if body.data is None:
             return {"event_id": headers.event_id, "outcome": IGNORED}
@@ -63,7 +60,7 @@ class PaymentList(ApiResource):
         )
     )
     def get(self, caller: Identity, query: models.PaymentsQuery) -> dict[str, Any]:
-        """List what the payment provider told and what came of it, newest first."""
+        """List the events of the payment provider with their outcomes, newest first."""
         listing = Listing("payments", outcome=query.outcome, order_no=query.order_no, resolved=query.resolved)
         page = payment_records.list_page(
             services().database,
@@ -87,34 +84,10 @@ class PaymentResolve(ApiResource):
         )
     )
     def post(self, payment_id: str, caller: Identity, body: models.ResolveBody) -> dict[str, Any]:
-        """Say what was done about a payment that did not fit, once.
+        """Record how a payment that did not fit its order was resolved, once.
 
-        What needs nothing, such as the payment that paid an order, is refused as if it were resolved: `accepted` where
-        its money is kept, `refunded` where it was given back, `ignored` where it tells of none.
+        A payment that needs no resolution, such as one that paid its order, is refused as already resolved: `accepted`
+        if its money is kept, `refunded` if it was given back, `ignored` if it reports none.
         """
         how = Resolution(body.resolution, body.note, caller.user_id)
-        return _payment_json(refunds.resolve(services().database, _row_id(payment_id), how))
-
-
-def _row_id(text: str) -> int:
-    if not _ID.fullmatch(text) or int(text) > MAX_ID:
-        raise Refusal(NOT_FOUND)
-    return int(text)
-
-
-def _payment_json(row: AnyRow) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "event_id": row.event_id,
-        "type": row.type,
-        "order_no": row.order_no,
-        "payment_id": row.payment_id,
-        "amount": row.amount,
-        "currency": row.currency,
-        "outcome": row.outcome,
-        "received_at": iso(row.received_at),
-        "resolution": row.resolution,
-        "note": row.note,
-        "resolved_at": optional_time(row.resolved_at),
-        "resolved_by": row.resolved_by,
-    }
+        return _payment_json(refunds.resolve(services().database, row_id(payment_id, NOT_FOUND), how))

@@ -1,16 +1,23 @@
-"""The answers of the API as typed models, with an example each: what OpenAPI says of them comes from here."""
+"""The answers of the API as typed models with examples. They document the answers (OpenAPI) and serialise them."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+import models
+from core.catalogue import sale, shipping
+from core.catalogue.goods import GoodsAction
+from core.orders.orders import OrderView
 from resources.bases import Answer as _Answer
 from resources.bases import example
+from resources.fields import OneOf
 
-SaleStatus = Literal["ended", "paused", "upcoming", "sold_out", "on_sale"]
-OrderStatus = Literal["pending", "paid", "cancelled", "expired", "refund_due", "refunded"]
-CouponKind = Literal["percent", "amount", "free_shipping"]
+SaleStatus = Annotated[str, OneOf(sale.SaleStatus)]
+OrderStatus = Annotated[str, OneOf(models.OrderStatus)]
+CouponKind = Annotated[str, OneOf(models.CouponKind)]
+# The history of an item that was deleted cannot be read.
+_GoodsAction = Annotated[str, OneOf(action for action in GoodsAction if action is not GoodsAction.DELETED)]
 
 _TIME = "2026-11-23T12:00:00.000Z"
 _GOODS: dict[str, Any] = {
@@ -126,14 +133,14 @@ _CHANGE: dict[str, Any] = {
 
 
 class GoodsChange(_Answer):
-    """What an administrator did to an item."""
+    """A change of an item by an administrator."""
 
     model_config = ConfigDict(json_schema_extra=example(_CHANGE))
 
     id: int
     goods_id: int
     version: int = Field(description="the item's version after the change")
-    action: Literal["created", "updated", "paused", "resumed"]
+    action: _GoodsAction
     changed_by: str
     changed_at: datetime
     changes: dict[str, FieldChange]
@@ -149,7 +156,7 @@ class ChangesPage(_Answer):
 
 
 class SaleState(_Answer):
-    """A sale live."""
+    """The live state of a sale."""
 
     model_config = ConfigDict(
         json_schema_extra=example(
@@ -192,31 +199,16 @@ class Order(_Answer):
 
     model_config = ConfigDict(json_schema_extra=example(_ORDER))
 
-    order_no: str
-    goods_id: int
-    goods_name: str
-    user_id: str
-    quantity: int
-    currency: str
-    unit_price: int
-    subtotal: int
-    discount: int
-    shipping_fee: int
-    total: int
-    coupon_code: str | None
-    shipping_method: str | None
-    address: OrderAddress | None
-    status: OrderStatus
-    purchased_at: datetime
-    expires_at: datetime
-    paid_at: datetime | None
-    closed_at: datetime | None = Field(description="when it gave back what it held")
-    refunded_at: datetime | None
-    refund_reference: str | None
+    # The fields are those of OrderView. What stands here is what the document says beyond their types.
+    __annotations__ = OrderView.__annotations__ | {
+        "address": OrderAddress | None,
+        "status": OrderStatus,
+        "closed_at": Annotated[datetime | None, Field(description="when it returned what it held")],
+    }
 
 
 class QuotedCoupon(_Answer):
-    """The coupon of a quote. One of free shipping discounts nothing: it makes the fees nothing."""
+    """The coupon of a quote. A coupon of free shipping has a discount of 0: it sets the fees to 0."""
 
     code: str
     kind: CouponKind
@@ -224,19 +216,19 @@ class QuotedCoupon(_Answer):
 
 
 class QuotedMethod(_Answer):
-    """A shipping method, with its fee or the reason why it cannot serve."""
+    """A shipping method, with its fee or the reason why it cannot serve the purchase."""
 
     code: str
     name: str
     fee: int | None = Field(description="for all units; null where it cannot serve, whatever the address")
     available: bool
-    reason: Literal["inactive", "currency", "region", "address_required"] | None = Field(
+    reason: Annotated[str, OneOf(shipping.OBSTACLES)] | None = Field(
         description="`address_required`: whether it can serve depends on the region, which is not given yet"
     )
 
 
 class Quote(_Answer):
-    """The price of a purchase as things stand: total = subtotal − discount + shipping fee."""
+    """The current price of a purchase: total = subtotal − discount + shipping fee."""
 
     model_config = ConfigDict(json_schema_extra=example(QUOTE_EXAMPLE))
 
@@ -269,7 +261,7 @@ class Health(_Answer):
 
 
 class FieldProblem(_Answer):
-    """What is wrong with one field."""
+    """The error of one field."""
 
     field: str
     code: str

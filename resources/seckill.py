@@ -1,4 +1,4 @@
-"""`/seckill`: the sale live, and buying."""
+"""`/seckill`: the live state of a sale, quotes and purchases."""
 
 from concurrent.futures import Future
 from typing import Any
@@ -26,7 +26,7 @@ QUOTE_REFUSALS = ("shipping_not_available", "coupon_invalid", "coupon_exhausted"
 
 
 def sale_json(row: AnyRow, status: str, served: Services) -> tuple[dict[str, Any], str]:
-    """An item's sale as the contract shows it, but for the moment of the answer; and its ETag."""
+    """The state of an item's sale as the API shows it, without `server_time`; and its ETag."""
     state = {
         "status": status,
         "stock": row.stock,
@@ -40,7 +40,7 @@ def sale_json(row: AnyRow, status: str, served: Services) -> tuple[dict[str, Any
 
 
 def bought(outcome: Placed | Replayed) -> tuple[dict[str, Any], int, dict[str, str]]:
-    """The answer to a purchase that was made, now or before."""
+    """The answer to a purchase that placed an order, or to its repetition under the same key."""
     headers = {"Location": f"/orders/{outcome.order.order_no}"}
     if isinstance(outcome, Replayed):
         headers["Idempotent-Replayed"] = "true"
@@ -112,7 +112,7 @@ class Seckill(ApiResource):
         )
     )
     def get(self, goods_id_text: str) -> Reply:
-        """Watch a sale live."""
+        """Read the live state of a sale."""
         row = goods.find(services().database, goods_id(goods_id_text))
         state, etag = sale_json(row, sale.status(row, row.now), services())
         return conditional(state | {"server_time": iso(row.now)}, etag, CACHE_CONTROL)
@@ -123,8 +123,8 @@ class Seckill(ApiResource):
     ) -> Later:
         """Buy.
 
-        An order is answered only after it was committed. Send an `Idempotency-Key`: then a retry after a lost answer
-        gives the same order instead of a second one.
+        The answer is sent after the order was committed. Send an `Idempotency-Key`: a retry after a lost answer then
+        returns the same order instead of placing a second one.
         """
         return buy(services(), goods_id(goods_id_text), caller, body, headers, holds_thread=True)
 
@@ -142,11 +142,11 @@ class SeckillQuote(ApiResource):
         )
     )
     def post(self, goods_id_text: str, caller: Identity, body: inputs.PurchaseBody) -> dict[str, Any]:
-        """Ask what a purchase would cost.
+        """Calculate the price of a purchase.
 
-        The coupon and the chosen shipping method are judged as the purchase would judge them; neither need be chosen
-        yet. Whether the sale is open, and what is left of the item, is not judged, nor is `expected_total`. Nothing is
-        reserved: send the quote's `total` as the purchase's `expected_total` to buy at that price or not at all.
+        It checks the coupon and the shipping method as the purchase does; neither has to be chosen yet. It checks
+        neither the sale, the stock nor `expected_total`, and reserves nothing: send the quote's `total` as the
+        purchase's `expected_total` to buy at that price or not at all.
         """
         # A POST, but it changes nothing.
         reads = services().database.of(Share.READS)

@@ -1,22 +1,21 @@
-"""`/shipping-methods`: how items get to their buyers, for anyone to see, and the administrators' hand on it."""
+"""`/shipping-methods`: the shipping methods, public to read, and their changes by administrators."""
 
 import re
 from typing import Any
 
 from core import refusals
 from core.catalogue import shipping
-from core.db.database import AnyRow
 from core.refusals import Refusal
 from core.tokens import Identity
 from resources import shipping_models as models
-from resources.answers import conditional
 from resources.auth import Access
 from resources.context import services
 from resources.fields import CODE
-from resources.goods import expected_versions
 from resources.operation import ApiResource, Operation, operation
 from resources.paging import Listing
 from resources.reply import Reply
+from resources.serialiser import serialiser
+from resources.versioned import Answers, expected_versions
 
 _TAG = "Shipping"
 _CODE = re.compile(CODE)
@@ -29,18 +28,8 @@ def _code(text: str) -> str:
     return text
 
 
-def _json(row: AnyRow) -> dict[str, Any]:
-    return {
-        "code": row.code,
-        "name": row.name,
-        "currency": row.currency,
-        "base_fee": row.base_fee,
-        "additional_fee": row.additional_fee,
-        "free_from": row.free_from,
-        "regions": row.regions,
-        "active": row.active,
-        "version": row.version,
-    }
+_json = serialiser(models.ShippingMethod)
+_answers = Answers("/shipping-methods", _json, key="code")
 
 
 class ShippingMethodList(ApiResource):
@@ -55,7 +44,7 @@ class ShippingMethodList(ApiResource):
         )
     )
     def get(self, query: models.ShippingMethodsQuery) -> dict[str, Any]:
-        """List the shipping methods, those that are not active too. What each costs, a quote tells."""
+        """List the shipping methods, including inactive ones. A quote has the fee of each."""
         listing = Listing("shipping methods", active=query.active, sort=query.sort)
         page = shipping.catalogue.list_page(
             services().database, listing.request(query.limit, query.cursor), query.sort, active=query.active
@@ -74,12 +63,12 @@ class ShippingMethodList(ApiResource):
         )
     )
     def post(self, caller: Identity, body: models.ShippingMethodCreate) -> Any:
-        """Make a shipping method.
+        """Create a shipping method.
 
-        There are at most 100, active or not. A code that is taken, and one too many, is a `validation_failed`.
+        There are at most 100, active or not. A code that exists already, and a method too many, is a
+        `validation_failed`.
         """
-        row = shipping.catalogue.create(services().database, body.model_dump())
-        return _json(row), 201, {"Location": f"/shipping-methods/{row.code}", "ETag": f'"{row.version}"'}
+        return _answers.created(shipping.catalogue.create(services().database, body.model_dump()))
 
 
 class ShippingMethodItem(ApiResource):
@@ -95,8 +84,7 @@ class ShippingMethodItem(ApiResource):
     )
     def get(self, code: str) -> Reply:
         """Read a shipping method."""
-        row = shipping.catalogue.find(services().database, _code(code))
-        return conditional(_json(row), str(row.version), "public, max-age=1")
+        return _answers.read(shipping.catalogue.find(services().database, _code(code)), "public, max-age=1")
 
     @operation(
         Operation(
@@ -110,9 +98,9 @@ class ShippingMethodItem(ApiResource):
         )
     )
     def patch(self, code: str, caller: Identity, body: models.ShippingMethodPatch) -> Any:
-        """Change a shipping method. Orders that were placed before keep their price.
+        """Change a shipping method. Earlier orders keep their price.
 
-        `If-Match` with a version guards against changes by others.
+        `If-Match` with a version prevents overwriting another change.
         """
         row = shipping.catalogue.change(services().database, _code(code), body.given(), expected_versions())
-        return _json(row), 200, {"ETag": f'"{row.version}"'}
+        return _answers.changed(row)

@@ -21,13 +21,13 @@ _METHOD: dict[str, Any] = {**_GIVEN, "active": True, "version": 1}
 
 
 class ShippingMethodCreate(Input):
-    """A new shipping method. What is null or left out is without limit."""
+    """A new shipping method. A field that is null or left out means no limit."""
 
     model_config = ConfigDict(json_schema_extra=example(_GIVEN))
 
     code: fields.Code
     name: fields.Name
-    currency: fields.CurrencyCode | None = Field(None, description="of items that it is for; null is any")
+    currency: fields.CurrencyCode | None = Field(None, description="of the items that it ships; null is any")
     base_fee: fields.Amount
     additional_fee: fields.Amount = Field(0, description="for each unit after the first, in the minor unit")
     free_from: fields.Amount | None = Field(None, description="the subtotal from which on shipping is free")
@@ -57,7 +57,7 @@ class ShippingMethodsQuery(PageQuery):
 
 
 class ShippingMethod(Answer):
-    """A way of delivery. Fees are in the currency's minor unit; null is without limit."""
+    """A shipping method. Fees are in the currency's minor unit; null means no limit."""
 
     model_config = ConfigDict(json_schema_extra=example(_METHOD))
 

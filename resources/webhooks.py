@@ -1,64 +1,39 @@
-"""`/webhooks`: subscriptions to events, and the log of what was sent to each."""
+"""`/webhooks`: subscriptions to events, and the log of each one's deliveries."""
 
-import re
 from typing import Any
 
 from core import refusals
-from core.db.clock import iso
 from core.db.database import AnyRow
 from core.events import webhooks
 from core.events.event_log import event_id
-from core.refusals import Refusal
 from core.tokens import Identity
+from models import DeliveryStatus
 from resources import event_models as models
 from resources import inputs
-from resources.answers import conditional, optional_time
 from resources.auth import Access
 from resources.context import services
-from resources.fields import MAX_ID
-from resources.goods import expected_versions
 from resources.operation import ApiResource, Operation, operation
 from resources.paging import Listing
 from resources.reply import Reply
+from resources.serialiser import serialiser
+from resources.versioned import Answered, Answers, expected_versions, row_id
 
 _TAG = "Webhooks"
-_ID = re.compile(r"[1-9]\d{0,18}", re.ASCII)
 _ETAG = {"ETag": "the subscription's version"}
 
 
 def _id(text: str) -> int:
-    if not _ID.fullmatch(text) or int(text) > MAX_ID:
-        raise Refusal(refusals.NOT_FOUND)
-    return int(text)
+    return row_id(text, refusals.NOT_FOUND)
 
 
-def _json(row: AnyRow) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "url": row.url,
-        "types": row.types,
-        "active": row.active,
-        "old_secret_ends_at": optional_time(row.old_secret_ends_at),
-        "version": row.version,
-        "created_at": iso(row.created_at),
-        "updated_at": iso(row.updated_at),
-    }
+_json = serialiser(models.Webhook)
+_answers = Answers("/webhooks", _json)
+_delivery = serialiser(models.Delivery, "event_id", "next_attempt_at")
 
 
 def _delivery_json(row: AnyRow) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "event_id": event_id(row.seq),
-        "type": row.type,
-        "status": row.status,
-        "attempts": row.attempts,
-        "last_status": row.last_status,
-        "last_error": row.last_error,
-        "created_at": iso(row.created_at),
-        "last_attempt_at": optional_time(row.last_attempt_at),
-        "next_attempt_at": iso(row.next_attempt_at) if row.status == webhooks.PENDING else None,
-        "delivered_at": optional_time(row.delivered_at),
-    }
+    next_attempt_at = row.next_attempt_at if row.status == DeliveryStatus.PENDING else None
+    return _delivery(row, event_id=event_id(row.seq), next_attempt_at=next_attempt_at)
 
 
 def _check_url(body: models.WebhookCreate | models.WebhookPatch) -> None:
@@ -70,12 +45,9 @@ def _prepare(body: models.WebhookCreate) -> None:
     webhooks.prepare(services().database, body.url)
 
 
-def _with_secret(row: AnyRow, secret: str) -> dict[str, Any]:
-    return {**_json(row), "secret": secret}
-
-
-def _answer(row: AnyRow) -> Any:
-    return _json(row), 200, {"ETag": f'"{row.version}"'}
+def _with_secret(answered: Answered, secret: str) -> Answered:
+    body, status, headers = answered
+    return {**body, "secret": secret}, status, {**headers, "Cache-Control": "no-store"}
 
 
 class WebhookList(ApiResource):
@@ -110,13 +82,11 @@ class WebhookList(ApiResource):
     def post(self, caller: Identity, body: models.WebhookCreate) -> Any:
         """Subscribe to events.
 
-        It begins with what happens after this. The answer has the secret that signs what is sent, and no other answer
-        has. There are at most 100 subscriptions; one too many, and a URL that nothing may be sent to, is a
-        `validation_failed`.
+        The subscription begins with events after this call. Only this answer shows the secret that signs the messages.
+        There are at most 100 subscriptions; one too many, or a forbidden URL, is a `validation_failed`.
         """
         row, secret = webhooks.create(services().database, body.url, body.types, body.active)
-        headers = {"Location": f"/webhooks/{row.id}", "ETag": f'"{row.version}"', "Cache-Control": "no-store"}
-        return _with_secret(row, secret), 201, headers
+        return _with_secret(_answers.created(row), secret)
 
 
 class WebhookItem(ApiResource):
@@ -132,8 +102,7 @@ class WebhookItem(ApiResource):
     )
     def get(self, webhook_id: str, caller: Identity) -> Reply:
         """Read a subscription."""
-        row = webhooks.find(services().database, _id(webhook_id))
-        return conditional(_json(row), str(row.version), "private, no-cache")
+        return _answers.read(webhooks.find(services().database, _id(webhook_id)))
 
     @operation(
         Operation(
@@ -148,12 +117,13 @@ class WebhookItem(ApiResource):
         )
     )
     def patch(self, webhook_id: str, caller: Identity, body: models.WebhookPatch) -> Any:
-        """Change a subscription, switch it off or on.
+        """Change a subscription, deactivate or activate it.
 
-        While it is off nothing is sent; switched on again it is sent what happened meanwhile. `If-Match` with a version
-        guards against changes by others.
+        While it is inactive nothing is sent; once it is active again, it receives the events of that time. `If-Match`
+        with a version prevents overwriting another change.
         """
-        return _answer(webhooks.change(services().database, _id(webhook_id), body.given(), expected_versions()))
+        row = webhooks.change(services().database, _id(webhook_id), body.given(), expected_versions())
+        return _answers.changed(row)
 
     @operation(
         Operation(
@@ -165,7 +135,7 @@ class WebhookItem(ApiResource):
         )
     )
     def delete(self, webhook_id: str, caller: Identity) -> tuple[str, int]:
-        """End a subscription, at once. Its log cannot be read any more, and is deleted in the background."""
+        """Delete a subscription. It ends at once; its log is no longer readable and is deleted in the background."""
         webhooks.remove(services().database, _id(webhook_id), expected_versions())
         return "", 204
 
@@ -186,12 +156,12 @@ class WebhookSecret(ApiResource):
     def post(self, webhook_id: str, caller: Identity, body: models.SecretRotation) -> Any:
         """Give a subscription a new secret.
 
-        The answer has it, and no other answer has. For `keep_hours` what is sent is signed with the old one too, so
-        that the subscriber can change over without missing anything; 0 ends it at once.
+        Only this answer shows it. For `keep_hours`, messages are signed with the old one as well, so that the
+        subscriber can change over without missing a message; 0 ends it at once.
         """
         key = _id(webhook_id)
         row, secret = webhooks.rotate_secret(services().database, key, body.keep_hours, expected_versions())
-        return _with_secret(row, secret), 200, {"ETag": f'"{row.version}"', "Cache-Control": "no-store"}
+        return _with_secret(_answers.changed(row), secret)
 
 
 class WebhookDeliveries(ApiResource):
@@ -206,7 +176,7 @@ class WebhookDeliveries(ApiResource):
         )
     )
     def get(self, webhook_id: str, caller: Identity, query: models.DeliveriesQuery) -> dict[str, Any]:
-        """List what was and is to be sent to a subscriber, the newest event first."""
+        """List the deliveries to a subscriber, the newest event first."""
         key = _id(webhook_id)
         listing = Listing("deliveries", webhook_id=key, status=query.status)
         page = webhooks.deliveries(services().database, key, listing.request(query.limit, query.cursor), query.status)
@@ -226,5 +196,5 @@ class WebhookDeliveryRetry(ApiResource):
         )
     )
     def post(self, webhook_id: str, delivery_id: str, caller: Identity, body: inputs.NoFields) -> dict[str, Any]:
-        """Send an event to the subscriber once more, at once, whatever came of it before."""
+        """Send an event to the subscriber again, at once, whatever the delivery's status."""
         return _delivery_json(webhooks.retry(services().database, _id(webhook_id), _id(delivery_id)))

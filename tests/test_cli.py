@@ -21,7 +21,7 @@ import config
 from cli.terminal import stop_is_asked
 from core.ops import doctor, doctor_mysql, seed
 from core.payments import payments
-from core.payments.payments import FAILED, SUCCEEDED, PaymentEvent
+from core.payments.payment_records import PaymentEvent, PaymentEventType
 from core.services import Services
 from core.tokens import Identity
 from examples.payment_provider import new_secret
@@ -209,7 +209,7 @@ class TestAudit:
         assert as_json(app, "audit")["ok"] is True
 
     def test_money_of_a_currency_that_there_is_not_is_shown_in_minor_units(self, app: Flask) -> None:
-        told = PaymentEvent("e-1", SUCCEEDED, "none", 1234, "ZZZ", "p-1")
+        told = PaymentEvent("e-1", PaymentEventType.SUCCEEDED, "none", 1234, "ZZZ", "p-1")
         assert payments.receive(app.extensions["seckill"].database, told) == "unknown_order"
         result = run(app, "audit")
         assert (result.exit_code, result.stderr) == (0, "")
@@ -256,7 +256,7 @@ class TestPrune:
 
     def fill(self, app: Flask, count: int) -> None:
         for number in range(count):
-            told = PaymentEvent(f"e-{number}", FAILED, "none", 7, "CNY", "p-1")
+            told = PaymentEvent(f"e-{number}", PaymentEventType.FAILED, "none", 7, "CNY", "p-1")
             payments.receive(app.extensions["seckill"].database, told)
         execute(app, self.OLD)
 
@@ -377,7 +377,7 @@ class TestDoctor:
     def test_it_says_how_orders_are_paid(self, given: dict[str, object], state: str, found: str) -> None:
         uri = "mysql+mysqlconnector://u@127.0.0.1/d"
         settings = config.load(SQLALCHEMY_DATABASE_URI=uri, SECRET_KEY=SECRET, **given)
-        (finding,) = (finding for finding in doctor._settings(settings) if finding.name == "payments")
+        (finding,) = (finding for finding in doctor.examine_settings(settings) if finding.name == "payments")
         assert finding.state.value == state
         assert found in finding.found
 

@@ -137,6 +137,6 @@ def test_a_step_that_another_host_has_done_meanwhile_is_done(server_uri: str) ->
         seen = iter([False, True])
         make = lambda: connection.exec_driver_sql("CREATE TABLE things (id INT PRIMARY KEY)")  # noqa: E731
         make()
-        steps._unless(lambda: next(seen), make)
+        steps.unless(lambda: next(seen), make)
         with pytest.raises(DBAPIError):
-            steps._unless(lambda: False, make)
+            steps.unless(lambda: False, make)

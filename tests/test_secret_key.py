@@ -144,5 +144,5 @@ def test_the_doctor_warns_of_secrets_that_others_can_read(
     monkeypatch.setattr(config, "ENV_FILE", tmp_path / ".env")
     (tmp_path / name).write_text(LONG)
     (tmp_path / name).chmod(mode)
-    (finding,) = doctor._secret_files()
+    (finding,) = doctor.secret_files()
     assert (finding.state, str(tmp_path / name) in finding.found) == (state, True)

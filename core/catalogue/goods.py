@@ -1,13 +1,13 @@
-"""Items: reading them, and what administrators do to them. Every change leaves a row in the history."""
+"""Items: reads, and the changes that administrators make. Every change adds a row to the item's history."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Select,
     and_,
     bindparam,
     delete,
@@ -15,7 +15,6 @@ from sqlalchemy import (
     insert,
     or_,
     select,
-    update,
 )
 
 from core import refusals
@@ -25,13 +24,25 @@ from core.db.clock import database_now, iso, utc_now
 from core.db.database import AnyRow, Database
 from core.db.paging import Page, PageRequest, Sort, fetch
 from core.db.transaction import plain
+from core.db.versioned_table import VersionedTable, check_window, differing
 from core.events import events
 from core.refusals import InvalidField, Refusal
 from models import Goods, GoodsChange, Order, PurchaseSlot
 
 MAX_STOCK = 10**9
 
-# What a creation leaves out.
+
+class GoodsAction(StrEnum):
+    """What an administrator did to an item, as its history has it."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    PAUSED = "paused"
+    RESUMED = "resumed"
+    DELETED = "deleted"
+
+
+# The columns that a creation may leave out.
 DEFAULTS: Mapping[str, Any] = {
     "description": "",
     "image_url": "",
@@ -43,7 +54,7 @@ DEFAULTS: Mapping[str, Any] = {
     "shippable": False,
 }
 SORTS: Mapping[str, ColumnElement[Any]] = {
-    # No start means "has always been open", so it sorts first.
+    # An item without a start has always been on sale, so it sorts first.
     "starts_at": Goods.starts_at.expression,
     "price": Goods.price.expression,
     "created_at": Goods.created_at.expression,
@@ -51,24 +62,26 @@ SORTS: Mapping[str, ColumnElement[Any]] = {
 }
 
 
-def _with_time() -> Select[Any]:
-    columns = (column for column in Goods.__table__.columns if column is not Goods.__table__.c.search_text)
-    return select(*columns, utc_now().label("now"))
-
-
-# Made once: the sale cache asks it all the time.
-_READ_ALL = _with_time().where(Goods.id.in_(bindparam("ids", expanding=True)))
+_table = VersionedTable(
+    Goods,
+    refusals.GOODS_NOT_FOUND,
+    columns=(
+        *(column for column in Goods.__table__.columns if column is not Goods.__table__.c.search_text),
+        utc_now().label("now"),
+    ),
+)
+# Built once: the sale cache executes it all the time.
+_READ_ALL = _table.select().where(Goods.id.in_(bindparam("ids", expanding=True)))
 
 
 def find(database: Database, goods_id: int) -> AnyRow:
     """The item's row, with the database's time as `now`. Raises Refusal goods_not_found."""
-    with database.reading() as connection:
-        return read(connection, goods_id)
+    return _table.find(database, goods_id)
 
 
 def read(connection: Connection, goods_id: int) -> AnyRow:
-    """`find` on a connection that the caller has."""
-    return _one(connection, goods_id)
+    """`find` on a connection of the caller's."""
+    return _table.read(connection, goods_id)
 
 
 def read_all(database: Database, ids: Sequence[int]) -> list[AnyRow]:
@@ -77,19 +90,11 @@ def read_all(database: Database, ids: Sequence[int]) -> list[AnyRow]:
         return list(connection.execute(_READ_ALL, {"ids": ids}))
 
 
-def _one(connection: Connection, goods_id: int, lock: bool = False) -> AnyRow:
-    query = _with_time().where(Goods.id == goods_id)
-    row = connection.execute(query.with_for_update() if lock else query).one_or_none()
-    if row is None:
-        raise Refusal(refusals.GOODS_NOT_FOUND)
-    return row
-
-
 def list_page(
     database: Database, page: PageRequest, sort: str = "id", status: str | None = None, text: str | None = None
 ) -> Page[AnyRow]:
-    """A page of items. `sort` is a key of SORTS, with `-` before it for descending; `text` is looked for in names."""
-    query = _with_time()
+    """A page of items whose names contain `text`. `sort` is a key of SORTS, with `-` before it for descending."""
+    query = _table.select()
     if status is not None:
         query = query.where(sale.status_in_sql() == status)
     if text is not None:
@@ -101,35 +106,32 @@ def list_page(
 
 
 def _has(text: str) -> ColumnElement[bool]:
-    """Whether the name contains `text`, whatever the case, accents and width of the letters.
-
-    Blanks around the text do not count.
-    """
+    """Whether the name contains `text`, ignoring case, accents, width, and blanks around the text."""
     text = text.strip()
     found = Goods.search_text.contains(searchable(text), autoescape=True)
-    # Rows that SQL of others wrote have their name alone.
+    # Rows written by SQL of others have no search form.
     return or_(found, and_(Goods.search_text.is_(None), Goods.name.icontains(text, autoescape=True)))
 
 
 def _stored(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns for `values`, with the text that a name is found by."""
+    """The columns for `values`: with a name comes its search form."""
     return {**values, "search_text": searchable(values["name"])} if "name" in values else dict(values)
 
 
 def create(database: Database, actor: str, fields: Mapping[str, Any]) -> AnyRow:
-    """Put a new item up. `fields` are checked values of the writable columns, `stock` among them."""
+    """Create an item. `fields` are checked values of the writable columns, including `stock`."""
     return plain(database, lambda connection: create_in(connection, actor, fields))
 
 
 def create_in(connection: Connection, actor: str, fields: Mapping[str, Any]) -> AnyRow:
-    """`create`, within a transaction of the caller's."""
+    """`create` in a transaction of the caller's."""
     now = database_now(connection)
     values = {**DEFAULTS, **fields, "created_at": now, "updated_at": now}
-    _check_window(values["starts_at"], values["ends_at"])
+    check_window(values)
     goods_id = connection.execute(insert(Goods).values(_stored(values))).inserted_primary_key[0]  # type: ignore[index]
-    row = _one(connection, goods_id)
+    row = read(connection, goods_id)
     shown = {name: {"from": None, "to": values[name]} for name in values if name not in ("created_at", "updated_at")}
-    _record(connection, row, "created", actor, shown, values["stock"], now)
+    _record(connection, row, GoodsAction.CREATED, actor, shown, values["stock"], now)
     return row
 
 
@@ -141,15 +143,15 @@ def change(
     stock_delta: int,
     versions: set[int] | None,
 ) -> AnyRow:
-    """Set `fields` and move the stock by `stock_delta`. `versions`, if any, are those that the caller expects.
+    """Set `fields` of an item that has one of `versions` (None: any), and add `stock_delta` to its stock.
 
     Raises Refusal goods_not_found, version_mismatch, stock_conflict or validation_failed.
     """
 
     def work(connection: Connection) -> AnyRow:
-        row = _locked(connection, goods_id, versions)
-        changed = {name: value for name, value in fields.items() if getattr(row, name) != value}
-        _check_window(changed.get("starts_at", row.starts_at), changed.get("ends_at", row.ends_at))
+        row = _table.lock(connection, goods_id, versions)
+        changed = differing(row, fields)
+        check_window({**row._mapping, **changed})
         if row.stock + stock_delta < 0:
             raise Refusal(refusals.STOCK_CONFLICT)
         if row.stock + row.sold + stock_delta > MAX_STOCK:
@@ -157,57 +159,51 @@ def change(
         shown = {name: {"from": getattr(row, name), "to": value} for name, value in changed.items()}
         if stock_delta:
             shown["stock"] = {"from": row.stock, "to": row.stock + stock_delta}
-        return _apply(connection, row, "updated", actor, changed, shown, stock_delta)
+        return _apply(connection, row, GoodsAction.UPDATED, actor, changed, shown, stock_delta)
 
     return plain(database, work)
 
 
 def set_paused(database: Database, actor: str, goods_id: int, paused: bool, versions: set[int] | None) -> AnyRow:
-    """Stop or restart a sale. Doing so twice is the same as once."""
+    """Pause or resume a sale. A repeated call changes nothing."""
 
     def work(connection: Connection) -> AnyRow:
-        row = _locked(connection, goods_id, versions)
+        row = _table.lock(connection, goods_id, versions)
         shown = {} if row.paused == paused else {"paused": {"from": row.paused, "to": paused}}
-        return _apply(connection, row, "paused" if paused else "resumed", actor, {"paused": paused}, shown, 0)
+        action = GoodsAction.PAUSED if paused else GoodsAction.RESUMED
+        return _apply(connection, row, action, actor, {"paused": paused}, shown, 0)
 
     return plain(database, work)
 
 
 def remove(database: Database, actor: str, goods_id: int, versions: set[int] | None) -> None:
-    """Delete an item that was never ordered; its history stays in the database. Raises Refusal has_orders."""
+    """Delete an item without orders; its history stays in the database. Raises Refusal has_orders."""
 
     def work(connection: Connection) -> None:
-        # The slots first: the order of all locks (docs/locking.md). A purchase under way is waited for.
+        # Slots are locked first (docs/locking.md): this waits for purchases in progress.
         connection.execute(delete(PurchaseSlot).where(PurchaseSlot.goods_id == goods_id))
-        row = _locked(connection, goods_id, versions)
+        row = _table.lock(connection, goods_id, versions)
         if connection.execute(select(exists().where(Order.goods_id == goods_id))).scalar_one():
             raise Refusal(refusals.HAS_ORDERS)
-        connection.execute(delete(Goods).where(Goods.id == goods_id))
-        _record(connection, row, "deleted", actor, {}, -(row.stock + row.sold), database_now(connection))
+        _table.remove(connection, row)
+        _record(connection, row, GoodsAction.DELETED, actor, {}, -(row.stock + row.sold), database_now(connection))
 
     plain(database, work)
 
 
 def history(database: Database, goods_id: int, page: PageRequest) -> Page[AnyRow]:
-    """What was done to the item, newest first. Raises Refusal goods_not_found."""
+    """A page of the item's changes, newest first. Raises Refusal goods_not_found."""
     query = select(*GoodsChange.__table__.columns).where(GoodsChange.goods_id == goods_id)
     newest_first = Sort(GoodsChange.id.expression, GoodsChange.id.expression, descending=True)
     with database.reading() as connection:
-        _one(connection, goods_id)
+        read(connection, goods_id)
         return fetch(connection, query, newest_first, page)
-
-
-def _locked(connection: Connection, goods_id: int, versions: set[int] | None) -> AnyRow:
-    row = _one(connection, goods_id, lock=True)
-    if versions is not None and row.version not in versions:
-        raise Refusal(refusals.VERSION_MISMATCH)
-    return row
 
 
 def _apply(
     connection: Connection,
     row: AnyRow,
-    action: str,
+    action: GoodsAction,
     actor: str,
     values: Mapping[str, Any],
     shown: Mapping[str, Any],
@@ -217,12 +213,7 @@ def _apply(
         return row
     now = database_now(connection)
     stock = {"stock": Goods.stock + stock_delta} if stock_delta else {}
-    connection.execute(
-        update(Goods)
-        .where(Goods.id == row.id)
-        .values({**_stored(values), **stock, "version": row.version + 1, "updated_at": now})
-    )
-    changed = _one(connection, row.id)
+    changed = _table.write(connection, row, {**_stored(values), **stock, "updated_at": now})
     _record(connection, changed, action, actor, shown, stock_delta, now)
     events.write(connection, now, events.of_stock(row.id, row.stock, changed.stock))
     return changed
@@ -231,7 +222,7 @@ def _apply(
 def _record(
     connection: Connection,
     row: AnyRow,
-    action: str,
+    action: GoodsAction,
     actor: str,
     shown: Mapping[str, Any],
     stock_delta: int,
@@ -252,8 +243,3 @@ def _record(
 
 def _plain(value: Any) -> Any:
     return iso(value) if isinstance(value, datetime) else value
-
-
-def _check_window(starts_at: datetime | None, ends_at: datetime | None) -> None:
-    if starts_at is not None and ends_at is not None and ends_at < starts_at:
-        raise InvalidField("ends_at", "window_reversed")

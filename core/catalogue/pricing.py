@@ -1,7 +1,6 @@
-"""What a purchase costs, as a pure calculation in the currency's minor unit.
+"""The price of a purchase, a pure calculation in the currency's minor unit.
 
-total = unit price × quantity − discount + shipping fee. Rounding is half up, once, on the discount.
-Nothing is below zero.
+total = unit price × quantity − discount + shipping fee. The discount alone is rounded, half up. No line is negative.
 """
 
 from dataclasses import dataclass
@@ -28,12 +27,12 @@ class Lines:
 
 
 def percent_of(amount: int, percent: int) -> int:
-    """So many percent of an amount, half up: of 50 fen 1 % is 1 fen."""
+    """`percent` % of an amount, rounded half up: 1 % of 50 fen is 1 fen."""
     return (amount * percent + 50) // 100
 
 
 def discount_of(subtotal: int, percent: int | None, max_discount: int | None, amount: int | None) -> int:
-    """What a coupon of `percent` (with a maximum) or of an `amount` takes off; never more than there is."""
+    """The discount of a coupon of `percent` (up to `max_discount`) or of an `amount`; at most the subtotal."""
     wanted = percent_of(subtotal, percent) if percent is not None else amount or 0
     if max_discount is not None:
         wanted = min(wanted, max_discount)
@@ -41,15 +40,15 @@ def discount_of(subtotal: int, percent: int | None, max_discount: int | None, am
 
 
 def decimals(currency: str) -> int:
-    """How many decimals a currency has by ISO 4217: JPY 0, CNY 2, KWD 3."""
+    """The number of decimals of a currency by ISO 4217: JPY 0, CNY 2, KWD 3."""
     return int(Currency(currency).exponent or 0)
 
 
 def shown(amount: int, currency: str) -> str:
-    """An amount for people: 1999 in CNY is `19.99 CNY`. In minor units where ISO 4217 does not have the currency."""
+    """An amount for people: 1999 in CNY is `19.99 CNY`. In minor units if ISO 4217 does not have the currency."""
     try:
         places = decimals(currency)
-    except ValueError:  # a payment was told in it: whatever a provider says is recorded
+    except ValueError:  # payments are recorded in whatever currency the provider reports
         return f"{amount:,} {currency} (minor units)"
     if not places:
         return f"{amount:,} {currency}"

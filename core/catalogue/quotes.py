@@ -1,17 +1,26 @@
-"""The price of a purchase: which coupon and which shipping method it can have, and what that comes to."""
+"""Quotes: whether a purchase may use its coupon and its shipping method, and its price."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Protocol
 
 from core import refusals
 from core.catalogue import coupons, goods, shipping
 from core.catalogue.coupons import Coupon
 from core.catalogue.pricing import Lines
-from core.catalogue.shipping import Method
+from core.catalogue.shipping import Method, ShippingReason
 from core.db.database import Database
 from core.refusals import Refusal
+from models import CouponKind
+
+
+class Missing(StrEnum):
+    """What a purchase of a shippable item lacks: the `reason` of the refusal shipping_required."""
+
+    SHIPPING_METHOD = "shipping_method"
+    ADDRESS = "address"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +35,7 @@ class Address:
     line2: str | None = None
 
     def as_json(self) -> dict[str, str | None]:
-        """The address in words of JSON."""
+        """The address as the API and the table `orders` have it."""
         return {
             "name": self.name,
             "phone": self.phone,
@@ -39,7 +48,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What a buyer asks for beyond the item and its units."""
+    """What a purchase request chooses beyond the item and the quantity."""
 
     coupon_code: str | None = None
     shipping_method: str | None = None
@@ -47,7 +56,7 @@ class Choices:
     address: Address | None = None
 
     def given(self) -> dict[str, Any]:
-        """The choices that were made, in words of JSON."""
+        """The choices that were made, as JSON values."""
         address = None if self.address is None else self.address.as_json()
         choices = {
             "coupon_code": self.coupon_code,
@@ -62,7 +71,7 @@ NO_CHOICES = Choices()
 
 
 class Priced(Protocol):
-    """An item as far as its price goes."""
+    """The fields of an item that its price depends on."""
 
     @property
     def id(self) -> int: ...
@@ -76,9 +85,9 @@ class Priced(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Offers:
-    """What coupons and shipping methods there are for a purchase at this moment.
+    """The coupons and shipping methods that a purchase can choose from at `now`.
 
-    `used` has how often the buyer uses a coupon, by its code.
+    `used` has the number of the buyer's uses of each coupon, by its code.
     """
 
     now: datetime
@@ -88,17 +97,17 @@ class Offers:
 
 
 def price(goods: Priced, quantity: int, choices: Choices, offers: Offers, to_buy: bool = True) -> Lines:
-    """The price of so many units with these choices.
+    """The price of `quantity` units with these choices.
 
-    Raises Refusal: shipping_required (only `to_buy`: a quote may come first), shipping_not_available, or what the
-    coupon is refused with.
+    Raises Refusal: shipping_required (only if `to_buy`: a quote may come before the choice), shipping_not_available, or
+    the refusal of the coupon.
     """
     lines = Lines(goods.price, quantity)
     if to_buy and goods.shippable:
         if choices.shipping_method is None:
-            raise Refusal(refusals.SHIPPING_REQUIRED, reason="shipping_method")
+            raise Refusal(refusals.SHIPPING_REQUIRED, reason=Missing.SHIPPING_METHOD)
         if choices.address is None:
-            raise Refusal(refusals.SHIPPING_REQUIRED, reason="address")
+            raise Refusal(refusals.SHIPPING_REQUIRED, reason=Missing.ADDRESS)
     fee = 0
     if choices.shipping_method is not None:
         fee = _shipping_fee(goods, quantity, choices, offers)
@@ -117,16 +126,16 @@ def price(goods: Priced, quantity: int, choices: Choices, offers: Offers, to_buy
         if refusal is not None or coupon is None:
             raise refusal or Refusal(refusals.COUPON_INVALID)
         discount = coupon.discount(lines.subtotal)
-        fee = 0 if coupon.kind == coupons.FREE_SHIPPING else fee
+        fee = 0 if coupon.kind == CouponKind.FREE_SHIPPING else fee
     return Lines(goods.price, quantity, discount, fee)
 
 
 def _shipping_fee(goods: Priced, quantity: int, choices: Choices, offers: Offers) -> int:
     method = next((method for method in offers.methods if method.code == choices.shipping_method), None)
     if not goods.shippable:
-        raise Refusal(refusals.SHIPPING_NOT_AVAILABLE, reason=shipping.NOT_SHIPPABLE)
+        raise Refusal(refusals.SHIPPING_NOT_AVAILABLE, reason=ShippingReason.NOT_SHIPPABLE)
     if method is None:
-        raise Refusal(refusals.SHIPPING_NOT_AVAILABLE, reason=shipping.UNKNOWN)
+        raise Refusal(refusals.SHIPPING_NOT_AVAILABLE, reason=ShippingReason.UNKNOWN)
     obstacle = shipping.obstacle(method, goods.currency, choices.address.region if choices.address else None)
     if obstacle is not None:
         raise Refusal(refusals.SHIPPING_NOT_AVAILABLE, reason=obstacle)
@@ -134,10 +143,10 @@ def _shipping_fee(goods: Priced, quantity: int, choices: Choices, offers: Offers
 
 
 def ask(database: Database, user_id: str, goods_id: int, quantity: int, choices: Choices) -> dict[str, Any]:
-    """The quote for a purchase as things stand; reserves nothing.
+    """The quote for a purchase at the current prices; it reserves nothing.
 
-    The coupon and the shipping method are judged as a purchase would; whether the sale is open, and what is left, is
-    not. `expected_total` has no part in it. Raises Refusal.
+    It checks the coupon and the shipping method as a purchase does, but neither the sale, the stock nor
+    `expected_total`. Raises Refusal.
     """
     code = choices.coupon_code
     with database.reading() as connection:
@@ -153,21 +162,21 @@ def ask(database: Database, user_id: str, goods_id: int, quantity: int, choices:
 
 
 def quote(goods: Priced, quantity: int, choices: Choices, offers: Offers, lines: Lines) -> dict[str, Any]:
-    """The price, itemised as the contract shows it, with what each shipping method would cost."""
+    """The itemised price as the API shows it, with the fee of each shipping method."""
     coupon = None if choices.coupon_code is None else offers.coupons[choices.coupon_code]
     region = choices.address.region if choices.address else None
-    free = coupon is not None and coupon.kind == coupons.FREE_SHIPPING
+    free = coupon is not None and coupon.kind == CouponKind.FREE_SHIPPING
     methods = []
     for method in offers.methods if goods.shippable else ():
         obstacle = shipping.obstacle(method, goods.currency, region)
         fee = 0 if free else shipping.fee(method, quantity, lines.subtotal)
-        # A fee is worth telling while the address is still to come; of a method that cannot serve it tells nothing.
-        told = obstacle in (None, shipping.ADDRESS_REQUIRED)
+        # While the address is missing the fee is useful; for a method that cannot serve the purchase it is not.
+        has_fee = obstacle in (None, ShippingReason.ADDRESS_REQUIRED)
         methods.append(
             {
                 "code": method.code,
                 "name": method.name,
-                "fee": fee if told else None,
+                "fee": fee if has_fee else None,
                 "available": obstacle is None,
                 "reason": obstacle,
             }

@@ -1,4 +1,4 @@
-"""Text in the form in which it is searched: the same on every database, whatever its collations think of case."""
+"""The search form of text: the same on every database, whatever its collations do with case and accents."""
 
 import re
 import unicodedata
@@ -10,6 +10,6 @@ _ACCENTS = re.compile(r"[\u0300-\u036f]")
 
 
 def searchable(text: str) -> str:
-    """`text` without case, accents and differences of width (NFKC), to compare character by character."""
+    """`text` with case, accents and width (NFKC) folded, to be compared character by character."""
     folded = unicodedata.normalize("NFKC", text).casefold()
     return unicodedata.normalize("NFKC", _ACCENTS.sub("", unicodedata.normalize("NFKD", folded)))[:MAX_SEARCH_TEXT]

@@ -1,32 +1,46 @@
-"""Shipping: what a method costs, whom it serves, and what administrators do with methods."""
+"""Shipping methods: their fees, the purchases they can serve, and the table that administrators change."""
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, func, select
 
 from core import refusals
-from core.catalogue.versioned_table import VersionedTable
+from core.catalogue.coded_table import CodedTable
 from core.purchase.sql import fetch, number
 from core.refusals import InvalidField
 from models import ShippingMethod
 
-# Every quote lists all of them, and purchases that ship read them all.
+# Every quote and every purchase that ships reads all of them.
 MAX_METHODS = 100
 
-UNKNOWN = "unknown"
-INACTIVE = "inactive"
-CURRENCY = "currency"
-REGION = "region"
-ADDRESS_REQUIRED = "address_required"
-NOT_SHIPPABLE = "not_shippable"
+
+class ShippingReason(StrEnum):
+    """Why a purchase cannot be shipped by a method: the `reason` of the refusal shipping_not_available."""
+
+    UNKNOWN = "unknown"
+    INACTIVE = "inactive"
+    CURRENCY = "currency"
+    REGION = "region"
+    ADDRESS_REQUIRED = "address_required"
+    NOT_SHIPPABLE = "not_shippable"
+
+
+# The reasons that `obstacle` returns. The others mean that there is no such method, or that the item is not shipped.
+OBSTACLES = (
+    ShippingReason.INACTIVE,
+    ShippingReason.CURRENCY,
+    ShippingReason.REGION,
+    ShippingReason.ADDRESS_REQUIRED,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A shipping method. Fees are in the minor unit of the order's currency; None is without limit."""
+    """A shipping method. Fees are in the minor unit of the order's currency; None means no limit."""
 
     code: str
     name: str
@@ -39,26 +53,26 @@ class Method:
 
 
 def fee(method: Method, quantity: int, subtotal: int) -> int:
-    """The fee for so many units, in minor units; nothing from a subtotal of `free_from` on."""
+    """The fee for `quantity` units, in minor units; 0 from a subtotal of `free_from` on."""
     if method.free_from is not None and subtotal >= method.free_from:
         return 0
     return method.base_fee + method.additional_fee * (quantity - 1)
 
 
-def obstacle(method: Method, currency: str, region: str | None) -> str | None:
-    """Why the method cannot serve a purchase in this currency to this region; None where it can.
+def obstacle(method: Method, currency: str, region: str | None) -> ShippingReason | None:
+    """Returns why the method cannot serve a purchase in this currency to this region; None where it can.
 
-    `region` is an ISO 3166 code, or None while the address is not known.
+    `region` is an ISO 3166 code, or None while the address is unknown.
     """
     if not method.active:
-        return INACTIVE
+        return ShippingReason.INACTIVE
     if method.currency is not None and method.currency != currency:
-        return CURRENCY
+        return ShippingReason.CURRENCY
     if method.regions is None:
         return None
     if region is None:
-        return ADDRESS_REQUIRED
-    return None if any(_serves(served, region) for served in method.regions) else REGION
+        return ShippingReason.ADDRESS_REQUIRED
+    return None if any(_serves(served, region) for served in method.regions) else ShippingReason.REGION
 
 
 def _serves(served: str, region: str) -> bool:
@@ -67,7 +81,7 @@ def _serves(served: str, region: str) -> bool:
 
 
 def all_methods(connection: Connection) -> list[Method]:
-    """All methods, by their codes, active or not. The connection is in a transaction: purchases read them too."""
+    """All methods, active or not, sorted by code. The connection must be in a transaction."""
     rows = fetch(connection, f"SELECT {', '.join(Method.__slots__)} FROM shipping_methods ORDER BY code")  # noqa: S608
     return [
         Method(
@@ -85,8 +99,8 @@ def all_methods(connection: Connection) -> list[Method]:
 
 
 def _make_room(connection: Connection) -> None:
-    """Raises InvalidField where there are MAX_METHODS already."""
-    # Who adds one locks the others: of two at once, the second counts the first one's.
+    """Raises InvalidField if there are MAX_METHODS already."""
+    # Locks all methods: the second of two concurrent creations counts the row of the first.
     connection.execute(select(ShippingMethod.code).order_by(ShippingMethod.code).with_for_update()).all()
     if connection.execute(select(func.count()).select_from(ShippingMethod)).scalar_one() >= MAX_METHODS:
         raise InvalidField("code", "too_many")
@@ -99,4 +113,4 @@ _DEFAULTS: Mapping[str, Any] = {
     "regions": None,
     "active": True,
 }
-catalogue = VersionedTable(ShippingMethod, refusals.SHIPPING_METHOD_NOT_FOUND, _DEFAULTS, make_room=_make_room)
+catalogue = CodedTable(ShippingMethod, refusals.SHIPPING_METHOD_NOT_FOUND, defaults=_DEFAULTS, make_room=_make_room)

@@ -1,4 +1,4 @@
-"""The database's clock, which alone decides whether a sale is open, and deadlines on this process's own."""
+"""The database's clock, which alone decides whether a sale is open, and deadlines by this process's clock."""
 
 import time
 from contextvars import ContextVar
@@ -54,12 +54,12 @@ def database_now(connection: Connection) -> datetime:
 
 
 def iso(moment: datetime) -> str:
-    """RFC 3339 in UTC with milliseconds, as the contract has all times. `moment` is in UTC."""
+    """RFC 3339 in UTC with milliseconds, the format of all times in the API. `moment` is in UTC."""
     return moment.isoformat(timespec="milliseconds")[:23] + "Z"
 
 
 class Deadline:
-    """A moment on this process's monotonic clock, after which nobody waits any longer."""
+    """A moment of this process's monotonic clock at which waiting ends."""
 
     __slots__ = ("end",)
 
@@ -86,10 +86,10 @@ _of_request: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
 
 
 def begin_request(deadline: Deadline | None) -> None:
-    """Let this thread answer a request that is to be answered by `deadline`; None: what it does now is no request's."""
+    """Set the deadline of the request that this thread handles; None: it handles no request."""
     _of_request.set(deadline)
 
 
 def deadline_of_request(seconds: float) -> Deadline:
-    """The deadline of the request that this thread answers, which began when it arrived; else one in `seconds`."""
+    """The deadline of the request that this thread handles, counted from its arrival; else one in `seconds`."""
     return _of_request.get() or Deadline(seconds)

@@ -1,4 +1,4 @@
-"""The connection to the database: how it is opened, what each session is told, and how many there may be."""
+"""Connections to the database: how they are opened, the settings of each session, and their number."""
 
 import copy
 import logging
@@ -33,7 +33,7 @@ log = logging.getLogger("seckill.database")
 AnyRow = Row[*tuple[Any, ...]]
 WRITES = "seckill_writes"
 
-# The transaction that everything this thread does belongs to, where there is one (core/idempotency.py).
+# The transaction that this thread's reads and transactions join, if there is one (core/idempotency.py).
 _joined: ContextVar[Connection | None] = ContextVar("joined", default=None)
 
 
@@ -53,9 +53,9 @@ def joining(connection: Connection) -> Iterator[None]:
 
 
 _PATIENCE = 3600  # seconds
-# The server ends a read a little before the driver gives it up: the driver then has an answer, and nothing runs on.
+# The server ends a read a little before the driver times out: the driver gets an answer, and nothing runs on.
 _SERVER_SHARE_OF_TIMEOUT = 0.9
-_SQLITE_STEPS = 10_000  # between two looks at the clock
+_SQLITE_STEPS = 10_000  # between two reads of the clock
 
 
 def engine_options(settings: Settings, ended_by_server: bool = False) -> dict[str, Any]:
@@ -63,13 +63,13 @@ def engine_options(settings: Settings, ended_by_server: bool = False) -> dict[st
 
     `ended_by_server` says which of a worker's two pools it is for (core/db/shares.py).
     """
-    # The permits of `Database` bound the connections, with a deadline for each caller: the pool itself never waits.
+    # The permits of `Database` bound the connections and observe each caller's deadline; the pool itself never waits.
     options: dict[str, Any] = {
         "pool_size": shares.pool_size(settings, ended_by_server),
         "max_overflow": 0,
         "pool_timeout": 1,
-        "pool_reset_on_return": None,  # whoever has begun a transaction ends it (`connect`)
-        "pool_use_lifo": True,  # few connections in steady use, rather than many that are idle and need a ping
+        "pool_reset_on_return": None,  # `transaction.run` ends each transaction
+        "pool_use_lifo": True,  # few connections in steady use rather than many idle ones that need a ping
         "hide_parameters": True,  # an error's text goes to the log; keys and users' data must not
     }
     if settings.on_sqlite:
@@ -84,7 +84,7 @@ def engine_options(settings: Settings, ended_by_server: bool = False) -> dict[st
             "collation": "utf8mb4_unicode_ci",
             "time_zone": "+00:00",
             "sql_mode": _SQL_MODE,
-            # The driver's defaults are none: a frozen server would hang its callers for ever.
+            # The driver has no default timeouts: a frozen server would block its callers for ever.
             "connection_timeout": settings.DATABASE_TIMEOUT_SECONDS,
             "read_timeout": settings.DATABASE_TIMEOUT_SECONDS,
             "write_timeout": settings.DATABASE_TIMEOUT_SECONDS,
@@ -93,7 +93,7 @@ def engine_options(settings: Settings, ended_by_server: bool = False) -> dict[st
 
 
 def patient_engine(settings: Settings, seconds: float = _PATIENCE) -> Engine:
-    """An engine of its own for long work, such as changes of tables and audits: `seconds` for each statement.
+    """A separate engine for long work, such as migrations and audits, with `seconds` for each statement.
 
     Raises what SQLAlchemy raises; its sessions are not set up for purchases.
     """
@@ -109,18 +109,18 @@ def patient_engine(settings: Settings, seconds: float = _PATIENCE) -> Engine:
 
 
 class Database:
-    """Two engines, one of them for reads alone, whose connections are counted and whose sessions are set up alike.
+    """Two engines, one of them for reads only, with a bounded number of connections and the same session settings.
 
-    Each kind of work has connections of its own: core/db/shares.py.
+    Each kind of work has its own connections: core/db/shares.py.
     """
 
     def __init__(self, engine: Engine, settings: Settings) -> None:
-        """`engine` is for all but reads; that for reads is made here, and disposed of with it. Opens no connection."""
+        """`engine` is for all but reads; that for reads is made here and disposed of with it. Opens no connection."""
         self.engine = engine
         self.read_engine = create_engine(settings.database_url, **engine_options(settings, ended_by_server=True))
         self.settings = settings
         self.is_sqlite = engine.dialect.name == "sqlite"
-        # SQLite admits one writer. Its own waiting is a poll that starves some; a lock of the process is fair enough.
+        # SQLite admits one writer. Its own wait is a poll that can starve a thread; a lock of the process is fairer.
         self.sqlite_writer = threading.Lock()
         self._told_at = float("-inf")
         self._idle = IdleSessions(settings.IDLE_TRANSACTION_SECONDS, settings.DATABASE_TIMEOUT_SECONDS)
@@ -145,20 +145,20 @@ class Database:
             self._idle.watch(engine)
 
     def of(self, share: Share) -> "Database":
-        """The same database, of which only the connections of `share` are used, whichever thread asks."""
+        """The same database, restricted to the connections of `share`, in any thread."""
         bound = copy.copy(self)
         bound._share = share
         return bound
 
     @contextmanager
     def connect(self, deadline: Deadline) -> Iterator[Connection]:
-        """A connection of the thread's share, waited for no longer than `deadline`; to change something.
+        """A connection of the thread's share for changes. Waits for one no longer than `deadline`.
 
-        Raises Busy when none came free in time and Unavailable when the database cannot be reached. After an error that
-        is not known to leave it clean the connection is thrown away: a late answer must not meet the next statement.
+        Raises Busy if none is free in time, Unavailable if the database cannot be reached. After an error that is not
+        known to leave it clean, the connection is closed: the next statement must not receive a late answer.
         """
         share = self._share or shares.current()
-        # What changes something is not ended by the server: on MariaDB that would hit a COMMIT as well.
+        # The server does not time out changes: on MariaDB that could end a COMMIT as well.
         with self._connected(Share.CHANGES if share in ENDED_BY_SERVER else share, deadline) as connection:
             yield connection
 
@@ -185,10 +185,11 @@ class Database:
 
     @contextmanager
     def reading(self, deadline: Deadline | None = None) -> Iterator[Connection]:
-        """A connection of the thread's share for plain reads, by default waited for until the request's deadline.
+        """A connection of the thread's share for reads without locks. Waits for one until the deadline, by default the
+        request's.
 
-        Raises Busy or Unavailable, never a driver's error for a lost connection. Where a transaction is joined, its own
-        connection, with whose errors that transaction has to deal.
+        Raises Busy or Unavailable, never the driver's error for a lost connection. Within a joined transaction it is
+        that transaction's connection, and errors are that transaction's to handle.
         """
         own = joined()
         if own is not None:
@@ -202,7 +203,7 @@ class Database:
             raise self.refusal(error) from error
 
     def refusal(self, error: Exception) -> Exception:
-        """What a failure of the database is answered with, its cause told to the log; `error` itself if it is none."""
+        """The refusal for a failure of the database, after logging its cause; `error` itself if it is none."""
         kind = read(error).kind
         if kind is Kind.OTHER:
             return error
@@ -210,7 +211,7 @@ class Database:
         return Busy() if kind is Kind.RERUN else Unavailable()
 
     def _tell(self, error: Exception) -> None:
-        # Once a second at most: when the database is down, every request would say so.
+        # At most once a second: while the database is down, every request fails.
         now = time.monotonic()
         if now - self._told_at >= 1:
             self._told_at = now
@@ -220,7 +221,7 @@ class Database:
     def _set_up_mysql(self, dbapi_connection: Any, record: Any) -> None:
         with dbapi_connection.cursor() as cursor:
             mariadb = self._is_mariadb(cursor)
-            # A holder that is frozen keeps its row locks: only the server can end it. MySQL has no time-out for
+            # A frozen process keeps its row locks: only the server can end its session. MySQL has no timeout for idle
             # transactions alone.
             silence = "idle_transaction_timeout" if mariadb else "wait_timeout"
             cursor.execute(
@@ -238,17 +239,17 @@ class Database:
         return "mariadb" in str(cursor.fetchone()[0]).lower()
 
     def _limit_mysql(self, dbapi_connection: Any, record: Any) -> None:
-        """Have the server end each statement of the session for which nobody waits any more."""
+        """Let the server end statements of the session that the driver no longer waits for."""
         seconds = self.settings.DATABASE_TIMEOUT_SECONDS * _SERVER_SHARE_OF_TIMEOUT
         with dbapi_connection.cursor() as cursor:
-            # MySQL's is in milliseconds and for SELECT alone, MariaDB's in seconds and for whatever runs.
+            # MySQL's limit is in milliseconds and for SELECT only; MariaDB's is in seconds and for every statement.
             if self._is_mariadb(cursor):
                 cursor.execute(f"SET SESSION max_statement_time = {seconds:.3f}")
             else:
                 cursor.execute(f"SET SESSION max_execution_time = {seconds * 1000:.0f}")
 
     def _limit_sqlite(self, dbapi_connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:
-        """The same within this process, which is SQLite's server."""
+        """The same for SQLite, which runs in this process."""
 
         def is_late() -> bool:
             ends_at: float = record.info.get("statement_ends_at", math.inf)
@@ -274,14 +275,14 @@ def _open(
 
 
 def _tell_disconnect(context: ExceptionContext) -> None:
-    # The driver keeps a connection whose answer came too late, and SQLAlchemy does not know that error: the answer
-    # would be taken for the next statement's. Others in the pool may be well; each is judged by its own errors.
+    # The driver keeps a connection after a read timeout, and SQLAlchemy does not know that error: the late answer would
+    # be taken for the next statement's. The pool's other connections may work; each is judged by its own errors.
     if read(context.original_exception).kind is Kind.LOST:
         context.is_disconnect = True
         context.invalidate_pool_on_disconnect = False
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    # A writer takes the lock at once: one that reads first and writes later can find its snapshot outdated.
+    # A writer takes the lock at its start: one that reads first could find its snapshot outdated when it writes.
     writes = connection.get_execution_options().get(WRITES, False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

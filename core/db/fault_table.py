@@ -1,4 +1,4 @@
-"""Every database error number that is no bug of ours: what it means for the transaction it hit, and for the caller.
+"""Every database error number that is no bug of ours, with its effect on the transaction and the caller.
 
 docs/database-errors.md shows the same table. A number that is missing here is a bug, and answered 500.
 """
@@ -9,12 +9,12 @@ from enum import Enum
 
 
 class Kind(Enum):
-    """What is done about an error.
+    """How an error is handled.
 
     RERUN: nothing was done. The transaction is rolled back whole and run again on the same connection. If that keeps
-    failing, the caller is told `busy`.
-    LOST: the connection, or the server behind it, cannot go on. The connection is thrown away; before COMMIT the
-    transaction is run again on another one. If that keeps failing, the caller is told `unavailable`.
+    failing, the answer is `busy`.
+    LOST: the connection or the server cannot be used any more. The connection is closed; before COMMIT the transaction
+    is run again on another one. If that keeps failing, the answer is `unavailable`.
     OTHER: not a fault of the database.
     """
 
@@ -25,7 +25,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Known:
-    """One error number. `name` is the server's or the driver's own; `why` says when it comes."""
+    """One error number. `name` is the server's or the driver's own; `why` says when it occurs."""
 
     number: int
     name: str

@@ -1,4 +1,4 @@
-"""What a database error means for the transaction it hit, told by its number.
+"""Classifies database errors by their effect on the transaction, by error number.
 
 By number, not by class: mysql-connector raises 1213 as InternalError and 1205 as DatabaseError.
 """
@@ -17,25 +17,25 @@ LOCK_WAIT_TIMEOUT = "1205"
 _BY_SQLSTATE = {"08": Kind.LOST, "40": Kind.RERUN}
 # "Statement completion unknown": it may have happened.
 _UNKNOWN_COMPLETION = "40003"
-# Only the text of 1180 tells what the COMMIT failed with. 149 is a deadlock, rolled back: so a member of a group ends a
-# transaction that is in the way of another which the group has committed.
+# Only the text of 1180 has the error that COMMIT failed with. 149 is a deadlock, rolled back: a member of a group ends
+# transactions this way that conflict with one that the group has committed.
 _FAILED_COMMIT, _DEADLOCK = 1180, "error 149"
 
 
 class TooLate(Exception):
-    """A statement that was to be done by a certain time was not: its transaction is worth another run."""
+    """A statement was not executed before its latest time: the transaction may be run again."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A database error, read: its kind, and its number as a label for the metrics."""
+    """The kind of a database error, and its number as a label for the metrics."""
 
     kind: Kind
     errno: str
 
 
 def read(error: BaseException) -> Fault:
-    """Say what `error` means. Anything that is not a database error is OTHER."""
+    """Classify `error`. Anything that is not a database error is OTHER."""
     if isinstance(error, TooLate):
         return Fault(Kind.RERUN, "late")
     original = error.orig if isinstance(error, DBAPIError) else error
@@ -59,10 +59,10 @@ def read(error: BaseException) -> Fault:
 def _read_sqlite(error: sqlite3.Error) -> Fault:
     code = getattr(error, "sqlite_errorcode", 0)
     name = getattr(error, "sqlite_errorname", "none")
-    # The low byte is the primary code; the rest only says more of it.
+    # The low byte is the primary code; the rest only refines it.
     if code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) or code == sqlite3.SQLITE_CONSTRAINT_UNIQUE:
         return Fault(Kind.RERUN, name)
-    # Interrupted: a read that took longer than anybody waits for it (core/db/database.py).
+    # Interrupted: a read that exceeded its time limit (core/db/database.py).
     lost = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY)
     if code & 0xFF in (*lost, sqlite3.SQLITE_INTERRUPT):
         return Fault(Kind.LOST, name)

@@ -1,10 +1,10 @@
-"""Sessions that idle in the pool: kept open, yet ended soon by the server when they fall silent in a transaction.
+"""Keeps the pool's idle MySQL sessions open, while the server ends those that fall silent within a transaction.
 
-A worker that is frozen keeps its row locks, and only the server can end it. MariaDB has a time-out for silent
-transactions. MySQL has `wait_timeout` alone, which would also close each session that nobody needs for a moment, and
-opening one costs as much as tens of statements. So while a session is in use its `wait_timeout` is short. One that
-idles is given a long one, by a thread in the background, and has its short one back before it is used. That statement
-also tells whether the session is alive, and takes the place of the ping that a session that has idled needs anyway.
+A frozen worker keeps its row locks, and only the server can end its session. MariaDB has a timeout for idle
+transactions. MySQL has `wait_timeout` only, which would also close every session that is unused for a moment, and
+opening one costs as much as tens of statements. So a session in use has a short `wait_timeout`. A background thread
+gives idle sessions a long one, and the short one is set again before the next use. That statement also serves as the
+ping that a session needs after a pause.
 """
 
 import threading
@@ -19,7 +19,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from core.refusals import Unavailable
 
 PING_AFTER_SECONDS = 1.0
-# What a host that has vanished leaves behind in the server is gone after as long.
+# The server keeps the sessions of a host that has vanished for at most this long.
 PARKED_SECONDS = 600
 _REFRESH_SECONDS = PARKED_SECONDS / 3
 _LAST_WORD_SECONDS = 0.1
@@ -45,16 +45,16 @@ class _Session:
         return now - since >= after if parked is None else now - parked >= _REFRESH_SECONDS
 
     def set_timeout(self, seconds: int) -> None:
-        """Have the server close it after so many seconds of silence. Raises mysql.connector.Error."""
+        """Let the server close the session after `seconds` of silence. Raises mysql.connector.Error."""
         self.connection.cmd_query(f"SET SESSION wait_timeout = {seconds:d}")
         self.parked_at = time.monotonic() if seconds == PARKED_SECONDS else None
 
 
 class IdleSessions:
-    """The sessions of the pools that it watches. `silence` is how many seconds one in use may be silent."""
+    """The sessions of the watched pools. A session in use may be silent for `silence` seconds."""
 
     def __init__(self, silence: int, patience: float) -> None:
-        """`patience` bounds, in seconds, the wait for a statement of the thread's on a session that is wanted."""
+        """`patience` bounds, in seconds, how long taking a session out waits for the thread's statement on it."""
         self._silence = silence
         self._patience = patience
         self._sessions: dict[int, _Session] = {}
@@ -62,7 +62,7 @@ class IdleSessions:
         self._thread: threading.Thread | None = None
 
     def watch(self, engine: Engine) -> None:
-        """Look after the sessions of the engine's pool. Opens nothing."""
+        """Watch the sessions of the engine's pool. Opens no connection."""
         event.listen(engine, "checkin", _note_return)
         event.listen(engine, "checkout", self._wake)
         event.listen(engine, "close", self._forget)
@@ -73,13 +73,13 @@ class IdleSessions:
         record.info[_SESSION] = session
         with self._lock:
             self._sessions[id(connection)] = session
-            if self._thread is None or not self._thread.is_alive():  # a fork leaves none alive
+            if self._thread is None or not self._thread.is_alive():  # threads do not survive a fork
                 self._thread = threading.Thread(target=self._keep_open, name="idle sessions", daemon=True)
                 self._thread.start()
 
     def _keep_open(self) -> None:
         while True:
-            # Often enough that a session is reached in time on a busy machine too.
+            # Often enough to reach each session in time, even on a busy machine.
             time.sleep(self._silence / 8)
             with self._lock:
                 sessions = list(self._sessions.values())
@@ -92,22 +92,22 @@ class IdleSessions:
                         if session.is_to_be_parked(self._silence / 4):
                             session.set_timeout(PARKED_SECONDS)
                     except Exception as error:
-                        session.failed = error  # for whoever takes it out next
+                        session.failed = error  # raised when it is taken out next
                     finally:
                         session.lock.release()
 
     def _wake(self, connection: Any, record: ConnectionPoolEntry, proxy: PoolProxiedConnection) -> None:
-        """Before a session is used: is it alive, and will the server end it if it falls silent?"""
+        """Before a session is used: check that it is alive, and set its short `wait_timeout`."""
         returned_at = record.info.get("returned_at")
         session: _Session | None = record.info.get(_SESSION)
         try:
             if session is not None and self._wake_parked(session):
                 return
-            # A connection in steady use needs no ping; one that was idle may have been dropped by the server.
+            # A connection in steady use needs no ping; an idle one may have been closed by the server.
             if returned_at is not None and time.monotonic() - returned_at > PING_AFTER_SECONDS:
                 connection.cmd_ping()
         except ReadTimeoutError as error:
-            # The server is there and silent: another connection would be a second wait for nothing.
+            # The server is reachable but does not answer: a new connection would only add a second wait.
             record.invalidate(error)
             raise Unavailable() from error
         except Exception as error:
@@ -131,7 +131,7 @@ class IdleSessions:
         with self._lock:
             session = self._sessions.pop(id(connection), None)
         if session is not None:
-            session.lock.acquire(timeout=_LAST_WORD_SECONDS)  # for good: nothing is sent on it any more
+            session.lock.acquire(timeout=_LAST_WORD_SECONDS)  # for good: it is not used any more
 
 
 def _note_return(connection: Any, record: ConnectionPoolEntry) -> None:

@@ -1,8 +1,7 @@
-"""The driver's connection, without what it costs in a purchase transaction under many threads.
+"""The driver's connection with fewer system calls, since rows stay locked during the calls of a purchase.
 
-Each system call lets other threads take their turn, and the turn comes back late. The driver makes two for each packet,
-of which a row is one and each column's name another, and Python doubles them again to keep time: all that while rows
-stay locked.
+Every system call releases the GIL; under load it takes milliseconds to get it back. The driver makes two calls for each
+packet (each row and each column name is one), and Python doubles them for the timeouts.
 """
 
 import socket
@@ -23,13 +22,13 @@ _READ_BYTES = 32 * 1024
 
 
 class Connection(MySQLConnection):
-    """Reads all that has arrived at once, and does not ask the server for a sign of life before each cursor.
+    """Reads everything that has arrived at once, and does not ping the server before each cursor.
 
-    Shares its TLS context with the other connections of the process, and never sends a password that others can read.
+    Shares its TLS context with the process's other connections, and never sends a password in clear over a network.
     """
 
     def protection(self) -> Protection:
-        """What guards this connection."""
+        """The protection of this connection."""
         assert self._socket is not None
         return protection(self._socket.sock, is_local(self._socket.sock))
 
@@ -49,7 +48,7 @@ class Connection(MySQLConnection):
         super()._do_handshake()
         wanted = [name for name in ("ca", "cert", "verify_cert", "verify_identity") if self._ssl.get(name)]
         if wanted and not self._ssl_disabled and not self._client_flags & ClientFlag.SSL:
-            # The driver would go on without TLS, as whoever sits in between may have arranged.
+            # The driver would continue without TLS, which an attacker in between can bring about.
             raise Unprotected(f"the server takes no TLS, and ssl_{wanted[0]} wants it", errno=TLS_FAILED)
 
     def _do_auth(self, *arguments: Any, **options: Any) -> bool:
@@ -60,7 +59,7 @@ class Connection(MySQLConnection):
         super()._open_connection()
         opened = self._socket
         assert opened is not None
-        # Not earlier: TLS is set up by then, and reads through a socket that it has made.
+        # Not earlier: the TLS handshake replaces the socket.
         opened.sock = _ReadAhead(opened.sock)  # type: ignore[assignment, arg-type]
 
     def is_connected(self) -> bool:
@@ -69,7 +68,7 @@ class Connection(MySQLConnection):
     def ask(self, statement: str, *values: str) -> tuple[list[tuple[str | None, ...]], int]:
         """Send one statement; each `%s` in it is one of `values`. Returns its rows, as text, and how many it changed.
 
-        A third of what a cursor costs, which is made for all types and all ways to fetch. Raises mysql.connector.Error.
+        It costs a third of a cursor, which handles all types and fetch modes. Raises mysql.connector.Error.
         """
         converter = self.converter
         assert converter is not None
@@ -82,14 +81,14 @@ class Connection(MySQLConnection):
 
 
 def open(options: Mapping[str, Any]) -> Connection:
-    """Open a connection with the options of an address, of which those about TLS may be text.
+    """Open a connection with the options of a URL; those about TLS may be text.
 
-    Raises mysql.connector.Error, and ValueError or AttributeError for options that nobody knows.
+    Raises mysql.connector.Error, and ValueError or AttributeError for unknown options.
     """
     given = {name: value for name, value in options.items() if name != "use_pure"}
     for name in ("ssl_disabled", "ssl_verify_cert", "ssl_verify_identity"):
         if name in given:
-            given[name] = asbool(given[name])  # to the driver, "false" is true
+            given[name] = asbool(given[name])  # the driver takes the text "false" for true
     for name in ("tls_versions", "tls_ciphersuites"):
         if isinstance(given.get(name), str):
             given[name] = [each.strip() for each in given[name].strip("[]").split(",")]
@@ -97,7 +96,7 @@ def open(options: Mapping[str, Any]) -> Connection:
 
 
 class _ReadAhead:
-    """A socket as the driver uses it, read in large pieces. Belongs to one connection for its whole life."""
+    """The socket of one connection, with the methods that the driver calls, read in large pieces."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -118,14 +117,14 @@ class _ReadAhead:
         return len(piece)
 
     def settimeout(self, seconds: float | None) -> None:
-        """Bound each wait for the server to so many seconds."""
+        """Bound each wait for the server to `seconds`."""
         if seconds == self._timeout:
-            return  # the driver says so before each packet
+            return  # the driver calls this before each packet
         self._timeout = seconds
         if isinstance(self._sock, ssl.SSLSocket):
             self._sock.settimeout(seconds)
             return
-        # By the system itself: Python would ask it twice, first whether it is time.
+        # By a socket option: with settimeout, Python makes an extra system call, poll, before each read and write.
         self._sock.settimeout(None)
         whole, fraction = divmod(seconds or 0, 1)
         bound = struct.pack("@ll", int(whole), int(fraction * 1_000_000))

@@ -1,9 +1,9 @@
-"""Logging in to MySQL without letting anybody read the password.
+"""Logs in to MySQL without revealing the password.
 
-`caching_sha2_password` sends a proof of the password, which needs no protection, once the server has the password in
-its cache. Before that it wants the password itself: through TLS or a Unix socket, or encrypted with the server's RSA
-key. The driver sends it in clear where there is no TLS. The server's key cannot be told from an attacker's, so it is
-used on a loopback address alone.
+`caching_sha2_password` sends a proof of the password, which needs no protection, once the server has cached it. Before
+that, the server needs the password itself: through TLS or a Unix socket, or encrypted with the server's RSA key. The
+driver sends it in clear if there is no TLS. The server's key cannot be distinguished from an attacker's, so it is used
+on a loopback address only.
 """
 
 from typing import Any
@@ -25,7 +25,7 @@ _PACKET_HEADER = 5  # bytes: length, number, and the byte that says "more data"
 
 
 class Authenticator(MySQLAuthenticator):
-    """The driver's, whose plugins know what protects the connection."""
+    """The driver's authenticator, whose plugins know the protection of the connection."""
 
     def __init__(self, unix_socket: bool) -> None:
         self._strategy: MySQLAuthPlugin | None = None
@@ -35,7 +35,7 @@ class Authenticator(MySQLAuthenticator):
         super().__init__()
 
     def authenticate(self, sock: Any, handshake: Any, *arguments: Any, **options: Any) -> bytes:
-        """Log in. Raises Unprotected where that would give the password away, and what the driver raises."""
+        """Log in. Raises Unprotected if that would reveal the password, and what the driver raises."""
         self.protection = protection(sock.sock, is_local(sock.sock))
         self._seed = bytes(handshake["auth_data"] or b"")
         return super().authenticate(sock, handshake, *arguments, **options)
@@ -55,7 +55,7 @@ class Authenticator(MySQLAuthenticator):
         if isinstance(plugin, MySQLCachingSHA2PasswordAuthPlugin) and not self.ssl_enabled and not self._unix_socket:
             plugin = _Sha2WithoutTls(plugin, self._seed, self.protection.local)
         elif isinstance(plugin, MySQLSHA256PasswordAuthPlugin) and not self.ssl_enabled:
-            # A user whom the server does not know may be asked for this as well.
+            # The server may also request this for an unknown user.
             raise Unprotected(
                 "the server wants the password itself (sha256_password), which would travel in clear:"
                 " check the user's name, and use TLS (no ssl_disabled in the address, and a certificate in the server)",
@@ -64,7 +64,7 @@ class Authenticator(MySQLAuthenticator):
         elif isinstance(plugin, MySQLClearPasswordAuthPlugin) and not (
             self.protection.local or self.protection.verified
         ):
-            # Any server can ask for it, and whoever poses as the server would get the password.
+            # Any server can request it: an impostor would get the password.
             raise Unprotected(
                 "the server asks for the password in clear (mysql_clear_password), and its certificate is not verified:"
                 " add ssl_ca and ssl_verify_cert=true to the address",
@@ -74,12 +74,12 @@ class Authenticator(MySQLAuthenticator):
 
 
 class _Sha2WithoutTls(MySQLCachingSHA2PasswordAuthPlugin):
-    """`caching_sha2_password` over a connection that others may read."""
+    """`caching_sha2_password` over an unprotected connection."""
 
     def __init__(self, plugin: MySQLCachingSHA2PasswordAuthPlugin, seed: bytes, local: bool) -> None:
         super().__init__(plugin._username, plugin._password, ssl_enabled=False)
         self._local = local
-        self._seed = seed  # replaced where the server asks for this plugin only after its greeting
+        self._seed = seed  # replaced if the server requests this plugin only after its greeting
 
     def auth_response(self, auth_data: bytes, **kwargs: Any) -> bytes | None:
         """The proof of the password for the server's random bytes."""
@@ -89,7 +89,7 @@ class _Sha2WithoutTls(MySQLCachingSHA2PasswordAuthPlugin):
         return None
 
     def auth_more_response(self, sock: Any, auth_data: bytes, **kwargs: Any) -> bytes:
-        """Go on after the proof. Raises Unprotected when only the password itself would do, and may not be sent."""
+        """Continue after the proof. Raises Unprotected if the server needs the password, which may not be sent."""
         if bytes(auth_data) != _SEND_PASSWORD:
             return bytes(sock.recv())  # the proof was enough
         if not self._local:

@@ -1,4 +1,4 @@
-"""Lists in pages, by key and not by offset: a page neither skips nor repeats rows while others insert."""
+"""Pages of lists by key, not by offset: a page neither skips nor repeats rows during concurrent inserts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ DEFAULT_LIMIT = 20
 
 @dataclass(frozen=True)
 class PageRequest:
-    """How many rows (1 to 100), and the sort value and id after which to begin, if not at the start."""
+    """The number of rows (1 to 100), and the sort value and id after which to begin, if not at the start."""
 
     limit: int = DEFAULT_LIMIT
     after: tuple[Any, Any] | None = None
@@ -32,9 +32,9 @@ class Page(Generic[Item]):
 
 @dataclass(frozen=True)
 class Sort:
-    """An order of rows: a value, with the row's id to settle ties. The query shows the id as `id`.
+    """A sort order: a value, and the row's id for ties. The query has the id as its column `id`.
 
-    Where the values have no ties, both are one. `nullable`: a value may be missing; rows without stand first.
+    If the values are unique, both are the same column. `nullable`: the value may be NULL; such rows come first.
     """
 
     value: ColumnElement[Any]
@@ -49,10 +49,10 @@ def fetch(connection: Connection, query: Select[Any], sort: Sort, page: PageRequ
     query = query.add_columns(value)
     if page.after is not None:
         query = query.where(_behind(sort, page.after))
-    # A value named twice makes SQLite sort what its index has in order.
+    # If a column is named twice, SQLite sorts rows that its index already has in order.
     columns = (sort.value,) if sort.value is sort.id else (sort.value, sort.id)
     order = (column.desc() for column in columns) if sort.descending else columns
-    # One row more than asked for tells whether another page follows.
+    # One more row than requested shows whether another page follows.
     rows: Sequence[AnyRow] = connection.execute(query.order_by(*order).limit(page.limit + 1)).all()
     shown = list(rows[: page.limit])
     more = len(rows) > page.limit
@@ -60,9 +60,9 @@ def fetch(connection: Connection, query: Select[Any], sort: Sort, page: PageRequ
 
 
 def _behind(sort: Sort, after: tuple[Any, Any]) -> ColumnElement[bool]:
-    """Whether a row stands behind another in the order. Nothing, NULL, stands before all values."""
+    """Whether a row comes after the one with the sort value and id `after`. NULL comes before all values."""
     value, row_id = after
-    # Not as a pair: MySQL would read the whole index for that.
+    # Not as a pair: for that MySQL would read the whole index.
     tied = sort.id < literal(row_id, sort.id.type) if sort.descending else sort.id > literal(row_id, sort.id.type)
     if value is None:
         tied = and_(sort.value.is_(None), tied)

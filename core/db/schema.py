@@ -15,9 +15,9 @@ __all__ = [
 ]
 
 _VERSION_TABLE = "alembic_version"
-# What our set-up writes before its first table.
+# What the set-up writes before its first table.
 BEGUN = "0000"
-# The tables of the first migration, and columns of each by which to know them from those of other programs.
+# The tables of the first migration, with columns that distinguish them from those of other programs.
 _FIRST = {
     "goods": {"id", "currency", "price", "stock", "sold", "paused", "starts_at", "per_user_limit", "order_limit"},
     "orders": {"id", "order_no", "goods_id", "user_id", "quantity", "status", "request_fingerprint", "expires_at"},
@@ -27,11 +27,11 @@ _FIRST = {
 
 
 class WrongSchema(Exception):
-    """The database's tables are not those of this code; the text says how, in one line."""
+    """The database does not have the tables of this code; the text says why, in one line."""
 
 
 def revision(connection: Connection) -> str | None:
-    """The migration that the database is at, or None where none ever ran."""
+    """The database's migration, or None where none ever ran."""
     if not inspect(connection).has_table(_VERSION_TABLE):
         return None
     row: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
@@ -39,10 +39,10 @@ def revision(connection: Connection) -> str | None:
 
 
 def foreign_tables(connection: Connection) -> set[str]:
-    """Tables with our names that our set-up did not make: somebody else's.
+    """Tables with our names that belong to another program.
 
-    Our set-up writes revision 0000 before its first table. Releases up to 1.0 did not: a set-up of theirs that was
-    interrupted is known by an empty table of revisions and by the columns.
+    The set-up writes revision 0000 before its first table. Releases up to 1.0 did not: their interrupted set-up is
+    recognised by an empty table of revisions and by the columns.
     """
     found = inspect(connection)
     there = set(found.get_table_names())
@@ -58,7 +58,7 @@ def foreign_tables(connection: Connection) -> set[str]:
 
 
 def check_first(connection: Connection) -> None:
-    """Raise WrongSchema where the first migration is said to have run and its tables are not there."""
+    """Raise WrongSchema if the first migration is recorded but its tables do not exist."""
     if revision(connection) in (None, BEGUN):
         return
     for name in sorted(set(_FIRST) - set(inspect(connection).get_table_names())):
@@ -73,7 +73,7 @@ def check(connection: Connection) -> None:
 
 
 def check_columns(connection: Connection) -> None:
-    """Raise WrongSchema unless every table and column of ours is there, whatever the revision says."""
+    """Raise WrongSchema unless every table and column of ours exists, whatever the recorded revision."""
     found = inspect(connection)
     for table in Base.metadata.sorted_tables:
         if not found.has_table(table.name):

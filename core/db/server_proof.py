@@ -1,8 +1,8 @@
-"""Whether the database keeps what purchases rely on, tried on rows made for it by two connections at once.
+"""Tests the database's locks, which purchases rely on, with two connections on rows of its own.
 
-A server can take a statement and not do what it says: TiDB drops FOR UPDATE where SKIP LOCKED is added, two nodes of a
-Galera cluster do not block each other, MySQL up to 8.0.20 makes the text `null` of a JSON null. All of that is silent,
-and would sell units twice. The proof needs no more than the service's own grants, and well under a second.
+A server can accept a statement and do something else: TiDB drops FOR UPDATE if SKIP LOCKED is added, two nodes of a
+Galera cluster do not block each other, MySQL up to 8.0.20 turns a JSON null into the text `null`. Nothing reports this,
+and units would be sold twice. The test needs no more than the service's own grants, and well under a second.
 """
 
 import secrets
@@ -39,20 +39,20 @@ _FIRST_FREE = (
 
 
 class Lie(Exception):
-    """The server does not do what it was told; the text says what it did, in one line."""
+    """The server does not do what a statement says; the text describes it, in one line."""
 
 
 def prove(settings: Settings) -> None:
-    """Raise Lie where the database breaks a promise, or DBAPIError where it cannot be used.
+    """Raise Lie if the database breaks a promise, or DBAPIError if it cannot be used.
 
-    Any number of hosts may do so at once, beside a running sale. Leaves nothing behind.
+    Any number of hosts may run it at once, beside a running sale. It leaves no rows behind.
     """
     ends_at = time.monotonic() + _SQLITE_BUSY_SECONDS
     while True:
         try:
             return _prove(settings)
         except DBAPIError as error:
-            # The first change to WAL waits for nobody: another process that starts is in the way for a moment.
+            # The first change to WAL does not wait for a lock, which another process may hold while it starts.
             busy = str(getattr(error.orig, "sqlite_errorname", "")).startswith("SQLITE_BUSY")
             if not busy or time.monotonic() > ends_at:
                 raise
@@ -82,7 +82,7 @@ def _rows(connection: Connection, run: str) -> Iterator[None]:
     """Three rows of a run, removed at the end."""
     now = database_now(connection)
     forgotten = select(ServerProof.run).where(ServerProof.made_at < now - _FORGOTTEN_AFTER).distinct()
-    for old in connection.scalars(forgotten).all():  # a plain read first: it waits for nobody's rows
+    for old in connection.scalars(forgotten).all():  # a read without locks first: it waits for no row
         connection.execute(delete(ServerProof).where(ServerProof.run == old))
     numbers = range(1, 4)
     connection.execute(
@@ -99,7 +99,7 @@ def _rows(connection: Connection, run: str) -> Iterator[None]:
 
 
 class _Proof:
-    """The promises one by one, on the rows 1 to 3 of `run`, each of which has one unit. Each ends its transactions."""
+    """Each promise in turn, on the rows 1 to 3 of `run`, which have one unit each. Each ends its transactions."""
 
     def __init__(self, engine: Engine, first: Connection, second: Connection, run: str) -> None:
         self._engine = engine

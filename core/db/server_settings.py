@@ -1,4 +1,4 @@
-"""Settings of a MySQL or MariaDB server under which the service cannot work, looked at before anything is made."""
+"""Settings of a MySQL or MariaDB server under which the service cannot work, checked before the set-up."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from sqlalchemy import Connection, text
 
 @dataclass(frozen=True)
 class Obstacle:
-    """A setting that is in the way: `found` says which and why, `mend` what to do."""
+    """A setting that prevents the service from working: `found` says which and why, `mend` what to do."""
 
     name: str
     found: str
@@ -19,7 +19,7 @@ class Obstacle:
 
 
 def values(connection: Connection, names: tuple[str, ...]) -> dict[str, str]:
-    """The session's variables of these names, in upper case; those that a server does not have are left out."""
+    """The session's variables of these names, in upper case, without those that the server does not have."""
     wanted = ", ".join(f"'{name}'" for name in names)
     rows = connection.execute(text(f"SHOW SESSION VARIABLES WHERE Variable_name IN ({wanted})")).all()
     return {str(row[0]).lower(): str(row[1]).upper() for row in rows}
@@ -29,7 +29,7 @@ LOOKED_AT = ("binlog_format", "log_bin", "check_constraint_checks", "unique_chec
 
 
 def obstacles(found: dict[str, str]) -> Iterator[Obstacle]:
-    """What is in the way among `found`, which has LOOKED_AT of `values`."""
+    """The settings among `found` (the LOOKED_AT of `values`) that prevent the service from working."""
     if found.get("log_bin") in ("ON", "1") and found.get("binlog_format") == "STATEMENT":
         yield Obstacle(
             "binlog_format",

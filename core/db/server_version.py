@@ -1,4 +1,4 @@
-"""Which database server this is, and whether it can be sold on: the one place that judges versions."""
+"""Recognises the database server, and judges whether the service can run on it."""
 
 import re
 from dataclasses import dataclass
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 MYSQL = "MySQL"
 MARIADB = "MariaDB"
 UNKNOWN = "of an unknown kind"
-# What the tests run on.
+# The versions that the tests run on.
 RUN_ON = "MySQL 9.7.4 and MariaDB 10.11"
 # Supported by us and by their makers. MySQL 8.0 ended its life in April 2026.
 SUPPORTED: dict[str, tuple[int, ...]] = {MYSQL: (8, 4), MARIADB: (10, 6)}
-# Older ones cannot have our tables: they lack CHECK, SKIP LOCKED or a collation under which a trailing space counts.
+# Older ones cannot have our tables: they lack CHECK, SKIP LOCKED or a collation that distinguishes trailing spaces.
 POSSIBLE: dict[str, tuple[int, ...]] = {MYSQL: (8, 0, 17), MARIADB: (10, 6)}
-# Servers that say MySQL's version and are not MySQL, by what their version says beside it.
+# Servers that report a MySQL version without being MySQL, by the name in their version.
 _OTHERS = {
     "tidb": "TiDB",
     "vitess": "Vitess",
@@ -24,7 +24,7 @@ _OTHERS = {
 
 @dataclass(frozen=True)
 class Server:
-    """A database server. `version` has the numbers that are known for certain, which may be fewer than three."""
+    """A database server. `version` has the numbers that are certain, which may be fewer than three."""
 
     product: str
     version: tuple[int, ...]
@@ -34,14 +34,14 @@ class Server:
 
     @property
     def refusal(self) -> str | None:
-        """Why it cannot be sold on, in one line; None where it may be tried."""
+        """Why the service cannot run on it, in one line; None where it may."""
         if not self._older_than(POSSIBLE):
             return None
         return f"the server is {self}; {supported()} is needed"
 
     @property
     def warning(self) -> str | None:
-        """What is to be known of a server that may be tried and that nobody supports; else None."""
+        """A warning for a server that may work but is not supported; else None."""
         if self.product not in SUPPORTED:
             return f"the server is {self}, which nobody has tried; {supported()} is supported"
         if self._older_than(SUPPORTED) and self.refusal is None:
@@ -54,24 +54,24 @@ class Server:
 
 
 def supported() -> str:
-    """The servers that are supported, in words."""
+    """The supported servers, in words."""
     return (
         " or ".join(f"{product} {'.'.join(map(str, version))}" for product, version in SUPPORTED.items()) + " or newer"
     )
 
 
-def server(told: str) -> Server:
-    """The server whose `SELECT VERSION()` is `told`.
+def server(reported: str) -> Server:
+    """The server whose `SELECT VERSION()` is `reported`.
 
-    MariaDB may say `5.5.5-` ahead of its version, for old replicas. What follows the numbers (`-log`, a package's
-    number, Percona's) does not count; Aurora says `8.0.mysql_aurora.3.04.0`, so that the third number is unknown.
+    MariaDB may put `5.5.5-` before its version, for old replicas. What follows the numbers (`-log`, a package's
+    number, Percona's) does not count; Aurora reports `8.0.mysql_aurora.3.04.0`, so that the third number is unknown.
     """
-    lower = told.lower()
+    lower = reported.lower()
     if "mariadb" in lower:
         return Server(MARIADB, _numbers(lower.removeprefix("5.5.5-")))
     for mark, product in _OTHERS.items():
         if mark in lower:
-            # Its own version, where it says one, not that of the MySQL that it speaks like.
+            # Its own version, if it reports one, not the MySQL version that it imitates.
             return Server(product, _numbers(lower.partition(mark)[2].lstrip("-v")))
     numbers = _numbers(lower)
     return Server(MYSQL if numbers else UNKNOWN, numbers)

@@ -1,8 +1,8 @@
-"""Shares of the database connections of a worker: who uses one share never waits for another's.
+"""Divides the database connections of a worker among kinds of work, which never wait for each other's (bulkheads).
 
-Reads are many and may be slow; purchases and payments must not queue behind them. So each kind of work has a number of
-connections of its own. Reads and checks of health have a pool of their own as well, whose sessions end a statement that
-takes too long (core/db/database.py).
+Reads are many and may be slow; purchases and payments must not queue behind them. So each kind of work has its own
+number of connections. Reads and health checks also have their own pool, in whose sessions the server ends statements
+that take too long (core/db/database.py).
 """
 
 import contextlib
@@ -12,7 +12,7 @@ from enum import Enum
 
 from config import Settings
 
-# One for the cache of hot items, one for `/readyz`: neither ever waits.
+# One for the cache of hot items and one for `/readyz`, so that neither ever waits.
 _WATCHERS = 2
 _JOBS = 2
 # The look-up of keys at closed sales (core/purchase/replays.py).
@@ -20,7 +20,7 @@ _LOOKS = 1
 
 
 class Share(Enum):
-    """What connections are used for."""
+    """The kinds of work that connections are divided among."""
 
     PURCHASES = "purchases"
     CHANGES = "changes"  # payments, orders, administration
@@ -29,12 +29,12 @@ class Share(Enum):
     WATCH = "watch"  # the cache of hot items, and health
 
 
-# A thread that says nothing changes something.
+# A thread that has not set its share is for changes.
 _current: ContextVar[Share] = ContextVar("share", default=Share.CHANGES)
 
 
 def current() -> Share:
-    """The share of what this thread is doing."""
+    """The share that this thread uses."""
     return _current.get()
 
 
@@ -54,7 +54,7 @@ def using(share: Share) -> Iterator[None]:
 
 
 def batch_workers(settings: Settings) -> int:
-    """How many batches of purchases a worker settles at once, at most."""
+    """The maximum number of purchase batches that a worker settles at the same time."""
     return max(1, settings.DATABASE_POOL_SIZE // 2)
 
 
@@ -70,15 +70,15 @@ def sizes(settings: Settings) -> Mapping[Share, int]:
     }
 
 
-# Those whose statements are reads alone, which the server may end when nobody waits for them any more.
+# The shares with reads only, whose statements the server may end when the driver no longer waits for them.
 ENDED_BY_SERVER = frozenset({Share.READS, Share.WATCH})
 
 
 def pool_size(settings: Settings, ended_by_server: bool) -> int:
-    """Connections of one of a worker's two pools."""
+    """The number of connections in one of a worker's two pools."""
     return sum(size for share, size in sizes(settings).items() if (share in ENDED_BY_SERVER) == ended_by_server)
 
 
 def connections(settings: Settings) -> int:
-    """Connections that one worker opens, at most."""
+    """The maximum number of connections of one worker."""
     return sum(sizes(settings).values())

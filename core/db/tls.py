@@ -1,7 +1,6 @@
-"""TLS to the database: one context for all connections of a process, and what a connection is protected by.
+"""TLS to the database: one context for all connections of a process, and the protection of a connection.
 
-To make a context that verifies certificates takes tens of milliseconds, most of it for reading the system's
-certificates; a connection needs it only once.
+Making a context that verifies certificates takes tens of milliseconds, most of it to read the system's certificates.
 """
 
 import ipaddress
@@ -22,16 +21,16 @@ PASSWORD_IN_CLEAR = 2061
 
 _contexts: dict[Any, ssl.SSLContext] = {}
 _making = threading.Lock()
-_KEPT = 16  # contexts; certificates that are renewed make new ones
+_KEPT = 16  # contexts; renewed certificates make new ones
 
 
 class Unprotected(InterfaceError):
-    """A connection that would not be as safe as it has to be. Its text says why, for operators."""
+    """A connection would be less protected than the settings demand. The text says why, for operators."""
 
 
 @dataclass(frozen=True)
 class Protection:
-    """What guards a connection. `cipher` is empty without TLS; `local` is a Unix socket or a loopback address."""
+    """The protection of a connection. `cipher` is empty without TLS; `local` is a Unix socket or a loopback address."""
 
     cipher: str
     verified: bool
@@ -40,7 +39,7 @@ class Protection:
 
 
 def protection(sock: Any, local: bool) -> Protection:
-    """The protection of a socket that is connected: one of Python's, or one that has its methods."""
+    """The protection of a connected socket: one of Python's, or an object with its methods."""
     if not callable(getattr(sock, "cipher", None)):
         return Protection("", False, False, local)
     context: ssl.SSLContext = sock.context
@@ -59,7 +58,7 @@ def is_local(sock: Any) -> bool:
 
 
 class TcpSocket(MySQLTCPSocket):
-    """The driver's socket, whose TLS context is made once and shared."""
+    """The driver's socket with a shared TLS context."""
 
     def build_ssl_context(
         self,
@@ -71,7 +70,7 @@ class TcpSocket(MySQLTCPSocket):
         tls_versions: list[str] | None = None,
         tls_cipher_suites: list[str] | None = None,
     ) -> ssl.SSLContext:
-        """The context for these options of the address. Raises Unprotected where they do not work."""
+        """The context for these options of the URL. Raises Unprotected if they do not work."""
         files = tuple(_file(name) for name in (ssl_ca, ssl_cert, ssl_key))
         verify = (bool(ssl_verify_cert), bool(ssl_verify_identity))
         key = (files, verify, tuple(tls_versions or ()), tuple(tls_cipher_suites or ()))
@@ -83,7 +82,7 @@ class TcpSocket(MySQLTCPSocket):
             return _contexts[key]
 
     def switch_to_ssl(self, ssl_context: Any, host: str) -> None:
-        """Go on in TLS. Raises Unprotected when the certificate is not the one wanted, InterfaceError for all else."""
+        """Start TLS. Raises Unprotected if the certificate does not match, InterfaceError for all other failures."""
         try:
             super().switch_to_ssl(ssl_context, host)
         except InterfaceError as error:
@@ -96,7 +95,7 @@ class TcpSocket(MySQLTCPSocket):
 
 
 def _file(name: str | None) -> tuple[str, int, int] | None:
-    """Name and version of a file: a certificate that was renewed is read again."""
+    """The name and version of a file, so that a renewed certificate is read again."""
     if not name:
         return None
     try:
@@ -116,7 +115,7 @@ def _context(
     suites: Sequence[str],
 ) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    # The name of the host means nothing in a certificate that anybody may have made.
+    # Without verification, the host's name in a certificate proves nothing.
     verify = verify_cert or verify_identity
     context.check_hostname = verify_identity
     context.verify_mode = ssl.CERT_REQUIRED if verify else ssl.CERT_NONE
@@ -125,9 +124,9 @@ def _context(
             context.minimum_version = _VERSIONS[min(versions)]
             context.maximum_version = _VERSIONS[max(versions)]
         if suites and max(versions, default="") == "TLSv1.2":
-            context.set_ciphers(":".join(suites))  # of TLS 1.3 none can be left out
+            context.set_ciphers(":".join(suites))  # those of TLS 1.3 cannot be excluded
         if ca:
-            context.load_verify_locations(ca)  # and no other: a public authority certifies anybody
+            context.load_verify_locations(ca)  # and no other: a public authority issues certificates to anyone
         elif verify:
             context.load_default_certs()
         if cert:

@@ -1,6 +1,6 @@
-"""One transaction: begun, committed or rolled back in `_run_once` and nowhere else; rerun, within bounds, in `run`.
+"""Runs transactions. `_run_once` alone begins, commits and rolls back; `run` retries, within bounds.
 
-The rules of locking are in docs/locking.md.
+docs/locking.md has the rules of locking.
 """
 
 import logging
@@ -48,14 +48,14 @@ def run(
 ) -> Result:
     """Run `work` in one transaction and commit it.
 
-    It is run again after a deadlock, a lock wait timeout (unless `rerun_lock_waits` is off), a duplicate key or a
-    connection lost before COMMIT, up to TRANSACTION_ATTEMPTS times and not past `deadline`. When the answer to a COMMIT
-    is lost, `was_committed` is asked, on another connection, for the truth about that run's result.
+    It is retried after a deadlock, a lock wait timeout (unless `rerun_lock_waits` is off), a duplicate key, or a
+    connection lost before COMMIT, up to TRANSACTION_ATTEMPTS times and not past `deadline`. If the answer to a COMMIT
+    is lost, `was_committed` finds out, on another connection, whether that run was committed.
 
-    Raises Busy (nothing was done), Unavailable (perhaps it was), and whatever else `work` raises.
+    Raises Busy (nothing was done), Unavailable (it may have been), and what else `work` raises.
 
-    Where a transaction is joined (`joining` in database.py), `work` becomes a part of that one, which is committed, or
-    run again as a whole, by the `run` that has begun it.
+    Within a joined transaction (`joining` in database.py), `work` becomes a part of it: the outer `run` commits or
+    retries the whole.
     """
     outer = joined()
     if outer is not None:
@@ -65,7 +65,7 @@ def run(
             raise Busy()
         if attempt:
             pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**attempt)
-            # Jitter: two transactions that met must not meet again.
+            # Jitter: two transactions that collided should not collide again.
             time.sleep(min(random.uniform(0, pause), deadline.remaining()))  # noqa: S311 (no secret)
         try:
             return _run_once(database, work, deadline)
@@ -76,7 +76,7 @@ def run(
                 result: Result = unanswered.result
                 return result
             if deadline.passed:
-                raise Busy() from unanswered.__cause__  # found not to have happened: nothing was done
+                raise Busy() from unanswered.__cause__  # it was not committed: nothing was done
         except Exception as error:
             fault = read(error)
             if fault.kind is Kind.OTHER:
@@ -95,7 +95,7 @@ def _run_once(database: Database, work: Callable[[Connection], Result], deadline
     except Exception as error:
         if not committed:
             raise
-        # It is done, whatever went wrong with the connection after that.
+        # It is committed, whatever failed afterwards.
         log.warning("after COMMIT was answered: %s", type(error).__name__)
     return committed[0]
 
@@ -103,13 +103,13 @@ def _run_once(database: Database, work: Callable[[Connection], Result], deadline
 def _work_and_commit(
     database: Database, work: Callable[[Connection], Result], deadline: Deadline, committed: list[Result]
 ) -> None:
-    """Append the result to `committed` at the moment at which COMMIT was answered."""
+    """Append the result to `committed` as soon as COMMIT is answered."""
     if database.is_sqlite and not database.sqlite_writer.acquire(timeout=deadline.remaining()):
         raise Busy()
     try:
         with database.connect(deadline) as connection:
             if database.is_sqlite:
-                # Past SQLAlchemy, which would begin a transaction for it: another process may hold the lock.
+                # Not through SQLAlchemy, which would first begin a transaction, whose lock another process may hold.
                 limit = int(deadline.remaining() * 1000)
                 connection.connection.cursor().execute(f"PRAGMA busy_timeout = {limit}")
             connection = connection.execution_options(**{WRITES: True})
@@ -119,13 +119,13 @@ def _work_and_commit(
                     transaction.commit()
                 except Exception as error:
                     told_not = database.is_sqlite or read(error).kind is Kind.RERUN
-                    # Nobody else would roll back: SQLAlchemy takes the transaction for ended, and the pool resets
-                    # nothing. A connection without a clear answer to COMMIT must not serve anybody else.
+                    # Roll back here: SQLAlchemy considers the transaction ended, and the pool resets nothing. A
+                    # connection without a clear answer to COMMIT must not be reused.
                     if not told_not or not _rolled_back(connection):
                         connection.invalidate()
                     if told_not:
                         raise
-                    # Whatever else it is, it is no answer: only the database itself knows.
+                    # Any other error is no answer: only the database knows whether it was committed.
                     raise _Unanswered(result) from error
                 committed.append(result)
     finally:
@@ -134,7 +134,7 @@ def _work_and_commit(
 
 
 def _rolled_back(connection: Connection) -> bool:
-    """Roll back past SQLAlchemy. Returns whether the database said that it did."""
+    """Roll back without SQLAlchemy. Returns whether the database confirmed it."""
     try:
         connection.connection.rollback()
     except Exception as error:
@@ -144,14 +144,14 @@ def _rolled_back(connection: Connection) -> bool:
 
 
 def _look_up(database: Database, question: Callable[[Connection], bool], deadline: Deadline) -> bool:
-    """Ask `question` until the database answers. Raises Unavailable at the deadline."""
-    # Whoever gets here late still asks once: an answer is worth one more connection.
+    """Run the query `question` until the database answers. Raises Unavailable at the deadline."""
+    # At least once, even past the deadline: an answer is worth one more connection.
     while True:
         try:
             with database.connect(Deadline(database.settings.DATABASE_TIMEOUT_SECONDS)) as connection:
                 return question(connection)
         except Exception as error:
-            # Only an answer is an answer. What is no fault of the connection will not go away by asking again.
+            # An error that is not the connection's would occur again.
             asked_in_vain = read(error).kind is Kind.OTHER and not isinstance(error, (Busy, Unavailable))
             if deadline.passed or asked_in_vain:
                 raise Unavailable() from error
@@ -159,5 +159,5 @@ def _look_up(database: Database, question: Callable[[Connection], bool], deadlin
 
 
 def plain(database: Database, work: Callable[[Connection], Result]) -> Result:
-    """Run `work` with the usual deadline, for changes that nobody queues for."""
+    """Run `work` in one transaction with the request's deadline and the default retries."""
     return run(database, work, deadline_of_request(database.settings.PURCHASE_WAIT_SECONDS))

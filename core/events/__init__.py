@@ -1,1 +1,1 @@
-"""Events, their order, and the webhooks that get them."""
+"""Events, their numbering, and their delivery to webhooks."""

@@ -1,7 +1,7 @@
-"""The books of deliveries: which events each subscriber is to have, which are due, and what came of each attempt.
+"""The deliveries of events to subscribers: creates them, claims those that are due, and records each attempt.
 
-An attempt is claimed in one transaction, made outside of any, and recorded in another. Whoever dies in between leaves a
-claim that runs out: the event is sent again under the same id. All times are the database's.
+An attempt is claimed in one transaction, made outside of any, and recorded in another. If the process dies in between,
+the claim times out and the event is sent again under the same id. All times are the database's.
 """
 
 import random
@@ -14,14 +14,13 @@ from sqlalchemy import Connection, case, exists, func, insert, literal, or_, sel
 from core.db.clock import database_now, utc_now
 from core.db.database import AnyRow, Database
 from core.db.transaction import plain
-from core.events.webhook_call import GONE, Answer
-from core.events.webhooks import DELIVERED, FAILED, PENDING
-from models import Event, Outbox, RemovedWebhook, Webhook, WebhookDelivery
+from core.events.webhook_call import Answer, DeliveryError
+from models import DeliveryStatus, Event, Outbox, RemovedWebhook, Webhook, WebhookDelivery
 
-# Seconds until the next attempt, by the attempts that failed; the last stands for all that follow.
+# Seconds until the next attempt, by the number of failed ones; the last value is for all further attempts.
 BACK_OFF = (5, 30, 120, 600, 1800, 3600, 7200)
 GIVE_UP = timedelta(days=3)
-# Longer than one claim's attempts take, with the longest of them.
+# Longer than the attempts of one claim take, even if they take the longest time.
 LEASE = timedelta(seconds=90)
 CLAIMED_AT_ONCE = 10
 FANNED_OUT_AT_ONCE = 1000
@@ -30,7 +29,7 @@ _JITTER = 0.2
 
 @dataclass(frozen=True)
 class Waiting:
-    """What there is to do."""
+    """Which kinds of work are pending."""
 
     events: bool
     subscribers: bool
@@ -39,9 +38,9 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Claim:
-    """Deliveries to one subscriber that are ours until `lease_ends`; `now` is the time at which they were taken.
+    """Deliveries to one subscriber, claimed at `now` for this process until `lease_ends`.
 
-    Each of `secrets` signs what is sent, the newest first.
+    Each message is signed with each of `secrets`, the newest first.
     """
 
     webhook_id: int
@@ -53,7 +52,7 @@ class Claim:
 
 
 def waiting(database: Database) -> Waiting:
-    """One small look, which is all that is done while nobody buys and nobody subscribes."""
+    """Which kinds of work are pending: one cheap query, the only one of an idle publisher."""
     removed = exists(select(RemovedWebhook.webhook_id))
     look = select(
         exists(select(Outbox.id)),
@@ -65,7 +64,7 @@ def waiting(database: Database) -> Waiting:
 
 
 def behind(database: Database) -> list[int]:
-    """The subscriptions for which there are events that were not looked at yet, the one furthest behind first."""
+    """The subscriptions whose events have not all been fanned out, the one furthest behind first."""
     newest = select(func.max(Event.seq)).scalar_subquery()
     with database.reading() as connection:
         some = select(Webhook.id).where(Webhook.active, Webhook.after_seq < newest).order_by(Webhook.after_seq)
@@ -73,10 +72,10 @@ def behind(database: Database) -> list[int]:
 
 
 def fan_out(database: Database, webhook_id: int) -> bool:
-    """Put the next events that a subscription has not seen on its list, a bounded number. Whether there may be more."""
+    """Create deliveries for the next events of a subscription, a bounded number. Returns whether there may be more."""
 
     def work(connection: Connection) -> bool:
-        # Whoever else is at it does the work.
+        # If the row is locked, another process is doing this work.
         query = select(Webhook.after_seq, Webhook.types).where(Webhook.id == webhook_id, Webhook.active)
         row = connection.execute(query.with_for_update(skip_locked=True)).one_or_none()
         if row is None:
@@ -85,7 +84,7 @@ def fan_out(database: Database, webhook_id: int) -> bool:
         count, last = connection.execute(select(func.count(), func.max(some.subquery().c.seq))).one()
         if not count:
             return False
-        wanted = select(literal(webhook_id), Event.seq, literal(PENDING), utc_now(), utc_now())
+        wanted = select(literal(webhook_id), Event.seq, literal(DeliveryStatus.PENDING), utc_now(), utc_now())
         wanted = wanted.where(Event.seq > row.after_seq, Event.seq <= last).order_by(Event.seq)
         if row.types is not None:
             wanted = wanted.where(Event.type.in_(row.types))
@@ -100,16 +99,18 @@ def fan_out(database: Database, webhook_id: int) -> bool:
 
 
 def due(database: Database) -> list[int]:
-    """The subscriptions to which something is to be sent now."""
+    """The subscriptions with a delivery that is due now."""
     mine = WebhookDelivery.webhook_id == Webhook.id
-    now = exists().where(mine, WebhookDelivery.status == PENDING, WebhookDelivery.next_attempt_at <= utc_now())
+    now = exists().where(
+        mine, WebhookDelivery.status == DeliveryStatus.PENDING, WebhookDelivery.next_attempt_at <= utc_now()
+    )
     with database.reading() as connection:
         return list(connection.scalars(select(Webhook.id).where(Webhook.active, now)))
 
 
 def claim(database: Database, webhook_id: int) -> Claim | None:
-    """Take the deliveries to a subscriber that are due, at most CLAIMED_AT_ONCE; None where there are none."""
-    ours = (WebhookDelivery.webhook_id == webhook_id, WebhookDelivery.status == PENDING)
+    """Claim the deliveries to a subscriber that are due, at most CLAIMED_AT_ONCE; None where there are none."""
+    ours = (WebhookDelivery.webhook_id == webhook_id, WebhookDelivery.status == DeliveryStatus.PENDING)
     index = "FORCE INDEX (webhook_deliveries_due)"
     query = (
         select(WebhookDelivery.id, WebhookDelivery.seq, WebhookDelivery.attempts, WebhookDelivery.created_at)
@@ -143,22 +144,25 @@ def claim(database: Database, webhook_id: int) -> Claim | None:
 
 
 def note(database: Database, taken: Claim, row: AnyRow, answer: Answer) -> str:
-    """Write down what came of an attempt. Returns the status that the delivery has now."""
+    """Record the result of an attempt. Returns the delivery's status after it."""
 
     def work(connection: Connection) -> str:
         now = database_now(connection)
-        if answer.error == GONE:
+        if answer.error == DeliveryError.GONE:
             switch_off = update(Webhook).where(Webhook.id == taken.webhook_id, Webhook.active)
             connection.execute(switch_off.values(active=False, version=Webhook.version + 1, updated_at=now))
-        told = {"last_attempt_at": now, "last_status": answer.status, "last_error": answer.error}
-        values = {**told, "attempts": WebhookDelivery.attempts + 1}
-        mine = update(WebhookDelivery).where(WebhookDelivery.id == row.id, WebhookDelivery.status == PENDING)
+        result = {"last_attempt_at": now, "last_status": answer.status, "last_error": answer.error}
+        values = {**result, "attempts": WebhookDelivery.attempts + 1}
+        mine = update(WebhookDelivery).where(
+            WebhookDelivery.id == row.id, WebhookDelivery.status == DeliveryStatus.PENDING
+        )
         if answer.error is None:
-            # It has arrived, whoever may have taken it meanwhile.
-            connection.execute(mine.values(**values, status=DELIVERED, delivered_at=now))
-            return DELIVERED
+            # It has arrived, even if another process has claimed it meanwhile.
+            connection.execute(mine.values(**values, status=DeliveryStatus.DELIVERED, delivered_at=now))
+            return DeliveryStatus.DELIVERED
         again = now + timedelta(seconds=pause(row.attempts + 1))
-        status = FAILED if answer.error == GONE or again > row.created_at + GIVE_UP else PENDING
+        given_up = answer.error == DeliveryError.GONE or again > row.created_at + GIVE_UP
+        status = DeliveryStatus.FAILED if given_up else DeliveryStatus.PENDING
         ours = mine.where(WebhookDelivery.next_attempt_at == taken.lease_ends)
         connection.execute(ours.values(**values, status=status, next_attempt_at=again))
         return status
@@ -167,12 +171,12 @@ def note(database: Database, taken: Claim, row: AnyRow, answer: Answer) -> str:
 
 
 def hand_back(database: Database, taken: Claim, rows: Sequence[AnyRow], seconds: float) -> None:
-    """Give up a claim on deliveries that were not tried; they are due again in so many seconds."""
+    """Release the claim on deliveries that were not attempted; they are due again after `seconds`."""
 
     def work(connection: Connection) -> None:
         ours = update(WebhookDelivery).where(
             WebhookDelivery.id.in_([row.id for row in rows]),
-            WebhookDelivery.status == PENDING,
+            WebhookDelivery.status == DeliveryStatus.PENDING,
             WebhookDelivery.next_attempt_at == taken.lease_ends,
         )
         connection.execute(ours.values(next_attempt_at=database_now(connection) + timedelta(seconds=seconds)))
@@ -182,5 +186,5 @@ def hand_back(database: Database, taken: Claim, rows: Sequence[AnyRow], seconds:
 
 
 def pause(failed: int) -> float:
-    """Seconds until the next attempt after so many that failed: what BACK_OFF says, and a little more by chance."""
+    """Seconds until the next attempt after `failed` failures: the back-off plus jitter."""
     return BACK_OFF[min(failed, len(BACK_OFF)) - 1] * random.uniform(1, 1 + _JITTER)  # noqa: S311 (no secret)

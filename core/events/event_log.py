@@ -1,4 +1,4 @@
-"""Reading events by their numbers, with what they tell of."""
+"""Reads numbered events, with the orders or items that they are about."""
 
 from collections.abc import Collection
 from typing import Any
@@ -12,7 +12,7 @@ from core.events.sequencer import ROWS_AT_ONCE, number_once
 from core.refusals import EVENTS_PRUNED, Busy, Refusal
 from models import Event, Goods, Order, Outbox, Sequencer
 
-# Of an order, what stays as it was at the purchase: an event tells the same whenever it is read. Never the address.
+# The fields of an order that never change, so that an event reads the same at any time. Never the address.
 ORDER_FIELDS = (
     "order_no",
     "goods_id",
@@ -29,26 +29,26 @@ ORDER_FIELDS = (
 
 
 def event_id(seq: int) -> str:
-    """What subscribers know an event by: the same in every delivery of it."""
+    """The id of an event for its subscribers, the same in each of its deliveries."""
     return f"evt_{seq}"
 
 
 def list_after(database: Database, after: int, limit: int) -> Page[AnyRow]:
     """The events that follow the number `after`, at most `limit` of them, the oldest first.
 
-    Whatever was committed before the call and fits on the page is in it: what still waits is numbered first.
-    Raises Busy or Unavailable, and Refusal events_pruned where some that follow `after` were deleted for their age.
+    Events committed before the call are included as far as the page has room: those in the outbox are numbered first.
+    Raises Busy or Unavailable, and Refusal events_pruned if retention has deleted some that follow `after`.
     """
-    # A row that another sequencer is about to take away is still seen: its event is waited for.
+    # This also sees a row that another sequencer is numbering: number_once waits for that.
     with database.reading() as connection:
         waits = connection.execute(select(exists(select(Outbox.id)))).scalar_one()
     if waits:
-        # Once is enough: it numbers at least as many events as a page has, or all that there are.
+        # Once is enough: it numbers at least as many events as a page has, or all that exist.
         number_once(database, deadline_of_request(database.settings.PURCHASE_WAIT_SECONDS))
     seq = Event.seq.expression
     with database.reading() as connection:
         page = fetch(connection, _events(), Sort(seq, seq), PageRequest(limit, (after, after)))
-        # After the page is read: what was deleted ahead of it would else be missed in silence.
+        # Read after the page: otherwise a deletion in between would go unnoticed.
         pruned = connection.execute(select(func.coalesce(func.max(Sequencer.pruned_seq), 0))).scalar_one()
         if 0 < after < pruned:
             raise Refusal(EVENTS_PRUNED, oldest=pruned + 1)
@@ -56,15 +56,15 @@ def list_after(database: Database, after: int, limit: int) -> Page[AnyRow]:
 
 
 def find_all(database: Database, seqs: Collection[int]) -> dict[int, AnyRow]:
-    """The events with these numbers, by their numbers. Raises Busy or Unavailable."""
+    """The events with these numbers, keyed by number. Raises Busy or Unavailable."""
     with database.reading() as connection:
         return {row.seq: row for row in connection.execute(_events().where(Event.seq.in_(seqs)))}
 
 
 def newest(database: Database) -> int:
-    """The number of the newest event that was committed before the call; 0 where there is none.
+    """The number of the newest event committed before the call; 0 where there is none.
 
-    Raises Busy where so many events wait for their number that the request's time is too short; each call numbers some.
+    Raises Busy if the outbox holds too many events to number before the request's deadline; each call numbers some.
     """
     catch_up(database)
     with database.reading() as connection:
@@ -72,7 +72,7 @@ def newest(database: Database) -> int:
 
 
 def catch_up(database: Database) -> None:
-    """Number all events that were committed before the call. Raises Busy where the request's time is too short."""
+    """Number all events committed before the call. Raises Busy if the request's deadline passes before that."""
     deadline = deadline_of_request(database.settings.answer_seconds)
     while number_once(database, deadline).rows == ROWS_AT_ONCE:
         if deadline.passed:
@@ -80,7 +80,7 @@ def catch_up(database: Database) -> None:
 
 
 def as_object(row: AnyRow) -> dict[str, Any]:
-    """An event as pullers and subscribers see it."""
+    """An event as the API and the webhooks show it."""
     if row.order_no is None:
         data = {"goods_id": row.goods_id, "name": row.goods_name}
     else:
@@ -97,7 +97,7 @@ def as_object(row: AnyRow) -> dict[str, Any]:
 
 
 def as_message(row: AnyRow) -> dict[str, Any]:
-    """An event as the body of a webhook: with `timestamp`, which Standard Webhooks wants beside `type` and `data`."""
+    """An event as the body of a webhook: Standard Webhooks requires `timestamp` beside `type` and `data`."""
     event = as_object(row)
     return {"type": event["type"], "timestamp": event["occurred_at"], **event}
 

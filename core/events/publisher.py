@@ -1,7 +1,7 @@
-"""The publisher: numbers events, puts them on the subscribers' lists, and sends what is due, each subscriber by itself.
+"""The publisher: numbers events, creates their deliveries and sends those that are due.
 
-Any number of publishers may run, in all workers of all hosts. A subscriber that is slow or gone holds up nobody but
-itself: it has one sender in each process, which leaves it alone for a while after each failure.
+Any number of publishers may run, in all workers of all hosts. A slow or dead subscriber delays no other: each has one
+sender thread in a process, which pauses after each failure.
 """
 
 import collections
@@ -21,15 +21,15 @@ from core.events import deliveries, event_log, webhooks
 from core.events.deliveries import Claim
 from core.events.sequencer import number
 from core.events.url_policy import Resolver
-from core.events.webhook_call import Answer, Message, send
+from core.events.webhook_call import Answer, DeliveryError, Message, send
 from core.ops.metrics import record
 from core.purchase.sql import to_json
 from core.refusals import Refusal
 
 SECONDS = 1.0
-# Subscribers that one process sends to at once.
+# Sender threads of a process.
 _SENDERS = 16
-# A sender makes no further attempt on one claim after so many seconds.
+# A sender makes no further attempt under one claim after this many seconds.
 _CLAIM_SECONDS = 20.0
 _NUMBER_SECONDS = 0.8
 _FAN_OUT_SECONDS = 1.0
@@ -37,9 +37,9 @@ _FAN_OUT_SECONDS_IN_A_CROWD = 0.05
 _SHARE_IN_A_CROWD = 0.04
 _DELETE_SECONDS = 0.5
 _LONGEST_PAUSE = 1.0
-# Purchases in hand that make a crowd of a process.
+# From this many purchases in progress on, a process is crowded.
 CROWD = 4
-# Seconds that a subscriber which failed is left alone by a process: the first time, and at most.
+# Seconds that a process pauses for a subscriber after a failure: the first time, and at most.
 _FIRST_REST = 5.0
 _LONGEST_REST = 60.0
 _BUSY_STATUSES = (408, 429)
@@ -55,7 +55,7 @@ log = logging.getLogger("seckill.publisher")
 
 @dataclass
 class _Rest:
-    """How long a subscriber is left alone, and since when (`time.monotonic`)."""
+    """A pause for a subscriber: its length, and its end by the publisher's clock."""
 
     seconds: float
     until: float
@@ -64,8 +64,8 @@ class _Rest:
 class Publisher:
     """One process's publisher.
 
-    `resting` tells that no new work is to be begun, since the host is about to stop; `crowded`, that buyers want this
-    process for themselves: what is sent can wait for them.
+    `resting` says whether to begin no new work, since the host is about to stop; `crowded`, whether purchases need this
+    process, so that deliveries have to wait. `clock` (in seconds) times the pauses after failures.
     """
 
     def __init__(
@@ -74,21 +74,23 @@ class Publisher:
         resting: Callable[[], bool] = lambda: False,
         crowded: Callable[[], bool] = lambda: False,
         resolver: Resolver | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
         self._resting = resting
         self._crowded = crowded
         self._resolver = resolver
+        self._clock = clock
         self._senders: dict[int, threading.Thread] = {}
         self._rests: dict[int, _Rest] = {}
         self._lock = threading.Lock()
         self._attempts: collections.Counter[str] = collections.Counter()
-        # One connection of the pool at most: the others are the buyers'.
+        # The publisher uses at most one connection of the pool.
         self._books = threading.Lock()
         self._pace = threading.Lock()
 
     def turn(self) -> int:
-        """Do what there is to do now, and have what is due sent by threads of their own. Returns the events numbered.
+        """Number events, create deliveries, and start senders for those that are due. Returns how many were numbered.
 
         Raises Busy or Unavailable.
         """
@@ -101,7 +103,7 @@ class Publisher:
             if found.events:
                 numbered = number(self._database, _NUMBER_SECONDS, wait=False)
             if found.subscribers:
-                self._fan_out()
+                self.fan_out()
                 due = deliveries.due(self._database)
             if found.removed:
                 self._delete_removed_logs()
@@ -109,7 +111,7 @@ class Publisher:
         return numbered
 
     def finish(self) -> dict[str, int]:
-        """Wait until nothing that was begun is under way. Returns all attempts so far, by what came of them."""
+        """Wait until all senders have ended. Returns the number of attempts so far, by the delivery's status."""
         while True:
             with self._lock:
                 senders = list(self._senders.values())
@@ -118,11 +120,12 @@ class Publisher:
             for sender in senders:
                 sender.join()
 
-    def _fan_out(self) -> None:
+    def fan_out(self) -> None:
+        """Create deliveries for events that have none yet, within a bounded time."""
         end = time.monotonic() + (_FAN_OUT_SECONDS_IN_A_CROWD if self._crowded() else _FAN_OUT_SECONDS)
         behind = collections.deque(deliveries.behind(self._database))
         while behind and time.monotonic() < end:
-            # In turn: whoever is far behind does not hold up the others.
+            # In turn, so that one that is far behind does not hold up the others.
             webhook_id = behind.popleft()
             if deliveries.fan_out(self._database, webhook_id):
                 behind.append(webhook_id)
@@ -133,7 +136,7 @@ class Publisher:
             pass
 
     def _start_senders(self, due: list[int]) -> None:
-        now = time.monotonic()
+        now = self._clock()
         with self._lock:
             for webhook_id in due:
                 rest = self._rests.get(webhook_id)
@@ -149,7 +152,7 @@ class Publisher:
             while not self._resting() and self._send_some(webhook_id):
                 pass
         except Refusal:
-            pass  # the database said so itself; claims run out
+            pass  # the database has logged it; the claims time out
         except Exception:
             log.exception("a sender of webhooks ended")
         finally:
@@ -157,7 +160,7 @@ class Publisher:
                 del self._senders[webhook_id]
 
     def _send_some(self, webhook_id: int) -> bool:
-        """Take what is due to a subscriber and send it. Whether to go on at once."""
+        """Claim the deliveries to a subscriber that are due, and send them. Returns whether to continue at once."""
         with self._books:
             taken = deliveries.claim(self._database, webhook_id)
             if taken is None:
@@ -170,7 +173,7 @@ class Publisher:
                 self._hand_back(taken, place, 0)
                 return True
             if row.seq not in events:
-                continue  # deleted for its age (core/ops/retention.py), and so will be this delivery
+                continue  # retention has deleted it, and will delete this delivery (core/ops/retention.py)
             body = to_json(event_log.as_message(events[row.seq]))
             message = Message(event_log.event_id(row.seq), taken.now + timedelta(seconds=passed), body, taken.secrets)
             spent_before = time.thread_time()
@@ -191,7 +194,7 @@ class Publisher:
     _pause = staticmethod(time.sleep)
 
     def _make_way(self, spent: float) -> None:
-        """In a crowd, leave the processor to the buyers: all senders together take a small share of its time."""
+        """While crowded, leave the processor to purchases: all senders together take a small share of its time."""
         if self._crowded():
             with self._pace:
                 self._pause(min(_LONGEST_PAUSE, spent * (1 / _SHARE_IN_A_CROWD - 1)))
@@ -204,12 +207,12 @@ class Publisher:
         with self._lock:
             before = self._rests.get(webhook_id)
             seconds = min(_LONGEST_REST, before.seconds * 2) if before else _FIRST_REST
-            self._rests[webhook_id] = _Rest(seconds, time.monotonic() + seconds)
+            self._rests[webhook_id] = _Rest(seconds, self._clock() + seconds)
             return seconds
 
 
 def _is_down(answer: Answer) -> bool:
-    """Whether the subscriber, and not only this event, is in trouble."""
-    if answer.status is None or answer.error == "gone":
+    """Whether the failure concerns the subscriber rather than this event."""
+    if answer.status is None or answer.error == DeliveryError.GONE:
         return True
     return answer.status >= 500 or answer.status in _BUSY_STATUSES

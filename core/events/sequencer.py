@@ -1,8 +1,8 @@
-"""Numbering events: what transactions left in the outbox is moved to `events` after their COMMIT.
+"""Numbers events: moves them from the outbox to `events` after the COMMIT of their transaction.
 
-Ids of the outbox are given out before COMMIT, and commits come in another order: whoever reads by them misses those
-that commit late. So events are numbered once more, by one sequencer at a time over all processes and hosts. Whoever
-sees an event then sees, or has seen, all with lower numbers. See docs/events.md.
+Ids of the outbox are assigned before COMMIT, and transactions commit in another order: a reader that goes by those ids
+would miss events that commit late. So one sequencer at a time, over all processes and hosts, numbers them again. A
+reader that sees an event can see all with lower numbers. See docs/events.md.
 
 The numbers come from the row of `sequencer`, and each transaction writes that row. A lock alone does not keep two
 sequencers apart where the database has two writers: servers that replicate by certification (MySQL Group Replication,
@@ -24,7 +24,7 @@ from core.purchase.sql import Sql, as_batch, change, fetch, sql_of
 from core.refusals import Busy
 from models import Sequencer
 
-# Rows of the outbox that are numbered in one transaction; each may hold the events of a whole batch of purchases.
+# Outbox rows numbered in one transaction; each may hold the events of a whole batch of purchases.
 ROWS_AT_ONCE = 200
 _ROW = 1
 
@@ -32,7 +32,9 @@ NUMBERED = Counter("seckill_events_numbered_total", "Events that got their numbe
 
 
 @dataclass(frozen=True)
-class _Texts:
+class Statements:
+    """The statements in one server's SQL. `waiting` ends with LIMIT, for a number to follow."""
+
     waiting: str
     number: str
     forget: str
@@ -40,7 +42,7 @@ class _Texts:
 
 @dataclass(frozen=True)
 class Numbered:
-    """What one transaction did: how many rows of the outbox it emptied into how many events."""
+    """The result of one transaction: the outbox rows it took, and the events they held."""
 
     rows: int
     events: int
@@ -50,9 +52,9 @@ NOTHING = Numbered(0, 0)
 
 
 def number(database: Database, seconds: float, wait: bool = True) -> int:
-    """Number what was committed before this call, for at most `seconds`. Returns how many events it were.
+    """Number the events committed before this call, for at most `seconds`. Returns how many it numbered.
 
-    Where another sequencer is at work it is waited for, unless told not to `wait`. Raises Busy or Unavailable.
+    If another sequencer is running, it waits for that one, unless `wait` is false. Raises Busy or Unavailable.
     """
     deadline = Deadline(seconds)
     numbered = 0
@@ -65,38 +67,41 @@ def number(database: Database, seconds: float, wait: bool = True) -> int:
 
 def number_once(database: Database, deadline: Deadline, wait: bool = True) -> Numbered:
     """Number the first rows of the outbox, at most ROWS_AT_ONCE, in one transaction. Raises Busy or Unavailable."""
-    done = run(database, lambda connection: _number(connection, wait), deadline)
+    done = run(database, lambda connection: number_in(connection, wait), deadline)
     if done is None:
         run(database, _make_row, deadline)
-        done = run(database, lambda connection: _number(connection, wait), deadline) or NOTHING
+        done = run(database, lambda connection: number_in(connection, wait), deadline) or NOTHING
     events = done.events
     record(lambda: NUMBERED.inc(events))
     return done
 
 
-def _number(connection: Connection, wait: bool) -> Numbered | None:
-    """None where there is no row to lock, or where another has it and is not waited for."""
+def number_in(connection: Connection, wait: bool) -> Numbered | None:
+    """`number_once` in a transaction of the caller's; None where the sequencer's row does not exist yet."""
     lock = select(Sequencer.last_seq).where(Sequencer.id == _ROW).with_for_update(skip_locked=not wait)
     last = connection.execute(lock).scalar_one_or_none()
     if last is None:
         if connection.execute(select(Sequencer.id)).one_or_none() is None:
             return None
         return NOTHING
-    texts = _texts(sql_of(connection))
-    # Reads without locks: a purchase that is under way is not waited for, and its row is not seen before its COMMIT.
-    waiting = [(int(key), int(count), int(newest)) for key, count, newest in fetch(connection, texts.waiting)]
+    texts = statements(sql_of(connection))
+    # Reads without locks: it does not wait for purchases in progress, whose rows it cannot see before their COMMIT.
+    waiting = [
+        (int(key), int(count), int(newest))
+        for key, count, newest in fetch(connection, f"{texts.waiting}{ROWS_AT_ONCE:d}")
+    ]
     if not waiting:
         return NOTHING
-    # An earlier release left the numbers to AUTO_INCREMENT: they can be ahead of the row.
+    # An earlier release used AUTO_INCREMENT: its numbers can be ahead of the row.
     first = seq = max(last, waiting[0][2])
     batch = []
     for key, count, _ in waiting:
         batch.append((key, seq))
         seq += count
-    _take_numbers(connection, last, seq)
+    take_numbers(connection, last, seq)
     asked = as_batch(batch)
     events = change(connection, texts.number, asked)
-    # Should the lock ever be lost, two would number the same rows: only one of them takes them away.
+    # If the lock were ever lost, two sequencers would number the same rows; only one can delete them.
     if change(connection, texts.forget, asked) != len(batch):
         raise Busy()
     if events != seq - first:
@@ -104,8 +109,8 @@ def _number(connection: Connection, wait: bool) -> Numbered | None:
     return Numbered(len(batch), events)
 
 
-def _take_numbers(connection: Connection, last: int, seq: int) -> None:
-    """Write that numbers up to `seq` are given. Raises Busy where another transaction has given some since `last`."""
+def take_numbers(connection: Connection, last: int, seq: int) -> None:
+    """Record that numbers up to `seq` are used. Raises Busy if another transaction has used some since `last`."""
     taken = update(Sequencer).where(Sequencer.id == _ROW, Sequencer.last_seq == last).values(last_seq=seq)
     if connection.execute(taken).rowcount != 1:
         raise Busy()
@@ -117,13 +122,13 @@ def _make_row(connection: Connection) -> None:
 
 
 @cache
-def _texts(sql: Sql) -> _Texts:
+def statements(sql: Sql) -> Statements:
     length = "json_array_length" if sql.sqlite else "JSON_LENGTH"
     newest = "(SELECT COALESCE(MAX(seq), 0) FROM events)"
-    waiting = f"SELECT id, {length}(events), {newest} FROM outbox ORDER BY id LIMIT {ROWS_AT_ONCE:d}"  # noqa: S608 (no input)
+    waiting = f"SELECT id, {length}(events), {newest} FROM outbox ORDER BY id LIMIT "  # noqa: S608 (no input)
     columns = "(seq, type, goods_id, order_no, occurred_at)"
     if sql.sqlite:
-        return _Texts(
+        return Statements(
             waiting,
             f"INSERT INTO events {columns} SELECT json_extract(batch.value, '$[1]') + event.key + 1,"  # noqa: S608
             " json_extract(event.value, '$[0]'), json_extract(event.value, '$[1]'), json_extract(event.value, '$[2]'),"
@@ -133,9 +138,9 @@ def _texts(sql: Sql) -> _Texts:
         )
     batch = "JSON_TABLE(%s, '$[*]' COLUMNS (id BIGINT PATH '$[0]', before_it BIGINT PATH '$[1]')) batch"
     ascii_text = "CHARACTER SET ascii COLLATE ascii_bin"
-    # Row by row through the primary key: a scan would meet, and wait for, rows of purchases that are under way.
+    # Row by row through the primary key: a scan would wait for the locked rows of purchases in progress.
     by_id = "STRAIGHT_JOIN outbox FORCE INDEX (PRIMARY) ON outbox.id = batch.id"
-    return _Texts(
+    return Statements(
         waiting,
         f"INSERT INTO events {columns} SELECT batch.before_it + event.place, event.type, event.goods_id,"  # noqa: S608
         f" event.order_no, outbox.occurred_at FROM {batch} {by_id} STRAIGHT_JOIN JSON_TABLE(outbox.events, '$[*]'"

@@ -1,7 +1,7 @@
-"""Where webhooks may be sent: https addresses of the public internet, judged by the address that is connected to.
+"""The policy for webhook URLs: https, to addresses of the public internet.
 
-A name is resolved once for each delivery, and that very answer is judged and connected to: a name that leads elsewhere
-a moment later leads nowhere.
+A name is resolved once for each delivery; the addresses of that answer are checked, and the connection goes to one of
+them. So a name that changes its address after the check (DNS rebinding) gains nothing.
 """
 
 import ipaddress
@@ -20,14 +20,14 @@ Resolver = Callable[[str, int], Sequence[str]]
 
 MAX_URL = 2000
 RESOLVE_SECONDS = 5.0
-# A subscription's creation does not wait long for a name: every delivery looks at it again.
+# A subscription's creation waits for DNS no longer than this: every delivery resolves the name again.
 _LOOK_SECONDS = 2.0
 _PORTS = {"https": 443, "http": 80}
 _VISIBLE = re.compile(r"[!-~]+")
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}")
 _HERE = re.compile(r"(.*\.)?localhost\.?", re.IGNORECASE)
 _PUBLIC_6 = ipaddress.ip_network("2000::/3")
-# Within the public ones, but they lead through a relay to any IPv4 address, or to none.
+# Public by their numbers, but relays (6to4, Teredo) route them to any IPv4 address.
 _RELAYS = (
     ipaddress.ip_network("2002::/16"),
     ipaddress.ip_network("2001::/32"),
@@ -36,16 +36,16 @@ _RELAYS = (
 
 
 class Forbidden(Exception):
-    """The address is none of the public internet."""
+    """The address is not one of the public internet."""
 
 
 class Unresolved(Exception):
-    """The name leads to no address, or nobody told in time."""
+    """The name has no address, or DNS did not answer in time."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """A webhook's URL, taken apart. `host` is a name or an address without brackets, `path` includes the query."""
+    """The parts of a webhook's URL. `host` is a name or an address without brackets, `path` includes the query."""
 
     scheme: str
     host: str
@@ -54,7 +54,7 @@ class Target:
 
 
 def parse(url: str) -> Target:
-    """Take a URL apart. Raises ValueError for one that is not http(s), or that has credentials or a fragment."""
+    """Parse a URL. Raises ValueError for one that is not http(s), or that has credentials or a fragment."""
     if len(url) > MAX_URL or not _VISIBLE.fullmatch(url) or "\\" in url or "#" in url:
         raise ValueError("no URL")
     parts = urlsplit(url)
@@ -70,9 +70,9 @@ def parse(url: str) -> Target:
 
 
 def check(url: str, private: bool) -> None:
-    """Refuse a URL that webhooks may not be sent to. With `private`, private addresses and plain http are allowed.
+    """Raise InvalidField for a URL that the policy forbids. `private` allows private addresses and plain http.
 
-    Raises InvalidField. A name that leads nowhere now is let pass: it is looked up again for each delivery.
+    A name that cannot be resolved now passes: each delivery resolves and checks it again.
     """
     try:
         target = parse(url)
@@ -93,7 +93,7 @@ def check(url: str, private: bool) -> None:
 def addresses(
     target: Target, private: bool, resolver: Resolver | None = None, seconds: float = RESOLVE_SECONDS
 ) -> Sequence[str]:
-    """The addresses to connect to, the best first. Raises Forbidden if one of them is, and Unresolved."""
+    """The addresses to connect to, the preferred first. Raises Forbidden if any of them is forbidden, or Unresolved."""
     if not private and target.scheme != "https":
         raise Forbidden
     found = _resolved(resolver or _ask_system, target, seconds)
@@ -118,13 +118,13 @@ def is_private(written: str) -> bool:
 
 
 def _ask_system(host: str, port: int) -> Sequence[str]:
-    # `127.1` and `0x7f000001` are addresses too, for the system: only its own answer tells.
+    # The system also takes `127.1` and `0x7f000001` for addresses, so only its own answer can be judged.
     answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(answer[4][0]) for answer in answers))
 
 
 def _resolved(resolver: Resolver, target: Target, seconds: float) -> Sequence[str]:
-    """Ask in a thread of its own: the system's resolver knows no time-out."""
+    """Resolve in a separate thread, since the system's resolver has no timeout."""
     answers: queue.SimpleQueue[Sequence[str]] = queue.SimpleQueue()
 
     def ask() -> None:

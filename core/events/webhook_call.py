@@ -1,7 +1,7 @@
-"""One signed call to a subscriber: a POST over a connection to an address that was judged, and nothing more.
+"""One signed call to a subscriber: a POST over a connection to an address that the policy has checked.
 
-The standard library's client and not a larger one: it can be held to one address while the name stays in the Host
-header, in SNI and in the check of the certificate; it follows no redirect and reads no proxy from the environment.
+It uses the standard library's client because that can be bound to one address while the name stays in the Host header,
+in SNI and in the check of the certificate; it follows no redirect and ignores proxies of the environment.
 """
 
 import http.client
@@ -11,33 +11,43 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from functools import cache
 
 from core.events.url_policy import Forbidden, Resolver, Target, Unresolved, addresses, parse
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 10.0
-# For all of it: a subscriber that sends a byte now and then would otherwise never end.
+# For the whole call: a subscriber that sends a byte now and then would never exceed READ_SECONDS.
 WHOLE_SECONDS = 20.0
 _USER_AGENT = "flash-sale-webhooks/1"
 
-DELIVERED = "delivered"
-GONE = "gone"
-# Codes of what went wrong; no text of others is kept.
-ERRORS = ("timeout", "connection", "tls", "protocol", "unresolved", "forbidden_target", "redirect", "status", GONE)
+
+class DeliveryError(StrEnum):
+    """Why a call failed. No text of the subscriber's is kept."""
+
+    TIMEOUT = "timeout"
+    CONNECTION = "connection"
+    TLS = "tls"
+    PROTOCOL = "protocol"
+    UNRESOLVED = "unresolved"
+    FORBIDDEN_TARGET = "forbidden_target"
+    REDIRECT = "redirect"
+    STATUS = "status"
+    GONE = "gone"
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of a call: the subscriber's status, if there was one, and one of ERRORS, or None if it was taken."""
+    """The result of a call: the subscriber's status, if there was one, and the error; None for success."""
 
     status: int | None
-    error: str | None
+    error: DeliveryError | None
 
 
 @dataclass(frozen=True)
 class Message:
-    """What is sent: `id` is the same in every attempt, `sent_at` is that attempt's, in UTC by the database's clock.
+    """A message to send. `id` is the same in every attempt; `sent_at` is the attempt's time, by the database's clock.
 
     It is signed with each of `secrets`.
     """
@@ -49,7 +59,7 @@ class Message:
 
 
 class _Plain(http.client.HTTPConnection):
-    """A connection to `address`, whatever the host's name leads to."""
+    """A connection to `address`, without resolving the host's name."""
 
     def __init__(self, target: Target, address: str) -> None:
         super().__init__(target.host, target.port, timeout=CONNECT_SECONDS)
@@ -60,40 +70,42 @@ class _Plain(http.client.HTTPConnection):
 
 
 class _Secured(_Plain):
-    """The same with TLS: the name is in SNI and must be in the certificate."""
+    """The same with TLS: SNI has the name, and the certificate must match it."""
 
     default_port = 443
 
     def connect(self) -> None:
         super().connect()
-        self.sock = _tls().wrap_socket(self.sock, server_hostname=self.host)
+        self.sock = tls_context().wrap_socket(self.sock, server_hostname=self.host)
 
 
 @cache
-def _tls() -> ssl.SSLContext:
+def tls_context() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
 def send(url: str, message: Message, private: bool, resolver: Resolver | None = None) -> Answer:
-    """Send `message` to `url`, in WHOLE_SECONDS and the time of a look at the name, at most. Raises nothing for what
-    the subscriber, or the way to it, does wrong."""
+    """Send `message` to `url`. Takes at most WHOLE_SECONDS, plus the time to resolve the name.
+
+    Failures of the subscriber, DNS or the network are returned, not raised.
+    """
     try:
         target = parse(url)
         found = addresses(target, private, resolver)
     except Forbidden:
-        return Answer(None, "forbidden_target")
+        return Answer(None, DeliveryError.FORBIDDEN_TARGET)
     except (Unresolved, ValueError):
-        return Answer(None, "unresolved")
+        return Answer(None, DeliveryError.UNRESOLVED)
     try:
         return _call(target, found, message)
     except TimeoutError:
-        return Answer(None, "timeout")
+        return Answer(None, DeliveryError.TIMEOUT)
     except ssl.SSLError:
-        return Answer(None, "tls")
+        return Answer(None, DeliveryError.TLS)
     except OSError:
-        return Answer(None, "connection")
+        return Answer(None, DeliveryError.CONNECTION)
     except http.client.HTTPException:
-        return Answer(None, "protocol")
+        return Answer(None, DeliveryError.PROTOCOL)
 
 
 def _call(target: Target, found: Sequence[str], message: Message) -> Answer:
@@ -105,10 +117,10 @@ def _call(target: Target, found: Sequence[str], message: Message) -> Answer:
     try:
         connection.sock.settimeout(READ_SECONDS)
         connection.request("POST", target.path, message.body.encode(), _headers(message))
-        # The answer's body is not read at all: the connection is closed instead.
+        # The answer's body is not read: the connection is closed instead.
         status = connection.getresponse().status
         if late.is_set():
-            raise TimeoutError  # headers that were cut off look as if they had ended
+            raise TimeoutError  # truncated headers look like complete ones
         return _judged(status)
     except (OSError, http.client.HTTPException) as error:
         if late.is_set():
@@ -120,7 +132,7 @@ def _call(target: Target, found: Sequence[str], message: Message) -> Answer:
 
 
 def _connected(target: Target, found: Sequence[str]) -> http.client.HTTPConnection:
-    """A connection to the first of the addresses that takes one; at most two are tried."""
+    """A connection to the first address that accepts one; at most two are tried."""
     kind = _Secured if target.scheme == "https" else _Plain
     failed: OSError = ConnectionError()
     for address in found[:2]:
@@ -139,7 +151,7 @@ def _connected(target: Target, found: Sequence[str]) -> http.client.HTTPConnecti
 def _cut(sock: socket.socket, late: threading.Event) -> None:
     late.set()
     try:
-        # Not by the method of a TLS socket, which takes itself apart under the thread that is reading.
+        # The method of an SSLSocket is not safe here: it drops its TLS state while another thread reads.
         socket.socket.shutdown(sock, socket.SHUT_RDWR)
     except OSError:
         return  # closed already
@@ -164,5 +176,5 @@ def _judged(status: int) -> Answer:
     if 200 <= status < 300:
         return Answer(status, None)
     if status == 410:
-        return Answer(status, GONE)
-    return Answer(status, "redirect" if 300 <= status < 400 else "status")
+        return Answer(status, DeliveryError.GONE)
+    return Answer(status, DeliveryError.REDIRECT if 300 <= status < 400 else DeliveryError.STATUS)

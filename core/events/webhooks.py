@@ -1,4 +1,4 @@
-"""Subscriptions to events, and the log of what was sent to each: what administrators do with them."""
+"""Subscriptions to events, and the log of the deliveries to each, as administrators read and change them."""
 
 import base64
 import secrets
@@ -13,23 +13,25 @@ from core.db.clock import database_now, utc_now
 from core.db.database import AnyRow, Database
 from core.db.paging import Page, PageRequest, Sort, fetch
 from core.db.transaction import plain
+from core.db.versioned_table import VersionedTable, differing
 from core.events import event_log, url_policy
 from core.refusals import InvalidField, Refusal
-from models import Event, RemovedWebhook, Sequencer, Webhook, WebhookDelivery
+from models import DeliveryStatus, Event, RemovedWebhook, Sequencer, Webhook, WebhookDelivery
 
 MOST = 100
-PENDING = "pending"
-DELIVERED = "delivered"
-FAILED = "failed"
 _SECRET_BYTES = 32
 _DELETED_AT_ONCE = 1000
 
-_SHOWN = tuple(column for column in Webhook.__table__.columns if column.name not in ("secret", "old_secret"))
+_table = VersionedTable(
+    Webhook,
+    refusals.NOT_FOUND,
+    columns=[column for column in Webhook.__table__.columns if column.name not in ("secret", "old_secret")],
+)
 
 
 def list_page(database: Database, page: PageRequest, active: bool | None = None) -> Page[AnyRow]:
     """A page of subscriptions, the oldest first, without their secrets."""
-    query = select(*_SHOWN)
+    query = _table.select()
     if active is not None:
         query = query.where(Webhook.active == active)
     key = Webhook.id.expression
@@ -39,17 +41,16 @@ def list_page(database: Database, page: PageRequest, active: bool | None = None)
 
 def find(database: Database, webhook_id: int) -> AnyRow:
     """A subscription, without its secret. Raises Refusal not_found."""
-    with database.reading() as connection:
-        return _one(connection, webhook_id)
+    return _table.find(database, webhook_id)
 
 
 def check_url(database: Database, url: str) -> None:
-    """Raise InvalidField for a URL that webhooks may not be sent to. Asks for addresses: never in a transaction."""
+    """Raise InvalidField for a URL that the policy forbids. It waits for DNS: never call it in a transaction."""
     url_policy.check(url, database.settings.WEBHOOKS_TO_PRIVATE)
 
 
 def prepare(database: Database, url: str) -> None:
-    """What comes ahead of `create`: check the URL, and number what happened so far. Raises InvalidField or Busy."""
+    """Prepare `create`: check the URL, and number all events so far. Raises InvalidField or Busy."""
     check_url(database, url)
     event_log.catch_up(database)
 
@@ -60,40 +61,33 @@ def create(database: Database, url: str, types: Sequence[str] | None, active: bo
     Returns the subscription and its secret. Raises InvalidField where there are MOST subscriptions.
     """
     secret = _new_secret()
-    # What happened so far has its number after this: the subscription begins behind it.
+    # All earlier events have their numbers by now: the subscription begins after them.
     after = event_log.newest(database)
 
     def work(connection: Connection) -> AnyRow:
-        # One row that all who subscribe lock, or two would both be the hundredth.
-        _hold_events(connection)
+        # All creations lock this row: otherwise two could both become the hundredth.
+        hold_events(connection)
         if connection.execute(select(func.count()).select_from(Webhook)).scalar_one() >= MOST:
             raise InvalidField("url", "too_many")
         values = {"url": url, "types": types, "active": active, "secret": secret, "after_seq": after}
         made = connection.execute(insert(Webhook).values(**values, created_at=utc_now(), updated_at=utc_now()))
-        return _one(connection, made.inserted_primary_key[0])  # type: ignore[index]
+        return _table.read(connection, made.inserted_primary_key[0])  # type: ignore[index]
 
     return plain(database, work), secret
 
 
 def change(database: Database, webhook_id: int, fields: Mapping[str, Any], versions: set[int] | None) -> AnyRow:
-    """Set `fields`, of `url` (which was checked), `types` and `active`.
+    """Set `fields` (`url`, which was checked, `types`, `active`) of a subscription with one of `versions` (None: any).
 
-    `versions`, if any, are those that the caller expects. Raises Refusal not_found or version_mismatch.
+    Raises Refusal not_found or version_mismatch.
     """
 
     def work(connection: Connection) -> AnyRow:
         if fields.get("active"):
-            _hold_events(connection)
-        row = _locked(connection, webhook_id, versions)
-        changed = {name: value for name, value in fields.items() if getattr(row, name) != value}
-        if not changed:
-            return row
-        connection.execute(
-            update(Webhook)
-            .where(Webhook.id == webhook_id)
-            .values({**changed, "version": row.version + 1, "updated_at": utc_now()})
-        )
-        return _one(connection, webhook_id)
+            hold_events(connection)
+        row = _table.lock(connection, webhook_id, versions)
+        changed = differing(row, fields)
+        return _table.write(connection, row, changed) if changed else row
 
     return plain(database, work)
 
@@ -102,16 +96,16 @@ def remove(database: Database, webhook_id: int, versions: set[int] | None) -> No
     """End a subscription. Publishers delete its log later. Raises Refusal not_found or version_mismatch."""
 
     def work(connection: Connection) -> None:
-        # Whoever puts events on its list holds this row: nothing is added to the log after this.
-        _locked(connection, webhook_id, versions)
-        connection.execute(delete(Webhook).where(Webhook.id == webhook_id))
+        # Creating deliveries locks this row, so no delivery is added to the log after this.
+        row = _table.lock(connection, webhook_id, versions)
+        _table.remove(connection, row)
         connection.execute(insert(RemovedWebhook).values(webhook_id=webhook_id))
 
     plain(database, work)
 
 
 def delete_removed_logs(database: Database) -> bool:
-    """Delete a piece of the log of a subscription that was removed. Returns whether there may be more to delete."""
+    """Delete a piece of the log of a removed subscription. Returns whether there may be more to delete."""
 
     def work(connection: Connection) -> bool:
         one = select(RemovedWebhook.webhook_id).limit(1).with_for_update(skip_locked=True)
@@ -131,28 +125,20 @@ def delete_removed_logs(database: Database) -> bool:
 def rotate_secret(
     database: Database, webhook_id: int, keep_hours: int, versions: set[int] | None
 ) -> tuple[AnyRow, str]:
-    """Give a subscription a new secret; the one until now signs beside it for `keep_hours` more.
+    """Give a subscription a new secret; the old one also signs for another `keep_hours`.
 
     Returns the subscription and the new secret. Raises Refusal not_found or version_mismatch.
     """
     secret = _new_secret()
 
     def work(connection: Connection) -> AnyRow:
-        row = _locked(connection, webhook_id, versions)
-        now = database_now(connection)
-        connection.execute(
-            update(Webhook)
-            .where(Webhook.id == webhook_id)
-            .values(
-                old_secret=Webhook.secret if keep_hours else None,
-                old_secret_ends_at=now + timedelta(hours=keep_hours) if keep_hours else None,
-                version=row.version + 1,
-                updated_at=now,
-            )
-        )
-        # By itself: MySQL would take the new value for the one to keep.
+        row = _table.lock(connection, webhook_id, versions)
+        ends_at = database_now(connection) + timedelta(hours=keep_hours)
+        kept = {"old_secret": Webhook.secret, "old_secret_ends_at": ends_at}
+        changed = _table.write(connection, row, kept if keep_hours else dict.fromkeys(kept))
+        # In a statement of its own: in one, MySQL would already read the new secret as the one to keep.
         connection.execute(update(Webhook).where(Webhook.id == webhook_id).values(secret=secret))
-        return _one(connection, webhook_id)
+        return changed
 
     return plain(database, work), secret
 
@@ -162,24 +148,28 @@ def _new_secret() -> str:
 
 
 def deliveries(database: Database, webhook_id: int, page: PageRequest, status: str | None = None) -> Page[AnyRow]:
-    """What was and is to be sent to a subscriber, the newest event first. Raises Refusal not_found."""
+    """A page of a subscription's deliveries, the newest event first. Raises Refusal not_found."""
     query = _log().where(WebhookDelivery.webhook_id == webhook_id)
     if status is not None:
         query = query.where(WebhookDelivery.status == status)
     seq = WebhookDelivery.seq.expression
     newest_first = Sort(seq, seq, descending=True)
     with database.reading() as connection:
-        _one(connection, webhook_id)
+        _table.read(connection, webhook_id)
         return fetch(connection, query, newest_first, page)
 
 
 def retry(database: Database, webhook_id: int, delivery_id: int) -> AnyRow:
-    """Send a delivery once more, at once, whatever came of it. Raises Refusal not_found."""
+    """Make a delivery due at once, whatever its status. Raises Refusal not_found."""
 
     def work(connection: Connection) -> AnyRow:
-        _hold_events(connection)
+        hold_events(connection)
         asked = (WebhookDelivery.id == delivery_id, WebhookDelivery.webhook_id == webhook_id)
-        due = update(WebhookDelivery).where(*asked).values(status=PENDING, next_attempt_at=utc_now(), delivered_at=None)
+        due = (
+            update(WebhookDelivery)
+            .where(*asked)
+            .values(status=DeliveryStatus.PENDING, next_attempt_at=utc_now(), delivered_at=None)
+        )
         if connection.execute(due).rowcount != 1:
             raise Refusal(refusals.NOT_FOUND)
         return connection.execute(_log().where(*asked)).one()
@@ -187,10 +177,10 @@ def retry(database: Database, webhook_id: int, delivery_id: int) -> AnyRow:
     return plain(database, work)
 
 
-def _hold_events(connection: Connection) -> None:
-    """Lock the row that whoever deletes old events locks (core/ops/retention.py), until the end of the transaction.
+def hold_events(connection: Connection) -> None:
+    """Lock the row that retention locks while it deletes events (core/ops/retention.py), until the transaction ends.
 
-    Without it an event could be deleted just after a subscription has begun to need it, and be missed in silence.
+    Without the lock, an event could be deleted just after a subscription began to need it, and be missed in silence.
     """
     connection.execute(select(Sequencer.id).with_for_update())
 
@@ -198,18 +188,3 @@ def _hold_events(connection: Connection) -> None:
 def _log() -> Select[Any]:
     events = Event.seq == WebhookDelivery.seq
     return select(*WebhookDelivery.__table__.columns, Event.type).outerjoin(Event, events)
-
-
-def _one(connection: Connection, webhook_id: int, lock: bool = False) -> AnyRow:
-    query = select(*_SHOWN).where(Webhook.id == webhook_id)
-    row = connection.execute(query.with_for_update() if lock else query).one_or_none()
-    if row is None:
-        raise Refusal(refusals.NOT_FOUND)
-    return row
-
-
-def _locked(connection: Connection, webhook_id: int, versions: set[int] | None) -> AnyRow:
-    row = _one(connection, webhook_id, lock=True)
-    if versions is not None and row.version not in versions:
-        raise Refusal(refusals.VERSION_MISMATCH)
-    return row

@@ -1,4 +1,4 @@
-"""Whether the stored rows keep the promises of a sale, over the whole database. What is checked is in core/checks."""
+"""Audits the whole database: do the stored rows keep the promises of a sale? core/ops/checks has the checks."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,17 +20,17 @@ from models import Goods, Order
 
 CHECKS = (*goods.CHECKS, *events.CHECKS, *coupons.CHECKS, *money.CHECKS, *payments.CHECKS)
 
-# How many rows of each breach are named; all are counted.
+# At most this many rows of each breach are named; all are counted.
 SHOWN = 100
 
 
 class CannotAudit(Exception):
-    """The database could not be read to the end; the text says why, in one line."""
+    """The database could not be read completely; the text says why, in one line."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What one check came to: how many rows break it, and the first SHOWN of them."""
+    """The result of one check: the number of rows that break it, and the first SHOWN of them."""
 
     check: Check
     count: int
@@ -55,12 +55,12 @@ class Report:
 def run(settings: Settings, on_checked: Callable[[Check], None] = lambda check: None) -> Report:
     """Audit the database that the settings name, in one consistent snapshot, beside a running sale.
 
-    `on_checked` is told of each check that is done. Raises CannotAudit.
+    It calls `on_checked` after each check. Raises CannotAudit.
     """
     try:
-        with _reading(settings) as connection:
-            # The first read of a table fixes the snapshot. Only then the time: an order that the snapshot has was
-            # placed before it, when those that it replaces were already overdue.
+        with reading(settings) as connection:
+            # The first read of a table fixes the snapshot. The time is read after it, so that every order of the
+            # snapshot was placed before `now`, and the orders that it replaced are overdue at `now`.
             items = connection.execute(select(func.count()).select_from(Goods)).scalar_one()
             orders = connection.execute(select(func.count()).select_from(Order)).scalar_one()
             snapshot = Snapshot(database_now(connection), settings.on_sqlite)
@@ -74,18 +74,19 @@ def run(settings: Settings, on_checked: Callable[[Check], None] = lambda check: 
 
 
 def one_line(error: BaseException) -> str:
-    """The first line of what the driver said, for an operator's eyes: never for a client of the API."""
+    """The first line of the driver's message, for operators; never show it to a client of the API."""
     said = str(error.orig if isinstance(error, DBAPIError) else error)
     return said.strip().partition("\n")[0] or type(error).__name__
 
 
 @contextmanager
-def _reading(settings: Settings) -> Iterator[Connection]:
+def reading(settings: Settings) -> Iterator[Connection]:
+    """A connection in a transaction for reads, of one snapshot. Raises CannotAudit."""
     path = settings.database_url.database or ""
     if settings.on_sqlite and not Path(path).exists():
-        # To connect would make an empty file, which hides the mistake.
+        # Connecting would create an empty file, which hides the mistake.
         raise CannotAudit(f"there is no database file {path}; run `{flask_line('init-db')}`")
-    # Not the service's pool: its time-outs are too short, and a pooled connection could keep the isolation level.
+    # Not the service's pool: its timeouts are too short, and a pooled connection could keep the isolation level.
     try:
         connection = patient_engine(settings).connect()
     except Exception as error:

@@ -1,4 +1,4 @@
-"""Work that a process does beside answering: each chore in a thread of its own, again and again."""
+"""Background jobs of a process, each repeated in its own thread."""
 
 import logging
 import random
@@ -14,16 +14,16 @@ log = logging.getLogger("seckill.chores")
 
 
 def start(name: str, seconds: float, work: Callable[[], object]) -> threading.Thread:
-    """Do `work` now and then, with `seconds` between one end and the next start.
+    """Repeat `work`, with `seconds` between one end and the next start.
 
-    The thread ends with the process, and with nothing else: an error is told to the log, once a second at most. To be
-    called after the process was forked.
+    The thread ends with the process only: errors are logged, at most once a second. Call it after the process was
+    forked.
     """
 
     def keep_on() -> None:
         shares.use(Share.JOBS)
         told_at = float("-inf")
-        # Chores of processes that started together are not to meet each time.
+        # The jobs of processes that started together should not coincide each time.
         time.sleep(random.uniform(0, seconds))  # noqa: S311 (no secret)
         while True:
             try:
@@ -31,7 +31,7 @@ def start(name: str, seconds: float, work: Callable[[], object]) -> threading.Th
             except Exception as error:
                 if time.monotonic() - told_at >= 1:
                     told_at = time.monotonic()
-                    # A refusal says what it is; of anything else the place matters.
+                    # A refusal needs no traceback.
                     known = isinstance(error, Refusal)
                     log.warning("%s failed: %s", name, error if known else "", exc_info=None if known else error)
             time.sleep(seconds)

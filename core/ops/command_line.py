@@ -8,7 +8,7 @@ from config import ROOT
 
 
 def flask_line(*arguments: str) -> str:
-    """The line that runs a `flask` command of this installation, from any folder."""
+    """A shell command that runs a `flask` command of this installation from any folder."""
     program = Path(sys.executable).with_name("flask")
     command = [str(program)] if program.exists() else [sys.executable, "-P", "-m", "flask"]
     return shlex.join([*command, "--app", str(ROOT / "app.py"), *arguments])

@@ -1,4 +1,4 @@
-"""What is wrong with an installation, and how to mend it: settings, database, durability."""
+"""Finds faults of an installation and how to mend them: settings, database, durability."""
 
 import contextlib
 import os
@@ -26,16 +26,16 @@ from core.ops.finding import Finding, State, judge, judge_protection
 from core.refusals import Refusal
 
 MAX_CLOCK_DIFFERENCE_SECONDS = 1.0
-# Findings of a server that takes no changes of rows: the locks are not tried there, which would fail for that alone.
+# Findings of a read-only server. The locks are not tested there: the test would fail for that alone.
 _IN_THE_WAY = frozenset({"writable", *server_settings.LOOKED_AT})
 
 
 def examine(database: Database, settings: Settings) -> list[Finding]:
-    """Examine the settings and, over a session like those of the service, the database. Leaves nothing behind."""
-    return [*_settings(settings), *_database(database, settings)]
+    """Examine the settings and, over a session like those of the service, the database. It leaves nothing behind."""
+    return [*examine_settings(settings), *_database(database, settings)]
 
 
-def _settings(settings: Settings) -> Iterator[Finding]:
+def examine_settings(settings: Settings) -> Iterator[Finding]:
     unknown = config.unknown_names()
     yield judge(
         "settings",
@@ -51,7 +51,7 @@ def _settings(settings: Settings) -> Iterator[Finding]:
         State.WARNING,
     )
     yield from _secrets(settings)
-    yield from _secret_files()
+    yield from secret_files()
     yield _payments(settings)
     lock, limit = settings.LOCK_WAIT_SECONDS, settings.DATABASE_TIMEOUT_SECONDS
     yield judge(
@@ -107,7 +107,7 @@ def _kept_key() -> str | None:
         return None
 
 
-def _secret_files() -> Iterator[Finding]:
+def secret_files() -> Iterator[Finding]:
     for path in (config.INSTANCE / "secret_key", config.ENV_FILE):
         with contextlib.suppress(OSError):
             mode = stat.S_IMODE(path.stat().st_mode)
@@ -123,7 +123,7 @@ def _secret_files() -> Iterator[Finding]:
 def _database(database: Database, settings: Settings) -> Iterator[Finding]:
     path = database.engine.url.database or ""
     if database.is_sqlite and not Path(path).exists():
-        # To connect would make an empty file.
+        # Connecting would create an empty file.
         yield Finding("database", State.PROBLEM, f"no file {path}", f"run `{flask_line('init-db')}`")
         return
     try:

@@ -1,19 +1,18 @@
-"""What is wrong with coupons that earlier versions have made."""
+"""Finds faults of coupons made by earlier versions."""
 
 from collections.abc import Iterator
 
 from sqlalchemy import Connection, select
 
-from core.catalogue.coupons import AMOUNT
 from core.ops.finding import Finding, State
-from models import Coupon
+from models import Coupon, CouponKind
 
 _SHOWN = 5
 
 
 def examine(connection: Connection) -> Iterator[Finding]:
-    """Report active coupons of an amount that have no currency: they apply to nothing. Nothing where there is none."""
-    query = select(Coupon.code).where(Coupon.kind == AMOUNT, Coupon.currency.is_(None), Coupon.active)
+    """Report active coupons of an amount without a currency, which apply to nothing; no finding if there are none."""
+    query = select(Coupon.code).where(Coupon.kind == CouponKind.AMOUNT, Coupon.currency.is_(None), Coupon.active)
     codes = list(connection.execute(query.order_by(Coupon.code).limit(_SHOWN + 1)).scalars())
     if codes:
         more = ", …" if len(codes) > _SHOWN else ""

@@ -1,4 +1,4 @@
-"""What `flask doctor` finds of the replication group that a MySQL server belongs to: docs/high-availability.md."""
+"""The findings of `flask doctor` about a MySQL server's replication group: docs/high-availability.md."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _WAITS_FOR_BACKLOG = ("BEFORE_ON_PRIMARY_FAILOVER", "BEFORE", "AFTER", "BEFORE_A
 
 @dataclass(frozen=True)
 class Member:
-    """A member as the server that was asked sees it; `ours` says that it is that server itself."""
+    """A member as the connected server sees it; `ours` says that it is that server."""
 
     host: str
     state: str
@@ -26,7 +26,7 @@ class Member:
 
 
 def examine(connection: Connection) -> Iterator[Finding]:
-    """The findings of the group that this server belongs to; none where it belongs to none. Raises DBAPIError."""
+    """The findings about the server's group; none if it belongs to none. Raises DBAPIError."""
     rows = connection.execute(text("SHOW GLOBAL VARIABLES LIKE 'group\\_replication\\_%'")).all()
     values = {str(row[0]).removeprefix("group_replication_"): str(row[1]).upper() for row in rows}
     if not values.get("group_name"):
@@ -56,7 +56,7 @@ def _members(connection: Connection) -> list[Member]:
 
 
 def judge_members(members: Sequence[Member]) -> Finding:
-    """Where writes go, and whether the group can lose a member."""
+    """The member that takes writes, and whether the group can lose a member."""
     ours = next((member for member in members if member.ours), Member("this server", "OFFLINE", "", True))
     there = sum(member.state in _TAKES_PART for member in members)
     online = sum(member.state == ONLINE for member in members)

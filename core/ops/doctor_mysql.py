@@ -1,4 +1,4 @@
-"""Whether a MySQL or MariaDB server is set up to sell on and to lose nothing."""
+"""Examines whether a MySQL or MariaDB server is configured for the service and loses no committed row."""
 
 from collections.abc import Iterator
 
@@ -11,9 +11,9 @@ from core.ops.finding import Finding, State, judge
 
 # Connections that administrators, backups and monitoring need beside the workers.
 SPARE_CONNECTIONS = 10
-# Workers that a server should have room for.
+# The number of workers that a server should have connections for.
 WORKERS = 4
-# Read by name: those that a server does not have are left out of its answer.
+# Read by name: the answer omits those that a server does not have.
 _VARIABLES = (
     "time_zone",
     "innodb_flush_log_at_trx_commit",
@@ -52,7 +52,7 @@ def examine(connection: Connection, settings: Settings) -> Iterator[Finding]:
 
 
 def _sysdate(connection: Connection) -> Finding:
-    # By its effect: not every server shows the option as a variable.
+    # Tested by its effect: not every server shows the option as a variable.
     row = connection.execute(text("SELECT SYSDATE(6), SLEEP(0.05), SYSDATE(6)")).one()
     return judge(
         "sysdate_is_now",
@@ -64,7 +64,7 @@ def _sysdate(connection: Connection) -> Finding:
 
 def judge_durability(values: dict[str, str]) -> Iterator[Finding]:
     flush = values.get("innodb_flush_log_at_trx_commit", "unknown")
-    # MariaDB's 3 flushes at every commit as well.
+    # On MariaDB, 3 also flushes at every commit.
     mend = "SET GLOBAL innodb_flush_log_at_trx_commit=1, and in the server's file: else a crash loses orders"
     yield judge("innodb_flush_log_at_trx_commit", flush in ("1", "3"), flush, mend)
     if values.get("log_bin") in ("ON", "1"):

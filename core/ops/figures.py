@@ -1,7 +1,7 @@
-"""Figures for Prometheus, added up over the workers of a host, in memory that they share (core/ops/host_memory.py).
+"""Metrics for Prometheus, summed over the workers of a host, in their shared memory (core/ops/host_memory.py).
 
-prometheus_client's own way keeps a mapped file for each process: one that is cut kills the process that writes to it,
-one that is removed fails /metrics and every new worker, and those of dead processes pile up.
+prometheus_client itself keeps a mapped file for each process: truncating one kills its process, removing one breaks
+/metrics and every new worker, and those of dead processes accumulate.
 """
 
 import json
@@ -27,9 +27,9 @@ Labels = tuple[tuple[str, str], ...]
 
 
 class _Book:
-    """Numbers by key, in a piece of memory: how many words are used, then entries of a key, a value and a time.
+    """Numbers by key, in a piece of memory: the number of used words, then entries of a key, a value and a time.
 
-    Its one writer can be killed at any moment: an entry counts once the number of words includes it.
+    Its only writer can be killed at any moment: an entry counts once the number of words includes it.
     """
 
     def __init__(self, memory: memoryview) -> None:
@@ -44,7 +44,7 @@ class _Book:
         return self
 
     def entries(self) -> Iterator[tuple[bytes, int]]:
-        """Each key, and the word that has its value; the time is in the next."""
+        """Each key and the word with its value; the next word has the time."""
         word, used = 1, min(self._words[0], len(self._words))
         while word < used:
             length = self._words[word]
@@ -55,7 +55,7 @@ class _Book:
             word = place + 2
 
     def place(self, key: bytes) -> int | None:
-        """The word that has the value of `key`, a new entry if need be; None where the memory is full."""
+        """The word with the value of `key`, in a new entry if necessary; None if the memory is full."""
         if key in self._places:
             return self._places[key]
         word = self._words[0]
@@ -71,7 +71,7 @@ class _Book:
 
 
 class SharedValue:
-    """One number of a figure, as prometheus_client wants its values: the process's own until `keep_in` was called."""
+    """One value of a metric, with the interface of prometheus_client; private to the process until `keep_in`."""
 
     _multiprocess = True
 
@@ -100,7 +100,7 @@ class SharedValue:
                 self.keep_in(_book)
 
     def keep_in(self, book: _Book) -> None:
-        """Go on from what `book` has. Where it is full the figure stays this process's own."""
+        """Continue from the value in `book`. If `book` is full, the value stays private to the process."""
         place = book.place(self._key)
         if place is None:
             return
@@ -131,11 +131,11 @@ class SharedValue:
         return None
 
 
-values.ValueClass = SharedValue  # how prometheus_client's README has it replaced
+values.ValueClass = SharedValue  # prometheus_client's README documents this replacement
 
 
 def keep_in(memory: memoryview) -> None:
-    """Keep this process's figures in `memory` from now on, and go on from what it has."""
+    """Keep this process's metrics in `memory` from now on, and continue from the values there."""
     global _book
     with _lock:
         _book = _Book(memory).open()
@@ -144,7 +144,7 @@ def keep_in(memory: memoryview) -> None:
 
 
 class HostFigures(Collector):
-    """The figures of all workers that a host has and had, added up."""
+    """The metrics of all present and past workers of a host, summed."""
 
     def __init__(self, host: HostMemory) -> None:
         self._host = host

@@ -1,4 +1,4 @@
-"""What one check of an installation came to."""
+"""The result of one check of an installation."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -14,7 +14,7 @@ class State(Enum):
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check came to. `mend` says what to do, and is empty where nothing is to be done."""
+    """The result of one check. `mend` says what to do; it is empty if nothing is."""
 
     name: str
     state: State
@@ -23,12 +23,12 @@ class Finding:
 
 
 def judge(name: str, good: bool, found: str, mend: str, otherwise: State = State.PROBLEM) -> Finding:
-    """OK with what was `found`, or `otherwise` with what mends it."""
+    """OK with `found`, or `otherwise` with `mend`."""
     return Finding(name, State.OK, found) if good else Finding(name, otherwise, found, mend)
 
 
 def judge_protection(guard: Protection, plugin: str) -> Finding:
-    """What guards the connection that the user logged in on by `plugin`."""
+    """The finding about the protection of a connection whose user logged in by `plugin`."""
     verify = "add ssl_ca=<the server's ca.pem>&ssl_verify_cert=true to the address: docs/operations.md"
     if guard.cipher:
         host = "its host name too" if guard.host_verified else "its host name not"

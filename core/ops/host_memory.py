@@ -1,24 +1,24 @@
-"""What the workers of a host share: memory that belongs to no file, so that nobody can clean it up, cut it or fill it.
+"""The shared memory of a host's workers. It is anonymous: there is no file that could be removed or truncated.
 
-The supervisor makes it before it forks the workers. Each worker writes to a part of its own; all read all parts. A part
-outlives its worker: the next worker that takes it goes on from its figures.
+The supervisor makes it before it forks the workers. Each worker writes to its own part and reads all parts. A part
+outlives its worker: the next worker that takes it continues from its metrics.
 """
 
 import mmap
 import os
 from pathlib import Path
 
-CELLS = 4096  # purchases that one worker can have in hand; more are handled but not counted
+CELLS = 4096  # purchases in progress that one worker can count; more are handled but not counted
 _WORD = 8
 _HEADER_BYTES = 64
 _CELLS_END = _HEADER_BYTES + CELLS * _WORD
-# A few thousand figures. Only pages that were written to take memory.
+# Room for a few thousand values. Only pages that were written take memory.
 _FIGURES_BYTES = 1 << 20
 _PART_BYTES = _CELLS_END + _FIGURES_BYTES
 
 
 class Part:
-    """What one worker writes to."""
+    """The part of one worker."""
 
     def __init__(self, memory: memoryview) -> None:
         self._bytes = memory
@@ -33,27 +33,27 @@ class Part:
 
     @property
     def started(self) -> bool:
-        """Whether the worker that has, or last had, this part got as far as taking requests."""
+        """Whether the part's present or last worker has started to accept requests."""
         return self._header[1] != 0
 
     def take(self) -> None:
-        """Make this part the calling process's."""
+        """Take this part for the calling process."""
         self.leave()
         self._header[1] = 0
         self._header[0] = os.getpid()
 
     def start(self) -> None:
-        """Note that this worker takes requests from now on."""
+        """Record that this worker accepts requests from now on."""
         self._header[1] = 1
 
     def leave(self) -> None:
-        """Make this part nobody's. Purchases in hand are forgotten, figures are not."""
+        """Release this part. Its purchases in progress are forgotten, its metrics are kept."""
         self._header[0] = 0
         self._bytes[_HEADER_BYTES:_CELLS_END] = bytes(CELLS * _WORD)
 
 
 class HostMemory:
-    """The whole of it. `mine` is the part of this process."""
+    """The whole memory. `mine` is the part of this process."""
 
     def __init__(self, parts: int = 1) -> None:
         self._map = mmap.mmap(-1, mmap.PAGESIZE + parts * _PART_BYTES)  # shared with the processes forked from this one
@@ -64,7 +64,7 @@ class HostMemory:
         self.mine = self.parts[0]
 
     def take(self, number: int) -> Part:
-        """Make a part this process's."""
+        """Take a part for this process."""
         self.mine = self.parts[number]
         self.mine.take()
         return self.mine

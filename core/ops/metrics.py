@@ -1,4 +1,4 @@
-"""The process's figures for Prometheus that no single file owns. Each is explained in docs/operations.md."""
+"""The metrics that no other module owns. docs/operations.md explains each."""
 
 import collections
 import logging
@@ -21,13 +21,13 @@ POOL_IN_USE = Gauge(
 )
 
 
-_TALLIED = 1000  # counts of one figure that wait to be added up, at most
+_TALLIED = 1000  # the maximum number of buffered counts of one counter
 
 
 class BufferedCounter:
-    """A counter for what happens thousands of times a second: to count at once would cost as much as half an answer.
+    """A counter for frequent events: incrementing a Counter each time would cost half as much as an answer.
 
-    What was counted is in the figure after `settle`, which whoever shows or saves figures calls.
+    `settle` adds the buffered counts to the counter; it is called before metrics are read or saved.
     """
 
     _all: "list[BufferedCounter]" = []  # noqa: RUF012 (of the process, like the figures themselves)
@@ -38,14 +38,14 @@ class BufferedCounter:
         self._all.append(self)
 
     def add(self, *labels: str) -> None:
-        """Count one. Safe from all threads."""
+        """Count one. Thread-safe."""
         self._counted.append(labels)
         if len(self._counted) >= _TALLIED:
             self._settle()
 
     @classmethod
     def settle(cls) -> None:
-        """Bring all figures of the process up to date."""
+        """Add the buffered counts of all counters of the process."""
         for tally in cls._all:
             tally._settle()
 
@@ -54,14 +54,14 @@ class BufferedCounter:
         while self._counted:
             try:
                 counts[self._counted.popleft()] += 1
-            except IndexError:  # another thread was at it
+            except IndexError:  # another thread has taken them
                 break
         for labels, count in counts.items():
             record(lambda labels=labels, count=count: self._counter.labels(*labels).inc(count))  # type: ignore[misc]
 
 
 def record(figure: Callable[[], object]) -> None:
-    """Record a figure about something that has happened: should that fail, what happened is answered all the same."""
+    """Update a metric. A failure is logged: the request must succeed all the same."""
     try:
         figure()
     except Exception as error:

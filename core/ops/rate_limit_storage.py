@@ -1,4 +1,4 @@
-"""Where the requests of callers are counted: in this process, or in Redis for all workers and hosts together.
+"""Stores the request counts of callers: in this process, or in Redis for all workers and hosts together.
 
 The library `limits` counts in Redis. Its own memory is not used: it starts a thread for each ten milliseconds in which
 somebody calls, which goes through all keys. With a thousand callers that doubles the cost of a call, and nothing bounds
@@ -16,10 +16,10 @@ from limits.storage import RedisStorage
 
 Found = TypeVar("Found")
 
-# Callers counted at once, a user and an address being two; beyond, those whose window is the oldest are forgotten.
+# The maximum number of counted callers, users and addresses; beyond it, the oldest windows are dropped.
 MOST_KEYS = 50_000
 _FEW_KEYS = 1000
-# Seconds that Redis is left alone after it failed, and that it may take to connect and to answer.
+# Seconds without a call to Redis after a failure, and the timeouts to connect and to answer.
 _SILENT_SECONDS = 1.0
 _PATIENCE_SECONDS = 0.25
 
@@ -27,7 +27,7 @@ log = logging.getLogger("seckill.limits")
 
 
 def is_shared(setting: str) -> bool:
-    """Whether RATE_LIMIT_STORAGE asks for Redis."""
+    """Whether RATE_LIMIT_STORAGE names Redis."""
     return setting.startswith("redis")
 
 
@@ -51,7 +51,7 @@ class LocalCounts:
 
     def __init__(self, most: int = MOST_KEYS) -> None:
         self._most = most
-        # Count, and the end of the window; in the order in which the windows began.
+        # The count and the end of the window, in the order in which the windows began.
         self._counts: dict[str, list[float]] = {}
         self._room = min(_FEW_KEYS, most)
         self._lock = threading.Lock()
@@ -64,7 +64,7 @@ class LocalCounts:
             if entry is not None and entry[1] > now:
                 entry[0] += amount
                 return int(entry[0])
-            self._counts.pop(key, None)  # to the end of the order
+            self._counts.pop(key, None)  # to the end of the dict
             if len(self._counts) >= self._room:
                 self._make_room(now)
             self._counts[key] = [amount, now + expiry]
@@ -75,7 +75,7 @@ class LocalCounts:
         if len(counts) > self._most // 2:
             counts = dict(islice(counts.items(), len(counts) - self._most // 2, None))
         self._counts = counts
-        # Twice what is in use: each look through all of them is paid by as many new ones.
+        # Twice the number in use: the cost of a pass over all is spread over as many new ones.
         self._room = min(self._most, max(_FEW_KEYS, 2 * len(counts)))
 
     def get(self, key: str) -> int:
@@ -92,7 +92,7 @@ class LocalCounts:
 
 
 class SharedCounts(RedisStorage):
-    """Counts in Redis. Where that fails this process counts by itself, and one request a second tries Redis again."""
+    """Counts in Redis. While it fails, this process counts by itself, and one request a second tries Redis again."""
 
     def __init__(self, uri: str, **options: Any) -> None:
         """Opens no connection. `uri` is an address of Redis, whose options win over those here."""
@@ -119,7 +119,7 @@ class SharedCounts(RedisStorage):
         return self._ask(lambda: self._expiry(key), lambda: self._local.get_expiry(key))
 
     def _expiry(self, key: str) -> float:
-        # To the millisecond: whoever is told to come back must not come a moment too early.
+        # Rounded up to the millisecond: a caller that waits for `Retry-After` must not come too early.
         redis: Any = self.get_connection(readonly=True)
         milliseconds: int = redis.pttl(self.prefixed_key(key))
         return time.time() + max(0, milliseconds) / 1000
@@ -144,15 +144,15 @@ class SharedCounts(RedisStorage):
             now = time.monotonic()
             if now < self._silent_until:
                 return False
-            self._silent_until = now + _SILENT_SECONDS  # one tries, the others need not wait for it
+            self._silent_until = now + _SILENT_SECONDS  # one thread tries, the others do not wait for it
             return True
 
     def _failed(self, error: Exception) -> None:
         with self._state:
             now = time.monotonic()
             first = not self._failing
-            # Those who asked before it was known to fail come late, and need not be told of again.
+            # Later failures of calls that began before the first failure are not logged again.
             self._failing, self._silent_until = True, now + _SILENT_SECONDS
         if first:
-            # Not its words: they can quote the address, and with it a password.
+            # Not the error's text: it can contain the address with a password.
             log.warning("requests are counted by each worker alone: Redis failed with %s", type(error).__name__)

@@ -1,4 +1,4 @@
-"""Whether this host can serve: looked up at most once a second, by one check for all who ask meanwhile."""
+"""Checks whether this host can serve, at most once a second for all requests."""
 
 import logging
 import threading
@@ -12,7 +12,7 @@ from core.db.schema import WrongSchema
 from core.db.shares import Share
 from core.refusals import Refusal
 
-_SECONDS = 1.0  # between two checks, whatever comes of them
+_SECONDS = 1.0  # between two checks, whatever their results
 
 log = logging.getLogger("seckill.readiness")
 
@@ -21,8 +21,8 @@ class Readiness:
     """Shared by all threads of a process."""
 
     def __init__(self, database: Database, draining: Callable[[], bool]) -> None:
-        """Ready is whose `database` can be reached and has the right schema, unless the host is `draining`."""
-        # Connections that nobody else uses: a busy host is ready all the same.
+        """The host is ready if `database` can be reached and has the right schema, unless the host is `draining`."""
+        # Connections of its own, so that a busy host is ready all the same.
         self._database = database.of(Share.WATCH)
         self._draining = draining
         self._lock = threading.Lock()
@@ -30,7 +30,7 @@ class Readiness:
         self._began_at = 0.0
 
     def ask(self) -> "Future[bool]":
-        """What was found less than a second ago, or will be found by the check that is under way. Does not wait."""
+        """A future of the result: of less than a second ago, or of the check in progress. It does not wait."""
         with self._lock:
             found = self._newest
             if found is not None and (not found.done() or time.monotonic() - self._began_at < _SECONDS):
@@ -39,12 +39,12 @@ class Readiness:
             self._began_at = time.monotonic()
         try:
             threading.Thread(target=self._check, args=(found,), name="readiness", daemon=True).start()
-        except RuntimeError:  # no more threads for now
+        except RuntimeError:  # no thread can be started now
             found.set_result(False)
         return found
 
     def holds(self, found: "Future[bool]") -> bool:
-        """Whether the host is ready, by a check that is done; a host about to stop is not, from that moment on."""
+        """Whether the host is ready, by a completed check. A host that is about to stop is never ready."""
         return found.result(0) and not self._draining()
 
     def _check(self, found: "Future[bool]") -> None:
@@ -56,7 +56,7 @@ class Readiness:
         except WrongSchema as wrong:
             log.warning("not ready: %s", wrong)
         except Refusal:
-            pass  # the database has told the log why
+            pass  # the database has logged the cause
         except Exception as error:
             log.warning("not ready: the check failed with %s", type(error).__name__)
         finally:

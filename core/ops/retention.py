@@ -1,7 +1,7 @@
-"""Retention: what is deleted after how many days. `flask prune` does it; a setting of 0 keeps for ever.
+"""Deletes rows older than the settings keep them (`flask prune`); a setting of 0 keeps them for ever.
 
-Rows are deleted in small transactions, the oldest first, beside a running sale. What an audit needs stays: the sum of
-an item's changes of stock, and every order that holds units or for which money came. See docs/retention.md.
+Rows are deleted in small transactions, the oldest first, beside a running sale. Rows that an audit needs are kept: the
+sum of an item's stock changes, and every order that holds units or received money. See docs/retention.md.
 """
 
 from collections import Counter
@@ -17,25 +17,34 @@ from sqlalchemy.orm import InstrumentedAttribute
 from core.db.clock import Deadline, database_now
 from core.db.database import Database
 from core.db.transaction import run
-from core.events.webhooks import PENDING
-from core.orders.orders import CANCELLED, EXPIRED
-from core.payments.payment_records import PAYMENT_FAILED, REPEATED
-from models import CouponUse, Event, GoodsChange, Order, Payment, Sequencer, Webhook, WebhookDelivery
+from models import (
+    CouponUse,
+    DeliveryStatus,
+    Event,
+    GoodsChange,
+    Order,
+    OrderStatus,
+    Payment,
+    PaymentOutcome,
+    Sequencer,
+    Webhook,
+    WebhookDelivery,
+)
 
-# Rows that one transaction looks at.
+# The maximum number of rows of one transaction.
 AT_ONCE = 1000
-# By how much the last event of an order may be later than the order's own last time: as long as no sweeper was running.
+# An order's last event may be this much later than the order's last time: for so long no sweeper may have run.
 _SLACK = timedelta(days=7)
-# Payments that had no effect and wait for nobody.
-_WITHOUT_EFFECT = (PAYMENT_FAILED, REPEATED)
+# Outcomes of payments without an effect that no operator has to resolve.
+_WITHOUT_EFFECT = (PaymentOutcome.FAILED, PaymentOutcome.REPEATED)
 
-# Deletes some rows of before a moment; returns how many by their kind in Pruned, and none only where none are left.
+# Deletes some rows older than a moment; returns their number by kind (Pruned), and zero only if none are left.
 _Piece = Callable[[Connection, datetime], Counter[str]]
 
 
 @dataclass(frozen=True)
 class Pruned:
-    """How many rows of each kind were deleted."""
+    """The number of deleted rows of each kind."""
 
     deliveries: int
     events: int
@@ -45,9 +54,9 @@ class Pruned:
 
 
 def prune(database: Database, stopping: Callable[[], bool] = lambda: False) -> Pruned:
-    """Delete what is older than the settings keep it. Once `stopping`, nothing more is begun.
+    """Delete rows older than the settings keep them. Once `stopping`, it begins nothing more.
 
-    Any number of processes may do so at once, and each may be ended at any time. Raises Busy or Unavailable.
+    Any number of processes may run it at once, and each may be killed at any time. Raises Busy or Unavailable.
     """
     settings = database.settings
     with database.reading() as connection:
@@ -66,7 +75,7 @@ def prune(database: Database, stopping: Callable[[], bool] = lambda: False) -> P
                 break
             deleted.update(some)
 
-    # Deliveries go ahead of the events that they tell of.
+    # Deliveries are deleted before their events.
     for key in subscriptions:
         older(settings.DELIVERIES_KEEP_DAYS, partial(_deliveries, webhook_id=key))
     older(settings.EVENTS_KEEP_DAYS, _events)
@@ -78,22 +87,22 @@ def prune(database: Database, stopping: Callable[[], bool] = lambda: False) -> P
 
 
 def _deliveries(connection: Connection, end: datetime, webhook_id: int) -> Counter[str]:
-    """Attempts that are over, by the order of their events."""
-    mine = (WebhookDelivery.webhook_id == webhook_id, WebhookDelivery.status != PENDING)
+    """Finished deliveries, in the order of their events."""
+    mine = (WebhookDelivery.webhook_id == webhook_id, WebhookDelivery.status != DeliveryStatus.PENDING)
     old = select(WebhookDelivery.id).where(*mine, WebhookDelivery.created_at < end)
-    # Once more in the DELETE: an operator may have one sent again meanwhile.
-    return Counter(deliveries=_delete(connection, WebhookDelivery.id, old.order_by(WebhookDelivery.seq), *mine))
+    # The DELETE repeats the condition: an operator may have retried one meanwhile.
+    return Counter(deliveries=delete_some(connection, WebhookDelivery.id, old.order_by(WebhookDelivery.seq), *mine))
 
 
 def _events(connection: Connection, end: datetime) -> Counter[str]:
-    """The first events, as far as no active subscription still needs one, and the deliveries that tell of them."""
-    # Held until COMMIT: nobody subscribes, is switched on or has an event sent again, and no other process prunes.
+    """The oldest events, up to the first that an active subscription still needs, and their deliveries."""
+    # Held until COMMIT: excludes new subscriptions, their activation, retries, and other processes that prune.
     held = select(Sequencer.id, Sequencer.pruned_before).with_for_update()
     row = connection.execute(held).one_or_none()
     if row is None:
         return Counter()  # nothing was ever numbered
     first = connection.execute(select(Event.seq, Event.occurred_at).order_by(Event.seq).limit(AT_ONCE)).all()
-    needed = _first_needed(connection)
+    needed = first_needed(connection)
     last = 0
     for event in first:
         if event.occurred_at >= end or (needed is not None and event.seq >= needed):
@@ -103,8 +112,8 @@ def _events(connection: Connection, end: datetime) -> Counter[str]:
         return Counter()
     webhooks = list(connection.scalars(select(Webhook.id)))
     told = select(WebhookDelivery.id).where(WebhookDelivery.webhook_id.in_(webhooks), WebhookDelivery.seq <= last)
-    if deliveries := _delete(connection, WebhookDelivery.id, told):
-        return Counter(deliveries=deliveries)  # the events next time: no transaction is to be large
+    if deliveries := delete_some(connection, WebhookDelivery.id, told):
+        return Counter(deliveries=deliveries)  # the events in a further transaction: each is to be small
     latest = max(end, row.pruned_before or end, _behind_orders_of(connection, last))
     pruned = update(Sequencer).where(Sequencer.id == row.id)
     connection.execute(pruned.values(pruned_seq=last, pruned_before=latest))
@@ -112,19 +121,19 @@ def _events(connection: Connection, end: datetime) -> Counter[str]:
 
 
 def _behind_orders_of(connection: Connection, last: int) -> datetime:
-    """A moment after which no order of the events to `last` was placed.
+    """A moment after which no order of the events up to `last` was placed.
 
-    That is before the events themselves, unless somebody has set a clock: an audit must not miss what was deleted.
+    It is earlier than the events, unless a clock was set: the audit must know which orders may lack events.
     """
     orders = select(func.max(Order.purchased_at)).join(Event, Event.order_no == Order.order_no)
     newest = connection.execute(orders.where(Event.seq <= last)).scalar()
     return newest + timedelta(milliseconds=1) if newest is not None else datetime.min.replace(tzinfo=timezone.utc)
 
 
-def _first_needed(connection: Connection) -> int | None:
-    """The first event that an active subscription has not looked at, or has still to be sent."""
+def first_needed(connection: Connection) -> int | None:
+    """The first event that an active subscription has no delivery for yet, or a pending one."""
     looked_at = connection.execute(select(func.min(Webhook.after_seq)).where(Webhook.active)).scalar()
-    waits = (WebhookDelivery.webhook_id == Webhook.id, WebhookDelivery.status == PENDING)
+    waits = (WebhookDelivery.webhook_id == Webhook.id, WebhookDelivery.status == DeliveryStatus.PENDING)
     sent = select(func.min(WebhookDelivery.seq)).select_from(Webhook).join(WebhookDelivery, waits[0] & waits[1])
     to_send = connection.execute(sent.where(Webhook.active)).scalar()
     return min(
@@ -134,11 +143,11 @@ def _first_needed(connection: Connection) -> int | None:
 
 def _payments(connection: Connection, end: datetime) -> Counter[str]:
     old = select(Payment.id).where(Payment.outcome.in_(_WITHOUT_EFFECT), Payment.received_at < end)
-    return Counter(payments=_delete(connection, Payment.id, old.order_by(Payment.id)))
+    return Counter(payments=delete_some(connection, Payment.id, old.order_by(Payment.id)))
 
 
 def _changes(connection: Connection, end: datetime, goods_id: int) -> Counter[str]:
-    """An item's old changes become one, the last of them, which keeps the sum of what they did to the stock."""
+    """Merge an item's old changes into the last of them, which keeps the sum of their stock changes."""
     first = select(GoodsChange.id, GoodsChange.stock_delta).where(
         GoodsChange.goods_id == goods_id, GoodsChange.changed_at < end
     )
@@ -153,21 +162,23 @@ def _changes(connection: Connection, end: datetime, goods_id: int) -> Counter[st
 
 
 def _orders(connection: Connection, end: datetime) -> Counter[str]:
-    """Orders that ended without money and hold nothing, once all events that tell of them are gone.
+    """Orders that ended without a payment and hold nothing, once all their events are deleted.
 
-    Their idempotency keys go with them: the same request again is a new one.
+    Their idempotency keys are deleted with them: the same request again is a new one.
     """
     oldest = connection.execute(select(Event.occurred_at).order_by(Event.seq).limit(1)).scalar()
     end = end if oldest is None else min(end, oldest - _SLACK)
     paid = exists().where(Payment.order_no == Order.order_no)
-    old = select(Order.id).where(Order.status.in_((CANCELLED, EXPIRED)), Order.expires_at < end, Order.closed_at < end)
+    old = select(Order.id).where(
+        Order.status.in_((OrderStatus.CANCELLED, OrderStatus.EXPIRED)), Order.expires_at < end, Order.closed_at < end
+    )
     ids = connection.execute(old.where(~paid).limit(AT_ONCE).with_for_update(skip_locked=True)).scalars().all()
     numbers = connection.execute(select(Order.order_no).where(Order.id.in_(ids))).scalars().all()
     connection.execute(delete(CouponUse).where(CouponUse.order_no.in_(numbers)))
     return Counter(orders=connection.execute(delete(Order).where(Order.id.in_(ids))).rowcount if ids else 0)
 
 
-def _delete(
+def delete_some(
     connection: Connection, key: InstrumentedAttribute[int], some: Select[Any], *still: ColumnElement[bool]
 ) -> int:
     """Delete AT_ONCE of the rows that `some` finds, by their keys, where they are `still` so.

@@ -1,4 +1,4 @@
-"""The secret key: what is fit to be one, and the file in which one is made and kept where none is set."""
+"""Judges secret keys, and keeps one in a file if the settings have none."""
 
 import contextlib
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 
 MIN_SECRET_BYTES = 32
 _MAX_FILE_BYTES = 4096
-# Keys that are printed in tutorials and examples: whoever finds one in use can sign tokens.
+# Keys printed in tutorials and examples: anyone could sign tokens with them.
 KNOWN_SECRETS = frozenset(
     {
         "change-me-to-a-random-string-of-32-bytes",
@@ -26,21 +26,21 @@ KNOWN_SECRETS = frozenset(
 
 
 class UnfitFile(Exception):
-    """The file with the key cannot be used; the text says which and why, in one line."""
+    """The key's file cannot be used; the text says which and why, in one line."""
 
 
 def is_blank(key: str) -> bool:
-    """Whether `key` has nothing in it that can be seen: anybody could sign with it."""
+    """Whether `key` has no visible character: anyone could sign with it."""
     return not any(character.isprintable() and not character.isspace() for character in key)
 
 
 def fault(key: str) -> str | None:
-    """Why `key` must not sign anything that strangers see, or None."""
+    """Why `key` must not be used in production; None if it may."""
     if is_blank(key):
         return "is needed" if not key else "is blank"
     try:
         length = len(key.encode())
-    except UnicodeEncodeError:  # the environment had bytes that are no text
+    except UnicodeEncodeError:  # the environment has bytes that are not text
         return "is not UTF-8"
     if length < MIN_SECRET_BYTES:
         return "is too short"
@@ -71,14 +71,14 @@ _MEND = "remove it, and the next start makes another; tokens that the old key si
 
 
 def _make(path: Path) -> None:
-    """Write a new key to `path`, complete or not at all, whenever the power fails."""
+    """Write a new key to `path`, completely or not at all, even in a power failure."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, draft = tempfile.mkstemp(dir=path.parent)
     try:
         with os.fdopen(handle, "w") as file:
             file.write(secrets.token_urlsafe(48))
             file.flush()
-            os.fsync(file.fileno())  # ahead of the name: a crash could leave a name without content
+            os.fsync(file.fileno())  # before the link: a crash could otherwise leave a name without content
         # A link, not a rename: of two processes that start at once, the second keeps the first's key.
         with contextlib.suppress(FileExistsError):
             os.link(draft, path)
@@ -89,7 +89,7 @@ def _make(path: Path) -> None:
 
 
 def _sync(directory: Path) -> None:
-    # Some file systems cannot; then nothing is lost that was safe before.
+    # Some file systems cannot sync a directory; then the link is merely not durable yet.
     with contextlib.suppress(OSError):
         handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
         try:

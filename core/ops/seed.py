@@ -8,13 +8,13 @@ from sqlalchemy import Connection, Row, select
 from sqlalchemy.exc import IntegrityError
 
 from core.catalogue import coupons, goods, shipping
+from core.catalogue.coded_table import CodedTable
 from core.catalogue.pricing import shown
-from core.catalogue.versioned_table import VersionedTable
 from core.db.clock import database_now
 from core.db.database import Database
 from core.db.transaction import plain
 from core.refusals import Refusal
-from models import Goods
+from models import CouponKind, Goods
 
 ACTOR = "cli"
 UPCOMING_SECONDS = 120
@@ -53,7 +53,7 @@ _METHODS: tuple[dict[str, Any], ...] = (
 
 
 def coupons_and_methods(database: Database) -> tuple[list[Row[Any]], list[Row[Any]]]:
-    """Make coupons of every kind and shipping methods, where they are not there yet, and return the rows of both."""
+    """Create coupons of every kind and shipping methods, unless they exist, and return the rows of both."""
     methods = ({"currency": "CNY", **fields} for fields in _METHODS)
     return (
         [_found_or_made(coupons.catalogue, database, fields) for fields in _COUPONS],
@@ -62,26 +62,26 @@ def coupons_and_methods(database: Database) -> tuple[list[Row[Any]], list[Row[An
 
 
 def worth(coupon: Row[Any]) -> str:
-    """What a coupon is worth, for people."""
-    if coupon.kind == coupons.FREE_SHIPPING:
+    """A coupon's value, for people."""
+    if coupon.kind == CouponKind.FREE_SHIPPING:
         return "free shipping"
-    if coupon.kind == "amount":
+    if coupon.kind == CouponKind.AMOUNT:
         return _money(coupon.amount, coupon.currency)
     at_most = "" if coupon.max_discount is None else f", at most {_money(coupon.max_discount, coupon.currency)}"
     return f"{coupon.percent} %{at_most}"
 
 
 def fee(method: Row[Any]) -> str:
-    """What a shipping method costs for the first unit, for people."""
+    """A shipping method's fee for the first unit, for people."""
     return _money(method.base_fee, method.currency)
 
 
 def _money(amount: int, currency: str | None) -> str:
-    # One that an administrator has opened to all currencies has none of its own.
+    # An administrator may have removed its currency, which opens it to all.
     return f"{amount:,}" if currency is None else shown(amount, currency)
 
 
-def _found_or_made(catalogue: VersionedTable, database: Database, fields: dict[str, Any]) -> Row[Any]:
+def _found_or_made(catalogue: CodedTable, database: Database, fields: dict[str, Any]) -> Row[Any]:
     try:
         return catalogue.find(database, fields["code"])
     except Refusal as refusal:
@@ -94,11 +94,11 @@ def _found_or_made(catalogue: VersionedTable, database: Database, fields: dict[s
 
 
 def items(database: Database, count: int, stock: int, shippable: bool = False) -> Iterator[Row[Any]]:
-    """Put up `count` items of `stock` units each, all on sale, and yield each one's row once it is stored."""
+    """Create `count` items of `stock` units each, all on sale, and yield each row once it is committed."""
     for number in range(count):
         round_, place = divmod(number, len(_RANGE))
         english, chinese, price, list_price = _RANGE[place]
-        # The languages alternate, and from round to round they change places.
+        # English and Chinese names alternate, and swap in each round.
         name = (english, chinese)[(number + round_) % 2]
         yield goods.create(
             database,
@@ -116,15 +116,15 @@ def items(database: Database, count: int, stock: int, shippable: bool = False) -
 
 
 def demo(database: Database, only_if_empty: bool = False) -> list[Row[Any]]:
-    """Put up four items and return their rows: on sale, opening in two minutes, sold out, on sale and to be shipped.
+    """Create four items and return their rows: on sale, opening in two minutes, sold out, on sale and shippable.
 
-    Every call makes four more; `only_if_empty` makes them where there are no items yet. All of them or none: a start
-    that is interrupted leaves none. The coupons and shipping methods are made once.
+    Every call creates four more; with `only_if_empty`, only if there are no items. It creates all or none, even if
+    interrupted. The coupons and shipping methods are created once.
     """
     coupons_and_methods(database)
 
     def work(connection: Connection) -> list[Row[Any]]:
-        # Within the transaction, which excludes other writers on SQLite: several processes may start at once.
+        # In the transaction, which excludes other writers on SQLite: several processes may start at once.
         if only_if_empty and connection.execute(select(Goods.id).limit(1)).first() is not None:
             return []
         opens = database_now(connection) + timedelta(seconds=UPCOMING_SECONDS)

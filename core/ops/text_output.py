@@ -1,4 +1,4 @@
-"""Text to terminals, files and pipes, which may not take every character or byte: no line is lost for another."""
+"""Writes text to terminals, files and pipes that may not accept every character or byte, without losing other lines."""
 
 import codecs
 import contextlib
@@ -12,7 +12,7 @@ ESCAPED = "seckill.escaped"
 
 
 def _escape(error: UnicodeError) -> tuple[str, int]:
-    """What a stream cannot encode, as JSON escapes it: such a line is still JSON, and a person can still read it."""
+    """Replaces characters that a stream cannot encode by JSON escapes: a JSON line stays valid JSON."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     pairs = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass")
@@ -24,7 +24,7 @@ codecs.register_error(ESCAPED, _escape)
 
 
 def escape_what_cannot_be_shown() -> None:
-    """Let standard output and error take any text, whatever the locale says that the terminal can show."""
+    """Let standard output and error accept any text, whatever the locale's encoding."""
     for stream in (sys.stdout, sys.stderr):
         reconfigure: Any = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
@@ -39,7 +39,7 @@ def takes_everything(stream: TextIO | None) -> bool:
 
 
 def drop_what_cannot_be_written() -> None:
-    """Before a process ends: output that nobody takes is no failure of the process."""
+    """Before the process ends: a closed output is not an error of the process."""
     for stream in (sys.stdout, sys.stderr):
         if stream is None:
             continue
@@ -53,15 +53,15 @@ def drop_what_cannot_be_written() -> None:
 
 
 class LineWriter:
-    """Writes lines to a stream, past its buffer. A line that cannot be written takes no others along.
+    """Writes lines to a stream without its buffer. A line that cannot be written does not affect the others.
 
-    Not for several threads at once.
+    Not thread-safe.
     """
 
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
         self._encoding = getattr(stream, "encoding", None) or "utf-8"
-        self._torn = False  # whether the last line was cut off, by a full disk for one
+        self._torn = False  # whether the last line was truncated, for example by a full disk
         try:
             self._file = None if stream is None else stream.fileno()
         except (OSError, ValueError):
@@ -71,7 +71,7 @@ class LineWriter:
         """Write `lines`, each of which ends with a newline. What cannot be written is dropped."""
         if self._stream is None:
             return
-        # A log that cannot be written, or is closed already, must cost nobody their answer.
+        # A log that is closed or cannot be written must not fail a request.
         if self._file is None:
             for line in lines:
                 with contextlib.suppress(OSError, ValueError):
@@ -88,7 +88,7 @@ class LineWriter:
         while left:
             try:
                 written = os.write(file, left)
-            except BlockingIOError:  # whoever shares the terminal or pipe has set it so
+            except BlockingIOError:  # another process may have made the shared terminal or pipe non-blocking
                 select.select([], [file], [], _WAIT_SECONDS)
                 continue
             self._torn = left[written - 1] != ord("\n")

@@ -1,4 +1,4 @@
-"""Expiry: orders whose time to pay is over give back what they held. Any number of sweepers work side by side."""
+"""Expires overdue orders, which return what they held. Any number of sweepers may run at the same time."""
 
 import random
 import time
@@ -13,13 +13,13 @@ from core.db.transaction import run
 from core.events import events
 from core.ops.metrics import record
 from core.orders import holds, order_life
-from core.orders.orders import BY_NUMBER, PENDING
+from core.orders.orders import BY_NUMBER
 from core.refusals import Unavailable
-from models import Order
+from models import Order, OrderStatus
 
-# Orders of one item that are settled in a transaction, at most: its row is locked for so long.
+# At most this many orders of an item expire in one transaction, which bounds how long the item's row is locked.
 BATCH = 100
-# Orders that are looked for at once.
+# At most this many overdue orders are read at once.
 _LOOK = 1000
 
 ORDERS_EXPIRED = Counter("seckill_orders_expired_total", "Orders whose expiry a sweep has noted.")
@@ -36,17 +36,17 @@ LAST_SWEEP = Gauge(
 
 
 def sweep(database: Database, stopping: Callable[[], bool] = lambda: False) -> int:
-    """Note the expiry of all orders that are overdue by the database's clock. How many this sweep noted.
+    """Expire all orders that are overdue by the database's clock. Returns how many this sweep expired.
 
-    Once `stopping`, nothing more is begun. An item that fails, or that another sweeper is at, does not hold up the
-    others. Raises Unavailable; or, at the end, what the first item failed with.
+    Once `stopping`, it begins nothing more. An item that fails, or that another sweeper has locked, does not delay the
+    others. Raises Unavailable; or, at the end, the error of the first item that failed.
     """
     began = time.monotonic()
     left: set[int] = set()
     failures: list[Exception] = []
     expired = 0
     while not stopping():
-        due = _look(database, left)
+        due = overdue(database, left)
         if not due:
             break
         for goods_id, orders in _by_item(due):
@@ -56,12 +56,12 @@ def sweep(database: Database, stopping: Callable[[], bool] = lambda: False) -> i
                 try:
                     settled, noted = _expire(database, goods_id, orders[first : first + BATCH])
                 except Unavailable:
-                    raise  # there is nobody to serve the others either
+                    raise  # the other items would fail as well
                 except Exception as error:
                     failures.append(error)
                     settled = noted = 0
                 expired += noted
-                if not settled:  # it failed, or somebody else has been there
+                if not settled:  # it failed, or another sweeper was first
                     left.add(goods_id)
     ended = time.monotonic()
     record(lambda: SWEEP_SECONDS.observe(ended - began))
@@ -71,12 +71,12 @@ def sweep(database: Database, stopping: Callable[[], bool] = lambda: False) -> i
     return expired
 
 
-def _look(database: Database, left: set[int]) -> Sequence[AnyRow]:
-    """Orders that are overdue, the oldest first; not of the items that are left to the next sweep."""
+def overdue(database: Database, left: set[int]) -> Sequence[AnyRow]:
+    """Overdue orders, the oldest first, without those of the items in `left`, which wait for the next sweep."""
     query = (
         select(Order.order_no, Order.goods_id, Order.coupon_code)
         .with_hint(Order, "FORCE INDEX (orders_status_expires)")
-        .where(Order.status == PENDING, Order.expires_at <= utc_now())
+        .where(Order.status == OrderStatus.PENDING, Order.expires_at <= utc_now())
         .order_by(Order.expires_at)
         .limit(_LOOK)
     )
@@ -91,24 +91,24 @@ def _by_item(due: Sequence[AnyRow]) -> list[tuple[int, list[AnyRow]]]:
     for order in due:
         items.setdefault(order.goods_id, []).append(order)
     found = list(items.items())
-    random.shuffle(found)  # sweepers that begin together are not to queue for the same item
+    random.shuffle(found)  # so that sweepers that start together do not queue for the same item
     return found
 
 
 def _expire(database: Database, goods_id: int, orders: Sequence[AnyRow]) -> tuple[int, int]:
-    """Note the expiry of those of the item's orders that are still pending.
+    """Expire those of the item's orders that are still pending.
 
-    Returns how many were found so, those with a total of 0 that are paid instead included, and how many expired.
+    Returns how many were still pending, and how many of them expired: those with a total of 0 are paid instead.
     """
 
     def work(connection: Connection) -> tuple[int, int]:
         locked = holds.lock(connection, goods_id, holds.codes_of(orders))
-        # Read again: they may have been paid, which takes no lock of the item, cancelled, or swept.
+        # Read again under the lock: meanwhile they may have been paid, cancelled or expired.
         query = (
             select(Order.order_no, Order.user_id, Order.quantity, Order.total, Order.coupon_code)
             .with_hint(Order, BY_NUMBER)
             .where(Order.order_no.in_(sorted(order.order_no for order in orders)))
-            .where(Order.status == PENDING, order_life.OVERDUE)
+            .where(Order.status == OrderStatus.PENDING, order_life.OVERDUE)
             .order_by(Order.order_no)
             .with_for_update()
         )
@@ -118,7 +118,7 @@ def _expire(database: Database, goods_id: int, orders: Sequence[AnyRow]) -> tupl
             events.write(connection, locked.now, order_life.expire(connection, locked, due))
         return len(found), len(due)
 
-    # An item whose row somebody keeps is left to the next sweep.
+    # If another transaction holds the item's row for long, the next sweep handles it.
     found, expired = run(database, work, Deadline(database.settings.PURCHASE_WAIT_SECONDS), rerun_lock_waits=False)
     record(lambda: ORDERS_EXPIRED.inc(expired))
     return found, expired

@@ -1,7 +1,7 @@
 """What an order holds: units of its item, a use of its coupon, room in its buyer's limit.
 
-Purchases take it (core/purchase). Here it is given back, once, and taken again for money that comes late.
-Locks and their order: docs/locking.md.
+Purchases take these (core/purchase). This module returns them, once, and takes them again for late money.
+docs/locking.md has the locks and their order.
 """
 
 from collections import Counter
@@ -24,7 +24,7 @@ from models import CouponUse, Goods, Order
 
 
 class Holder(Protocol):
-    """An order as far as it holds something."""
+    """The fields of an order that say what it holds."""
 
     @property
     def order_no(self) -> str: ...
@@ -35,7 +35,7 @@ class Holder(Protocol):
 
 
 class Owned(Holder, Protocol):
-    """The same, and whose it is."""
+    """A holder with its buyer."""
 
     @property
     def user_id(self) -> str: ...
@@ -43,9 +43,9 @@ class Owned(Holder, Protocol):
 
 @dataclass
 class Locked:
-    """An item and coupons under their locks, kept up to date by what is given back and taken here.
+    """An item and coupons under their locks. The functions of this module keep `stock` and `coupons` up to date.
 
-    `now` is the database's time after the wait for the locks, `stock` is in units.
+    `now` is the database's time after the wait for the locks; `stock` is in units.
     """
 
     goods_id: int
@@ -61,7 +61,7 @@ def codes_of(orders: Iterable[Holder]) -> set[str]:
 
 
 def lock(connection: Connection, goods_id: int, codes: Collection[str]) -> Locked:
-    """Lock the item's row, then the coupons in the order of their codes. To be called before any order is locked."""
+    """Lock the item's row, then the coupons in the order of their codes. Call it before locking any order."""
     query = select(Goods.stock, Goods.per_user_limit, utc_now_after_wait().label("now")).where(Goods.id == goods_id)
     row = connection.execute(query.with_for_update()).one()
     found, later = coupon_statements.lock(connection, codes) if codes else ({}, None)
@@ -69,10 +69,10 @@ def lock(connection: Connection, goods_id: int, codes: Collection[str]) -> Locke
 
 
 def give_back(connection: Connection, locked: Locked, orders: Sequence[Holder]) -> list[NewEvent]:
-    """Put back what the orders held. All are of the locked item and were moved by the caller, in this transaction.
+    """Return what the orders held. All are orders of the locked item that the caller has moved in this transaction.
 
-    Returns what it was to those who watch the stock. Raises RuntimeError where something was not held: the caller's
-    transaction must not be committed then.
+    Returns the stock events this causes (`goods.restocked`), possibly none. Raises RuntimeError if something was not
+    held: the caller's transaction must then be rolled back.
     """
     units = sum(order.quantity for order in orders)
     returned = (
@@ -103,10 +103,10 @@ def give_back(connection: Connection, locked: Locked, orders: Sequence[Holder]) 
 
 
 def take_again(connection: Connection, locked: Locked, order: OrderView) -> list[NewEvent] | None:
-    """Take what an expired order held once more, if stock, its buyer's limit and its coupon all still allow it.
+    """Take again what an expired order held, if stock, its buyer's limit and its coupon all still allow it.
 
-    Nothing is taken, and None returned, where one of them does not. Else what it was to those who watch the stock, as
-    of `give_back`; the order is for the caller to move. The limits that count from then on are those of now.
+    Returns the stock events this causes (`goods.sold_out`), possibly none; None, with nothing taken, if one of them
+    does not allow it. The caller moves the order. Its limits for the audit become the current ones.
     """
     if order.quantity > locked.stock or not within_limit(connection, locked, order):
         return None
@@ -127,8 +127,8 @@ def take_again(connection: Connection, locked: Locked, order: OrderView) -> list
 
 
 def within_limit(connection: Connection, locked: Locked, order: Owned) -> bool:
-    """Whether the buyer's other orders leave room for this one, whose time is over, in the item's limit of now."""
-    # The order itself has expired: it is not among those that hold units.
+    """Whether the buyer's other orders leave room for this overdue one in the item's current limit."""
+    # The order itself is overdue: `holds_units` does not count it.
     if locked.per_user_limit is None:
         return True
     held = select(func.coalesce(func.sum(Order.quantity), 0)).where(
@@ -159,7 +159,7 @@ def _use_again(connection: Connection, locked: Locked, order: OrderView, code: s
     )
     if connection.execute(counted.values(used=CouponRow.used + 1)).rowcount != 1:
         raise RuntimeError("the coupon changed under its lock")
-    # Anew, with the numbers and limits of now: the use that had come back is history no longer.
+    # A new row, with the current numbers and limits, replaces the one that was marked as returned.
     old = delete(CouponUse).where(CouponUse.order_no == order.order_no, CouponUse.returned_at.is_not(None))
     if connection.execute(old).rowcount != 1:
         raise RuntimeError("the order's use of its coupon has not come back")

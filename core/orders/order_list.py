@@ -1,7 +1,7 @@
-"""Orders in lists: filtered, by the time of purchase, and followed without missing one. Explained in docs/orders.md.
+"""Lists of orders, filtered and sorted by the time of purchase, that a reader can follow without missing an order.
 
-Each combination of filters is read through an index that has its rows in the order of the list. Those indexes begin
-with the status, so a list of every status merges the first rows of each.
+Each combination of filters has an index with its rows in the order of the list. These indexes begin with the status, so
+a list of every status merges the first rows of each. docs/orders.md explains more.
 """
 
 import time
@@ -17,9 +17,9 @@ from sqlalchemy.sql.operators import custom_op
 from core.db.clock import Deadline, deadline_of_request, utc_now
 from core.db.database import AnyRow, Database
 from core.db.paging import MAX_LIMIT, Page, PageRequest
-from core.orders.orders import EXPIRED, INSERTED_WITHIN, PENDING, VIEW_COLUMNS, OrderView, Viewer, view
+from core.orders.orders import INSERTED_WITHIN, VIEW_COLUMNS, OrderView, Viewer, view
 from core.refusals import Busy
-from models import ORDER_STATUSES, Order
+from models import Order, OrderStatus
 
 _LOOK_AGAIN = 0.02  # seconds
 _MYSQL = ("mysql", "mariadb")
@@ -36,8 +36,8 @@ class Filters:
     purchased_to: datetime | None = None
 
 
-class _Place(NamedTuple):
-    """Where an order stands in the list."""
+class Place(NamedTuple):
+    """The position of an order in the list."""
 
     purchased_at: datetime
     id: int
@@ -53,23 +53,23 @@ def list_page(
 ) -> Page[OrderView]:
     """A page of the orders that the viewer may see, by the time of purchase, those of one moment by their ids.
 
-    Ascending, a page that another follows waits until no order can appear among its own any more: who goes on from its
-    cursor misses none, however late the order's COMMIT was. Waits until `deadline`, by default the request's.
-    Raises Busy or Unavailable.
+    In ascending order, a page with a successor waits until no order can appear among its own any more, so that a reader
+    who continues from its cursor misses none, however late the order's COMMIT is. It waits until `deadline`, by default
+    that of the request. Raises Busy or Unavailable.
     """
     if not viewer.is_admin:
         filters = replace(filters, user_id=viewer.user_id)
-    after = None if page.after is None else _Place(*page.after)
+    after = None if page.after is None else Place(*page.after)
     deadline = deadline or deadline_of_request(database.settings.PURCHASE_WAIT_SECONDS)
     while True:
-        query = _page(filters, after, descending, page.limit + 1)
+        query = page_query(filters, after, descending, page.limit + 1)
         with database.reading(deadline) as connection:
             rows = connection.execute(query).all()
         shown, more = rows[: page.limit], len(rows) > page.limit
         # SQLite has one writer at a time: orders appear in the order of their times.
         if descending or not more or database.is_sqlite:
             return _as_page(shown, more)
-        missing = _missing(database, deadline, filters, after, shown)
+        missing = find_missing(database, deadline, filters, after, shown)
         if missing is None:
             return _as_page(shown, True)
         if deadline.passed:
@@ -107,41 +107,41 @@ def _as_page(rows: Sequence[AnyRow], more: bool) -> Page[OrderView]:
     return Page(items, _place(rows[-1]) if more and rows else None)
 
 
-def _place(row: AnyRow) -> _Place:
-    return _Place(row.purchased_at, row.id)
+def _place(row: AnyRow) -> Place:
+    return Place(row.purchased_at, row.id)
 
 
-def _missing(
-    database: Database, deadline: Deadline, filters: Filters, after: _Place | None, shown: Sequence[AnyRow]
-) -> _Place | None:
-    """The first order that stands among `shown`, behind `after`, and is not in it; None where there is none.
+def find_missing(
+    database: Database, deadline: Deadline, filters: Filters, after: Place | None, shown: Sequence[AnyRow]
+) -> Place | None:
+    """The first order behind `after`, up to the last of `shown`, that is missing from `shown`; None where none is.
 
-    Sees also what is not committed yet. Every order up to the last one's time has been inserted by then, or never is
-    (INSERTED_WITHIN).
+    It reads uncommitted rows as well, after waiting until every order up to the last one's time has been inserted or
+    never will be (INSERTED_WITHIN).
     """
     last = shown[-1]
     time.sleep(max(0.0, (last.purchased_at + INSERTED_WITHIN - last.now).total_seconds()))
     known = {row.id for row in shown}
     query = _merged(filters, after, False, len(shown) + 1, up_to=_place(last))
     with database.reading(deadline) as connection:
-        # Of this transaction alone.
+        # For this transaction alone.
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL READ UNCOMMITTED")
         rows = connection.execute(query).all()
     return min((_place(row) for row in rows if row.id not in known), default=None)
 
 
-def _page(filters: Filters, after: _Place | None, descending: bool, count: int) -> Select[Any]:
+def page_query(filters: Filters, after: Place | None, descending: bool, count: int) -> Select[Any]:
     """The whole rows of a page."""
     page = _merged(filters, after, descending, count).subquery("page")
     query = select(Order.id, *VIEW_COLUMNS, utc_now().label("now"))
     for name in _MYSQL:
-        query = query.prefix_with("STRAIGHT_JOIN", dialect=name)  # the page first, whatever the optimiser thinks
+        query = query.prefix_with("STRAIGHT_JOIN", dialect=name)  # the page first, whatever the optimiser estimates
     joined = page.join(Order, Order.id == page.c.id)
     return query.select_from(joined).order_by(*_sorted(Order.purchased_at, Order.id, descending)).limit(count)
 
 
 def _merged(
-    filters: Filters, after: _Place | None, descending: bool, count: int, up_to: _Place | None = None
+    filters: Filters, after: Place | None, descending: bool, count: int, up_to: Place | None = None
 ) -> Select[Any]:
     """The first `count` orders behind `after`: their ids and times, from indexes alone."""
     branches = []
@@ -156,7 +156,7 @@ def _merged(
 
 
 def _branches(filters: Filters) -> Iterator[tuple[str, list[ColumnElement[bool]]]]:
-    """Where the list's orders are: indexes, with the conditions for each."""
+    """The indexes that have the list's orders, with the conditions for each."""
     owner: list[ColumnElement[bool]] = []
     if filters.user_id is not None:
         owner.append(Order.user_id == filters.user_id)
@@ -166,32 +166,35 @@ def _branches(filters: Filters) -> Iterator[tuple[str, list[ColumnElement[bool]]
         index = "orders_user_time" if filters.goods_id is None else "orders_goods_user"
     else:
         index = "orders_status_time" if filters.goods_id is None else "orders_goods_time"
-    for status in ORDER_STATUSES if filters.status is None else (filters.status,):
-        if filters.status == PENDING:
-            yield index, [*owner, Order.status == PENDING, _unindexed(Order.expires_at) > utc_now()]
+    for status in OrderStatus if filters.status is None else (filters.status,):
+        if filters.status == OrderStatus.PENDING:
+            yield index, [*owner, Order.status == OrderStatus.PENDING, _unindexed(Order.expires_at) > utc_now()]
         else:
             yield index, [*owner, Order.status == status]
-    if filters.status == EXPIRED:
-        # What no sweep has met yet: few, and among the pending ones those with the earliest ends.
+    if filters.status == OrderStatus.EXPIRED:
+        # Overdue orders that no sweep has expired yet are few: the pending ones with the earliest `expires_at`.
         by_end = filters.user_id is None
         ends = Order.expires_at.expression if by_end else _unindexed(Order.expires_at)
-        yield "orders_status_expires" if by_end else index, [*owner, Order.status == PENDING, ends <= utc_now()]
+        yield (
+            "orders_status_expires" if by_end else index,
+            [*owner, Order.status == OrderStatus.PENDING, ends <= utc_now()],
+        )
 
 
 def _unindexed(column: InstrumentedAttribute[datetime]) -> ColumnElement[datetime]:
-    """The column, where its index shall not be chosen: SQLite, which takes no hints, knows a unary plus as one."""
+    """The column without its index: SQLite has no such hint, but uses no index for a column behind a unary plus."""
     return UnaryExpression(column.expression, operator=custom_op("+"), type_=column.type)
 
 
 def _between(
-    filters: Filters, after: _Place | None, descending: bool, up_to: _Place | None
+    filters: Filters, after: Place | None, descending: bool, up_to: Place | None
 ) -> Iterator[ColumnElement[bool]]:
     moment, key = Order.purchased_at, Order.id
     if filters.purchased_from is not None:
         yield moment >= filters.purchased_from
     if filters.purchased_to is not None:
         yield moment < filters.purchased_to
-    # Not as a pair: MySQL would read the whole index for that.
+    # Not as a pair: for that MySQL would read the whole index.
     if after is not None and descending:
         yield or_(moment < after.purchased_at, and_(moment == after.purchased_at, key < after.id))
     elif after is not None:

@@ -1,4 +1,4 @@
-"""Order numbers: the time first, so that they sort, then randomness that nobody can guess."""
+"""Order numbers: the time first, so that they sort, then random bits, so that they cannot be guessed."""
 
 import secrets
 import time
@@ -19,8 +19,8 @@ def new_order_no() -> str:
 
 
 def new_order_numbers(count: int) -> Iterator[str]:
-    """`count` numbers, each made when it is asked for."""
-    # Drawn at once: each draw is a system call, before and after which other threads may take their turn.
+    """`count` numbers, each with the time at which the iterator reaches it."""
+    # One draw for all: every system call releases the GIL, and under load it takes milliseconds to get it back.
     drawn = secrets.token_bytes(count * _RANDOM_BYTES)
     for at in range(0, len(drawn), _RANDOM_BYTES):
         milliseconds = time.time_ns() // 1_000_000

@@ -1,4 +1,4 @@
-"""Orders: reading them, and the table of the moves that their life allows (core/orders/order_life.py makes them)."""
+"""Orders: their fields, reads, and the table of their transitions, which core/orders/order_life.py makes."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -11,38 +11,35 @@ from core import refusals
 from core.db.clock import utc_now
 from core.db.database import AnyRow, Database
 from core.refusals import Refusal
-from models import HOLDING_STATUSES, Order
+from models import HOLDING_STATUSES, Order, OrderStatus
 
-PENDING = "pending"
-PAID = "paid"
-CANCELLED = "cancelled"
-EXPIRED = "expired"
-REFUND_DUE = "refund_due"
-REFUNDED = "refunded"
-
-# The moves of an order's life: from each status, those that it can go to. What makes them: docs/orders.md.
+# From each status, those that an order can go to. What causes each transition: docs/orders.md.
 TRANSITIONS: Mapping[str, frozenset[str]] = {
-    PENDING: frozenset({PAID, CANCELLED, EXPIRED}),
-    EXPIRED: frozenset({PAID, REFUND_DUE}),
-    CANCELLED: frozenset({REFUND_DUE}),
-    PAID: frozenset({REFUNDED}),
-    REFUND_DUE: frozenset({REFUNDED}),
+    OrderStatus.PENDING: frozenset({OrderStatus.PAID, OrderStatus.CANCELLED, OrderStatus.EXPIRED}),
+    OrderStatus.EXPIRED: frozenset({OrderStatus.PAID, OrderStatus.REFUND_DUE}),
+    OrderStatus.CANCELLED: frozenset({OrderStatus.REFUND_DUE}),
+    OrderStatus.PAID: frozenset({OrderStatus.REFUNDED}),
+    OrderStatus.REFUND_DUE: frozenset({OrderStatus.REFUNDED}),
 }
 
-# A new order's row is inserted at most so long after its `purchased_at`, by the database's clock, or not at all.
+# A new order's row is inserted at most this long after its `purchased_at`, by the database's clock, or not at all.
 INSERTED_WITHIN = timedelta(seconds=1)
-# A refund alone gives nothing back: the units of a paid order are its buyer's until a restock, which closes the order.
-KEPT_BY_REFUNDED = and_(Order.status == REFUNDED, Order.closed_at.is_(None))
-# Whether an item counts the order's units as sold, and a coupon its use: by the stored status, overdue or not.
+# A refund alone returns no units: a paid order keeps them until a restock, which sets `closed_at`.
+KEPT_BY_REFUNDED = and_(Order.status == OrderStatus.REFUNDED, Order.closed_at.is_(None))
+# Whether the order's units count as sold and its coupon use as taken. The stored status decides, overdue or not.
 HOLDS = or_(Order.status.in_(HOLDING_STATUSES), KEPT_BY_REFUNDED)
 
-# Whoever locks orders finds them through this index. Through another, two could lock the parts of a row in turn.
+# All statements that lock orders use this index. Through different indexes, two transactions would lock the index
+# records of one row in opposite order and deadlock.
 BY_NUMBER = "FORCE INDEX (orders_order_no)"
 
 
 @dataclass(frozen=True, slots=True)
 class OrderView:
-    """An order as its owner sees it. Amounts are in the currency's minor unit."""
+    """An order as its owner sees it: the one list of its fields. Amounts are in the currency's minor unit.
+
+    The columns that are read (VIEW_COLUMNS), the answers of the API and the export follow this list and its order.
+    """
 
     order_no: str
     goods_id: int
@@ -69,7 +66,7 @@ class OrderView:
 
 @dataclass(frozen=True)
 class Viewer:
-    """Who asks: a buyer sees their own orders, an administrator all of them."""
+    """The user on whose behalf orders are read: a buyer sees their own, an administrator all."""
 
     user_id: str
     is_admin: bool
@@ -79,16 +76,20 @@ VIEW_COLUMNS = tuple(Order.__table__.columns[name] for name in OrderView.__slots
 
 
 def view(row: AnyRow, now: datetime) -> OrderView:
-    """The order in `row` as it stands at `now`: one whose time is over has expired, whether that was noted or not."""
+    """The order in `row` as it stands at `now`: an overdue one is expired, whether a sweep has recorded that or not."""
     order = OrderView(*(getattr(row, name) for name in OrderView.__slots__))
-    if order.status == PENDING and order.expires_at <= now:
-        return replace(order, status=EXPIRED, closed_at=order.expires_at)
+    if order.status == OrderStatus.PENDING and order.expires_at <= now:
+        return replace(order, status=OrderStatus.EXPIRED, closed_at=order.expires_at)
     return order
 
 
 def holds_units(now: datetime) -> ColumnElement[bool]:
-    """Whether an order counts towards its buyer's limit at `now`: paid and not given back, or pending and in time."""
-    return or_(Order.status == PAID, KEPT_BY_REFUNDED, and_(Order.status == PENDING, Order.expires_at > now))
+    """Whether an order counts towards its buyer's limit at `now`: paid, not restocked; or pending, not overdue."""
+    return or_(
+        Order.status == OrderStatus.PAID,
+        KEPT_BY_REFUNDED,
+        and_(Order.status == OrderStatus.PENDING, Order.expires_at > now),
+    )
 
 
 def _visible(viewer: Viewer) -> Select[Any]:
@@ -97,7 +98,7 @@ def _visible(viewer: Viewer) -> Select[Any]:
 
 
 def find(database: Database, viewer: Viewer, order_no: str) -> OrderView:
-    """The order, if the viewer may see it. Raises Refusal order_not_found, the same for a stranger's order."""
+    """The order, if the viewer may see it. Raises Refusal order_not_found, also for another user's order."""
     with database.reading() as connection:
         row = connection.execute(_visible(viewer).where(Order.order_no == order_no)).one_or_none()
     if row is None:
@@ -106,9 +107,10 @@ def find(database: Database, viewer: Viewer, order_no: str) -> OrderView:
 
 
 def move(connection: Connection, order_no: str, to: str, *conditions: ColumnElement[bool], **values: Any) -> bool:
-    """Move an order to the status `to`, if MOVES and the conditions allow it, and set `values`. Whether it was moved.
+    """Move an order to the status `to`, if TRANSITIONS and `conditions` allow it, and set `values`.
 
-    Whoever moves units or a coupon's use with it holds their locks before (core/orders/holds.py, docs/locking.md).
+    Returns whether it was moved. If units or a coupon's use move with the order, take their locks first
+    (core/orders/holds.py, docs/locking.md).
     """
     return move_all(connection, [order_no], to, *conditions, **values) == 1
 

@@ -1,13 +1,14 @@
-"""The rows of payments: what was told of money, what came of it, and what was done about what did not fit.
+"""The table `payments`: the provider's events, the outcome of each, and how an operator resolved it.
 
-All rows of an order are written under its row's lock (`lock_order`), so each writer sees those before it.
+All rows of an order are written under the order's lock (`lock_order`), so that each writer sees the earlier ones.
 """
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, insert, or_, select, update
@@ -17,37 +18,36 @@ from core.db.database import AnyRow, Database
 from core.db.paging import Page, PageRequest, Sort, fetch
 from core.orders import orders
 from core.orders.orders import OrderView
-from models import OPEN_OUTCOMES, Order, Payment, PaymentClaim
+from models import OPEN_OUTCOMES, Order, Payment, PaymentClaim, PaymentOutcome, PaymentResolution
 
-SUCCEEDED = "payment.succeeded"
-FAILED = "payment.failed"
-GIVEN_BACK = "payment.refunded"
-TYPES = (SUCCEEDED, FAILED, GIVEN_BACK)
 
-PAID = "paid"
-REFUND_DUE = "refund_due"
-ALREADY_PAID = "already_paid"
-MISMATCH = "mismatch"
-UNKNOWN_ORDER = "unknown_order"
-PAYMENT_FAILED = "failed"
-REPEATED = "repeated"
-REFUNDED = "refunded"
-# The payment did something to its order, or is to be given back: it does so once, and has a claim (`claim`).
-WITH_EFFECT = (PAID, REFUND_DUE, ALREADY_PAID)
-# Events of money that came in, if they are of type SUCCEEDED.
-OF_MONEY = (*WITH_EFFECT, MISMATCH, UNKNOWN_ORDER)
+class PaymentEventType(StrEnum):
+    """The types of provider events that have an effect; others are ignored."""
 
-ACCEPTED = "accepted"
-IGNORED = "ignored"
-# What a payment that nobody has to look after counts as.
-_RESOLVED_BY_ITSELF = {PAID: ACCEPTED, PAYMENT_FAILED: IGNORED, REPEATED: IGNORED, REFUNDED: REFUNDED}
+    SUCCEEDED = "payment.succeeded"
+    FAILED = "payment.failed"
+    REFUNDED = "payment.refunded"
+
+
+# Outcomes of money that paid an order or is owed back. A payment has one of them at most once (`claim`).
+WITH_EFFECT = (PaymentOutcome.PAID, PaymentOutcome.REFUND_DUE, PaymentOutcome.ALREADY_PAID)
+# Outcomes of events of type SUCCEEDED that report received money.
+OF_MONEY = (*WITH_EFFECT, PaymentOutcome.MISMATCH, PaymentOutcome.UNKNOWN_ORDER)
+
+# The resolution of payments that no operator has to resolve.
+_RESOLVED_BY_ITSELF: Mapping[str, PaymentResolution] = {
+    PaymentOutcome.PAID: PaymentResolution.ACCEPTED,
+    PaymentOutcome.FAILED: PaymentResolution.IGNORED,
+    PaymentOutcome.REPEATED: PaymentResolution.IGNORED,
+    PaymentOutcome.REFUNDED: PaymentResolution.REFUNDED,
+}
 
 Money = tuple[str, int, str]  # the order it is for, amount in the currency's minor unit, currency
 
 
 @dataclass(frozen=True, slots=True)
 class PaymentEvent:
-    """What a provider told: `type` is one of TYPES, `amount` in the currency's minor unit."""
+    """An event of the payment provider. `type` is a PaymentEventType, `amount` is in the currency's minor unit."""
 
     event_id: str
     type: str
@@ -62,18 +62,18 @@ class PaymentEvent:
 
     @property
     def content(self) -> tuple[str, str, int, str, str]:
-        """All but the id: an event id has its effect for one content."""
+        """All fields but the id. An event id has an effect for its first content only."""
         return self.type, *self.money, self.payment_id
 
     @property
     def digest(self) -> str:
-        """The same for two events exactly if their contents are: SHA-256, in hexadecimal digits."""
+        """The SHA-256 of the content, in hexadecimal digits."""
         return hashlib.sha256(json.dumps(self.content).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """What was done about a payment. `by` is None where the provider told of it."""
+    """How a payment was resolved. `by` is the operator, or None for an event of the provider."""
 
     resolution: str
     note: str | None
@@ -81,7 +81,7 @@ class Resolution:
 
 
 def lock_order(connection: Connection, order_no: str) -> tuple[OrderView | None, datetime]:
-    """The order as it stands under its lock, None where there is none, and the database's time after the wait."""
+    """Lock the order and read it. Returns it, or None where there is none, and the database's time after the wait."""
     query = select(*orders.VIEW_COLUMNS, utc_now_after_wait().label("now")).where(Order.order_no == order_no)
     locking = query.with_hint(Order, orders.BY_NUMBER, "mysql").with_hint(Order, orders.BY_NUMBER, "mariadb")
     row = connection.execute(locking.with_for_update()).one_or_none()
@@ -90,24 +90,24 @@ def lock_order(connection: Connection, order_no: str) -> tuple[OrderView | None,
     return orders.view(row, row.now), row.now
 
 
-def told_under(connection: Connection, event_id: str, lock: bool = False) -> Sequence[AnyRow]:
-    """What an event id told so far: rows with `outcome` and the members of PaymentEvent."""
+def recorded_under(connection: Connection, event_id: str, lock: bool = False) -> Sequence[AnyRow]:
+    """The rows recorded under an event id, with `outcome` and the fields of PaymentEvent."""
     columns = [getattr(Payment, name) for name in PaymentEvent.__slots__]
     query = select(*columns, Payment.outcome).where(Payment.event_id == event_id).order_by(Payment.id)
     return connection.execute(query.with_for_update() if lock else query).all()
 
 
 def is_same(row: AnyRow, event: PaymentEvent) -> bool:
-    """Whether a row of `told_under` has the content of `event`."""
+    """Whether a row of `recorded_under` has the content of `event`."""
     return event.content == (row.type, row.order_no, row.amount, row.currency, row.payment_id)
 
 
 def record(connection: Connection, event: PaymentEvent, outcome: str, is_first: bool = True) -> None:
-    """Write an event's row. Of several transactions with the first content of an event id, one can commit."""
-    told: dict[str, Any] = {name: getattr(event, name) for name in PaymentEvent.__slots__}
+    """Insert an event's row. Of concurrent transactions with the first row of an event id, only one can commit."""
+    values: dict[str, Any] = {name: getattr(event, name) for name in PaymentEvent.__slots__}
     connection.execute(
         insert(Payment).values(
-            **told,
+            **values,
             outcome=outcome,
             received_at=utc_now_after_wait(),
             variant="" if is_first else event.digest,
@@ -117,14 +117,14 @@ def record(connection: Connection, event: PaymentEvent, outcome: str, is_first: 
 
 
 def claimed(connection: Connection, payment_id: str) -> Money | None:
-    """What the payment had its effect on; None where it had none yet."""
+    """The order, amount and currency of the payment's claim; None where it has none."""
     columns = PaymentClaim.order_no, PaymentClaim.amount, PaymentClaim.currency
     row = connection.execute(select(*columns).where(PaymentClaim.payment_id == payment_id)).one_or_none()
     return None if row is None else (row.order_no, row.amount, row.currency)
 
 
 def claim(connection: Connection, payment_id: str, money: Money) -> None:
-    """Let the payment have its effect. Of several transactions that do so for one `payment_id`, one can commit."""
+    """Claim the payment's effect. Of concurrent transactions that claim one `payment_id`, only one can commit."""
     order_no, amount, currency = money
     connection.execute(
         insert(PaymentClaim).values(payment_id=payment_id, order_no=order_no, amount=amount, currency=currency)
@@ -132,38 +132,40 @@ def claim(connection: Connection, payment_id: str, money: Money) -> None:
 
 
 def money_under(connection: Connection, payment_id: str) -> Sequence[AnyRow]:
-    """The rows of money that came in under a payment's id, those with an effect first."""
+    """The rows of received money under a payment's id, those with an effect first."""
     query = select(*Payment.__table__.columns).where(
-        Payment.payment_id == payment_id, Payment.type == SUCCEEDED, Payment.outcome.in_(OF_MONEY)
+        Payment.payment_id == payment_id, Payment.type == PaymentEventType.SUCCEEDED, Payment.outcome.in_(OF_MONEY)
     )
     return connection.execute(query.order_by(Payment.outcome.not_in(WITH_EFFECT), Payment.id)).all()
 
 
 def to_give_back(connection: Connection, order: OrderView) -> int | None:
-    """The id of the payment that a refund of the order gives back: the one that paid it, or the first that is owed.
+    """The id of the payment that a refund of the order returns: the one that paid it, or the first that is owed back.
 
-    None where no money came for the order, as for one with a total of 0.
+    None where no money was received for the order, as with a total of 0.
     """
     query = select(Payment.id).where(
         Payment.order_no == order.order_no,
-        Payment.type == SUCCEEDED,
+        Payment.type == PaymentEventType.SUCCEEDED,
         Payment.outcome == order.status,
-        or_(Payment.resolution.is_(None), Payment.resolution != REFUNDED),
+        or_(Payment.resolution.is_(None), Payment.resolution != PaymentResolution.REFUNDED),
     )
     return connection.execute(query.order_by(Payment.resolution.is_not(None), Payment.id)).scalars().first()
 
 
 def lock(connection: Connection, row_id: int) -> AnyRow | None:
-    """A payment's row, under its lock."""
+    """Lock a payment's row and read it; None where there is none."""
     query = select(*Payment.__table__.columns).where(Payment.id == row_id)
     return connection.execute(query.with_for_update()).one_or_none()
 
 
 def resolve(connection: Connection, row_id: int, how: Resolution) -> bool:
-    """Note what was done about a payment. Money that was given back stays so; whether it was noted."""
+    """Record how a payment was resolved, unless its money was already given back. Returns whether it was recorded."""
     noted = (
         update(Payment)
-        .where(Payment.id == row_id, or_(Payment.resolution.is_(None), Payment.resolution != REFUNDED))
+        .where(
+            Payment.id == row_id, or_(Payment.resolution.is_(None), Payment.resolution != PaymentResolution.REFUNDED)
+        )
         .values(
             resolved=True,
             resolution=how.resolution,
@@ -176,7 +178,7 @@ def resolve(connection: Connection, row_id: int, how: Resolution) -> bool:
 
 
 def resolution_of(row: AnyRow) -> str:
-    """What a payment counts as that is resolved, or needs no resolution."""
+    """The resolution of a payment that is resolved or needs none."""
     resolution: str = row.resolution or _RESOLVED_BY_ITSELF[row.outcome]
     return resolution
 
@@ -193,9 +195,9 @@ def list_page(
     order_no: str | None = None,
     resolved: bool | None = None,
 ) -> Page[AnyRow]:
-    """A page of what was told, newest first.
+    """A page of payments, newest first.
 
-    `resolved` False: what somebody has yet to look after; True: what was resolved, or given back.
+    `resolved` False: those that an operator has yet to resolve; True: those resolved or given back.
     """
     query = select(*Payment.__table__.columns)
     index = "PRIMARY"
@@ -206,7 +208,7 @@ def list_page(
         index = "payments_outcome" if resolved is None else "payments_outcome_resolved"
     if order_no is not None:
         query, index = query.where(Payment.order_no == order_no), "payments_order"
-    # By chance of its statistics the server would read the table from its end, to the last row if few fit.
+    # Left to its statistics, the server may read the whole table from its end when few rows match.
     for dialect in ("mysql", "mariadb"):
         query = query.with_hint(Payment, f"FORCE INDEX ({index})", dialect)
     newest_first = Sort(Payment.id.expression, Payment.id.expression, descending=True)

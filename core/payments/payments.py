@@ -1,6 +1,6 @@
-"""Payments: what a provider tells of an order has its effect once, recorded in the same transaction.
+"""Payments: applies each event of the payment provider to its order once, and records it in the same transaction.
 
-The outcomes are explained in docs/payments.md, the locks in docs/locking.md.
+docs/payments.md explains the outcomes, docs/locking.md the locks.
 """
 
 import logging
@@ -18,28 +18,15 @@ from core.db.clock import database_now, deadline_of_request
 from core.db.database import Database
 from core.db.transaction import run
 from core.events import events
-from core.events.events import NewEvent
+from core.events.events import EventType, NewEvent
 from core.ops.metrics import record
 from core.orders import holds, order_life, orders
 from core.orders.holds import Locked
-from core.orders.orders import CANCELLED, PAID, PENDING, REFUND_DUE, REFUNDED, OrderView, Viewer
+from core.orders.orders import OrderView, Viewer
 from core.payments import payment_records, refunds
-from core.payments.payment_records import (
-    ALREADY_PAID,
-    FAILED,
-    GIVEN_BACK,
-    MISMATCH,
-    PAYMENT_FAILED,
-    REPEATED,
-    SUCCEEDED,
-    TYPES,
-    UNKNOWN_ORDER,
-    PaymentEvent,
-)
+from core.payments.payment_records import PaymentEvent, PaymentEventType
 from core.refusals import Refusal
-from models import OPEN_OUTCOMES, Order
-
-__all__ = ["FAILED", "GIVEN_BACK", "SUCCEEDED", "TYPES", "PaymentEvent", "pay", "receive"]
+from models import OPEN_OUTCOMES, Order, OrderStatus, PaymentOutcome
 
 Result = TypeVar("Result")
 
@@ -50,7 +37,7 @@ PAYMENTS = Counter("seckill_payments_total", "Events of payments recorded, by wh
 
 @dataclass(frozen=True, slots=True)
 class _Settled:
-    """What came of an event, and whether this transaction is the one that recorded it."""
+    """The outcome of an event, and whether this transaction recorded it."""
 
     outcome: str
     is_new: bool
@@ -58,16 +45,16 @@ class _Settled:
 
 @dataclass(frozen=True, slots=True)
 class _Late:
-    """Nothing was done: the order's time is over or nearly so, and the locks of what it holds come before its own."""
+    """Nothing was done: the order expires soon or has expired, so that locks are needed that come before its own."""
 
     order: OrderView
 
 
 def receive(database: Database, event: PaymentEvent) -> str:
-    """Do what the event does to its order, once, and record it. Returns its outcome, one of models.PAYMENT_OUTCOMES.
+    """Apply the event to its order once, and record it. Returns its outcome, a PaymentOutcome.
 
-    An event that was seen before has the outcome that it had then, and no effect; with another content it is a
-    mismatch. Raises Busy, or Unavailable where it may have been done: to tell the same event again is safe.
+    A repeated event returns its first outcome and has no effect; one with the same id and another content is a
+    mismatch. Raises Busy (nothing was done) or Unavailable (it may have been). Sending the event again is safe.
     """
     settled = _commit(database, event, lambda connection: _settle(connection, event, None, database.settings))
     if isinstance(settled, _Late):
@@ -80,7 +67,7 @@ def receive(database: Database, event: PaymentEvent) -> str:
         settled = _commit(database, event, with_locks)
         assert isinstance(settled, _Settled)
     if settled.is_new:
-        _tell(event, settled.outcome)
+        _report(event, settled.outcome)
     return settled.outcome
 
 
@@ -91,7 +78,7 @@ def pay(database: Database, user_id: str, order_no: str) -> OrderView:
     """
     order = orders.find(database, Viewer(user_id, is_admin=False), order_no)
     number = f"test-{order_no}"
-    event = PaymentEvent(number, SUCCEEDED, order_no, order.total, order.currency, number)
+    event = PaymentEvent(number, PaymentEventType.SUCCEEDED, order_no, order.total, order.currency, number)
 
     def work(connection: Connection) -> OrderView:
         if order_life.is_close(order, database_now(connection), database.settings):
@@ -103,11 +90,11 @@ def pay(database: Database, user_id: str, order_no: str) -> OrderView:
         if not was_paid:
             raise Refusal(refusals.ORDER_NOT_PENDING, order_status=found.status)
         payment_records.claim(connection, event.payment_id, event.money)
-        payment_records.record(connection, event, PAID)
+        payment_records.record(connection, event, PaymentOutcome.PAID)
         return found
 
     paid = _commit(database, event, work)
-    _tell(event, PAID)
+    _report(event, PaymentOutcome.PAID)
     return paid
 
 
@@ -116,25 +103,25 @@ def _commit(database: Database, event: PaymentEvent, work: Callable[[Connection]
         if isinstance(result, _Late):
             return True  # there was nothing to commit
         # A locking read: a plain one could say "absent" while the COMMIT still runs.
-        told = payment_records.told_under(connection, event.event_id, lock=True)
-        return any(payment_records.is_same(row, event) for row in told)
+        recorded = payment_records.recorded_under(connection, event.event_id, lock=True)
+        return any(payment_records.is_same(row, event) for row in recorded)
 
     return run(database, work, deadline_of_request(database.settings.PURCHASE_WAIT_SECONDS), was_committed)
 
 
 def _settle(connection: Connection, event: PaymentEvent, locked: Locked | None, settings: Settings) -> _Settled | _Late:
-    # All events of an order queue at its row, so that each sees what those before it did. Events of different orders
-    # meet at the unique event id and payment id: the second is run again, and finds what the first has recorded.
+    # The lock on the order's row serialises the events of one order. Events of different orders with one event id or
+    # payment id collide in a unique key: the second transaction is run again and finds the record of the first.
     order, now = payment_records.lock_order(connection, event.order_no)
-    told = payment_records.told_under(connection, event.event_id)
-    for row in told:
+    recorded = payment_records.recorded_under(connection, event.event_id)
+    for row in recorded:
         if payment_records.is_same(row, event):
             return _Settled(row.outcome, is_new=False)
-    outcome = MISMATCH if told else _effect(connection, event, order, now, locked, settings)
+    outcome = PaymentOutcome.MISMATCH if recorded else _effect(connection, event, order, now, locked, settings)
     if outcome is None:
         assert order is not None
         return _Late(order)
-    payment_records.record(connection, event, outcome, is_first=not told)
+    payment_records.record(connection, event, outcome, is_first=not recorded)
     return _Settled(outcome, is_new=True)
 
 
@@ -146,22 +133,22 @@ def _effect(
     locked: Locked | None,
     settings: Settings,
 ) -> str | None:
-    """Do what an event does that was not told before. None, and nothing done, where `locked` is needed for it."""
-    if event.type == FAILED:
-        return PAYMENT_FAILED
-    if event.type == GIVEN_BACK:
+    """Apply an event that is not recorded yet. Returns its outcome; None, with nothing done, if it needs `locked`."""
+    if event.type == PaymentEventType.FAILED:
+        return PaymentOutcome.FAILED
+    if event.type == PaymentEventType.REFUNDED:
         return refunds.receive(connection, event, order, now)
     claimed = payment_records.claimed(connection, event.payment_id)
     if claimed is not None and claimed != event.money:
-        # The same money for two orders is no repetition: somebody has to find out which of them it is for.
-        return MISMATCH
-    # A refund can have come under this id, of which no money was told: what is told now is counted.
+        # One payment reported for two orders, or with two amounts: an operator has to find out which is right.
+        return PaymentOutcome.MISMATCH
+    # A claim without money is that of a refund event under this id: this money still counts.
     if claimed is not None and payment_records.money_under(connection, event.payment_id):
-        return REPEATED
+        return PaymentOutcome.REPEATED
     if order is None:
-        return UNKNOWN_ORDER
+        return PaymentOutcome.UNKNOWN_ORDER
     if (event.amount, event.currency) != (order.total, order.currency):
-        return MISMATCH
+        return PaymentOutcome.MISMATCH
     outcome = _take(connection, order, now, locked, settings)
     if outcome is not None and claimed is None:
         payment_records.claim(connection, event.payment_id, event.money)
@@ -171,24 +158,27 @@ def _effect(
 def _take(
     connection: Connection, order: OrderView, now: datetime, locked: Locked | None, settings: Settings
 ) -> str | None:
-    """Do what money does to the order, whose row is locked. None, and nothing done, where `locked` is needed for it."""
+    """Apply received money to the order, whose row is locked.
+
+    Returns the outcome; None, with nothing done, if it needs `locked`.
+    """
     may_pay = locked is not None or not order_life.is_close(order, now, settings)
-    if order.status == PENDING and may_pay and order_life.pay_in_time(connection, order):
-        return PAID
-    if order.status == PAID:
-        return ALREADY_PAID
-    if order.status in (REFUND_DUE, REFUNDED):
-        return REFUND_DUE  # more money to give back; the order does not move
-    if order.status == CANCELLED:
-        # It holds nothing: its own row is all that has to be locked.
-        if not orders.move(connection, order.order_no, REFUND_DUE, Order.status == CANCELLED):
+    if order.status == OrderStatus.PENDING and may_pay and order_life.pay_in_time(connection, order):
+        return PaymentOutcome.PAID
+    if order.status == OrderStatus.PAID:
+        return PaymentOutcome.ALREADY_PAID
+    if order.status in (OrderStatus.REFUND_DUE, OrderStatus.REFUNDED):
+        return PaymentOutcome.REFUND_DUE  # more money to give back; the order does not move
+    if order.status == OrderStatus.CANCELLED:
+        # A cancelled order holds nothing: no lock but that of its own row is needed.
+        if not orders.move(connection, order.order_no, OrderStatus.REFUND_DUE, Order.status == OrderStatus.CANCELLED):
             raise RuntimeError("an order changed under its lock")
-        events.write(connection, now, [NewEvent(events.ORDER_REFUND_DUE, order.goods_id, order.order_no)])
-        return REFUND_DUE
+        events.write(connection, now, [NewEvent(EventType.ORDER_REFUND_DUE, order.goods_id, order.order_no)])
+        return PaymentOutcome.REFUND_DUE
     return None if locked is None else order_life.receive_late(connection, locked, order).status
 
 
-def _tell(event: PaymentEvent, outcome: str) -> None:
+def _report(event: PaymentEvent, outcome: str) -> None:
     record(lambda: PAYMENTS.labels(outcome).inc())
     if outcome in OPEN_OUTCOMES:
         log.warning("payment event %s for order %s: %s", event.event_id, event.order_no, outcome)

@@ -1,6 +1,6 @@
-"""Money that goes back: refunds of orders, by an operator or as the provider tells, and payments that are resolved.
+"""Records refunds of orders, by an operator or by an event of the provider, and how payments were resolved.
 
-Nothing here moves money. It notes what was done with it, once for each cent: docs/payments.md.
+Nothing here moves money. Each amount is recorded as given back once: docs/payments.md.
 """
 
 from datetime import datetime
@@ -13,22 +13,22 @@ from core.db.clock import deadline_of_request
 from core.db.database import AnyRow, Database
 from core.db.transaction import plain, run
 from core.events import events
-from core.events.events import NewEvent
+from core.events.events import EventType, NewEvent
 from core.orders import holds, orders
 from core.orders.holds import Locked
-from core.orders.orders import PAID, REFUND_DUE, REFUNDED, TRANSITIONS, OrderView, Viewer
+from core.orders.orders import TRANSITIONS, OrderView, Viewer
 from core.payments import payment_records
-from core.payments.payment_records import MISMATCH, REPEATED, SUCCEEDED, UNKNOWN_ORDER, PaymentEvent, Resolution
+from core.payments.payment_records import PaymentEvent, PaymentEventType, Resolution
 from core.refusals import Refusal
-from models import OPEN_OUTCOMES, Order
+from models import OPEN_OUTCOMES, Order, OrderStatus, PaymentOutcome, PaymentResolution
 
 
 def refund(database: Database, by: str, order_no: str, reference: str, restock: bool) -> OrderView:
-    """Note that the money of a paid or refund_due order was given back, under the operator's `reference`.
+    """Record that the money of a paid or refund_due order was given back, under the operator's `reference`.
 
-    With `restock` what a paid order holds comes back too: units, coupon use, room in the limit. The same reference
-    again returns the order as it stands, and changes nothing. Raises Refusal order_not_found, or order_not_refundable
-    with the order's status.
+    With `restock`, a paid order also returns what it holds: units, coupon use, room in the buyer's limit. The same
+    reference again changes nothing and returns the order. Raises Refusal order_not_found, or order_not_refundable with
+    the order's status.
     """
     order = orders.find(database, Viewer(by, is_admin=True), order_no)
 
@@ -37,14 +37,14 @@ def refund(database: Database, by: str, order_no: str, reference: str, restock: 
         found, now = payment_records.lock_order(connection, order_no)
         if found is None:
             raise Refusal(refusals.ORDER_NOT_FOUND)
-        if found.status == REFUNDED and found.refund_reference == reference:
+        if found.status == OrderStatus.REFUNDED and found.refund_reference == reference:
             return found
-        if REFUNDED not in TRANSITIONS.get(found.status, ()):
+        if OrderStatus.REFUNDED not in TRANSITIONS.get(found.status, ()):
             raise Refusal(refusals.ORDER_NOT_REFUNDABLE, order_status=found.status)
         payment = payment_records.to_give_back(connection, found)
         _move(connection, found, now, reference, locked)
         if payment is not None:
-            _resolve(connection, payment, Resolution(payment_records.REFUNDED, reference, by))
+            _resolve(connection, payment, Resolution(PaymentResolution.REFUNDED, reference, by))
         refunded, _ = payment_records.lock_order(connection, order_no)
         assert refunded is not None
         return refunded
@@ -53,68 +53,68 @@ def refund(database: Database, by: str, order_no: str, reference: str, restock: 
 
 
 def receive(connection: Connection, event: PaymentEvent, order: OrderView | None, now: datetime) -> str:
-    """Do what `payment.refunded` tells, for an order whose row is locked. Returns the event's outcome."""
-    how = Resolution(payment_records.REFUNDED, event.event_id, None)
-    told = payment_records.money_under(connection, event.payment_id)
-    if not told:
+    """Apply a `payment.refunded` event to an order whose row is locked. Returns the event's outcome."""
+    how = Resolution(PaymentResolution.REFUNDED, event.event_id, None)
+    received = payment_records.money_under(connection, event.payment_id)
+    if not received:
         return _receive_of_unknown_payment(connection, event, order, now, how)
-    fitting = [row for row in told if (row.order_no, row.amount, row.currency) == event.money]
+    fitting = [row for row in received if (row.order_no, row.amount, row.currency) == event.money]
     if not fitting:
-        return MISMATCH  # a part of the money, or another order's
-    if any(row.resolution == payment_records.REFUNDED for row in fitting):
-        return REPEATED
-    return REFUNDED if _give_back(connection, fitting[0], order, now, how) else REPEATED
+        return PaymentOutcome.MISMATCH  # a part of the money, or another order's
+    if any(row.resolution == PaymentResolution.REFUNDED for row in fitting):
+        return PaymentOutcome.REPEATED
+    return PaymentOutcome.REFUNDED if _give_back(connection, fitting[0], order, now, how) else PaymentOutcome.REPEATED
 
 
 def _receive_of_unknown_payment(
     connection: Connection, event: PaymentEvent, order: OrderView | None, now: datetime, how: Resolution
 ) -> str:
-    """A provider may name a refund by an id of its own: the order says what was given back then.
+    """Apply a refund event whose payment id has brought no money: some providers give each refund an id of its own.
 
-    Such an id too has its effect once over all orders.
+    The refund is then for the order's total. Such an id, too, has an effect once over all orders.
     """
     claimed = payment_records.claimed(connection, event.payment_id)
     if claimed is not None:
-        return REPEATED if claimed == event.money else MISMATCH
+        return PaymentOutcome.REPEATED if claimed == event.money else PaymentOutcome.MISMATCH
     if order is None:
-        return UNKNOWN_ORDER
+        return PaymentOutcome.UNKNOWN_ORDER
     if (event.amount, event.currency) != (order.total, order.currency):
-        return MISMATCH
-    if order.status == REFUNDED and order.refund_reference == event.payment_id:
-        return REPEATED
-    if REFUNDED not in TRANSITIONS.get(order.status, ()):
-        return MISMATCH
+        return PaymentOutcome.MISMATCH
+    if order.status == OrderStatus.REFUNDED and order.refund_reference == event.payment_id:
+        return PaymentOutcome.REPEATED
+    if OrderStatus.REFUNDED not in TRANSITIONS.get(order.status, ()):
+        return PaymentOutcome.MISMATCH
     payment = payment_records.to_give_back(connection, order)
     _move(connection, order, now, event.payment_id)
     if payment is not None:
         _resolve(connection, payment, how)
     payment_records.claim(connection, event.payment_id, event.money)
-    return REFUNDED
+    return PaymentOutcome.REFUNDED
 
 
 def resolve(database: Database, row_id: int, how: Resolution) -> AnyRow:
-    """Note what an operator did about a payment that did not fit. Returns its row.
+    """Record how an operator resolved a payment that did not fit its order. Returns the payment's row.
 
-    Money of a refund_due order that was given back makes the order `refunded`, under the payment's id as reference.
-    Raises Refusal not_found, or payment_already_resolved with the resolution, also for what needs none.
+    If money owed for a refund_due order was given back, the order becomes `refunded`, with the payment's id as its
+    reference. Raises Refusal not_found, or payment_already_resolved with the resolution, also where none is needed.
     """
-    told = payment_records.find(database, row_id)
-    if told is None:
+    known = payment_records.find(database, row_id)
+    if known is None:
         raise Refusal(refusals.NOT_FOUND)
 
     def work(connection: Connection) -> AnyRow:
-        order, now = payment_records.lock_order(connection, told.order_no)
+        order, now = payment_records.lock_order(connection, known.order_no)
         payment = payment_records.lock(connection, row_id)
         if payment is None:
             raise Refusal(refusals.NOT_FOUND)
-        # Not by `resolved`: a worker of the release before, which upgrades last, leaves that empty.
+        # Not by `resolved`: during an upgrade, workers of the previous release leave it empty.
         if payment.resolution is not None or payment.outcome not in OPEN_OUTCOMES:
             raise Refusal(refusals.PAYMENT_ALREADY_RESOLVED, resolution=payment_records.resolution_of(payment))
-        is_money = payment.type == SUCCEEDED and how.resolution != payment_records.IGNORED
-        # The money is accounted for from now on: another event that tells of it has no effect.
+        is_money = payment.type == PaymentEventType.SUCCEEDED and how.resolution != PaymentResolution.IGNORED
+        # The money is accounted for from now on: another event that reports it has no effect.
         if is_money and payment_records.claimed(connection, payment.payment_id) is None:
             payment_records.claim(connection, payment.payment_id, _money(payment))
-        if is_money and how.resolution == payment_records.REFUNDED:
+        if is_money and how.resolution == PaymentResolution.REFUNDED:
             _give_back(connection, payment, order, now, how)
         else:
             _resolve(connection, row_id, how)
@@ -132,12 +132,15 @@ def resolve(database: Database, row_id: int, how: Resolution) -> AnyRow:
 def _give_back(
     connection: Connection, payment: AnyRow, order: OrderView | None, now: datetime, how: Resolution
 ) -> bool:
-    """Note that a payment's money was given back, and its order refunded if that is the order's own. Whether it was."""
+    """Record that a payment's money was given back, and refund its order if this payment paid or is owed for it.
+
+    Returns False where it had been given back before.
+    """
     if not payment_records.resolve(connection, payment.id, how):
         return False
     if payment_records.claimed(connection, payment.payment_id) is None:
         payment_records.claim(connection, payment.payment_id, _money(payment))
-    is_the_orders = payment.outcome in (PAID, REFUND_DUE)
+    is_the_orders = payment.outcome in (PaymentOutcome.PAID, PaymentOutcome.REFUND_DUE)
     if order is not None and is_the_orders and order.status == payment.outcome:
         _move(connection, order, now, payment.payment_id)
     return True
@@ -146,17 +149,17 @@ def _give_back(
 def _move(
     connection: Connection, order: OrderView, now: datetime, reference: str, locked: Locked | None = None
 ) -> None:
-    """Move the order, which the caller has locked, to `refunded`. With `locked` it gives back what it holds."""
-    gives_back = locked is not None and order.status == PAID
+    """Move the order, which the caller has locked, to `refunded`. With `locked` it returns what it holds."""
+    gives_back = locked is not None and order.status == OrderStatus.PAID
     values: dict[str, Any] = {"refunded_at": now, "refund_reference": reference}
     if gives_back:
         values["closed_at"] = now
-    if not orders.move(connection, order.order_no, REFUNDED, Order.status == order.status, **values):
+    if not orders.move(connection, order.order_no, OrderStatus.REFUNDED, Order.status == order.status, **values):
         raise RuntimeError("an order changed under its lock")
-    told = [NewEvent(events.ORDER_REFUNDED, order.goods_id, order.order_no)]
+    new_events = [NewEvent(EventType.ORDER_REFUNDED, order.goods_id, order.order_no)]
     if gives_back and locked is not None:
-        told += holds.give_back(connection, locked, [order])
-    events.write(connection, now, told)
+        new_events += holds.give_back(connection, locked, [order])
+    events.write(connection, now, new_events)
 
 
 def _resolve(connection: Connection, row_id: int, how: Resolution) -> None:

@@ -1,7 +1,7 @@
-"""The proof that a call comes from the payment provider: Standard Webhooks, signed by its own library.
+"""Verifies that a call comes from the payment provider, by the signature of Standard Webhooks.
 
-The library's `verify` judges the age of a call by the host's clock. Here the database's clock judges it, as it does
-everything else, so only the library's `sign` is used.
+The library's `verify` compares a call's timestamp with the host's clock. Here the database's clock decides, as
+everywhere, so only the library's `sign` is used.
 """
 
 import hmac
@@ -23,12 +23,12 @@ _SECONDS = re.compile(r"[1-9][0-9]{9}")
 
 
 class InvalidSignature(Exception):
-    """A call that nothing shows to be the payment provider's."""
+    """The call has no valid signature of the payment provider."""
 
 
 @dataclass(frozen=True)
 class SignatureHeaders:
-    """What came with a call as its proof: the headers `webhook-id`, `-timestamp` and `-signature`, as they are."""
+    """The headers `webhook-id`, `webhook-timestamp` and `webhook-signature` of a call, unparsed."""
 
     event_id: str
     timestamp: str
@@ -36,12 +36,12 @@ class SignatureHeaders:
 
 
 def check(database: Database, secrets: Sequence[str], proof: SignatureHeaders, body: bytes) -> None:
-    """Check that one of `secrets` signed the call, at most TOLERANCE ago or ahead.
+    """Check that one of `secrets` signed the call, with a timestamp at most TOLERANCE from the database's time.
 
-    Raises Unproven; Busy or Unavailable where the database's clock cannot be read.
+    Raises InvalidSignature; Busy or Unavailable where the database's clock cannot be read.
     """
     sent_at = _signed_at(secrets, proof, body)
-    # Only now: whoever holds no secret does not get as far as the database.
+    # After the signature: a call without a valid one costs no database connection.
     with database.reading() as connection:
         now = database_now(connection)
     if abs(now - sent_at) > TOLERANCE:
@@ -49,9 +49,9 @@ def check(database: Database, secrets: Sequence[str], proof: SignatureHeaders, b
 
 
 def is_signed(secrets: Sequence[str], proof: SignatureHeaders, body: bytes) -> bool:
-    """Whether one of `secrets` signed the call lately, by this host's clock, which may be wrong by a while.
+    """Whether one of `secrets` signed the call within _HOST_TOLERANCE, by this host's clock.
 
-    Asks no database, so it proves nothing of the call's exact age: `check` does.
+    It reads no database. `check` judges the call's exact age.
     """
     try:
         sent_at = _signed_at(secrets, proof, body)
@@ -74,7 +74,7 @@ def _signed_at(secrets: Sequence[str], proof: SignatureHeaders, body: bytes) -> 
     for secret in secrets:
         expected = Webhook(secret).sign(proof.event_id, sent_at, text).encode()
         for signature in given:
-            # All are compared, each in constant time: how long it takes tells nothing.
+            # All are compared, each in constant time: the duration reveals nothing about the secrets.
             held |= hmac.compare_digest(expected, signature)
     if not held:
         raise InvalidSignature

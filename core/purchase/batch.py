@@ -15,11 +15,10 @@ from core.db.clock import Deadline, database_now
 from core.db.database import Database
 from core.db.transaction import run
 from core.events import events
-from core.events.events import NewEvent
+from core.events.events import EventType, NewEvent
 from core.ops.metrics import record
 from core.orders import orders
 from core.orders.order_numbers import new_order_numbers
-from core.orders.orders import PAID
 from core.purchase import coupon_statements, slots, statements
 from core.purchase.decide import (
     Held,
@@ -36,7 +35,7 @@ from core.purchase.decide import (
     decide,
 )
 from core.refusals import GOODS_NOT_FOUND, Refusal
-from models import Order
+from models import Order, OrderStatus
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 TRANSACTION_SECONDS = Histogram(
@@ -203,9 +202,9 @@ def _write(connection: Connection, placed: list[Placed], goods: Mapping[int, Loc
         raise RuntimeError("the stock changed under its lock")
     new_events = []
     for order in (outcome.order for outcome in placed):
-        new_events.append(NewEvent(events.ORDER_PLACED, order.goods_id, order.order_no))
-        if order.status == PAID:
-            new_events.append(NewEvent(events.ORDER_PAID, order.goods_id, order.order_no))
+        new_events.append(NewEvent(EventType.ORDER_PLACED, order.goods_id, order.order_no))
+        if order.status == OrderStatus.PAID:
+            new_events.append(NewEvent(EventType.ORDER_PAID, order.goods_id, order.order_no))
     for key, count in units.items():
         new_events += events.of_stock(key, goods[key].stock, goods[key].stock - count)
     statements.write_outbox(connection, placed[0].order.purchased_at, new_events)

@@ -22,7 +22,7 @@ def lock(connection: Connection, codes: Collection[str]) -> tuple[dict[str, Coup
 
     The time is None where none of them exists.
     """
-    rows = fetch(connection, _lock_text(sql_of(connection)), as_batch([code] for code in sorted(codes)))
+    rows = fetch(connection, lock_text(sql_of(connection)), as_batch([code] for code in sorted(codes)))
     found, moments = {}, []
     for *columns, moment in rows:
         coupon = _coupon(*columns)
@@ -78,7 +78,7 @@ def write_uses(connection: Connection, placed: Sequence[Placed]) -> None:
 
 
 @cache
-def _lock_text(sql: Sql) -> str:
+def lock_text(sql: Sql) -> str:
     return (
         f"{sql.select} {', '.join(f'coupons.{name}' for name in Coupon.__slots__)},"
         f" {now_after_wait_in('sqlite' if sql.sqlite else 'mysql')}"

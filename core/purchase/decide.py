@@ -13,10 +13,12 @@ from core import refusals
 from core.catalogue import quotes, sale
 from core.catalogue.coupons import Coupon
 from core.catalogue.quotes import NO_CHOICES, Choices, Offers
+from core.catalogue.sale import SaleStatus
 from core.catalogue.shipping import Method
 from core.db.clock import iso
-from core.orders.orders import PAID, PENDING, OrderView
+from core.orders.orders import OrderView
 from core.refusals import Refusal
+from models import OrderStatus
 
 
 @dataclass(frozen=True)
@@ -233,13 +235,13 @@ def _cooldown(held: Held, ledger: _Ledger) -> int:
 def refusal_of(status: str, starts_at: datetime | None) -> Refusal | None:
     """What a sale of this status refuses everybody with; None where it is open."""
     match status:
-        case sale.ENDED:
+        case SaleStatus.ENDED:
             return Refusal(refusals.SALE_ENDED)
-        case sale.PAUSED:
+        case SaleStatus.PAUSED:
             return Refusal(refusals.SALE_PAUSED)
-        case sale.UPCOMING if starts_at is not None:
+        case SaleStatus.UPCOMING if starts_at is not None:
             return Refusal(refusals.SALE_NOT_STARTED, starts_at=iso(starts_at))
-        case sale.SOLD_OUT:
+        case SaleStatus.SOLD_OUT:
             return Refusal(refusals.SOLD_OUT)
     return None
 
@@ -270,7 +272,9 @@ def _place(request: PurchaseRequest, ledger: _Ledger, new_order_no: Callable[[],
         shipping_method=choices.shipping_method,
         # What is not shipped needs no address: one that is sent all the same is not kept.
         address=choices.address.as_json() if choices.address is not None and goods.shippable else None,
-        status=PENDING if lines.total else PAID,  # nobody pays nothing: such an order waits for no money
+        status=OrderStatus.PENDING
+        if lines.total
+        else OrderStatus.PAID,  # nobody pays nothing: such an order waits for no money
         purchased_at=ledger.now,
         expires_at=ledger.now + timedelta(seconds=ledger.rules.payment_seconds),
         paid_at=None if lines.total else ledger.now,

@@ -10,9 +10,11 @@ from core.ops.host_memory import CELLS, HostMemory
 class InProgress:
     """The purchases of one worker and, through the shared memory, of all others of the host."""
 
-    def __init__(self, host: HostMemory) -> None:
+    def __init__(self, host: HostMemory, cells: int = CELLS) -> None:
+        """Counts at most `cells` purchases of this worker at once."""
         self._host = host
-        self._free = list(range(CELLS - 1, -1, -1))
+        self._most = cells
+        self._free = list(range(cells - 1, -1, -1))
         self._cells = host.mine.cells
 
     def counted(self, goods_id: int) -> "_Counted":
@@ -22,7 +24,7 @@ class InProgress:
     @property
     def here(self) -> int:
         """Purchases being handled by this process now, of whatever item."""
-        return CELLS - len(self._free)
+        return self._most - len(self._free)
 
     def count(self, goods_id: int) -> int:
         """Purchases of the item being handled on this host now."""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.catalogue import sale
+from core.catalogue.sale import SaleStatus
 from core.db.clock import Deadline, database_now
 from core.db.database import Database
 from core.orders.order_numbers import new_order_no
@@ -35,7 +36,7 @@ def look_up(
         items, now = statements.read_goods(connection, sorted({request.goods_id for request in requests}))
         now = now or database_now(connection)
         known, _ = known_orders_and_held_units(connection, requests, {}, now, _RULES)
-    is_open = {key for key, item in items.items() if sale.status(item, now) == sale.ON_SALE}
+    is_open = {key for key, item in items.items() if sale.status(item, now) == SaleStatus.ON_SALE}
     closed = [request for request in requests if request.goods_id not in is_open]
     decided = iter(decide(closed, Locked(items, now, known), _RULES, new_order_no))
     return [SaleOpen() if request.goods_id in is_open else next(decided) for request in requests]

@@ -12,9 +12,10 @@ from core.catalogue.quotes import NO_CHOICES
 from core.db.clock import now_after_wait_in
 from core.db.faults import TooLate
 from core.events.events import NewEvent
-from core.orders.orders import CANCELLED, EXPIRED, INSERTED_WITHIN, PAID, PENDING, REFUND_DUE, REFUNDED, OrderView
+from core.orders.orders import INSERTED_WITHIN, OrderView
 from core.purchase.decide import Held, LockedGoods, Placed, PurchaseRequest, UserGoods, UserKey
 from core.purchase.sql import Sql, as_batch, change, fetch, fetch_rows, number, sql_of, stored, to_json, utc
+from models import OrderStatus
 
 # What a batch tells of each new order; the rest of its row comes from the item's, which is locked.
 _ORDER_FIELDS = (
@@ -198,12 +199,13 @@ def write_outbox(connection: Connection, occurred_at: datetime, new_events: Sequ
 @cache
 def _texts(sql: Sql) -> _Texts:
     select, value, batch, by_index = sql.select, sql.value, sql.batch, sql.by_index
+    pending, paid, cancelled, expired, refund_due, refunded = OrderStatus
     # An order that its buyer let lapse, whether that was noted yet or not, or gave up; also where money for it came
     # after all, and is to be given back, or was. A refund of what had been paid in time is none.
     strike = (
-        f"(status IN ('{EXPIRED}', '{CANCELLED}', '{REFUND_DUE}', '{REFUNDED}') AND paid_at IS NULL"
+        f"(status IN ('{expired}', '{cancelled}', '{refund_due}', '{refunded}') AND paid_at IS NULL"
         " AND COALESCE(cancelled_by, orders.user_id) = orders.user_id"
-        f" OR status = '{PENDING}' AND expires_at <= {value})"
+        f" OR status = '{pending}' AND expires_at <= {value})"
         f" AND COALESCE(closed_at, expires_at) > {value}"  # not forgotten yet
     )
     moment = now_after_wait_in("sqlite" if sql.sqlite else "mysql")
@@ -213,8 +215,8 @@ def _texts(sql: Sql) -> _Texts:
     )
     held = sql.row_of_union(
         *("orders.user_id", "NULL", "NULL", "NULL", "orders.goods_id"),
-        f"SUM(CASE WHEN status = '{PAID}' OR status = '{REFUNDED}' AND closed_at IS NULL"
-        f" OR status = '{PENDING}' AND expires_at > {value} THEN quantity ELSE 0 END)",
+        f"SUM(CASE WHEN status = '{paid}' OR status = '{refunded}' AND closed_at IS NULL"
+        f" OR status = '{pending}' AND expires_at > {value} THEN quantity ELSE 0 END)",
         f"SUM(CASE WHEN {strike} THEN 1 ELSE 0 END)",
         f"MAX(CASE WHEN {strike} THEN COALESCE(closed_at, expires_at) END)",
     )
@@ -224,7 +226,7 @@ def _texts(sql: Sql) -> _Texts:
         return (
             f"INSERT INTO orders ({', '.join(names)}, goods_name, currency, unit_price, per_user_limit,"
             f" status, paid_at, purchased_at, expires_at) {select} {values}, name, currency, price, per_user_limit,"
-            f" CASE batch.total WHEN 0 THEN '{PAID}' ELSE '{PENDING}' END,"
+            f" CASE batch.total WHEN 0 THEN '{paid}' ELSE '{pending}' END,"
             f" CASE batch.total WHEN 0 THEN {value} END, {value}, {value}"
             f" FROM {batch(*names)} JOIN {by_index('goods', 'PRIMARY')}"
             f" ON goods.id = batch.goods_id WHERE {moment} < {value}"

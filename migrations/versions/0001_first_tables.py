@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 
 from migrations.steps import create_index_if_missing, create_table_if_missing, drop_table_if_exists
-from models import ORDER_STATUSES, ExactText, Key, UtcTime, ascii_text
+from models import ExactText, Key, OrderStatus, UtcTime, ascii_text, values_of
 
 revision = "0001"
 down_revision = "0000"
@@ -71,7 +71,7 @@ def upgrade() -> None:
         sa.CheckConstraint("unit_price >= 0", name="orders_unit_price_not_negative"),
         sa.CheckConstraint("total = subtotal - discount + shipping_fee", name="orders_total_adds_up"),
         sa.CheckConstraint("total >= 0", name="orders_total_not_negative"),
-        sa.CheckConstraint(f"status IN {ORDER_STATUSES}", name="orders_status_known"),
+        sa.CheckConstraint(f"status IN {values_of(OrderStatus)}", name="orders_status_known"),
         sqlite_autoincrement=True,
     )
     create_index_if_missing("orders_goods_user", "orders", ["goods_id", "user_id"])

@@ -11,7 +11,7 @@ from migrations.steps import (
     drop_index_if_exists,
     drop_table_if_exists,
 )
-from models import COUPON_KINDS, DELIVERY_STATUSES, PAYMENT_OUTCOMES, ExactText, Key, UtcTime, ascii_text
+from models import CouponKind, DeliveryStatus, ExactText, Key, PaymentOutcome, UtcTime, ascii_text, values_of
 
 revision = "0002"
 down_revision = "0001"
@@ -45,7 +45,7 @@ def upgrade() -> None:
         sa.Column("created_at", UtcTime(), nullable=False),
         sa.Column("updated_at", UtcTime(), nullable=False),
         sa.PrimaryKeyConstraint("code"),
-        sa.CheckConstraint(f"kind IN {COUPON_KINDS}", name="coupons_kind_known"),
+        sa.CheckConstraint(f"kind IN {values_of(CouponKind)}", name="coupons_kind_known"),
         sa.CheckConstraint("percent BETWEEN 1 AND 100", name="coupons_percent_in_range"),
         sa.CheckConstraint("used >= 0", name="coupons_used_not_negative"),
     )
@@ -92,7 +92,7 @@ def upgrade() -> None:
         sa.Column("received_at", UtcTime(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("event_id", name="payments_event_id"),
-        sa.CheckConstraint(f"outcome IN {PAYMENT_OUTCOMES}", name="payments_outcome_known"),
+        sa.CheckConstraint(f"outcome IN {values_of(PaymentOutcome)}", name="payments_outcome_known"),
         sqlite_autoincrement=True,
     )
     create_index_if_missing("payments_order", "payments", ["order_no"])
@@ -149,7 +149,7 @@ def upgrade() -> None:
         sa.Column("delivered_at", UtcTime()),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("webhook_id", "seq", name="webhook_deliveries_webhook_seq"),
-        sa.CheckConstraint(f"status IN {DELIVERY_STATUSES}", name="webhook_deliveries_status_known"),
+        sa.CheckConstraint(f"status IN {values_of(DeliveryStatus)}", name="webhook_deliveries_status_known"),
         sqlite_autoincrement=True,
     )
     create_index_if_missing("webhook_deliveries_due", "webhook_deliveries", ["webhook_id", "status", "next_attempt_at"])

@@ -12,7 +12,7 @@ from migrations.steps import (
     drop_table_if_exists,
     replace_check,
 )
-from models import ORDER_STATUSES, PAYMENT_OUTCOMES, RESOLUTIONS, ExactText, Key, UtcTime, ascii_text
+from models import ExactText, Key, OrderStatus, PaymentOutcome, PaymentResolution, UtcTime, ascii_text, values_of
 
 revision = "0008"
 down_revision = "0007"
@@ -41,7 +41,7 @@ def _new_columns() -> list[sa.Column]:
 
 def upgrade() -> None:
     # Ahead of the columns: MySQL writes a CHECK down as models.py has it only with the next change of its table.
-    replace_check("orders", "orders_status_known", f"status IN {ORDER_STATUSES}")
+    replace_check("orders", "orders_status_known", f"status IN {values_of(OrderStatus)}")
     add_column_if_missing("orders", sa.Column("refunded_at", UtcTime()))
     add_column_if_missing("orders", sa.Column("refund_reference", ExactText(255)))
     if _on_sqlite():
@@ -51,8 +51,8 @@ def upgrade() -> None:
             add_column_if_missing("payments", column)
         create_index_if_missing("payments_event_variant", "payments", ["event_id", "variant"], unique=True)
         drop_index_if_exists("payments_event_id", "payments")
-        replace_check("payments", "payments_outcome_known", f"outcome IN {PAYMENT_OUTCOMES}")
-        replace_check("payments", "payments_resolution_known", f"resolution IN {RESOLUTIONS}")
+        replace_check("payments", "payments_outcome_known", f"outcome IN {values_of(PaymentOutcome)}")
+        replace_check("payments", "payments_resolution_known", f"resolution IN {values_of(PaymentResolution)}")
     create_index_if_missing("payments_order", "payments", ["order_no"])
     create_index_if_missing("payments_payment", "payments", ["payment_id"])
     create_index_if_missing("payments_outcome", "payments", ["outcome"])
@@ -105,8 +105,8 @@ def _rebuild_payments() -> None:
         *_new_columns(),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("event_id", "variant", name="payments_event_variant"),
-        sa.CheckConstraint(f"outcome IN {PAYMENT_OUTCOMES}", name="payments_outcome_known"),
-        sa.CheckConstraint(f"resolution IN {RESOLUTIONS}", name="payments_resolution_known"),
+        sa.CheckConstraint(f"outcome IN {values_of(PaymentOutcome)}", name="payments_outcome_known"),
+        sa.CheckConstraint(f"resolution IN {values_of(PaymentResolution)}", name="payments_resolution_known"),
         sqlite_autoincrement=True,
     )
     op.execute(

@@ -111,7 +111,7 @@ def number_on_both_and_follow(writers: Group, name: str, databases: list[Databas
     taken, go_on = threading.Event(), threading.Event()
 
     def slowly(connection: Connection) -> sequencer.Numbered | None:
-        done = sequencer._number(connection, True)
+        done = sequencer.number_in(connection, True)
         taken.set()
         assert go_on.wait(60)
         return done
@@ -152,16 +152,16 @@ def test_a_puller_misses_nothing_of_two_sequencers_at_once(
 
 def only_lock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the sequencer lock its row without writing it, and AUTO_INCREMENT give the numbers."""
-    texts = sequencer._texts
+    texts = sequencer.statements
 
-    def by_auto_increment(sql: sequencer.Sql) -> sequencer._Texts:
+    def by_auto_increment(sql: sequencer.Sql) -> sequencer.Statements:
         given = texts(sql)
         changed = given.number.replace("batch.before_it + event.place", "NULL")
         assert changed != given.number
         return dataclasses.replace(given, number=changed)
 
-    monkeypatch.setattr(sequencer, "_texts", by_auto_increment)
-    monkeypatch.setattr(sequencer, "_take_numbers", lambda connection, last, seq: None)
+    monkeypatch.setattr(sequencer, "statements", by_auto_increment)
+    monkeypatch.setattr(sequencer, "take_numbers", lambda connection, last, seq: None)
 
 
 def test_with_a_sequencer_that_only_locks_it_misses_one(

@@ -15,7 +15,7 @@ from hypothesis.stateful import rule, run_state_machine_as_test
 from core.db.clock import iso
 from core.orders import expiry
 from core.payments import payments
-from core.payments.payments import PaymentEvent
+from core.payments.payment_records import PaymentEvent, PaymentEventType
 from tests.contract.sales_choices import USERS, refused
 from tests.contract.sales_model import ABROAD, HOLD_STRIKES, Bought, Model
 from tests.contract.sales_operator import Operated
@@ -142,7 +142,7 @@ class Sales(Operated):
         outcome = "mismatch" if short else self.model.money(bought)
         number = f"{self.run}-{next(_events)}"
         event = PaymentEvent(
-            number, payments.SUCCEEDED, order_no, bought.order["total"] + short, "CNY", f"payment-{number}"
+            number, PaymentEventType.SUCCEEDED, order_no, bought.order["total"] + short, "CNY", f"payment-{number}"
         )
         for _ in range(2):
             assert payments.receive(self.call.services.database, event) == outcome
@@ -181,7 +181,9 @@ class Sales(Operated):
         bought = self.model.orders[order_no]
         refunded = self.model.refund(bought, restock=False)
         number = f"{self.run}-{next(_events)}"
-        event = PaymentEvent(number, payments.GIVEN_BACK, order_no, bought.order["total"], "CNY", f"refund-{number}")
+        event = PaymentEvent(
+            number, PaymentEventType.REFUNDED, order_no, bought.order["total"], "CNY", f"refund-{number}"
+        )
         outcome = "refunded" if refunded else "mismatch"
         for _ in range(2):
             assert payments.receive(self.call.services.database, event) == outcome

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, text
 
 from core.events import events
-from core.events.events import NewEvent
+from core.events.events import EventType, NewEvent
 from core.ops import audit
 from core.ops.audit import Report
 from core.services import Services
@@ -18,11 +18,11 @@ MINUTES = timedelta(minutes=1)
 # What is told of an order in each status.
 TOLD = {
     "pending": (),
-    "paid": (events.ORDER_PAID,),
-    "cancelled": (events.ORDER_CANCELLED,),
-    "expired": (events.ORDER_EXPIRED,),
-    "refund_due": (events.ORDER_CANCELLED, events.ORDER_REFUND_DUE),
-    "refunded": (events.ORDER_PAID, events.ORDER_REFUNDED),
+    "paid": (EventType.ORDER_PAID,),
+    "cancelled": (EventType.ORDER_CANCELLED,),
+    "expired": (EventType.ORDER_EXPIRED,),
+    "refund_due": (EventType.ORDER_CANCELLED, EventType.ORDER_REFUND_DUE),
+    "refunded": (EventType.ORDER_PAID, EventType.ORDER_REFUNDED),
 }
 
 
@@ -87,7 +87,7 @@ def place(
         order = {"refunded_at": NOW + 2 * MINUTES, "refund_reference": "r", "closed_at": None} | order
     order.setdefault("closed_at", NOW + MINUTES if status in ("cancelled", "expired", "refund_due") else None)
     happened = [
-        NewEvent(kind, goods_id, number) for kind in (events.ORDER_PLACED, *(TOLD[status] if told is None else told))
+        NewEvent(kind, goods_id, number) for kind in (EventType.ORDER_PLACED, *(TOLD[status] if told is None else told))
     ]
     with services.database.engine.begin() as connection:
         connection.execute(insert(Order), [order])

@@ -128,7 +128,7 @@ def test_a_token_that_proves_nothing_is_never_remembered() -> None:
         with pytest.raises(InvalidToken):
             tokens.verify(token)
         assert tokens.known(token) is None
-    assert tokens._verified == {}
+    assert tokens.remembered == 0
 
 
 def test_a_remembered_token_is_one_of_these_keys() -> None:
@@ -145,4 +145,4 @@ def test_no_more_tokens_are_remembered_than_are_allowed(monkeypatch: pytest.Monk
     issued = [tokens.issue(user) for user in users]
     for _ in range(2):
         assert [tokens.verify(token).user_id for token in issued] == users
-        assert 0 < len(tokens._verified) <= 5
+        assert 0 < tokens.remembered <= 5

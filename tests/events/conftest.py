@@ -16,9 +16,23 @@ def private_call(app_uri: str, make_app: Callable[..., Flask]) -> Calls:
     return Calls(make_app(app_uri, WEBHOOKS_TO_PRIVATE=True))
 
 
+class Clock:
+    """The time by which publishers pause after a failure, in seconds; it stands still until it is moved on."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 @pytest.fixture
-def publisher(private_call: Calls) -> Publisher:
-    return Publisher(private_call.services.database)
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def publisher(private_call: Calls, clock: Clock) -> Publisher:
+    return Publisher(private_call.services.database, clock=clock)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import pytest
 
 from core.events.event_log import as_object, find_all
+from core.events.sequencer import number
 from tests.resources.calls import OPERATOR, Calls, wrong_fields
 
 
@@ -103,13 +104,9 @@ def test_a_puller_goes_on_from_its_last_number(call: Calls) -> None:
 
 def test_more_rows_than_are_numbered_at_once_come_in_order(call: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("core.events.sequencer.ROWS_AT_ONCE", 3)
-    from core.events import sequencer
-
-    sequencer._texts.cache_clear()
     item = call.create(stock=100)
     numbers = [call.bought(item["id"], f"user-{n}")["order_no"] for n in range(8)]
-    assert sequencer.number(call.services.database, 10) == 8
-    sequencer._texts.cache_clear()
+    assert number(call.services.database, 10) == 8
     assert [event["order_no"] for event in events(call)] == numbers
 
 

@@ -57,7 +57,7 @@ def scene(request: pytest.FixtureRequest, call: Calls, server: DatabaseServer, s
             after = select(Webhook.after_seq).scalar_subquery()
             return count(call, Event, Event.seq > after)
     else:
-        Publisher(call.services.database)._fan_out()
+        Publisher(call.services.database).fan_out()
         with call.services.database.engine.begin() as connection:
             connection.execute(update(WebhookDelivery).values(status="delivered"))
         delivery = call.get(f"{path}/deliveries", OPERATOR).json["items"][0]["id"]
@@ -75,15 +75,15 @@ def scene(request: pytest.FixtureRequest, call: Calls, server: DatabaseServer, s
 def ask_while_they_are_deleted(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> TestResponse:
     """Ask when the events to delete were chosen, and before they are deleted. Returns the answer."""
     chosen, goes_on = threading.Event(), threading.Event()
-    first_needed = retention._first_needed
+    find_first = retention.first_needed
 
     def choose(connection: Connection) -> int | None:
-        needed = first_needed(connection)
+        needed = find_first(connection)
         chosen.set()
         goes_on.wait(15)
         return needed
 
-    monkeypatch.setattr(retention, "_first_needed", choose)
+    monkeypatch.setattr(retention, "first_needed", choose)
     pruning = threading.Thread(target=lambda: prune(scene.call, EVENTS_KEEP_DAYS=90))
     pruning.start()
     assert chosen.wait(10)
@@ -110,21 +110,21 @@ def test_who_asks_while_they_are_deleted_is_answered_afterwards(scene: Scene, mo
 
 
 def test_without_the_sequencer_s_row_they_are_missed(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(webhooks, "_hold_events", lambda connection: None)
+    monkeypatch.setattr(webhooks, "hold_events", lambda connection: None)
     with pytest.raises(AssertionError, match=r"[13] missed after the answer"):
         ask_while_they_are_deleted(scene, monkeypatch)
 
 
 def test_those_that_are_needed_again_first_are_kept(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     held, goes_on = threading.Event(), threading.Event()
-    hold = webhooks._hold_events
+    hold = webhooks.hold_events
 
     def hold_on(connection: Any) -> None:
         hold(connection)
         held.set()
         goes_on.wait(15)
 
-    monkeypatch.setattr(webhooks, "_hold_events", hold_on)
+    monkeypatch.setattr(webhooks, "hold_events", hold_on)
     answers: list[TestResponse] = []
     asking = threading.Thread(target=lambda: answers.append(scene.ask()))
     asking.start()
@@ -144,12 +144,12 @@ def test_a_delivery_that_is_sent_again_meanwhile_stays_in_the_log(call: Calls, m
     webhook = call.create_webhook()
     call.bought(call.create()["id"])
     number(call)
-    Publisher(call.services.database)._fan_out()
+    Publisher(call.services.database).fan_out()
     with call.services.database.engine.begin() as connection:
         connection.execute(update(WebhookDelivery).values(status="delivered"))
     age(call, WebhookDelivery, WebhookDelivery.created_at, 31)
     (delivery,) = call.get(f"/webhooks/{webhook['id']}/deliveries", OPERATOR).json["items"]
-    delete_some = retention._delete
+    delete_now = retention.delete_some
 
     def delete_late(connection: Connection, key: Any, some: Any, *still: Any) -> int:
         class Late:
@@ -162,8 +162,8 @@ def test_a_delivery_that_is_sent_again_meanwhile_stays_in_the_log(call: Calls, m
                     assert call.post(path, OPERATOR).status_code == 200
                 return select(WebhookDelivery.id).where(WebhookDelivery.id.in_(ids))
 
-        return delete_some(connection, key, Late(), *still)
+        return delete_now(connection, key, Late(), *still)
 
-    monkeypatch.setattr(retention, "_delete", delete_late)
+    monkeypatch.setattr(retention, "delete_some", delete_late)
     assert prune(call, DELIVERIES_KEEP_DAYS=30).deliveries == 0
     assert count(call, WebhookDelivery, WebhookDelivery.status == "pending") == 1

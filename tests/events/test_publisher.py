@@ -24,6 +24,7 @@ from core.events.publisher import Publisher
 from harness.receiver import Receiver, receiving, status
 from harness.service import environment
 from models import Webhook, WebhookDelivery
+from tests.events.conftest import Clock
 from tests.resources.calls import OPERATOR, Calls
 
 
@@ -49,11 +50,10 @@ def rows(call: Calls) -> list[Any]:
         return list(connection.execute(select(*WebhookDelivery.__table__.columns).order_by(WebhookDelivery.id)))
 
 
-def make_due(call: Calls, publisher: Publisher) -> None:
+def make_due(call: Calls, clock: Clock) -> None:
     """Let the time until the next attempt be over, for the database and for this process."""
     set_delivery(call, next_attempt_at=datetime.fromisoformat("2001-01-01T00:00:00+00:00"))
-    for rest in publisher._rests.values():
-        rest.until = 0.0
+    clock.now += 3600
 
 
 def test_what_happens_arrives_signed_and_as_the_list_tells_it(
@@ -123,7 +123,7 @@ def test_more_than_is_taken_at_once_arrives_each_once(
 
 
 def test_a_failed_attempt_is_repeated_under_the_same_id_after_longer_and_longer_pauses(
-    private_call: Calls, publisher: Publisher, receiver: Receiver
+    private_call: Calls, publisher: Publisher, clock: Clock, receiver: Receiver
 ) -> None:
     private_call.create_webhook(receiver.url)
     buy(private_call)
@@ -136,7 +136,7 @@ def test_a_failed_attempt_is_repeated_under_the_same_id_after_longer_and_longer_
         assert seconds <= pause <= 1.2 * seconds + 0.01
         publish(publisher)  # too early
         assert len(receiver.received) == attempt
-        make_due(private_call, publisher)
+        make_due(private_call, clock)
     receiver.act = status(200)
     publish(publisher)
     (row,) = rows(private_call)
@@ -147,26 +147,30 @@ def test_a_failed_attempt_is_repeated_under_the_same_id_after_longer_and_longer_
     assert stamps == sorted(stamps)
 
 
-def test_after_three_days_it_is_given_up(private_call: Calls, publisher: Publisher, receiver: Receiver) -> None:
+def test_after_three_days_it_is_given_up(
+    private_call: Calls, publisher: Publisher, clock: Clock, receiver: Receiver
+) -> None:
     private_call.create_webhook(receiver.url)
     buy(private_call)
     receiver.act = status(500)
     publish(publisher)
     (row,) = rows(private_call)
     set_delivery(private_call, created_at=row.created_at - GIVE_UP + timedelta(minutes=5))
-    make_due(private_call, publisher)
+    make_due(private_call, clock)
     publish(publisher)
     assert rows(private_call)[0].status == "pending"
     set_delivery(private_call, created_at=row.created_at - GIVE_UP)
-    make_due(private_call, publisher)
+    make_due(private_call, clock)
     publish(publisher)
     assert rows(private_call)[0].status == "failed"
-    make_due(private_call, publisher)
+    make_due(private_call, clock)
     publish(publisher)
     assert len(receiver.received) == 3
 
 
-def test_gone_switches_the_subscription_off(private_call: Calls, publisher: Publisher, receiver: Receiver) -> None:
+def test_gone_switches_the_subscription_off(
+    private_call: Calls, publisher: Publisher, clock: Clock, receiver: Receiver
+) -> None:
     hook = private_call.create_webhook(receiver.url)["id"]
     buy(private_call, 2)
     receiver.act = status(410)
@@ -174,7 +178,7 @@ def test_gone_switches_the_subscription_off(private_call: Calls, publisher: Publ
     assert [(row.status, row.last_error) for row in rows(private_call)] == [("failed", "gone"), ("pending", None)]
     shown = private_call.get(f"/webhooks/{hook}", OPERATOR).json
     assert (shown["active"], shown["version"]) == (False, 2)
-    make_due(private_call, publisher)
+    make_due(private_call, clock)
     publish(publisher)
     assert len(receiver.received) == 1
 
@@ -214,7 +218,7 @@ def test_a_subscriber_that_is_silent_holds_up_nobody_else(private_call: Calls, p
 
 
 def test_one_that_is_down_is_left_alone_for_a_while_and_what_was_not_tried_is_no_attempt(
-    private_call: Calls, publisher: Publisher, receiver: Receiver
+    private_call: Calls, publisher: Publisher, clock: Clock, receiver: Receiver
 ) -> None:
     private_call.create_webhook(receiver.url)
     buy(private_call, 30)
@@ -224,7 +228,7 @@ def test_one_that_is_down_is_left_alone_for_a_while_and_what_was_not_tried_is_no
     assert len(receiver.received) == 1
     assert sorted(row.attempts for row in rows(private_call)) == [0] * 29 + [1]
     receiver.act = status(204)
-    make_due(private_call, publisher)
+    make_due(private_call, clock)
     publish(publisher)
     assert Counter(receiver.ids).most_common(1)[0][1] == 2
     assert {row.status for row in rows(private_call)} == {"delivered"}
@@ -343,7 +347,7 @@ publisher.finish()
 
 
 def test_whoever_is_killed_between_sending_and_noting_it_has_it_sent_again_under_the_same_id(
-    private_call: Calls, publisher: Publisher, receiver: Receiver
+    private_call: Calls, publisher: Publisher, clock: Clock, receiver: Receiver
 ) -> None:
     private_call.create_webhook(receiver.url)
     buy(private_call, 3)
@@ -362,7 +366,7 @@ def test_whoever_is_killed_between_sending_and_noting_it_has_it_sent_again_under
         assert timedelta(0) <= row.next_attempt_at - row.created_at - LEASE < LEASE
     publish(publisher)  # the claim still holds
     assert receiver.ids == ["evt_1"]
-    make_due(private_call, publisher)
+    make_due(private_call, clock)
     publish(publisher)
     assert receiver.ids == ["evt_1", "evt_1", "evt_2", "evt_3"]
     assert receiver.received[0].body == receiver.received[1].body
@@ -370,7 +374,7 @@ def test_whoever_is_killed_between_sending_and_noting_it_has_it_sent_again_under
 
 
 def test_a_late_word_of_failure_does_not_undo_what_another_has_delivered(
-    private_call: Calls, publisher: Publisher, receiver: Receiver
+    private_call: Calls, publisher: Publisher, clock: Clock, receiver: Receiver
 ) -> None:
     private_call.create_webhook(receiver.url)
     buy(private_call)
@@ -380,14 +384,14 @@ def test_a_late_word_of_failure_does_not_undo_what_another_has_delivered(
     stale = deliveries.claim(database, 1)
     assert stale is not None
     assert deliveries.claim(database, 1) is None
-    make_due(private_call, publisher)
+    make_due(private_call, clock)
     assert deliveries.claim(database, 1) is not None
     # Another has it in hand: neither counts, nor ends its claim.
     deliveries.note(database, stale, stale.rows[0], publishers.Answer(None, "timeout"))
     deliveries.hand_back(database, stale, stale.rows, 0)
     assert rows(private_call)[0].attempts == 0
     assert deliveries.claim(database, 1) is None
-    make_due(private_call, publisher)
+    make_due(private_call, clock)
     publish(publisher)
     deliveries.note(database, stale, stale.rows[0], publishers.Answer(None, "timeout"))
     deliveries.hand_back(database, stale, stale.rows, 0)

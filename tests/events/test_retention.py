@@ -140,7 +140,7 @@ def test_what_an_active_subscription_has_not_been_sent_stays(call: Calls) -> Non
     age(call, Event, Event.occurred_at, 91)
     assert prune(call, EVENTS_KEEP_DAYS=90).events == 0
     # Put on its list, and still to be sent.
-    Publisher(call.services.database, crowded=lambda: False)._fan_out()
+    Publisher(call.services.database, crowded=lambda: False).fan_out()
     assert count(call, WebhookDelivery) > 0
     assert prune(call, EVENTS_KEEP_DAYS=90).events == 0
     # Nobody waits for it any more.
@@ -174,7 +174,7 @@ def test_logs_of_webhooks_go_but_not_what_is_to_be_sent(call: Calls, small_piece
     for n in range(8):
         call.bought(item, f"b-{n}")
     number(call)
-    Publisher(call.services.database)._fan_out()
+    Publisher(call.services.database).fan_out()
     age(call, WebhookDelivery, WebhookDelivery.created_at, 31)
     with call.services.database.engine.begin() as connection:
         connection.execute(update(WebhookDelivery).where(WebhookDelivery.seq > 2).values(status="delivered"))

@@ -243,7 +243,7 @@ def test_a_puller_waits_for_the_sequencer_that_is_at_work(call: Calls, server: D
     taken, go_on = threading.Event(), threading.Event()
 
     def slowly(connection: Any) -> None:
-        sequencer._number(connection, True)
+        sequencer.number_in(connection, True)
         taken.set()
         go_on.wait(20)
 
@@ -294,12 +294,12 @@ def dying(connection, statement, *values):
     calls.append(statement)
     return change(connection, statement, *values)
 sequencer.change = dying
-work = sequencer._number
+work = sequencer.number_in
 def worked(*arguments):
     done = work(*arguments)
     if step == 2: die()
     return done
-sequencer._number = worked
+sequencer.number_in = worked
 app = create_app(config.load())
 sequencer.number_once(app.extensions["seckill"].database, Deadline(20))
 die()
@@ -338,7 +338,7 @@ def test_numbers_that_were_rolled_back_are_given_again(call: Calls, server: Data
     last = puller.after
 
     def numbered_and_undone(connection: Any) -> None:
-        sequencer._number(connection, True)
+        sequencer.number_in(connection, True)
         raise ValueError("given up")
 
     fill(server, server_uri, 2)
@@ -367,13 +367,13 @@ def last_given(database: Database) -> int:
 
 def give_numbers_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let another writer give a number between this sequencer's lock and its write, as an unlocked row allows."""
-    take = sequencer._take_numbers
+    take = sequencer.take_numbers
 
     def taken_meanwhile(connection: Any, last: int, seq: int) -> None:
         take(connection, last, last + 1)
         take(connection, last, seq)
 
-    monkeypatch.setattr(sequencer, "_take_numbers", taken_meanwhile)
+    monkeypatch.setattr(sequencer, "take_numbers", taken_meanwhile)
 
 
 def test_numbers_that_were_given_meanwhile_are_not_given_again(

@@ -228,10 +228,10 @@ def test_the_certificate_must_be_trusted_and_for_the_name_though_the_address_is_
 ) -> None:
     if trusted:
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    webhook_call._tls.cache_clear()
+    webhook_call.tls_context.cache_clear()
     names: list[str | None] = []
     with tls_receiver(certificate, names) as port:
         url = f"https://{host}:{port}/hook"
         assert send(url, message(), private=True, resolver=lambda *_: ["127.0.0.1"]) == answer
-    webhook_call._tls.cache_clear()
+    webhook_call.tls_context.cache_clear()
     assert names == [None if host == "127.0.0.1" else host]

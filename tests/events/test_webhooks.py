@@ -9,7 +9,7 @@ from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
 from core.db.clock import Deadline
-from core.events import sequencer, webhooks
+from core.events import webhooks
 from core.events.publisher import Publisher
 from harness.receiver import Receiver, status
 from tests.resources.calls import OPERATOR, Calls, problem, wrong_fields
@@ -284,7 +284,6 @@ def test_a_subscription_over_a_long_backlog_is_sent_nothing_of_it(
 ) -> None:
     monkeypatch.setattr("core.events.sequencer.ROWS_AT_ONCE", 2)
     monkeypatch.setattr("core.events.event_log.ROWS_AT_ONCE", 2)
-    sequencer._texts.cache_clear()
     item = private_call.create(stock=100)["id"]
     for number in range(9):
         private_call.bought(item, f"before-{number}")
@@ -293,7 +292,6 @@ def test_a_subscription_over_a_long_backlog_is_sent_nothing_of_it(
     while publisher.turn():
         pass
     publisher.finish()
-    sequencer._texts.cache_clear()
     assert [json.loads(request.body)["order_no"] for request in receiver.received] == [after]
 
 
@@ -306,9 +304,7 @@ def test_where_the_backlog_is_too_long_to_number_in_time_nobody_is_subscribed(
     monkeypatch.setattr("core.events.sequencer.ROWS_AT_ONCE", 2)
     monkeypatch.setattr("core.events.event_log.ROWS_AT_ONCE", 2)
     monkeypatch.setattr("core.events.event_log.deadline_of_request", lambda seconds: Passing())
-    sequencer._texts.cache_clear()
     answer = private_call.post("/webhooks", OPERATOR, json={"url": "https://93.184.216.34/hooks"})
-    sequencer._texts.cache_clear()
     problem(answer, 503, "busy")
     assert private_call.get("/webhooks", OPERATOR).json["items"] == []
 

@@ -44,10 +44,10 @@ class Counter:
         for item in self.items:  # makes the slots
             batch.serve(services.database, caps, [PurchaseRequest(item, "first")], Deadline(PATIENCE))
         self._gathered = threading.Event()
-        self._sizes: list[int] = []
+        self.sizes: list[int] = []
 
         def settle(requests: Sequence[PurchaseRequest], deadline: Deadline, patient: bool) -> list[Outcome | None]:
-            self._sizes.append(len(requests))
+            self.sizes.append(len(requests))
             if requests[0].goods_id == NO_ITEM:
                 assert self._gathered.wait(PATIENCE)
             return batch.serve(services.database, caps, requests, deadline, patient)
@@ -67,7 +67,7 @@ class Counter:
         """Purchases of both items, all in one batch, which begins after this."""
         self._gathered.clear()
         self.buy("nobody", NO_ITEM)
-        until(lambda: bool(self._sizes))
+        until(lambda: bool(self.sizes))
         futures = [self.buy(f"buyer-{number}", self.items[number % 2]) for number in range(BUYERS)]
         self._gathered.set()
         return futures
@@ -82,7 +82,7 @@ class Counter:
 
     def assert_sound(self) -> None:
         assert self.batcher.close(PATIENCE)
-        assert self._sizes[:2] == [1, BUYERS]
+        assert self.sizes[:2] == [1, BUYERS]
         assert audit.run(self.services.settings).clean
 
 
@@ -147,7 +147,7 @@ def test_an_unexpected_error_undoes_the_batch_and_all_are_served_in_smaller_ones
 
     with once(moment, statement, fail):
         counter.assert_each_bought_once(counter.buy_together())
-    assert counter._sizes == [1, 6, 3, 3]
+    assert counter.sizes == [1, 6, 3, 3]
 
 
 def test_when_a_worker_dies_after_the_insert_nobody_has_bought_and_the_queue_goes_on(
@@ -169,7 +169,7 @@ def test_a_commit_that_is_refused_is_run_again(counter: Counter) -> None:
     refused: list[bool] = []
 
     def refuse(connection: Any) -> None:
-        if not refused and len(counter._sizes) == 2:
+        if not refused and len(counter.sizes) == 2:
             refused.append(True)
             connection.connection.dbapi_connection.rollback()
             raise mysql.connector.errors.InternalError(errno=1213, msg="refused at COMMIT")

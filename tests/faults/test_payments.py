@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 
 from core.payments import payments
-from core.payments.payments import PaymentEvent
+from core.payments.payment_records import PaymentEvent
 from core.services import Services
 from examples.payment_provider import Event, Provider, new_secret
 from examples.payment_provider.provider import FAILED, SUCCEEDED

@@ -21,7 +21,7 @@ from core.ops import audit
 from core.orders import expiry, order_life
 from core.orders.orders import OrderView, Viewer
 from core.payments import payments
-from core.payments.payments import PaymentEvent
+from core.payments.payment_records import PaymentEvent, PaymentEventType
 from core.purchase import batch
 from core.purchase.decide import PurchaseRequest
 from core.purchase.slots import Caps
@@ -134,7 +134,7 @@ class Race:
     def receive_money(self, order: OrderView, told: Told) -> None:
         """A provider tells of money, which does something at any time."""
         number = f"money-for-{order.order_no}"
-        money = PaymentEvent(number, payments.SUCCEEDED, order.order_no, order.total, order.currency, number)
+        money = PaymentEvent(number, PaymentEventType.SUCCEEDED, order.order_no, order.total, order.currency, number)
         told.came_to = payments.receive(self.shops[3].database, money)
 
     def cancel(self, order: OrderView, told: Told) -> None:

@@ -61,12 +61,12 @@ def test_who_waits_for_a_coupon_past_the_end_is_too_late(
 def test_by_the_time_at_which_they_came_they_would_not_be(
     services: Services, inside: Inside, monkeypatch: pytest.MonkeyPatch, what_ends: str
 ) -> None:
-    text_of = coupon_statements._lock_text
+    text_of = coupon_statements.lock_text
 
     def without_the_wait(sql: coupon_statements.Sql) -> str:
         return text_of(sql).replace("SYSDATE(3)", "UTC_TIMESTAMP(3)")
 
-    monkeypatch.setattr(coupon_statements, "_lock_text", without_the_wait)
+    monkeypatch.setattr(coupon_statements, "lock_text", without_the_wait)
     # An order that comes so long after its time is decided anew: the second guard.
     monkeypatch.setattr(statements, "INSERTED_WITHIN", timedelta(minutes=1))
     assert not isinstance(outcome_after_a_wait(services, inside, what_ends), Refused)

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from core.db.clock import Deadline
 from core.orders import order_life
 from core.payments import payment_records, payments
-from core.payments.payments import SUCCEEDED, PaymentEvent
+from core.payments.payment_records import PaymentEvent, PaymentEventType
 from core.purchase import batch
 from core.purchase.decide import Outcome, Placed, PurchaseRequest, Refused
 from core.purchase.slots import Caps
@@ -53,7 +53,7 @@ def buy_again_while_the_payment_is_under_way(services: Services, monkeypatch: py
         record(connection, event, outcome, is_first)
 
     monkeypatch.setattr(payment_records, "record", record_late)
-    money = PaymentEvent("evt", SUCCEEDED, order.order_no, order.total, order.currency, "pay")
+    money = PaymentEvent("evt", PaymentEventType.SUCCEEDED, order.order_no, order.total, order.currency, "pay")
     came_to: list[str] = []
     payer = threading.Thread(target=lambda: came_to.append(payments.receive(services.database, money)))
     payer.start()
@@ -100,7 +100,7 @@ def test_the_longer_a_transaction_may_last_the_earlier_money_waits_for_the_item(
     selling = Selling(services)
     order = selling.bought(selling.item(per_user_limit=1))
     selling.set_end(selling.now() + timedelta(seconds=60), order)
-    money = PaymentEvent("evt", SUCCEEDED, order.order_no, order.total, order.currency, "pay")
+    money = PaymentEvent("evt", PaymentEventType.SUCCEEDED, order.order_no, order.total, order.currency, "pay")
     with inside.row_held(order.goods_id):
         try:
             came_to = payments.receive(services.database, money)

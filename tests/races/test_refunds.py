@@ -19,17 +19,17 @@ from core.ops.checks import money
 from core.orders import expiry, order_life, orders
 from core.orders.orders import OrderView, Viewer
 from core.payments import payment_records, payments, refunds
-from core.payments.payments import GIVEN_BACK, SUCCEEDED, PaymentEvent
+from core.payments.payment_records import PaymentEvent, PaymentEventType
 from core.refusals import Refusal
 from core.services import Services
-from models import PAYMENT_OUTCOMES, Order, Payment
+from models import Order, Payment, PaymentOutcome
 from tests.core.selling import Selling
 from tests.races.crowd import at_once, fails_soon
 
 ROUNDS = 5
 TOTAL = 90
 # What the calls may come to: `busy` is none of it, nor an error of the program.
-ANSWERS = {"order_not_pending", "order_not_refundable", "cancelled", "refunded", "swept", *PAYMENT_OUTCOMES}
+ANSWERS = {"order_not_pending", "order_not_refundable", "cancelled", "refunded", "swept", *PaymentOutcome}
 STATES = ("pending", "pending", "ending", "overdue", "expired", "cancelled", "paid", "refund_due")
 
 
@@ -64,9 +64,9 @@ class Till:
             assert self.tell(order, "before") == state
         return order
 
-    def tell(self, order: OrderView, payment: str, kind: str = SUCCEEDED) -> str:
+    def tell(self, order: OrderView, payment: str, kind: str = PaymentEventType.SUCCEEDED) -> str:
         payment_id = f"{order.order_no}-{payment}"
-        if kind == SUCCEEDED:
+        if kind == PaymentEventType.SUCCEEDED:
             self._received.add(payment_id)
         number = f"evt-{next(self._numbers)}"
         event = PaymentEvent(number, kind, order.order_no, order.total, order.currency, payment_id)
@@ -87,8 +87,8 @@ class Till:
             lambda: self.tell(order, "a"),
             lambda: self.tell(order, "a"),
             lambda: self.tell(order, "b"),
-            lambda: self.tell(order, "a", GIVEN_BACK),
-            lambda: self.tell(order, "before", GIVEN_BACK),
+            lambda: self.tell(order, "a", PaymentEventType.REFUNDED),
+            lambda: self.tell(order, "before", PaymentEventType.REFUNDED),
             lambda: self.cancel(order),
             lambda: self.refund(order, "r-1", True),
             lambda: self.refund(order, "r-2", False),
@@ -229,7 +229,9 @@ def one_refund_of_two_orders(till: Till) -> None:
     paid = [till.order(item, "paid") for _ in range(2)]
 
     def tell(order: OrderView) -> str:
-        event = PaymentEvent(f"evt-{order.order_no}", GIVEN_BACK, order.order_no, TOTAL, "CNY", f"refund-{item}")
+        event = PaymentEvent(
+            f"evt-{order.order_no}", PaymentEventType.REFUNDED, order.order_no, TOTAL, "CNY", f"refund-{item}"
+        )
         return payments.receive(till.services.database, event)
 
     till.all_at_once([lambda order=order: tell(order) for order in paid])  # type: ignore[misc]

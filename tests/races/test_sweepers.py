@@ -46,7 +46,7 @@ def sweep_together(shops: list[Services]) -> None:
 
 def look_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """All see the same orders as overdue: nobody notes one before everybody has looked for the first time."""
-    look, looks, together = expiry._look, itertools.count(), threading.Barrier(SWEEPERS)
+    look, looks, together = expiry.overdue, itertools.count(), threading.Barrier(SWEEPERS)
 
     def look_and_wait(database: Any, left: set[int]) -> Any:
         due = look(database, left)
@@ -54,7 +54,7 @@ def look_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
             together.wait(30)
         return due
 
-    monkeypatch.setattr(expiry, "_look", look_and_wait)
+    monkeypatch.setattr(expiry, "overdue", look_and_wait)
 
 
 def test_four_sweepers_at_once_give_everything_back_once(shops: list[Services]) -> None:

@@ -7,7 +7,7 @@ from flask import Flask
 
 from core.events import deliveries
 from core.payments import payments
-from core.payments.payments import PaymentEvent
+from core.payments.payment_records import PaymentEvent, PaymentEventType
 from examples.payment_provider import new_secret
 from harness.service import SECRET
 from tests.core.forged_tokens import forged, signed
@@ -137,7 +137,7 @@ def create_coded(call: Calls) -> None:
     order = call.bought(call.create()["id"])
     call.get("/events", OPERATOR)
     deliveries.fan_out(call.services.database, 1)
-    payments.receive(call.services.database, PaymentEvent("e", payments.SUCCEEDED, "nobody-s", 1, "CNY", "p"))
+    payments.receive(call.services.database, PaymentEvent("e", PaymentEventType.SUCCEEDED, "nobody-s", 1, "CNY", "p"))
     call.set_order(order["order_no"], order_no="0" * 32, status="refund_due")
 
 

@@ -10,7 +10,7 @@ from flask import Flask
 
 from core.orders import expiry
 from core.payments import payments
-from core.payments.payments import SUCCEEDED, PaymentEvent
+from core.payments.payment_records import PaymentEvent, PaymentEventType
 from tests.resources.calls import OPERATOR, Calls, problem
 
 
@@ -103,7 +103,9 @@ def test_what_an_administrator_cancelled_is_no_strike(strict: Callable[..., Call
 
 def money_for(call: Calls, order: dict[str, Any]) -> str:
     number = f"money-for-{order['order_no']}"
-    money = PaymentEvent(number, SUCCEEDED, order["order_no"], order["total"], order["currency"], number)
+    money = PaymentEvent(
+        number, PaymentEventType.SUCCEEDED, order["order_no"], order["total"], order["currency"], number
+    )
     return payments.receive(call.services.database, money)
 
 

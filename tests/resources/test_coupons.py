@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 from sqlalchemy import update
 
-from core.catalogue import coupons
+from core.catalogue.coded_table import CodedTable
 from models import Coupon
 from tests.resources.calls import FAR_AHEAD, OPERATOR, Calls, problem, wrong_fields
 from tests.resources.test_lists import walk
@@ -377,9 +377,9 @@ def test_unknown_filters_values_and_foreign_cursors_are_a_422(drawer: Calls) -> 
 def test_without_the_check_of_the_version_a_change_would_be_lost(call: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
     """The twin of `of_many_changes_of_one_version_one_is_made`: what its guard is there for."""
     call.create_coupon()
-    change = coupons.VersionedTable.change
+    change = CodedTable.change
     monkeypatch.setattr(
-        coupons.VersionedTable,
+        CodedTable,
         "change",
         lambda self, database, code, fields, versions: change(self, database, code, fields, None),
     )

@@ -36,11 +36,11 @@ class Faulty:
     def __init__(self, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
         self.call = Calls(app)
         self._patch = monkeypatch
-        self._engine = self.call.services.database.engine
+        self.engine = self.call.services.database.engine
         self.reads: int | None = None
         self.commits: int | None = None
         self._once: int | None = None
-        with self._engine.begin() as connection:
+        with self.engine.begin() as connection:
             tables = [row[0] for row in connection.exec_driver_sql("SHOW TABLES").all()]
             connection.exec_driver_sql("CREATE TABLE fault (number INT)")
             for number, table in enumerate(tables):
@@ -50,7 +50,7 @@ class Faulty:
                         " DECLARE told INT; SELECT MAX(number) INTO told FROM fault;"
                         " IF told IS NOT NULL THEN SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = told; END IF; END"
                     )
-        for engine in (self._engine, self.call.services.database.read_engine):
+        for engine in (self.engine, self.call.services.database.read_engine):
             event.listen(engine, "before_cursor_execute", self._instead_of_a_read, retval=True)
         ask, commit = Connection.ask, Connection.commit
         monkeypatch.setattr(
@@ -68,7 +68,7 @@ class Faulty:
 
     def fail_writes(self, number: int | None) -> None:
         """Let every INSERT, UPDATE and DELETE fail with `number`, or none any more."""
-        with self._engine.begin() as connection:
+        with self.engine.begin() as connection:
             connection.exec_driver_sql("DELETE FROM fault")
             if number is not None:
                 connection.exec_driver_sql(f"INSERT INTO fault VALUES ({number})")
@@ -228,7 +228,7 @@ def test_a_number_that_nobody_knows_is_a_bug(faulty: Faulty) -> None:
 
 
 def _connection_ids(faulty: Faulty) -> set[int]:
-    with faulty._engine.connect() as connection:
+    with faulty.engine.connect() as connection:
         rows = connection.exec_driver_sql("SELECT id FROM information_schema.processlist WHERE db = DATABASE()").all()
     return {row[0] for row in rows}
 

@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 from app import create_app
 from core.catalogue import goods
 from core.payments import payments
-from core.payments.payments import SUCCEEDED, PaymentEvent
+from core.payments.payment_records import PaymentEvent, PaymentEventType
 from models import Sequencer
 from resources.problems import FIELD_PROBLEMS, PROBLEMS
 from resources.reasons import REASONS
@@ -104,7 +104,7 @@ class World:
         return path
 
     def resolved_payment(self) -> str:
-        event = PaymentEvent("e", SUCCEEDED, "nobody-s", 1, "CNY", "p")
+        event = PaymentEvent("e", PaymentEventType.SUCCEEDED, "nobody-s", 1, "CNY", "p")
         assert payments.receive(self.call.services.database, event) == "unknown_order"
         path = f"/payments/{self.call.get('/payments', OPERATOR).json['items'][0]['id']}/resolve"
         assert self.call.post(path, OPERATOR, json=IGNORED).status_code == 200

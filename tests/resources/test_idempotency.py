@@ -81,9 +81,9 @@ def _refund(call: Calls) -> Scene:
 
 
 def _resolution(call: Calls) -> Scene:
-    from core.payments.payment_records import SUCCEEDED, PaymentEvent
+    from core.payments.payment_records import PaymentEvent, PaymentEventType
 
-    unknown = PaymentEvent("evt_1", SUCCEEDED, "0" * 32, 100, "CNY", "pay_1")
+    unknown = PaymentEvent("evt_1", PaymentEventType.SUCCEEDED, "0" * 32, 100, "CNY", "pay_1")
     assert payments.receive(call.services.database, unknown) == "unknown_order"
     (told,) = call.get("/payments", OPERATOR).json["items"]
     path = f"/payments/{told['id']}/resolve"

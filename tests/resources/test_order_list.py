@@ -17,9 +17,9 @@ from bench.list_rows import HEAVY_USER, HOT_ITEM
 from core.db.clock import iso
 from core.db.database import patient_engine
 from core.orders import order_list
-from core.orders.order_list import Filters, _Place
+from core.orders.order_list import Filters, Place
 from core.purchase import statements
-from models import ORDER_STATUSES
+from models import OrderStatus
 from tests.resources.calls import OPERATOR, Calls, problem, wrong_fields
 from tests.resources.test_lists import walk
 from tests.resources.test_metrics import figures, rise
@@ -65,7 +65,7 @@ def test_every_filter_has_the_orders_that_it_names(call: Calls) -> None:
         call.set_order(bought[number], status=status)
     everything = walk(call, "/orders?sort=purchased_at", 100, OPERATOR)
     assert sorted(numbers(everything)) == sorted([*bought, other])
-    for status in ("", *ORDER_STATUSES):
+    for status in ("", *OrderStatus):
         for user in ("", "alice", "bob", "nobody"):
             for item in (0, 1, 2, 3):
                 asked = {"status": status, "user_id": user, "goods_id": item}
@@ -121,14 +121,14 @@ def test_who_follows_along_waits_for_an_earlier_order_whose_commit_is_late(
     bought = some_orders(call, 4)
     looks = threading.Semaphore(0)
 
-    look = order_list._missing
+    look = order_list.find_missing
 
     def counted(*arguments: Any) -> Any:
         missing = look(*arguments)
         looks.release()
         return missing
 
-    monkeypatch.setattr(order_list, "_missing", counted)
+    monkeypatch.setattr(order_list, "find_missing", counted)
     found: list[str] = []
     follower = threading.Thread(target=lambda: found.extend(followed(call, 3)))
     with late(call, bought[1], "late") as connection:
@@ -142,7 +142,7 @@ def test_who_follows_along_waits_for_an_earlier_order_whose_commit_is_late(
 
 
 def test_without_the_wait_the_late_order_is_missed(call_of_server: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(order_list, "_missing", lambda *arguments: None)
+    monkeypatch.setattr(order_list, "find_missing", lambda *arguments: None)
     call = call_of_server
     bought = some_orders(call, 4)
     with late(call, bought[1], "late") as connection:
@@ -210,7 +210,7 @@ INDEXES = {
 
 
 def combinations(moment: datetime) -> Iterator[Filters]:
-    for status, item, user in product((None, *ORDER_STATUSES), (None, HOT_ITEM, 777), (None, HEAVY_USER, "user-48271")):
+    for status, item, user in product((None, *OrderStatus), (None, HOT_ITEM, 777), (None, HEAVY_USER, "user-48271")):
         yield Filters(status, item, user)
     times = ((moment, None), (None, moment), (moment, moment + timedelta(days=1)))
     for status, item, user, (start, end) in product((None, "paid"), (None, HOT_ITEM), (None, HEAVY_USER), times):
@@ -226,11 +226,11 @@ def test_each_filter_reads_little_more_than_its_page(app: Flask) -> None:
         moment = middle.purchased_at
         if isinstance(moment, str):
             moment = datetime.fromisoformat(moment)
-        after = _Place(moment.replace(tzinfo=datetime.fromisoformat("2026-01-01T00:00:00+00:00").tzinfo), middle.id)
+        after = Place(moment.replace(tzinfo=datetime.fromisoformat("2026-01-01T00:00:00+00:00").tzinfo), middle.id)
         for filters in combinations(after.purchased_at - timedelta(days=1)):
             for descending in (False, True):
                 for place in (None, after):
-                    query = order_list._page(filters, place, descending, PAGE + 1)
+                    query = order_list.page_query(filters, place, descending, PAGE + 1)
                     what = (filters, descending, place)
                     if call.services.database.is_sqlite:
                         compiled = query.compile(engine, compile_kwargs={"literal_binds": True})

@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 
 from core.payments import payments
-from core.payments.payments import PaymentEvent
+from core.payments.payment_records import PaymentEvent
 from tests.resources.calls import OPERATOR, Calls, problem, wrong_fields
 from tests.resources.test_metrics import figures, rise
 from tests.resources.whole_database import rows

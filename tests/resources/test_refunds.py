@@ -5,13 +5,15 @@ from typing import Any
 import pytest
 
 from core.payments import payments
-from core.payments.payments import SUCCEEDED, PaymentEvent
+from core.payments.payment_records import PaymentEvent, PaymentEventType
 from tests.resources.calls import OPERATOR, Calls, problem, wrong_fields
 
 
 def tell(call: Calls, order: dict[str, Any], number: int = 1, **changed: Any) -> str:
     fields = {"order_no": order["order_no"], "amount": order["total"], "currency": "CNY", **changed}
-    event = PaymentEvent(event_id=f"evt_{number}", type=SUCCEEDED, payment_id=f"pay_{number}", **fields)
+    event = PaymentEvent(
+        event_id=f"evt_{number}", type=PaymentEventType.SUCCEEDED, payment_id=f"pay_{number}", **fields
+    )
     return payments.receive(call.services.database, event)
 
 

@@ -180,3 +180,12 @@ def test_only_the_client_is_at_the_fixed_address(folder: Path, sqlite_app: Flask
     assert browser.get(CLIENT).status_code == 200
     assert browser.get("/static/client/v1/console/console.js").status_code == 404
     assert browser.get("/static/client/v2/seckill.js").status_code == 404
+
+
+def test_a_file_is_for_every_origin_once_whether_the_api_is_for_it_or_not(
+    make_app: Callable[..., Flask], sqlite_uri: str
+) -> None:
+    client = make_app(sqlite_uri, CORS_ORIGINS="https://shop.example").test_client()
+    for origin in ("https://shop.example", "https://other.example"):
+        answer = client.get("/static/client/v1/seckill.js", headers={"Origin": origin})
+        assert answer.headers.getlist("Access-Control-Allow-Origin") == ["*"]

@@ -1,1 +1,1 @@
-"""What `flask audit` checks, by subject: each check is a promise and the query that finds what breaks it."""
+"""The checks of `flask audit`, by subject: each is a promise and the query that finds the rows which break it."""

@@ -1,4 +1,4 @@
-"""What a check of the stored rows is: a promise, and the query that finds the rows which break it."""
+"""A check of the stored rows: a promise, and the query that finds the rows which break it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Breach:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What is audited: the rows as they stood at `now`, by the database's clock, on SQLite or a MySQL."""
+    """The audited snapshot: the rows at `now`, by the database's clock, and the kind of database."""
 
     now: datetime
     on_sqlite: bool
@@ -36,7 +36,7 @@ class Snapshot:
 class Check:
     """A promise, and the query that finds the rows which break it, as the columns of Breach.
 
-    `invariant` is its number in the design; None for what the design leaves to the contract: prices and money.
+    `invariant` is its number in docs/invariants.md; None for prices and money, which have none.
     """
 
     name: str

@@ -23,7 +23,7 @@ def _used_is_counted(snapshot: Snapshot) -> Select[Any]:
 
 
 def _orders_hold_their_uses(snapshot: Snapshot) -> Select[Any]:
-    # A use is an order's own by its number, coupon and buyer.
+    # A use belongs to an order if the number, the coupon and the buyer match.
     own = and_(use.order_no == order.order_no, use.coupon_code == order.coupon_code, use.user_id == order.user_id)
     expected = case((HOLDS, 1), else_=0)
     found = case((_HELD, 1), else_=0)
@@ -49,7 +49,7 @@ def _uses_have_orders(snapshot: Snapshot) -> Select[Any]:
 
 
 def _taken_within_limits(snapshot: Snapshot) -> Select[Any]:
-    # Of uses that came back too: they were allowed, or not, when they were taken.
+    # Returned uses are checked as well: each must have been allowed when it was taken.
     beyond_total = and_(use.total_limit.is_not(None), use.number > use.total_limit)
     beyond_own = and_(use.per_user_limit.is_not(None), use.user_number > use.per_user_limit)
     query = breaches(
@@ -63,7 +63,7 @@ def _taken_within_limits(snapshot: Snapshot) -> Select[Any]:
 
 
 def _within_total_limit(snapshot: Snapshot) -> Select[Any]:
-    # When the last of them was taken, the others were held already: its limit allowed as many, and it is among these.
+    # When the last of these uses was taken, the others were held: its limit, one of these, allowed all of them.
     unlimited = func.sum(case((use.total_limit.is_(None), 1), else_=0))
     query = breaches(func.max(use.total_limit), func.count(), coupon_code=use.coupon_code).where(_HELD)
     query = query.group_by(use.coupon_code)

@@ -1,6 +1,6 @@
-"""Invariant 5: an order leaves `pending` once, by its own row and by what was told of it.
+"""Invariant 5: an order leaves `pending` once, by its own row and by its events.
 
-What was told are the events that have a number and those that still wait for one.
+The events are those that are numbered and those still in the outbox.
 """
 
 from collections.abc import Mapping
@@ -24,18 +24,10 @@ from sqlalchemy import (
     text,
 )
 
-from core.events.events import (
-    ORDER_CANCELLED,
-    ORDER_EXPIRED,
-    ORDER_PAID,
-    ORDER_PLACED,
-    ORDER_REFUND_DUE,
-    ORDER_REFUNDED,
-)
+from core.events.events import EventType
 from core.ops.checks.check import Check, Snapshot, breaches
 from core.ops.checks.money import WAS_PAID
-from core.orders.orders import CANCELLED, EXPIRED, PAID, PENDING, REFUND_DUE, REFUNDED
-from models import Event, Order, Sequencer
+from models import Event, Order, OrderStatus, Sequencer
 
 order = Order.__table__.c
 
@@ -52,7 +44,7 @@ _WAITING_ON_MYSQL = text(
 
 
 def _told(snapshot: Snapshot) -> Subquery:
-    """All that was told of orders: type, goods_id, order_no."""
+    """All events of orders: type, goods_id, order_no."""
     waiting = (
         (_WAITING_ON_SQLITE if snapshot.on_sqlite else _WAITING_ON_MYSQL)
         .columns(column("type", String), column("goods_id", Integer), column("order_no", String))
@@ -63,32 +55,34 @@ def _told(snapshot: Snapshot) -> Subquery:
     return numbered.union_all(rest).subquery()
 
 
-_KINDS = {
-    PAID: ORDER_PAID,
-    CANCELLED: ORDER_CANCELLED,
-    EXPIRED: ORDER_EXPIRED,
-    REFUND_DUE: ORDER_REFUND_DUE,
-    REFUNDED: ORDER_REFUNDED,
+_KINDS: Mapping[str, str] = {
+    OrderStatus.PAID: EventType.ORDER_PAID,
+    OrderStatus.CANCELLED: EventType.ORDER_CANCELLED,
+    OrderStatus.EXPIRED: EventType.ORDER_EXPIRED,
+    OrderStatus.REFUND_DUE: EventType.ORDER_REFUND_DUE,
+    OrderStatus.REFUNDED: EventType.ORDER_REFUNDED,
 }
-# Money is owed for it, or was: a refunded order that nothing had paid.
-_WAS_OWED = or_(order.status == REFUND_DUE, and_(order.status == REFUNDED, order.paid_at.is_(None)))
+# Money is or was owed back for the order: it is refund_due, or refunded without having been paid.
+_WAS_OWED = or_(
+    order.status == OrderStatus.REFUND_DUE, and_(order.status == OrderStatus.REFUNDED, order.paid_at.is_(None))
+)
 
 
 def _counts(snapshot: Snapshot, kinds: Mapping[str, str]) -> Subquery:
-    """How often events of some kinds were told of each order: a column for each name of `kinds`."""
+    """The number of each order's events of some types: a column for each name of `kinds`."""
     told = _told(snapshot)
     times = (func.sum(case((told.c.type == kind, 1), else_=0)).label(name) for name, kind in kinds.items())
     return select(told.c.order_no, *times).group_by(told.c.order_no).subquery()
 
 
 def _has_all_events() -> ColumnElement[bool]:
-    """Whether none of the order's events can have been deleted for its age (core/ops/retention.py)."""
+    """Whether retention cannot have deleted any of the order's events (core/ops/retention.py)."""
     pruned_before = select(func.max(Sequencer.pruned_before)).scalar_subquery()
     return or_(pruned_before.is_(None), order.purchased_at >= pruned_before)
 
 
 def _placed_told_once(snapshot: Snapshot) -> Select[Any]:
-    counts = _counts(snapshot, {"placed": ORDER_PLACED})
+    counts = _counts(snapshot, {"placed": EventType.ORDER_PLACED})
     times = func.coalesce(counts.c.placed, 0)
     wrong = and_(times != 1, _has_all_events())
     query = breaches(literal(1), times, goods_id=order.goods_id, order_no=order.order_no, user_id=order.user_id)
@@ -108,15 +102,15 @@ def _moves_told_once(snapshot: Snapshot) -> Select[Any]:
     def once(status: str) -> ColumnElement[int]:
         return times(order.status == status)
 
-    # Money came after the expiry: to a paid order, that it had expired was told too, or it was not; once at most.
-    # Money that is to be given back came to an order that had been cancelled or had expired: one of the two.
-    lapsed = case((WAS_PAID, times(told[EXPIRED] > 0)), else_=once(EXPIRED))
-    closed_before = func.abs(told[CANCELLED] + told[EXPIRED] - 1)
-    closed = off(CANCELLED, once(CANCELLED)) + off(EXPIRED, lapsed)
+    # A paid order has an event of its expiry if its money came late: at most one. An order whose money is owed back had
+    # been cancelled or had expired: one of the two.
+    lapsed = case((WAS_PAID, times(told[OrderStatus.EXPIRED] > 0)), else_=once(OrderStatus.EXPIRED))
+    closed_before = func.abs(told[OrderStatus.CANCELLED] + told[OrderStatus.EXPIRED] - 1)
+    closed = off(OrderStatus.CANCELLED, once(OrderStatus.CANCELLED)) + off(OrderStatus.EXPIRED, lapsed)
     wrong = (
-        off(PAID, times(WAS_PAID))
-        + off(REFUND_DUE, times(_WAS_OWED))
-        + off(REFUNDED, once(REFUNDED))
+        off(OrderStatus.PAID, times(WAS_PAID))
+        + off(OrderStatus.REFUND_DUE, times(_WAS_OWED))
+        + off(OrderStatus.REFUNDED, once(OrderStatus.REFUNDED))
         + case((_WAS_OWED, closed_before), else_=closed)
     )
     query = breaches(literal(0), wrong, goods_id=order.goods_id, order_no=order.order_no, user_id=order.user_id)
@@ -136,15 +130,15 @@ def _events_have_orders(snapshot: Snapshot) -> Select[Any]:
 
 
 def _times_fit_the_status(snapshot: Snapshot) -> Select[Any]:
-    # Late money opens an order again: it is paid, and no longer closed. A restock closes a paid order.
+    # Late money clears `closed_at`; a restock sets it for a paid order.
     is_paid, is_closed = order.paid_at.is_not(None), order.closed_at.is_not(None)
     is_refunded = and_(order.refunded_at.is_not(None), order.refund_reference.is_not(None))
     no_refund = and_(order.refunded_at.is_(None), order.refund_reference.is_(None))
     fits = case(
-        (order.status == REFUNDED, and_(is_refunded, or_(is_paid, is_closed))),
+        (order.status == OrderStatus.REFUNDED, and_(is_refunded, or_(is_paid, is_closed))),
         (not_(no_refund), false()),
-        (order.status == PENDING, and_(not_(is_paid), not_(is_closed))),
-        (order.status == PAID, and_(is_paid, not_(is_closed))),
+        (order.status == OrderStatus.PENDING, and_(not_(is_paid), not_(is_closed))),
+        (order.status == OrderStatus.PAID, and_(is_paid, not_(is_closed))),
         else_=and_(not_(is_paid), is_closed),
     )
     query = breaches(literal(1), literal(0), goods_id=order.goods_id, order_no=order.order_no, user_id=order.user_id)

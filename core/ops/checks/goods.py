@@ -35,7 +35,7 @@ def _stock_not_negative(snapshot: Snapshot) -> Select[Any]:
 
 
 def _sold_is_held(snapshot: Snapshot) -> Select[Any]:
-    # By the stored status: an overdue order holds its units until it is swept.
+    # By the stored status: an overdue order holds its units until a sweep expires it.
     total = func.sum(Order.quantity).label("units")
     held = select(Order.goods_id, total).where(HOLDS).group_by(Order.goods_id).subquery()
     expected = func.coalesce(held.c.units, 0)
@@ -61,9 +61,9 @@ def _one_order_a_key(snapshot: Snapshot) -> Select[Any]:
 
 
 def _limit_kept(snapshot: Snapshot) -> Select[Any]:
-    # Each order is judged by the limit of the moment at which it took its units: the purchase, or a payment after the
-    # order had expired. Those of one item come one after the other, under its row's lock, and within one millisecond
-    # ids rise. What a buyer held and gave back since can only lower the sum.
+    # Each order is judged by the limit at the moment it took its units: its purchase, or its payment after it had
+    # expired. For one item these moments are serialised by the row's lock; within a millisecond, ids ascend. Units that
+    # the buyer returned since can only lower the sum.
     taken_at = case((order.paid_at > order.expires_at, order.paid_at), else_=order.purchased_at)
     so_far = func.sum(order.quantity).over(
         partition_by=(order.goods_id, order.user_id), order_by=(taken_at, order.id), rows=(None, 0)

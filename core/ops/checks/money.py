@@ -1,4 +1,4 @@
-"""Prices that add up, and money: every cent that was received is kept, was given back, or is to be given back."""
+"""Prices that add up, and money: everything received is kept, was given back, or is to be given back."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,31 +7,21 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, func, literal, not_, or_, select, true
 
 from core.ops.checks.check import Check, Snapshot, breaches
-from core.orders.orders import PAID, REFUND_DUE, REFUNDED
-from core.payments.payment_records import (
-    ACCEPTED,
-    ALREADY_PAID,
-    IGNORED,
-    MISMATCH,
-    OF_MONEY,
-    SUCCEEDED,
-    UNKNOWN_ORDER,
-    WITH_EFFECT,
-)
-from models import Order, Payment
+from core.payments.payment_records import OF_MONEY, WITH_EFFECT, PaymentEventType
+from models import Order, OrderStatus, Payment, PaymentOutcome, PaymentResolution
 
 order = Order.__table__.c
 payment = Payment.__table__.c
 _other = Payment.__table__.alias("other")
 _LOW_BITS = 32
 
-# Paid at some time, and not by money that was owed since.
-WAS_PAID = or_(order.status == PAID, and_(order.status == REFUNDED, order.paid_at.is_not(None)))
+# The order was paid, whether or not it was refunded since.
+WAS_PAID = or_(order.status == OrderStatus.PAID, and_(order.status == OrderStatus.REFUNDED, order.paid_at.is_not(None)))
 
 
 @dataclass(frozen=True)
 class Money:
-    """What came in, in minor units of a currency: received = kept + given_back + to_give_back."""
+    """Sums in minor units of a currency: received = kept + given_back + to_give_back."""
 
     currency: str
     received: int
@@ -41,15 +31,15 @@ class Money:
 
 
 def is_money(row: Any) -> ColumnElement[bool]:
-    """Whether the row of `payments` tells of money that came in, as far as the operator has not said otherwise."""
-    said = or_(row.resolution.is_(None), row.resolution != IGNORED)
-    return and_(row.type == SUCCEEDED, row.outcome.in_(OF_MONEY), said)
+    """Whether the row of `payments` reports received money, unless an operator has resolved it as ignored."""
+    said = or_(row.resolution.is_(None), row.resolution != PaymentResolution.IGNORED)
+    return and_(row.type == PaymentEventType.SUCCEEDED, row.outcome.in_(OF_MONEY), said)
 
 
-# What does not fit, and names a payment that another row has already: the same money told of again, unless the operator
-# says that it was received beside the other.
+# A mismatch that names the payment of another row reports the same money again, unless an operator has resolved it as
+# separate money.
 _TOLD_AGAIN = and_(
-    payment.outcome.in_((MISMATCH, UNKNOWN_ORDER)),
+    payment.outcome.in_((PaymentOutcome.MISMATCH, PaymentOutcome.UNKNOWN_ORDER)),
     payment.resolution.is_(None),
     exists(
         select(literal(1)).where(
@@ -61,16 +51,19 @@ _TOLD_AGAIN = and_(
     ),
 )
 RECEIVED = and_(is_money(payment), not_(_TOLD_AGAIN))
-GIVEN_BACK = payment.resolution == REFUNDED
-KEPT = or_(payment.resolution == ACCEPTED, and_(payment.resolution.is_(None), payment.outcome == PAID))
-TO_GIVE_BACK = and_(payment.resolution.is_(None), payment.outcome != PAID)
+GIVEN_BACK = payment.resolution == PaymentResolution.REFUNDED
+KEPT = or_(
+    payment.resolution == PaymentResolution.ACCEPTED,
+    and_(payment.resolution.is_(None), payment.outcome == PaymentOutcome.PAID),
+)
+TO_GIVE_BACK = and_(payment.resolution.is_(None), payment.outcome != PaymentOutcome.PAID)
 
 
 def money(connection: Connection) -> tuple[Money, ...]:
-    """The sums of each currency in which money came in."""
+    """The sums of each currency in which money was received."""
 
     def total(*lines: ColumnElement[bool]) -> Iterator[ColumnElement[int]]:
-        # In two parts: SQLite fails where a sum passes 2^63, and a payment that does not fit can have any amount.
+        # In two parts: SQLite fails if a sum exceeds 2^63, and a mismatch can have any amount.
         for part in (payment.amount.bitwise_rshift(_LOW_BITS), payment.amount.bitwise_and(2**_LOW_BITS - 1)):
             yield func.sum(case((and_(true(), *lines), part), else_=0))
 
@@ -98,19 +91,21 @@ def _price_adds_up(snapshot: Snapshot) -> Select[Any]:
 
 
 def _per_order(*conditions: ColumnElement[bool]) -> Any:
-    """How many payments that meet the conditions each order has, as a table with `order_no` and `times`."""
-    query = select(payment.order_no, func.count().label("times")).where(payment.type == SUCCEEDED, *conditions)
+    """The number of each order's payments that meet the conditions, as a table with `order_no` and `times`."""
+    query = select(payment.order_no, func.count().label("times")).where(
+        payment.type == PaymentEventType.SUCCEEDED, *conditions
+    )
     return query.group_by(payment.order_no).subquery()
 
 
 def _paid_once(snapshot: Snapshot) -> Select[Any]:
-    """The payments that paid for an order: one for each that was paid, none for any other."""
-    paid = _per_order(payment.outcome == PAID)
+    """Every order that was paid has one payment that paid it, any other order has none."""
+    paid = _per_order(payment.outcome == PaymentOutcome.PAID)
     expected = case((WAS_PAID, 1), else_=0)
     found = func.coalesce(paid.c.times, 0)
     query = breaches(expected, found, goods_id=order.goods_id, order_no=order.order_no, user_id=order.user_id)
     query = query.select_from(Order).outerjoin(paid, paid.c.order_no == order.order_no)
-    # An order with a total of 0 is paid when it is placed: no money is expected for it.
+    # An order with a total of 0 is placed as paid and needs no payment.
     return query.where(found != expected, not_(and_(order.total == 0, found == 0)))
 
 
@@ -118,7 +113,7 @@ def _paid_in_full(snapshot: Snapshot) -> Select[Any]:
     query = breaches(
         order.total, payment.amount, goods_id=order.goods_id, order_no=order.order_no, user_id=order.user_id
     ).select_from(Payment)
-    query = query.join(Order, order.order_no == payment.order_no).where(payment.outcome == PAID)
+    query = query.join(Order, order.order_no == payment.order_no).where(payment.outcome == PaymentOutcome.PAID)
     return query.where(or_(payment.amount != order.total, payment.currency != order.currency))
 
 
@@ -126,41 +121,46 @@ def _payments_have_orders(snapshot: Snapshot) -> Select[Any]:
     query = breaches(literal(0), literal(1), order_no=payment.order_no).select_from(Payment)
     query = query.outerjoin(Order, order.order_no == payment.order_no)
     lost = and_(order.id.is_(None), payment.outcome.in_(WITH_EFFECT))
-    return query.where(or_(lost, and_(payment.outcome == ALREADY_PAID, not_(WAS_PAID))))
+    return query.where(or_(lost, and_(payment.outcome == PaymentOutcome.ALREADY_PAID, not_(WAS_PAID))))
 
 
 def _paid_is_received(snapshot: Snapshot) -> Select[Any]:
-    """By item and currency: the sum of its paid orders against that of the payments for them."""
+    """By item and currency, the sum of the paid orders is that of the payments for them."""
     paid = select(order.goods_id, order.currency, order.total.label("paid"), literal(0).label("received"))
     paid = paid.where(WAS_PAID)
     received = select(order.goods_id, payment.currency, literal(0), payment.amount)
-    received = received.join(Order, order.order_no == payment.order_no).where(payment.outcome == PAID)
+    received = received.join(Order, order.order_no == payment.order_no).where(payment.outcome == PaymentOutcome.PAID)
     both = paid.union_all(received).subquery().c
     query = breaches(func.sum(both.paid), func.sum(both.received), goods_id=both.goods_id)
     return query.group_by(both.goods_id, both.currency).having(func.sum(both.paid) != func.sum(both.received))
 
 
 def _refunds_are_owed(snapshot: Snapshot) -> Select[Any]:
-    """An order is `refund_due` exactly if there is money for it that was not given back, as the payments say.
+    """An order is `refund_due` exactly if its payments have money that was not given back.
 
-    More money can come for one that is `refunded`.
+    A `refunded` order can receive more money.
     """
-    owed = _per_order(payment.outcome == REFUND_DUE, or_(payment.resolution.is_(None), payment.resolution != REFUNDED))
+    owed = _per_order(
+        payment.outcome == PaymentOutcome.REFUND_DUE,
+        or_(payment.resolution.is_(None), payment.resolution != PaymentResolution.REFUNDED),
+    )
     found = func.coalesce(owed.c.times, 0)
-    expected = case((order.status == REFUND_DUE, 1), else_=0)
+    expected = case((order.status == OrderStatus.REFUND_DUE, 1), else_=0)
     query = breaches(expected, found, goods_id=order.goods_id, order_no=order.order_no, user_id=order.user_id)
     query = query.select_from(Order).outerjoin(owed, owed.c.order_no == order.order_no)
-    # Money can come for it more than once.
-    missing = and_(order.status == REFUND_DUE, found == 0)
-    return query.where(or_(missing, and_(order.status.not_in((REFUND_DUE, REFUNDED)), found > 0)))
+    # It can receive money more than once.
+    missing = and_(order.status == OrderStatus.REFUND_DUE, found == 0)
+    return query.where(
+        or_(missing, and_(order.status.not_in((OrderStatus.REFUND_DUE, OrderStatus.REFUNDED)), found > 0))
+    )
 
 
 def _refunds_are_noted(snapshot: Snapshot) -> Select[Any]:
-    """The money of an order that was given back: once for each that is `refunded`, never for any other."""
-    paid = _per_order(payment.outcome == PAID, GIVEN_BACK)
-    owed = _per_order(payment.outcome == REFUND_DUE, GIVEN_BACK)
+    """Money was given back once for each `refunded` order, and for no other."""
+    paid = _per_order(payment.outcome == PaymentOutcome.PAID, GIVEN_BACK)
+    owed = _per_order(payment.outcome == PaymentOutcome.REFUND_DUE, GIVEN_BACK)
     by_paying, by_owing = func.coalesce(paid.c.times, 0), func.coalesce(owed.c.times, 0)
-    is_refunded = order.status == REFUNDED
+    is_refunded = order.status == OrderStatus.REFUNDED
     expected = case((and_(is_refunded, order.total > 0), 1), else_=0)
     found = case((order.paid_at.is_not(None), by_paying), else_=by_owing)
     query = breaches(expected, found, goods_id=order.goods_id, order_no=order.order_no, user_id=order.user_id)

@@ -1,12 +1,12 @@
-"""What was told of payments: each payment and each event has its effect once, and what was done is noted whole."""
+"""Records of payments: each payment and each event has its effect once, and resolutions are complete."""
 
 from typing import Any
 
 from sqlalchemy import Select, and_, case, func, literal, not_, or_, select
 
 from core.ops.checks.check import Check, Snapshot, breaches
-from core.payments.payment_records import MISMATCH, PAID, REFUNDED, WITH_EFFECT
-from models import OPEN_OUTCOMES, Payment, PaymentClaim
+from core.payments.payment_records import WITH_EFFECT
+from models import OPEN_OUTCOMES, Payment, PaymentClaim, PaymentOutcome, PaymentResolution
 
 payment = Payment.__table__.c
 claim = PaymentClaim.__table__.c
@@ -31,16 +31,16 @@ def _effects_are_claimed(snapshot: Snapshot) -> Select[Any]:
 
 
 def _claims_have_effects(snapshot: Snapshot) -> Select[Any]:
-    accounted = or_(_HAS_EFFECT, payment.resolution.is_not(None), payment.outcome == REFUNDED)
+    accounted = or_(_HAS_EFFECT, payment.resolution.is_not(None), payment.outcome == PaymentOutcome.REFUNDED)
     used = select(payment.payment_id).where(accounted).group_by(payment.payment_id).subquery()
     query = breaches(literal(0), literal(1), order_no=claim.order_no).select_from(PaymentClaim)
     return query.outerjoin(used, used.c.payment_id == claim.payment_id).where(used.c.payment_id.is_(None))
 
 
 def _event_has_effect_once(snapshot: Snapshot) -> Select[Any]:
-    """Of what an event id told in several ways, all but the first are mismatches."""
+    """Of several contents under one event id, all but the first are mismatches."""
     query = breaches(literal(1), func.count(), order_no=func.min(payment.order_no))
-    query = query.where(or_(payment.variant == "", payment.outcome != MISMATCH))
+    query = query.where(or_(payment.variant == "", payment.outcome != PaymentOutcome.MISMATCH))
     return query.group_by(payment.event_id).having(func.count() > 1)
 
 
@@ -51,11 +51,11 @@ def _resolutions_are_whole(snapshot: Snapshot) -> Select[Any]:
         (payment.outcome.in_(OPEN_OUTCOMES), and_(payment.resolved.is_(False), payment.resolved_at.is_(None))),
         else_=and_(payment.resolved.is_(None), payment.resolved_at.is_(None)),
     )
-    # What paid an order is given back with it, and in no other way resolved; of what tells of no money nothing is.
+    # A payment that paid an order can be resolved as refunded only; one that reports no money cannot be resolved.
     allowed = or_(
         not_(is_noted),
         payment.outcome.in_(OPEN_OUTCOMES),
-        and_(payment.outcome == PAID, payment.resolution == REFUNDED),
+        and_(payment.outcome == PaymentOutcome.PAID, payment.resolution == PaymentResolution.REFUNDED),
     )
     query = breaches(literal(1), literal(0), order_no=payment.order_no)
     return query.where(not_(and_(wanted, allowed)))

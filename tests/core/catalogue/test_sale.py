@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import insert, select
 
 from core.catalogue import goods, sale
+from core.catalogue.sale import SaleStatus
 from core.db.clock import EPOCH, database_now, utc_now
 from core.db.paging import PageRequest
 from core.services import Services
@@ -50,10 +51,10 @@ def test_sql_and_python_derive_the_same_status_for_every_combination(
         rows = connection.execute(query).all()
     assert len(rows) == every_combination
     assert [row.status for row in rows] == [sale.status(row, row.now) for row in rows]
-    assert {row.status for row in rows} == set(sale.STATUSES)
+    assert {row.status for row in rows} == set(SaleStatus)
 
 
-@pytest.mark.parametrize("status", sale.STATUSES)
+@pytest.mark.parametrize("status", SaleStatus)
 def test_a_filter_by_status_finds_exactly_its_rows(sqlite_shop: Services, status: str) -> None:
     for fields in (
         {"ends_at": EPOCH},
@@ -62,7 +63,7 @@ def test_a_filter_by_status_finds_exactly_its_rows(sqlite_shop: Services, status
     ):
         goods.create(sqlite_shop.database, "t", {"name": "x", "currency": "CNY", "price": 1, "stock": 1, **fields})
     page = goods.list_page(sqlite_shop.database, PageRequest(100), status=status)
-    expected = {sale.ENDED: 1, sale.SOLD_OUT: 1, sale.ON_SALE: 1}.get(status, 0)
+    expected = {SaleStatus.ENDED: 1, SaleStatus.SOLD_OUT: 1, SaleStatus.ON_SALE: 1}.get(status, 0)
     assert [sale.status(row, row.now) for row in page.items] == [status] * expected
 
 
@@ -74,10 +75,10 @@ def test_the_first_status_that_fits_is_told() -> None:
         item = SimpleNamespace(starts_at=starts_at, ends_at=ends_at, paused=paused, stock=stock)
         return sale.status(item, now)
 
-    assert status() == sale.ON_SALE
-    assert status(stock=0) == sale.SOLD_OUT
-    assert status(starts_at=late, stock=0) == sale.UPCOMING
-    assert status(starts_at=late, paused=True) == sale.PAUSED
-    assert status(early, early, paused=True) == sale.ENDED
-    assert status(now, late) == sale.ON_SALE
-    assert status(early, now) == sale.ENDED
+    assert status() == SaleStatus.ON_SALE
+    assert status(stock=0) == SaleStatus.SOLD_OUT
+    assert status(starts_at=late, stock=0) == SaleStatus.UPCOMING
+    assert status(starts_at=late, paused=True) == SaleStatus.PAUSED
+    assert status(early, early, paused=True) == SaleStatus.ENDED
+    assert status(now, late) == SaleStatus.ON_SALE
+    assert status(early, now) == SaleStatus.ENDED

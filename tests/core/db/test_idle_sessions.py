@@ -29,8 +29,8 @@ class Watched:
 
     def __init__(self, app: Flask, server: DatabaseServer) -> None:
         self.database: Database = app.extensions["seckill"].database
-        self._server = server
-        self._name = make_url(app.config["SQLALCHEMY_DATABASE_URI"]).database
+        self.server = server
+        self.name = make_url(app.config["SQLALCHEMY_DATABASE_URI"]).database
 
     def use_all(self) -> None:
         """Take out several connections at once, of both pools, and bring them back."""
@@ -40,7 +40,7 @@ class Watched:
                 held.enter_context(self.database.of(Share.READS).reading(Deadline(20)))
 
     def ids(self) -> set[int]:
-        return {row[0] for row in self.ask("SELECT id FROM information_schema.processlist WHERE db = %s", self._name)}
+        return {row[0] for row in self.ask("SELECT id FROM information_schema.processlist WHERE db = %s", self.name)}
 
     def time_outs(self) -> set[int]:
         """The `wait_timeout` of each session, on MySQL."""
@@ -49,12 +49,12 @@ class Watched:
             " JOIN performance_schema.threads USING (thread_id)"
             " WHERE variable_name = 'wait_timeout' AND processlist_db = %s"
         )
-        return {int(row[0]) for row in self.ask(query, self._name)}
+        return {int(row[0]) for row in self.ask(query, self.name)}
 
     def outlast(self, times: int) -> None:
         """Until the server has ended so many silent sessions, one after another, for the same time-out."""
         for _ in range(times):
-            witness = self._server.connect()
+            witness = self.server.connect()
             cursor = witness.cursor()
             cursor.execute(f"SET SESSION wait_timeout = {SILENCE}")
             number = witness.connection_id
@@ -62,7 +62,7 @@ class Watched:
             witness._socket.close_connection()
 
     def ask(self, statement: str, *values: Any) -> list[Any]:
-        connection = self._server.connect()
+        connection = self.server.connect()
         cursor = connection.cursor()
         cursor.execute(statement, values)
         rows = cursor.fetchall()
@@ -107,7 +107,7 @@ def test_without_the_thread_that_keeps_them_open_they_are_not(
 
 
 def locks_are_free(watched: Watched) -> bool:
-    connection = watched._server.connect(watched._name)
+    connection = watched.server.connect(watched.name)
     cursor = connection.cursor()
     try:
         cursor.execute("SELECT number FROM locked FOR UPDATE NOWAIT")
@@ -126,7 +126,7 @@ def fall_silent_in_a_transaction(watched: Watched) -> None:
     with watched.database.engine.begin() as connection:
         connection.exec_driver_sql("CREATE TABLE locked (number INT)")
         connection.exec_driver_sql("INSERT INTO locked VALUES (1)")
-    if not watched._server.mariadb:
+    if not watched.server.mariadb:
         until(lambda: watched.time_outs() == {PARKED_SECONDS})
     silent = watched.database.connect(Deadline(20))
     connection = silent.__enter__()

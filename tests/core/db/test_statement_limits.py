@@ -75,7 +75,7 @@ def test_a_change_and_an_audit_are_not_limited(database: Database) -> None:
         pytest.skip("a session of SQLite has no such variable")
     names = "'max_execution_time', 'max_statement_time'"
     query = text(f"SHOW SESSION VARIABLES WHERE Variable_name IN ({names})")
-    with database.engine.connect() as changing, audit._reading(database.settings) as auditing:
+    with database.engine.connect() as changing, audit.reading(database.settings) as auditing:
         for connection in (changing, auditing):
             assert [float(value) for name, value in connection.execute(query)] == [0.0]
     with database.read_engine.connect() as reading:

@@ -13,10 +13,10 @@ from core.ops import audit
 from core.orders import order_life, orders
 from core.orders.orders import TRANSITIONS, OrderView, Viewer
 from core.payments import payment_records, payments
-from core.payments.payments import PaymentEvent
+from core.payments.payment_records import PaymentEvent, PaymentEventType
 from core.refusals import Refusal
 from core.services import Services
-from models import HOLDING_STATUSES, ORDER_STATUSES
+from models import HOLDING_STATUSES, OrderStatus
 from tests.core.selling import Selling
 
 ALICE = Viewer("alice", False)
@@ -34,7 +34,7 @@ def receive(services: Services) -> Callable[[OrderView], str]:
 
     def received(order: OrderView) -> str:
         number = f"payment-{next(numbers)}"
-        money = PaymentEvent(number, payments.SUCCEEDED, order.order_no, order.total, order.currency, number)
+        money = PaymentEvent(number, PaymentEventType.SUCCEEDED, order.order_no, order.total, order.currency, number)
         return payments.receive(services.database, money)
 
     return received
@@ -52,13 +52,13 @@ def test_the_table_of_moves_is_that_of_the_contract() -> None:
         "paid": {"refunded"},
         "refund_due": {"refunded"},
     }
-    assert {status for after in TRANSITIONS.values() for status in after} | TRANSITIONS.keys() == set(ORDER_STATUSES)
+    assert {status for after in TRANSITIONS.values() for status in after} | TRANSITIONS.keys() == set(OrderStatus)
 
 
-@pytest.mark.parametrize("before", ORDER_STATUSES)
+@pytest.mark.parametrize("before", OrderStatus)
 def test_only_the_moves_of_the_table_are_made(services: Services, selling: Selling, before: str) -> None:
     item = selling.item()
-    for after in ORDER_STATUSES:
+    for after in OrderStatus:
         order = selling.bought(item, f"buyer-{after}")
         selling.set_status(order, before)
         moved = plain(services.database, lambda connection, o=order, a=after: orders.move(connection, o.order_no, a))
@@ -231,7 +231,7 @@ def test_a_move_that_cannot_be_recorded_is_undone(
     assert (selling.stock(item), selling.used(), selling.happened()) == ((8, 2), (2, 2), happened)
 
 
-@pytest.mark.parametrize("status", sorted(set(ORDER_STATUSES) - set(HOLDING_STATUSES)))
+@pytest.mark.parametrize("status", sorted(set(OrderStatus) - set(HOLDING_STATUSES)))
 def test_what_was_given_back_is_not_given_back_again(services: Services, selling: Selling, status: str) -> None:
     item = selling.item()
     order = selling.bought(item)

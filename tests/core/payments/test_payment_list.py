@@ -8,8 +8,7 @@ from sqlalchemy import event
 
 from core.db.paging import PageRequest
 from core.payments import payment_records, payments, refunds
-from core.payments.payment_records import PaymentEvent, Resolution
-from core.payments.payments import SUCCEEDED
+from core.payments.payment_records import PaymentEvent, PaymentEventType, Resolution
 from core.services import Services
 
 FILTERS: list[tuple[dict[str, Any], str]] = [
@@ -24,7 +23,7 @@ FILTERS: list[tuple[dict[str, Any], str]] = [
 
 def tell(services: Services, count: int) -> None:
     for number in range(count):
-        money = PaymentEvent(f"e-{number}", SUCCEEDED, f"none-{number}", 7, "CNY", f"p-{number}")
+        money = PaymentEvent(f"e-{number}", PaymentEventType.SUCCEEDED, f"none-{number}", 7, "CNY", f"p-{number}")
         assert payments.receive(services.database, money) == "unknown_order"
 
 

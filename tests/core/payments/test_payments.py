@@ -11,12 +11,12 @@ from sqlalchemy import select
 from core.db.paging import PageRequest
 from core.ops import audit
 from core.orders import order_life
-from core.orders.orders import CANCELLED, EXPIRED, PAID, PENDING, REFUND_DUE, OrderView, Viewer
+from core.orders.orders import OrderView, Viewer
 from core.payments import payment_records, payments
-from core.payments.payments import FAILED, SUCCEEDED, PaymentEvent
+from core.payments.payment_records import PaymentEvent, PaymentEventType
 from core.refusals import Refusal, Unavailable
 from core.services import Services
-from models import Outbox, Payment
+from models import OrderStatus, Outbox, Payment
 from tests.core.selling import Selling
 
 ALICE = Viewer("alice", False)
@@ -31,7 +31,7 @@ def event(order: OrderView, number: int = 1, **changed: Any) -> PaymentEvent:
     """The order's total, received; the `number`th payment and the `number`th event of it."""
     fields = {
         "event_id": f"evt_{number}",
-        "type": SUCCEEDED,
+        "type": PaymentEventType.SUCCEEDED,
         "order_no": order.order_no,
         "amount": order.total,
         "currency": order.currency,
@@ -57,10 +57,10 @@ def test_money_in_time_pays_the_order(services: Services, selling: Selling) -> N
     order = selling.bought(selling.item())
     assert payments.receive(services.database, event(order)) == "paid"
     row = selling.row(order)
-    assert (row.status, row.closed_at) == (PAID, None)
+    assert (row.status, row.closed_at) == (OrderStatus.PAID, None)
     assert row.purchased_at <= row.paid_at < row.expires_at
     (payment,) = recorded(services)
-    assert (payment.event_id, payment.type, payment.order_no) == ("evt_1", SUCCEEDED, order.order_no)
+    assert (payment.event_id, payment.type, payment.order_no) == ("evt_1", PaymentEventType.SUCCEEDED, order.order_no)
     assert (payment.payment_id, payment.amount, payment.currency) == ("pay_1", 100, "CNY")
     assert (payment.outcome, payment.received_at >= row.purchased_at) == ("paid", True)
     assert told(services, order) == ["order.placed", "order.paid"]
@@ -75,7 +75,7 @@ def test_an_event_has_its_effect_once_and_its_outcome_ever_after(services: Servi
 
 @pytest.mark.parametrize(
     ("changed", "outcome"),
-    [({"type": FAILED}, "failed"), ({"amount": 1}, "mismatch"), ({"order_no": "x"}, "unknown_order")],
+    [({"type": PaymentEventType.FAILED}, "failed"), ({"amount": 1}, "mismatch"), ({"order_no": "x"}, "unknown_order")],
 )
 def test_an_event_without_effect_is_recorded_once_too(
     services: Services, selling: Selling, changed: dict[str, Any], outcome: str
@@ -83,11 +83,17 @@ def test_an_event_without_effect_is_recorded_once_too(
     order = selling.bought(selling.item())
     assert [payments.receive(services.database, event(order, **changed)) for _ in range(3)] == [outcome] * 3
     assert [row.outcome for row in recorded(services)] == [outcome]
-    assert selling.status(order) == PENDING
+    assert selling.status(order) == OrderStatus.PENDING
     assert told(services, order) == ["order.placed"]
 
 
-OTHER_CONTENTS = [{"amount": 99}, {"currency": "JPY"}, {"type": FAILED}, {"payment_id": "pay_2"}, {"order_no": "x"}]
+OTHER_CONTENTS = [
+    {"amount": 99},
+    {"currency": "JPY"},
+    {"type": PaymentEventType.FAILED},
+    {"payment_id": "pay_2"},
+    {"order_no": "x"},
+]
 
 
 def tell_something_else_later(services: Services, selling: Selling, changed: dict[str, Any]) -> None:
@@ -123,14 +129,14 @@ def test_an_event_id_pays_one_order(services: Services, selling: Selling) -> Non
     first, second = selling.bought(item), selling.bought(item)
     assert payments.receive(services.database, event(first)) == "paid"
     assert payments.receive(services.database, event(second, event_id="evt_1", payment_id="pay_2")) == "mismatch"
-    assert (selling.status(first), selling.status(second)) == (PAID, PENDING)
+    assert (selling.status(first), selling.status(second)) == (OrderStatus.PAID, OrderStatus.PENDING)
 
 
 def test_an_event_id_that_told_of_no_order_pays_none_later(services: Services, selling: Selling) -> None:
     order = selling.bought(selling.item())
     assert payments.receive(services.database, event(order, order_no="x")) == "unknown_order"
     assert payments.receive(services.database, event(order)) == "mismatch"
-    assert selling.status(order) == PENDING
+    assert selling.status(order) == OrderStatus.PENDING
 
 
 def test_a_payment_that_had_its_effect_is_repeated_under_another_event(services: Services, selling: Selling) -> None:
@@ -149,7 +155,7 @@ def test_a_payment_that_is_told_otherwise_later_is_shown_to_the_operator(service
     assert payments.receive(services.database, event(order, 3, payment_id="pay_1", currency="JPY")) == "mismatch"
     # For another order, too: one of the two was not paid.
     assert payments.receive(services.database, event(other, 4, payment_id="pay_1")) == "mismatch"
-    assert (selling.status(order), selling.status(other)) == (PAID, PENDING)
+    assert (selling.status(order), selling.status(other)) == (OrderStatus.PAID, OrderStatus.PENDING)
 
 
 def test_another_payment_for_a_paid_order_is_to_be_given_back_once(services: Services, selling: Selling) -> None:
@@ -157,7 +163,7 @@ def test_another_payment_for_a_paid_order_is_to_be_given_back_once(services: Ser
     outcomes = [payments.receive(services.database, event(order, n)) for n in (1, 2)]
     outcomes.append(payments.receive(services.database, event(order, 3, payment_id="pay_2")))
     assert outcomes == ["paid", "already_paid", "repeated"]
-    assert selling.status(order) == PAID
+    assert selling.status(order) == OrderStatus.PAID
 
 
 @pytest.mark.parametrize("changed", [{"amount": 99}, {"amount": 101}, {"amount": 0}, {"currency": "JPY"}])
@@ -166,17 +172,20 @@ def test_money_that_does_not_fit_the_order_is_refused(
 ) -> None:
     order = selling.bought(selling.item())
     assert payments.receive(services.database, event(order, **changed)) == "mismatch"
-    assert selling.status(order) == PENDING
+    assert selling.status(order) == OrderStatus.PENDING
     # The same payment, told as it should have been, still counts.
     assert payments.receive(services.database, event(order, 2, payment_id="pay_1")) == "paid"
 
 
 def test_a_payment_may_fail_before_it_succeeds_and_be_told_late(services: Services, selling: Selling) -> None:
     order = selling.bought(selling.item())
-    assert payments.receive(services.database, event(order, 1, type=FAILED)) == "failed"
+    assert payments.receive(services.database, event(order, 1, type=PaymentEventType.FAILED)) == "failed"
     assert payments.receive(services.database, event(order, 2, payment_id="pay_1")) == "paid"
-    assert payments.receive(services.database, event(order, 3, type=FAILED, payment_id="pay_1")) == "failed"
-    assert selling.status(order) == PAID
+    assert (
+        payments.receive(services.database, event(order, 3, type=PaymentEventType.FAILED, payment_id="pay_1"))
+        == "failed"
+    )
+    assert selling.status(order) == OrderStatus.PAID
 
 
 def test_money_for_a_cancelled_order_is_to_be_given_back(services: Services, selling: Selling) -> None:
@@ -187,7 +196,7 @@ def test_money_for_a_cancelled_order_is_to_be_given_back(services: Services, sel
     assert payments.receive(services.database, event(order, 2)) == "refund_due"
     assert payments.receive(services.database, event(order, 3, payment_id="pay_1")) == "repeated"
     row = selling.row(order)
-    assert (row.status, row.paid_at) == (REFUND_DUE, None)
+    assert (row.status, row.paid_at) == (OrderStatus.REFUND_DUE, None)
     assert told(services, order) == ["order.placed", "order.cancelled", "order.refund_due"]
     assert selling.stock(item) == (10, 0)
 
@@ -197,7 +206,7 @@ def test_money_after_the_end_pays_what_is_still_there(services: Services, sellin
     order = selling.bought(item)
     selling.make_overdue(order)
     assert payments.receive(services.database, event(order)) == "paid"
-    assert selling.status(order) == PAID
+    assert selling.status(order) == OrderStatus.PAID
     assert selling.stock(item) == (0, 1)
     assert told(services, order) == ["order.placed", "order.expired", "order.paid"]
     assert [payments.receive(services.database, event(order, n)) for n in (1, 2)] == ["paid", "already_paid"]
@@ -210,10 +219,10 @@ def test_money_after_the_end_is_to_be_given_back_where_nothing_is_left(services:
     # Somebody comes in between: first the units go back, as the sweeper has them go.
     with pytest.raises(Refusal):
         order_life.cancel(services.database, ALICE, order.order_no)
-    assert selling.status(order) == EXPIRED
+    assert selling.status(order) == OrderStatus.EXPIRED
     bob = selling.bought(item, "bob")
     assert payments.receive(services.database, event(order)) == "refund_due"
-    assert (selling.status(order), selling.status(bob)) == (REFUND_DUE, PENDING)
+    assert (selling.status(order), selling.status(bob)) == (OrderStatus.REFUND_DUE, OrderStatus.PENDING)
     assert selling.stock(item) == (0, 1)
     assert payments.receive(services.database, event(order)) == "refund_due"
     assert len(recorded(services)) == 1
@@ -223,8 +232,8 @@ def test_misfits_and_failures_after_the_end_change_nothing(services: Services, s
     order = selling.bought(selling.item())
     selling.make_overdue(order)
     assert payments.receive(services.database, event(order, 1, amount=1)) == "mismatch"
-    assert payments.receive(services.database, event(order, 2, type=FAILED)) == "failed"
-    assert selling.status(order) == PENDING
+    assert payments.receive(services.database, event(order, 2, type=PaymentEventType.FAILED)) == "failed"
+    assert selling.status(order) == OrderStatus.PENDING
 
 
 def test_the_largest_values_are_recorded_as_they_came(services: Services, selling: Selling) -> None:
@@ -257,7 +266,7 @@ def test_who_has_to_look_is_told_in_the_log(
         payments.receive(services.database, event(order, 1, amount=1))
         payments.receive(services.database, event(order, 2))
         payments.receive(services.database, event(order, 3))
-        payments.receive(services.database, event(order, 4, type=FAILED))
+        payments.receive(services.database, event(order, 4, type=PaymentEventType.FAILED))
     assert [record.getMessage().rpartition(" ")[2] for record in caplog.records] == ["mismatch", "already_paid"]
     assert order.order_no in caplog.text
 
@@ -265,7 +274,7 @@ def test_who_has_to_look_is_told_in_the_log(
 def test_the_owner_pays_by_a_call(services: Services, selling: Selling) -> None:
     order = selling.bought(selling.item())
     paid = payments.pay(services.database, "alice", order.order_no)
-    assert (paid.status, paid.total) == (PAID, order.total)
+    assert (paid.status, paid.total) == (OrderStatus.PAID, order.total)
     (row,) = recorded(services)
     assert (row.event_id, row.payment_id) == (f"test-{order.order_no}", f"test-{order.order_no}")
     assert (row.amount, row.currency, row.outcome) == (order.total, order.currency, "paid")
@@ -276,7 +285,7 @@ def test_the_owner_pays_by_a_call(services: Services, selling: Selling) -> None:
     assert len(recorded(services)) == 1
 
 
-@pytest.mark.parametrize("state", [CANCELLED, EXPIRED, REFUND_DUE, "overdue"])
+@pytest.mark.parametrize("state", [OrderStatus.CANCELLED, OrderStatus.EXPIRED, OrderStatus.REFUND_DUE, "overdue"])
 def test_no_other_order_is_paid_by_a_call(services: Services, selling: Selling, state: str) -> None:
     order = selling.bought(selling.item())
     if state == "overdue":
@@ -285,7 +294,7 @@ def test_no_other_order_is_paid_by_a_call(services: Services, selling: Selling, 
         selling.set_status(order, state)
     with pytest.raises(Refusal) as refused:
         payments.pay(services.database, "alice", order.order_no)
-    shown = EXPIRED if state == "overdue" else state
+    shown = OrderStatus.EXPIRED if state == "overdue" else state
     assert (refused.value.code, refused.value.details) == ("order_not_pending", {"order_status": shown})
     assert recorded(services) == []
 
@@ -296,7 +305,7 @@ def test_somebody_else_s_order_is_not_there_to_be_paid(services: Services, selli
         with pytest.raises(Refusal) as refused:
             payments.pay(services.database, user, number)
         assert refused.value.code == "order_not_found"
-    assert selling.status(order) == PENDING
+    assert selling.status(order) == OrderStatus.PENDING
 
 
 def test_the_list_is_newest_first_and_can_be_narrowed(services: Services, selling: Selling) -> None:
@@ -330,10 +339,10 @@ def test_an_event_whose_record_fails_has_no_effect(
     for asked in (order, late):
         with pytest.raises(Unavailable):
             payments.receive(services.database, event(asked))
-        assert (selling.status(asked), told(services, asked)) == (PENDING, ["order.placed"])
+        assert (selling.status(asked), told(services, asked)) == (OrderStatus.PENDING, ["order.placed"])
     with pytest.raises(Unavailable):
         payments.pay(services.database, "alice", order.order_no)
-    assert selling.status(order) == PENDING
+    assert selling.status(order) == OrderStatus.PENDING
 
 
 def test_who_pays_in_time_or_pays_again_does_not_queue_at_the_item(

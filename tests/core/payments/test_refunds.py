@@ -12,8 +12,7 @@ from core.ops.checks.money import Money
 from core.orders import expiry, order_life
 from core.orders.orders import OrderView, Viewer
 from core.payments import payment_records, payments, refunds
-from core.payments.payment_records import PaymentEvent, Resolution
-from core.payments.payments import FAILED, GIVEN_BACK, SUCCEEDED
+from core.payments.payment_records import PaymentEvent, PaymentEventType, Resolution
 from core.refusals import Refusal
 from core.services import Services
 from models import Payment
@@ -28,7 +27,7 @@ def selling(services: Services) -> Selling:
     return Selling(services)
 
 
-def tell(services: Services, order: OrderView, kind: str = SUCCEEDED, **changed: Any) -> str:
+def tell(services: Services, order: OrderView, kind: str = PaymentEventType.SUCCEEDED, **changed: Any) -> str:
     """An event of its own; the payment is the order's, unless another is named."""
     fields: dict[str, Any] = {
         "event_id": f"evt_{next(_numbers)}",
@@ -223,7 +222,11 @@ def test_what_needs_nothing_is_resolved_already(
 ) -> None:
     order = paid(services, selling)
     if outcome != "paid":
-        kind = {"failed": FAILED, "repeated": SUCCEEDED, "refunded": GIVEN_BACK}[outcome]
+        kind = {
+            "failed": PaymentEventType.FAILED,
+            "repeated": PaymentEventType.SUCCEEDED,
+            "refunded": PaymentEventType.REFUNDED,
+        }[outcome]
         assert tell(services, order, kind) == outcome
     row = rows(services)[-1]
     assert (row.outcome, row.resolved) == (outcome, None)
@@ -253,11 +256,11 @@ def test_what_is_owed_may_be_kept_first_and_refunded_later(services: Services, s
 def test_the_provider_tells_of_a_refund_once(services: Services, selling: Selling, made: Any) -> None:
     order = made(services, selling)
     stock = selling.stock(order.goods_id)
-    assert tell(services, order, GIVEN_BACK) == "refunded"
+    assert tell(services, order, PaymentEventType.REFUNDED) == "refunded"
     row = selling.row(order)
     assert (row.status, row.refund_reference) == ("refunded", f"pay-{order.order_no}")
     assert selling.stock(order.goods_id) == stock
-    assert tell(services, order, GIVEN_BACK) == "repeated"
+    assert tell(services, order, PaymentEventType.REFUNDED) == "repeated"
     assert refund(services, order, f"pay-{order.order_no}").refunded_at == row.refunded_at
     assert [kind for kind, _ in selling.happened()].count("order.refunded") == 1
     assert lines(services) == (0, 100, 0)
@@ -266,29 +269,29 @@ def test_the_provider_tells_of_a_refund_once(services: Services, selling: Sellin
 def test_the_provider_tells_of_a_refund_that_the_operator_noted_before(services: Services, selling: Selling) -> None:
     order = paid(services, selling)
     refund(services, order, "ticket 7")
-    assert tell(services, order, GIVEN_BACK) == "repeated"
+    assert tell(services, order, PaymentEventType.REFUNDED) == "repeated"
     # One that names another payment may be a second one: somebody has to look.
-    assert tell(services, order, GIVEN_BACK, payment_id="rf_1") == "mismatch"
+    assert tell(services, order, PaymentEventType.REFUNDED, payment_id="rf_1") == "mismatch"
     assert lines(services) == (0, 100, 0)
 
 
 def test_a_refund_under_an_id_of_its_own_is_that_of_its_order(services: Services, selling: Selling) -> None:
     order = paid(services, selling)
-    assert tell(services, order, GIVEN_BACK, payment_id="rf_1") == "refunded"
+    assert tell(services, order, PaymentEventType.REFUNDED, payment_id="rf_1") == "refunded"
     assert selling.row(order).refund_reference == "rf_1"
-    assert tell(services, order, GIVEN_BACK, payment_id="rf_1") == "repeated"
+    assert tell(services, order, PaymentEventType.REFUNDED, payment_id="rf_1") == "repeated"
     assert lines(services) == (0, 100, 0)
 
 
 def test_the_refund_of_another_payment_leaves_the_order_as_it_is(services: Services, selling: Selling) -> None:
     order = paid(services, selling)
     assert tell(services, order, payment_id="second") == "already_paid"
-    assert tell(services, order, GIVEN_BACK, payment_id="second") == "refunded"
+    assert tell(services, order, PaymentEventType.REFUNDED, payment_id="second") == "refunded"
     assert (selling.status(order), lines(services)) == ("paid", (100, 100, 0))
     assert tell(services, order, amount=7, payment_id="third") == "mismatch"
-    assert tell(services, order, GIVEN_BACK, amount=7, payment_id="third") == "refunded"
+    assert tell(services, order, PaymentEventType.REFUNDED, amount=7, payment_id="third") == "refunded"
     assert tell(services, order, order_no="none", payment_id="fourth") == "unknown_order"
-    assert tell(services, order, GIVEN_BACK, order_no="none", payment_id="fourth") == "refunded"
+    assert tell(services, order, PaymentEventType.REFUNDED, order_no="none", payment_id="fourth") == "refunded"
     assert (selling.status(order), lines(services)) == ("paid", (100, 207, 0))
 
 
@@ -300,7 +303,7 @@ def test_a_refund_of_a_part_or_of_something_else_is_for_the_operator(
     order = paid(services, selling)
     other = {} if known else {"payment_id": "rf_1"}
     outcome = "unknown_order" if "order_no" in changed and not known else "mismatch"
-    assert tell(services, order, GIVEN_BACK, **changed, **other) == outcome
+    assert tell(services, order, PaymentEventType.REFUNDED, **changed, **other) == outcome
     assert (selling.status(order), lines(services)) == ("paid", (100, 0, 0))
     resolve(services, rows(services)[-1].id, "refunded")
     assert lines(services) == (100, 0, 0)
@@ -308,7 +311,7 @@ def test_a_refund_of_a_part_or_of_something_else_is_for_the_operator(
 
 def test_a_refund_of_what_was_not_paid_is_for_the_operator(services: Services, selling: Selling) -> None:
     order = selling.bought(selling.item())
-    assert tell(services, order, GIVEN_BACK) == "mismatch"
+    assert tell(services, order, PaymentEventType.REFUNDED) == "mismatch"
     assert selling.status(order) == "pending"
     assert tell(services, order) == "paid"
     assert lines(services) == (100, 0, 0)
@@ -316,9 +319,9 @@ def test_a_refund_of_what_was_not_paid_is_for_the_operator(services: Services, s
 
 def test_a_refund_of_an_unknown_payment_has_its_effect_on_one_order(services: Services, selling: Selling) -> None:
     first, second = paid(services, selling), paid(services, selling)
-    assert tell(services, first, GIVEN_BACK, payment_id="re_1") == "refunded"
-    assert tell(services, second, GIVEN_BACK, payment_id="re_1") == "mismatch"
-    assert tell(services, first, GIVEN_BACK, payment_id="re_1") == "repeated"
+    assert tell(services, first, PaymentEventType.REFUNDED, payment_id="re_1") == "refunded"
+    assert tell(services, second, PaymentEventType.REFUNDED, payment_id="re_1") == "mismatch"
+    assert tell(services, first, PaymentEventType.REFUNDED, payment_id="re_1") == "repeated"
     assert (selling.status(first), selling.status(second)) == ("refunded", "paid")
     assert lines(services) == (100, 100, 0)
     # Money under that id, told of later, is money all the same.

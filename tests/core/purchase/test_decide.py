@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from core import refusals
-from core.orders.orders import PENDING, OrderView
+from core.orders.orders import OrderView
 from core.purchase.decide import (
     Held,
     KnownOrder,
@@ -22,6 +22,7 @@ from core.purchase.decide import (
     decide,
 )
 from core.refusals import Refusal
+from models import OrderStatus
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
 MOMENT = timedelta(milliseconds=1)
@@ -85,7 +86,7 @@ def test_a_purchase_has_the_price_lines_of_the_moment_and_its_time_to_pay() -> N
         coupon_code=None,
         shipping_method=None,
         address=None,
-        status=PENDING,
+        status=OrderStatus.PENDING,
         purchased_at=NOW,
         expires_at=NOW + timedelta(seconds=PAYMENT_SECONDS),
         paid_at=None,

@@ -24,8 +24,7 @@ def test_a_purchase_that_fails_is_no_longer_counted() -> None:
 
 
 def test_more_purchases_than_there_are_cells_are_handled_but_not_counted() -> None:
-    progress = InProgress(HostMemory())
-    progress._free = progress._free[:1]
+    progress = InProgress(HostMemory(), cells=1)
     with progress.counted(7), progress.counted(7):
         assert progress.count(7) == 1
     with progress.counted(7):

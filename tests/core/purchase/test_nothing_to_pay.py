@@ -7,7 +7,7 @@ from core.ops import audit
 from core.orders import expiry, holds, order_life
 from core.orders.orders import OrderView, Viewer
 from core.payments import payments, refunds
-from core.payments.payments import SUCCEEDED, PaymentEvent
+from core.payments.payment_records import PaymentEvent, PaymentEventType
 from core.refusals import Refusal
 from core.services import Services
 from models import Order, Outbox
@@ -98,7 +98,7 @@ def test_without_the_look_at_the_limit_they_would_have_both(
 def test_money_that_comes_for_it_is_not_kept(services: Services, selling: Selling) -> None:
     order = selling.bought(selling.item(price=0))
     for amount, outcome in ((0, "already_paid"), (5, "mismatch")):
-        event = PaymentEvent(f"e-{amount}", SUCCEEDED, order.order_no, amount, "CNY", f"p-{amount}")
+        event = PaymentEvent(f"e-{amount}", PaymentEventType.SUCCEEDED, order.order_no, amount, "CNY", f"p-{amount}")
         assert payments.receive(services.database, event) == outcome
     report = audit.run(services.settings)
     assert report.clean

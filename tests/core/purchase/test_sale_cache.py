@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from core.catalogue import sale
+from core.catalogue.sale import SaleStatus
 from core.purchase import sale_cache as sale_cache_module
 from core.purchase.sale_cache import HOT_REQUESTS, MAX_AGE, CachedSale, SaleCache
 from core.refusals import Busy, Refusal, Unavailable
@@ -37,6 +37,7 @@ class Reader:
         self.began: list[float] = []
         self.asked: list[Sequence[int]] = []
         self.error: Exception | None = None
+        self.errors_once: list[Exception] = []
         self.goes = threading.Event()
         self.goes.set()
         # Seconds that an answer takes before and after the database looks at its clock.
@@ -49,6 +50,8 @@ class Reader:
         fields, now = self.fields, database_time()
         time.sleep(self.back)
         assert self.goes.wait(30)
+        if self.errors_once:
+            raise self.errors_once.pop()
         if self.error is not None:
             raise self.error
         return [SimpleNamespace(id=goods_id, now=now, **fields) for goods_id in ids if goods_id > 0]
@@ -70,8 +73,7 @@ def sale_cache(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sale
 
 
 def is_watching(sale_cache: SaleCache) -> bool:
-    thread = sale_cache._watcher
-    return thread is not None and thread.is_alive()
+    return sale_cache.watching
 
 
 def until(question: Callable[[], Any], seconds: float = SOON) -> Any:
@@ -189,7 +191,7 @@ def test_watching_ends_when_nobody_asks_and_begins_again(
     reads = len(reader.began)
     time.sleep(0.3)
     assert len(reader.began) == reads
-    assert sale_cache._seen == {}
+    assert sale_cache.sizes["cached"] == 0
     reader.error = None
     known(sale_cache)
 
@@ -232,7 +234,7 @@ def test_no_more_items_are_watched_than_are_allowed(sale_cache: SaleCache, reade
 def test_the_counts_of_questions_do_not_grow_without_bound(sale_cache: SaleCache) -> None:
     for item in range(sale_cache_module._COUNTED + 1000):
         sale_cache.refusal(item)
-    assert len(sale_cache._asks) <= sale_cache_module._COUNTED
+    assert sale_cache.sizes["counted"] <= sale_cache_module._COUNTED
 
 
 def test_many_threads_may_ask_at_once(sale_cache: SaleCache, reader: Reader) -> None:
@@ -253,6 +255,13 @@ def seen_between(least: float, most: float, **fields: Any) -> CachedSale:
     return CachedSale(row, now - most, now - least, 0)  # type: ignore[arg-type]
 
 
+# The status before and after each edge of the window.
+AROUND = {
+    "starts_at": (SaleStatus.UPCOMING, SaleStatus.ON_SALE),
+    "ends_at": (SaleStatus.ON_SALE, SaleStatus.ENDED),
+}
+
+
 def after(seconds: float) -> datetime:
     return START + timedelta(seconds=seconds)
 
@@ -260,15 +269,18 @@ def after(seconds: float) -> datetime:
 @pytest.mark.parametrize("edge", ["starts_at", "ends_at"])
 @pytest.mark.parametrize(("seconds", "is_over"), [(9, True), (11, None), (19, None), (22, False)])
 def test_within_the_uncertainty_of_the_clock_nothing_is_certain(edge: str, seconds: int, is_over: bool | None) -> None:
-    before, over = {"starts_at": (sale.UPCOMING, sale.ON_SALE), "ends_at": (sale.ON_SALE, sale.ENDED)}[edge]
+    before, over = {
+        "starts_at": (SaleStatus.UPCOMING, SaleStatus.ON_SALE),
+        "ends_at": (SaleStatus.ON_SALE, SaleStatus.ENDED),
+    }[edge]
     seen = seen_between(10, 20, **{edge: after(seconds)})
     assert seen.status() == {True: over, False: before, None: None}[is_over]
 
 
 def test_what_does_not_change_is_certain_even_so() -> None:
-    assert seen_between(10, 20, stock=0).status() == sale.SOLD_OUT
-    assert seen_between(10, 20, paused=True, starts_at=after(15)).status() == sale.PAUSED
-    assert seen_between(10, 20, ends_at=after(5), starts_at=after(15)).status() == sale.ENDED
+    assert seen_between(10, 20, stock=0).status() == SaleStatus.SOLD_OUT
+    assert seen_between(10, 20, paused=True, starts_at=after(15)).status() == SaleStatus.PAUSED
+    assert seen_between(10, 20, ends_at=after(5), starts_at=after(15)).status() == SaleStatus.ENDED
 
 
 def test_the_database_s_milliseconds_are_cut_off_and_may_be_over(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -286,7 +298,10 @@ def test_nobody_is_told_of_a_start_or_an_end_too_early_or_too_late(
     reader.there, reader.back = there, back
     moment = database_time() + timedelta(seconds=0.8)
     reader.fields = OPEN | {edge: moment}
-    before, over = {"starts_at": (sale.UPCOMING, sale.ON_SALE), "ends_at": (sale.ON_SALE, sale.ENDED)}[edge]
+    before, over = {
+        "starts_at": (SaleStatus.UPCOMING, SaleStatus.ON_SALE),
+        "ends_at": (SaleStatus.ON_SALE, SaleStatus.ENDED),
+    }[edge]
     told = set()
     while (earliest := database_time()) < moment + timedelta(seconds=0.5):
         seen = sale_cache.seen("buy", ITEM)
