@@ -17,7 +17,7 @@ export interface paths {
          */
         get: operations["listGoods"];
         put?: never;
-        /** Put up a new item. */
+        /** Create an item. */
         post: operations["createGoods"];
         delete?: never;
         options?: never;
@@ -36,13 +36,13 @@ export interface paths {
         get: operations["getGoods"];
         put?: never;
         post?: never;
-        /** Delete an item that was never ordered. */
+        /** Delete an item without orders. */
         delete: operations["deleteGoods"];
         options?: never;
         head?: never;
         /**
          * Change an item.
-         * @description The stock moves by `stock_delta`, atomically and in the middle of a sale. `If-Match` with a version guards against changes by others.
+         * @description `stock_delta` is added to the stock, atomically, also during a sale. `If-Match` with a version prevents overwriting another change.
          */
         patch: operations["changeGoods"];
         trace?: never;
@@ -56,7 +56,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Stop a running sale. */
+        /** Pause a sale. */
         post: operations["pauseSale"];
         delete?: never;
         options?: never;
@@ -73,7 +73,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Restart a sale that was stopped. */
+        /** Resume a paused sale. */
         post: operations["resumeSale"];
         delete?: never;
         options?: never;
@@ -88,7 +88,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List what was done to an item, newest first. */
+        /** List the changes of an item, newest first. */
         get: operations["listGoodsChanges"];
         put?: never;
         post?: never;
@@ -105,12 +105,12 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Watch a sale live. */
+        /** Read the live state of a sale. */
         get: operations["getSale"];
         put?: never;
         /**
          * Buy.
-         * @description An order is answered only after it was committed. Send an `Idempotency-Key`: then a retry after a lost answer gives the same order instead of a second one.
+         * @description The answer is sent after the order was committed. Send an `Idempotency-Key`: a retry after a lost answer then returns the same order instead of placing a second one.
          */
         post: operations["buyGoods"];
         delete?: never;
@@ -129,8 +129,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Ask what a purchase would cost.
-         * @description The coupon and the chosen shipping method are judged as the purchase would judge them; neither need be chosen yet. Whether the sale is open, and what is left of the item, is not judged, nor is `expected_total`. Nothing is reserved: send the quote's `total` as the purchase's `expected_total` to buy at that price or not at all.
+         * Calculate the price of a purchase.
+         * @description It checks the coupon and the shipping method as the purchase does; neither has to be chosen yet. It checks neither the sale, the stock nor `expected_total`, and reserves nothing: send the quote's `total` as the purchase's `expected_total` to buy at that price or not at all.
          */
         post: operations["quotePurchase"];
         delete?: never;
@@ -149,7 +149,7 @@ export interface paths {
         /** List the coupons. */
         get: operations["listCoupons"];
         put?: never;
-        /** Make a coupon. A code that is taken is a `validation_failed`. */
+        /** Create a coupon. A code that exists already is a `validation_failed`. */
         post: operations["createCoupon"];
         delete?: never;
         options?: never;
@@ -173,7 +173,7 @@ export interface paths {
         head?: never;
         /**
          * Change a coupon.
-         * @description Purchases after the answer see the change, and orders that were placed before keep their price. A limit below the uses that there are ends the coupon and takes none of them back. `If-Match` with a version guards against changes by others.
+         * @description Purchases after the answer use the changed coupon; earlier orders keep their price. A limit below the number of uses ends the coupon and revokes none of them. `If-Match` with a version prevents overwriting another change.
          */
         patch: operations["changeCoupon"];
         trace?: never;
@@ -185,12 +185,12 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List the shipping methods, those that are not active too. What each costs, a quote tells. */
+        /** List the shipping methods, including inactive ones. A quote has the fee of each. */
         get: operations["listShippingMethods"];
         put?: never;
         /**
-         * Make a shipping method.
-         * @description There are at most 100, active or not. A code that is taken, and one too many, is a `validation_failed`.
+         * Create a shipping method.
+         * @description There are at most 100, active or not. A code that exists already, and a method too many, is a `validation_failed`.
          */
         post: operations["createShippingMethod"];
         delete?: never;
@@ -214,8 +214,8 @@ export interface paths {
         options?: never;
         head?: never;
         /**
-         * Change a shipping method. Orders that were placed before keep their price.
-         * @description `If-Match` with a version guards against changes by others.
+         * Change a shipping method. Earlier orders keep their price.
+         * @description `If-Match` with a version prevents overwriting another change.
          */
         patch: operations["changeShippingMethod"];
         trace?: never;
@@ -229,7 +229,7 @@ export interface paths {
         };
         /**
          * List orders: a buyer's own, or everyone's for an administrator.
-         * @description Ascending, who goes on from each `next_cursor` misses no order; where orders are just being placed, such a page is answered up to a second later.
+         * @description In ascending order, a client that continues from each `next_cursor` misses no order; while orders are being placed, such a page is answered up to a second later.
          */
         get: operations["listOrders"];
         put?: never;
@@ -267,7 +267,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read an order. Somebody else's is a 404: nothing tells that it exists. */
+        /** Read an order. Another user's order is a 404, as if it did not exist. */
         get: operations["getOrder"];
         put?: never;
         post?: never;
@@ -286,7 +286,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Cancel a pending order; its units go back on sale. */
+        /** Cancel a pending order; its units return to the stock. */
         post: operations["cancelOrder"];
         delete?: never;
         options?: never;
@@ -321,7 +321,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Note that the money of a paid or refund_due order was given back. It moves no money.
+         * Record that the money of a paid or refund_due order was given back. It moves no money.
          * @description The same reference again gives the same answer and changes nothing.
          */
         post: operations["refundOrder"];
@@ -338,7 +338,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List what the payment provider told and what came of it, newest first. */
+        /** List the events of the payment provider with their outcomes, newest first. */
         get: operations["listPayments"];
         put?: never;
         post?: never;
@@ -358,8 +358,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Take in what the payment provider tells, signed per Standard Webhooks.
-         * @description Each event id has its effect once and the same answer ever after. Events of other types are ignored.
+         * Receive an event of the payment provider, signed per Standard Webhooks.
+         * @description Each event id has its effect once, and the same answer each time. Events of other types are ignored.
          */
         post: operations["receivePayment"];
         delete?: never;
@@ -378,8 +378,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Say what was done about a payment that did not fit, once.
-         * @description What needs nothing, such as the payment that paid an order, is refused as if it were resolved: `accepted` where its money is kept, `refunded` where it was given back, `ignored` where it tells of none.
+         * Record how a payment that did not fit its order was resolved, once.
+         * @description A payment that needs no resolution, such as one that paid its order, is refused as already resolved: `accepted` if its money is kept, `refunded` if it was given back, `ignored` if it reports none.
          */
         post: operations["resolvePayment"];
         delete?: never;
@@ -396,8 +396,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List what happened after an event.
-         * @description All that was committed before the request is there to be read. A puller that passes the last `seq` it has as `after` misses no event and sees none twice. One that comes back after its events were deleted for their age is told so, and begins again at `oldest` or at 0.
+         * List the events after a given one.
+         * @description All events committed before the request are available. A client that passes the last `seq` it has as `after` misses no event and sees none twice. If retention has deleted events that it has not read, the answer is `events_pruned`; it then continues at `oldest` or at 0.
          */
         get: operations["listEvents"];
         put?: never;
@@ -420,7 +420,7 @@ export interface paths {
         put?: never;
         /**
          * Subscribe to events.
-         * @description It begins with what happens after this. The answer has the secret that signs what is sent, and no other answer has. There are at most 100 subscriptions; one too many, and a URL that nothing may be sent to, is a `validation_failed`.
+         * @description The subscription begins with events after this call. Only this answer shows the secret that signs the messages. There are at most 100 subscriptions; one too many, or a forbidden URL, is a `validation_failed`.
          */
         post: operations["createWebhook"];
         delete?: never;
@@ -440,13 +440,13 @@ export interface paths {
         get: operations["getWebhook"];
         put?: never;
         post?: never;
-        /** End a subscription, at once. Its log cannot be read any more, and is deleted in the background. */
+        /** Delete a subscription. It ends at once; its log is no longer readable and is deleted in the background. */
         delete: operations["deleteWebhook"];
         options?: never;
         head?: never;
         /**
-         * Change a subscription, switch it off or on.
-         * @description While it is off nothing is sent; switched on again it is sent what happened meanwhile. `If-Match` with a version guards against changes by others.
+         * Change a subscription, deactivate or activate it.
+         * @description While it is inactive nothing is sent; once it is active again, it receives the events of that time. `If-Match` with a version prevents overwriting another change.
          */
         patch: operations["changeWebhook"];
         trace?: never;
@@ -462,7 +462,7 @@ export interface paths {
         put?: never;
         /**
          * Give a subscription a new secret.
-         * @description The answer has it, and no other answer has. For `keep_hours` what is sent is signed with the old one too, so that the subscriber can change over without missing anything; 0 ends it at once.
+         * @description Only this answer shows it. For `keep_hours`, messages are signed with the old one as well, so that the subscriber can change over without missing a message; 0 ends it at once.
          */
         post: operations["rotateWebhookSecret"];
         delete?: never;
@@ -478,7 +478,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List what was and is to be sent to a subscriber, the newest event first. */
+        /** List the deliveries to a subscriber, the newest event first. */
         get: operations["listWebhookDeliveries"];
         put?: never;
         post?: never;
@@ -497,7 +497,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Send an event to the subscriber once more, at once, whatever came of it before. */
+        /** Send an event to the subscriber again, at once, whatever the delivery's status. */
         post: operations["retryWebhookDelivery"];
         delete?: never;
         options?: never;
@@ -846,7 +846,7 @@ export interface components {
         };
         /**
          * NoFields
-         * @description Nothing: an empty object, or no body at all.
+         * @description An empty object, or no body at all.
          * @example {}
          */
         NoFields: Record<string, never>;
@@ -898,7 +898,7 @@ export interface components {
         };
         /**
          * SaleState
-         * @description A sale live.
+         * @description The live state of a sale.
          * @example {
          *       "ends_at": null,
          *       "in_progress": 17,
@@ -951,7 +951,7 @@ export interface components {
         };
         /**
          * PurchaseBody
-         * @description What to buy; `{}` or no body at all is one unit.
+         * @description A purchase; `{}` or no body at all means one unit.
          * @example {
          *       "quantity": 1
          *     }
@@ -969,14 +969,14 @@ export interface components {
             shipping_method?: string | null;
             /**
              * Expected Total
-             * @description the total that the buyer was shown; if it is another, nothing is bought
+             * @description the total that the buyer was shown; if the total differs, nothing is bought
              */
             expected_total?: number | null;
             address?: components["schemas"]["Address"] | null;
         };
         /**
          * PurchaseHeaders
-         * @description `Idempotency-Key` makes a retry safe: the same key and request give the same order, at any time later.
+         * @description `Idempotency-Key` makes a retry safe: the same key and request return the same order at any later time.
          */
         PurchaseHeaders: {
             /** Idempotency-Key */
@@ -1077,7 +1077,7 @@ export interface components {
             paid_at: string | null;
             /**
              * Closed At
-             * @description when it gave back what it held
+             * @description when it returned what it held
              */
             closed_at: string | null;
             /** Refunded At */
@@ -1087,7 +1087,7 @@ export interface components {
         };
         /**
          * Quote
-         * @description The price of a purchase as things stand: total = subtotal − discount + shipping fee.
+         * @description The current price of a purchase: total = subtotal − discount + shipping fee.
          * @example {
          *       "coupon": {
          *         "code": "TENOFF",
@@ -1221,7 +1221,7 @@ export interface components {
         };
         /**
          * CouponCreate
-         * @description A new coupon. What is null or left out is without limit.
+         * @description A new coupon. A field that is null or left out means no limit.
          * @example {
          *       "code": "TENOFF",
          *       "currency": "CNY",
@@ -1261,7 +1261,7 @@ export interface components {
             amount?: number | null;
             /**
              * Currency
-             * @description of items that it is for; null is any; needed for `amount`
+             * @description of the items that it applies to; null is any; needed for `amount`
              */
             currency?: ("AED" | "AFN" | "ALL" | "AMD" | "AOA" | "ARS" | "AUD" | "AWG" | "AZN" | "BAM" | "BBD" | "BDT" | "BHD" | "BIF" | "BMD" | "BND" | "BOB" | "BOV" | "BRL" | "BSD" | "BTN" | "BWP" | "BYN" | "BZD" | "CAD" | "CDF" | "CHE" | "CHF" | "CHW" | "CLF" | "CLP" | "CNY" | "COP" | "COU" | "CRC" | "CUP" | "CVE" | "CZK" | "DJF" | "DKK" | "DOP" | "DZD" | "EGP" | "ERN" | "ETB" | "EUR" | "FJD" | "FKP" | "GBP" | "GEL" | "GHS" | "GIP" | "GMD" | "GNF" | "GTQ" | "GYD" | "HKD" | "HNL" | "HTG" | "HUF" | "IDR" | "ILS" | "INR" | "IQD" | "IRR" | "ISK" | "JMD" | "JOD" | "JPY" | "KES" | "KGS" | "KHR" | "KMF" | "KPW" | "KRW" | "KWD" | "KYD" | "KZT" | "LAK" | "LBP" | "LKR" | "LRD" | "LSL" | "LYD" | "MAD" | "MDL" | "MGA" | "MKD" | "MMK" | "MNT" | "MOP" | "MRU" | "MUR" | "MVR" | "MWK" | "MXN" | "MXV" | "MYR" | "MZN" | "NAD" | "NGN" | "NIO" | "NOK" | "NPR" | "NZD" | "OMR" | "PAB" | "PEN" | "PGK" | "PHP" | "PKR" | "PLN" | "PYG" | "QAR" | "RON" | "RSD" | "RUB" | "RWF" | "SAR" | "SBD" | "SCR" | "SDG" | "SEK" | "SGD" | "SHP" | "SLE" | "SOS" | "SRD" | "SSP" | "STN" | "SVC" | "SYP" | "SZL" | "THB" | "TJS" | "TMT" | "TND" | "TOP" | "TRY" | "TTD" | "TWD" | "TZS" | "UAH" | "UGX" | "USD" | "USN" | "UYI" | "UYU" | "UYW" | "UZS" | "VED" | "VES" | "VND" | "VUV" | "WST" | "XAD" | "XAF" | "XCD" | "XCG" | "XOF" | "XPF" | "YER" | "ZAR" | "ZMW" | "ZWG") | null;
             /**
@@ -1287,7 +1287,7 @@ export interface components {
         };
         /**
          * Coupon
-         * @description A coupon. Amounts are in the currency's minor unit; null is without limit.
+         * @description A coupon. Amounts are in the currency's minor unit; null means no limit.
          * @example {
          *       "active": true,
          *       "amount": null,
@@ -1436,7 +1436,7 @@ export interface components {
         };
         /**
          * ShippingMethodCreate
-         * @description A new shipping method. What is null or left out is without limit.
+         * @description A new shipping method. A field that is null or left out means no limit.
          * @example {
          *       "additional_fee": 200,
          *       "base_fee": 1200,
@@ -1456,7 +1456,7 @@ export interface components {
             name: string;
             /**
              * Currency
-             * @description of items that it is for; null is any
+             * @description of the items that it ships; null is any
              */
             currency?: ("AED" | "AFN" | "ALL" | "AMD" | "AOA" | "ARS" | "AUD" | "AWG" | "AZN" | "BAM" | "BBD" | "BDT" | "BHD" | "BIF" | "BMD" | "BND" | "BOB" | "BOV" | "BRL" | "BSD" | "BTN" | "BWP" | "BYN" | "BZD" | "CAD" | "CDF" | "CHE" | "CHF" | "CHW" | "CLF" | "CLP" | "CNY" | "COP" | "COU" | "CRC" | "CUP" | "CVE" | "CZK" | "DJF" | "DKK" | "DOP" | "DZD" | "EGP" | "ERN" | "ETB" | "EUR" | "FJD" | "FKP" | "GBP" | "GEL" | "GHS" | "GIP" | "GMD" | "GNF" | "GTQ" | "GYD" | "HKD" | "HNL" | "HTG" | "HUF" | "IDR" | "ILS" | "INR" | "IQD" | "IRR" | "ISK" | "JMD" | "JOD" | "JPY" | "KES" | "KGS" | "KHR" | "KMF" | "KPW" | "KRW" | "KWD" | "KYD" | "KZT" | "LAK" | "LBP" | "LKR" | "LRD" | "LSL" | "LYD" | "MAD" | "MDL" | "MGA" | "MKD" | "MMK" | "MNT" | "MOP" | "MRU" | "MUR" | "MVR" | "MWK" | "MXN" | "MXV" | "MYR" | "MZN" | "NAD" | "NGN" | "NIO" | "NOK" | "NPR" | "NZD" | "OMR" | "PAB" | "PEN" | "PGK" | "PHP" | "PKR" | "PLN" | "PYG" | "QAR" | "RON" | "RSD" | "RUB" | "RWF" | "SAR" | "SBD" | "SCR" | "SDG" | "SEK" | "SGD" | "SHP" | "SLE" | "SOS" | "SRD" | "SSP" | "STN" | "SVC" | "SYP" | "SZL" | "THB" | "TJS" | "TMT" | "TND" | "TOP" | "TRY" | "TTD" | "TWD" | "TZS" | "UAH" | "UGX" | "USD" | "USN" | "UYI" | "UYU" | "UYW" | "UZS" | "VED" | "VES" | "VND" | "VUV" | "WST" | "XAD" | "XAF" | "XCD" | "XCG" | "XOF" | "XPF" | "YER" | "ZAR" | "ZMW" | "ZWG") | null;
             /**
@@ -1486,7 +1486,7 @@ export interface components {
         };
         /**
          * ShippingMethod
-         * @description A way of delivery. Fees are in the currency's minor unit; null is without limit.
+         * @description A shipping method. Fees are in the currency's minor unit; null means no limit.
          * @example {
          *       "active": true,
          *       "additional_fee": 200,
@@ -1602,7 +1602,7 @@ export interface components {
             purchased_from?: string | null;
             /**
              * Purchased To
-             * @description for administrators: the first moment after
+             * @description for administrators: the first moment after the end
              */
             purchased_to?: string | null;
             /**
@@ -1671,7 +1671,7 @@ export interface components {
             purchased_from?: string | null;
             /**
              * Purchased To
-             * @description for administrators: the first moment after
+             * @description for administrators: the first moment after the end
              */
             purchased_to?: string | null;
         };
@@ -1691,7 +1691,7 @@ export interface components {
             reference: string;
             /**
              * Restock
-             * @description the units, the coupon's use and the room in the limit of a paid order come back; by default `false`
+             * @description return the units, the coupon's use and the room in the limit of a paid order; by default `false`
              */
             restock?: boolean;
         };
@@ -1717,7 +1717,7 @@ export interface components {
             order_no?: string | null;
             /**
              * Resolved
-             * @description `false`: what somebody has yet to look after; `true`: what was resolved, or given back
+             * @description `false`: payments that an operator has yet to resolve; `true`: those resolved or given back
              */
             resolved?: boolean | null;
         };
@@ -1753,7 +1753,7 @@ export interface components {
         };
         /**
          * PaymentWebhook
-         * @description What the payment provider tells: `payment.succeeded`, `.failed` or `.refunded`. Other types are ignored.
+         * @description An event of the payment provider: `payment.succeeded`, `.failed` or `.refunded`. Other types are ignored.
          * @example {
          *       "data": {
          *         "amount": 19900,
@@ -1771,7 +1771,7 @@ export interface components {
         };
         /**
          * SignatureHeaders
-         * @description What proves that a call is the payment provider's.
+         * @description The signature that proves that the payment provider sent the call.
          */
         SignatureHeaders: {
             /**
@@ -1792,7 +1792,7 @@ export interface components {
         };
         /**
          * PaymentReceived
-         * @description What came of an event of the payment provider.
+         * @description The outcome of an event of the payment provider.
          * @example {
          *       "event_id": "evt_2kY7",
          *       "outcome": "paid"
@@ -1806,7 +1806,7 @@ export interface components {
         };
         /**
          * ResolveBody
-         * @description What was done about a payment that did not fit.
+         * @description How a payment that did not fit its order was resolved.
          * @example {
          *       "note": "by bank, ticket 117",
          *       "resolution": "refunded"
@@ -1824,7 +1824,7 @@ export interface components {
         };
         /**
          * Payment
-         * @description What the payment provider told, once for each of its events, what came of it and what was done about it.
+         * @description An event of the payment provider, its outcome, and how it was resolved.
          * @example {
          *       "amount": 19900,
          *       "currency": "CNY",
@@ -1875,7 +1875,7 @@ export interface components {
             received_at: string;
             /**
              * Resolution
-             * @description null while nothing was done, or nothing has to be
+             * @description null while it is not resolved, or needs no resolution
              */
             resolution: ("refunded" | "accepted" | "ignored") | null;
             /** Note */
@@ -1884,13 +1884,13 @@ export interface components {
             resolved_at: string | null;
             /**
              * Resolved By
-             * @description null where the provider told that it gave the money back
+             * @description null if an event of the provider reported the refund
              */
             resolved_by: string | null;
         };
         /**
          * EventsQuery
-         * @description From where on to read.
+         * @description The event after which to read.
          */
         EventsQuery: {
             /**
@@ -2024,7 +2024,7 @@ export interface components {
         };
         /**
          * WebhookWithSecret
-         * @description A new subscription, with the key that signs what is sent to it.
+         * @description A new subscription, with the key that signs its messages.
          * @example {
          *       "active": true,
          *       "created_at": "2026-11-23T12:00:00.000Z",
@@ -2050,17 +2050,17 @@ export interface components {
             url: string;
             /**
              * Types
-             * @description null is everything
+             * @description null is all
              */
             types: ("order.placed" | "order.paid" | "order.cancelled" | "order.expired" | "order.refund_due" | "order.refunded" | "goods.sold_out" | "goods.restocked")[] | null;
             /**
              * Active
-             * @description one that is switched off keeps its place, and goes on from there
+             * @description an inactive subscription keeps its position and continues from there
              */
             active: boolean;
             /**
              * Old Secret Ends At
-             * @description when what is sent is no longer signed with the secret before as well; null after a creation
+             * @description until when messages are signed with the old secret as well; null after a creation
              */
             old_secret_ends_at: string | null;
             /**
@@ -2084,24 +2084,6 @@ export interface components {
              * @description `whsec_` and 32 bytes in base64, for Standard Webhooks; not shown again
              */
             secret: string;
-        };
-        /**
-         * WebhookPatch
-         * @description What to change of a subscription; a field that is left out stays as it is.
-         * @example {
-         *       "active": false
-         *     }
-         */
-        WebhookPatch: {
-            /**
-             * Url
-             * @description https, of the public internet; no user, password or fragment
-             */
-            url?: string;
-            /** Types */
-            types?: ("order.placed" | "order.paid" | "order.cancelled" | "order.expired" | "order.refund_due" | "order.refunded" | "goods.sold_out" | "goods.restocked")[] | null;
-            /** Active */
-            active?: boolean;
         };
         /**
          * Webhook
@@ -2130,17 +2112,17 @@ export interface components {
             url: string;
             /**
              * Types
-             * @description null is everything
+             * @description null is all
              */
             types: ("order.placed" | "order.paid" | "order.cancelled" | "order.expired" | "order.refund_due" | "order.refunded" | "goods.sold_out" | "goods.restocked")[] | null;
             /**
              * Active
-             * @description one that is switched off keeps its place, and goes on from there
+             * @description an inactive subscription keeps its position and continues from there
              */
             active: boolean;
             /**
              * Old Secret Ends At
-             * @description when what is sent is no longer signed with the secret before as well; null after a creation
+             * @description until when messages are signed with the old secret as well; null after a creation
              */
             old_secret_ends_at: string | null;
             /**
@@ -2161,8 +2143,26 @@ export interface components {
             updated_at: string;
         };
         /**
+         * WebhookPatch
+         * @description What to change of a subscription; a field that is left out stays as it is.
+         * @example {
+         *       "active": false
+         *     }
+         */
+        WebhookPatch: {
+            /**
+             * Url
+             * @description https, of the public internet; no user, password or fragment
+             */
+            url?: string;
+            /** Types */
+            types?: ("order.placed" | "order.paid" | "order.cancelled" | "order.expired" | "order.refund_due" | "order.refunded" | "goods.sold_out" | "goods.restocked")[] | null;
+            /** Active */
+            active?: boolean;
+        };
+        /**
          * SecretRotation
-         * @description How long the secret until now stays valid.
+         * @description How long the old secret stays valid.
          * @example {
          *       "keep_hours": 24
          *     }
@@ -2177,7 +2177,7 @@ export interface components {
         };
         /**
          * DeliveriesQuery
-         * @description A page of a subscription's log.
+         * @description A page of a subscription's deliveries.
          */
         DeliveriesQuery: {
             /**
@@ -2196,7 +2196,7 @@ export interface components {
         };
         /**
          * DeliveriesPage
-         * @description A page of a subscription's log, the newest event first.
+         * @description A page of a subscription's deliveries, the newest event first.
          * @example {
          *       "items": [
          *         {
@@ -2224,7 +2224,7 @@ export interface components {
         };
         /**
          * Delivery
-         * @description An event on its way to a subscriber, and what came of the last attempt.
+         * @description The delivery of an event to a subscriber, and the result of the last attempt.
          * @example {
          *       "attempts": 2,
          *       "created_at": "2026-11-23T12:00:00.000Z",
@@ -2247,7 +2247,7 @@ export interface components {
             id: number;
             /**
              * Event Id
-             * @description what the subscriber sees as `webhook-id`
+             * @description the `webhook-id` that the subscriber receives
              */
             event_id: string;
             /**
@@ -2267,7 +2267,7 @@ export interface components {
             attempts: number;
             /**
              * Last Status
-             * @description the subscriber's HTTP status, where it gave one
+             * @description the subscriber's HTTP status, if it answered
              */
             last_status: number | null;
             /** Last Error */
@@ -2281,7 +2281,7 @@ export interface components {
             last_attempt_at: string | null;
             /**
              * Next Attempt At
-             * @description not before this; null where there will be none
+             * @description the next attempt is not earlier; null if there will be none
              */
             next_attempt_at: string | null;
             /** Delivered At */
@@ -2303,7 +2303,7 @@ export interface components {
         };
         /**
          * FieldProblem
-         * @description What is wrong with one field.
+         * @description The error of one field.
          */
         FieldProblem: {
             /** Field */
@@ -2325,7 +2325,7 @@ export interface components {
         };
         /**
          * GoodsChange
-         * @description What an administrator did to an item.
+         * @description A change of an item by an administrator.
          * @example {
          *       "action": "updated",
          *       "changed_at": "2026-11-23T12:00:00.000Z",
@@ -2419,7 +2419,7 @@ export interface components {
         };
         /**
          * QuotedCoupon
-         * @description The coupon of a quote. One of free shipping discounts nothing: it makes the fees nothing.
+         * @description The coupon of a quote. A coupon of free shipping has a discount of 0: it sets the fees to 0.
          */
         QuotedCoupon: {
             /** Code */
@@ -2437,7 +2437,7 @@ export interface components {
         };
         /**
          * QuotedMethod
-         * @description A shipping method, with its fee or the reason why it cannot serve.
+         * @description A shipping method, with its fee or the reason why it cannot serve the purchase.
          */
         QuotedMethod: {
             /** Code */
@@ -2459,7 +2459,7 @@ export interface components {
         };
         /**
          * PaymentData
-         * @description A payment, as its provider tells it.
+         * @description A payment, as its provider reports it.
          */
         PaymentData: {
             /** Order No */
@@ -2480,7 +2480,7 @@ export interface components {
         };
         /**
          * Event
-         * @description What happened to an order or to an item's stock.
+         * @description An event of an order or of an item's stock.
          * @example {
          *       "data": {
          *         "coupon_code": null,
@@ -2507,7 +2507,7 @@ export interface components {
             /**
              * Seq
              * Format: int64
-             * @description rises from event to event, with gaps; whoever has seen one has seen all before it
+             * @description ascends from event to event, with gaps; no event appears later with a lower number
              */
             seq: number;
             /**
@@ -2532,7 +2532,7 @@ export interface components {
             goods_id: number;
             /**
              * Order No
-             * @description null for what happened to stock
+             * @description null for events of stock
              */
             order_no: string | null;
             /** Data */
@@ -2540,7 +2540,7 @@ export interface components {
         };
         /**
          * EventGoods
-         * @description The item that an event tells of.
+         * @description The item of an event.
          */
         EventGoods: {
             /**
@@ -2553,7 +2553,7 @@ export interface components {
         };
         /**
          * EventOrder
-         * @description The order that an event tells of, as it was placed; who wants its state now reads the order.
+         * @description The order of an event, as it was placed; for its present state, read the order.
          */
         EventOrder: {
             /** Order No */
@@ -5024,7 +5024,7 @@ export interface operations {
                 user_id?: string;
                 /** @description for administrators: the first moment */
                 purchased_from?: string;
-                /** @description for administrators: the first moment after */
+                /** @description for administrators: the first moment after the end */
                 purchased_to?: string;
                 sort?: "purchased_at" | "-purchased_at";
             };
@@ -5133,7 +5133,7 @@ export interface operations {
                 user_id?: string;
                 /** @description for administrators: the first moment */
                 purchased_from?: string;
-                /** @description for administrators: the first moment after */
+                /** @description for administrators: the first moment after the end */
                 purchased_to?: string;
             };
             header?: never;
@@ -5765,7 +5765,7 @@ export interface operations {
                 cursor?: string;
                 outcome?: "paid" | "refund_due" | "already_paid" | "mismatch" | "unknown_order" | "failed" | "repeated" | "refunded";
                 order_no?: string;
-                /** @description `false`: what somebody has yet to look after; `true`: what was resolved, or given back */
+                /** @description `false`: payments that an operator has yet to resolve; `true`: those resolved or given back */
                 resolved?: boolean;
             };
             header?: never;

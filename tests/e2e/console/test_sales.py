@@ -166,7 +166,8 @@ def _settled(page: Page) -> None:
 def test_text_of_people_is_text(shop: Shop, open_console: Open, language: str) -> None:
     goods = shop.put_up(SCRIPT, description=SCRIPT, shippable=True)
     address = {"name": SCRIPT, "phone": "123", "region": "CN-31", "line1": SCRIPT, "line2": SCRIPT, "postcode": "1"}
-    order = shop.buy(goods["id"], user=SCRIPT, address=address, shipping_method="standard")
+    shop.call("POST", "/shipping-methods", json={"code": f"script-{language}", "name": SCRIPT, "base_fee": 0})
+    order = shop.buy(goods["id"], user=SCRIPT, address=address, shipping_method=f"script-{language}")
     shop.call("PATCH", f"/goods/{goods['id']}", user="rival", json={"description": f"{SCRIPT}."})
     sale = f"/admin/sales/{goods['id']}"
     places = (
@@ -174,6 +175,7 @@ def test_text_of_people_is_text(shop: Shop, open_console: Open, language: str) -
         sale,
         f"{sale}/edit",
         f"{sale}/report",
+        "/admin/shipping",
         "/admin/orders",
         f"/admin/orders/{order['order_no']}",
     )
