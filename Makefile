@@ -34,7 +34,7 @@ test-packages:
 # The representative races and faults wait more than they work, and no other test is beside them.
 .PHONY: test
 test: .venv/.dev test-packages ## Run the tests, on SQLite, and on MySQL, MariaDB, Redis and nginx that they start themselves
-	$(BIN)/pytest --numprocesses=3 --dist=worksteal -m "not long and not cluster"
+	$(BIN)/pytest --numprocesses=3 --dist=worksteal -m "not long and not cluster and not node and not e2e"
 	$(BIN)/pytest --numprocesses=3 --dist=worksteal -m "representative and not mariadb" tests/races tests/faults
 
 .PHONY: faults
@@ -45,9 +45,28 @@ faults: .venv/.dev test-packages ## Run the long tests: races, a model of sales,
 cluster: .venv/.dev test-packages ## Run the tests on a group of three MySQL servers, whose primary is killed and frozen, in about twenty minutes
 	$(BIN)/pytest -s -m cluster tests/cluster
 
+.venv/.e2e: .venv/.dev requirements-e2e.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-e2e.txt
+	@touch $@
+
+.PHONY: e2e-packages
+e2e-packages:
+	@harness/install_e2e
+
+web/client/node_modules/.package-lock.json: web/client/package-lock.json | e2e-packages
+	@npm ci --prefix web/client --silent
+
+.PHONY: test-e2e
+test-e2e: .venv/.e2e test-packages e2e-packages web/client/node_modules/.package-lock.json ## Run the tests of the pages: the client on node, everything in Chromium
+	$(BIN)/pytest --numprocesses=2 --dist=worksteal -m "node or e2e"
+
+.PHONY: client-types
+client-types: .venv/.dev e2e-packages web/client/node_modules/.package-lock.json ## Make the client's types from the API's description
+	$(BIN)/python -m harness.client_types
+
 .PHONY: test-fast
 test-fast: .venv/.dev ## Run the tests that need neither MySQL, MariaDB nor nginx
-	$(BIN)/pytest -m "not mysql and not mariadb and not nginx and not cluster"
+	$(BIN)/pytest -m "not mysql and not mariadb and not nginx and not cluster and not node and not e2e"
 
 .venv/.bench: .venv/.dev requirements-bench.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.txt
@@ -90,8 +109,9 @@ requirements: .venv/.dev ## Compile the .in files to pinned requirements, newest
 	$(COMPILE) --upgrade --output-file requirements-dev.txt requirements-dev.in
 	$(COMPILE) --upgrade --output-file requirements-bench.txt requirements-bench.in
 	$(COMPILE) --upgrade --output-file requirements-load.txt requirements-load.in
+	$(COMPILE) --upgrade --output-file requirements-e2e.txt requirements-e2e.in
 
 .PHONY: clean
 clean: ## Remove what was built, but not the database in instance/
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv web/client/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -30,6 +30,8 @@ from resources.sales import SaleReady, SaleReport, SaleStart
 from resources.seckill import Seckill, SeckillQuote
 from resources.shipping import ShippingMethodItem, ShippingMethodList
 from resources.webhooks import WebhookDeliveries, WebhookDeliveryRetry, WebhookItem, WebhookList, WebhookSecret
+from web import assets
+from web.storefront import shop
 
 ROUTES = {
     "/goods": GoodsList,
@@ -95,9 +97,10 @@ def create_app(
     api = ProblemApi(app)
     for route, resource in ROUTES.items():
         api.add_resource(resource, route, endpoint=resource.__name__)
-    app.add_url_rule("/", view_func=lambda: paths.relative_redirect("/docs"), endpoint="home")
+    shop.register(app, services)
     app.add_url_rule("/problems/<code>", view_func=problem_pages.show, endpoint="problem_page")
     docs.register(app)
+    assets.register(app)
     commands.register(app)
     app.wsgi_app = Pipeline(  # type: ignore[method-assign]
         app.wsgi_app,

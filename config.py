@@ -302,6 +302,11 @@ class Settings(BaseSettings):
         return self.PAYMENT_PROVIDER == "test" or (self.DEBUG and not self.PAYMENT_PROVIDER)
 
     @property
+    def demo_sign_in(self) -> bool:
+        """Whether a visitor of the pages signs in by a name alone: on the embedded database, which is to try."""
+        return self.on_sqlite
+
+    @property
     def database_url(self) -> URL:
         """The database's address, parsed; its `repr` hides the password."""
         return make_url(self.SQLALCHEMY_DATABASE_URI)

@@ -55,15 +55,17 @@ class Tokens:
     def verify(self, token: str) -> Identity:
         """The identity that `token` proves. Raises InvalidToken."""
         known = self.known(token)
-        if known is not None:
-            return known
+        return self.verify_until(token)[0] if known is None else known
+
+    def verify_until(self, token: str) -> tuple[Identity, int]:
+        """The identity that `token` proves, and until when: Unix time in whole seconds. Raises InvalidToken."""
         if len(token) <= _MAX_TOKEN:
             for key in self._keys:
                 claims = _claims(token, key)
                 if claims is not None:
-                    identity = _identity(claims)
-                    self._remember(token, identity, int(claims["exp"]))  # as PyJWT reads it: in whole seconds
-                    return identity
+                    identity, expires = _identity(claims), int(claims["exp"])  # as PyJWT reads it: in whole seconds
+                    self._remember(token, identity, expires)
+                    return identity, expires
         raise InvalidToken
 
     def _remember(self, token: str, identity: Identity, expires: int) -> None:

@@ -36,13 +36,17 @@ class Envelope:
             None if caller is None else caller.user_id,
         )
         status, own, body = reply
-        headers = [*own, ("X-Request-ID", request.id), _NO_SNIFFING, *self._cors_headers(request)]
-        cached = measured = False
-        for name, _ in own:  # one look for both: this runs for every answer
+        headers = [*own, ("X-Request-ID", request.id), _NO_SNIFFING]
+        cached = measured = for_all = False
+        for name, _ in own:  # one look for all: this runs for every answer
             if name == "Cache-Control":
                 cached = True
             elif name == "Content-Length":
                 measured = True
+            elif name == "Access-Control-Allow-Origin":
+                for_all = True  # a second such header would make browsers refuse the answer
+        if not for_all:
+            headers += self._cors_headers(request)
         if not cached:
             headers.append(_NOT_STORED)
         if isinstance(body, bytes):

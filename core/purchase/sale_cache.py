@@ -53,6 +53,11 @@ class CachedSale:
         # Without a window the status does not depend on the time.
         self._always = None if row.starts_at or row.ends_at else sale.status(row, row.now)
 
+    @property
+    def asked_at(self) -> float:
+        """When the read of the row was sent (`time.monotonic`)."""
+        return self._asked_at
+
     def is_fresh(self) -> bool:
         return time.monotonic() - self._asked_at <= MAX_AGE
 
@@ -104,6 +109,17 @@ class SaleCache:
         self._awaited: dict[int, list[tuple[float, Future[CachedSale | None]]]] = {}
         self._awaited_count = 0
         self._wake = threading.Event()
+
+    @property
+    def watching(self) -> bool:
+        """Whether the thread that reads hot items is running."""
+        watcher = self._watcher
+        return watcher is not None and watcher.is_alive()
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The number of entries: `cached` rows, `counted` questions, `waiting` futures."""
+        return {"cached": len(self._seen), "counted": len(self._asks), "waiting": self._awaited_count}
 
     def look(self, question: str, goods_id: int) -> "CachedSale | Future[CachedSale | None] | None":
         """The row of a hot item, at most MAX_AGE old; None where the caller is to read the database.

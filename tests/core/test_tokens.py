@@ -23,6 +23,15 @@ def test_an_issued_token_lasts_as_long_as_asked() -> None:
     assert abs(claims["exp"] - time.time() - 2 * HOUR) < 5
 
 
+def test_a_token_tells_until_when_it_holds() -> None:
+    token = Tokens(KEY).issue("alice", hours=2)
+    identity, expires = Tokens(KEY).verify_until(token)
+    assert identity == Identity("alice", False)
+    assert expires == jwt.decode(token, KEY, algorithms=["HS256"])["exp"]
+    with pytest.raises(InvalidToken):
+        Tokens(OLD).verify_until(token)
+
+
 def test_the_first_key_signs_and_the_others_still_verify() -> None:
     tokens = Tokens(KEY, [OLD])
     assert tokens.verify(signed(OLD)).user_id == "alice"

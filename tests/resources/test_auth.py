@@ -29,6 +29,11 @@ PUBLIC = {
     "GET /seckill/<goods_id>",
     "GET /shipping-methods",
     "GET /shipping-methods/<code>",
+    "GET /shop/<goods_id>",
+    "GET /shop/orders",
+    "GET /shop/pictures/<picture>.svg",
+    "GET /static/<static_version>/<path:asset>",
+    "GET /static/client/v1/<path:asset>",
 }
 BUYER = {
     "GET /orders",
@@ -40,6 +45,16 @@ BUYER = {
 }
 # Their callers prove themselves by a signature: tests/resources/test_payment_webhook.py.
 SIGNED = {"POST /payments/webhook"}
+# Their callers prove themselves by the session of a page: tests/web/test_storefront_session.py.
+VISITOR = {
+    "POST /shop/<goods_id>/buy",
+    "POST /shop/<goods_id>/quote",
+    "POST /shop/orders/<order_no>/cancel",
+    "POST /shop/orders/<order_no>/pay",
+    "POST /shop/session",
+    "POST /shop/session/end",
+    "POST /shop/session/token",
+}
 ADMIN = {
     "GET /orders/export",
     "GET /payments",
@@ -110,6 +125,9 @@ def address(operation: str, goods_id: int = 1) -> tuple[str, str]:
         "<code>": "sold_out",  # an error, and what `create_coded` makes
         "<path:path>": "swagger-ui.css",
         "<path:filename>": "x",
+        "<static_version>": "0" * 16,
+        "<picture>": "0" * 8,
+        "<path:asset>": "client/seckill.js",
     }
     for name, value in values.items():
         route = route.replace(name, value)
@@ -129,7 +147,7 @@ def create_coded(call: Calls) -> None:
 
 
 def test_the_access_of_every_route_is_stated_here(sqlite_app: Flask) -> None:
-    stated = PUBLIC | BUYER | ADMIN | SIGNED
+    stated = PUBLIC | BUYER | ADMIN | SIGNED | VISITOR
     unknown = operations(sqlite_app) - stated
     assert not unknown, f"say who may call {unknown}"
     assert not {operation for operation in (BUYER | ADMIN) if operation not in operations(sqlite_app)}

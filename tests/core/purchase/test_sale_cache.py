@@ -37,6 +37,7 @@ class Reader:
         self.began: list[float] = []
         self.asked: list[Sequence[int]] = []
         self.error: Exception | None = None
+        self.errors_once: list[Exception] = []
         self.goes = threading.Event()
         self.goes.set()
         # Seconds that an answer takes before and after the database looks at its clock.
@@ -49,6 +50,8 @@ class Reader:
         fields, now = self.fields, database_time()
         time.sleep(self.back)
         assert self.goes.wait(30)
+        if self.errors_once:
+            raise self.errors_once.pop()
         if self.error is not None:
             raise self.error
         return [SimpleNamespace(id=goods_id, now=now, **fields) for goods_id in ids if goods_id > 0]
@@ -70,8 +73,7 @@ def sale_cache(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sale
 
 
 def is_watching(sale_cache: SaleCache) -> bool:
-    thread = sale_cache._watcher
-    return thread is not None and thread.is_alive()
+    return sale_cache.watching
 
 
 def until(question: Callable[[], Any], seconds: float = SOON) -> Any:
@@ -189,7 +191,7 @@ def test_watching_ends_when_nobody_asks_and_begins_again(
     reads = len(reader.began)
     time.sleep(0.3)
     assert len(reader.began) == reads
-    assert sale_cache._seen == {}
+    assert sale_cache.sizes["cached"] == 0
     reader.error = None
     known(sale_cache)
 
@@ -232,7 +234,7 @@ def test_no_more_items_are_watched_than_are_allowed(sale_cache: SaleCache, reade
 def test_the_counts_of_questions_do_not_grow_without_bound(sale_cache: SaleCache) -> None:
     for item in range(sale_cache_module._COUNTED + 1000):
         sale_cache.refusal(item)
-    assert len(sale_cache._asks) <= sale_cache_module._COUNTED
+    assert sale_cache.sizes["counted"] <= sale_cache_module._COUNTED
 
 
 def test_many_threads_may_ask_at_once(sale_cache: SaleCache, reader: Reader) -> None:

@@ -73,7 +73,7 @@ def nobody_is_told_older(sale_cache: SaleCache, reader: Reader) -> None:
         asked.append((time.monotonic(), waiting(sale_cache, 1)[0]))
         time.sleep(0.01)
     for at, one in asked:
-        assert one.result(10)._asked_at >= at - MAX_AGE - 0.001, "told what is too old"  # type: ignore[union-attr]
+        assert one.result(10).asked_at >= at - MAX_AGE - 0.001, "told what is too old"  # type: ignore[union-attr]
     assert len(reader.began) < len(asked) / 5
 
 
@@ -103,15 +103,7 @@ def test_a_read_that_fails_is_told_to_all_who_wait(sale_cache: SaleCache, reader
 
 
 def test_a_connection_that_was_closed_meanwhile_is_told_to_nobody(sale_cache: SaleCache, reader: Reader) -> None:
-    failures = [Unavailable()]
-    ask = reader.__call__
-
-    def fail_once(ids: list[int]) -> object:
-        if failures:
-            raise failures.pop()
-        return ask(ids)
-
-    sale_cache._read = fail_once  # type: ignore[assignment]
+    reader.errors_once.append(Unavailable())
     (one,) = waiting(sale_cache, 1)
     assert one.result(10) is not None
 
@@ -156,7 +148,7 @@ def test_no_more_wait_than_are_allowed(sale_cache: SaleCache, reader: Reader, mo
         sale_cache.look("seckill", ITEM)
     reader.goes.set()
     assert all(one.result(10) for one in crowd)
-    assert sale_cache._awaited_count == 0
+    assert sale_cache.sizes["waiting"] == 0
 
 
 def test_an_item_that_cannot_be_watched_as_well_is_left_to_the_database(

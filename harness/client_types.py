@@ -1,0 +1,39 @@
+"""The client's types of the API, made from the description of an application that offers every route.
+
+python -m harness.client_types      writes web/client/api.d.ts anew (`make client-types`)
+"""
+
+import json
+import subprocess
+import tempfile
+from pathlib import Path
+
+import config
+from app import create_app
+from config import ROOT
+from examples.payment_provider import new_secret
+from harness.service import SECRET
+
+CLIENT = ROOT / "web" / "client"
+TYPES = CLIENT / "api.d.ts"
+PROGRAMS = CLIENT / "node_modules" / ".bin"
+
+
+def make_types(into: Path) -> None:
+    """Write the types of today's API into a file."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = config.load(
+            SQLALCHEMY_DATABASE_URI=f"sqlite:///{folder}/none.db",
+            SECRET_KEY=SECRET,
+            PAYMENT_PROVIDER="test",
+            PAYMENT_WEBHOOK_SECRETS=(new_secret(),),
+        )
+        description = Path(folder) / "openapi.json"
+        answer = create_app(settings).test_client().get("/openapi.json")
+        description.write_text(json.dumps(answer.json, ensure_ascii=False))
+        program = [PROGRAMS / "openapi-typescript", description, "--output", into]
+        subprocess.run(program, check=True, capture_output=True, timeout=120)
+
+
+if __name__ == "__main__":
+    make_types(TYPES)

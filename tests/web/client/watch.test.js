@@ -1,0 +1,254 @@
+// Watching a sale: what is told, and what is asked.
+
+import assert from "node:assert/strict";
+import test from "node:test";
+
+import { createClient } from "./client.js";
+import { EPOCH, World, problem } from "./world.js";
+
+/** A service with one sale, that answers 304 to whoever has what is there. */
+class Sale extends World {
+  sale = { status: "on_sale", stock: 10, sold: 0, starts_at: null, ends_at: null };
+
+  service = ({ headers }) => {
+    const etag = JSON.stringify(JSON.stringify(this.sale));
+    if (headers["If-None-Match"] === etag) return { status: 304, headers: { ETag: etag } };
+    const server_time = new Date(EPOCH + this.time.now).toISOString();
+    return { status: 200, headers: { ETag: etag }, body: { ...this.sale, server_time } };
+  };
+
+  /** Puts the start or end so many milliseconds ahead. */
+  at(wait) {
+    return new Date(EPOCH + this.time.now + wait).toISOString();
+  }
+
+  sinceLast() {
+    const times = this.requests.map(({ at }) => at);
+    return times.slice(1).map((at, index) => at - times[index]);
+  }
+}
+
+function watch(shop, options) {
+  const tab = shop.tab(options);
+  const client = createClient({ platform: tab.platform });
+  const seen = [];
+  const watching = client.watchSale(1, (view) => seen.push({ ...view, at: shop.time.now }));
+  return { tab, client, seen, watching };
+}
+
+test("it tells what is there, and each change", async () => {
+  const shop = new Sale();
+  const { seen } = watch(shop);
+  await shop.time.pass(500);
+  assert.deepEqual([seen.length, seen[0].status, seen[0].sale.stock, seen[0].error], [1, "on_sale", 10, null]);
+  shop.sale = { ...shop.sale, status: "sold_out", stock: 0 };
+  await shop.time.pass(5000);
+  assert.deepEqual([seen.at(-1).status, seen.at(-1).sale.stock], ["sold_out", 0]);
+});
+
+test("it asks with the ETag, once the clock is set", async () => {
+  const shop = new Sale();
+  watch(shop);
+  await shop.time.pass(30_000);
+  const tags = shop.requests.map(({ headers }) => headers["If-None-Match"] !== undefined);
+  assert.deepEqual(tags.slice(0, 4), [false, false, false, true]);
+  assert.ok(tags.slice(3).every(Boolean));
+});
+
+test("it asks one request at a time, however slow the answers", async () => {
+  const shop = new Sale();
+  shop.delays = [3000, 3000];
+  let open = 0;
+  const serve = shop.service;
+  const fetch = shop.fetch.bind(shop);
+  shop.fetch = (...args) => {
+    assert.equal(++open, 1);
+    return fetch(...args).finally(() => open--);
+  };
+  shop.service = (request) => serve(request);
+  const { tab, watching } = watch(shop);
+  for (let second = 0; second < 60; second++) {
+    await shop.time.pass(1000);
+    watching.refresh();
+    tab.fire("online");
+  }
+  assert.ok(shop.requests.length > 5);
+});
+
+const MINUTE = 60_000;
+for (const [name, status, startsIn, least, most] of [
+  ["a sale that runs", "on_sale", null, 3000, 3000],
+  ["one that is sold out", "sold_out", null, 5000, 5000],
+  ["one that is paused", "paused", null, 5000, 5000],
+  ["one that has ended", "ended", null, MINUTE, MINUTE],
+  ["one that starts in a day", "upcoming", 1440 * MINUTE, MINUTE, MINUTE],
+  ["one that starts in nine minutes", "upcoming", 9 * MINUTE, 15_000, 15_000],
+  ["one that is about to start", "upcoming", MINUTE - 1, 5000, 5000],
+]) {
+  test(`it asks about ${name} as often as that needs, give or take 30 %`, async () => {
+    const gaps = [];
+    for (let seed = 1; seed <= 40; seed++) {
+      const shop = new Sale(seed);
+      shop.delays = [1, 1];
+      shop.sale.status = status;
+      if (startsIn) shop.sale.starts_at = shop.at(startsIn);
+      watch(shop);
+      await shop.time.until(() => shop.requests.length === 5);
+      gaps.push(shop.sinceLast()[3]);
+    }
+    assert.ok(Math.min(...gaps) >= least * 0.7 && Math.max(...gaps) <= most * 1.3 + 10, `${Math.min(...gaps)}–${Math.max(...gaps)}`);
+    // The jitter is there: nobody keeps step with the others.
+    assert.ok(Math.max(...gaps) - Math.min(...gaps) > least * 0.4);
+  });
+}
+
+test("at the start the status turns by the clock, to the millisecond, without an answer", async () => {
+  const shop = new Sale();
+  shop.sale = { ...shop.sale, status: "upcoming", starts_at: shop.at(30_000) };
+  const start = shop.time.now + 30_000;
+  const { seen } = watch(shop, { skew: 3 * 3_600_000 });
+  await shop.time.pass(10_000);
+  shop.fault = () => "lost";
+  await shop.time.pass(25_000);
+  const turned = seen.find(({ status }) => status === "on_sale");
+  assert.ok(Math.abs(turned.at - start) <= 5, `${turned.at - start} ms`);
+  assert.equal(turned.startsIn, 0);
+});
+
+test("pages do not all ask at the moment of the start", async () => {
+  const asked = [];
+  for (let seed = 1; seed <= 30; seed++) {
+    const shop = new Sale(seed);
+    shop.sale = { ...shop.sale, status: "upcoming", starts_at: shop.at(30_000) };
+    watch(shop);
+    await shop.time.pass(30_001);
+    const before = shop.requests.length;
+    await shop.time.until(() => shop.requests.length > before);
+    asked.push(shop.requests.at(-1).at - 31_000);
+  }
+  assert.ok(Math.max(...asked) <= 1400);
+  assert.ok(Math.max(...asked) - Math.min(...asked) > 400);
+});
+
+for (const [stock, status] of [[3, "on_sale"], [0, "sold_out"]]) {
+  test(`a sale that starts with ${stock} units is ${status}`, async () => {
+    const shop = new Sale();
+    shop.sale = { ...shop.sale, status: "upcoming", stock, starts_at: shop.at(10_000) };
+    const { seen } = watch(shop);
+    await shop.time.pass(10_100);
+    assert.equal(seen.at(-1).status, status);
+  });
+}
+
+test("at the end it turns likewise", async () => {
+  const shop = new Sale();
+  shop.sale.ends_at = shop.at(20_000);
+  const { seen } = watch(shop);
+  await shop.time.pass(10_000);
+  shop.fault = () => "lost";
+  await shop.time.pass(10_100);
+  assert.deepEqual([seen.at(-1).status, seen.at(-1).endsIn], ["ended", 0]);
+});
+
+test("a countdown is told at each full second", async () => {
+  const shop = new Sale();
+  shop.sale = { ...shop.sale, status: "upcoming", starts_at: shop.at(20_000) };
+  const { seen } = watch(shop);
+  await shop.time.pass(12_000);
+  const shown = new Set(seen.map(({ startsIn }) => Math.ceil(startsIn / 1000)));
+  for (let left = 19; left >= 9; left--) assert.ok(shown.has(left), `${left}`);
+});
+
+test("a hidden tab asks nothing and counts nothing; shown again it asks at once", async () => {
+  const shop = new Sale();
+  shop.sale = { ...shop.sale, status: "upcoming", starts_at: shop.at(3_600_000) };
+  const { tab, seen } = watch(shop);
+  await shop.time.pass(5000);
+  tab.show(false);
+  const [asked, told] = [shop.requests.length, seen.length];
+  await shop.time.pass(600_000);
+  assert.deepEqual([shop.requests.length, seen.length], [asked, told]);
+  tab.show(true);
+  await shop.time.pass(200);
+  assert.equal(shop.requests.length, asked + 1);
+  assert.ok(seen.length > told);
+});
+
+test("a tab that is opened in the background asks when it is first shown", async () => {
+  const shop = new Sale();
+  const tab = shop.tab();
+  tab.visibilityState = "hidden";
+  createClient({ platform: tab.platform }).watchSale(1, () => {});
+  await shop.time.pass(60_000);
+  assert.equal(shop.requests.length, 0);
+  tab.show(true);
+  await shop.time.pass(200);
+  assert.equal(shop.requests.length, 1);
+});
+
+test("after errors it asks ever more seldom, tells them, and comes back", async () => {
+  const shop = new Sale();
+  const { tab, seen } = watch(shop);
+  await shop.time.pass(10_000);
+  shop.fault = () => "lost";
+  const before = shop.requests.length;
+  await shop.time.pass(300_000);
+  const failed = shop.sinceLast().slice(before);
+  assert.ok(failed.at(-1) >= 40_000 && failed.length < 14, String(failed));
+  assert.deepEqual([seen.at(-1).error.code, seen.at(-1).sale.stock], ["network_error", 10]);
+  shop.fault = () => null;
+  tab.fire("online");
+  await shop.time.pass(200);
+  assert.equal(seen.at(-1).error, null);
+});
+
+test("it heeds Retry-After", async () => {
+  const shop = new Sale();
+  shop.fault = (request, count) => (count === 1 ? problem(429, "rate_limited", {}, { "Retry-After": "40" }) : null);
+  watch(shop);
+  await shop.time.until(() => shop.requests.length === 2);
+  const [wait] = shop.sinceLast();
+  assert.ok(wait >= 40_000 && wait <= 60_000, `${wait}`);
+});
+
+test("watches of one item share their requests, and the last one to stop ends them", async () => {
+  const shop = new Sale();
+  const { tab, client, seen, watching } = watch(shop);
+  await shop.time.pass(100);
+  const others = [];
+  const other = client.watchSale("1", ({ status }) => others.push(status));
+  assert.deepEqual(others, ["on_sale"]); // at once
+  await shop.time.pass(10_000);
+  assert.ok(shop.requests.length <= 7);
+  watching.stop();
+  const told = seen.length;
+  const asked = shop.requests.length;
+  await shop.time.pass(10_000);
+  assert.equal(seen.length, told);
+  assert.ok(shop.requests.length > asked);
+  other.stop();
+  other.stop();
+  const last = shop.requests.length;
+  await shop.time.pass(60_000);
+  assert.equal(shop.requests.length, last);
+  assert.deepEqual(["visibilitychange", "pageshow", "online"].map((name) => tab.listeners(name)), [0, 0, 0]);
+});
+
+test("a callback that throws stops neither the watch nor the others", async () => {
+  const shop = new Sale();
+  const { client, seen } = watch(shop);
+  client.watchSale(1, () => {
+    throw new Error("the page's own");
+  });
+  await shop.time.pass(10_000);
+  assert.ok(seen.length > 2 && shop.requests.length > 4);
+});
+
+test("a sale that is not there is told as that", async () => {
+  const shop = new Sale();
+  shop.fault = () => problem(404, "goods_not_found");
+  const { seen } = watch(shop);
+  await shop.time.pass(120_000);
+  assert.deepEqual([seen[0].error.code, seen[0].sale, seen[0].status], ["goods_not_found", null, null]);
+  assert.ok(shop.requests.length <= 4);
+});

@@ -1,0 +1,24 @@
+"""What the tests of the pages share."""
+
+import pytest
+from flask import Flask
+
+from tests.resources.calls import Calls
+from tests.web.browsing import Browser
+
+
+@pytest.fixture
+def sqlite_call(sqlite_app: Flask) -> Calls:
+    return Calls(sqlite_app)
+
+
+@pytest.fixture
+def visitor(sqlite_app: Flask) -> Browser:
+    return Browser(sqlite_app)
+
+
+@pytest.fixture
+def alice(visitor: Browser) -> Browser:
+    """A visitor who is signed in."""
+    visitor.sign_in("alice")
+    return visitor

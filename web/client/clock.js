@@ -1,0 +1,38 @@
+// The server's time on the visitor's machine.
+
+const DRIFT = 1e-4; // by how much a quartz may run wrong, at worst
+const KEPT = 8; // samples
+const FRESH = 60_000; // milliseconds
+const JUMP = 100; // milliseconds
+
+/**
+ * Server time from answers that carry it. Each tells the server's time at some moment between `sentAt` and
+ * `receivedAt`; the middle is wrong by half of the round trip at most, so the shortest round trip is believed. Between
+ * answers performance.now() ticks: the visitor's clock may be wrong, and may be set at any time.
+ */
+export function createClock(platform) {
+  let samples = [];
+  let gap = 0; // between the visitor's clock and performance.now()
+
+  const error = (sample) => sample.trip / 2 + (platform.now() - sample.receivedAt) * DRIFT;
+  // performance.now() may stand still while the machine sleeps. The visitor's clock then has jumped ahead of it.
+  const jumped = () => Math.abs(platform.date() - platform.now() - gap) > JUMP;
+  const best = () => samples.reduce((one, other) => (error(other) < error(one) ? other : one));
+
+  return {
+    /** Milliseconds since 1970 by the server's clock, or null before the first answer. */
+    now: () => (samples.length ? best().offset + platform.now() : null),
+    /** By how many milliseconds `now` may be wrong at most. */
+    error: () => (samples.length ? error(best()) : Infinity),
+    /** Whether the next answer has to tell the time. */
+    isStale: () => samples.length < 3 || jumped() || platform.now() - samples.at(-1).receivedAt > FRESH,
+    jumped: () => samples.length > 0 && jumped(),
+    add(serverTime, sentAt, receivedAt) {
+      if (!Number.isFinite(serverTime)) return;
+      if (jumped()) samples = [];
+      gap = platform.date() - platform.now();
+      const trip = receivedAt - sentAt;
+      samples = [...samples.slice(1 - KEPT), { offset: serverTime - (sentAt + receivedAt) / 2, trip, receivedAt }];
+    },
+  };
+}

@@ -1,0 +1,148 @@
+// Watching a sale: one request at a time, seldom far from the start, and none where nobody looks.
+
+import { attempt } from "./platform.js";
+import { JITTER } from "./transport.js";
+
+const SECOND = 1000;
+const LONGEST = 60 * SECOND;
+
+/** The status at `now`: the start and the end come by the clock, without waiting for the next answer. */
+export function statusAt(sale, now) {
+  if (now === null || sale.status === "ended") return sale.status;
+  if (sale.ends_at && now >= Date.parse(sale.ends_at)) return "ended";
+  if (sale.status !== "upcoming" || now < Date.parse(sale.starts_at)) return sale.status;
+  return sale.stock > 0 ? "on_sale" : "sold_out";
+}
+
+/** Milliseconds until the next request. */
+export function pollAfter(status, startsIn) {
+  if (status === "on_sale") return 3 * SECOND;
+  if (status === "ended") return LONGEST;
+  if (status !== "upcoming") return 5 * SECOND; // sold out or paused: units come back, sales go on
+  if (startsIn > 600 * SECOND) return LONGEST;
+  return startsIn > 60 * SECOND ? 15 * SECOND : 5 * SECOND;
+}
+
+/** Watches an item's sale for any number of callbacks. `onIdle` is called when the last one has stopped. */
+export function createWatcher(id, { transport, clock, platform, onIdle }) {
+  const callbacks = new Set();
+  const { document, window } = platform;
+  const isHidden = () => document?.visibilityState === "hidden";
+  let sale = null;
+  let etag = null;
+  let error = null;
+  let failures = 0;
+  let asking = null;
+  let pollTimer;
+  let tickTimer;
+  let seen = null; // the status that was last told
+
+  function state() {
+    const now = clock.now();
+    const until = (time) => (time && now !== null ? Math.max(0, Date.parse(time) - now) : null);
+    return {
+      goodsId: id,
+      sale,
+      error,
+      now,
+      status: sale && statusAt(sale, now),
+      startsIn: sale && until(sale.starts_at),
+      endsIn: sale && until(sale.ends_at),
+    };
+  }
+
+  const tellOne = (callback, shown) => attempt(() => callback(shown));
+
+  function tell() {
+    const shown = state();
+    // What the clock says is asked for soon, but not by all pages at the same moment.
+    if (seen === "upcoming" && shown.status !== "upcoming" && !isHidden()) schedule(SECOND);
+    seen = shown.status;
+    for (const callback of [...callbacks]) tellOne(callback, shown);
+    tick(shown);
+  }
+
+  function tick({ startsIn, endsIn, status }) {
+    platform.clearTimeout(tickTimer);
+    const ahead = status === "upcoming" ? startsIn : endsIn;
+    if (!ahead || isHidden() || !callbacks.size) return;
+    // At the full seconds of what is left, so that the last one is the start itself.
+    tickTimer = platform.setTimeout(() => {
+      if (clock.jumped()) refresh();
+      tell();
+    }, (ahead % SECOND || SECOND) + 1);
+  }
+
+  function schedule(wait, least = 1 - JITTER) {
+    platform.clearTimeout(pollTimer);
+    if (!callbacks.size || isHidden()) return;
+    pollTimer = platform.setTimeout(poll, wait * (least + (1 + JITTER - least) * platform.random()));
+  }
+
+  async function ask() {
+    // An answer of 304 does not tell the time.
+    const known = sale && !clock.isStale() ? etag : null;
+    const answer = await transport.send("GET", `/seckill/${encodeURIComponent(id)}`, { etag: known });
+    if (!answer.body) return;
+    clock.add(Date.parse(answer.body.server_time), answer.sentAt, answer.receivedAt);
+    ({ etag, body: sale } = answer);
+  }
+
+  async function poll() {
+    if (asking) return;
+    let wait;
+    try {
+      await (asking = ask());
+      error = null;
+      failures = 0;
+      const { status, startsIn } = state();
+      wait = clock.isStale() ? SECOND : pollAfter(status, startsIn);
+    } catch (failure) {
+      error = failure;
+      if (failure.status === 404) wait = LONGEST;
+      else wait = Math.max(Math.min(2 * SECOND * 2 ** failures++, LONGEST), failure.retryAfter ?? 0);
+    } finally {
+      asking = null;
+    }
+    if (!callbacks.size) return;
+    schedule(wait, error ? 1 : undefined); // what the service asks for is the least
+    tell();
+  }
+
+  function refresh() {
+    platform.clearTimeout(pollTimer);
+    return poll();
+  }
+
+  function look() {
+    platform.clearTimeout(pollTimer);
+    platform.clearTimeout(tickTimer);
+    if (!isHidden()) refresh();
+  }
+
+  function listen(how) {
+    document?.[how]("visibilitychange", look);
+    window?.[how]("pageshow", look);
+    window?.[how]("online", look);
+  }
+
+  return {
+    refresh,
+    add(callback) {
+      callbacks.add(callback);
+      if (callbacks.size === 1) {
+        listen("addEventListener");
+        look();
+      } else if (sale || error) {
+        tellOne(callback, state());
+      }
+    },
+    remove(callback) {
+      if (!callbacks.delete(callback) || callbacks.size) return;
+      platform.clearTimeout(pollTimer);
+      platform.clearTimeout(tickTimer);
+      listen("removeEventListener");
+      onIdle();
+    },
+  };
+}

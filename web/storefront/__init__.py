@@ -1,0 +1,1 @@
+"""The storefront: goods, buying, a visitor's orders."""

@@ -1,0 +1,85 @@
+"""Pages from templates, and how they are sent."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from flask import Response, request
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from resources.api_request import ApiRequest
+from resources.problems import language_of
+from web import security
+from web.assets import asset_url
+from web.storefront.money import moment
+from web.storefront.page_cache import MadePage
+from web.storefront.texts import LANGUAGE_NAMES, LANGUAGES, OTHER, for_scripts, text
+
+LANGUAGE_COOKIE = "seckill_language"
+SHARED = "public, max-age=1"
+PRIVATE = "no-store"
+VARY = "Accept-Language, Cookie"
+
+_templates = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_templates.globals |= {"asset_url": asset_url, "moment": moment}
+
+
+def language() -> str:
+    """The visitor's language: the one they chose on a page, else the one that their browser asks for."""
+    chosen = request.cookies.get(LANGUAGE_COOKIE)
+    return chosen if chosen in LANGUAGES else language_of(request.headers.get("Accept-Language", ""))
+
+
+def wants_html() -> bool:
+    """Whether a browser's page asks. All others are told problems as by the API."""
+    return "text/html" in request.headers.get("Accept", "")
+
+
+def render(template: str, page: str, spoken: str, **values: Any) -> str:
+    """The HTML of a page in a language. `page` names it to scripts and styles."""
+    return _templates.get_template(f"storefront/{template}").render(
+        page=page,
+        language=spoken,
+        other=OTHER[spoken],
+        other_name=LANGUAGE_NAMES[OTHER[spoken]],
+        t=partial(_text, spoken),
+        scripts=Markup(for_scripts(spoken)),  # noqa: S704  # made for HTML
+        **{"signed_in": False, "currency": None, **values},
+    )
+
+
+def _text(spoken: str, key: str, **values: object) -> str:
+    return text(key, spoken, **values)
+
+
+def send_shared(made: MadePage) -> Response:
+    """A page that is the same for all who are not signed in."""
+    packed = request.accept_encodings["gzip"] > 0
+    etag = f"{made.etag}-gzip" if packed else made.etag
+    response = security.page(made.packed if packed else made.whole, cache=SHARED)
+    if packed:
+        response.headers["Content-Encoding"] = "gzip"
+    response.headers["ETag"] = f'"{etag}"'
+    response.headers["Vary"] = f"{VARY}, Accept-Encoding"
+    return response
+
+
+def send_private(html: str | bytes, status: int = 200, code: str | None = None) -> Response:
+    """A page for one visitor. Nobody keeps it: its key is for one purchase. `code` is a refusal's, for the log."""
+    if status >= 400:
+        ApiRequest.of(request.environ).code = code
+    response = security.page(html, cache=PRIVATE, status=status)
+    response.headers["Vary"] = VARY
+    return response
+
+
+def see_other(path: str) -> Response:
+    """Where a form leads: a page of ours, by whatever scheme and host the visitor knows it."""
+    return Response(status=303, headers={"Location": path, "Cache-Control": PRIVATE})

@@ -1,0 +1,211 @@
+"""The storefront's routes: pages, and the forms that work without JavaScript.
+
+A form is answered by a redirect to the page that shows its effect, or where it was refused by its page again, with what
+was typed and under the refusal's status. To load such an answer anew sends the same key, and buys nothing twice.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
+
+from core.services import Services
+from core.tokens import InvalidToken
+from resources.answers import flask_response
+from resources.problems import MIME_TYPE
+from resources.reply import json_reply, to_json
+from web import session as sessions
+from web.storefront import api, forms, pictures
+from web.storefront.forms import Purchase
+from web.storefront.pages import Outcome, Pages, field_errors, refused
+from web.storefront.rendering import LANGUAGE_COOKIE, language, see_other, wants_html
+from web.storefront.texts import LANGUAGES, outcome, text
+from web.storefront.visitors import Forged, Visitors, next_page
+
+_YEAR = 365 * 24 * 3600
+_KEY_LENGTH = 255
+
+
+def register(app: Flask, services: Services) -> None:
+    """Serve the storefront."""
+    shop = Shop(services)
+    for route, method, view in (
+        ("/", "GET", shop.home),
+        ("/shop/<goods_id>", "GET", shop.item),
+        ("/shop/<goods_id>/buy", "POST", shop.buy),
+        ("/shop/<goods_id>/quote", "POST", shop.quote),
+        ("/shop/orders", "GET", shop.orders),
+        ("/shop/orders/<order_no>/pay", "POST", shop.pay),
+        ("/shop/orders/<order_no>/cancel", "POST", shop.cancel),
+        ("/shop/session", "POST", shop.sign_in),
+        ("/shop/session/end", "POST", shop.sign_out),
+        ("/shop/session/token", "POST", shop.tell_token),
+        ("/shop/pictures/<picture>.svg", "GET", pictures.show),
+    ):
+        endpoint = f"shop_{view.__name__}"
+        app.add_url_rule(route, view_func=shop.guarded(view), endpoint=endpoint, methods=[method])
+
+
+class Shop:
+    """The storefront of an application."""
+
+    def __init__(self, services: Services) -> None:
+        self._settings = services.settings
+        self._visitors = Visitors(services)
+        self._pages = Pages(services.settings, self._visitors)
+
+    def guarded(self, view: Callable[..., Response]) -> Callable[..., Response]:
+        """A view whose errors are pages where a browser asks, and else problems as of the API."""
+
+        @wraps(view)
+        def answer(**path: str) -> Response:
+            try:
+                return view(**path)
+            except api.Refused as error:
+                return self._refuse(error.answer)
+            except HTTPException as error:
+                if not wants_html() or error.code is None or error.code < 400:
+                    raise
+                key = "error.forged" if isinstance(error, Forged) else "error.bad_request"
+                return self._pages.error("forbidden", text(key, language()), error.code)
+
+        return answer
+
+    def home(self) -> Response:
+        return _switch_language() or self._pages.home()
+
+    def item(self, goods_id: str) -> Response:
+        return _switch_language() or self._pages.item(goods_id)
+
+    def orders(self) -> Response:
+        switched = _switch_language()
+        if switched is not None:
+            return switched
+        return self._pages.orders(self._ended(request.args.get("order")))
+
+    def buy(self, goods_id: str) -> Response:
+        """Buy by the form: the API's purchase, with the key that came with the page."""
+        form, spoken, session = forms.read(request), language(), self._visitors.session()
+        purchase = Purchase(form)
+        if session is None:
+            return self._pages.filled_item(goods_id, None, purchase, _sign_in_first(spoken), status=401)
+        self._visitors.check_form(session, form.get("form_token"))
+        key = form.get("key", "")
+        if not (key.isascii() and 1 <= len(key) <= _KEY_LENGTH):
+            raise Forged
+        token = self._visitors.token(session)
+        answer = api.call("POST", f"/seckill/{goods_id}", spoken, token, purchase.body(to_buy=True), key)
+        if answer.ok:
+            return see_other(f"/shop/{answer.data['goods_id']}?order={answer.data['order_no']}")
+        if answer.code == "goods_not_found":
+            raise api.Refused(answer)
+        # Where the purchase may have been made, or may be sent again, the key stays. A new attempt has a new one.
+        key_stays = answer.status >= 500
+        quote = answer.data.get("quote") or self._quote(goods_id, purchase, token, spoken)
+        return self._pages.filled_item(
+            goods_id,
+            session,
+            purchase,
+            refused(answer, spoken),
+            field_errors(answer),
+            quote,
+            answer.status,
+            key if key_stays else None,
+        )
+
+    def quote(self, goods_id: str) -> Response:
+        """What the form as it is filled in would cost. It changes nothing, so its answer is the page itself."""
+        form, spoken, session = forms.read(request), language(), self._visitors.session()
+        purchase = Purchase(form)
+        if session is None:
+            return self._pages.filled_item(goods_id, None, purchase, _sign_in_first(spoken), status=401)
+        self._visitors.check_form(session, form.get("form_token"))
+        token = self._visitors.token(session)
+        answer = api.call("POST", f"/seckill/{goods_id}/quote", spoken, token, purchase.body(to_buy=False))
+        if answer.code == "goods_not_found":
+            raise api.Refused(answer)
+        told = None if answer.ok else refused(answer, spoken)
+        quote = answer.data if answer.ok else None
+        return self._pages.filled_item(goods_id, session, purchase, told, field_errors(answer), quote, answer.status)
+
+    def pay(self, order_no: str) -> Response:
+        return self._act_on(order_no, "pay")
+
+    def cancel(self, order_no: str) -> Response:
+        return self._act_on(order_no, "cancel")
+
+    def sign_in(self) -> Response:
+        try:
+            session = self._visitors.sign_in()
+        except (InvalidToken, ValueError):
+            if not wants_html():
+                raise InvalidToken from None
+            failed = outcome("unauthenticated", language(), {})
+            return self._pages.orders(failed=failed, status=401)
+        if wants_html() or request.mimetype == "application/x-www-form-urlencoded":
+            response = see_other(next_page(request.form.get("next")))
+        else:
+            response = flask_response(json_reply({"user_id": session.user_id, "seconds": session.seconds_left()}, 201))
+        self._visitors.set_cookie(response, session)
+        return response
+
+    def sign_out(self) -> Response:
+        session = self._visitors.session()
+        if session is not None:
+            self._visitors.check_form(session, forms.read(request).get("form_token"))
+        response = see_other("/")
+        response.delete_cookie(sessions.COOKIE, path="/", httponly=True, samesite="Lax")
+        return response
+
+    def tell_token(self) -> Response:
+        return self._visitors.tell_token()
+
+    def _act_on(self, order_no: str, verb: str) -> Response:
+        form, spoken, session = forms.read(request), language(), self._visitors.session()
+        if session is None:
+            return self._pages.orders(status=401)
+        self._visitors.check_form(session, form.get("form_token"))
+        # An order is paid or cancelled once: its own number is key enough for a form that is sent twice.
+        key = f"shop-{verb}-{order_no}"
+        answer = api.call("POST", f"/orders/{order_no}/{verb}", spoken, self._visitors.token(session), {}, key)
+        if answer.ok:
+            return see_other(f"/shop/orders?order={order_no}#order-{order_no}")
+        return self._pages.orders(refused(answer, spoken), answer.status)
+
+    def _ended(self, order_no: str | None) -> Outcome | None:
+        """What a form of an order came to that just led here."""
+        session = self._visitors.session()
+        if session is None or not order_no:
+            return None
+        answer = api.call("GET", f"/orders/{order_no}", language(), self._visitors.token(session))
+        status = answer.data.get("status")
+        if status not in ("paid", "cancelled"):
+            return None
+        return Outcome(str(status), text(f"outcome.{status}", language()), True)
+
+    def _quote(self, goods_id: str, purchase: Purchase, token: str, spoken: str) -> dict[str, Any] | None:
+        answer = api.call("POST", f"/seckill/{goods_id}/quote", spoken, token, purchase.body(to_buy=False))
+        return answer.data if answer.ok else None
+
+    def _refuse(self, answer: api.Answer) -> Response:
+        spoken = language()
+        if wants_html():
+            return self._pages.error(answer.code, outcome(answer.code, spoken, answer.details), answer.status)
+        headers = {name: answer.headers[name] for name in ("Retry-After", "Content-Language") if name in answer.headers}
+        return Response(to_json(answer.data), answer.status, headers, mimetype=MIME_TYPE)
+
+
+def _sign_in_first(spoken: str) -> Outcome:
+    return Outcome("unauthenticated", outcome("unauthenticated", spoken, {}), tone="warn")
+
+
+def _switch_language() -> Response | None:
+    """Where the address asks for a language: the same page without that, and a cookie that remembers it."""
+    wanted = request.args.get("lang")
+    if wanted not in LANGUAGES:
+        return None
+    response = see_other(request.path)
+    sessions.set_cookie(response, LANGUAGE_COOKIE, wanted, _YEAR, secure=False)  # nothing secret
+    return response

@@ -1,0 +1,118 @@
+"""What the API tells of items, quotes and orders, as the pages show it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from core.catalogue.pricing import decimals
+from web.storefront import pictures
+from web.storefront.money import moment, money, prefix
+from web.storefront.texts import outcome, text
+
+_TONES = {
+    "on_sale": "good",
+    "upcoming": "info",
+    "paused": "warn",
+    "sold_out": "bad",
+    "pending": "warn",
+    "paid": "good",
+    "refund_due": "info",
+}
+# The address of a picture that the pages' policy lets a browser load.
+_LOADABLE = ("https://", "/")
+
+
+def item(goods: Mapping[str, Any], language: str) -> dict[str, Any]:
+    """An item."""
+    image = goods["image_url"]
+    photo = image if image.startswith(_LOADABLE) and not image.startswith("//") else None
+    put_up, price, list_price = goods["stock"] + goods["sold"], goods["price"], goods["list_price"]
+    dearer = list_price is not None and list_price > price
+    return {
+        **{name: goods[name] for name in ("id", "name", "description", "status", "stock", "shippable", "currency")},
+        "photo": photo,
+        "drawing": pictures.address(goods["id"], goods["name"]),
+        "prefix": prefix(goods["currency"], language),
+        "decimals": decimals(goods["currency"]),
+        "price": money(price, goods["currency"], language),
+        "list_price": money(list_price, goods["currency"], language) if dearer else None,
+        "off": 100 - round(100 * price / list_price) if dearer else 0,
+        "left": text("left", language, n=goods["stock"]) if goods["stock"] else text("none_left", language),
+        "sold_percent": 100 * goods["sold"] // put_up if put_up else 100,
+        "put_up": put_up,
+        "sold": goods["sold"],
+        "limit": goods["per_user_limit"],
+        "state": text(f"status.{goods['status']}", language),
+        "tone": _TONES.get(goods["status"]),
+        "starts_at": goods["starts_at"],
+        "ends_at": goods["ends_at"],
+        "countdown": _countdown(goods, language),
+    }
+
+
+def _countdown(goods: Mapping[str, Any], language: str) -> dict[str, str] | None:
+    """The moment that lies ahead, if there is one."""
+    starts, ends = goods["starts_at"], goods["ends_at"]
+    if goods["status"] == "ended":
+        return None
+    if goods["status"] == "upcoming" and starts:
+        return {"to": starts, "label": text("starts_at", language), "shown": moment(starts), "kind": "start"}
+    if ends:
+        return {"to": ends, "label": text("ends_at", language), "shown": moment(ends), "kind": "end"}
+    return None
+
+
+def lines(quote: Mapping[str, Any], language: str) -> dict[str, Any]:
+    """A quote's lines."""
+    names = ("subtotal", "discount", "shipping_fee", "total")
+    shown = {name: money(quote[name], quote["currency"], language) for name in names}
+    shown["discount"] = money(-quote["discount"], quote["currency"], language)
+    return {"amount": quote["total"], "has_discount": quote["discount"] > 0, **shown}
+
+
+def undiscounted(goods: Mapping[str, Any], language: str) -> dict[str, Any]:
+    """The lines of one unit without coupon and shipping, of which no quote need be asked."""
+    price = goods["price"]
+    plain = {"currency": goods["currency"], "subtotal": price, "discount": 0, "shipping_fee": 0, "total": price}
+    return lines(plain, language)
+
+
+def methods(
+    offered: list[dict[str, Any]], quote: Mapping[str, Any] | None, currency: str, language: str
+) -> list[dict[str, Any]]:
+    """The shipping methods that an item in `currency` may be sent by, with what they cost where a quote says so."""
+    told = {method["code"]: method for method in quote["shipping_methods"]} if quote else {}
+    shown = []
+    for method in offered:
+        if not method["active"] or method["currency"] not in (None, currency):
+            continue
+        quoted = told.get(method["code"])
+        fee = method["base_fee"] if quoted is None else quoted["fee"]
+        obstacle = quoted["reason"] if quoted else None
+        shown.append(
+            {
+                "code": method["code"],
+                "name": method["name"],
+                "fee": None if fee is None else money(fee, currency, language) if fee else text("free", language),
+                "reason": outcome("shipping_not_available", language, {"reason": obstacle}) if obstacle else None,
+            }
+        )
+    return shown
+
+
+def order(told: Mapping[str, Any], language: str) -> dict[str, Any]:
+    """An order."""
+    amounts = lines(told, language)
+    address = told["address"]
+    return {
+        **{name: told[name] for name in ("order_no", "goods_id", "goods_name", "quantity", "status", "coupon_code")},
+        **amounts,
+        "state": text(f"order.{told['status']}", language),
+        "tone": _TONES.get(told["status"]),
+        "times": {name: told[name] for name in ("purchased_at", "expires_at", "paid_at", "refunded_at")},
+        "shipping_method": told["shipping_method"],
+        "address": [
+            address[name] for name in ("name", "phone", "line1", "line2", "postcode", "region") if address[name]
+        ]
+        if address
+        else [],
+    }
