@@ -227,7 +227,8 @@ def publish(loop: bool, as_json: bool) -> None:
 @as_json_option
 @with_appcontext
 def prune(loop: bool, as_json: bool) -> None:
-    """Delete events, webhooks' logs, payments without effect, and items' history that are older than the settings keep.
+    """Delete what is older than the settings keep: events, webhooks' logs, payments without effect, items' history,
+    figures of sales.
 
     Nothing else does so. It works beside a running sale, in small transactions; any number may run. With --loop a turn
     that deleted nothing prints nothing, and one that failed a line on stderr.

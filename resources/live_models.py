@@ -147,8 +147,8 @@ class LiveFigures(Answer):
     alarm: bool = Field(description="of any item: buyers come, and nothing moves")
     alarm_since: datetime | None
     complete: bool = Field(description="`false`: the database did not answer, so other hosts' last figures are missing")
-    hosts: int = Field(description="that have reported within ten minutes or are here")
-    workers: int = Field(description="that have reported within ten seconds")
+    hosts: int = Field(description="that have sold or refused within ten minutes, this one at least")
+    workers: int = Field(description="that have sold or refused within a minute, one at least")
     now: LiveNow
     totals: LiveTotals
     series: LiveSeries

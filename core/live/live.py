@@ -28,6 +28,7 @@ from core.refusals import GOODS_NOT_FOUND, Busy, Refusal
 READ_SECONDS = 1.0  # between two looks into the database
 _SHOWN_SECONDS = 0.5  # for which a picture is shown again
 _FRESH_SECONDS = 3  # that are taken from memory for each picture; the reader takes all that is there
+_PRESENT_SECONDS = 60  # in which a worker that sells has something to tell
 _LEFT_SECONDS = 15.0  # after which nobody is taken to look any more
 _LATE_SECONDS = 4.0  # after which the database is taken not to answer
 _WINDOWS = 16  # items that are looked at at once, at most, all of them together counted as one
@@ -42,7 +43,6 @@ class Picture:
 
     at: datetime
     goods_id: int | None
-    window: Window
     points: list[Point]
     present: Tally
     lately: Tally
@@ -82,13 +82,19 @@ class Live:
     """Shared by all threads of a process."""
 
     def __init__(
-        self, database: Database, clock: KnownTime, collect: Callable[[], None], rows: Callable[[int], Iterable[Row]]
+        self,
+        database: Database,
+        clock: KnownTime,
+        host_id: str,
+        collect: Callable[[], None],
+        rows: Callable[[int], Iterable[Row]],
     ) -> None:
         """`collect` takes up what this process has counted; `rows` returns those of all workers of the host
         from a second on.
         """
         self._database = database.of(Share.WATCH)
         self._clock = clock
+        self._host_id = host_id
         self._collect = collect
         self._rows = rows
         self._unpaid = UnpaidOrders()
@@ -162,15 +168,20 @@ class Live:
     def _read(self, watched: _Watched) -> None:
         window = watched.window
         asked_at = time.monotonic()
-        since = window.read_from or self._clock.now() - SECONDS
+        is_first = watched.read_at < 0
+        since = self._clock.now() - SECONDS if is_first else window.read_from
         with self._database.reading(Deadline(self._database.settings.DATABASE_TIMEOUT_SECONDS)) as connection:
             now = database_now(connection)
             self._clock.heard(now, asked_at, time.monotonic())
-            rows = store.recent(connection, as_datetime(since), window.goods_id)
+            # This host's own are in memory; but those from before somebody looked are not, and all hosts' are read.
+            but_of = None if is_first else self._host_id
+            rows = store.recent(connection, as_datetime(since), window.goods_id, but_of)
             self._unpaid.look(connection, now)
             wanted = {window.goods_id} if window.goods_id else self._in_demand(rows)
             items = {row.id: row for row in goods.read_all_on(connection, sorted(wanted))}
         watched.found = window.goods_id is None or window.goods_id in items
+        if is_first:  # whatever was shown until now knew nothing of what was before
+            watched.window = Window(window.goods_id)
         self._take_in(watched, rows)
         watched.items, watched.read_at = items, time.monotonic()
 
@@ -199,11 +210,10 @@ class Live:
         window = watched.window
         now = self._clock.now()
         window.add(self._rows(int(now) - _FRESH_SECONDS), now)
-        sources = window.sources(now)
+        hosts = {source.partition("-")[0] for source in window.sources(now)} | {self._host_id}
         return Picture(
             at=as_datetime(now),
             goods_id=window.goods_id,
-            window=window,
             points=window.points(now),
             present=window.since(int(now)),
             lately=window.lately(now, 3),
@@ -214,7 +224,7 @@ class Live:
             items=watched.items,
             unpaid=self._unpaid.counts,
             complete=time.monotonic() - watched.read_at < _LATE_SECONDS,
-            hosts=len({source.partition("-")[0] for source in sources}) or 1,
-            workers=len(sources),
+            hosts=len(hosts),
+            workers=max(1, len(window.sources(now, _PRESENT_SECONDS))),
             default_cap=self._database.settings.API_ORDER_LIMIT,
         )

@@ -43,7 +43,7 @@ class Monitor:
 
         seconds = store.SECONDS_ON_SQLITE if database.is_sqlite else store.SECONDS
         writer = store.writer(database.of(Share.JOBS), ours, clock)
-        return cls(Live(database, clock, ours.turn, rows), ours.turn, writer, seconds)
+        return cls(Live(database, clock, memory.id, ours.turn, rows), ours.turn, writer, seconds)
 
     def start(self) -> None:
         """Count and store from now on. To be called after the process was forked."""

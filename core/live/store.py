@@ -19,7 +19,7 @@ from models import Goods, SaleFigures
 
 # Rows that one transaction writes, and that one look at the live figures reads.
 ROWS_AT_ONCE = 500
-_READ_AT_ONCE = 50_000
+_READ_AT_ONCE = 20_000
 # Seconds between two turns of a writer. SQLite has one writer and one host, whose workers share figures by memory.
 SECONDS, SECONDS_ON_SQLITE = 1.0, 5.0
 
@@ -73,11 +73,16 @@ def write(connection: Connection, rows: Sequence[Row]) -> None:
         connection.exec_driver_sql(_INSERT, (as_batch(values),))
 
 
-def recent(connection: Connection, since: datetime, goods_id: int | None) -> list[Row]:
-    """The figures since a moment, of all items or of one; the newest where there are more than can be looked at."""
+def recent(connection: Connection, since: datetime, goods_id: int | None, but_of: str | None = None) -> list[Row]:
+    """The figures since a moment, of all items or of one, but for those of the host `but_of`.
+
+    The newest where there are more than can be looked at.
+    """
     query = select(*SaleFigures.__table__.columns).where(SaleFigures.at >= since).order_by(SaleFigures.at.desc())
     if goods_id is not None:
         query = query.where(SaleFigures.goods_id == goods_id)
+    if but_of is not None:
+        query = query.where(SaleFigures.source.not_like(f"{but_of}-%"))
     return _rows(connection.execute(query.limit(_READ_AT_ONCE)))
 
 
