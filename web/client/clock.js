@@ -2,7 +2,7 @@
 
 const DRIFT = 1e-4; // by how much a quartz may run wrong, at worst
 const KEPT = 8; // samples
-const FRESH = 60_000; // milliseconds
+const FRESH = 150_000; // milliseconds
 const JUMP = 250; // milliseconds: some browsers round both clocks to 100
 
 /**

@@ -5,7 +5,6 @@ import { JITTER } from "./transport.js";
 
 const SECOND = 1000;
 const LONGEST = 60 * SECOND;
-const SOON = 4 * SECOND;
 
 /** The status at `now`: the start and the end come by the clock, without waiting for the next answer. */
 export function statusAt(sale, now) {
@@ -17,10 +16,11 @@ export function statusAt(sale, now) {
 
 /** Milliseconds until the next request. Nobody has touched the page for `untouched` milliseconds. */
 export function pollAfter(status, startsIn, untouched) {
+  const after = (value, steps) => SECOND * steps.find(([limit]) => value < limit * SECOND)[1];
   if (status === "ended") return LONGEST;
-  if (status === "upcoming") return startsIn > 600 * SECOND ? LONGEST : startsIn > 60 * SECOND ? 15 * SECOND : 5 * SECOND;
+  if (status === "upcoming") return after(startsIn, [[30, 5], [120, 10], [3600, 60], [Infinity, 300]]);
   // Units go and come back, sales are paused and go on: who is there sees it soon.
-  return untouched < 30 * SECOND ? SOON : untouched < 120 * SECOND ? 10 * SECOND : 20 * SECOND;
+  return after(untouched, [[60, 4], [300, 15], [Infinity, 60]]);
 }
 
 /** Watches an item's sale for any number of callbacks. `onIdle` is called when the last one has stopped. */
@@ -120,7 +120,7 @@ export function createWatcher(id, { transport, clock, platform, onIdle }) {
 
   function touch() {
     touchedAt = platform.now();
-    if (!error && touchedAt - askedAt > SOON) refresh();
+    if (!error && touchedAt - askedAt > 4 * SECOND) refresh();
   }
 
   function look() {
@@ -134,6 +134,7 @@ export function createWatcher(id, { transport, clock, platform, onIdle }) {
     document?.[how]("visibilitychange", look);
     window?.[how]("pageshow", look);
     window?.[how]("online", look);
+    window?.[how]("pointermove", touch);
     window?.[how]("pointerdown", touch);
     window?.[how]("keydown", touch);
   }
