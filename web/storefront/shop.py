@@ -48,7 +48,7 @@ def register(app: Flask, services: Services) -> None:
     ):
         endpoint = f"shop_{view.__name__}"
         app.add_url_rule(route, view_func=shop.guarded(view), endpoint=endpoint, methods=[method])
-        if method == "POST" and view is not shop.tell_token:
+        if method == "POST" and view != shop.tell_token:
             # The address of a page that answers a form: whoever loads it by hand is led to the page with the form.
             app.add_url_rule(route, view_func=_to_the_form, endpoint=f"{endpoint}_form", methods=["GET"])
 
