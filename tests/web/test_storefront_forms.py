@@ -226,6 +226,7 @@ def test_only_forms_are_read(alice: Browser, sqlite_call: Calls) -> None:
     path = f"/shop/{item['id']}/buy"
     fields = {"form_token": form_token, "key": "k", "quantity": "1"}
     assert alice.client.post(path, json=fields).status_code == 415
+    assert alice.client.post(path, json=fields, headers={"Accept": "text/html"}).status_code == 415
     assert alice.client.post(path, data=fields, content_type="multipart/form-data").status_code == 415
     assert alice.client.post(path, data={**fields, "line1": "x" * 70_000}).status_code == 413
     assert orders(sqlite_call) == []
@@ -304,3 +305,20 @@ def test_programs_are_told_problems_as_by_the_api(visitor: Browser, sqlite_call:
         data = {"form_token": form_token, "key": "k", "quantity": "1", "coupon_code": "" if "buy" in path else "NONE"}
         problem(visitor.client.post(path, data=data), status, code)
         problem(visitor.client.post(path, data={**data, "form_token": ""}), 403, "forbidden")
+
+
+def test_the_address_of_a_refusal_leads_back_to_its_form(alice: Browser, sqlite_call: Calls) -> None:
+    # Which a visitor loads by hand, or by the link to the other language.
+    item = sqlite_call.create(stock=0)
+    alice.buy(item["id"])
+    link = alice.page.one("a", hreflang="zh")["href"]
+    alice.get(f"/shop/{item['id']}/buy{link}")
+    assert alice.answer.headers["Location"] == f"/shop/{item['id']}?lang=zh"
+    for path, leads_to in (
+        (f"/shop/{item['id']}/quote", f"/shop/{item['id']}"),
+        ("/shop/é;x/buy", "/shop/%C3%A9%3Bx"),
+        ("/shop/orders/x/pay", "/shop/orders"),
+        ("/shop/session", "/shop/orders"),
+    ):
+        alice.get(path)
+        assert (alice.answer.status_code, alice.answer.headers["Location"]) == (303, leads_to)

@@ -7,6 +7,7 @@ was typed and under the refusal's status. To load such an answer anew sends the 
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
+from urllib.parse import quote
 
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
@@ -26,6 +27,7 @@ from web.storefront.visitors import Forged, Visitors, next_page
 
 _YEAR = 365 * 24 * 3600
 _KEY_LENGTH = 255
+_CODES = {403: "forbidden", 413: "body_too_large", 415: "unsupported_media_type"}
 
 
 def register(app: Flask, services: Services) -> None:
@@ -46,6 +48,9 @@ def register(app: Flask, services: Services) -> None:
     ):
         endpoint = f"shop_{view.__name__}"
         app.add_url_rule(route, view_func=shop.guarded(view), endpoint=endpoint, methods=[method])
+        if method == "POST" and view != shop.tell_token:
+            # The address of a page that answers a form: whoever loads it by hand is led to the page with the form.
+            app.add_url_rule(route, view_func=_to_the_form, endpoint=f"{endpoint}_form", methods=["GET"])
 
 
 class Shop:
@@ -68,8 +73,10 @@ class Shop:
             except HTTPException as error:
                 if not wants_html() or error.code is None or error.code < 400:
                     raise
-                key = "error.forged" if isinstance(error, Forged) else "error.bad_request"
-                return self._pages.error("forbidden", text(key, language()), error.code)
+                code = _CODES.get(error.code, "bad_request")
+                forged = isinstance(error, Forged)
+                words = text("error.forged", language()) if forged else outcome(code, language(), {})
+                return self._pages.error(code, words, error.code)
 
         return answer
 
@@ -202,6 +209,12 @@ class Shop:
         else:
             page = Response(to_json(answer.data), answer.status, {"Content-Language": spoken}, mimetype=MIME_TYPE)
         return _with_wait(page, answer)
+
+
+def _to_the_form(goods_id: str | None = None, order_no: str | None = None) -> Response:
+    path = "/shop/orders" if goods_id is None else f"/shop/{quote(goods_id, safe='')}"
+    wanted = request.args.get("lang")
+    return see_other(f"{path}?lang={wanted}" if wanted in LANGUAGES else path)
 
 
 def _only_for_browsers() -> None:

@@ -83,7 +83,6 @@ _PAGES = {
     "paid_at": Text("Paid", "支付时间"),
     "refunded_at": Text("Refunded", "退款时间"),
     "error_title": Text("This did not work", "出错了"),
-    "error.bad_request": Text("This form cannot be read.", "无法读取该表单。"),
     "error.forged": Text(
         "This form is out of date, or did not come from this page. Please try once more.",
         "表单已过期，或并非来自本页面，请再试一次。",
