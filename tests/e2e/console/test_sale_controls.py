@@ -30,6 +30,26 @@ def test_buyer_sees_pause_and_resume(shop: Shop, open_console: Open) -> None:
     expect(page.get_by_text("operator resumed the sale")).to_be_visible()
 
 
+def test_buyer_at_the_storefront_sees_what_the_operator_does(shop: Shop, open_console: Open) -> None:
+    goods_id = shop.put_up("Watched", stock=1)["id"]
+    buyer = open_console(f"/shop/{goods_id}", token=None)
+    state = buyer.locator("main .badge").first
+    expect(state).to_have_text("On sale")
+    operator = open_console(f"/admin/sales/{goods_id}")
+
+    operator.get_by_role("button", name="Pause", exact=True).click()
+    expect(state).to_have_text("Paused", timeout=60_000)
+    operator.get_by_role("button", name="Resume", exact=True).click()
+    expect(state).to_have_text("On sale", timeout=60_000)
+
+    shop.buy(goods_id)
+    expect(state).to_have_text("Sold out", timeout=60_000)
+    operator.get_by_role("spinbutton", name="Units to add").fill("7")
+    operator.get_by_role("button", name="Add stock", exact=True).click()
+    expect(state).to_have_text("On sale", timeout=60_000)
+    expect(buyer.locator("main")).to_contain_text("7")
+
+
 def test_buyer_sees_more_and_less_stock(shop: Shop, open_console: Open) -> None:
     goods_id = shop.put_up("Stocked", stock=1)["id"]
     shop.buy(goods_id)
