@@ -13,17 +13,20 @@ from core.services import Services
 from models import db
 from resources import body, connections, context, cors, docs, errors, limits, paths, problem_pages
 from resources.answers import ProblemApi
+from resources.audit import Audit
 from resources.context import EXTENSION
 from resources.coupons import CouponItem, CouponList
 from resources.envelope import Envelope
 from resources.events import EventList
 from resources.fast_path import FastPath
 from resources.goods import GoodsChanges, GoodsItem, GoodsList, GoodsPause, GoodsResume
+from resources.live import Live
 from resources.ops import Alive, Metrics, Ready
 from resources.order_export import OrderExport
 from resources.orders import OrderCancel, OrderItem, OrderList, OrderPay, OrderRefund
 from resources.payments import PaymentList, PaymentResolve, PaymentWebhook
 from resources.pipeline import Pipeline
+from resources.sales import SaleReady, SaleReport, SaleStart
 from resources.seckill import Seckill, SeckillQuote
 from resources.shipping import ShippingMethodItem, ShippingMethodList
 from resources.webhooks import WebhookDeliveries, WebhookDeliveryRetry, WebhookItem, WebhookList, WebhookSecret
@@ -36,6 +39,9 @@ ROUTES = {
     "/goods/<goods_id>/pause": GoodsPause,
     "/goods/<goods_id>/resume": GoodsResume,
     "/goods/<goods_id>/changes": GoodsChanges,
+    "/goods/<goods_id>/start": SaleStart,
+    "/goods/<goods_id>/readiness": SaleReady,
+    "/goods/<goods_id>/report": SaleReport,
     "/seckill/<goods_id>": Seckill,
     "/seckill/<goods_id>/quote": SeckillQuote,
     "/coupons": CouponList,
@@ -57,6 +63,8 @@ ROUTES = {
     "/webhooks/<webhook_id>/secret": WebhookSecret,
     "/webhooks/<webhook_id>/deliveries": WebhookDeliveries,
     "/webhooks/<webhook_id>/deliveries/<delivery_id>/retry": WebhookDeliveryRetry,
+    "/live": Live,
+    "/audit": Audit,
     "/healthz": Alive,
     "/readyz": Ready,
     "/metrics": Metrics,

@@ -199,6 +199,12 @@ class Settings(BaseSettings):
         le=36_500,
         description="The same for orders that were cancelled or have expired and got no money; off by default.",
     )
+    FIGURES_KEEP_DAYS: int = Field(
+        90,
+        ge=0,
+        le=36_500,
+        description="The same for what workers count of sales: demand, refusals and waits of their reports.",
+    )
     CORS_ORIGINS: Words = Field(
         (),
         description="Origins whose pages may call the API, separated by spaces: `https://shop.example`, "

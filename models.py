@@ -28,7 +28,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import DateTime, TypeDecorator, TypeEngine
 
 # The newest migration; `readyz` and the start compare it with the database's. A test holds it to migrations/.
-SCHEMA_REVISION = "0012"
+SCHEMA_REVISION = "0013"
 
 
 class OrderStatus(StrEnum):
@@ -534,6 +534,21 @@ class ServerProof(Base):
     mark: Mapped[int] = mapped_column(Integer)
     units: Mapped[int] = mapped_column(BigInteger)
     made_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class SaleFigures(Base):
+    """What one process counted of an item's purchases within the second that begins `at` (core/live/tally.py).
+
+    Written once, and never in a purchase's transaction. Those of item 0 are of no item, or of the whole process.
+    """
+
+    __tablename__ = "sale_figures"
+    __table_args__ = (Index("sale_figures_at", "at"), MYSQL_TABLE)
+
+    goods_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    at: Mapped[datetime] = mapped_column(UtcTime, primary_key=True)
+    source: Mapped[str] = mapped_column(ascii_text(32), primary_key=True)
+    figures: Mapped[dict[str, Any]] = mapped_column(JSON)
 
 
 class GoodsChange(Base):

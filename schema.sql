@@ -317,4 +317,14 @@ CREATE TABLE server_proof (
     CONSTRAINT server_proof_units_not_negative CHECK (units >= 0)
 ) ENGINE = InnoDB CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
 
-UPDATE alembic_version SET version_num = '0012';
+CREATE TABLE sale_figures (
+    goods_id BIGINT NOT NULL,
+    at DATETIME(3) NOT NULL,
+    source VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    figures JSON NOT NULL,
+    PRIMARY KEY (goods_id, at, source)
+) ENGINE = InnoDB CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
+
+CREATE INDEX sale_figures_at ON sale_figures (at);
+
+UPDATE alembic_version SET version_num = '0013';

@@ -185,6 +185,7 @@ def _start_background_jobs(services: "Services") -> None:
     from core.ops import background_jobs
     from core.orders import expiry
 
+    services.monitor.start()
     if services.settings.SWEEPER:
         seconds = services.settings.SWEEP_SECONDS
         background_jobs.start("sweeper", seconds, lambda: expiry.sweep(services.database, lambda: services.draining))

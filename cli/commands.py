@@ -10,12 +10,13 @@ import sys
 import threading
 from dataclasses import asdict
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
 
+from cli.report import report
 from cli.terminal import again_and_again, console, errors_in_one_line, fail, print_json, print_table, stop_is_asked
 from core.catalogue.goods import MAX_STOCK
 from core.db.clock import iso
@@ -36,7 +37,7 @@ as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSO
 
 def register(app: Flask) -> None:
     """Add the commands to `flask`."""
-    for command in (init_db, seed, token, audit, sweep, publish, prune, doctor):
+    for command in (init_db, seed, token, audit, sweep, publish, prune, doctor, report):
         app.cli.add_command(command)
     if os.environ.get("FLASK_RUN_FROM_CLI") == "true":  # not in a worker, which never migrates
         from server import prepare
@@ -155,7 +156,7 @@ def audit(as_json: bool) -> None:
             bar.stop()
             fail(str(error), EXIT_UNREADABLE)
     if as_json:
-        print_json(_report_object(report))
+        print_json(audits.as_object(report))
     else:
         _show_report(report)
     if not report.clean:
@@ -226,7 +227,8 @@ def publish(loop: bool, as_json: bool) -> None:
 @as_json_option
 @with_appcontext
 def prune(loop: bool, as_json: bool) -> None:
-    """Delete events, webhooks' logs, payments without effect, and items' history that are older than the settings keep.
+    """Delete what is older than the settings keep: events, webhooks' logs, payments without effect, items' history,
+    figures of sales.
 
     Nothing else does so. It works beside a running sale, in small transactions; any number may run. With --loop a turn
     that deleted nothing prints nothing, and one that failed a line on stderr.
@@ -265,26 +267,6 @@ def doctor(as_json: bool) -> None:
         _show_findings(findings)
     if not healthy:
         sys.exit(1)
-
-
-def _report_object(report: "Report") -> dict[str, Any]:
-    return {
-        "ok": report.clean,
-        "taken_at": iso(report.taken_at),
-        "goods": report.goods,
-        "orders": report.orders,
-        "checks": [
-            {
-                "name": result.check.name,
-                "invariant": result.check.invariant,
-                "promise": result.check.promise,
-                "breaches": result.count,
-                "rows": [asdict(breach) for breach in result.breaches],
-            }
-            for result in report.results
-        ],
-        "money": [asdict(sums) for sums in report.money],
-    }
 
 
 def _show_report(report: "Report") -> None:

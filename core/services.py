@@ -8,6 +8,9 @@ from config import Settings
 from core.catalogue import goods
 from core.db.database import Database
 from core.db.shares import Share
+from core.live.counter import PurchaseCounter
+from core.live.monitor import Monitor
+from core.ops.auditor import Auditor
 from core.ops.host_memory import HostMemory
 from core.ops.readiness import Readiness
 from core.purchase.checkout import Checkout
@@ -28,6 +31,8 @@ class Services:
     checkout: Checkout
     readiness: Readiness
     host: HostMemory | None
+    monitor: Monitor
+    auditor: Auditor
 
     @classmethod
     def open(
@@ -38,18 +43,23 @@ class Services:
         `threads` of this process answer what waits, where their number is known.
         """
         database = Database(engine, settings)
-        in_progress = InProgress(host or HostMemory())
+        memory = host or HostMemory()
+        in_progress = InProgress(memory)
         watching = database.of(Share.WATCH)
-        sale_cache = SaleCache(lambda ids: goods.read_all(watching, ids))
+        counter = PurchaseCounter()
+        sale_cache = SaleCache(lambda ids: goods.read_all(watching, ids), counter.refused)
+        checkout = Checkout(database, in_progress, sale_cache, threads, counter)
         return cls(
             settings,
             database,
             Tokens(settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS),
             in_progress,
             sale_cache,
-            Checkout(database, in_progress, sale_cache, threads),
+            checkout,
             Readiness(database, lambda: host is not None and host.draining),
             host,
+            Monitor.of(database, memory, counter, in_progress.by_item, checkout.caps.open),
+            Auditor(settings, memory),
         )
 
     @property

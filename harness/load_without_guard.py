@@ -9,7 +9,7 @@ def health_waits_in_line() -> None:
     from resources.fast_path import FastPath
 
     FastPath.health = lambda self, request: None
-    dispatch.FREE = frozenset()
+    dispatch._WATCHED = frozenset()
 
 
 def one_share() -> None:

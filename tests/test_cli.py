@@ -264,10 +264,10 @@ class TestPrune:
         self.fill(sqlite_app, 2)
         told = flask_command(sqlite_uri, "prune", "--json")
         assert (told.returncode, told.stderr) == (0, "")
-        nothing = dict.fromkeys(("deliveries", "events", "payments", "changes", "orders"), 0)
+        nothing = dict.fromkeys(("deliveries", "events", "payments", "changes", "orders", "figures"), 0)
         assert json.loads(told.stdout) == {"deleted": nothing | {"payments": 2}}
         told = flask_command(sqlite_uri, "prune")
-        words = "Deleted: 0 deliveries, 0 events, 0 payments, 0 changes, 0 orders.\n"
+        words = "Deleted: 0 deliveries, 0 events, 0 payments, 0 changes, 0 orders, 0 figures.\n"
         assert (told.returncode, told.stdout, told.stderr) == (0, words, "")
 
     def test_a_loop_says_what_it_deleted_and_ends_well(self, sqlite_app: Flask, sqlite_uri: str) -> None:

@@ -87,7 +87,12 @@ def read(connection: Connection, goods_id: int) -> AnyRow:
 def read_all(database: Database, ids: Sequence[int]) -> list[AnyRow]:
     """The rows of those of the items that exist, with the database's time as `now`. Raises Busy or Unavailable."""
     with database.reading() as connection:
-        return list(connection.execute(_READ_ALL, {"ids": ids}))
+        return read_all_on(connection, ids)
+
+
+def read_all_on(connection: Connection, ids: Sequence[int]) -> list[AnyRow]:
+    """`read_all` on a connection that the caller has."""
+    return list(connection.execute(_READ_ALL, {"ids": ids}))
 
 
 def list_page(
@@ -172,6 +177,24 @@ def set_paused(database: Database, actor: str, goods_id: int, paused: bool, vers
         shown = {} if row.paused == paused else {"paused": {"from": row.paused, "to": paused}}
         action = GoodsAction.PAUSED if paused else GoodsAction.RESUMED
         return _apply(connection, row, action, actor, {"paused": paused}, shown, 0)
+
+    return plain(database, work)
+
+
+def start_now(database: Database, actor: str, goods_id: int, versions: set[int] | None) -> AnyRow:
+    """Move the start of a sale that has not begun to now, by the database's clock. A repeated call changes nothing.
+
+    Raises Refusal goods_not_found, version_mismatch or validation_failed (the sale would end before).
+    """
+
+    def work(connection: Connection) -> AnyRow:
+        row = _table.lock(connection, goods_id, versions)
+        now = database_now(connection)
+        if row.starts_at is None or row.starts_at <= now:
+            return row
+        check_window({**row._mapping, "starts_at": now})
+        shown = {"starts_at": {"from": row.starts_at, "to": now}}
+        return _apply(connection, row, GoodsAction.UPDATED, actor, {"starts_at": now}, shown, 0)
 
     return plain(database, work)
 

@@ -12,9 +12,9 @@ from enum import Enum
 
 from config import Settings
 
-# One for the cache of hot items and one for `/readyz`, so that neither ever waits.
-_WATCHERS = 2
-_JOBS = 2
+# One for the cache of hot items, one for `/readyz` and one for `/live`, so that none of them ever waits.
+_WATCHERS = 3
+_JOBS = 3
 # The look-up of keys at closed sales (core/purchase/replays.py).
 _LOOKS = 1
 
@@ -26,7 +26,7 @@ class Share(Enum):
     CHANGES = "changes"  # payments, orders, administration
     JOBS = "jobs"  # in the background
     READS = "reads"
-    WATCH = "watch"  # the cache of hot items, and health
+    WATCH = "watch"  # the cache of hot items, health, and live figures
 
 
 # A thread that has not set its share is for changes.

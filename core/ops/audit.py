@@ -1,16 +1,18 @@
 """Audits the whole database: do the stored rows keep the promises of a sale? core/ops/checks has the checks."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import DBAPIError
 
 from config import Settings
-from core.db.clock import database_now
+from core.db.clock import database_now, iso
 from core.db.database import patient_engine
 from core.ops.checks import coupons, events, goods, money, payments
 from core.ops.checks.check import Breach, Check, Snapshot
@@ -22,6 +24,28 @@ CHECKS = (*goods.CHECKS, *events.CHECKS, *coupons.CHECKS, *money.CHECKS, *paymen
 
 # At most this many rows of each breach are named; all are counted.
 SHOWN = 100
+_SQLITE_STEPS = 10_000  # between two looks at the clock
+
+
+def as_object(report: "Report") -> dict[str, Any]:
+    """A report for machines: what `flask audit --json` prints and `/audit` answers."""
+    return {
+        "ok": report.clean,
+        "taken_at": iso(report.taken_at),
+        "goods": report.goods,
+        "orders": report.orders,
+        "checks": [
+            {
+                "name": result.check.name,
+                "invariant": result.check.invariant,
+                "promise": result.check.promise,
+                "breaches": result.count,
+                "rows": [asdict(breach) for breach in result.breaches],
+            }
+            for result in report.results
+        ],
+        "money": [asdict(sums) for sums in report.money],
+    }
 
 
 class CannotAudit(Exception):
@@ -52,13 +76,16 @@ class Report:
         return all(result.count == 0 for result in self.results)
 
 
-def run(settings: Settings, on_checked: Callable[[Check], None] = lambda check: None) -> Report:
+def run(
+    settings: Settings, on_checked: Callable[[Check], None] = lambda check: None, seconds: int | None = None
+) -> Report:
     """Audit the database that the settings name, in one consistent snapshot, beside a running sale.
 
-    It calls `on_checked` after each check. Raises CannotAudit.
+    It calls `on_checked` after each check, which may raise to end the audit. No statement takes longer than `seconds`.
+    Raises CannotAudit.
     """
     try:
-        with reading(settings) as connection:
+        with reading(settings, seconds) as connection:
             # The first read of a table fixes the snapshot. The time is read after it, so that every order of the
             # snapshot was placed before `now`, and the orders that it replaced are overdue at `now`.
             items = connection.execute(select(func.count()).select_from(Goods)).scalar_one()
@@ -80,24 +107,43 @@ def one_line(error: BaseException) -> str:
 
 
 @contextmanager
-def reading(settings: Settings) -> Iterator[Connection]:
-    """A connection in a transaction for reads, of one snapshot. Raises CannotAudit."""
+def reading(settings: Settings, seconds: int | None = None) -> Iterator[Connection]:
+    """A connection in a transaction for reads, of one snapshot. No statement takes longer than `seconds`.
+
+    Raises CannotAudit.
+    """
     path = settings.database_url.database or ""
     if settings.on_sqlite and not Path(path).exists():
         # Connecting would create an empty file, which hides the mistake.
         raise CannotAudit(f"there is no database file {path}; run `{flask_line('init-db')}`")
     # Not the service's pool: its timeouts are too short, and a pooled connection could keep the isolation level.
     try:
-        connection = patient_engine(settings).connect()
+        engine = patient_engine(settings) if seconds is None else patient_engine(settings, seconds)
+        connection = engine.connect()
     except Exception as error:
         raise CannotAudit(f"the database cannot be reached: {one_line(error)}") from error
     with connection:
+        if seconds is not None:
+            _limit(connection, seconds)
         # SQLite: AUTOCOMMIT leaves the transaction to the BEGIN below, and its snapshot to the first read.
         level = "AUTOCOMMIT" if settings.on_sqlite else "REPEATABLE READ"
         connection = connection.execution_options(isolation_level=level)
         if settings.on_sqlite:
             connection.exec_driver_sql("BEGIN")
         yield connection
+
+
+def _limit(connection: Connection, seconds: int) -> None:
+    """Have the server end what takes longer, for which nobody waits any more."""
+    if connection.dialect.name == "sqlite":
+        ends_at = time.monotonic() + seconds
+        opened: Any = connection.connection.dbapi_connection
+        opened.set_progress_handler(lambda: time.monotonic() > ends_at, _SQLITE_STEPS)
+    elif getattr(connection.dialect, "is_mariadb", False):
+        connection.exec_driver_sql(f"SET SESSION max_statement_time = {seconds:d}")
+    else:
+        connection.exec_driver_sql(f"SET SESSION max_execution_time = {seconds * 1000:d}")
+    connection.rollback()  # the snapshot is not to begin with this
 
 
 def _result(connection: Connection, check: Check, snapshot: Snapshot) -> Result:

@@ -6,6 +6,8 @@ outlives its worker: the next worker that takes it continues from its metrics.
 
 import mmap
 import os
+import secrets
+import weakref
 from pathlib import Path
 
 CELLS = 4096  # purchases in progress that one worker can count; more are handled but not counted
@@ -14,7 +16,9 @@ _HEADER_BYTES = 64
 _CELLS_END = _HEADER_BYTES + CELLS * _WORD
 # Room for a few thousand values. Only pages that were written take memory.
 _FIGURES_BYTES = 1 << 20
-_PART_BYTES = _CELLS_END + _FIGURES_BYTES
+_FIGURES_END = _CELLS_END + _FIGURES_BYTES
+_BOARD_BYTES = 1 << 18
+_PART_BYTES = _FIGURES_END + _BOARD_BYTES
 
 
 class Part:
@@ -24,7 +28,8 @@ class Part:
         self._bytes = memory
         self._header = memory[:_HEADER_BYTES].cast("q")
         self.cells = memory[_HEADER_BYTES:_CELLS_END].cast("q")  # core/purchase/in_progress.py
-        self.figures = memory[_CELLS_END:]  # core/ops/figures.py
+        self.figures = memory[_CELLS_END:_FIGURES_END]  # core/ops/figures.py
+        self.board = memory[_FIGURES_END:]  # core/live/board.py
 
     @property
     def alive(self) -> bool:
@@ -53,9 +58,16 @@ class Part:
 
 
 class HostMemory:
-    """The whole memory. `mine` is the part of this process."""
+    """The whole memory. `mine` is the part of this process.
+
+    `id` tells this host, since its start, from others. Who holds a lock on `audit_file` may audit the database.
+    """
 
     def __init__(self, parts: int = 1) -> None:
+        self.id = secrets.token_hex(4)
+        # Belongs to no folder, like the memory; a lock on it ends with the process that holds it.
+        self.audit_file = os.memfd_create("audit")
+        weakref.finalize(self, os.close, self.audit_file)
         self._map = mmap.mmap(-1, mmap.PAGESIZE + parts * _PART_BYTES)  # shared with the processes forked from this one
         memory = memoryview(self._map)
         self._state = memory[: mmap.PAGESIZE]

@@ -26,6 +26,7 @@ from models import (
     OrderStatus,
     Payment,
     PaymentOutcome,
+    SaleFigures,
     Sequencer,
     Webhook,
     WebhookDelivery,
@@ -51,6 +52,7 @@ class Pruned:
     payments: int
     changes: int
     orders: int
+    figures: int
 
 
 def prune(database: Database, stopping: Callable[[], bool] = lambda: False) -> Pruned:
@@ -83,6 +85,7 @@ def prune(database: Database, stopping: Callable[[], bool] = lambda: False) -> P
     for key in items:
         older(settings.CHANGES_KEEP_DAYS, partial(_changes, goods_id=key))
     older(settings.ORDERS_KEEP_DAYS, _orders)
+    older(settings.FIGURES_KEEP_DAYS, _figures)
     return Pruned(**{kind.name: deleted[kind.name] for kind in fields(Pruned)})
 
 
@@ -176,6 +179,15 @@ def _orders(connection: Connection, end: datetime) -> Counter[str]:
     numbers = connection.execute(select(Order.order_no).where(Order.id.in_(ids))).scalars().all()
     connection.execute(delete(CouponUse).where(CouponUse.order_no.in_(numbers)))
     return Counter(orders=connection.execute(delete(Order).where(Order.id.in_(ids))).rowcount if ids else 0)
+
+
+def _figures(connection: Connection, end: datetime) -> Counter[str]:
+    """The oldest of what workers counted, whole seconds of all items at once."""
+    old = select(SaleFigures.at).where(SaleFigures.at < end).order_by(SaleFigures.at).limit(AT_ONCE)
+    last = connection.execute(select(func.max(old.subquery().c.at))).scalar()
+    if last is None:
+        return Counter()
+    return Counter(figures=connection.execute(delete(SaleFigures).where(SaleFigures.at <= last)).rowcount)
 
 
 def delete_some(

@@ -57,15 +57,17 @@ _READ_ORDERS = select(*orders.VIEW_COLUMNS).where(Order.order_no.in_(bindparam("
 
 @dataclass
 class _Run:
-    """What one run of the transaction holds: slots, and its rows since `locked_at` (`time.perf_counter`)."""
+    """What one run of the transaction holds: slots of items, and its rows since `locked_at` (`time.perf_counter`)."""
 
-    slots: int = 0
+    caps: slots.Caps
+    items: Collection[int] = ()
     locked_at: float | None = None
 
-    def took(self, count: int) -> None:
+    def took(self, items: Collection[int]) -> None:
         # A rerun begins with nothing: the run before it was rolled back.
-        taken, self.slots, self.locked_at = count - self.slots, count, None
-        record(lambda: SLOTS_IN_USE.inc(taken))
+        before, self.items, self.locked_at = self.items, items, None
+        record(lambda: SLOTS_IN_USE.inc(len(items) - len(before)))
+        record(lambda: self.caps.count(began=items, ended=before))
 
 
 def serve(
@@ -84,7 +86,7 @@ def serve(
     known_caps = caps.of({request.goods_id for request in requests}, deadline)
     rules = rules_of(database.settings)
     began = time.perf_counter()
-    holding = _Run()
+    holding = _Run(caps)
     try:
         outcomes = run(
             database,
@@ -96,7 +98,7 @@ def serve(
         ended = time.perf_counter()
     finally:
         locked_at = holding.locked_at
-        holding.took(0)
+        holding.took(())
     if locked_at is not None:
         record(lambda: TRANSACTION_SECONDS.observe(ended - began))
         record(lambda: LOCK_HOLD_SECONDS.observe(ended - locked_at))
@@ -123,7 +125,7 @@ def _work(
 ) -> list[Outcome | None]:
     methods = _shipping_methods(connection, requests)
     had = caps.take(connection, known_caps)
-    holding.took(len(had))
+    holding.took(had)
     outcomes: list[Outcome | None] = [
         None if request.goods_id in known_caps else Refused(Refusal(GOODS_NOT_FOUND)) for request in requests
     ]

@@ -1,5 +1,6 @@
 """Queues purchase requests, counts them and their outcomes, and completes their futures."""
 
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -8,10 +9,11 @@ from core.db import shares
 from core.db.clock import Deadline, deadline_of_request
 from core.db.database import Database
 from core.db.shares import Share
+from core.live.counter import PurchaseCounter
 from core.ops.metrics import PURCHASES, record
 from core.purchase import batch
 from core.purchase.batcher import Batcher
-from core.purchase.decide import Outcome, PurchaseRequest, Refused, Replayed
+from core.purchase.decide import Outcome, Placed, PurchaseRequest, Refused, Replayed
 from core.purchase.in_progress import InProgress
 from core.purchase.queue import PurchaseQueue
 from core.purchase.replays import SaleOpen, look_up
@@ -21,18 +23,27 @@ from core.refusals import Refusal
 
 # Reads lock nothing: as many as there are.
 _LOOKED_UP_TOGETHER = 1000
+_INTERNAL_ERROR = "internal_error"
 
 
 class Checkout:
     """Sells. Shared by all threads of a process."""
 
     def __init__(
-        self, database: Database, in_progress: InProgress, sale_cache: SaleCache, threads: int | None = None
+        self,
+        database: Database,
+        in_progress: InProgress,
+        sale_cache: SaleCache,
+        threads: int | None = None,
+        counter: PurchaseCounter | None = None,
     ) -> None:
-        """`threads` answer what waits, where their number is known: either queue leaves a quarter of them to others."""
+        """`counter` counts by item. `threads` answer what waits, where their number is known: either queue leaves a
+        quarter of them to others.
+        """
         settings = database.settings
         database = database.of(Share.PURCHASES)
-        caps = Caps(database, settings.API_ORDER_LIMIT)
+        caps = self.caps = Caps(database, settings.API_ORDER_LIMIT)
+        counter = self._counter = counter or PurchaseCounter()
         self._wait_seconds = settings.PURCHASE_WAIT_SECONDS
         self._in_progress = in_progress
         self._sale_cache = sale_cache
@@ -42,7 +53,7 @@ class Checkout:
             return PurchaseQueue(settings.QUEUE_MAX, settings.PURCHASE_WAIT_SECONDS / 2, threads_max)
 
         self._purchases: Batcher[Outcome] = Batcher(
-            lambda requests, deadline, patient: _settle(database, caps, requests, deadline, patient),
+            lambda requests, deadline, patient: _settle(database, caps, counter, requests, deadline, patient),
             queue(),
             batch_max=settings.BATCH_MAX,
             workers=shares.batch_workers(settings),  # each has a connection
@@ -66,6 +77,7 @@ class Checkout:
         """
         counted = self._in_progress.counted(request.goods_id)
         deadline = deadline_of_request(self._wait_seconds)
+        arrived = time.monotonic()
         submit = self._look_up_first if self._may_have_bought(request) else self._purchases.submit
         try:
             future = submit(request, deadline, holds_thread)
@@ -78,6 +90,10 @@ class Checkout:
             error = done.exception()
             if isinstance(error, Refusal):
                 _count(error.code)
+            label = _INTERNAL_ERROR if error else _label(done.result())
+            order_no = None if error else _new_order(done.result())
+            label = error.code if isinstance(error, Refusal) else label
+            self._counter.settled(request.goods_id, label, time.monotonic() - arrived, arrived, order_no)
 
         future.add_done_callback(end)
         return future
@@ -88,7 +104,7 @@ class Checkout:
 
     def _may_have_bought(self, request: PurchaseRequest) -> bool:
         """Whether the item is refused, but the key may have bought. Requests without one are refused ahead of here."""
-        return request.idempotency_key is not None and self._sale_cache.refusal(request.goods_id) is not None
+        return request.idempotency_key is not None and self._sale_cache.is_closed(request.goods_id)
 
     def _look_up_first(self, request: PurchaseRequest, deadline: Deadline, holds_thread: bool) -> Future[Outcome]:
         """Queue `request` for the look-up of keys; where the sale is open after all, for a purchase."""
@@ -127,9 +143,19 @@ def _copied_to(outcome: Future[Outcome]) -> Callable[[Future[Outcome]], None]:
 
 
 def _settle(
-    database: Database, caps: Caps, requests: Sequence[PurchaseRequest], deadline: Deadline, patient: bool
+    database: Database,
+    caps: Caps,
+    counter: PurchaseCounter,
+    requests: Sequence[PurchaseRequest],
+    deadline: Deadline,
+    patient: bool,
 ) -> list[Outcome | None]:
     outcomes = batch.serve(database, caps, requests, deadline, patient)
+    settled = Counter(
+        request.goods_id for request, outcome in zip(requests, outcomes, strict=True) if outcome is not None
+    )
+    if settled:
+        counter.batch(settled)
     for label, count in Counter(_label(outcome) for outcome in outcomes if outcome is not None).items():
         _count(label, count)
     return outcomes
@@ -137,6 +163,10 @@ def _settle(
 
 def _count(label: str, count: int = 1) -> None:
     record(lambda: PURCHASES.labels(label).inc(count))
+
+
+def _new_order(outcome: Outcome) -> str | None:
+    return outcome.order.order_no if isinstance(outcome, Placed) else None
 
 
 def _label(outcome: Outcome) -> str:

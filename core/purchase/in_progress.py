@@ -4,6 +4,9 @@ Each purchase takes a cell in the memory that the workers share; the count goes 
 that dies leaves no wrong count behind: the cells of a dead process are not counted.
 """
 
+from collections import Counter
+from collections.abc import Mapping
+
 from core.ops.host_memory import CELLS, HostMemory
 
 
@@ -25,6 +28,12 @@ class InProgress:
     def here(self) -> int:
         """Purchases being handled by this process now, of whatever item."""
         return self._most - len(self._free)
+
+    def by_item(self) -> Mapping[int, int]:
+        """Purchases being handled by this process now, by item."""
+        items = Counter(self._cells.tolist())
+        del items[0]  # free cells
+        return items
 
     def count(self, goods_id: int) -> int:
         """Purchases of the item being handled on this host now."""

@@ -32,6 +32,7 @@ _COUNTED = 20_000  # pairs of question and item whose requests are counted
 _AWAITED = 4096
 
 Read = Callable[[Sequence[int]], Sequence[AnyRow]]
+Count = Callable[[int, str], object]
 
 log = logging.getLogger("seckill.sale_cache")
 
@@ -87,8 +88,12 @@ class CachedSale:
 class SaleCache:
     """Reads the rows of hot items. Shared by all threads of a process."""
 
-    def __init__(self, read: Read) -> None:
-        """`read` returns the rows of items, with the database's time as `now`; it may raise."""
+    def __init__(self, read: Read, count: Count = lambda goods_id, code: None) -> None:
+        """`read` returns the rows of items, with the database's time as `now`; it may raise.
+
+        `count` is told of each purchase that is refused from here.
+        """
+        self._count = count
         self.hot_requests = HOT_REQUESTS
         self._read = read
         self._seen: dict[int, CachedSale] = {}
@@ -166,7 +171,17 @@ class SaleCache:
         return None
 
     def refusal(self, goods_id: int) -> Refusal | None:
-        """The refusal of every purchase of the item now; None where that is not certain."""
+        """The refusal of every purchase of the item now; None where that is not certain. The caller answers with it."""
+        refusal = self._refusal(goods_id)
+        if refusal is not None:
+            self._count(goods_id, refusal.code)
+        return refusal
+
+    def is_closed(self, goods_id: int) -> bool:
+        """Whether every purchase of the item is refused now; False where that is not certain."""
+        return self._refusal(goods_id) is not None
+
+    def _refusal(self, goods_id: int) -> Refusal | None:
         seen = self.seen("buy", goods_id)
         status = None if seen is None else seen.status()
         if seen is None or status is None:

@@ -6,6 +6,7 @@ or loses its connection. On SQLite nothing is needed: it admits one writer at a 
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -41,6 +42,7 @@ class Caps:
         self._caps: dict[int, _Cap] = {}
         # The slot that this process had last: the others of its kind will be at others.
         self._preferred = 0
+        self._open: Counter[int] = Counter()
         self._lock = threading.Lock()
 
     def of(self, goods_ids: Iterable[int], deadline: Deadline) -> dict[int, int]:
@@ -60,6 +62,20 @@ class Caps:
         if had:
             self._preferred = max(had.values())
         return set(had)
+
+    def count(self, began: Iterable[int] = (), ended: Iterable[int] = ()) -> None:
+        """Note that transactions on items have taken their slots, or have given them back."""
+        with self._lock:
+            self._open.update(began)
+            for goods_id in ended:
+                self._open[goods_id] -= 1
+                if self._open[goods_id] <= 0:
+                    del self._open[goods_id]
+
+    def open(self) -> Mapping[int, int]:
+        """Purchase transactions of this process that hold a slot now, by item."""
+        with self._lock:
+            return dict(self._open)
 
     def _read(self, goods_ids: set[int], deadline: Deadline) -> dict[int, int]:
         if not goods_ids:

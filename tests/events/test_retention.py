@@ -239,5 +239,5 @@ def test_nothing_is_begun_once_it_is_told_to_stop(call: Calls) -> None:
     call.bought(item, "a")
     number(call)
     age(call, Event, Event.occurred_at, 400)
-    assert retention.prune(call.services.database, lambda: True) == retention.Pruned(0, 0, 0, 0, 0)
+    assert retention.prune(call.services.database, lambda: True) == retention.Pruned(0, 0, 0, 0, 0, 0)
     assert count(call, Event) > 0

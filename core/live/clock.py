@@ -1,0 +1,26 @@
+"""The database's time as far as this process knows it, without asking for it each time."""
+
+import time
+from datetime import datetime, timezone
+
+
+class KnownTime:
+    """Seconds since 1970 by the database's clock; by this host's until the database was heard."""
+
+    def __init__(self) -> None:
+        self._ahead = time.time() - time.monotonic()  # of the monotonic clock
+
+    def heard(self, moment: datetime, asked_at: float, answered_at: float) -> None:
+        """The database said `moment` between two moments of the monotonic clock."""
+        self._ahead = moment.timestamp() - (asked_at + answered_at) / 2
+
+    def now(self) -> float:
+        return self.at(time.monotonic())
+
+    def at(self, monotonic: float) -> float:
+        """The time at a moment of the monotonic clock."""
+        return self._ahead + monotonic
+
+
+def as_datetime(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, timezone.utc)

@@ -1,0 +1,80 @@
+"""The readiness list, in words."""
+
+from datetime import datetime
+from typing import Any
+
+from flask import Flask
+
+from core.catalogue.pricing import shown
+from core.db.clock import iso
+from core.ops import sale_readiness
+from core.ops.sale_readiness import Entry
+from core.refusals import Busy, Unavailable
+from core.services import Services
+from resources import readiness_texts as texts
+
+# An audit that is not older tells enough; one that takes longer is left to `/audit`.
+_AUDIT_AGE_SECONDS = 60.0
+_AUDIT_SECONDS = 10
+_PATHS = ("/", "/shop/{}", "/goods/{}", "/seckill/{}", "/readyz")
+_NO_ANSWER = 599
+
+
+def readiness_json(app: Flask, services: Services, goods_id: int, language: str) -> dict[str, Any]:
+    """The list for an item. Raises Refusal goods_not_found, Busy or Unavailable."""
+    at, entries = sale_readiness.examine(services.database, services.settings, goods_id, services.host)
+    entries.append(sale_readiness.answers(_answers(app, goods_id)))
+    entries.append(sale_readiness.audited(_audit(services)))
+    return as_json(goods_id, at, entries, language)
+
+
+def as_json(goods_id: int, at: datetime, entries: list[Entry], language: str) -> dict[str, Any]:
+    """The list as the contract shows it."""
+    return {
+        "goods_id": goods_id,
+        "at": iso(at),
+        "state": sale_readiness.worst(entries).value,
+        "entries": [_entry_json(entry, language) for entry in entries],
+    }
+
+
+def _entry_json(entry: Entry, language: str) -> dict[str, str]:
+    said = texts.FINDINGS[entry.finding]
+    values = dict(entry.values)
+    if entry.id == "window":
+        values["wait"] = texts.wait(max(0, values["seconds"]), language)
+    if entry.id == "price":
+        values["amount"] = shown(values["price"], values["currency"])
+        values["list_amount"] = "" if values["list_price"] is None else shown(values["list_price"], values["currency"])
+    return {
+        "id": entry.id,
+        "state": entry.state.value,
+        "title": texts.TITLES[entry.id].in_language(language),
+        "found": said.found.in_language(language).format(**values),
+        "mend": said.mend.in_language(language),
+    }
+
+
+def _audit(services: Services) -> Any:
+    known = services.auditor.latest(_AUDIT_AGE_SECONDS)
+    if known is not None:
+        return known
+    try:
+        return services.auditor.run(_AUDIT_SECONDS)
+    except (Busy, Unavailable) as refusal:
+        return refusal
+
+
+def _answers(app: Flask, goods_id: int) -> dict[str, int]:
+    """The status that pages and routes of buyers answer with, asked within this process."""
+    client = app.test_client()
+    routes = {rule.rule for rule in app.url_map.iter_rules()}
+    has_shop = any(route.startswith("/shop") for route in routes)
+    found = {}
+    for path in (path.format(goods_id) for path in _PATHS if has_shop or not path.startswith("/shop")):
+        try:
+            with client.get(path) as answer:
+                found[path] = answer.status_code
+        except Exception:
+            found[path] = _NO_ANSWER
+    return found

@@ -1,0 +1,84 @@
+"""What an operator asks of one item's sale: is it ready, begin it now, what became of it."""
+
+from typing import Any
+
+import flask
+
+from core.catalogue import goods
+from core.ops import auditor
+from core.report import sale_report
+from core.tokens import Identity
+from resources import inputs, report_models, sale_readiness, schemas
+from resources import sale_readiness_models as readiness_models
+from resources.auth import Access
+from resources.context import services
+from resources.goods import goods_etag, goods_id, goods_json
+from resources.operation import ApiResource, Operation, operation
+from resources.problems import language_of
+from resources.reply import Reply, json_reply
+from resources.versioned import Answers, expected_versions
+
+_TAG = "Console"
+_answers = Answers("/goods", goods_json, goods_etag)
+
+
+class SaleReady(ApiResource):
+    @operation(
+        Operation(
+            "getSaleReadiness",
+            _TAG,
+            Access.ADMIN,
+            {200: readiness_models.SaleReadiness},
+            refusals=("goods_not_found", "unavailable"),
+        )
+    )
+    def get(self, goods_id_text: str, caller: Identity) -> Reply:
+        """Ask whether an item's sale can begin: what was looked at, what was found, and how to mend it."""
+        spoken = language_of(flask.request.headers.get("Accept-Language", ""))
+        app = flask.current_app._get_current_object()  # type: ignore[attr-defined]
+        found = sale_readiness.readiness_json(app, services(), goods_id(goods_id_text), spoken)
+        return json_reply(found, 200, {"Content-Language": spoken, "Vary": "Accept-Language"})
+
+
+class SaleStart(ApiResource):
+    @operation(
+        Operation(
+            "startSale",
+            _TAG,
+            Access.ADMIN,
+            {200: schemas.Goods},
+            body=inputs.NoFields,
+            body_optional=True,
+            refusals=("goods_not_found", "version_mismatch", "unavailable"),
+            answer_headers={"ETag": "the item's version and stock; `If-Match` compares the version alone"},
+        )
+    )
+    def post(self, goods_id_text: str, caller: Identity, body: inputs.NoFields) -> Any:
+        """Begin a sale now, by the database's clock, ahead of its `starts_at`.
+
+        A sale that has begun stays as it is, and a paused one stays paused.
+        """
+        key = goods_id(goods_id_text)
+        return _answers.changed(goods.start_now(services().database, caller.user_id, key, expected_versions()))
+
+
+class SaleReport(ApiResource):
+    @operation(
+        Operation(
+            "getSaleReport",
+            _TAG,
+            Access.ADMIN,
+            {200: report_models.SaleReport},
+            refusals=("goods_not_found", "busy", "unavailable"),
+        )
+    )
+    def get(self, goods_id_text: str, caller: Identity) -> dict[str, Any]:
+        """Read what became of a sale.
+
+        Orders, units and money are those that are stored; demand, refusals and waits are what the workers counted.
+        Audits the whole database for it: at most one report or audit is made at a time.
+        """
+        key = goods_id(goods_id_text)
+        goods.find(services().database, key)
+        audited = services().auditor.run()
+        return sale_report.make(services().settings, key, audited, auditor.SECONDS)
