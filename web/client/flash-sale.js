@@ -38,6 +38,7 @@ export class FlashSale extends (globalThis.HTMLElement ?? Object) {
   #restUntil = 0;
   #left = Infinity; // what was left until the start when it was last told
   #waitTimer = 0;
+  #starting = false;
 
   /** The buyer's token. */
   set token(token) {
@@ -110,7 +111,15 @@ export class FlashSale extends (globalThis.HTMLElement ?? Object) {
 
   /** Begins anew: with another item, language, or buyer. */
   restart() {
-    if (!this.isConnected || !this.#id) return;
+    if (this.#starting) return;
+    this.#starting = true; // once for all that is set at a time
+    queueMicrotask(() => {
+      this.#starting = false;
+      if (this.isConnected && this.#id) this.#start();
+    });
+  }
+
+  #start() {
     this.#stop();
     this.#build();
     const { getToken = this.#own.token === undefined ? shared.getToken : undefined, token = shared.token } = this.#own;
