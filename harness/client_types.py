@@ -30,7 +30,8 @@ def make_types(into: Path) -> None:
         )
         description = Path(folder) / "openapi.json"
         answer = create_app(settings).test_client().get("/openapi.json")
-        description.write_text(json.dumps(answer.json, ensure_ascii=False))
+        # The order of the description's parts may differ from process to process.
+        description.write_text(json.dumps(answer.json, ensure_ascii=False, sort_keys=True))
         program = [PROGRAMS / "openapi-typescript", description, "--output", into]
         subprocess.run(program, check=True, capture_output=True, timeout=120)
 

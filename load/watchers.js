@@ -1,12 +1,16 @@
 // Open pages: each with the real client, its own watch and its own connection, as browsers have them.
 //
-//   node watchers.js <url> <item> <pages> <seconds>       prints {requests, fresh, failed, connections} at its end
+//   node watchers.js <url> <item> <pages> <seconds> <after> ...
+//
+// Counts for so many seconds, once for each `after`: seconds since the pages were opened. Prints `open` as it begins to
+// count, and what it counted at the end.
 
 import http from "node:http";
 
 import { createClient } from "../web/client/seckill.js";
 
-const [url, item, pages, seconds] = process.argv.slice(2);
+const [url, item, pages, seconds, ...windows] = process.argv.slice(2);
+const OPENED = 5000; // milliseconds
 const tally = { requests: 0, unchanged: 0, failed: 0, connections: 0 };
 
 /** A fetch that keeps one connection open; node's own would share a few among all. */
@@ -38,14 +42,16 @@ function connection() {
 
 for (let page = 0; page < Number(pages); page++) {
   const open = () => createClient({ baseUrl: url, fetch: connection() }).watchSale(item, () => {});
-  setTimeout(open, Math.random() * 5000); // people do not open a page all at once
+  setTimeout(open, Math.random() * OPENED); // people do not open a page all at once
 }
-setTimeout(() => {
-  console.log("open");
-  const before = { ...tally };
+for (const after of windows) {
   setTimeout(() => {
-    for (const name in tally) tally[name] -= before[name];
-    console.log(JSON.stringify(tally));
-    process.exit(0);
-  }, Number(seconds) * 1000);
-}, 10_000); // by then the clocks are set
+    console.log("open");
+    const before = { ...tally };
+    setTimeout(() => {
+      const counted = Object.entries(tally).map(([name, count]) => [name, count - before[name]]);
+      console.log(JSON.stringify(Object.fromEntries(counted)));
+      if (after === windows.at(-1)) process.exit(0);
+    }, seconds * 1000);
+  }, OPENED + after * 1000);
+}

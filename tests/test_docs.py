@@ -68,7 +68,7 @@ def test_the_make_targets_that_the_documents_name_exist() -> None:
     listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     named = set()
     for path in [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]:
-        named |= set(re.findall(r"^(?:make |.*`make )([a-z-]+)", path.read_text(), flags=re.MULTILINE))
+        named |= set(re.findall(r"^(?:make |.*`make )([a-z0-9-]+)", path.read_text(), flags=re.MULTILINE))
     assert {"run", "test", "help"} <= named
     assert not [name for name in named - {"help"} if not re.search(rf"^{name}\s", listed, flags=re.MULTILINE)]
 

@@ -1,6 +1,7 @@
 """The goods, an item and its form, as every visitor sees them."""
 
 import gzip
+import posixpath
 import re
 import threading
 
@@ -33,7 +34,11 @@ def test_the_start_page_lists_the_goods(visitor: Browser, sqlite_call: Calls) ->
     assert article.one(data_state=None).text == "On sale"
     assert not article.all(role="timer")
     assert page.one("article", data_goods_id=str(later["id"])).one("time", role="timer")["datetime"] == FAR_AHEAD
-    assert [section.one("h2").text for section in page.all("section")] == ["On sale now", "Coming up", "Over"]
+    assert [section.one("h2").text for section in page.all("section")] == [
+        "On sale now",
+        "Coming up",
+        "Sold out or over",
+    ]
 
 
 def test_many_goods_are_on_several_pages(visitor: Browser, sqlite_call: Calls) -> None:
@@ -277,3 +282,18 @@ def test_a_photograph_is_shown_where_a_browser_may_load_it(
     picture = visitor.get(f"/shop/{sqlite_call.create(image_url=image_url)['id']}").one("img")
     assert (picture["src"] == image_url) is shown
     assert {"width", "height"} <= picture.attributes.keys()
+
+
+def test_all_modules_of_a_page_are_named_ahead(visitor: Browser) -> None:
+    named = {link["href"] for link in visitor.get("/").all("link", rel="modulepreload")}
+    script = visitor.page.one("script", type="module")["src"]
+    asked = {script}
+    for address in (waiting := [script]):
+        folder = address.rpartition("/")[0]
+        for imported in re.findall(r' from "(\..*?)"', visitor.client.get(address).text):
+            target = posixpath.normpath(f"{folder}/{imported}")
+            if target not in asked:
+                asked.add(target)
+                waiting.append(target)
+    assert named == asked
+    assert len(named) > 10

@@ -4,141 +4,6 @@
  */
 
 export interface paths {
-    "/goods": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * List the items.
-         * @description In pages. `status` is derived from the window, the pause and the stock by the database's clock.
-         */
-        get: operations["listGoods"];
-        put?: never;
-        /** Put up a new item. */
-        post: operations["createGoods"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/goods/{goods_id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Read an item. */
-        get: operations["getGoods"];
-        put?: never;
-        post?: never;
-        /** Delete an item that was never ordered. */
-        delete: operations["deleteGoods"];
-        options?: never;
-        head?: never;
-        /**
-         * Change an item.
-         * @description The stock moves by `stock_delta`, atomically and in the middle of a sale. `If-Match` with a version guards against changes by others.
-         */
-        patch: operations["changeGoods"];
-        trace?: never;
-    };
-    "/goods/{goods_id}/pause": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Stop a running sale. */
-        post: operations["pauseSale"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/goods/{goods_id}/resume": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Restart a sale that was stopped. */
-        post: operations["resumeSale"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/goods/{goods_id}/changes": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** List what was done to an item, newest first. */
-        get: operations["listGoodsChanges"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/seckill/{goods_id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Watch a sale live. */
-        get: operations["getSale"];
-        put?: never;
-        /**
-         * Buy.
-         * @description An order is answered only after it was committed. Send an `Idempotency-Key`: then a retry after a lost answer gives the same order instead of a second one.
-         */
-        post: operations["buyGoods"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/seckill/{goods_id}/quote": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Ask what a purchase would cost.
-         * @description The coupon and the chosen shipping method are judged as the purchase would judge them; neither need be chosen yet. Whether the sale is open, and what is left of the item, is not judged, nor is `expected_total`. Nothing is reserved: send the quote's `total` as the purchase's `expected_total` to buy at that price or not at all.
-         */
-        post: operations["quotePurchase"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/coupons": {
         parameters: {
             query?: never;
@@ -149,7 +14,7 @@ export interface paths {
         /** List the coupons. */
         get: operations["listCoupons"];
         put?: never;
-        /** Make a coupon. A code that is taken is a `validation_failed`. */
+        /** Create a coupon. A code that exists already is a `validation_failed`. */
         post: operations["createCoupon"];
         delete?: never;
         options?: never;
@@ -173,51 +38,157 @@ export interface paths {
         head?: never;
         /**
          * Change a coupon.
-         * @description Purchases after the answer see the change, and orders that were placed before keep their price. A limit below the uses that there are ends the coupon and takes none of them back. `If-Match` with a version guards against changes by others.
+         * @description Purchases after the answer use the changed coupon; earlier orders keep their price. A limit below the number of uses ends the coupon and revokes none of them. `If-Match` with a version prevents overwriting another change.
          */
         patch: operations["changeCoupon"];
         trace?: never;
     };
-    "/shipping-methods": {
+    "/events": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** List the shipping methods, those that are not active too. What each costs, a quote tells. */
-        get: operations["listShippingMethods"];
-        put?: never;
         /**
-         * Make a shipping method.
-         * @description There are at most 100, active or not. A code that is taken, and one too many, is a `validation_failed`.
+         * List the events after a given one.
+         * @description All events committed before the request are available. A client that passes the last `seq` it has as `after` misses no event and sees none twice. If retention has deleted events that it has not read, the answer is `events_pruned`; it then continues at `oldest` or at 0.
          */
-        post: operations["createShippingMethod"];
+        get: operations["listEvents"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/shipping-methods/{code}": {
+    "/goods": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** Read a shipping method. */
-        get: operations["getShippingMethod"];
+        /**
+         * List the items.
+         * @description In pages. `status` is derived from the window, the pause and the stock by the database's clock.
+         */
+        get: operations["listGoods"];
+        put?: never;
+        /** Create an item. */
+        post: operations["createGoods"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/goods/{goods_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read an item. */
+        get: operations["getGoods"];
+        put?: never;
+        post?: never;
+        /** Delete an item without orders. */
+        delete: operations["deleteGoods"];
+        options?: never;
+        head?: never;
+        /**
+         * Change an item.
+         * @description `stock_delta` is added to the stock, atomically, also during a sale. `If-Match` with a version prevents overwriting another change.
+         */
+        patch: operations["changeGoods"];
+        trace?: never;
+    };
+    "/goods/{goods_id}/changes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the changes of an item, newest first. */
+        get: operations["listGoodsChanges"];
         put?: never;
         post?: never;
         delete?: never;
         options?: never;
         head?: never;
-        /**
-         * Change a shipping method. Orders that were placed before keep their price.
-         * @description `If-Match` with a version guards against changes by others.
-         */
-        patch: operations["changeShippingMethod"];
+        patch?: never;
+        trace?: never;
+    };
+    "/goods/{goods_id}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Pause a sale. */
+        post: operations["pauseSale"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/goods/{goods_id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Resume a paused sale. */
+        post: operations["resumeSale"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/healthz": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Say that the process is alive. Never touches the database. */
+        get: operations["getHealth"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The figures of all workers of this host, added up, in Prometheus' text format. */
+        get: operations["getMetrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/orders": {
@@ -229,7 +200,7 @@ export interface paths {
         };
         /**
          * List orders: a buyer's own, or everyone's for an administrator.
-         * @description Ascending, who goes on from each `next_cursor` misses no order; where orders are just being placed, such a page is answered up to a second later.
+         * @description In ascending order, a client that continues from each `next_cursor` misses no order; while orders are being placed, such a page is answered up to a second later.
          */
         get: operations["listOrders"];
         put?: never;
@@ -267,7 +238,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read an order. Somebody else's is a 404: nothing tells that it exists. */
+        /** Read an order. Another user's order is a 404, as if it did not exist. */
         get: operations["getOrder"];
         put?: never;
         post?: never;
@@ -286,7 +257,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Cancel a pending order; its units go back on sale. */
+        /** Cancel a pending order; its units return to the stock. */
         post: operations["cancelOrder"];
         delete?: never;
         options?: never;
@@ -321,7 +292,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Note that the money of a paid or refund_due order was given back. It moves no money.
+         * Record that the money of a paid or refund_due order was given back. It moves no money.
          * @description The same reference again gives the same answer and changes nothing.
          */
         post: operations["refundOrder"];
@@ -338,7 +309,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List what the payment provider told and what came of it, newest first. */
+        /** List the events of the payment provider with their outcomes, newest first. */
         get: operations["listPayments"];
         put?: never;
         post?: never;
@@ -358,8 +329,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Take in what the payment provider tells, signed per Standard Webhooks.
-         * @description Each event id has its effect once and the same answer ever after. Events of other types are ignored.
+         * Receive an event of the payment provider, signed per Standard Webhooks.
+         * @description Each event id has its effect once, and the same answer each time. Events of other types are ignored.
          */
         post: operations["receivePayment"];
         delete?: never;
@@ -378,144 +349,10 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Say what was done about a payment that did not fit, once.
-         * @description What needs nothing, such as the payment that paid an order, is refused as if it were resolved: `accepted` where its money is kept, `refunded` where it was given back, `ignored` where it tells of none.
+         * Record how a payment that did not fit its order was resolved, once.
+         * @description A payment that needs no resolution, such as one that paid its order, is refused as already resolved: `accepted` if its money is kept, `refunded` if it was given back, `ignored` if it reports none.
          */
         post: operations["resolvePayment"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/events": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * List what happened after an event.
-         * @description All that was committed before the request is there to be read. A puller that passes the last `seq` it has as `after` misses no event and sees none twice. One that comes back after its events were deleted for their age is told so, and begins again at `oldest` or at 0.
-         */
-        get: operations["listEvents"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/webhooks": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** List the subscriptions. */
-        get: operations["listWebhooks"];
-        put?: never;
-        /**
-         * Subscribe to events.
-         * @description It begins with what happens after this. The answer has the secret that signs what is sent, and no other answer has. There are at most 100 subscriptions; one too many, and a URL that nothing may be sent to, is a `validation_failed`.
-         */
-        post: operations["createWebhook"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/webhooks/{webhook_id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Read a subscription. */
-        get: operations["getWebhook"];
-        put?: never;
-        post?: never;
-        /** End a subscription, at once. Its log cannot be read any more, and is deleted in the background. */
-        delete: operations["deleteWebhook"];
-        options?: never;
-        head?: never;
-        /**
-         * Change a subscription, switch it off or on.
-         * @description While it is off nothing is sent; switched on again it is sent what happened meanwhile. `If-Match` with a version guards against changes by others.
-         */
-        patch: operations["changeWebhook"];
-        trace?: never;
-    };
-    "/webhooks/{webhook_id}/secret": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Give a subscription a new secret.
-         * @description The answer has it, and no other answer has. For `keep_hours` what is sent is signed with the old one too, so that the subscriber can change over without missing anything; 0 ends it at once.
-         */
-        post: operations["rotateWebhookSecret"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/webhooks/{webhook_id}/deliveries": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** List what was and is to be sent to a subscriber, the newest event first. */
-        get: operations["listWebhookDeliveries"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/webhooks/{webhook_id}/deliveries/{delivery_id}/retry": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Send an event to the subscriber once more, at once, whatever came of it before. */
-        post: operations["retryWebhookDelivery"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/healthz": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Say that the process is alive. Never touches the database. */
-        get: operations["getHealth"];
-        put?: never;
-        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -542,17 +379,180 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/metrics": {
+    "/seckill/{goods_id}": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** The figures of all workers of this host, added up, in Prometheus' text format. */
-        get: operations["getMetrics"];
+        /** Read the live state of a sale. */
+        get: operations["getSale"];
+        put?: never;
+        /**
+         * Buy.
+         * @description The answer is sent after the order was committed. Send an `Idempotency-Key`: a retry after a lost answer then returns the same order instead of placing a second one.
+         */
+        post: operations["buyGoods"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/seckill/{goods_id}/quote": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Calculate the price of a purchase.
+         * @description It checks the coupon and the shipping method as the purchase does; neither has to be chosen yet. It checks neither the sale, the stock nor `expected_total`, and reserves nothing: send the quote's `total` as the purchase's `expected_total` to buy at that price or not at all.
+         */
+        post: operations["quotePurchase"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/shipping-methods": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the shipping methods, including inactive ones. A quote has the fee of each. */
+        get: operations["listShippingMethods"];
+        put?: never;
+        /**
+         * Create a shipping method.
+         * @description There are at most 100, active or not. A code that exists already, and a method too many, is a `validation_failed`.
+         */
+        post: operations["createShippingMethod"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/shipping-methods/{code}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read a shipping method. */
+        get: operations["getShippingMethod"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change a shipping method. Earlier orders keep their price.
+         * @description `If-Match` with a version prevents overwriting another change.
+         */
+        patch: operations["changeShippingMethod"];
+        trace?: never;
+    };
+    "/webhooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the subscriptions. */
+        get: operations["listWebhooks"];
+        put?: never;
+        /**
+         * Subscribe to events.
+         * @description The subscription begins with events after this call. Only this answer shows the secret that signs the messages. There are at most 100 subscriptions; one too many, or a forbidden URL, is a `validation_failed`.
+         */
+        post: operations["createWebhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/webhooks/{webhook_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read a subscription. */
+        get: operations["getWebhook"];
+        put?: never;
+        post?: never;
+        /** Delete a subscription. It ends at once; its log is no longer readable and is deleted in the background. */
+        delete: operations["deleteWebhook"];
+        options?: never;
+        head?: never;
+        /**
+         * Change a subscription, deactivate or activate it.
+         * @description While it is inactive nothing is sent; once it is active again, it receives the events of that time. `If-Match` with a version prevents overwriting another change.
+         */
+        patch: operations["changeWebhook"];
+        trace?: never;
+    };
+    "/webhooks/{webhook_id}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the deliveries to a subscriber, the newest event first. */
+        get: operations["listWebhookDeliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/webhooks/{webhook_id}/deliveries/{delivery_id}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Send an event to the subscriber again, at once, whatever the delivery's status. */
+        post: operations["retryWebhookDelivery"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/webhooks/{webhook_id}/secret": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Give a subscription a new secret.
+         * @description Only this answer shows it. For `keep_hours`, messages are signed with the old one as well, so that the subscriber can change over without missing a message; 0 ends it at once.
+         */
+        post: operations["rotateWebhookSecret"];
         delete?: never;
         options?: never;
         head?: never;
@@ -564,308 +564,28 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
-         * GoodsQuery
-         * @description Filters and order of the list of items.
+         * Address
+         * @description Where to ship to.
          */
-        GoodsQuery: {
-            /**
-             * Limit
-             * Format: int64
-             * @description by default `20`
-             */
-            limit?: number;
-            /**
-             * Cursor
-             * @description `next_cursor` of the page before
-             */
-            cursor?: string | null;
-            /** Status */
-            status?: ("ended" | "paused" | "upcoming" | "sold_out" | "on_sale") | null;
-            /**
-             * Q
-             * @description text that the name contains, whatever the case, accents and width of the letters
-             */
-            q?: string | null;
-            /**
-             * Sort
-             * @description by default `"id"`
-             * @enum {string}
-             */
-            sort?: "starts_at" | "-starts_at" | "price" | "-price" | "created_at" | "-created_at" | "id" | "-id";
-        };
-        /**
-         * GoodsPage
-         * @description A page of items.
-         * @example {
-         *       "items": [
-         *         {
-         *           "created_at": "2026-11-23T12:00:00.000Z",
-         *           "currency": "CNY",
-         *           "description": "Eighty-seven keys.",
-         *           "ends_at": null,
-         *           "id": 1,
-         *           "image_url": "https://shop.example/keyboard.png",
-         *           "list_price": 39900,
-         *           "name": "Mechanical keyboard 机械键盘",
-         *           "order_limit": null,
-         *           "per_user_limit": 2,
-         *           "price": 19900,
-         *           "shippable": false,
-         *           "sold": 0,
-         *           "starts_at": "2026-11-23T12:00:00.000Z",
-         *           "status": "on_sale",
-         *           "stock": 100,
-         *           "updated_at": "2026-11-23T12:00:00.000Z",
-         *           "version": 1
-         *         }
-         *       ],
-         *       "next_cursor": null
-         *     }
-         */
-        GoodsPage: {
-            /** Items */
-            items: components["schemas"]["Goods"][];
-            /** Next Cursor */
-            next_cursor: string | null;
-        };
-        /**
-         * Problem
-         * @description An error, RFC 9457. Some codes carry members of their own; see the examples.
-         */
-        Problem: {
-            /** Type */
-            type: string;
-            /** Title */
-            title: string;
-            /**
-             * Status
-             * Format: int64
-             */
-            status: number;
-            /** Code */
-            code: string;
-            /** Detail */
-            detail: string;
-            /** Request Id */
-            request_id: string;
-            /**
-             * Errors
-             * @description only with validation_failed
-             */
-            errors?: components["schemas"]["FieldProblem"][];
-        } & {
-            [key: string]: unknown;
-        };
-        /**
-         * GoodsCreate
-         * @description A new item.
-         * @example {
-         *       "currency": "CNY",
-         *       "name": "Mechanical keyboard 机械键盘",
-         *       "per_user_limit": 2,
-         *       "price": 19900,
-         *       "stock": 100
-         *     }
-         */
-        GoodsCreate: {
+        Address: {
+            /** Line1 */
+            line1: string;
+            /** Line2 */
+            line2?: string | null;
             /** Name */
             name: string;
-            /** Description */
-            description?: string;
-            /** Image Url */
-            image_url?: string;
+            /** Phone */
+            phone: string;
             /**
-             * Currency
-             * @description ISO 4217
-             * @enum {string}
+             * Postcode
+             * @description needed where the region's country has postcodes; blank is the same as null
              */
-            currency: "AED" | "AFN" | "ALL" | "AMD" | "AOA" | "ARS" | "AUD" | "AWG" | "AZN" | "BAM" | "BBD" | "BDT" | "BHD" | "BIF" | "BMD" | "BND" | "BOB" | "BOV" | "BRL" | "BSD" | "BTN" | "BWP" | "BYN" | "BZD" | "CAD" | "CDF" | "CHE" | "CHF" | "CHW" | "CLF" | "CLP" | "CNY" | "COP" | "COU" | "CRC" | "CUP" | "CVE" | "CZK" | "DJF" | "DKK" | "DOP" | "DZD" | "EGP" | "ERN" | "ETB" | "EUR" | "FJD" | "FKP" | "GBP" | "GEL" | "GHS" | "GIP" | "GMD" | "GNF" | "GTQ" | "GYD" | "HKD" | "HNL" | "HTG" | "HUF" | "IDR" | "ILS" | "INR" | "IQD" | "IRR" | "ISK" | "JMD" | "JOD" | "JPY" | "KES" | "KGS" | "KHR" | "KMF" | "KPW" | "KRW" | "KWD" | "KYD" | "KZT" | "LAK" | "LBP" | "LKR" | "LRD" | "LSL" | "LYD" | "MAD" | "MDL" | "MGA" | "MKD" | "MMK" | "MNT" | "MOP" | "MRU" | "MUR" | "MVR" | "MWK" | "MXN" | "MXV" | "MYR" | "MZN" | "NAD" | "NGN" | "NIO" | "NOK" | "NPR" | "NZD" | "OMR" | "PAB" | "PEN" | "PGK" | "PHP" | "PKR" | "PLN" | "PYG" | "QAR" | "RON" | "RSD" | "RUB" | "RWF" | "SAR" | "SBD" | "SCR" | "SDG" | "SEK" | "SGD" | "SHP" | "SLE" | "SOS" | "SRD" | "SSP" | "STN" | "SVC" | "SYP" | "SZL" | "THB" | "TJS" | "TMT" | "TND" | "TOP" | "TRY" | "TTD" | "TWD" | "TZS" | "UAH" | "UGX" | "USD" | "USN" | "UYI" | "UYU" | "UYW" | "UZS" | "VED" | "VES" | "VND" | "VUV" | "WST" | "XAD" | "XAF" | "XCD" | "XCG" | "XOF" | "XPF" | "YER" | "ZAR" | "ZMW" | "ZWG";
+            postcode?: string | null;
             /**
-             * Price
-             * Format: int64
-             * @description in the currency's minor unit
+             * Region
+             * @description ISO 3166: a country, or one of its subdivisions
              */
-            price: number;
-            /** List Price */
-            list_price?: number | null;
-            /**
-             * Stock
-             * Format: int64
-             * @description in units
-             */
-            stock: number;
-            /** Starts At */
-            starts_at?: string | null;
-            /** Ends At */
-            ends_at?: string | null;
-            /** Per User Limit */
-            per_user_limit?: number | null;
-            /** Order Limit */
-            order_limit?: number | null;
-            /**
-             * Shippable
-             * @description by default `false`
-             */
-            shippable?: boolean;
-        };
-        /**
-         * KeyHeaders
-         * @description `Idempotency-Key` makes a retry safe: the same key and request have their effect once within 24 hours.
-         */
-        KeyHeaders: {
-            /** Idempotency-Key */
-            "Idempotency-Key"?: string | null;
-        };
-        /**
-         * Goods
-         * @description An item. `stock` can still be bought, `sold` is held by pending and paid orders.
-         * @example {
-         *       "created_at": "2026-11-23T12:00:00.000Z",
-         *       "currency": "CNY",
-         *       "description": "Eighty-seven keys.",
-         *       "ends_at": null,
-         *       "id": 1,
-         *       "image_url": "https://shop.example/keyboard.png",
-         *       "list_price": 39900,
-         *       "name": "Mechanical keyboard 机械键盘",
-         *       "order_limit": null,
-         *       "per_user_limit": 2,
-         *       "price": 19900,
-         *       "shippable": false,
-         *       "sold": 0,
-         *       "starts_at": "2026-11-23T12:00:00.000Z",
-         *       "status": "on_sale",
-         *       "stock": 100,
-         *       "updated_at": "2026-11-23T12:00:00.000Z",
-         *       "version": 1
-         *     }
-         */
-        Goods: {
-            /**
-             * Id
-             * Format: int64
-             */
-            id: number;
-            /** Name */
-            name: string;
-            /** Description */
-            description: string;
-            /** Image Url */
-            image_url: string;
-            /** Currency */
-            currency: string;
-            /**
-             * Price
-             * Format: int64
-             * @description in the currency's minor unit
-             */
-            price: number;
-            /** List Price */
-            list_price: number | null;
-            /**
-             * Stock
-             * Format: int64
-             */
-            stock: number;
-            /**
-             * Sold
-             * Format: int64
-             */
-            sold: number;
-            /**
-             * Status
-             * @enum {string}
-             */
-            status: "ended" | "paused" | "upcoming" | "sold_out" | "on_sale";
-            /** Starts At */
-            starts_at: string | null;
-            /** Ends At */
-            ends_at: string | null;
-            /** Per User Limit */
-            per_user_limit: number | null;
-            /** Order Limit */
-            order_limit: number | null;
-            /** Shippable */
-            shippable: boolean;
-            /**
-             * Version
-             * Format: int64
-             * @description counts administrators' changes
-             */
-            version: number;
-            /**
-             * Created At
-             * Format: date-time
-             */
-            created_at: string;
-            /**
-             * Updated At
-             * Format: date-time
-             */
-            updated_at: string;
-        };
-        /**
-         * GoodsPatch
-         * @description What to change of an item; a field that is left out stays as it is. `currency` stays for good.
-         * @example {
-         *       "price": 14900,
-         *       "stock_delta": 50
-         *     }
-         */
-        GoodsPatch: {
-            /** Name */
-            name?: string;
-            /** Description */
-            description?: string;
-            /** Image Url */
-            image_url?: string;
-            /**
-             * Price
-             * Format: int64
-             * @description in the currency's minor unit
-             */
-            price?: number;
-            /** List Price */
-            list_price?: number | null;
-            /** Starts At */
-            starts_at?: string | null;
-            /** Ends At */
-            ends_at?: string | null;
-            /** Per User Limit */
-            per_user_limit?: number | null;
-            /** Order Limit */
-            order_limit?: number | null;
-            /** Shippable */
-            shippable?: boolean;
-            /**
-             * Stock Delta
-             * Format: int64
-             * @description units to add, or to withdraw if negative
-             */
-            stock_delta?: number;
-        };
-        /**
-         * NoFields
-         * @description Nothing: an empty object, or no body at all.
-         * @example {}
-         */
-        NoFields: Record<string, never>;
-        /**
-         * ChangesQuery
-         * @description A page of an item's history.
-         */
-        ChangesQuery: {
-            /**
-             * Limit
-             * Format: int64
-             * @description by default `20`
-             */
-            limit?: number;
-            /**
-             * Cursor
-             * @description `next_cursor` of the page before
-             */
-            cursor?: string | null;
+            region: string;
         };
         /**
          * ChangesPage
@@ -897,295 +617,183 @@ export interface components {
             next_cursor: string | null;
         };
         /**
-         * SaleState
-         * @description A sale live.
-         * @example {
-         *       "ends_at": null,
-         *       "in_progress": 17,
-         *       "order_limit": 2,
-         *       "server_time": "2026-11-23T12:00:01.250Z",
-         *       "sold": 42,
-         *       "starts_at": "2026-11-23T12:00:00.000Z",
-         *       "status": "on_sale",
-         *       "stock": 58
-         *     }
+         * ChangesQuery
+         * @description A page of an item's history.
          */
-        SaleState: {
+        ChangesQuery: {
             /**
-             * Status
-             * @enum {string}
+             * Cursor
+             * @description `next_cursor` of the page before
              */
-            status: "ended" | "paused" | "upcoming" | "sold_out" | "on_sale";
-            /**
-             * Stock
-             * Format: int64
-             */
-            stock: number;
-            /**
-             * Sold
-             * Format: int64
-             */
-            sold: number;
-            /** Starts At */
-            starts_at: string | null;
-            /** Ends At */
-            ends_at: string | null;
-            /**
-             * Server Time
-             * Format: date-time
-             * @description the database's time at the moment of the answer
-             */
-            server_time: string;
-            /**
-             * Order Limit
-             * Format: int64
-             * @description the concurrency cap in force
-             */
-            order_limit: number;
-            /**
-             * In Progress
-             * Format: int64
-             * @description purchases being handled on this host
-             */
-            in_progress: number;
-        };
-        /**
-         * PurchaseBody
-         * @description What to buy; `{}` or no body at all is one unit.
-         * @example {
-         *       "quantity": 1
-         *     }
-         */
-        PurchaseBody: {
-            /**
-             * Quantity
-             * Format: int64
-             * @description in units; by default `1`
-             */
-            quantity?: number;
-            /** Coupon Code */
-            coupon_code?: string | null;
-            /** Shipping Method */
-            shipping_method?: string | null;
-            /**
-             * Expected Total
-             * @description the total that the buyer was shown; if it is another, nothing is bought
-             */
-            expected_total?: number | null;
-            address?: components["schemas"]["Address"] | null;
-        };
-        /**
-         * PurchaseHeaders
-         * @description `Idempotency-Key` makes a retry safe: the same key and request give the same order, at any time later.
-         */
-        PurchaseHeaders: {
-            /** Idempotency-Key */
-            "Idempotency-Key"?: string | null;
-        };
-        /**
-         * Order
-         * @description An order. Its price lines are those of the moment it was placed.
-         * @example {
-         *       "address": null,
-         *       "closed_at": null,
-         *       "coupon_code": null,
-         *       "currency": "CNY",
-         *       "discount": 0,
-         *       "expires_at": "2026-11-23T12:15:00.000Z",
-         *       "goods_id": 1,
-         *       "goods_name": "Mechanical keyboard 机械键盘",
-         *       "order_no": "019ab0f32d4a7c1e9b6d52f08a417e33",
-         *       "paid_at": null,
-         *       "purchased_at": "2026-11-23T12:00:00.000Z",
-         *       "quantity": 1,
-         *       "refund_reference": null,
-         *       "refunded_at": null,
-         *       "shipping_fee": 0,
-         *       "shipping_method": null,
-         *       "status": "pending",
-         *       "subtotal": 19900,
-         *       "total": 19900,
-         *       "unit_price": 19900,
-         *       "user_id": "alice"
-         *     }
-         */
-        Order: {
-            /** Order No */
-            order_no: string;
-            /**
-             * Goods Id
-             * Format: int64
-             */
-            goods_id: number;
-            /** Goods Name */
-            goods_name: string;
-            /** User Id */
-            user_id: string;
-            /**
-             * Quantity
-             * Format: int64
-             */
-            quantity: number;
-            /** Currency */
-            currency: string;
-            /**
-             * Unit Price
-             * Format: int64
-             */
-            unit_price: number;
-            /**
-             * Subtotal
-             * Format: int64
-             */
-            subtotal: number;
-            /**
-             * Discount
-             * Format: int64
-             */
-            discount: number;
-            /**
-             * Shipping Fee
-             * Format: int64
-             */
-            shipping_fee: number;
-            /**
-             * Total
-             * Format: int64
-             */
-            total: number;
-            /** Coupon Code */
-            coupon_code: string | null;
-            /** Shipping Method */
-            shipping_method: string | null;
-            address: components["schemas"]["OrderAddress"] | null;
-            /**
-             * Status
-             * @enum {string}
-             */
-            status: "pending" | "paid" | "cancelled" | "expired" | "refund_due" | "refunded";
-            /**
-             * Purchased At
-             * Format: date-time
-             */
-            purchased_at: string;
-            /**
-             * Expires At
-             * Format: date-time
-             */
-            expires_at: string;
-            /** Paid At */
-            paid_at: string | null;
-            /**
-             * Closed At
-             * @description when it gave back what it held
-             */
-            closed_at: string | null;
-            /** Refunded At */
-            refunded_at: string | null;
-            /** Refund Reference */
-            refund_reference: string | null;
-        };
-        /**
-         * Quote
-         * @description The price of a purchase as things stand: total = subtotal − discount + shipping fee.
-         * @example {
-         *       "coupon": {
-         *         "code": "TENOFF",
-         *         "discount": 3980,
-         *         "kind": "percent"
-         *       },
-         *       "currency": "CNY",
-         *       "discount": 3980,
-         *       "quantity": 2,
-         *       "shipping_fee": 1200,
-         *       "shipping_methods": [
-         *         {
-         *           "available": true,
-         *           "code": "express",
-         *           "fee": 1200,
-         *           "name": "Express 快递",
-         *           "reason": null
-         *         },
-         *         {
-         *           "available": false,
-         *           "code": "pickup",
-         *           "fee": null,
-         *           "name": "Pick-up in Shanghai",
-         *           "reason": "region"
-         *         }
-         *       ],
-         *       "subtotal": 39800,
-         *       "total": 37020,
-         *       "unit_price": 19900
-         *     }
-         */
-        Quote: {
-            /** Currency */
-            currency: string;
-            /**
-             * Unit Price
-             * Format: int64
-             */
-            unit_price: number;
-            /**
-             * Quantity
-             * Format: int64
-             */
-            quantity: number;
-            /**
-             * Subtotal
-             * Format: int64
-             */
-            subtotal: number;
-            /**
-             * Discount
-             * Format: int64
-             */
-            discount: number;
-            /**
-             * Shipping Fee
-             * Format: int64
-             * @description of the chosen method; 0 while none is chosen
-             */
-            shipping_fee: number;
-            /**
-             * Total
-             * Format: int64
-             */
-            total: number;
-            coupon: components["schemas"]["QuotedCoupon"] | null;
-            /**
-             * Shipping Methods
-             * @description by code; none for items that are not shipped
-             */
-            shipping_methods: components["schemas"]["QuotedMethod"][];
-        };
-        /**
-         * CouponsQuery
-         * @description Filters and order of the list of coupons; `created_at` is the time of their creation.
-         */
-        CouponsQuery: {
+            cursor?: string | null;
             /**
              * Limit
              * Format: int64
              * @description by default `20`
              */
             limit?: number;
-            /**
-             * Cursor
-             * @description `next_cursor` of the page before
-             */
-            cursor?: string | null;
+        };
+        /**
+         * Coupon
+         * @description A coupon. Amounts are in the currency's minor unit; null means no limit.
+         * @example {
+         *       "active": true,
+         *       "amount": null,
+         *       "code": "TENOFF",
+         *       "currency": "CNY",
+         *       "ends_at": "2026-11-30T00:00:00.000Z",
+         *       "goods_ids": null,
+         *       "kind": "percent",
+         *       "max_discount": 5000,
+         *       "min_spend": 10000,
+         *       "per_user_limit": 1,
+         *       "percent": 10,
+         *       "starts_at": null,
+         *       "total_limit": 100,
+         *       "used": 42,
+         *       "version": 1
+         *     }
+         */
+        Coupon: {
             /** Active */
-            active?: boolean | null;
-            /** Kind */
-            kind?: ("percent" | "amount" | "free_shipping") | null;
+            active: boolean;
+            /** Amount */
+            amount: number | null;
+            /** Code */
+            code: string;
+            /** Currency */
+            currency: string | null;
+            /** Ends At */
+            ends_at: string | null;
+            /** Goods Ids */
+            goods_ids: number[] | null;
             /**
-             * Sort
-             * @description by default `"code"`
+             * Kind
              * @enum {string}
              */
-            sort?: "code" | "-code" | "created_at" | "-created_at";
+            kind: "percent" | "amount" | "free_shipping";
+            /** Max Discount */
+            max_discount: number | null;
+            /** Min Spend */
+            min_spend: number | null;
+            /** Per User Limit */
+            per_user_limit: number | null;
+            /** Percent */
+            percent: number | null;
+            /** Starts At */
+            starts_at: string | null;
+            /** Total Limit */
+            total_limit: number | null;
+            /**
+             * Used
+             * Format: int64
+             * @description uses that pending and paid orders have
+             */
+            used: number;
+            /**
+             * Version
+             * Format: int64
+             * @description counts administrators' changes
+             */
+            version: number;
+        };
+        /**
+         * CouponCreate
+         * @description A new coupon. A field that is null or left out means no limit.
+         * @example {
+         *       "code": "TENOFF",
+         *       "currency": "CNY",
+         *       "kind": "percent",
+         *       "max_discount": 5000,
+         *       "min_spend": 10000,
+         *       "per_user_limit": 1,
+         *       "percent": 10,
+         *       "total_limit": 100
+         *     }
+         */
+        CouponCreate: {
+            /**
+             * Active
+             * @description by default `true`
+             */
+            active?: boolean;
+            /**
+             * Amount
+             * @description needed for `amount`, only
+             */
+            amount?: number | null;
+            /**
+             * Code
+             * @description as people type it: full-width forms are folded (NFKC) and blanks around it are cut off; 1–64 visible ASCII characters are left
+             */
+            code: string;
+            /**
+             * Currency
+             * @description of the items that it applies to; null is any; needed for `amount`
+             */
+            currency?: ("AED" | "AFN" | "ALL" | "AMD" | "AOA" | "ARS" | "AUD" | "AWG" | "AZN" | "BAM" | "BBD" | "BDT" | "BHD" | "BIF" | "BMD" | "BND" | "BOB" | "BOV" | "BRL" | "BSD" | "BTN" | "BWP" | "BYN" | "BZD" | "CAD" | "CDF" | "CHE" | "CHF" | "CHW" | "CLF" | "CLP" | "CNY" | "COP" | "COU" | "CRC" | "CUP" | "CVE" | "CZK" | "DJF" | "DKK" | "DOP" | "DZD" | "EGP" | "ERN" | "ETB" | "EUR" | "FJD" | "FKP" | "GBP" | "GEL" | "GHS" | "GIP" | "GMD" | "GNF" | "GTQ" | "GYD" | "HKD" | "HNL" | "HTG" | "HUF" | "IDR" | "ILS" | "INR" | "IQD" | "IRR" | "ISK" | "JMD" | "JOD" | "JPY" | "KES" | "KGS" | "KHR" | "KMF" | "KPW" | "KRW" | "KWD" | "KYD" | "KZT" | "LAK" | "LBP" | "LKR" | "LRD" | "LSL" | "LYD" | "MAD" | "MDL" | "MGA" | "MKD" | "MMK" | "MNT" | "MOP" | "MRU" | "MUR" | "MVR" | "MWK" | "MXN" | "MXV" | "MYR" | "MZN" | "NAD" | "NGN" | "NIO" | "NOK" | "NPR" | "NZD" | "OMR" | "PAB" | "PEN" | "PGK" | "PHP" | "PKR" | "PLN" | "PYG" | "QAR" | "RON" | "RSD" | "RUB" | "RWF" | "SAR" | "SBD" | "SCR" | "SDG" | "SEK" | "SGD" | "SHP" | "SLE" | "SOS" | "SRD" | "SSP" | "STN" | "SVC" | "SYP" | "SZL" | "THB" | "TJS" | "TMT" | "TND" | "TOP" | "TRY" | "TTD" | "TWD" | "TZS" | "UAH" | "UGX" | "USD" | "USN" | "UYI" | "UYU" | "UYW" | "UZS" | "VED" | "VES" | "VND" | "VUV" | "WST" | "XAD" | "XAF" | "XCD" | "XCG" | "XOF" | "XPF" | "YER" | "ZAR" | "ZMW" | "ZWG") | null;
+            /** Ends At */
+            ends_at?: string | null;
+            /** Goods Ids */
+            goods_ids?: number[] | null;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "percent" | "amount" | "free_shipping";
+            /**
+             * Max Discount
+             * @description of a `percent`, only; in the minor unit
+             */
+            max_discount?: number | null;
+            /**
+             * Min Spend
+             * @description the least subtotal, in the minor unit
+             */
+            min_spend?: number | null;
+            /** Per User Limit */
+            per_user_limit?: number | null;
+            /**
+             * Percent
+             * @description needed for `percent`, only
+             */
+            percent?: number | null;
+            /** Starts At */
+            starts_at?: string | null;
+            /** Total Limit */
+            total_limit?: number | null;
+        };
+        /**
+         * CouponPatch
+         * @description What to change of a coupon; a field that is left out stays as it is. `code` and `kind` stay for good.
+         * @example {
+         *       "active": false,
+         *       "total_limit": 200
+         *     }
+         */
+        CouponPatch: {
+            /** Active */
+            active?: boolean;
+            /** Amount */
+            amount?: number | null;
+            /** Currency */
+            currency?: ("AED" | "AFN" | "ALL" | "AMD" | "AOA" | "ARS" | "AUD" | "AWG" | "AZN" | "BAM" | "BBD" | "BDT" | "BHD" | "BIF" | "BMD" | "BND" | "BOB" | "BOV" | "BRL" | "BSD" | "BTN" | "BWP" | "BYN" | "BZD" | "CAD" | "CDF" | "CHE" | "CHF" | "CHW" | "CLF" | "CLP" | "CNY" | "COP" | "COU" | "CRC" | "CUP" | "CVE" | "CZK" | "DJF" | "DKK" | "DOP" | "DZD" | "EGP" | "ERN" | "ETB" | "EUR" | "FJD" | "FKP" | "GBP" | "GEL" | "GHS" | "GIP" | "GMD" | "GNF" | "GTQ" | "GYD" | "HKD" | "HNL" | "HTG" | "HUF" | "IDR" | "ILS" | "INR" | "IQD" | "IRR" | "ISK" | "JMD" | "JOD" | "JPY" | "KES" | "KGS" | "KHR" | "KMF" | "KPW" | "KRW" | "KWD" | "KYD" | "KZT" | "LAK" | "LBP" | "LKR" | "LRD" | "LSL" | "LYD" | "MAD" | "MDL" | "MGA" | "MKD" | "MMK" | "MNT" | "MOP" | "MRU" | "MUR" | "MVR" | "MWK" | "MXN" | "MXV" | "MYR" | "MZN" | "NAD" | "NGN" | "NIO" | "NOK" | "NPR" | "NZD" | "OMR" | "PAB" | "PEN" | "PGK" | "PHP" | "PKR" | "PLN" | "PYG" | "QAR" | "RON" | "RSD" | "RUB" | "RWF" | "SAR" | "SBD" | "SCR" | "SDG" | "SEK" | "SGD" | "SHP" | "SLE" | "SOS" | "SRD" | "SSP" | "STN" | "SVC" | "SYP" | "SZL" | "THB" | "TJS" | "TMT" | "TND" | "TOP" | "TRY" | "TTD" | "TWD" | "TZS" | "UAH" | "UGX" | "USD" | "USN" | "UYI" | "UYU" | "UYW" | "UZS" | "VED" | "VES" | "VND" | "VUV" | "WST" | "XAD" | "XAF" | "XCD" | "XCG" | "XOF" | "XPF" | "YER" | "ZAR" | "ZMW" | "ZWG") | null;
+            /** Ends At */
+            ends_at?: string | null;
+            /** Goods Ids */
+            goods_ids?: number[] | null;
+            /** Max Discount */
+            max_discount?: number | null;
+            /** Min Spend */
+            min_spend?: number | null;
+            /** Per User Limit */
+            per_user_limit?: number | null;
+            /** Percent */
+            percent?: number | null;
+            /** Starts At */
+            starts_at?: string | null;
+            /** Total Limit */
+            total_limit?: number | null;
         };
         /**
          * CouponsPage
@@ -1220,185 +828,25 @@ export interface components {
             next_cursor: string | null;
         };
         /**
-         * CouponCreate
-         * @description A new coupon. What is null or left out is without limit.
-         * @example {
-         *       "code": "TENOFF",
-         *       "currency": "CNY",
-         *       "kind": "percent",
-         *       "max_discount": 5000,
-         *       "min_spend": 10000,
-         *       "per_user_limit": 1,
-         *       "percent": 10,
-         *       "total_limit": 100
-         *     }
+         * CouponsQuery
+         * @description Filters and order of the list of coupons; `created_at` is the time of their creation.
          */
-        CouponCreate: {
-            /**
-             * Code
-             * @description as people type it: full-width forms are folded (NFKC) and blanks around it are cut off; 1–64 visible ASCII characters are left
-             */
-            code: string;
-            /**
-             * Kind
-             * @enum {string}
-             */
-            kind: "percent" | "amount" | "free_shipping";
-            /**
-             * Percent
-             * @description needed for `percent`, only
-             */
-            percent?: number | null;
-            /**
-             * Max Discount
-             * @description of a `percent`, only; in the minor unit
-             */
-            max_discount?: number | null;
-            /**
-             * Amount
-             * @description needed for `amount`, only
-             */
-            amount?: number | null;
-            /**
-             * Currency
-             * @description of items that it is for; null is any; needed for `amount`
-             */
-            currency?: ("AED" | "AFN" | "ALL" | "AMD" | "AOA" | "ARS" | "AUD" | "AWG" | "AZN" | "BAM" | "BBD" | "BDT" | "BHD" | "BIF" | "BMD" | "BND" | "BOB" | "BOV" | "BRL" | "BSD" | "BTN" | "BWP" | "BYN" | "BZD" | "CAD" | "CDF" | "CHE" | "CHF" | "CHW" | "CLF" | "CLP" | "CNY" | "COP" | "COU" | "CRC" | "CUP" | "CVE" | "CZK" | "DJF" | "DKK" | "DOP" | "DZD" | "EGP" | "ERN" | "ETB" | "EUR" | "FJD" | "FKP" | "GBP" | "GEL" | "GHS" | "GIP" | "GMD" | "GNF" | "GTQ" | "GYD" | "HKD" | "HNL" | "HTG" | "HUF" | "IDR" | "ILS" | "INR" | "IQD" | "IRR" | "ISK" | "JMD" | "JOD" | "JPY" | "KES" | "KGS" | "KHR" | "KMF" | "KPW" | "KRW" | "KWD" | "KYD" | "KZT" | "LAK" | "LBP" | "LKR" | "LRD" | "LSL" | "LYD" | "MAD" | "MDL" | "MGA" | "MKD" | "MMK" | "MNT" | "MOP" | "MRU" | "MUR" | "MVR" | "MWK" | "MXN" | "MXV" | "MYR" | "MZN" | "NAD" | "NGN" | "NIO" | "NOK" | "NPR" | "NZD" | "OMR" | "PAB" | "PEN" | "PGK" | "PHP" | "PKR" | "PLN" | "PYG" | "QAR" | "RON" | "RSD" | "RUB" | "RWF" | "SAR" | "SBD" | "SCR" | "SDG" | "SEK" | "SGD" | "SHP" | "SLE" | "SOS" | "SRD" | "SSP" | "STN" | "SVC" | "SYP" | "SZL" | "THB" | "TJS" | "TMT" | "TND" | "TOP" | "TRY" | "TTD" | "TWD" | "TZS" | "UAH" | "UGX" | "USD" | "USN" | "UYI" | "UYU" | "UYW" | "UZS" | "VED" | "VES" | "VND" | "VUV" | "WST" | "XAD" | "XAF" | "XCD" | "XCG" | "XOF" | "XPF" | "YER" | "ZAR" | "ZMW" | "ZWG") | null;
-            /**
-             * Min Spend
-             * @description the least subtotal, in the minor unit
-             */
-            min_spend?: number | null;
-            /** Goods Ids */
-            goods_ids?: number[] | null;
-            /** Starts At */
-            starts_at?: string | null;
-            /** Ends At */
-            ends_at?: string | null;
-            /** Total Limit */
-            total_limit?: number | null;
-            /** Per User Limit */
-            per_user_limit?: number | null;
-            /**
-             * Active
-             * @description by default `true`
-             */
-            active?: boolean;
-        };
-        /**
-         * Coupon
-         * @description A coupon. Amounts are in the currency's minor unit; null is without limit.
-         * @example {
-         *       "active": true,
-         *       "amount": null,
-         *       "code": "TENOFF",
-         *       "currency": "CNY",
-         *       "ends_at": "2026-11-30T00:00:00.000Z",
-         *       "goods_ids": null,
-         *       "kind": "percent",
-         *       "max_discount": 5000,
-         *       "min_spend": 10000,
-         *       "per_user_limit": 1,
-         *       "percent": 10,
-         *       "starts_at": null,
-         *       "total_limit": 100,
-         *       "used": 42,
-         *       "version": 1
-         *     }
-         */
-        Coupon: {
-            /** Code */
-            code: string;
-            /**
-             * Kind
-             * @enum {string}
-             */
-            kind: "percent" | "amount" | "free_shipping";
-            /** Percent */
-            percent: number | null;
-            /** Max Discount */
-            max_discount: number | null;
-            /** Amount */
-            amount: number | null;
-            /** Currency */
-            currency: string | null;
-            /** Min Spend */
-            min_spend: number | null;
-            /** Goods Ids */
-            goods_ids: number[] | null;
-            /** Starts At */
-            starts_at: string | null;
-            /** Ends At */
-            ends_at: string | null;
-            /** Total Limit */
-            total_limit: number | null;
-            /** Per User Limit */
-            per_user_limit: number | null;
+        CouponsQuery: {
             /** Active */
-            active: boolean;
+            active?: boolean | null;
             /**
-             * Used
-             * Format: int64
-             * @description uses that pending and paid orders have
+             * Cursor
+             * @description `next_cursor` of the page before
              */
-            used: number;
-            /**
-             * Version
-             * Format: int64
-             * @description counts administrators' changes
-             */
-            version: number;
-        };
-        /**
-         * CouponPatch
-         * @description What to change of a coupon; a field that is left out stays as it is. `code` and `kind` stay for good.
-         * @example {
-         *       "active": false,
-         *       "total_limit": 200
-         *     }
-         */
-        CouponPatch: {
-            /** Percent */
-            percent?: number | null;
-            /** Max Discount */
-            max_discount?: number | null;
-            /** Amount */
-            amount?: number | null;
-            /** Currency */
-            currency?: ("AED" | "AFN" | "ALL" | "AMD" | "AOA" | "ARS" | "AUD" | "AWG" | "AZN" | "BAM" | "BBD" | "BDT" | "BHD" | "BIF" | "BMD" | "BND" | "BOB" | "BOV" | "BRL" | "BSD" | "BTN" | "BWP" | "BYN" | "BZD" | "CAD" | "CDF" | "CHE" | "CHF" | "CHW" | "CLF" | "CLP" | "CNY" | "COP" | "COU" | "CRC" | "CUP" | "CVE" | "CZK" | "DJF" | "DKK" | "DOP" | "DZD" | "EGP" | "ERN" | "ETB" | "EUR" | "FJD" | "FKP" | "GBP" | "GEL" | "GHS" | "GIP" | "GMD" | "GNF" | "GTQ" | "GYD" | "HKD" | "HNL" | "HTG" | "HUF" | "IDR" | "ILS" | "INR" | "IQD" | "IRR" | "ISK" | "JMD" | "JOD" | "JPY" | "KES" | "KGS" | "KHR" | "KMF" | "KPW" | "KRW" | "KWD" | "KYD" | "KZT" | "LAK" | "LBP" | "LKR" | "LRD" | "LSL" | "LYD" | "MAD" | "MDL" | "MGA" | "MKD" | "MMK" | "MNT" | "MOP" | "MRU" | "MUR" | "MVR" | "MWK" | "MXN" | "MXV" | "MYR" | "MZN" | "NAD" | "NGN" | "NIO" | "NOK" | "NPR" | "NZD" | "OMR" | "PAB" | "PEN" | "PGK" | "PHP" | "PKR" | "PLN" | "PYG" | "QAR" | "RON" | "RSD" | "RUB" | "RWF" | "SAR" | "SBD" | "SCR" | "SDG" | "SEK" | "SGD" | "SHP" | "SLE" | "SOS" | "SRD" | "SSP" | "STN" | "SVC" | "SYP" | "SZL" | "THB" | "TJS" | "TMT" | "TND" | "TOP" | "TRY" | "TTD" | "TWD" | "TZS" | "UAH" | "UGX" | "USD" | "USN" | "UYI" | "UYU" | "UYW" | "UZS" | "VED" | "VES" | "VND" | "VUV" | "WST" | "XAD" | "XAF" | "XCD" | "XCG" | "XOF" | "XPF" | "YER" | "ZAR" | "ZMW" | "ZWG") | null;
-            /** Min Spend */
-            min_spend?: number | null;
-            /** Goods Ids */
-            goods_ids?: number[] | null;
-            /** Starts At */
-            starts_at?: string | null;
-            /** Ends At */
-            ends_at?: string | null;
-            /** Total Limit */
-            total_limit?: number | null;
-            /** Per User Limit */
-            per_user_limit?: number | null;
-            /** Active */
-            active?: boolean;
-        };
-        /**
-         * ShippingMethodsQuery
-         * @description Filters and order of the list of methods; `created_at` is the time of their creation.
-         */
-        ShippingMethodsQuery: {
+            cursor?: string | null;
+            /** Kind */
+            kind?: ("percent" | "amount" | "free_shipping") | null;
             /**
              * Limit
              * Format: int64
              * @description by default `20`
              */
             limit?: number;
-            /**
-             * Cursor
-             * @description `next_cursor` of the page before
-             */
-            cursor?: string | null;
-            /** Active */
-            active?: boolean | null;
             /**
              * Sort
              * @description by default `"code"`
@@ -1407,509 +855,238 @@ export interface components {
             sort?: "code" | "-code" | "created_at" | "-created_at";
         };
         /**
-         * ShippingMethodsPage
-         * @description A page of shipping methods.
+         * DeliveriesPage
+         * @description A page of a subscription's deliveries, the newest event first.
          * @example {
          *       "items": [
          *         {
-         *           "active": true,
-         *           "additional_fee": 200,
-         *           "base_fee": 1200,
-         *           "code": "express",
-         *           "currency": "CNY",
-         *           "free_from": 50000,
-         *           "name": "Express 快递",
-         *           "regions": [
-         *             "CN"
-         *           ],
-         *           "version": 1
+         *           "attempts": 2,
+         *           "created_at": "2026-11-23T12:00:00.000Z",
+         *           "delivered_at": "2026-11-23T12:00:00.000Z",
+         *           "event_id": "evt_42",
+         *           "id": 7,
+         *           "last_attempt_at": "2026-11-23T12:00:00.000Z",
+         *           "last_error": null,
+         *           "last_status": 200,
+         *           "next_attempt_at": null,
+         *           "status": "delivered",
+         *           "type": "order.placed"
          *         }
          *       ],
          *       "next_cursor": null
          *     }
          */
-        ShippingMethodsPage: {
+        DeliveriesPage: {
             /** Items */
-            items: components["schemas"]["ShippingMethod"][];
+            items: components["schemas"]["Delivery"][];
             /** Next Cursor */
             next_cursor: string | null;
         };
         /**
-         * ShippingMethodCreate
-         * @description A new shipping method. What is null or left out is without limit.
-         * @example {
-         *       "additional_fee": 200,
-         *       "base_fee": 1200,
-         *       "code": "express",
-         *       "currency": "CNY",
-         *       "free_from": 50000,
-         *       "name": "Express 快递",
-         *       "regions": [
-         *         "CN"
-         *       ]
-         *     }
+         * DeliveriesQuery
+         * @description A page of a subscription's deliveries.
          */
-        ShippingMethodCreate: {
-            /** Code */
-            code: string;
-            /** Name */
-            name: string;
+        DeliveriesQuery: {
             /**
-             * Currency
-             * @description of items that it is for; null is any
+             * Cursor
+             * @description `next_cursor` of the page before
              */
-            currency?: ("AED" | "AFN" | "ALL" | "AMD" | "AOA" | "ARS" | "AUD" | "AWG" | "AZN" | "BAM" | "BBD" | "BDT" | "BHD" | "BIF" | "BMD" | "BND" | "BOB" | "BOV" | "BRL" | "BSD" | "BTN" | "BWP" | "BYN" | "BZD" | "CAD" | "CDF" | "CHE" | "CHF" | "CHW" | "CLF" | "CLP" | "CNY" | "COP" | "COU" | "CRC" | "CUP" | "CVE" | "CZK" | "DJF" | "DKK" | "DOP" | "DZD" | "EGP" | "ERN" | "ETB" | "EUR" | "FJD" | "FKP" | "GBP" | "GEL" | "GHS" | "GIP" | "GMD" | "GNF" | "GTQ" | "GYD" | "HKD" | "HNL" | "HTG" | "HUF" | "IDR" | "ILS" | "INR" | "IQD" | "IRR" | "ISK" | "JMD" | "JOD" | "JPY" | "KES" | "KGS" | "KHR" | "KMF" | "KPW" | "KRW" | "KWD" | "KYD" | "KZT" | "LAK" | "LBP" | "LKR" | "LRD" | "LSL" | "LYD" | "MAD" | "MDL" | "MGA" | "MKD" | "MMK" | "MNT" | "MOP" | "MRU" | "MUR" | "MVR" | "MWK" | "MXN" | "MXV" | "MYR" | "MZN" | "NAD" | "NGN" | "NIO" | "NOK" | "NPR" | "NZD" | "OMR" | "PAB" | "PEN" | "PGK" | "PHP" | "PKR" | "PLN" | "PYG" | "QAR" | "RON" | "RSD" | "RUB" | "RWF" | "SAR" | "SBD" | "SCR" | "SDG" | "SEK" | "SGD" | "SHP" | "SLE" | "SOS" | "SRD" | "SSP" | "STN" | "SVC" | "SYP" | "SZL" | "THB" | "TJS" | "TMT" | "TND" | "TOP" | "TRY" | "TTD" | "TWD" | "TZS" | "UAH" | "UGX" | "USD" | "USN" | "UYI" | "UYU" | "UYW" | "UZS" | "VED" | "VES" | "VND" | "VUV" | "WST" | "XAD" | "XAF" | "XCD" | "XCG" | "XOF" | "XPF" | "YER" | "ZAR" | "ZMW" | "ZWG") | null;
-            /**
-             * Base Fee
-             * Format: int64
-             * @description in the currency's minor unit
-             */
-            base_fee: number;
-            /**
-             * Additional Fee
-             * Format: int64
-             * @description for each unit after the first, in the minor unit; by default `0`
-             */
-            additional_fee?: number;
-            /**
-             * Free From
-             * @description the subtotal from which on shipping is free
-             */
-            free_from?: number | null;
-            /** Regions */
-            regions?: string[] | null;
-            /**
-             * Active
-             * @description by default `true`
-             */
-            active?: boolean;
-        };
-        /**
-         * ShippingMethod
-         * @description A way of delivery. Fees are in the currency's minor unit; null is without limit.
-         * @example {
-         *       "active": true,
-         *       "additional_fee": 200,
-         *       "base_fee": 1200,
-         *       "code": "express",
-         *       "currency": "CNY",
-         *       "free_from": 50000,
-         *       "name": "Express 快递",
-         *       "regions": [
-         *         "CN"
-         *       ],
-         *       "version": 1
-         *     }
-         */
-        ShippingMethod: {
-            /** Code */
-            code: string;
-            /** Name */
-            name: string;
-            /** Currency */
-            currency: string | null;
-            /**
-             * Base Fee
-             * Format: int64
-             */
-            base_fee: number;
-            /**
-             * Additional Fee
-             * Format: int64
-             * @description for each unit after the first
-             */
-            additional_fee: number;
-            /**
-             * Free From
-             * @description the subtotal from which on shipping is free
-             */
-            free_from: number | null;
-            /**
-             * Regions
-             * @description ISO 3166 codes; a country's serves all of its subdivisions
-             */
-            regions: string[] | null;
-            /** Active */
-            active: boolean;
-            /**
-             * Version
-             * Format: int64
-             * @description counts administrators' changes
-             */
-            version: number;
-        };
-        /**
-         * ShippingMethodPatch
-         * @description What to change of a method; a field that is left out stays as it is. `code` stays for good.
-         * @example {
-         *       "base_fee": 1500,
-         *       "free_from": null
-         *     }
-         */
-        ShippingMethodPatch: {
-            /** Name */
-            name?: string;
-            /** Currency */
-            currency?: ("AED" | "AFN" | "ALL" | "AMD" | "AOA" | "ARS" | "AUD" | "AWG" | "AZN" | "BAM" | "BBD" | "BDT" | "BHD" | "BIF" | "BMD" | "BND" | "BOB" | "BOV" | "BRL" | "BSD" | "BTN" | "BWP" | "BYN" | "BZD" | "CAD" | "CDF" | "CHE" | "CHF" | "CHW" | "CLF" | "CLP" | "CNY" | "COP" | "COU" | "CRC" | "CUP" | "CVE" | "CZK" | "DJF" | "DKK" | "DOP" | "DZD" | "EGP" | "ERN" | "ETB" | "EUR" | "FJD" | "FKP" | "GBP" | "GEL" | "GHS" | "GIP" | "GMD" | "GNF" | "GTQ" | "GYD" | "HKD" | "HNL" | "HTG" | "HUF" | "IDR" | "ILS" | "INR" | "IQD" | "IRR" | "ISK" | "JMD" | "JOD" | "JPY" | "KES" | "KGS" | "KHR" | "KMF" | "KPW" | "KRW" | "KWD" | "KYD" | "KZT" | "LAK" | "LBP" | "LKR" | "LRD" | "LSL" | "LYD" | "MAD" | "MDL" | "MGA" | "MKD" | "MMK" | "MNT" | "MOP" | "MRU" | "MUR" | "MVR" | "MWK" | "MXN" | "MXV" | "MYR" | "MZN" | "NAD" | "NGN" | "NIO" | "NOK" | "NPR" | "NZD" | "OMR" | "PAB" | "PEN" | "PGK" | "PHP" | "PKR" | "PLN" | "PYG" | "QAR" | "RON" | "RSD" | "RUB" | "RWF" | "SAR" | "SBD" | "SCR" | "SDG" | "SEK" | "SGD" | "SHP" | "SLE" | "SOS" | "SRD" | "SSP" | "STN" | "SVC" | "SYP" | "SZL" | "THB" | "TJS" | "TMT" | "TND" | "TOP" | "TRY" | "TTD" | "TWD" | "TZS" | "UAH" | "UGX" | "USD" | "USN" | "UYI" | "UYU" | "UYW" | "UZS" | "VED" | "VES" | "VND" | "VUV" | "WST" | "XAD" | "XAF" | "XCD" | "XCG" | "XOF" | "XPF" | "YER" | "ZAR" | "ZMW" | "ZWG") | null;
-            /**
-             * Base Fee
-             * Format: int64
-             * @description in the currency's minor unit
-             */
-            base_fee?: number;
-            /**
-             * Additional Fee
-             * Format: int64
-             * @description in the currency's minor unit
-             */
-            additional_fee?: number;
-            /** Free From */
-            free_from?: number | null;
-            /** Regions */
-            regions?: string[] | null;
-            /** Active */
-            active?: boolean;
-        };
-        /**
-         * OrdersQuery
-         * @description Filters and order of the list of orders.
-         */
-        OrdersQuery: {
+            cursor?: string | null;
             /**
              * Limit
              * Format: int64
              * @description by default `20`
              */
             limit?: number;
-            /**
-             * Cursor
-             * @description `next_cursor` of the page before
-             */
-            cursor?: string | null;
             /** Status */
-            status?: ("pending" | "paid" | "cancelled" | "expired" | "refund_due" | "refunded") | null;
-            /** Goods Id */
-            goods_id?: number | null;
-            /**
-             * User Id
-             * @description for administrators
-             */
-            user_id?: string | null;
-            /**
-             * Purchased From
-             * @description for administrators: the first moment
-             */
-            purchased_from?: string | null;
-            /**
-             * Purchased To
-             * @description for administrators: the first moment after
-             */
-            purchased_to?: string | null;
-            /**
-             * Sort
-             * @description by default `"-purchased_at"`
-             * @enum {string}
-             */
-            sort?: "purchased_at" | "-purchased_at";
+            status?: ("pending" | "delivered" | "failed") | null;
         };
         /**
-         * OrdersPage
-         * @description A page of orders.
+         * Delivery
+         * @description The delivery of an event to a subscriber, and the result of the last attempt.
          * @example {
-         *       "items": [
-         *         {
-         *           "address": null,
-         *           "closed_at": null,
-         *           "coupon_code": null,
-         *           "currency": "CNY",
-         *           "discount": 0,
-         *           "expires_at": "2026-11-23T12:15:00.000Z",
-         *           "goods_id": 1,
-         *           "goods_name": "Mechanical keyboard 机械键盘",
-         *           "order_no": "019ab0f32d4a7c1e9b6d52f08a417e33",
-         *           "paid_at": null,
-         *           "purchased_at": "2026-11-23T12:00:00.000Z",
-         *           "quantity": 1,
-         *           "refund_reference": null,
-         *           "refunded_at": null,
-         *           "shipping_fee": 0,
-         *           "shipping_method": null,
-         *           "status": "pending",
-         *           "subtotal": 19900,
-         *           "total": 19900,
-         *           "unit_price": 19900,
-         *           "user_id": "alice"
-         *         }
-         *       ],
-         *       "next_cursor": null
+         *       "attempts": 2,
+         *       "created_at": "2026-11-23T12:00:00.000Z",
+         *       "delivered_at": "2026-11-23T12:00:00.000Z",
+         *       "event_id": "evt_42",
+         *       "id": 7,
+         *       "last_attempt_at": "2026-11-23T12:00:00.000Z",
+         *       "last_error": null,
+         *       "last_status": 200,
+         *       "next_attempt_at": null,
+         *       "status": "delivered",
+         *       "type": "order.placed"
          *     }
          */
-        OrdersPage: {
-            /** Items */
-            items: components["schemas"]["Order"][];
-            /** Next Cursor */
-            next_cursor: string | null;
-        };
-        /**
-         * OrdersFilter
-         * @description Filters of the list of orders.
-         */
-        OrdersFilter: {
-            /** Status */
-            status?: ("pending" | "paid" | "cancelled" | "expired" | "refund_due" | "refunded") | null;
-            /** Goods Id */
-            goods_id?: number | null;
+        Delivery: {
             /**
-             * User Id
-             * @description for administrators
-             */
-            user_id?: string | null;
-            /**
-             * Purchased From
-             * @description for administrators: the first moment
-             */
-            purchased_from?: string | null;
-            /**
-             * Purchased To
-             * @description for administrators: the first moment after
-             */
-            purchased_to?: string | null;
-        };
-        /**
-         * RefundBody
-         * @description How the money of an order was given back.
-         * @example {
-         *       "reference": "refund 2026-117",
-         *       "restock": true
-         *     }
-         */
-        RefundBody: {
-            /**
-             * Reference
-             * @description the operator's or the provider's name for the refund
-             */
-            reference: string;
-            /**
-             * Restock
-             * @description the units, the coupon's use and the room in the limit of a paid order come back; by default `false`
-             */
-            restock?: boolean;
-        };
-        /**
-         * PaymentsQuery
-         * @description Filters of the list of payments.
-         */
-        PaymentsQuery: {
-            /**
-             * Limit
+             * Attempts
              * Format: int64
-             * @description by default `20`
              */
-            limit?: number;
+            attempts: number;
             /**
-             * Cursor
-             * @description `next_cursor` of the page before
+             * Created At
+             * Format: date-time
              */
-            cursor?: string | null;
-            /** Outcome */
-            outcome?: ("paid" | "refund_due" | "already_paid" | "mismatch" | "unknown_order" | "failed" | "repeated" | "refunded") | null;
-            /** Order No */
-            order_no?: string | null;
+            created_at: string;
+            /** Delivered At */
+            delivered_at: string | null;
             /**
-             * Resolved
-             * @description `false`: what somebody has yet to look after; `true`: what was resolved, or given back
+             * Event Id
+             * @description the `webhook-id` that the subscriber receives
              */
-            resolved?: boolean | null;
-        };
-        /**
-         * PaymentsPage
-         * @description A page of payments, newest first.
-         * @example {
-         *       "items": [
-         *         {
-         *           "amount": 19900,
-         *           "currency": "CNY",
-         *           "event_id": "evt_2kY7",
-         *           "id": 3,
-         *           "note": "by bank, ticket 117",
-         *           "order_no": "019ab0f32d4a7c1e9b6d52f08a417e33",
-         *           "outcome": "already_paid",
-         *           "payment_id": "pay_51Hq",
-         *           "received_at": "2026-11-23T12:00:00.000Z",
-         *           "resolution": "refunded",
-         *           "resolved_at": "2026-11-24T09:30:00.000Z",
-         *           "resolved_by": "operator",
-         *           "type": "payment.succeeded"
-         *         }
-         *       ],
-         *       "next_cursor": null
-         *     }
-         */
-        PaymentsPage: {
-            /** Items */
-            items: components["schemas"]["Payment"][];
-            /** Next Cursor */
-            next_cursor: string | null;
-        };
-        /**
-         * PaymentWebhook
-         * @description What the payment provider tells: `payment.succeeded`, `.failed` or `.refunded`. Other types are ignored.
-         * @example {
-         *       "data": {
-         *         "amount": 19900,
-         *         "currency": "CNY",
-         *         "order_no": "019ab0f32d4a7c1e9b6d52f08a417e33",
-         *         "payment_id": "pay_51Hq"
-         *       },
-         *       "type": "payment.succeeded"
-         *     }
-         */
-        PaymentWebhook: {
-            /** Type */
-            type: string;
-            data: components["schemas"]["PaymentData"];
-        };
-        /**
-         * SignatureHeaders
-         * @description What proves that a call is the payment provider's.
-         */
-        SignatureHeaders: {
-            /**
-             * Webhook-Id
-             * @description the event's id: the same in each delivery of it
-             */
-            "webhook-id": string;
-            /**
-             * Webhook-Timestamp
-             * @description when it was signed, in seconds since 1970
-             */
-            "webhook-timestamp": string;
-            /**
-             * Webhook-Signature
-             * @description `v1,` and a signature; several, separated by spaces
-             */
-            "webhook-signature": string;
-        };
-        /**
-         * PaymentReceived
-         * @description What came of an event of the payment provider.
-         * @example {
-         *       "event_id": "evt_2kY7",
-         *       "outcome": "paid"
-         *     }
-         */
-        PaymentReceived: {
-            /** Event Id */
             event_id: string;
-            /** Outcome */
-            outcome: ("paid" | "refund_due" | "already_paid" | "mismatch" | "unknown_order" | "failed" | "repeated" | "refunded") | "ignored";
-        };
-        /**
-         * ResolveBody
-         * @description What was done about a payment that did not fit.
-         * @example {
-         *       "note": "by bank, ticket 117",
-         *       "resolution": "refunded"
-         *     }
-         */
-        ResolveBody: {
-            /**
-             * Resolution
-             * @description `refunded`: the money was given back; `accepted`: it is kept; `ignored`: none was received
-             * @enum {string}
-             */
-            resolution: "refunded" | "accepted" | "ignored";
-            /** Note */
-            note?: string | null;
-        };
-        /**
-         * Payment
-         * @description What the payment provider told, once for each of its events, what came of it and what was done about it.
-         * @example {
-         *       "amount": 19900,
-         *       "currency": "CNY",
-         *       "event_id": "evt_2kY7",
-         *       "id": 3,
-         *       "note": "by bank, ticket 117",
-         *       "order_no": "019ab0f32d4a7c1e9b6d52f08a417e33",
-         *       "outcome": "already_paid",
-         *       "payment_id": "pay_51Hq",
-         *       "received_at": "2026-11-23T12:00:00.000Z",
-         *       "resolution": "refunded",
-         *       "resolved_at": "2026-11-24T09:30:00.000Z",
-         *       "resolved_by": "operator",
-         *       "type": "payment.succeeded"
-         *     }
-         */
-        Payment: {
             /**
              * Id
              * Format: int64
              */
             id: number;
-            /** Event Id */
-            event_id: string;
-            /** Type */
-            type: string;
-            /** Order No */
-            order_no: string;
-            /** Payment Id */
-            payment_id: string;
+            /** Last Attempt At */
+            last_attempt_at: string | null;
+            /** Last Error */
+            last_error: ("timeout" | "connection" | "tls" | "protocol" | "unresolved" | "forbidden_target" | "redirect" | "status" | "gone") | null;
             /**
-             * Amount
-             * Format: int64
-             * @description in the currency's minor unit
+             * Last Status
+             * @description the subscriber's HTTP status, if it answered
              */
-            amount: number;
+            last_status: number | null;
+            /**
+             * Next Attempt At
+             * @description the next attempt is not earlier; null if there will be none
+             */
+            next_attempt_at: string | null;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "pending" | "delivered" | "failed";
+            /**
+             * Type
+             * @enum {string}
+             */
+            type: "order.placed" | "order.paid" | "order.cancelled" | "order.expired" | "order.refund_due" | "order.refunded" | "goods.sold_out" | "goods.restocked";
+        };
+        /**
+         * Event
+         * @description An event of an order or of an item's stock.
+         * @example {
+         *       "data": {
+         *         "coupon_code": null,
+         *         "currency": "CNY",
+         *         "discount": 0,
+         *         "goods_id": 1,
+         *         "order_no": "019ab0f32d4a7c1e9b6d52f08a417e33",
+         *         "quantity": 1,
+         *         "shipping_fee": 0,
+         *         "subtotal": 19900,
+         *         "total": 19900,
+         *         "unit_price": 19900,
+         *         "user_id": "alice"
+         *       },
+         *       "goods_id": 1,
+         *       "id": "evt_42",
+         *       "occurred_at": "2026-11-23T12:00:00.000Z",
+         *       "order_no": "019ab0f32d4a7c1e9b6d52f08a417e33",
+         *       "seq": 42,
+         *       "type": "order.placed"
+         *     }
+         */
+        Event: {
+            /** Data */
+            data: components["schemas"]["EventOrder"] | components["schemas"]["EventGoods"];
+            /**
+             * Goods Id
+             * Format: int64
+             */
+            goods_id: number;
+            /**
+             * Id
+             * @description the same in every delivery
+             */
+            id: string;
+            /**
+             * Occurred At
+             * Format: date-time
+             */
+            occurred_at: string;
+            /**
+             * Order No
+             * @description null for events of stock
+             */
+            order_no: string | null;
+            /**
+             * Seq
+             * Format: int64
+             * @description ascends from event to event, with gaps; no event appears later with a lower number
+             */
+            seq: number;
+            /**
+             * Type
+             * @enum {string}
+             */
+            type: "order.placed" | "order.paid" | "order.cancelled" | "order.expired" | "order.refund_due" | "order.refunded" | "goods.sold_out" | "goods.restocked";
+        };
+        /**
+         * EventGoods
+         * @description The item of an event.
+         */
+        EventGoods: {
+            /**
+             * Goods Id
+             * Format: int64
+             */
+            goods_id: number;
+            /** Name */
+            name: string | null;
+        };
+        /**
+         * EventOrder
+         * @description The order of an event, as it was placed; for its present state, read the order.
+         */
+        EventOrder: {
+            /** Coupon Code */
+            coupon_code: string | null;
             /** Currency */
             currency: string;
             /**
-             * Outcome
-             * @enum {string}
-             */
-            outcome: "paid" | "refund_due" | "already_paid" | "mismatch" | "unknown_order" | "failed" | "repeated" | "refunded";
-            /**
-             * Received At
-             * Format: date-time
-             */
-            received_at: string;
-            /**
-             * Resolution
-             * @description null while nothing was done, or nothing has to be
-             */
-            resolution: ("refunded" | "accepted" | "ignored") | null;
-            /** Note */
-            note: string | null;
-            /** Resolved At */
-            resolved_at: string | null;
-            /**
-             * Resolved By
-             * @description null where the provider told that it gave the money back
-             */
-            resolved_by: string | null;
-        };
-        /**
-         * EventsQuery
-         * @description From where on to read.
-         */
-        EventsQuery: {
-            /**
-             * After
+             * Discount
              * Format: int64
-             * @description `seq` of the last event that the caller has; 0 for the beginning; by default `0`
              */
-            after?: number;
+            discount: number;
             /**
-             * Cursor
-             * @description `next_cursor` of the page before; instead of `after`
-             */
-            cursor?: number | null;
-            /**
-             * Limit
+             * Goods Id
              * Format: int64
-             * @description by default `20`
              */
-            limit?: number;
+            goods_id: number;
+            /** Order No */
+            order_no: string;
+            /**
+             * Quantity
+             * Format: int64
+             */
+            quantity: number;
+            /**
+             * Shipping Fee
+             * Format: int64
+             */
+            shipping_fee: number;
+            /**
+             * Subtotal
+             * Format: int64
+             */
+            subtotal: number;
+            /**
+             * Total
+             * Format: int64
+             */
+            total: number;
+            /**
+             * Unit Price
+             * Format: int64
+             */
+            unit_price: number;
+            /** User Id */
+            user_id: string;
         };
         /**
          * EventsPage
@@ -1951,10 +1128,327 @@ export interface components {
             next_cursor: string | null;
         };
         /**
-         * WebhooksQuery
-         * @description A page of subscriptions.
+         * EventsQuery
+         * @description The event after which to read.
          */
-        WebhooksQuery: {
+        EventsQuery: {
+            /**
+             * After
+             * Format: int64
+             * @description `seq` of the last event that the caller has; 0 for the beginning; by default `0`
+             */
+            after?: number;
+            /**
+             * Cursor
+             * @description `next_cursor` of the page before; instead of `after`
+             */
+            cursor?: number | null;
+            /**
+             * Limit
+             * Format: int64
+             * @description by default `20`
+             */
+            limit?: number;
+        };
+        /**
+         * FieldChange
+         * @description A field's value before and after; `from` is null at the creation.
+         */
+        FieldChange: {
+            /** From */
+            from: unknown;
+            /** To */
+            to: unknown;
+        };
+        /**
+         * FieldProblem
+         * @description The error of one field.
+         */
+        FieldProblem: {
+            /** Code */
+            code: string;
+            /** Detail */
+            detail: string;
+            /** Field */
+            field: string;
+        };
+        /**
+         * Goods
+         * @description An item. `stock` can still be bought, `sold` is held by pending and paid orders.
+         * @example {
+         *       "created_at": "2026-11-23T12:00:00.000Z",
+         *       "currency": "CNY",
+         *       "description": "Eighty-seven keys.",
+         *       "ends_at": null,
+         *       "id": 1,
+         *       "image_url": "https://shop.example/keyboard.png",
+         *       "list_price": 39900,
+         *       "name": "Mechanical keyboard 机械键盘",
+         *       "order_limit": null,
+         *       "per_user_limit": 2,
+         *       "price": 19900,
+         *       "shippable": false,
+         *       "sold": 0,
+         *       "starts_at": "2026-11-23T12:00:00.000Z",
+         *       "status": "on_sale",
+         *       "stock": 100,
+         *       "updated_at": "2026-11-23T12:00:00.000Z",
+         *       "version": 1
+         *     }
+         */
+        Goods: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Currency */
+            currency: string;
+            /** Description */
+            description: string;
+            /** Ends At */
+            ends_at: string | null;
+            /**
+             * Id
+             * Format: int64
+             */
+            id: number;
+            /** Image Url */
+            image_url: string;
+            /** List Price */
+            list_price: number | null;
+            /** Name */
+            name: string;
+            /** Order Limit */
+            order_limit: number | null;
+            /** Per User Limit */
+            per_user_limit: number | null;
+            /**
+             * Price
+             * Format: int64
+             * @description in the currency's minor unit
+             */
+            price: number;
+            /** Shippable */
+            shippable: boolean;
+            /**
+             * Sold
+             * Format: int64
+             */
+            sold: number;
+            /** Starts At */
+            starts_at: string | null;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "ended" | "paused" | "upcoming" | "sold_out" | "on_sale";
+            /**
+             * Stock
+             * Format: int64
+             */
+            stock: number;
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at: string;
+            /**
+             * Version
+             * Format: int64
+             * @description counts administrators' changes
+             */
+            version: number;
+        };
+        /**
+         * GoodsChange
+         * @description A change of an item by an administrator.
+         * @example {
+         *       "action": "updated",
+         *       "changed_at": "2026-11-23T12:00:00.000Z",
+         *       "changed_by": "operator",
+         *       "changes": {
+         *         "price": {
+         *           "from": 19900,
+         *           "to": 14900
+         *         }
+         *       },
+         *       "goods_id": 1,
+         *       "id": 7,
+         *       "version": 2
+         *     }
+         */
+        GoodsChange: {
+            /**
+             * Action
+             * @enum {string}
+             */
+            action: "created" | "updated" | "paused" | "resumed";
+            /**
+             * Changed At
+             * Format: date-time
+             */
+            changed_at: string;
+            /** Changed By */
+            changed_by: string;
+            /** Changes */
+            changes: {
+                [key: string]: components["schemas"]["FieldChange"];
+            };
+            /**
+             * Goods Id
+             * Format: int64
+             */
+            goods_id: number;
+            /**
+             * Id
+             * Format: int64
+             */
+            id: number;
+            /**
+             * Version
+             * Format: int64
+             * @description the item's version after the change
+             */
+            version: number;
+        };
+        /**
+         * GoodsCreate
+         * @description A new item.
+         * @example {
+         *       "currency": "CNY",
+         *       "name": "Mechanical keyboard 机械键盘",
+         *       "per_user_limit": 2,
+         *       "price": 19900,
+         *       "stock": 100
+         *     }
+         */
+        GoodsCreate: {
+            /**
+             * Currency
+             * @description ISO 4217
+             * @enum {string}
+             */
+            currency: "AED" | "AFN" | "ALL" | "AMD" | "AOA" | "ARS" | "AUD" | "AWG" | "AZN" | "BAM" | "BBD" | "BDT" | "BHD" | "BIF" | "BMD" | "BND" | "BOB" | "BOV" | "BRL" | "BSD" | "BTN" | "BWP" | "BYN" | "BZD" | "CAD" | "CDF" | "CHE" | "CHF" | "CHW" | "CLF" | "CLP" | "CNY" | "COP" | "COU" | "CRC" | "CUP" | "CVE" | "CZK" | "DJF" | "DKK" | "DOP" | "DZD" | "EGP" | "ERN" | "ETB" | "EUR" | "FJD" | "FKP" | "GBP" | "GEL" | "GHS" | "GIP" | "GMD" | "GNF" | "GTQ" | "GYD" | "HKD" | "HNL" | "HTG" | "HUF" | "IDR" | "ILS" | "INR" | "IQD" | "IRR" | "ISK" | "JMD" | "JOD" | "JPY" | "KES" | "KGS" | "KHR" | "KMF" | "KPW" | "KRW" | "KWD" | "KYD" | "KZT" | "LAK" | "LBP" | "LKR" | "LRD" | "LSL" | "LYD" | "MAD" | "MDL" | "MGA" | "MKD" | "MMK" | "MNT" | "MOP" | "MRU" | "MUR" | "MVR" | "MWK" | "MXN" | "MXV" | "MYR" | "MZN" | "NAD" | "NGN" | "NIO" | "NOK" | "NPR" | "NZD" | "OMR" | "PAB" | "PEN" | "PGK" | "PHP" | "PKR" | "PLN" | "PYG" | "QAR" | "RON" | "RSD" | "RUB" | "RWF" | "SAR" | "SBD" | "SCR" | "SDG" | "SEK" | "SGD" | "SHP" | "SLE" | "SOS" | "SRD" | "SSP" | "STN" | "SVC" | "SYP" | "SZL" | "THB" | "TJS" | "TMT" | "TND" | "TOP" | "TRY" | "TTD" | "TWD" | "TZS" | "UAH" | "UGX" | "USD" | "USN" | "UYI" | "UYU" | "UYW" | "UZS" | "VED" | "VES" | "VND" | "VUV" | "WST" | "XAD" | "XAF" | "XCD" | "XCG" | "XOF" | "XPF" | "YER" | "ZAR" | "ZMW" | "ZWG";
+            /** Description */
+            description?: string;
+            /** Ends At */
+            ends_at?: string | null;
+            /** Image Url */
+            image_url?: string;
+            /** List Price */
+            list_price?: number | null;
+            /** Name */
+            name: string;
+            /** Order Limit */
+            order_limit?: number | null;
+            /** Per User Limit */
+            per_user_limit?: number | null;
+            /**
+             * Price
+             * Format: int64
+             * @description in the currency's minor unit
+             */
+            price: number;
+            /**
+             * Shippable
+             * @description by default `false`
+             */
+            shippable?: boolean;
+            /** Starts At */
+            starts_at?: string | null;
+            /**
+             * Stock
+             * Format: int64
+             * @description in units
+             */
+            stock: number;
+        };
+        /**
+         * GoodsPage
+         * @description A page of items.
+         * @example {
+         *       "items": [
+         *         {
+         *           "created_at": "2026-11-23T12:00:00.000Z",
+         *           "currency": "CNY",
+         *           "description": "Eighty-seven keys.",
+         *           "ends_at": null,
+         *           "id": 1,
+         *           "image_url": "https://shop.example/keyboard.png",
+         *           "list_price": 39900,
+         *           "name": "Mechanical keyboard 机械键盘",
+         *           "order_limit": null,
+         *           "per_user_limit": 2,
+         *           "price": 19900,
+         *           "shippable": false,
+         *           "sold": 0,
+         *           "starts_at": "2026-11-23T12:00:00.000Z",
+         *           "status": "on_sale",
+         *           "stock": 100,
+         *           "updated_at": "2026-11-23T12:00:00.000Z",
+         *           "version": 1
+         *         }
+         *       ],
+         *       "next_cursor": null
+         *     }
+         */
+        GoodsPage: {
+            /** Items */
+            items: components["schemas"]["Goods"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /**
+         * GoodsPatch
+         * @description What to change of an item; a field that is left out stays as it is. `currency` stays for good.
+         * @example {
+         *       "price": 14900,
+         *       "stock_delta": 50
+         *     }
+         */
+        GoodsPatch: {
+            /** Description */
+            description?: string;
+            /** Ends At */
+            ends_at?: string | null;
+            /** Image Url */
+            image_url?: string;
+            /** List Price */
+            list_price?: number | null;
+            /** Name */
+            name?: string;
+            /** Order Limit */
+            order_limit?: number | null;
+            /** Per User Limit */
+            per_user_limit?: number | null;
+            /**
+             * Price
+             * Format: int64
+             * @description in the currency's minor unit
+             */
+            price?: number;
+            /** Shippable */
+            shippable?: boolean;
+            /** Starts At */
+            starts_at?: string | null;
+            /**
+             * Stock Delta
+             * Format: int64
+             * @description units to add, or to withdraw if negative
+             */
+            stock_delta?: number;
+        };
+        /**
+         * GoodsQuery
+         * @description Filters and order of the list of items.
+         */
+        GoodsQuery: {
+            /**
+             * Cursor
+             * @description `next_cursor` of the page before
+             */
+            cursor?: string | null;
             /**
              * Limit
              * Format: int64
@@ -1962,12 +1456,1102 @@ export interface components {
              */
             limit?: number;
             /**
+             * Q
+             * @description text that the name contains, whatever the case, accents and width of the letters
+             */
+            q?: string | null;
+            /**
+             * Sort
+             * @description by default `"id"`
+             * @enum {string}
+             */
+            sort?: "starts_at" | "-starts_at" | "price" | "-price" | "created_at" | "-created_at" | "id" | "-id";
+            /** Status */
+            status?: ("ended" | "paused" | "upcoming" | "sold_out" | "on_sale") | null;
+        };
+        /**
+         * Health
+         * @description The state of the service.
+         * @example {
+         *       "status": "ok"
+         *     }
+         */
+        Health: {
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "ok" | "ready";
+        };
+        /**
+         * KeyHeaders
+         * @description `Idempotency-Key` makes a retry safe: the same key and request have their effect once within 24 hours.
+         */
+        KeyHeaders: {
+            /** Idempotency-Key */
+            "Idempotency-Key"?: string | null;
+        };
+        /**
+         * NoFields
+         * @description An empty object, or no body at all.
+         * @example {}
+         */
+        NoFields: Record<string, never>;
+        /**
+         * Order
+         * @description An order. Its price lines are those of the moment it was placed.
+         * @example {
+         *       "address": null,
+         *       "closed_at": null,
+         *       "coupon_code": null,
+         *       "currency": "CNY",
+         *       "discount": 0,
+         *       "expires_at": "2026-11-23T12:15:00.000Z",
+         *       "goods_id": 1,
+         *       "goods_name": "Mechanical keyboard 机械键盘",
+         *       "order_no": "019ab0f32d4a7c1e9b6d52f08a417e33",
+         *       "paid_at": null,
+         *       "purchased_at": "2026-11-23T12:00:00.000Z",
+         *       "quantity": 1,
+         *       "refund_reference": null,
+         *       "refunded_at": null,
+         *       "shipping_fee": 0,
+         *       "shipping_method": null,
+         *       "status": "pending",
+         *       "subtotal": 19900,
+         *       "total": 19900,
+         *       "unit_price": 19900,
+         *       "user_id": "alice"
+         *     }
+         */
+        Order: {
+            address: components["schemas"]["OrderAddress"] | null;
+            /**
+             * Closed At
+             * @description when it returned what it held
+             */
+            closed_at: string | null;
+            /** Coupon Code */
+            coupon_code: string | null;
+            /** Currency */
+            currency: string;
+            /**
+             * Discount
+             * Format: int64
+             */
+            discount: number;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+            /**
+             * Goods Id
+             * Format: int64
+             */
+            goods_id: number;
+            /** Goods Name */
+            goods_name: string;
+            /** Order No */
+            order_no: string;
+            /** Paid At */
+            paid_at: string | null;
+            /**
+             * Purchased At
+             * Format: date-time
+             */
+            purchased_at: string;
+            /**
+             * Quantity
+             * Format: int64
+             */
+            quantity: number;
+            /** Refund Reference */
+            refund_reference: string | null;
+            /** Refunded At */
+            refunded_at: string | null;
+            /**
+             * Shipping Fee
+             * Format: int64
+             */
+            shipping_fee: number;
+            /** Shipping Method */
+            shipping_method: string | null;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "pending" | "paid" | "cancelled" | "expired" | "refund_due" | "refunded";
+            /**
+             * Subtotal
+             * Format: int64
+             */
+            subtotal: number;
+            /**
+             * Total
+             * Format: int64
+             */
+            total: number;
+            /**
+             * Unit Price
+             * Format: int64
+             */
+            unit_price: number;
+            /** User Id */
+            user_id: string;
+        };
+        /**
+         * OrderAddress
+         * @description Where an order is shipped to.
+         */
+        OrderAddress: {
+            /** Line1 */
+            line1: string;
+            /** Line2 */
+            line2: string | null;
+            /** Name */
+            name: string;
+            /** Phone */
+            phone: string;
+            /** Postcode */
+            postcode: string | null;
+            /** Region */
+            region: string;
+        };
+        /**
+         * OrdersFilter
+         * @description Filters of the list of orders.
+         */
+        OrdersFilter: {
+            /** Goods Id */
+            goods_id?: number | null;
+            /**
+             * Purchased From
+             * @description for administrators: the first moment
+             */
+            purchased_from?: string | null;
+            /**
+             * Purchased To
+             * @description for administrators: the first moment after the end
+             */
+            purchased_to?: string | null;
+            /** Status */
+            status?: ("pending" | "paid" | "cancelled" | "expired" | "refund_due" | "refunded") | null;
+            /**
+             * User Id
+             * @description for administrators
+             */
+            user_id?: string | null;
+        };
+        /**
+         * OrdersPage
+         * @description A page of orders.
+         * @example {
+         *       "items": [
+         *         {
+         *           "address": null,
+         *           "closed_at": null,
+         *           "coupon_code": null,
+         *           "currency": "CNY",
+         *           "discount": 0,
+         *           "expires_at": "2026-11-23T12:15:00.000Z",
+         *           "goods_id": 1,
+         *           "goods_name": "Mechanical keyboard 机械键盘",
+         *           "order_no": "019ab0f32d4a7c1e9b6d52f08a417e33",
+         *           "paid_at": null,
+         *           "purchased_at": "2026-11-23T12:00:00.000Z",
+         *           "quantity": 1,
+         *           "refund_reference": null,
+         *           "refunded_at": null,
+         *           "shipping_fee": 0,
+         *           "shipping_method": null,
+         *           "status": "pending",
+         *           "subtotal": 19900,
+         *           "total": 19900,
+         *           "unit_price": 19900,
+         *           "user_id": "alice"
+         *         }
+         *       ],
+         *       "next_cursor": null
+         *     }
+         */
+        OrdersPage: {
+            /** Items */
+            items: components["schemas"]["Order"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /**
+         * OrdersQuery
+         * @description Filters and order of the list of orders.
+         */
+        OrdersQuery: {
+            /**
              * Cursor
              * @description `next_cursor` of the page before
              */
             cursor?: string | null;
+            /** Goods Id */
+            goods_id?: number | null;
+            /**
+             * Limit
+             * Format: int64
+             * @description by default `20`
+             */
+            limit?: number;
+            /**
+             * Purchased From
+             * @description for administrators: the first moment
+             */
+            purchased_from?: string | null;
+            /**
+             * Purchased To
+             * @description for administrators: the first moment after the end
+             */
+            purchased_to?: string | null;
+            /**
+             * Sort
+             * @description by default `"-purchased_at"`
+             * @enum {string}
+             */
+            sort?: "purchased_at" | "-purchased_at";
+            /** Status */
+            status?: ("pending" | "paid" | "cancelled" | "expired" | "refund_due" | "refunded") | null;
+            /**
+             * User Id
+             * @description for administrators
+             */
+            user_id?: string | null;
+        };
+        /**
+         * Payment
+         * @description An event of the payment provider, its outcome, and how it was resolved.
+         * @example {
+         *       "amount": 19900,
+         *       "currency": "CNY",
+         *       "event_id": "evt_2kY7",
+         *       "id": 3,
+         *       "note": "by bank, ticket 117",
+         *       "order_no": "019ab0f32d4a7c1e9b6d52f08a417e33",
+         *       "outcome": "already_paid",
+         *       "payment_id": "pay_51Hq",
+         *       "received_at": "2026-11-23T12:00:00.000Z",
+         *       "resolution": "refunded",
+         *       "resolved_at": "2026-11-24T09:30:00.000Z",
+         *       "resolved_by": "operator",
+         *       "type": "payment.succeeded"
+         *     }
+         */
+        Payment: {
+            /**
+             * Amount
+             * Format: int64
+             * @description in the currency's minor unit
+             */
+            amount: number;
+            /** Currency */
+            currency: string;
+            /** Event Id */
+            event_id: string;
+            /**
+             * Id
+             * Format: int64
+             */
+            id: number;
+            /** Note */
+            note: string | null;
+            /** Order No */
+            order_no: string;
+            /**
+             * Outcome
+             * @enum {string}
+             */
+            outcome: "paid" | "refund_due" | "already_paid" | "mismatch" | "unknown_order" | "failed" | "repeated" | "refunded";
+            /** Payment Id */
+            payment_id: string;
+            /**
+             * Received At
+             * Format: date-time
+             */
+            received_at: string;
+            /**
+             * Resolution
+             * @description null while it is not resolved, or needs no resolution
+             */
+            resolution: ("refunded" | "accepted" | "ignored") | null;
+            /** Resolved At */
+            resolved_at: string | null;
+            /**
+             * Resolved By
+             * @description null if an event of the provider reported the refund
+             */
+            resolved_by: string | null;
+            /** Type */
+            type: string;
+        };
+        /**
+         * PaymentData
+         * @description A payment, as its provider reports it.
+         */
+        PaymentData: {
+            /**
+             * Amount
+             * Format: int64
+             * @description in the currency's minor unit
+             */
+            amount: number;
+            /**
+             * Currency
+             * @description ISO 4217
+             */
+            currency: string;
+            /** Order No */
+            order_no: string;
+            /** Payment Id */
+            payment_id: string;
+        };
+        /**
+         * PaymentReceived
+         * @description The outcome of an event of the payment provider.
+         * @example {
+         *       "event_id": "evt_2kY7",
+         *       "outcome": "paid"
+         *     }
+         */
+        PaymentReceived: {
+            /** Event Id */
+            event_id: string;
+            /** Outcome */
+            outcome: ("paid" | "refund_due" | "already_paid" | "mismatch" | "unknown_order" | "failed" | "repeated" | "refunded") | "ignored";
+        };
+        /**
+         * PaymentWebhook
+         * @description An event of the payment provider: `payment.succeeded`, `.failed` or `.refunded`. Other types are ignored.
+         * @example {
+         *       "data": {
+         *         "amount": 19900,
+         *         "currency": "CNY",
+         *         "order_no": "019ab0f32d4a7c1e9b6d52f08a417e33",
+         *         "payment_id": "pay_51Hq"
+         *       },
+         *       "type": "payment.succeeded"
+         *     }
+         */
+        PaymentWebhook: {
+            data: components["schemas"]["PaymentData"];
+            /** Type */
+            type: string;
+        };
+        /**
+         * PaymentsPage
+         * @description A page of payments, newest first.
+         * @example {
+         *       "items": [
+         *         {
+         *           "amount": 19900,
+         *           "currency": "CNY",
+         *           "event_id": "evt_2kY7",
+         *           "id": 3,
+         *           "note": "by bank, ticket 117",
+         *           "order_no": "019ab0f32d4a7c1e9b6d52f08a417e33",
+         *           "outcome": "already_paid",
+         *           "payment_id": "pay_51Hq",
+         *           "received_at": "2026-11-23T12:00:00.000Z",
+         *           "resolution": "refunded",
+         *           "resolved_at": "2026-11-24T09:30:00.000Z",
+         *           "resolved_by": "operator",
+         *           "type": "payment.succeeded"
+         *         }
+         *       ],
+         *       "next_cursor": null
+         *     }
+         */
+        PaymentsPage: {
+            /** Items */
+            items: components["schemas"]["Payment"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /**
+         * PaymentsQuery
+         * @description Filters of the list of payments.
+         */
+        PaymentsQuery: {
+            /**
+             * Cursor
+             * @description `next_cursor` of the page before
+             */
+            cursor?: string | null;
+            /**
+             * Limit
+             * Format: int64
+             * @description by default `20`
+             */
+            limit?: number;
+            /** Order No */
+            order_no?: string | null;
+            /** Outcome */
+            outcome?: ("paid" | "refund_due" | "already_paid" | "mismatch" | "unknown_order" | "failed" | "repeated" | "refunded") | null;
+            /**
+             * Resolved
+             * @description `false`: payments that an operator has yet to resolve; `true`: those resolved or given back
+             */
+            resolved?: boolean | null;
+        };
+        /**
+         * Problem
+         * @description An error, RFC 9457. Some codes carry members of their own; see the examples.
+         */
+        Problem: {
+            /** Code */
+            code: string;
+            /** Detail */
+            detail: string;
+            /**
+             * Errors
+             * @description only with validation_failed
+             */
+            errors?: components["schemas"]["FieldProblem"][];
+            /** Request Id */
+            request_id: string;
+            /**
+             * Status
+             * Format: int64
+             */
+            status: number;
+            /** Title */
+            title: string;
+            /** Type */
+            type: string;
+        } & {
+            [key: string]: unknown;
+        };
+        /**
+         * PurchaseBody
+         * @description A purchase; `{}` or no body at all means one unit.
+         * @example {
+         *       "quantity": 1
+         *     }
+         */
+        PurchaseBody: {
+            address?: components["schemas"]["Address"] | null;
+            /** Coupon Code */
+            coupon_code?: string | null;
+            /**
+             * Expected Total
+             * @description the total that the buyer was shown; if the total differs, nothing is bought
+             */
+            expected_total?: number | null;
+            /**
+             * Quantity
+             * Format: int64
+             * @description in units; by default `1`
+             */
+            quantity?: number;
+            /** Shipping Method */
+            shipping_method?: string | null;
+        };
+        /**
+         * PurchaseHeaders
+         * @description `Idempotency-Key` makes a retry safe: the same key and request return the same order at any later time.
+         */
+        PurchaseHeaders: {
+            /** Idempotency-Key */
+            "Idempotency-Key"?: string | null;
+        };
+        /**
+         * Quote
+         * @description The current price of a purchase: total = subtotal − discount + shipping fee.
+         * @example {
+         *       "coupon": {
+         *         "code": "TENOFF",
+         *         "discount": 3980,
+         *         "kind": "percent"
+         *       },
+         *       "currency": "CNY",
+         *       "discount": 3980,
+         *       "quantity": 2,
+         *       "shipping_fee": 1200,
+         *       "shipping_methods": [
+         *         {
+         *           "available": true,
+         *           "code": "express",
+         *           "fee": 1200,
+         *           "name": "Express 快递",
+         *           "reason": null
+         *         },
+         *         {
+         *           "available": false,
+         *           "code": "pickup",
+         *           "fee": null,
+         *           "name": "Pick-up in Shanghai",
+         *           "reason": "region"
+         *         }
+         *       ],
+         *       "subtotal": 39800,
+         *       "total": 37020,
+         *       "unit_price": 19900
+         *     }
+         */
+        Quote: {
+            coupon: components["schemas"]["QuotedCoupon"] | null;
+            /** Currency */
+            currency: string;
+            /**
+             * Discount
+             * Format: int64
+             */
+            discount: number;
+            /**
+             * Quantity
+             * Format: int64
+             */
+            quantity: number;
+            /**
+             * Shipping Fee
+             * Format: int64
+             * @description of the chosen method; 0 while none is chosen
+             */
+            shipping_fee: number;
+            /**
+             * Shipping Methods
+             * @description by code; none for items that are not shipped
+             */
+            shipping_methods: components["schemas"]["QuotedMethod"][];
+            /**
+             * Subtotal
+             * Format: int64
+             */
+            subtotal: number;
+            /**
+             * Total
+             * Format: int64
+             */
+            total: number;
+            /**
+             * Unit Price
+             * Format: int64
+             */
+            unit_price: number;
+        };
+        /**
+         * QuotedCoupon
+         * @description The coupon of a quote. A coupon of free shipping has a discount of 0: it sets the fees to 0.
+         */
+        QuotedCoupon: {
+            /** Code */
+            code: string;
+            /**
+             * Discount
+             * Format: int64
+             */
+            discount: number;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "percent" | "amount" | "free_shipping";
+        };
+        /**
+         * QuotedMethod
+         * @description A shipping method, with its fee or the reason why it cannot serve the purchase.
+         */
+        QuotedMethod: {
+            /** Available */
+            available: boolean;
+            /** Code */
+            code: string;
+            /**
+             * Fee
+             * @description for all units; null where it cannot serve, whatever the address
+             */
+            fee: number | null;
+            /** Name */
+            name: string;
+            /**
+             * Reason
+             * @description `address_required`: whether it can serve depends on the region, which is not given yet
+             */
+            reason: ("inactive" | "currency" | "region" | "address_required") | null;
+        };
+        /**
+         * RefundBody
+         * @description How the money of an order was given back.
+         * @example {
+         *       "reference": "refund 2026-117",
+         *       "restock": true
+         *     }
+         */
+        RefundBody: {
+            /**
+             * Reference
+             * @description the operator's or the provider's name for the refund
+             */
+            reference: string;
+            /**
+             * Restock
+             * @description return the units, the coupon's use and the room in the limit of a paid order; by default `false`
+             */
+            restock?: boolean;
+        };
+        /**
+         * ResolveBody
+         * @description How a payment that did not fit its order was resolved.
+         * @example {
+         *       "note": "by bank, ticket 117",
+         *       "resolution": "refunded"
+         *     }
+         */
+        ResolveBody: {
+            /** Note */
+            note?: string | null;
+            /**
+             * Resolution
+             * @description `refunded`: the money was given back; `accepted`: it is kept; `ignored`: none was received
+             * @enum {string}
+             */
+            resolution: "refunded" | "accepted" | "ignored";
+        };
+        /**
+         * SaleState
+         * @description The live state of a sale.
+         * @example {
+         *       "ends_at": null,
+         *       "in_progress": 17,
+         *       "order_limit": 2,
+         *       "server_time": "2026-11-23T12:00:01.250Z",
+         *       "sold": 42,
+         *       "starts_at": "2026-11-23T12:00:00.000Z",
+         *       "status": "on_sale",
+         *       "stock": 58
+         *     }
+         */
+        SaleState: {
+            /** Ends At */
+            ends_at: string | null;
+            /**
+             * In Progress
+             * Format: int64
+             * @description purchases being handled on this host
+             */
+            in_progress: number;
+            /**
+             * Order Limit
+             * Format: int64
+             * @description the concurrency cap in force
+             */
+            order_limit: number;
+            /**
+             * Server Time
+             * Format: date-time
+             * @description the database's time at the moment of the answer
+             */
+            server_time: string;
+            /**
+             * Sold
+             * Format: int64
+             */
+            sold: number;
+            /** Starts At */
+            starts_at: string | null;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "ended" | "paused" | "upcoming" | "sold_out" | "on_sale";
+            /**
+             * Stock
+             * Format: int64
+             */
+            stock: number;
+        };
+        /**
+         * SecretRotation
+         * @description How long the old secret stays valid.
+         * @example {
+         *       "keep_hours": 24
+         *     }
+         */
+        SecretRotation: {
+            /**
+             * Keep Hours
+             * Format: int64
+             * @description hours that the old secret signs beside the new one; by default `24`
+             */
+            keep_hours?: number;
+        };
+        /**
+         * ShippingMethod
+         * @description A shipping method. Fees are in the currency's minor unit; null means no limit.
+         * @example {
+         *       "active": true,
+         *       "additional_fee": 200,
+         *       "base_fee": 1200,
+         *       "code": "express",
+         *       "currency": "CNY",
+         *       "free_from": 50000,
+         *       "name": "Express 快递",
+         *       "regions": [
+         *         "CN"
+         *       ],
+         *       "version": 1
+         *     }
+         */
+        ShippingMethod: {
+            /** Active */
+            active: boolean;
+            /**
+             * Additional Fee
+             * Format: int64
+             * @description for each unit after the first
+             */
+            additional_fee: number;
+            /**
+             * Base Fee
+             * Format: int64
+             */
+            base_fee: number;
+            /** Code */
+            code: string;
+            /** Currency */
+            currency: string | null;
+            /**
+             * Free From
+             * @description the subtotal from which on shipping is free
+             */
+            free_from: number | null;
+            /** Name */
+            name: string;
+            /**
+             * Regions
+             * @description ISO 3166 codes; a country's serves all of its subdivisions
+             */
+            regions: string[] | null;
+            /**
+             * Version
+             * Format: int64
+             * @description counts administrators' changes
+             */
+            version: number;
+        };
+        /**
+         * ShippingMethodCreate
+         * @description A new shipping method. A field that is null or left out means no limit.
+         * @example {
+         *       "additional_fee": 200,
+         *       "base_fee": 1200,
+         *       "code": "express",
+         *       "currency": "CNY",
+         *       "free_from": 50000,
+         *       "name": "Express 快递",
+         *       "regions": [
+         *         "CN"
+         *       ]
+         *     }
+         */
+        ShippingMethodCreate: {
+            /**
+             * Active
+             * @description by default `true`
+             */
+            active?: boolean;
+            /**
+             * Additional Fee
+             * Format: int64
+             * @description for each unit after the first, in the minor unit; by default `0`
+             */
+            additional_fee?: number;
+            /**
+             * Base Fee
+             * Format: int64
+             * @description in the currency's minor unit
+             */
+            base_fee: number;
+            /** Code */
+            code: string;
+            /**
+             * Currency
+             * @description of the items that it ships; null is any
+             */
+            currency?: ("AED" | "AFN" | "ALL" | "AMD" | "AOA" | "ARS" | "AUD" | "AWG" | "AZN" | "BAM" | "BBD" | "BDT" | "BHD" | "BIF" | "BMD" | "BND" | "BOB" | "BOV" | "BRL" | "BSD" | "BTN" | "BWP" | "BYN" | "BZD" | "CAD" | "CDF" | "CHE" | "CHF" | "CHW" | "CLF" | "CLP" | "CNY" | "COP" | "COU" | "CRC" | "CUP" | "CVE" | "CZK" | "DJF" | "DKK" | "DOP" | "DZD" | "EGP" | "ERN" | "ETB" | "EUR" | "FJD" | "FKP" | "GBP" | "GEL" | "GHS" | "GIP" | "GMD" | "GNF" | "GTQ" | "GYD" | "HKD" | "HNL" | "HTG" | "HUF" | "IDR" | "ILS" | "INR" | "IQD" | "IRR" | "ISK" | "JMD" | "JOD" | "JPY" | "KES" | "KGS" | "KHR" | "KMF" | "KPW" | "KRW" | "KWD" | "KYD" | "KZT" | "LAK" | "LBP" | "LKR" | "LRD" | "LSL" | "LYD" | "MAD" | "MDL" | "MGA" | "MKD" | "MMK" | "MNT" | "MOP" | "MRU" | "MUR" | "MVR" | "MWK" | "MXN" | "MXV" | "MYR" | "MZN" | "NAD" | "NGN" | "NIO" | "NOK" | "NPR" | "NZD" | "OMR" | "PAB" | "PEN" | "PGK" | "PHP" | "PKR" | "PLN" | "PYG" | "QAR" | "RON" | "RSD" | "RUB" | "RWF" | "SAR" | "SBD" | "SCR" | "SDG" | "SEK" | "SGD" | "SHP" | "SLE" | "SOS" | "SRD" | "SSP" | "STN" | "SVC" | "SYP" | "SZL" | "THB" | "TJS" | "TMT" | "TND" | "TOP" | "TRY" | "TTD" | "TWD" | "TZS" | "UAH" | "UGX" | "USD" | "USN" | "UYI" | "UYU" | "UYW" | "UZS" | "VED" | "VES" | "VND" | "VUV" | "WST" | "XAD" | "XAF" | "XCD" | "XCG" | "XOF" | "XPF" | "YER" | "ZAR" | "ZMW" | "ZWG") | null;
+            /**
+             * Free From
+             * @description the subtotal from which on shipping is free
+             */
+            free_from?: number | null;
+            /** Name */
+            name: string;
+            /** Regions */
+            regions?: string[] | null;
+        };
+        /**
+         * ShippingMethodPatch
+         * @description What to change of a method; a field that is left out stays as it is. `code` stays for good.
+         * @example {
+         *       "base_fee": 1500,
+         *       "free_from": null
+         *     }
+         */
+        ShippingMethodPatch: {
+            /** Active */
+            active?: boolean;
+            /**
+             * Additional Fee
+             * Format: int64
+             * @description in the currency's minor unit
+             */
+            additional_fee?: number;
+            /**
+             * Base Fee
+             * Format: int64
+             * @description in the currency's minor unit
+             */
+            base_fee?: number;
+            /** Currency */
+            currency?: ("AED" | "AFN" | "ALL" | "AMD" | "AOA" | "ARS" | "AUD" | "AWG" | "AZN" | "BAM" | "BBD" | "BDT" | "BHD" | "BIF" | "BMD" | "BND" | "BOB" | "BOV" | "BRL" | "BSD" | "BTN" | "BWP" | "BYN" | "BZD" | "CAD" | "CDF" | "CHE" | "CHF" | "CHW" | "CLF" | "CLP" | "CNY" | "COP" | "COU" | "CRC" | "CUP" | "CVE" | "CZK" | "DJF" | "DKK" | "DOP" | "DZD" | "EGP" | "ERN" | "ETB" | "EUR" | "FJD" | "FKP" | "GBP" | "GEL" | "GHS" | "GIP" | "GMD" | "GNF" | "GTQ" | "GYD" | "HKD" | "HNL" | "HTG" | "HUF" | "IDR" | "ILS" | "INR" | "IQD" | "IRR" | "ISK" | "JMD" | "JOD" | "JPY" | "KES" | "KGS" | "KHR" | "KMF" | "KPW" | "KRW" | "KWD" | "KYD" | "KZT" | "LAK" | "LBP" | "LKR" | "LRD" | "LSL" | "LYD" | "MAD" | "MDL" | "MGA" | "MKD" | "MMK" | "MNT" | "MOP" | "MRU" | "MUR" | "MVR" | "MWK" | "MXN" | "MXV" | "MYR" | "MZN" | "NAD" | "NGN" | "NIO" | "NOK" | "NPR" | "NZD" | "OMR" | "PAB" | "PEN" | "PGK" | "PHP" | "PKR" | "PLN" | "PYG" | "QAR" | "RON" | "RSD" | "RUB" | "RWF" | "SAR" | "SBD" | "SCR" | "SDG" | "SEK" | "SGD" | "SHP" | "SLE" | "SOS" | "SRD" | "SSP" | "STN" | "SVC" | "SYP" | "SZL" | "THB" | "TJS" | "TMT" | "TND" | "TOP" | "TRY" | "TTD" | "TWD" | "TZS" | "UAH" | "UGX" | "USD" | "USN" | "UYI" | "UYU" | "UYW" | "UZS" | "VED" | "VES" | "VND" | "VUV" | "WST" | "XAD" | "XAF" | "XCD" | "XCG" | "XOF" | "XPF" | "YER" | "ZAR" | "ZMW" | "ZWG") | null;
+            /** Free From */
+            free_from?: number | null;
+            /** Name */
+            name?: string;
+            /** Regions */
+            regions?: string[] | null;
+        };
+        /**
+         * ShippingMethodsPage
+         * @description A page of shipping methods.
+         * @example {
+         *       "items": [
+         *         {
+         *           "active": true,
+         *           "additional_fee": 200,
+         *           "base_fee": 1200,
+         *           "code": "express",
+         *           "currency": "CNY",
+         *           "free_from": 50000,
+         *           "name": "Express 快递",
+         *           "regions": [
+         *             "CN"
+         *           ],
+         *           "version": 1
+         *         }
+         *       ],
+         *       "next_cursor": null
+         *     }
+         */
+        ShippingMethodsPage: {
+            /** Items */
+            items: components["schemas"]["ShippingMethod"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /**
+         * ShippingMethodsQuery
+         * @description Filters and order of the list of methods; `created_at` is the time of their creation.
+         */
+        ShippingMethodsQuery: {
             /** Active */
             active?: boolean | null;
+            /**
+             * Cursor
+             * @description `next_cursor` of the page before
+             */
+            cursor?: string | null;
+            /**
+             * Limit
+             * Format: int64
+             * @description by default `20`
+             */
+            limit?: number;
+            /**
+             * Sort
+             * @description by default `"code"`
+             * @enum {string}
+             */
+            sort?: "code" | "-code" | "created_at" | "-created_at";
+        };
+        /**
+         * SignatureHeaders
+         * @description The signature that proves that the payment provider sent the call.
+         */
+        SignatureHeaders: {
+            /**
+             * Webhook-Id
+             * @description the event's id: the same in each delivery of it
+             */
+            "webhook-id": string;
+            /**
+             * Webhook-Signature
+             * @description `v1,` and a signature; several, separated by spaces
+             */
+            "webhook-signature": string;
+            /**
+             * Webhook-Timestamp
+             * @description when it was signed, in seconds since 1970
+             */
+            "webhook-timestamp": string;
+        };
+        /**
+         * Webhook
+         * @description A subscription. Its secret is shown once, by its creation.
+         * @example {
+         *       "active": true,
+         *       "created_at": "2026-11-23T12:00:00.000Z",
+         *       "id": 1,
+         *       "old_secret_ends_at": null,
+         *       "types": [
+         *         "order.placed",
+         *         "order.paid"
+         *       ],
+         *       "updated_at": "2026-11-23T12:00:00.000Z",
+         *       "url": "https://shop.example/hooks",
+         *       "version": 1
+         *     }
+         */
+        Webhook: {
+            /**
+             * Active
+             * @description an inactive subscription keeps its position and continues from there
+             */
+            active: boolean;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Id
+             * Format: int64
+             */
+            id: number;
+            /**
+             * Old Secret Ends At
+             * @description until when messages are signed with the old secret as well; null after a creation
+             */
+            old_secret_ends_at: string | null;
+            /**
+             * Types
+             * @description null is all
+             */
+            types: ("order.placed" | "order.paid" | "order.cancelled" | "order.expired" | "order.refund_due" | "order.refunded" | "goods.sold_out" | "goods.restocked")[] | null;
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at: string;
+            /** Url */
+            url: string;
+            /**
+             * Version
+             * Format: int64
+             * @description counts changes
+             */
+            version: number;
+        };
+        /**
+         * WebhookCreate
+         * @description A subscription to events from now on.
+         * @example {
+         *       "types": [
+         *         "order.placed",
+         *         "order.paid"
+         *       ],
+         *       "url": "https://shop.example/hooks"
+         *     }
+         */
+        WebhookCreate: {
+            /**
+             * Active
+             * @description by default `true`
+             */
+            active?: boolean;
+            /** Types */
+            types?: ("order.placed" | "order.paid" | "order.cancelled" | "order.expired" | "order.refund_due" | "order.refunded" | "goods.sold_out" | "goods.restocked")[] | null;
+            /**
+             * Url
+             * @description https, of the public internet; no user, password or fragment
+             */
+            url: string;
+        };
+        /**
+         * WebhookPatch
+         * @description What to change of a subscription; a field that is left out stays as it is.
+         * @example {
+         *       "active": false
+         *     }
+         */
+        WebhookPatch: {
+            /** Active */
+            active?: boolean;
+            /** Types */
+            types?: ("order.placed" | "order.paid" | "order.cancelled" | "order.expired" | "order.refund_due" | "order.refunded" | "goods.sold_out" | "goods.restocked")[] | null;
+            /**
+             * Url
+             * @description https, of the public internet; no user, password or fragment
+             */
+            url?: string;
+        };
+        /**
+         * WebhookWithSecret
+         * @description A new subscription, with the key that signs its messages.
+         * @example {
+         *       "active": true,
+         *       "created_at": "2026-11-23T12:00:00.000Z",
+         *       "id": 1,
+         *       "old_secret_ends_at": null,
+         *       "secret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
+         *       "types": [
+         *         "order.placed",
+         *         "order.paid"
+         *       ],
+         *       "updated_at": "2026-11-23T12:00:00.000Z",
+         *       "url": "https://shop.example/hooks",
+         *       "version": 1
+         *     }
+         */
+        WebhookWithSecret: {
+            /**
+             * Active
+             * @description an inactive subscription keeps its position and continues from there
+             */
+            active: boolean;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Id
+             * Format: int64
+             */
+            id: number;
+            /**
+             * Old Secret Ends At
+             * @description until when messages are signed with the old secret as well; null after a creation
+             */
+            old_secret_ends_at: string | null;
+            /**
+             * Secret
+             * @description `whsec_` and 32 bytes in base64, for Standard Webhooks; not shown again
+             */
+            secret: string;
+            /**
+             * Types
+             * @description null is all
+             */
+            types: ("order.placed" | "order.paid" | "order.cancelled" | "order.expired" | "order.refund_due" | "order.refunded" | "goods.sold_out" | "goods.restocked")[] | null;
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at: string;
+            /** Url */
+            url: string;
+            /**
+             * Version
+             * Format: int64
+             * @description counts changes
+             */
+            version: number;
         };
         /**
          * WebhooksPage
@@ -1998,607 +2582,23 @@ export interface components {
             next_cursor: string | null;
         };
         /**
-         * WebhookCreate
-         * @description A subscription to events from now on.
-         * @example {
-         *       "types": [
-         *         "order.placed",
-         *         "order.paid"
-         *       ],
-         *       "url": "https://shop.example/hooks"
-         *     }
+         * WebhooksQuery
+         * @description A page of subscriptions.
          */
-        WebhookCreate: {
-            /**
-             * Url
-             * @description https, of the public internet; no user, password or fragment
-             */
-            url: string;
-            /** Types */
-            types?: ("order.placed" | "order.paid" | "order.cancelled" | "order.expired" | "order.refund_due" | "order.refunded" | "goods.sold_out" | "goods.restocked")[] | null;
-            /**
-             * Active
-             * @description by default `true`
-             */
-            active?: boolean;
-        };
-        /**
-         * WebhookWithSecret
-         * @description A new subscription, with the key that signs what is sent to it.
-         * @example {
-         *       "active": true,
-         *       "created_at": "2026-11-23T12:00:00.000Z",
-         *       "id": 1,
-         *       "old_secret_ends_at": null,
-         *       "secret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
-         *       "types": [
-         *         "order.placed",
-         *         "order.paid"
-         *       ],
-         *       "updated_at": "2026-11-23T12:00:00.000Z",
-         *       "url": "https://shop.example/hooks",
-         *       "version": 1
-         *     }
-         */
-        WebhookWithSecret: {
-            /**
-             * Id
-             * Format: int64
-             */
-            id: number;
-            /** Url */
-            url: string;
-            /**
-             * Types
-             * @description null is everything
-             */
-            types: ("order.placed" | "order.paid" | "order.cancelled" | "order.expired" | "order.refund_due" | "order.refunded" | "goods.sold_out" | "goods.restocked")[] | null;
-            /**
-             * Active
-             * @description one that is switched off keeps its place, and goes on from there
-             */
-            active: boolean;
-            /**
-             * Old Secret Ends At
-             * @description when what is sent is no longer signed with the secret before as well; null after a creation
-             */
-            old_secret_ends_at: string | null;
-            /**
-             * Version
-             * Format: int64
-             * @description counts changes
-             */
-            version: number;
-            /**
-             * Created At
-             * Format: date-time
-             */
-            created_at: string;
-            /**
-             * Updated At
-             * Format: date-time
-             */
-            updated_at: string;
-            /**
-             * Secret
-             * @description `whsec_` and 32 bytes in base64, for Standard Webhooks; not shown again
-             */
-            secret: string;
-        };
-        /**
-         * WebhookPatch
-         * @description What to change of a subscription; a field that is left out stays as it is.
-         * @example {
-         *       "active": false
-         *     }
-         */
-        WebhookPatch: {
-            /**
-             * Url
-             * @description https, of the public internet; no user, password or fragment
-             */
-            url?: string;
-            /** Types */
-            types?: ("order.placed" | "order.paid" | "order.cancelled" | "order.expired" | "order.refund_due" | "order.refunded" | "goods.sold_out" | "goods.restocked")[] | null;
+        WebhooksQuery: {
             /** Active */
-            active?: boolean;
-        };
-        /**
-         * Webhook
-         * @description A subscription. Its secret is shown once, by its creation.
-         * @example {
-         *       "active": true,
-         *       "created_at": "2026-11-23T12:00:00.000Z",
-         *       "id": 1,
-         *       "old_secret_ends_at": null,
-         *       "types": [
-         *         "order.placed",
-         *         "order.paid"
-         *       ],
-         *       "updated_at": "2026-11-23T12:00:00.000Z",
-         *       "url": "https://shop.example/hooks",
-         *       "version": 1
-         *     }
-         */
-        Webhook: {
+            active?: boolean | null;
             /**
-             * Id
-             * Format: int64
+             * Cursor
+             * @description `next_cursor` of the page before
              */
-            id: number;
-            /** Url */
-            url: string;
-            /**
-             * Types
-             * @description null is everything
-             */
-            types: ("order.placed" | "order.paid" | "order.cancelled" | "order.expired" | "order.refund_due" | "order.refunded" | "goods.sold_out" | "goods.restocked")[] | null;
-            /**
-             * Active
-             * @description one that is switched off keeps its place, and goes on from there
-             */
-            active: boolean;
-            /**
-             * Old Secret Ends At
-             * @description when what is sent is no longer signed with the secret before as well; null after a creation
-             */
-            old_secret_ends_at: string | null;
-            /**
-             * Version
-             * Format: int64
-             * @description counts changes
-             */
-            version: number;
-            /**
-             * Created At
-             * Format: date-time
-             */
-            created_at: string;
-            /**
-             * Updated At
-             * Format: date-time
-             */
-            updated_at: string;
-        };
-        /**
-         * SecretRotation
-         * @description How long the secret until now stays valid.
-         * @example {
-         *       "keep_hours": 24
-         *     }
-         */
-        SecretRotation: {
-            /**
-             * Keep Hours
-             * Format: int64
-             * @description hours that the old secret signs beside the new one; by default `24`
-             */
-            keep_hours?: number;
-        };
-        /**
-         * DeliveriesQuery
-         * @description A page of a subscription's log.
-         */
-        DeliveriesQuery: {
+            cursor?: string | null;
             /**
              * Limit
              * Format: int64
              * @description by default `20`
              */
             limit?: number;
-            /**
-             * Cursor
-             * @description `next_cursor` of the page before
-             */
-            cursor?: string | null;
-            /** Status */
-            status?: ("pending" | "delivered" | "failed") | null;
-        };
-        /**
-         * DeliveriesPage
-         * @description A page of a subscription's log, the newest event first.
-         * @example {
-         *       "items": [
-         *         {
-         *           "attempts": 2,
-         *           "created_at": "2026-11-23T12:00:00.000Z",
-         *           "delivered_at": "2026-11-23T12:00:00.000Z",
-         *           "event_id": "evt_42",
-         *           "id": 7,
-         *           "last_attempt_at": "2026-11-23T12:00:00.000Z",
-         *           "last_error": null,
-         *           "last_status": 200,
-         *           "next_attempt_at": null,
-         *           "status": "delivered",
-         *           "type": "order.placed"
-         *         }
-         *       ],
-         *       "next_cursor": null
-         *     }
-         */
-        DeliveriesPage: {
-            /** Items */
-            items: components["schemas"]["Delivery"][];
-            /** Next Cursor */
-            next_cursor: string | null;
-        };
-        /**
-         * Delivery
-         * @description An event on its way to a subscriber, and what came of the last attempt.
-         * @example {
-         *       "attempts": 2,
-         *       "created_at": "2026-11-23T12:00:00.000Z",
-         *       "delivered_at": "2026-11-23T12:00:00.000Z",
-         *       "event_id": "evt_42",
-         *       "id": 7,
-         *       "last_attempt_at": "2026-11-23T12:00:00.000Z",
-         *       "last_error": null,
-         *       "last_status": 200,
-         *       "next_attempt_at": null,
-         *       "status": "delivered",
-         *       "type": "order.placed"
-         *     }
-         */
-        Delivery: {
-            /**
-             * Id
-             * Format: int64
-             */
-            id: number;
-            /**
-             * Event Id
-             * @description what the subscriber sees as `webhook-id`
-             */
-            event_id: string;
-            /**
-             * Type
-             * @enum {string}
-             */
-            type: "order.placed" | "order.paid" | "order.cancelled" | "order.expired" | "order.refund_due" | "order.refunded" | "goods.sold_out" | "goods.restocked";
-            /**
-             * Status
-             * @enum {string}
-             */
-            status: "pending" | "delivered" | "failed";
-            /**
-             * Attempts
-             * Format: int64
-             */
-            attempts: number;
-            /**
-             * Last Status
-             * @description the subscriber's HTTP status, where it gave one
-             */
-            last_status: number | null;
-            /** Last Error */
-            last_error: ("timeout" | "connection" | "tls" | "protocol" | "unresolved" | "forbidden_target" | "redirect" | "status" | "gone") | null;
-            /**
-             * Created At
-             * Format: date-time
-             */
-            created_at: string;
-            /** Last Attempt At */
-            last_attempt_at: string | null;
-            /**
-             * Next Attempt At
-             * @description not before this; null where there will be none
-             */
-            next_attempt_at: string | null;
-            /** Delivered At */
-            delivered_at: string | null;
-        };
-        /**
-         * Health
-         * @description The state of the service.
-         * @example {
-         *       "status": "ok"
-         *     }
-         */
-        Health: {
-            /**
-             * Status
-             * @enum {string}
-             */
-            status: "ok" | "ready";
-        };
-        /**
-         * FieldProblem
-         * @description What is wrong with one field.
-         */
-        FieldProblem: {
-            /** Field */
-            field: string;
-            /** Code */
-            code: string;
-            /** Detail */
-            detail: string;
-        };
-        /**
-         * FieldChange
-         * @description A field's value before and after; `from` is null at the creation.
-         */
-        FieldChange: {
-            /** From */
-            from: unknown;
-            /** To */
-            to: unknown;
-        };
-        /**
-         * GoodsChange
-         * @description What an administrator did to an item.
-         * @example {
-         *       "action": "updated",
-         *       "changed_at": "2026-11-23T12:00:00.000Z",
-         *       "changed_by": "operator",
-         *       "changes": {
-         *         "price": {
-         *           "from": 19900,
-         *           "to": 14900
-         *         }
-         *       },
-         *       "goods_id": 1,
-         *       "id": 7,
-         *       "version": 2
-         *     }
-         */
-        GoodsChange: {
-            /**
-             * Id
-             * Format: int64
-             */
-            id: number;
-            /**
-             * Goods Id
-             * Format: int64
-             */
-            goods_id: number;
-            /**
-             * Version
-             * Format: int64
-             * @description the item's version after the change
-             */
-            version: number;
-            /**
-             * Action
-             * @enum {string}
-             */
-            action: "created" | "updated" | "paused" | "resumed";
-            /** Changed By */
-            changed_by: string;
-            /**
-             * Changed At
-             * Format: date-time
-             */
-            changed_at: string;
-            /** Changes */
-            changes: {
-                [key: string]: components["schemas"]["FieldChange"];
-            };
-        };
-        /**
-         * Address
-         * @description Where to ship to.
-         */
-        Address: {
-            /** Name */
-            name: string;
-            /** Phone */
-            phone: string;
-            /**
-             * Region
-             * @description ISO 3166: a country, or one of its subdivisions
-             */
-            region: string;
-            /** Line1 */
-            line1: string;
-            /** Line2 */
-            line2?: string | null;
-            /**
-             * Postcode
-             * @description needed where the region's country has postcodes; blank is the same as null
-             */
-            postcode?: string | null;
-        };
-        /**
-         * OrderAddress
-         * @description Where an order is shipped to.
-         */
-        OrderAddress: {
-            /** Name */
-            name: string;
-            /** Phone */
-            phone: string;
-            /** Region */
-            region: string;
-            /** Line1 */
-            line1: string;
-            /** Line2 */
-            line2: string | null;
-            /** Postcode */
-            postcode: string | null;
-        };
-        /**
-         * QuotedCoupon
-         * @description The coupon of a quote. One of free shipping discounts nothing: it makes the fees nothing.
-         */
-        QuotedCoupon: {
-            /** Code */
-            code: string;
-            /**
-             * Kind
-             * @enum {string}
-             */
-            kind: "percent" | "amount" | "free_shipping";
-            /**
-             * Discount
-             * Format: int64
-             */
-            discount: number;
-        };
-        /**
-         * QuotedMethod
-         * @description A shipping method, with its fee or the reason why it cannot serve.
-         */
-        QuotedMethod: {
-            /** Code */
-            code: string;
-            /** Name */
-            name: string;
-            /**
-             * Fee
-             * @description for all units; null where it cannot serve, whatever the address
-             */
-            fee: number | null;
-            /** Available */
-            available: boolean;
-            /**
-             * Reason
-             * @description `address_required`: whether it can serve depends on the region, which is not given yet
-             */
-            reason: ("inactive" | "currency" | "region" | "address_required") | null;
-        };
-        /**
-         * PaymentData
-         * @description A payment, as its provider tells it.
-         */
-        PaymentData: {
-            /** Order No */
-            order_no: string;
-            /**
-             * Amount
-             * Format: int64
-             * @description in the currency's minor unit
-             */
-            amount: number;
-            /**
-             * Currency
-             * @description ISO 4217
-             */
-            currency: string;
-            /** Payment Id */
-            payment_id: string;
-        };
-        /**
-         * Event
-         * @description What happened to an order or to an item's stock.
-         * @example {
-         *       "data": {
-         *         "coupon_code": null,
-         *         "currency": "CNY",
-         *         "discount": 0,
-         *         "goods_id": 1,
-         *         "order_no": "019ab0f32d4a7c1e9b6d52f08a417e33",
-         *         "quantity": 1,
-         *         "shipping_fee": 0,
-         *         "subtotal": 19900,
-         *         "total": 19900,
-         *         "unit_price": 19900,
-         *         "user_id": "alice"
-         *       },
-         *       "goods_id": 1,
-         *       "id": "evt_42",
-         *       "occurred_at": "2026-11-23T12:00:00.000Z",
-         *       "order_no": "019ab0f32d4a7c1e9b6d52f08a417e33",
-         *       "seq": 42,
-         *       "type": "order.placed"
-         *     }
-         */
-        Event: {
-            /**
-             * Seq
-             * Format: int64
-             * @description rises from event to event, with gaps; whoever has seen one has seen all before it
-             */
-            seq: number;
-            /**
-             * Id
-             * @description the same in every delivery
-             */
-            id: string;
-            /**
-             * Type
-             * @enum {string}
-             */
-            type: "order.placed" | "order.paid" | "order.cancelled" | "order.expired" | "order.refund_due" | "order.refunded" | "goods.sold_out" | "goods.restocked";
-            /**
-             * Occurred At
-             * Format: date-time
-             */
-            occurred_at: string;
-            /**
-             * Goods Id
-             * Format: int64
-             */
-            goods_id: number;
-            /**
-             * Order No
-             * @description null for what happened to stock
-             */
-            order_no: string | null;
-            /** Data */
-            data: components["schemas"]["EventOrder"] | components["schemas"]["EventGoods"];
-        };
-        /**
-         * EventGoods
-         * @description The item that an event tells of.
-         */
-        EventGoods: {
-            /**
-             * Goods Id
-             * Format: int64
-             */
-            goods_id: number;
-            /** Name */
-            name: string | null;
-        };
-        /**
-         * EventOrder
-         * @description The order that an event tells of, as it was placed; who wants its state now reads the order.
-         */
-        EventOrder: {
-            /** Order No */
-            order_no: string;
-            /**
-             * Goods Id
-             * Format: int64
-             */
-            goods_id: number;
-            /** User Id */
-            user_id: string;
-            /**
-             * Quantity
-             * Format: int64
-             */
-            quantity: number;
-            /** Currency */
-            currency: string;
-            /**
-             * Unit Price
-             * Format: int64
-             */
-            unit_price: number;
-            /**
-             * Subtotal
-             * Format: int64
-             */
-            subtotal: number;
-            /**
-             * Discount
-             * Format: int64
-             */
-            discount: number;
-            /**
-             * Shipping Fee
-             * Format: int64
-             */
-            shipping_fee: number;
-            /**
-             * Total
-             * Format: int64
-             */
-            total: number;
-            /** Coupon Code */
-            coupon_code: string | null;
         };
     };
     responses: never;
@@ -2609,6 +2609,648 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    listCoupons: {
+        parameters: {
+            query?: {
+                limit?: number;
+                /** @description `next_cursor` of the page before */
+                cursor?: string;
+                active?: boolean;
+                kind?: "percent" | "amount" | "free_shipping";
+                sort?: "code" | "-code" | "created_at" | "-created_at";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "active": true,
+                     *           "amount": null,
+                     *           "code": "TENOFF",
+                     *           "currency": "CNY",
+                     *           "ends_at": "2026-11-30T00:00:00.000Z",
+                     *           "goods_ids": null,
+                     *           "kind": "percent",
+                     *           "max_discount": 5000,
+                     *           "min_spend": 10000,
+                     *           "per_user_limit": 1,
+                     *           "percent": 10,
+                     *           "starts_at": null,
+                     *           "total_limit": 100,
+                     *           "used": 42,
+                     *           "version": 1
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["CouponsPage"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `validation_failed` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`, `busy` */
+            503: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    createCoupon: {
+        parameters: {
+            query?: never;
+            header?: {
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "code": "TENOFF",
+                 *       "currency": "CNY",
+                 *       "kind": "percent",
+                 *       "max_discount": 5000,
+                 *       "min_spend": 10000,
+                 *       "per_user_limit": 1,
+                 *       "percent": 10,
+                 *       "total_limit": 100
+                 *     }
+                 */
+                "application/json": components["schemas"]["CouponCreate"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    /** @description the coupon's version and uses; `If-Match` compares the version alone */
+                    ETag?: string;
+                    /** @description `true` where this is the first answer to the same request under the key, given again */
+                    "Idempotent-Replayed"?: string;
+                    /** @description the coupon's address */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "active": true,
+                     *       "amount": null,
+                     *       "code": "TENOFF",
+                     *       "currency": "CNY",
+                     *       "ends_at": "2026-11-30T00:00:00.000Z",
+                     *       "goods_ids": null,
+                     *       "kind": "percent",
+                     *       "max_discount": 5000,
+                     *       "min_spend": 10000,
+                     *       "per_user_limit": 1,
+                     *       "percent": 10,
+                     *       "starts_at": null,
+                     *       "total_limit": 100,
+                     *       "used": 42,
+                     *       "version": 1
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Coupon"];
+                };
+            };
+            /** @description `malformed_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `validation_failed`, `idempotency_key_reused` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`, `busy` */
+            503: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getCoupon: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the ETag that the caller has */
+                "If-None-Match"?: string;
+            };
+            path: {
+                code: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description the coupon's version and uses; `If-Match` compares the version alone */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "active": true,
+                     *       "amount": null,
+                     *       "code": "TENOFF",
+                     *       "currency": "CNY",
+                     *       "ends_at": "2026-11-30T00:00:00.000Z",
+                     *       "goods_ids": null,
+                     *       "kind": "percent",
+                     *       "max_discount": 5000,
+                     *       "min_spend": 10000,
+                     *       "per_user_limit": 1,
+                     *       "percent": 10,
+                     *       "starts_at": null,
+                     *       "total_limit": 100,
+                     *       "used": 42,
+                     *       "version": 1
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Coupon"];
+                };
+            };
+            /** @description Not Modified */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `coupon_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `validation_failed` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`, `busy` */
+            503: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    changeCoupon: {
+        parameters: {
+            query?: never;
+            header?: {
+                "Idempotency-Key"?: string;
+                /** @description the version that the caller has read, in quotes */
+                "If-Match"?: string;
+            };
+            path: {
+                code: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "active": false,
+                 *       "total_limit": 200
+                 *     }
+                 */
+                "application/json": components["schemas"]["CouponPatch"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description the coupon's version and uses; `If-Match` compares the version alone */
+                    ETag?: string;
+                    /** @description `true` where this is the first answer to the same request under the key, given again */
+                    "Idempotent-Replayed"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "active": true,
+                     *       "amount": null,
+                     *       "code": "TENOFF",
+                     *       "currency": "CNY",
+                     *       "ends_at": "2026-11-30T00:00:00.000Z",
+                     *       "goods_ids": null,
+                     *       "kind": "percent",
+                     *       "max_discount": 5000,
+                     *       "min_spend": 10000,
+                     *       "per_user_limit": 1,
+                     *       "percent": 10,
+                     *       "starts_at": null,
+                     *       "total_limit": 100,
+                     *       "used": 42,
+                     *       "version": 1
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Coupon"];
+                };
+            };
+            /** @description `malformed_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `coupon_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `version_mismatch` */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `validation_failed`, `idempotency_key_reused` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`, `busy` */
+            503: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listEvents: {
+        parameters: {
+            query?: {
+                /** @description `seq` of the last event that the caller has; 0 for the beginning */
+                after?: number;
+                /** @description `next_cursor` of the page before; instead of `after` */
+                cursor?: number;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "data": {
+                     *             "coupon_code": null,
+                     *             "currency": "CNY",
+                     *             "discount": 0,
+                     *             "goods_id": 1,
+                     *             "order_no": "019ab0f32d4a7c1e9b6d52f08a417e33",
+                     *             "quantity": 1,
+                     *             "shipping_fee": 0,
+                     *             "subtotal": 19900,
+                     *             "total": 19900,
+                     *             "unit_price": 19900,
+                     *             "user_id": "alice"
+                     *           },
+                     *           "goods_id": 1,
+                     *           "id": "evt_42",
+                     *           "occurred_at": "2026-11-23T12:00:00.000Z",
+                     *           "order_no": "019ab0f32d4a7c1e9b6d52f08a417e33",
+                     *           "seq": 42,
+                     *           "type": "order.placed"
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["EventsPage"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `events_pruned` */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `validation_failed` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`, `busy` */
+            503: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     listGoods: {
         parameters: {
             query?: {
@@ -2731,12 +3373,12 @@ export interface operations {
             /** @description Created */
             201: {
                 headers: {
-                    /** @description the item's address */
-                    Location?: string;
                     /** @description the item's version and stock; `If-Match` compares the version alone */
                     ETag?: string;
                     /** @description `true` where this is the first answer to the same request under the key, given again */
                     "Idempotent-Replayed"?: string;
+                    /** @description the item's address */
+                    Location?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3221,6 +3863,120 @@ export interface operations {
             };
         };
     };
+    listGoodsChanges: {
+        parameters: {
+            query?: {
+                limit?: number;
+                /** @description `next_cursor` of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                goods_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "action": "updated",
+                     *           "changed_at": "2026-11-23T12:00:00.000Z",
+                     *           "changed_by": "operator",
+                     *           "changes": {
+                     *             "price": {
+                     *               "from": 19900,
+                     *               "to": 14900
+                     *             }
+                     *           },
+                     *           "goods_id": 1,
+                     *           "id": 7,
+                     *           "version": 2
+                     *         }
+                     *       ],
+                     *       "next_cursor": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ChangesPage"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `goods_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `validation_failed` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`, `busy` */
+            503: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     pauseSale: {
         parameters: {
             query?: never;
@@ -3523,515 +4279,9 @@ export interface operations {
             };
         };
     };
-    listGoodsChanges: {
-        parameters: {
-            query?: {
-                limit?: number;
-                /** @description `next_cursor` of the page before */
-                cursor?: string;
-            };
-            header?: never;
-            path: {
-                goods_id: number;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "items": [
-                     *         {
-                     *           "action": "updated",
-                     *           "changed_at": "2026-11-23T12:00:00.000Z",
-                     *           "changed_by": "operator",
-                     *           "changes": {
-                     *             "price": {
-                     *               "from": 19900,
-                     *               "to": 14900
-                     *             }
-                     *           },
-                     *           "goods_id": 1,
-                     *           "id": 7,
-                     *           "version": 2
-                     *         }
-                     *       ],
-                     *       "next_cursor": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["ChangesPage"];
-                };
-            };
-            /** @description `unauthenticated` */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `forbidden` */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `goods_not_found` */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `body_too_large` */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `validation_failed` */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `rate_limited` */
-            429: {
-                headers: {
-                    /** @description seconds */
-                    "Retry-After"?: number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `unavailable`, `busy` */
-            503: {
-                headers: {
-                    /** @description seconds */
-                    "Retry-After"?: number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    getSale: {
+    getHealth: {
         parameters: {
             query?: never;
-            header?: {
-                /** @description the ETag that the caller has */
-                "If-None-Match"?: string;
-            };
-            path: {
-                goods_id: number;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    /** @description covers all but `server_time` */
-                    ETag?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "ends_at": null,
-                     *       "in_progress": 17,
-                     *       "order_limit": 2,
-                     *       "server_time": "2026-11-23T12:00:01.250Z",
-                     *       "sold": 42,
-                     *       "starts_at": "2026-11-23T12:00:00.000Z",
-                     *       "status": "on_sale",
-                     *       "stock": 58
-                     *     }
-                     */
-                    "application/json": components["schemas"]["SaleState"];
-                };
-            };
-            /** @description Not Modified */
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description `goods_not_found` */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `body_too_large` */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `validation_failed` */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `rate_limited` */
-            429: {
-                headers: {
-                    /** @description seconds */
-                    "Retry-After"?: number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `unavailable`, `busy` */
-            503: {
-                headers: {
-                    /** @description seconds */
-                    "Retry-After"?: number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    buyGoods: {
-        parameters: {
-            query?: never;
-            header?: {
-                "Idempotency-Key"?: string;
-            };
-            path: {
-                goods_id: number;
-            };
-            cookie?: never;
-        };
-        requestBody?: {
-            content: {
-                /**
-                 * @example {
-                 *       "quantity": 1
-                 *     }
-                 */
-                "application/json": components["schemas"]["PurchaseBody"];
-            };
-        };
-        responses: {
-            /** @description Created */
-            201: {
-                headers: {
-                    /** @description the order's address */
-                    Location?: string;
-                    /** @description `true` where the key had already bought */
-                    "Idempotent-Replayed"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "address": null,
-                     *       "closed_at": null,
-                     *       "coupon_code": null,
-                     *       "currency": "CNY",
-                     *       "discount": 0,
-                     *       "expires_at": "2026-11-23T12:15:00.000Z",
-                     *       "goods_id": 1,
-                     *       "goods_name": "Mechanical keyboard 机械键盘",
-                     *       "order_no": "019ab0f32d4a7c1e9b6d52f08a417e33",
-                     *       "paid_at": null,
-                     *       "purchased_at": "2026-11-23T12:00:00.000Z",
-                     *       "quantity": 1,
-                     *       "refund_reference": null,
-                     *       "refunded_at": null,
-                     *       "shipping_fee": 0,
-                     *       "shipping_method": null,
-                     *       "status": "pending",
-                     *       "subtotal": 19900,
-                     *       "total": 19900,
-                     *       "unit_price": 19900,
-                     *       "user_id": "alice"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Order"];
-                };
-            };
-            /** @description `malformed_json` */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `unauthenticated` */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `goods_not_found` */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `sale_ended`, `sale_paused`, `sale_not_started`, `sold_out`, `limit_reached`, `insufficient_stock`, `price_changed` */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `body_too_large` */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `unsupported_media_type` */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `validation_failed`, `shipping_required` (with a `reason`: `shipping_method`, `address`), `shipping_not_available` (with a `reason`: `unknown`, `inactive`, `currency`, `region`, `address_required`, `not_shippable`), `coupon_invalid` (with a `reason`: `unknown`, `inactive`, `not_started`, `ended`), `coupon_exhausted` (with a `reason`: `total_limit`, `per_user_limit`), `coupon_not_applicable` (with a `reason`: `goods`, `currency`, `min_spend`, `no_shipping`), `idempotency_key_reused` */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `rate_limited`, `hold_cooldown` */
-            429: {
-                headers: {
-                    /** @description seconds */
-                    "Retry-After"?: number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `busy`, `unavailable` */
-            503: {
-                headers: {
-                    /** @description seconds */
-                    "Retry-After"?: number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    quotePurchase: {
-        parameters: {
-            query?: never;
-            header?: {
-                "Idempotency-Key"?: string;
-            };
-            path: {
-                goods_id: number;
-            };
-            cookie?: never;
-        };
-        requestBody?: {
-            content: {
-                /**
-                 * @example {
-                 *       "quantity": 1
-                 *     }
-                 */
-                "application/json": components["schemas"]["PurchaseBody"];
-            };
-        };
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    /** @description `true` where this is the first answer to the same request under the key, given again */
-                    "Idempotent-Replayed"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "coupon": {
-                     *         "code": "TENOFF",
-                     *         "discount": 3980,
-                     *         "kind": "percent"
-                     *       },
-                     *       "currency": "CNY",
-                     *       "discount": 3980,
-                     *       "quantity": 2,
-                     *       "shipping_fee": 1200,
-                     *       "shipping_methods": [
-                     *         {
-                     *           "available": true,
-                     *           "code": "express",
-                     *           "fee": 1200,
-                     *           "name": "Express 快递",
-                     *           "reason": null
-                     *         },
-                     *         {
-                     *           "available": false,
-                     *           "code": "pickup",
-                     *           "fee": null,
-                     *           "name": "Pick-up in Shanghai",
-                     *           "reason": "region"
-                     *         }
-                     *       ],
-                     *       "subtotal": 39800,
-                     *       "total": 37020,
-                     *       "unit_price": 19900
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Quote"];
-                };
-            };
-            /** @description `malformed_json` */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `unauthenticated` */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `goods_not_found` */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `body_too_large` */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `unsupported_media_type` */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `validation_failed`, `shipping_not_available` (with a `reason`: `unknown`, `inactive`, `currency`, `region`, `address_required`, `not_shippable`), `coupon_invalid` (with a `reason`: `unknown`, `inactive`, `not_started`, `ended`), `coupon_exhausted` (with a `reason`: `total_limit`, `per_user_limit`), `coupon_not_applicable` (with a `reason`: `goods`, `currency`, `min_spend`, `no_shipping`), `idempotency_key_reused` */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `rate_limited` */
-            429: {
-                headers: {
-                    /** @description seconds */
-                    "Retry-After"?: number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `unavailable`, `busy` */
-            503: {
-                headers: {
-                    /** @description seconds */
-                    "Retry-After"?: number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    listCoupons: {
-        parameters: {
-            query?: {
-                limit?: number;
-                /** @description `next_cursor` of the page before */
-                cursor?: string;
-                active?: boolean;
-                kind?: "percent" | "amount" | "free_shipping";
-                sort?: "code" | "-code" | "created_at" | "-created_at";
-            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -4046,47 +4296,10 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "items": [
-                     *         {
-                     *           "active": true,
-                     *           "amount": null,
-                     *           "code": "TENOFF",
-                     *           "currency": "CNY",
-                     *           "ends_at": "2026-11-30T00:00:00.000Z",
-                     *           "goods_ids": null,
-                     *           "kind": "percent",
-                     *           "max_discount": 5000,
-                     *           "min_spend": 10000,
-                     *           "per_user_limit": 1,
-                     *           "percent": 10,
-                     *           "starts_at": null,
-                     *           "total_limit": 100,
-                     *           "used": 42,
-                     *           "version": 1
-                     *         }
-                     *       ],
-                     *       "next_cursor": null
+                     *       "status": "ok"
                      *     }
                      */
-                    "application/json": components["schemas"]["CouponsPage"];
-                };
-            };
-            /** @description `unauthenticated` */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `forbidden` */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Health"];
                 };
             };
             /** @description `body_too_large` */
@@ -4107,451 +4320,11 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `rate_limited` */
-            429: {
-                headers: {
-                    /** @description seconds */
-                    "Retry-After"?: number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `unavailable`, `busy` */
-            503: {
-                headers: {
-                    /** @description seconds */
-                    "Retry-After"?: number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
         };
     };
-    createCoupon: {
+    getMetrics: {
         parameters: {
             query?: never;
-            header?: {
-                "Idempotency-Key"?: string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "code": "TENOFF",
-                 *       "currency": "CNY",
-                 *       "kind": "percent",
-                 *       "max_discount": 5000,
-                 *       "min_spend": 10000,
-                 *       "per_user_limit": 1,
-                 *       "percent": 10,
-                 *       "total_limit": 100
-                 *     }
-                 */
-                "application/json": components["schemas"]["CouponCreate"];
-            };
-        };
-        responses: {
-            /** @description Created */
-            201: {
-                headers: {
-                    /** @description the coupon's address */
-                    Location?: string;
-                    /** @description the coupon's version and uses; `If-Match` compares the version alone */
-                    ETag?: string;
-                    /** @description `true` where this is the first answer to the same request under the key, given again */
-                    "Idempotent-Replayed"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "active": true,
-                     *       "amount": null,
-                     *       "code": "TENOFF",
-                     *       "currency": "CNY",
-                     *       "ends_at": "2026-11-30T00:00:00.000Z",
-                     *       "goods_ids": null,
-                     *       "kind": "percent",
-                     *       "max_discount": 5000,
-                     *       "min_spend": 10000,
-                     *       "per_user_limit": 1,
-                     *       "percent": 10,
-                     *       "starts_at": null,
-                     *       "total_limit": 100,
-                     *       "used": 42,
-                     *       "version": 1
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Coupon"];
-                };
-            };
-            /** @description `malformed_json` */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `unauthenticated` */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `forbidden` */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `body_too_large` */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `unsupported_media_type` */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `validation_failed`, `idempotency_key_reused` */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `rate_limited` */
-            429: {
-                headers: {
-                    /** @description seconds */
-                    "Retry-After"?: number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `unavailable`, `busy` */
-            503: {
-                headers: {
-                    /** @description seconds */
-                    "Retry-After"?: number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    getCoupon: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description the ETag that the caller has */
-                "If-None-Match"?: string;
-            };
-            path: {
-                code: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    /** @description the coupon's version and uses; `If-Match` compares the version alone */
-                    ETag?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "active": true,
-                     *       "amount": null,
-                     *       "code": "TENOFF",
-                     *       "currency": "CNY",
-                     *       "ends_at": "2026-11-30T00:00:00.000Z",
-                     *       "goods_ids": null,
-                     *       "kind": "percent",
-                     *       "max_discount": 5000,
-                     *       "min_spend": 10000,
-                     *       "per_user_limit": 1,
-                     *       "percent": 10,
-                     *       "starts_at": null,
-                     *       "total_limit": 100,
-                     *       "used": 42,
-                     *       "version": 1
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Coupon"];
-                };
-            };
-            /** @description Not Modified */
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description `unauthenticated` */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `forbidden` */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `coupon_not_found` */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `body_too_large` */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `validation_failed` */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `rate_limited` */
-            429: {
-                headers: {
-                    /** @description seconds */
-                    "Retry-After"?: number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `unavailable`, `busy` */
-            503: {
-                headers: {
-                    /** @description seconds */
-                    "Retry-After"?: number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    changeCoupon: {
-        parameters: {
-            query?: never;
-            header?: {
-                "Idempotency-Key"?: string;
-                /** @description the version that the caller has read, in quotes */
-                "If-Match"?: string;
-            };
-            path: {
-                code: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "active": false,
-                 *       "total_limit": 200
-                 *     }
-                 */
-                "application/json": components["schemas"]["CouponPatch"];
-            };
-        };
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    /** @description the coupon's version and uses; `If-Match` compares the version alone */
-                    ETag?: string;
-                    /** @description `true` where this is the first answer to the same request under the key, given again */
-                    "Idempotent-Replayed"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "active": true,
-                     *       "amount": null,
-                     *       "code": "TENOFF",
-                     *       "currency": "CNY",
-                     *       "ends_at": "2026-11-30T00:00:00.000Z",
-                     *       "goods_ids": null,
-                     *       "kind": "percent",
-                     *       "max_discount": 5000,
-                     *       "min_spend": 10000,
-                     *       "per_user_limit": 1,
-                     *       "percent": 10,
-                     *       "starts_at": null,
-                     *       "total_limit": 100,
-                     *       "used": 42,
-                     *       "version": 1
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Coupon"];
-                };
-            };
-            /** @description `malformed_json` */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `unauthenticated` */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `forbidden` */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `coupon_not_found` */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `version_mismatch` */
-            412: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `body_too_large` */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `unsupported_media_type` */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `validation_failed`, `idempotency_key_reused` */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `rate_limited` */
-            429: {
-                headers: {
-                    /** @description seconds */
-                    "Retry-After"?: number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `unavailable`, `busy` */
-            503: {
-                headers: {
-                    /** @description seconds */
-                    "Retry-After"?: number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    listShippingMethods: {
-        parameters: {
-            query?: {
-                limit?: number;
-                /** @description `next_cursor` of the page before */
-                cursor?: string;
-                active?: boolean;
-                sort?: "code" | "-code" | "created_at" | "-created_at";
-            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -4564,27 +4337,8 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "items": [
-                     *         {
-                     *           "active": true,
-                     *           "additional_fee": 200,
-                     *           "base_fee": 1200,
-                     *           "code": "express",
-                     *           "currency": "CNY",
-                     *           "free_from": 50000,
-                     *           "name": "Express 快递",
-                     *           "regions": [
-                     *             "CN"
-                     *           ],
-                     *           "version": 1
-                     *         }
-                     *       ],
-                     *       "next_cursor": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["ShippingMethodsPage"];
+                    /** @example seckill_purchases_total 1.0 */
+                    "text/plain": string;
                 };
             };
             /** @description `body_too_large` */
@@ -4599,411 +4353,6 @@ export interface operations {
             /** @description `validation_failed` */
             422: {
                 headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `rate_limited` */
-            429: {
-                headers: {
-                    /** @description seconds */
-                    "Retry-After"?: number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `unavailable`, `busy` */
-            503: {
-                headers: {
-                    /** @description seconds */
-                    "Retry-After"?: number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    createShippingMethod: {
-        parameters: {
-            query?: never;
-            header?: {
-                "Idempotency-Key"?: string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "additional_fee": 200,
-                 *       "base_fee": 1200,
-                 *       "code": "express",
-                 *       "currency": "CNY",
-                 *       "free_from": 50000,
-                 *       "name": "Express 快递",
-                 *       "regions": [
-                 *         "CN"
-                 *       ]
-                 *     }
-                 */
-                "application/json": components["schemas"]["ShippingMethodCreate"];
-            };
-        };
-        responses: {
-            /** @description Created */
-            201: {
-                headers: {
-                    /** @description the method's address */
-                    Location?: string;
-                    /** @description the method's version */
-                    ETag?: string;
-                    /** @description `true` where this is the first answer to the same request under the key, given again */
-                    "Idempotent-Replayed"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "active": true,
-                     *       "additional_fee": 200,
-                     *       "base_fee": 1200,
-                     *       "code": "express",
-                     *       "currency": "CNY",
-                     *       "free_from": 50000,
-                     *       "name": "Express 快递",
-                     *       "regions": [
-                     *         "CN"
-                     *       ],
-                     *       "version": 1
-                     *     }
-                     */
-                    "application/json": components["schemas"]["ShippingMethod"];
-                };
-            };
-            /** @description `malformed_json` */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `unauthenticated` */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `forbidden` */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `body_too_large` */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `unsupported_media_type` */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `validation_failed`, `idempotency_key_reused` */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `rate_limited` */
-            429: {
-                headers: {
-                    /** @description seconds */
-                    "Retry-After"?: number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `unavailable`, `busy` */
-            503: {
-                headers: {
-                    /** @description seconds */
-                    "Retry-After"?: number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    getShippingMethod: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description the ETag that the caller has */
-                "If-None-Match"?: string;
-            };
-            path: {
-                code: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    /** @description the method's version */
-                    ETag?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "active": true,
-                     *       "additional_fee": 200,
-                     *       "base_fee": 1200,
-                     *       "code": "express",
-                     *       "currency": "CNY",
-                     *       "free_from": 50000,
-                     *       "name": "Express 快递",
-                     *       "regions": [
-                     *         "CN"
-                     *       ],
-                     *       "version": 1
-                     *     }
-                     */
-                    "application/json": components["schemas"]["ShippingMethod"];
-                };
-            };
-            /** @description Not Modified */
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description `shipping_method_not_found` */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `body_too_large` */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `validation_failed` */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `rate_limited` */
-            429: {
-                headers: {
-                    /** @description seconds */
-                    "Retry-After"?: number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `unavailable`, `busy` */
-            503: {
-                headers: {
-                    /** @description seconds */
-                    "Retry-After"?: number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    changeShippingMethod: {
-        parameters: {
-            query?: never;
-            header?: {
-                "Idempotency-Key"?: string;
-                /** @description the version that the caller has read, in quotes */
-                "If-Match"?: string;
-            };
-            path: {
-                code: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "base_fee": 1500,
-                 *       "free_from": null
-                 *     }
-                 */
-                "application/json": components["schemas"]["ShippingMethodPatch"];
-            };
-        };
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    /** @description the method's version */
-                    ETag?: string;
-                    /** @description `true` where this is the first answer to the same request under the key, given again */
-                    "Idempotent-Replayed"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "active": true,
-                     *       "additional_fee": 200,
-                     *       "base_fee": 1200,
-                     *       "code": "express",
-                     *       "currency": "CNY",
-                     *       "free_from": 50000,
-                     *       "name": "Express 快递",
-                     *       "regions": [
-                     *         "CN"
-                     *       ],
-                     *       "version": 1
-                     *     }
-                     */
-                    "application/json": components["schemas"]["ShippingMethod"];
-                };
-            };
-            /** @description `malformed_json` */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `unauthenticated` */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `forbidden` */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `shipping_method_not_found` */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `version_mismatch` */
-            412: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `body_too_large` */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `unsupported_media_type` */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `validation_failed`, `idempotency_key_reused` */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `rate_limited` */
-            429: {
-                headers: {
-                    /** @description seconds */
-                    "Retry-After"?: number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `unavailable`, `busy` */
-            503: {
-                headers: {
-                    /** @description seconds */
-                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5024,7 +4373,7 @@ export interface operations {
                 user_id?: string;
                 /** @description for administrators: the first moment */
                 purchased_from?: string;
-                /** @description for administrators: the first moment after */
+                /** @description for administrators: the first moment after the end */
                 purchased_to?: string;
                 sort?: "purchased_at" | "-purchased_at";
             };
@@ -5133,7 +4482,7 @@ export interface operations {
                 user_id?: string;
                 /** @description for administrators: the first moment */
                 purchased_from?: string;
-                /** @description for administrators: the first moment after */
+                /** @description for administrators: the first moment after the end */
                 purchased_to?: string;
             };
             header?: never;
@@ -5765,7 +5114,7 @@ export interface operations {
                 cursor?: string;
                 outcome?: "paid" | "refund_due" | "already_paid" | "mismatch" | "unknown_order" | "failed" | "repeated" | "refunded";
                 order_no?: string;
-                /** @description `false`: what somebody has yet to look after; `true`: what was resolved, or given back */
+                /** @description `false`: payments that an operator has yet to resolve; `true`: those resolved or given back */
                 resolved?: boolean;
             };
             header?: never;
@@ -6136,14 +5485,453 @@ export interface operations {
             };
         };
     };
-    listEvents: {
+    getReadiness: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "status": "ok"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Health"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `validation_failed` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`, `busy` */
+            503: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getSale: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the ETag that the caller has */
+                "If-None-Match"?: string;
+            };
+            path: {
+                goods_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description covers all but `server_time` */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "ends_at": null,
+                     *       "in_progress": 17,
+                     *       "order_limit": 2,
+                     *       "server_time": "2026-11-23T12:00:01.250Z",
+                     *       "sold": 42,
+                     *       "starts_at": "2026-11-23T12:00:00.000Z",
+                     *       "status": "on_sale",
+                     *       "stock": 58
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SaleState"];
+                };
+            };
+            /** @description Not Modified */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `goods_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `validation_failed` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`, `busy` */
+            503: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    buyGoods: {
+        parameters: {
+            query?: never;
+            header?: {
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                goods_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                /**
+                 * @example {
+                 *       "quantity": 1
+                 *     }
+                 */
+                "application/json": components["schemas"]["PurchaseBody"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    /** @description `true` where the key had already bought */
+                    "Idempotent-Replayed"?: string;
+                    /** @description the order's address */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "address": null,
+                     *       "closed_at": null,
+                     *       "coupon_code": null,
+                     *       "currency": "CNY",
+                     *       "discount": 0,
+                     *       "expires_at": "2026-11-23T12:15:00.000Z",
+                     *       "goods_id": 1,
+                     *       "goods_name": "Mechanical keyboard 机械键盘",
+                     *       "order_no": "019ab0f32d4a7c1e9b6d52f08a417e33",
+                     *       "paid_at": null,
+                     *       "purchased_at": "2026-11-23T12:00:00.000Z",
+                     *       "quantity": 1,
+                     *       "refund_reference": null,
+                     *       "refunded_at": null,
+                     *       "shipping_fee": 0,
+                     *       "shipping_method": null,
+                     *       "status": "pending",
+                     *       "subtotal": 19900,
+                     *       "total": 19900,
+                     *       "unit_price": 19900,
+                     *       "user_id": "alice"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Order"];
+                };
+            };
+            /** @description `malformed_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `goods_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `sale_ended`, `sale_paused`, `sale_not_started`, `sold_out`, `limit_reached`, `insufficient_stock`, `price_changed` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `validation_failed`, `shipping_required` (with a `reason`: `shipping_method`, `address`), `shipping_not_available` (with a `reason`: `unknown`, `inactive`, `currency`, `region`, `address_required`, `not_shippable`), `coupon_invalid` (with a `reason`: `unknown`, `inactive`, `not_started`, `ended`), `coupon_exhausted` (with a `reason`: `total_limit`, `per_user_limit`), `coupon_not_applicable` (with a `reason`: `goods`, `currency`, `min_spend`, `no_shipping`), `idempotency_key_reused` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited`, `hold_cooldown` */
+            429: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`, `unavailable` */
+            503: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    quotePurchase: {
+        parameters: {
+            query?: never;
+            header?: {
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                goods_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                /**
+                 * @example {
+                 *       "quantity": 1
+                 *     }
+                 */
+                "application/json": components["schemas"]["PurchaseBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description `true` where this is the first answer to the same request under the key, given again */
+                    "Idempotent-Replayed"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "coupon": {
+                     *         "code": "TENOFF",
+                     *         "discount": 3980,
+                     *         "kind": "percent"
+                     *       },
+                     *       "currency": "CNY",
+                     *       "discount": 3980,
+                     *       "quantity": 2,
+                     *       "shipping_fee": 1200,
+                     *       "shipping_methods": [
+                     *         {
+                     *           "available": true,
+                     *           "code": "express",
+                     *           "fee": 1200,
+                     *           "name": "Express 快递",
+                     *           "reason": null
+                     *         },
+                     *         {
+                     *           "available": false,
+                     *           "code": "pickup",
+                     *           "fee": null,
+                     *           "name": "Pick-up in Shanghai",
+                     *           "reason": "region"
+                     *         }
+                     *       ],
+                     *       "subtotal": 39800,
+                     *       "total": 37020,
+                     *       "unit_price": 19900
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Quote"];
+                };
+            };
+            /** @description `malformed_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `goods_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `validation_failed`, `shipping_not_available` (with a `reason`: `unknown`, `inactive`, `currency`, `region`, `address_required`, `not_shippable`), `coupon_invalid` (with a `reason`: `unknown`, `inactive`, `not_started`, `ended`), `coupon_exhausted` (with a `reason`: `total_limit`, `per_user_limit`), `coupon_not_applicable` (with a `reason`: `goods`, `currency`, `min_spend`, `no_shipping`), `idempotency_key_reused` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`, `busy` */
+            503: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listShippingMethods: {
         parameters: {
             query?: {
-                /** @description `seq` of the last event that the caller has; 0 for the beginning */
-                after?: number;
-                /** @description `next_cursor` of the page before; instead of `after` */
-                cursor?: number;
                 limit?: number;
+                /** @description `next_cursor` of the page before */
+                cursor?: string;
+                active?: boolean;
+                sort?: "code" | "-code" | "created_at" | "-created_at";
             };
             header?: never;
             path?: never;
@@ -6161,31 +5949,132 @@ export interface operations {
                      * @example {
                      *       "items": [
                      *         {
-                     *           "data": {
-                     *             "coupon_code": null,
-                     *             "currency": "CNY",
-                     *             "discount": 0,
-                     *             "goods_id": 1,
-                     *             "order_no": "019ab0f32d4a7c1e9b6d52f08a417e33",
-                     *             "quantity": 1,
-                     *             "shipping_fee": 0,
-                     *             "subtotal": 19900,
-                     *             "total": 19900,
-                     *             "unit_price": 19900,
-                     *             "user_id": "alice"
-                     *           },
-                     *           "goods_id": 1,
-                     *           "id": "evt_42",
-                     *           "occurred_at": "2026-11-23T12:00:00.000Z",
-                     *           "order_no": "019ab0f32d4a7c1e9b6d52f08a417e33",
-                     *           "seq": 42,
-                     *           "type": "order.placed"
+                     *           "active": true,
+                     *           "additional_fee": 200,
+                     *           "base_fee": 1200,
+                     *           "code": "express",
+                     *           "currency": "CNY",
+                     *           "free_from": 50000,
+                     *           "name": "Express 快递",
+                     *           "regions": [
+                     *             "CN"
+                     *           ],
+                     *           "version": 1
                      *         }
                      *       ],
                      *       "next_cursor": null
                      *     }
                      */
-                    "application/json": components["schemas"]["EventsPage"];
+                    "application/json": components["schemas"]["ShippingMethodsPage"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `validation_failed` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`, `busy` */
+            503: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    createShippingMethod: {
+        parameters: {
+            query?: never;
+            header?: {
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "additional_fee": 200,
+                 *       "base_fee": 1200,
+                 *       "code": "express",
+                 *       "currency": "CNY",
+                 *       "free_from": 50000,
+                 *       "name": "Express 快递",
+                 *       "regions": [
+                 *         "CN"
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["ShippingMethodCreate"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    /** @description the method's version */
+                    ETag?: string;
+                    /** @description `true` where this is the first answer to the same request under the key, given again */
+                    "Idempotent-Replayed"?: string;
+                    /** @description the method's address */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "active": true,
+                     *       "additional_fee": 200,
+                     *       "base_fee": 1200,
+                     *       "code": "express",
+                     *       "currency": "CNY",
+                     *       "free_from": 50000,
+                     *       "name": "Express 快递",
+                     *       "regions": [
+                     *         "CN"
+                     *       ],
+                     *       "version": 1
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ShippingMethod"];
+                };
+            };
+            /** @description `malformed_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description `unauthenticated` */
@@ -6206,8 +6095,106 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `events_pruned` */
-            410: {
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `validation_failed`, `idempotency_key_reused` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`, `busy` */
+            503: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getShippingMethod: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description the ETag that the caller has */
+                "If-None-Match"?: string;
+            };
+            path: {
+                code: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description the method's version */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "active": true,
+                     *       "additional_fee": 200,
+                     *       "base_fee": 1200,
+                     *       "code": "express",
+                     *       "currency": "CNY",
+                     *       "free_from": 50000,
+                     *       "name": "Express 快递",
+                     *       "regions": [
+                     *         "CN"
+                     *       ],
+                     *       "version": 1
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ShippingMethod"];
+                };
+            };
+            /** @description Not Modified */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `shipping_method_not_found` */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6225,6 +6212,155 @@ export interface operations {
                 };
             };
             /** @description `validation_failed` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`, `busy` */
+            503: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    changeShippingMethod: {
+        parameters: {
+            query?: never;
+            header?: {
+                "Idempotency-Key"?: string;
+                /** @description the version that the caller has read, in quotes */
+                "If-Match"?: string;
+            };
+            path: {
+                code: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "base_fee": 1500,
+                 *       "free_from": null
+                 *     }
+                 */
+                "application/json": components["schemas"]["ShippingMethodPatch"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description the method's version */
+                    ETag?: string;
+                    /** @description `true` where this is the first answer to the same request under the key, given again */
+                    "Idempotent-Replayed"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "active": true,
+                     *       "additional_fee": 200,
+                     *       "base_fee": 1200,
+                     *       "code": "express",
+                     *       "currency": "CNY",
+                     *       "free_from": 50000,
+                     *       "name": "Express 快递",
+                     *       "regions": [
+                     *         "CN"
+                     *       ],
+                     *       "version": 1
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ShippingMethod"];
+                };
+            };
+            /** @description `malformed_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `shipping_method_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `version_mismatch` */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `validation_failed`, `idempotency_key_reused` */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6387,12 +6523,12 @@ export interface operations {
             /** @description Created */
             201: {
                 headers: {
-                    /** @description the subscription's address */
-                    Location?: string;
                     /** @description the subscription's version */
                     ETag?: string;
                     /** @description `true` where this is the first answer to the same request under the key, given again */
                     "Idempotent-Replayed"?: string;
+                    /** @description the subscription's address */
+                    Location?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6856,155 +6992,6 @@ export interface operations {
             };
         };
     };
-    rotateWebhookSecret: {
-        parameters: {
-            query?: never;
-            header?: {
-                "Idempotency-Key"?: string;
-                /** @description the version that the caller has read, in quotes */
-                "If-Match"?: string;
-            };
-            path: {
-                webhook_id: number;
-            };
-            cookie?: never;
-        };
-        requestBody?: {
-            content: {
-                /**
-                 * @example {
-                 *       "keep_hours": 24
-                 *     }
-                 */
-                "application/json": components["schemas"]["SecretRotation"];
-            };
-        };
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    /** @description the subscription's version */
-                    ETag?: string;
-                    /** @description `true` where this is the first answer to the same request under the key, given again */
-                    "Idempotent-Replayed"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "active": true,
-                     *       "created_at": "2026-11-23T12:00:00.000Z",
-                     *       "id": 1,
-                     *       "old_secret_ends_at": null,
-                     *       "secret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
-                     *       "types": [
-                     *         "order.placed",
-                     *         "order.paid"
-                     *       ],
-                     *       "updated_at": "2026-11-23T12:00:00.000Z",
-                     *       "url": "https://shop.example/hooks",
-                     *       "version": 1
-                     *     }
-                     */
-                    "application/json": components["schemas"]["WebhookWithSecret"];
-                };
-            };
-            /** @description `malformed_json` */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `unauthenticated` */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `forbidden` */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `not_found` */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `version_mismatch` */
-            412: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `body_too_large` */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `unsupported_media_type` */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `validation_failed`, `idempotency_key_reused` */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `rate_limited` */
-            429: {
-                headers: {
-                    /** @description seconds */
-                    "Retry-After"?: number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `unavailable`, `busy` */
-            503: {
-                headers: {
-                    /** @description seconds */
-                    "Retry-After"?: number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
     listWebhookDeliveries: {
         parameters: {
             query?: {
@@ -7251,27 +7238,102 @@ export interface operations {
             };
         };
     };
-    getHealth: {
+    rotateWebhookSecret: {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
+            header?: {
+                "Idempotency-Key"?: string;
+                /** @description the version that the caller has read, in quotes */
+                "If-Match"?: string;
+            };
+            path: {
+                webhook_id: number;
+            };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                /**
+                 * @example {
+                 *       "keep_hours": 24
+                 *     }
+                 */
+                "application/json": components["schemas"]["SecretRotation"];
+            };
+        };
         responses: {
             /** @description OK */
             200: {
                 headers: {
+                    /** @description the subscription's version */
+                    ETag?: string;
+                    /** @description `true` where this is the first answer to the same request under the key, given again */
+                    "Idempotent-Replayed"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     /**
                      * @example {
-                     *       "status": "ok"
+                     *       "active": true,
+                     *       "created_at": "2026-11-23T12:00:00.000Z",
+                     *       "id": 1,
+                     *       "old_secret_ends_at": null,
+                     *       "secret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
+                     *       "types": [
+                     *         "order.placed",
+                     *         "order.paid"
+                     *       ],
+                     *       "updated_at": "2026-11-23T12:00:00.000Z",
+                     *       "url": "https://shop.example/hooks",
+                     *       "version": 1
                      *     }
                      */
-                    "application/json": components["schemas"]["Health"];
+                    "application/json": components["schemas"]["WebhookWithSecret"];
+                };
+            };
+            /** @description `malformed_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `version_mismatch` */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description `body_too_large` */
@@ -7283,7 +7345,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `validation_failed` */
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `validation_failed`, `idempotency_key_reused` */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -7292,43 +7363,11 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-        };
-    };
-    getReadiness: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description OK */
-            200: {
+            /** @description `rate_limited` */
+            429: {
                 headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "status": "ok"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Health"];
-                };
-            };
-            /** @description `body_too_large` */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `validation_failed` */
-            422: {
-                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7340,45 +7379,6 @@ export interface operations {
                 headers: {
                     /** @description seconds */
                     "Retry-After"?: number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    getMetrics: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /** @example seckill_purchases_total 1.0 */
-                    "text/plain": string;
-                };
-            };
-            /** @description `body_too_large` */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description `validation_failed` */
-            422: {
-                headers: {
                     [name: string]: unknown;
                 };
                 content: {

@@ -2,8 +2,8 @@
 
 const DRIFT = 1e-4; // by how much a quartz may run wrong, at worst
 const KEPT = 8; // samples
-const FRESH = 60_000; // milliseconds
-const JUMP = 100; // milliseconds
+const FRESH = 150_000; // milliseconds
+const JUMP = 250; // milliseconds: some browsers round both clocks to 100
 
 /**
  * Server time from answers that carry it. Each tells the server's time at some moment between `sentAt` and
@@ -12,7 +12,7 @@ const JUMP = 100; // milliseconds
  */
 export function createClock(platform) {
   let samples = [];
-  let gap = 0; // between the visitor's clock and performance.now()
+  let gap = 0; // between Date.now() and performance.now()
 
   const error = (sample) => sample.trip / 2 + (platform.now() - sample.receivedAt) * DRIFT;
   // performance.now() may stand still while the machine sleeps. The visitor's clock then has jumped ahead of it.

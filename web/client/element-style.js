@@ -12,6 +12,7 @@ export const STYLE = `
   background: var(--flash-sale-background, transparent);
   color: var(--flash-sale-text, inherit);
   font: var(--flash-sale-font, inherit);
+  font-variant-numeric: tabular-nums;
 }
 :host([hidden]), [hidden] { display: none !important; }
 * { box-sizing: border-box; margin: 0; font: inherit; color: inherit; }
@@ -19,10 +20,9 @@ img { display: block; inline-size: 100%; aspect-ratio: 16 / 9; object-fit: cover
 h2 { font-weight: 600; min-block-size: 1.5em; }
 h2, p { overflow-wrap: anywhere; }
 :host([data-code=bought]) [part=message] { font-weight: 600; }
-.line { display: flex; flex-wrap: wrap; align-items: baseline; gap: .25em .75em; margin-block-start: .25em; min-block-size: 1.5em; }
-.price { font-size: 1.25em; font-weight: 700; }
-s, .quiet { opacity: .75; }
-[role=timer], .quiet { font-variant-numeric: tabular-nums; }
+[part=line] { display: flex; flex-wrap: wrap; align-items: baseline; gap: .25em .75em; margin-block-start: .25em; min-block-size: 1.5em; }
+[part=price] { font-size: 1.25em; font-weight: 700; }
+s, [part=stock], [part=state], [part=wait] { opacity: .75; }
 form { display: flex; gap: .5em; margin-block: .75em .5em; }
 input { inline-size: 4.5em; padding: .5em; border: 1px solid; border-radius: 8px; background: transparent; }
 button, a {
@@ -39,5 +39,5 @@ button, a {
 }
 button:disabled, button[aria-disabled=true] { background: color-mix(in srgb, currentColor 18%, transparent); color: inherit; cursor: default; }
 :focus-visible { outline: 3px solid var(--flash-sale-focus, Highlight); outline-offset: 2px; }
-.unseen { position: absolute; inline-size: 1px; block-size: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
+[part=unseen] { position: absolute; inline-size: 1px; block-size: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 `;

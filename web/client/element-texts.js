@@ -28,7 +28,6 @@ const EN = {
   network_error: "The shop cannot be reached. Please try again.",
   offline: "You are offline. Please try again when you are back.",
   user_changed: "Another user has signed in meanwhile.",
-  aborted: "Stopped.",
 };
 
 const ZH = {
@@ -59,7 +58,6 @@ const ZH = {
   network_error: "无法连接商店，请重试。",
   offline: "网络已断开，请恢复后重试。",
   user_changed: "期间已切换为其他用户。",
-  aborted: "已停止。",
 };
 
 export function textsIn(language) {

@@ -8,7 +8,7 @@ export class SeckillError extends Error {
     this.code = code;
     this.status = status; // of HTTP; 0 where no answer came
     this.retryAfter = retryAfter; // milliseconds, or null
-    this.details = details; // the problem's further members: available, limit, quote, errors, ...
+    this.details = details; // further members of the problem: available, limit, quote, errors, ...
     this.unsettled = false; // of a purchase: true where it may have been made all the same
   }
 }

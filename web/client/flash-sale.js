@@ -20,7 +20,7 @@ export function configure(options) {
 
 function make(name, part, attributes = {}, ...children) {
   const node = document.createElement(name);
-  if (part) node.setAttribute("part", part);
+  node.part = part;
   for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
   node.append(...children);
   return node;
@@ -38,6 +38,7 @@ export class FlashSale extends (globalThis.HTMLElement ?? Object) {
   #restUntil = 0;
   #left = Infinity; // what was left until the start when it was last told
   #waitTimer = 0;
+  #starting = false;
 
   /** The buyer's token. */
   set token(token) {
@@ -110,7 +111,15 @@ export class FlashSale extends (globalThis.HTMLElement ?? Object) {
 
   /** Begins anew: with another item, language, or buyer. */
   restart() {
-    if (!this.isConnected || !this.#id) return;
+    if (this.#starting) return;
+    this.#starting = true; // once for all that is set at a time
+    queueMicrotask(() => {
+      this.#starting = false;
+      if (this.isConnected && this.#id) this.#start();
+    });
+  }
+
+  #start() {
     this.#stop();
     this.#build();
     const { getToken = this.#own.token === undefined ? shared.getToken : undefined, token = shared.token } = this.#own;
@@ -143,18 +152,18 @@ export class FlashSale extends (globalThis.HTMLElement ?? Object) {
     const parts = (this.#parts = {
       image: make("img", "image", { alt: "", loading: "lazy", referrerpolicy: "no-referrer", hidden: "" }),
       name: make("h2", "name"),
-      price: make("span", "price", { class: "price" }),
+      price: make("span", "price"),
       list: make("s", "list-price"),
-      stock: make("span", "stock", { class: "quiet" }),
-      state: make("span", "state", { class: "quiet" }),
+      stock: make("span", "stock"),
+      state: make("span", "state"),
       label: make("span", "countdown-label"),
       timer: make("span", "countdown", { role: "timer", hidden: "" }),
       quantity: make("input", "quantity", { type: "number", min: 1, value: 1, "aria-label": texts.quantity, hidden: "" }),
       button: make("button", "button", { disabled: "" }, texts.buy),
       link: make("a", "link", { hidden: "" }, texts.delivery),
       message: make("p", "message", { role: "status" }),
-      wait: make("p", "wait", { class: "quiet", "aria-hidden": "true" }),
-      told: make("p", "", { role: "status", class: "unseen" }),
+      wait: make("p", "wait", { "aria-hidden": "true" }),
+      told: make("p", "unseen", { role: "status" }),
     });
     const { image, name, price, list, stock, state, label, timer, quantity, button, link, message, wait, told } = parts;
     image.addEventListener("error", () => (image.hidden = true));
@@ -166,8 +175,8 @@ export class FlashSale extends (globalThis.HTMLElement ?? Object) {
     root.replaceChildren(
       image,
       name,
-      make("div", "", { class: "line" }, price, list, stock),
-      make("div", "", { class: "line" }, state, label, timer),
+      make("div", "line", {}, price, list, stock),
+      make("div", "line", {}, state, label, timer),
       form,
       message,
       wait,
@@ -301,7 +310,7 @@ export class FlashSale extends (globalThis.HTMLElement ?? Object) {
     if (error.unsettled) return texts.unsettled;
     if (error.status === 0 && navigator.onLine === false) return texts.offline;
     if (["timeout", "invalid_answer"].includes(error.code)) return texts.network_error;
-    return texts[error.code === "sold_out" ? "" : error.code] ?? error.message;
+    return texts[error.code] ?? error.message;
   }
 
   #timeOf(time) {

@@ -6,7 +6,7 @@ import { attempt } from "./platform.js";
 import { sleep } from "./transport.js";
 
 const PATIENCE = 15_000; // milliseconds that another tab is waited for
-const LEASE = 4000; // milliseconds after which a lease that is not renewed is nobody's
+const LEASE = 4000; // milliseconds after which a lease that is not renewed is free
 const LOOK = 100;
 
 /** Runs `work` while no other tab runs its own under `name`, or after PATIENCE. `onWait` is called if it has to wait. */

@@ -9,7 +9,7 @@ export function browser(overrides) {
     document: own.document,
     window: own.window,
     now: () => own.performance.now(),
-    date: () => Date.now(), // the visitor's clock: never for the time of a sale
+    date: () => Date.now(), // of the visitor: never for the time of a sale
     random: () => Math.random(),
     setTimeout: (run, wait) => own.setTimeout(run, wait),
     clearTimeout: (timer) => own.clearTimeout(timer),

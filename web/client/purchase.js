@@ -6,7 +6,7 @@ import { exclusively } from "./lock.js";
 import { attempt } from "./platform.js";
 import { sleep, waitAfter } from "./transport.js";
 
-const ATTEMPTS = 14; // requests of one purchase
+const ATTEMPTS = 14; // requests for an order that was placed
 const TIME = 75_000; // milliseconds that one purchase takes at most, waits included
 const DOUBLE_CLICK = 2000; // milliseconds
 const AT_WORK = 4000; // milliseconds that the service may still be at a request that nobody waits for
@@ -104,7 +104,7 @@ export function createPurchases(transport, platform, { user }) {
       } else {
         throw giveUp(failure);
       }
-      if (tried >= ATTEMPTS || platform.now() - began + wait > TIME) throw giveUp(failure);
+      if (platform.now() - began + wait > TIME) throw giveUp(failure);
       tell({ state: "waiting", attempt: tried, code: failure.code, wait });
       await sleep(wait, platform, signal).catch((error) => Promise.reject(giveUp(error)));
     }

@@ -14,13 +14,13 @@ export function statusAt(sale, now) {
   return sale.stock > 0 ? "on_sale" : "sold_out";
 }
 
-/** Milliseconds until the next request. */
-export function pollAfter(status, startsIn) {
-  if (status === "on_sale") return 3 * SECOND;
+/** Milliseconds until the next request. Nobody has touched the page for `untouched` milliseconds. */
+export function pollAfter(status, startsIn, untouched) {
+  const after = (value, steps) => SECOND * steps.find(([limit]) => value < limit * SECOND)[1];
   if (status === "ended") return LONGEST;
-  if (status !== "upcoming") return 5 * SECOND; // sold out or paused: units come back, sales go on
-  if (startsIn > 600 * SECOND) return LONGEST;
-  return startsIn > 60 * SECOND ? 15 * SECOND : 5 * SECOND;
+  if (status === "upcoming") return after(startsIn, [[30, 5], [120, 10], [3600, 60], [Infinity, 300]]);
+  // Units go and come back, sales are paused and go on: who is there sees it soon.
+  return after(untouched, [[60, 4], [300, 15], [Infinity, 60]]);
 }
 
 /** Watches an item's sale for any number of callbacks. `onIdle` is called when the last one has stopped. */
@@ -36,6 +36,8 @@ export function createWatcher(id, { transport, clock, platform, onIdle }) {
   let pollTimer;
   let tickTimer;
   let seen = null; // the status that was last told
+  let touchedAt = 0;
+  let askedAt = 0;
 
   function state() {
     const now = clock.now();
@@ -56,7 +58,8 @@ export function createWatcher(id, { transport, clock, platform, onIdle }) {
   function tell() {
     const shown = state();
     // What the clock says is asked for soon, but not by all pages at the same moment.
-    if (seen === "upcoming" && shown.status !== "upcoming" && !isHidden()) schedule(SECOND);
+    if (seen === "upcoming" && shown.status !== "upcoming") schedule(SECOND);
+    if (seen !== shown.status) touchedAt = platform.now();
     seen = shown.status;
     for (const callback of [...callbacks]) tellOne(callback, shown);
     tick(shown);
@@ -91,12 +94,13 @@ export function createWatcher(id, { transport, clock, platform, onIdle }) {
   async function poll() {
     if (asking) return;
     let wait;
+    askedAt = platform.now();
     try {
       await (asking = ask());
       error = null;
       failures = 0;
       const { status, startsIn } = state();
-      wait = clock.isStale() ? SECOND : pollAfter(status, startsIn);
+      wait = clock.isStale() ? SECOND : pollAfter(status, startsIn, platform.now() - touchedAt);
     } catch (failure) {
       error = failure;
       if (failure.status === 404) wait = LONGEST;
@@ -114,7 +118,13 @@ export function createWatcher(id, { transport, clock, platform, onIdle }) {
     return poll();
   }
 
+  function touch() {
+    touchedAt = platform.now();
+    if (!error && touchedAt - askedAt > 4 * SECOND) refresh();
+  }
+
   function look() {
+    touchedAt = platform.now();
     platform.clearTimeout(pollTimer);
     platform.clearTimeout(tickTimer);
     if (!isHidden()) refresh();
@@ -124,6 +134,9 @@ export function createWatcher(id, { transport, clock, platform, onIdle }) {
     document?.[how]("visibilitychange", look);
     window?.[how]("pageshow", look);
     window?.[how]("online", look);
+    window?.[how]("pointermove", touch);
+    window?.[how]("pointerdown", touch);
+    window?.[how]("keydown", touch);
   }
 
   return {

@@ -33,6 +33,12 @@ export class Time {
     }
   }
 
+  /** The machine sleeps: timers stand still meanwhile. */
+  sleep(wait) {
+    this.now += wait;
+    for (const timer of this.#timers.values()) timer.at += wait;
+  }
+
   pass(wait) {
     return this.until(() => false, wait);
   }
