@@ -9,7 +9,7 @@ from flask import Flask
 from core.refusals import Busy, Unavailable
 from core.tokens import Tokens
 from harness.service import SECRET
-from tests.resources.calls import FAR_AHEAD, Calls
+from tests.resources.calls import FAR_AHEAD, Calls, problem
 from tests.web.browsing import Browser, Element
 from web.storefront import page_cache
 
@@ -69,22 +69,6 @@ def test_the_whole_journey(make_app: Callable[..., Flask], app_uri: str) -> None
     assert not row.all("form")
     assert alice.told() == "paid"
     assert orders(call)[0]["status"] == "paid"
-
-
-def test_an_order_can_be_cancelled(alice: Browser, sqlite_call: Calls) -> None:
-    item = sqlite_call.create()
-    sqlite_call.bought(item["id"])
-    alice.submit(alice.get("/shop/orders").one("form", data_act="cancel"))
-    assert alice.follow().one("tr", data_order_no=None)["data-status"] == "cancelled"
-    assert alice.told() == "cancelled"
-    assert sqlite_call.goods(item["id"])["stock"] == item["stock"]
-
-
-def test_where_nobody_pays_by_a_call_there_is_no_such_button(alice: Browser, sqlite_call: Calls) -> None:
-    sqlite_call.bought(sqlite_call.create()["id"])
-    page = alice.get("/shop/orders")
-    assert page.all("form", data_act="cancel")
-    assert not page.all("form", data_act="pay")
 
 
 def test_a_form_that_is_sent_twice_buys_once(alice: Browser, sqlite_call: Calls) -> None:
@@ -166,6 +150,7 @@ def test_where_it_may_be_tried_again_the_key_stays(
         patched.setattr(type(sqlite_call.services.checkout), "buy", lambda *args, **options: failed)
         assert alice.submit(form).status_code == 503
     assert alice.told() == code
+    assert int(alice.answer.headers["Retry-After"]) >= 1
     again = alice.page.one("form", id="buy")
     assert again.one("input", name="key")["value"] == form.one("input", name="key")["value"]
     assert alice.submit(again).status_code == 303
@@ -225,49 +210,10 @@ def test_only_forms_are_read(alice: Browser, sqlite_call: Calls) -> None:
     path = f"/shop/{item['id']}/buy"
     fields = {"form_token": form_token, "key": "k", "quantity": "1"}
     assert alice.client.post(path, json=fields).status_code == 415
+    assert alice.client.post(path, json=fields, headers={"Accept": "text/html"}).status_code == 415
     assert alice.client.post(path, data=fields, content_type="multipart/form-data").status_code == 415
     assert alice.client.post(path, data={**fields, "line1": "x" * 70_000}).status_code == 413
     assert orders(sqlite_call) == []
-
-
-def test_an_order_of_somebody_else_is_not_told_of(alice: Browser, sqlite_call: Calls) -> None:
-    item = sqlite_call.create()
-    order = sqlite_call.bought(item["id"], "bob")
-    assert alice.get(f"/shop/{item['id']}?order={order['order_no']}").all(data_code=None) == []
-    assert alice.get(f"/shop/orders?order={order['order_no']}").all(data_code=None) == []
-    form_token = alice.page.one("body")["data-form-token"]
-    assert alice.post(f"/shop/orders/{order['order_no']}/cancel", {"form_token": form_token}).status_code == 404
-    assert sqlite_call.get(f"/orders/{order['order_no']}", "bob").json["status"] == "pending"
-
-
-def test_an_order_that_has_changed_meanwhile_is_shown_as_it_is(alice: Browser, sqlite_call: Calls) -> None:
-    order = sqlite_call.bought(sqlite_call.create()["id"])
-    form = alice.get("/shop/orders").one("form", data_act="cancel")
-    sqlite_call.make_overdue(order["order_no"])
-    assert alice.submit(form).status_code == 409
-    assert alice.told() == "order_not_pending"
-    assert alice.page.one("tr", data_order_no=None)["data-status"] == "expired"
-
-
-def test_a_long_history_is_on_several_pages(alice: Browser, sqlite_call: Calls) -> None:
-    item = sqlite_call.create(stock=100)
-    bought = {sqlite_call.bought(item["id"])["order_no"] for _ in range(23)}
-    first = alice.get("/shop/orders")
-    older = alice.get(first.one("a", class_="button")["href"])
-    shown = [row["data-order-no"] for page in (first, older) for row in page.all("tr", data_order_no=None)]
-    assert len(shown) == 23
-    assert set(shown) == bought
-
-
-def test_an_order_shows_what_it_came_to(alice: Browser, sqlite_call: Calls) -> None:
-    item = sqlite_call.create(name="<i>Tea</i>", price=1000, shippable=True)
-    sqlite_call.create_method("standard", base_fee=12)
-    sqlite_call.create_coupon("TEN", percent=10)
-    address = {**ADDRESS, "line2": None}
-    sqlite_call.bought(item["id"], coupon_code="TEN", shipping_method="standard", address=address)
-    row = alice.get("/shop/orders").one("tr", data_order_no=None)
-    for words in ("<i>Tea</i>", "× 1", "CN¥10.00", "−CN¥1.00", "TEN", "CN¥9.12", "1 Nanjing Rd", "王芳"):
-        assert words in row.text
 
 
 def test_forms_are_limited_as_calls_are(make_app: Callable[..., Flask], sqlite_uri: str) -> None:
@@ -282,3 +228,41 @@ def test_forms_are_limited_as_calls_are(make_app: Callable[..., Flask], sqlite_u
     assert (alice.answer.status_code, alice.told()) == (429, "rate_limited")
     bob.get("/shop/orders")
     assert bob.answer.status_code == 200
+
+
+def test_programs_are_told_problems_as_by_the_api(visitor: Browser, sqlite_call: Calls) -> None:
+    item = sqlite_call.create(stock=0)
+    order = sqlite_call.create()
+    order_no = sqlite_call.bought(order["id"])["order_no"]
+    sqlite_call.post(f"/orders/{order_no}/cancel", "alice")
+    paths = {
+        f"/shop/{item['id']}/buy": (409, "sold_out"),
+        f"/shop/{item['id']}/quote": (422, "coupon_invalid"),
+        f"/shop/orders/{order_no}/cancel": (409, "order_not_pending"),
+        "/shop/999/buy": (404, "goods_not_found"),
+    }
+    for path in paths:
+        problem(visitor.client.post(path, data={}), 401, "unauthenticated")
+    visitor.sign_in()
+    form_token = visitor.get("/").one("body")["data-form-token"]
+    for path, (status, code) in paths.items():
+        data = {"form_token": form_token, "key": "k", "quantity": "1", "coupon_code": "" if "buy" in path else "NONE"}
+        problem(visitor.client.post(path, data=data), status, code)
+        problem(visitor.client.post(path, data={**data, "form_token": ""}), 403, "forbidden")
+
+
+def test_the_address_of_a_refusal_leads_back_to_its_form(alice: Browser, sqlite_call: Calls) -> None:
+    # Which a visitor loads by hand, or by the link to the other language.
+    item = sqlite_call.create(stock=0)
+    alice.buy(item["id"])
+    link = alice.page.one("a", hreflang="zh")["href"]
+    alice.get(f"/shop/{item['id']}/buy{link}")
+    assert alice.answer.headers["Location"] == f"/shop/{item['id']}?lang=zh"
+    for path, leads_to in (
+        (f"/shop/{item['id']}/quote", f"/shop/{item['id']}"),
+        ("/shop/é;x/buy", "/shop/%C3%A9%3Bx"),
+        ("/shop/orders/x/pay", "/shop/orders"),
+        ("/shop/session", "/shop/orders"),
+    ):
+        alice.get(path)
+        assert (alice.answer.status_code, alice.answer.headers["Location"]) == (303, leads_to)

@@ -7,6 +7,7 @@ was typed and under the refusal's status. To load such an answer anew sends the 
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
+from urllib.parse import quote
 
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
@@ -26,6 +27,7 @@ from web.storefront.visitors import Forged, Visitors, next_page
 
 _YEAR = 365 * 24 * 3600
 _KEY_LENGTH = 255
+_CODES = {403: "forbidden", 413: "body_too_large", 415: "unsupported_media_type"}
 
 
 def register(app: Flask, services: Services) -> None:
@@ -46,6 +48,9 @@ def register(app: Flask, services: Services) -> None:
     ):
         endpoint = f"shop_{view.__name__}"
         app.add_url_rule(route, view_func=shop.guarded(view), endpoint=endpoint, methods=[method])
+        if method == "POST" and view != shop.tell_token:
+            # The address of a page that answers a form: whoever loads it by hand is led to the page with the form.
+            app.add_url_rule(route, view_func=_to_the_form, endpoint=f"{endpoint}_form", methods=["GET"])
 
 
 class Shop:
@@ -68,8 +73,10 @@ class Shop:
             except HTTPException as error:
                 if not wants_html() or error.code is None or error.code < 400:
                     raise
-                key = "error.forged" if isinstance(error, Forged) else "error.bad_request"
-                return self._pages.error("forbidden", text(key, language()), error.code)
+                code = _CODES.get(error.code, "bad_request")
+                forged = isinstance(error, Forged)
+                words = text("error.forged", language()) if forged else outcome(code, language(), {})
+                return self._pages.error(code, words, error.code)
 
         return answer
 
@@ -90,6 +97,7 @@ class Shop:
         form, spoken, session = forms.read(request), language(), self._visitors.session()
         purchase = Purchase(form)
         if session is None:
+            _only_for_browsers()
             return self._pages.filled_item(goods_id, None, purchase, _sign_in_first(spoken), status=401)
         self._visitors.check_form(session, form.get("form_token"))
         key = form.get("key", "")
@@ -99,12 +107,12 @@ class Shop:
         answer = api.call("POST", f"/seckill/{goods_id}", spoken, token, purchase.body(to_buy=True), key)
         if answer.ok:
             return see_other(f"/shop/{answer.data['goods_id']}?order={answer.data['order_no']}")
-        if answer.code == "goods_not_found":
+        if answer.code == "goods_not_found" or not wants_html():
             raise api.Refused(answer)
         # Where the purchase may have been made, or may be sent again, the key stays. A new attempt has a new one.
         key_stays = answer.status >= 500
         quote = answer.data.get("quote") or self._quote(goods_id, purchase, token, spoken)
-        return self._pages.filled_item(
+        response = self._pages.filled_item(
             goods_id,
             session,
             purchase,
@@ -114,17 +122,19 @@ class Shop:
             answer.status,
             key if key_stays else None,
         )
+        return _with_wait(response, answer)
 
     def quote(self, goods_id: str) -> Response:
         """What the form as it is filled in would cost. It changes nothing, so its answer is the page itself."""
         form, spoken, session = forms.read(request), language(), self._visitors.session()
         purchase = Purchase(form)
         if session is None:
+            _only_for_browsers()
             return self._pages.filled_item(goods_id, None, purchase, _sign_in_first(spoken), status=401)
         self._visitors.check_form(session, form.get("form_token"))
         token = self._visitors.token(session)
         answer = api.call("POST", f"/seckill/{goods_id}/quote", spoken, token, purchase.body(to_buy=False))
-        if answer.code == "goods_not_found":
+        if answer.code == "goods_not_found" or not (answer.ok or wants_html()):
             raise api.Refused(answer)
         told = None if answer.ok else refused(answer, spoken)
         quote = answer.data if answer.ok else None
@@ -165,6 +175,7 @@ class Shop:
     def _act_on(self, order_no: str, verb: str) -> Response:
         form, spoken, session = forms.read(request), language(), self._visitors.session()
         if session is None:
+            _only_for_browsers()
             return self._pages.orders(status=401)
         self._visitors.check_form(session, form.get("form_token"))
         # An order is paid or cancelled once: its own number is key enough for a form that is sent twice.
@@ -172,6 +183,8 @@ class Shop:
         answer = api.call("POST", f"/orders/{order_no}/{verb}", spoken, self._visitors.token(session), {}, key)
         if answer.ok:
             return see_other(f"/shop/orders?order={order_no}#order-{order_no}")
+        if not wants_html():
+            raise api.Refused(answer)
         return self._pages.orders(refused(answer, spoken), answer.status)
 
     def _ended(self, order_no: str | None) -> Outcome | None:
@@ -192,9 +205,29 @@ class Shop:
     def _refuse(self, answer: api.Answer) -> Response:
         spoken = language()
         if wants_html():
-            return self._pages.error(answer.code, outcome(answer.code, spoken, answer.details), answer.status)
-        headers = {name: answer.headers[name] for name in ("Retry-After", "Content-Language") if name in answer.headers}
-        return Response(to_json(answer.data), answer.status, headers, mimetype=MIME_TYPE)
+            page = self._pages.error(answer.code, outcome(answer.code, spoken, answer.details), answer.status)
+        else:
+            page = Response(to_json(answer.data), answer.status, {"Content-Language": spoken}, mimetype=MIME_TYPE)
+        return _with_wait(page, answer)
+
+
+def _to_the_form(goods_id: str | None = None, order_no: str | None = None) -> Response:
+    path = "/shop/orders" if goods_id is None else f"/shop/{quote(goods_id, safe='')}"
+    wanted = request.args.get("lang")
+    return see_other(f"{path}?lang={wanted}" if wanted in LANGUAGES else path)
+
+
+def _only_for_browsers() -> None:
+    """Raises InvalidToken, which is a problem as of the API, for what is no browser's form."""
+    if not wants_html():
+        raise InvalidToken
+
+
+def _with_wait(response: Response, answer: api.Answer) -> Response:
+    """The response with the wait that the API's answer asks for."""
+    if "Retry-After" in answer.headers:
+        response.headers["Retry-After"] = answer.headers["Retry-After"]
+    return response
 
 
 def _sign_in_first(spoken: str) -> Outcome:

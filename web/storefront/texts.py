@@ -38,7 +38,7 @@ _PAGES = {
     "address.phone": Text("Phone", "电话"),
     "address.region": Text("Region", "地区"),
     "address.line1": Text("Address", "详细地址"),
-    "address.line2": Text("Address, second line", "地址补充"),
+    "address.line2": Text("Address line 2", "地址补充"),
     "address.postcode": Text("Postcode", "邮政编码"),
     "optional": Text("optional", "选填"),
     "choose": Text("Please choose", "请选择"),
@@ -83,9 +83,6 @@ _PAGES = {
     "paid_at": Text("Paid", "支付时间"),
     "refunded_at": Text("Refunded", "退款时间"),
     "error_title": Text("This did not work", "出错了"),
-    "field_wrong": Text("Please check the fields that are marked.", "请检查标出的内容。"),
-    "error.bad_request": Text("This form cannot be read.", "无法读取该表单。"),
-    "error.not_found": Text("There is no such page.", "页面不存在。"),
     "error.forged": Text(
         "This form is out of date, or did not come from this page. Please try once more.",
         "表单已过期，或并非来自本页面，请再试一次。",
@@ -126,7 +123,6 @@ _SHARED = {
     "why.offline": Text("The connection is lost.", "网络已断开。"),
     "why.rate_limited": Text("Too many requests.", "请求过于频繁。"),
     "offline": Text("You are offline. What you see may be out of date.", "您已离线，页面内容可能不是最新的。"),
-    "price_asking": Text("…", "……"),
     "price_unknown": Text("The price is worked out when you buy.", "下单时计算价格。"),
     "sign_in_for_price": Text("Sign in to see the exact total.", "登录后显示准确金额。"),
     "free": Text("free", "免运费"),
@@ -172,6 +168,10 @@ _SHARED = {
     "outcome.offline": Text(
         "The connection is lost. Press Buy again when it is back: you will not buy twice.",
         "网络已断开。恢复后请再次点击抢购：不会重复下单。",
+    ),
+    "outcome.user_changed": Text(
+        "Somebody else has signed in here. Look at your orders before you buy again.",
+        "此处已由他人登录。再次抢购前请先查看您的订单。",
     ),
     "outcome.unauthenticated": Text("Please sign in first.", "请先登录。"),
     "outcome.shipping_required": Text(

@@ -3,7 +3,6 @@
 import re
 import time
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from flask import Response, request
 from werkzeug.exceptions import Forbidden
@@ -23,17 +22,6 @@ _TOKEN_SECONDS = 15 * 60  # of a token for scripts, which ask for another
 
 class Forged(Forbidden):
     """A form that did not come with a page of this visitor."""
-
-
-class Visitor(NamedTuple):
-    """Somebody who is signed in."""
-
-    session: Session
-    form_token: str  # for the page that is made for them
-
-    @property
-    def name(self) -> str:
-        return self.session.user_id
 
 
 class Visitors:
