@@ -12,7 +12,7 @@ from tests.e2e.console.shop import Shop
 Open = Callable[..., Page]
 PARTS = {
     "en": ["Sales", "Live", "Orders", "Coupons", "Shipping", "Webhooks", "Audit"],
-    "zh": ["活动", "实时", "订单", "优惠券", "配送", "Webhook", "核对"],
+    "zh": ["活动", "实时", "订单", "优惠券", "配送", "Webhook", "审计"],
 }
 
 

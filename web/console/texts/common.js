@@ -17,7 +17,7 @@ export default {
   "nav.coupons": ["Coupons", "优惠券"],
   "nav.shipping": ["Shipping", "配送"],
   "nav.webhooks": ["Webhooks", "Webhook"],
-  "nav.audit": ["Audit", "核对"],
+  "nav.audit": ["Audit", "审计"],
   "signin.title": ["Sign in", "登录"],
   "signin.lead": ["Run sales, watch them live, and look after orders.", "管理活动、实时监控、处理订单。"],
   "signin.token": ["Token", "令牌"],
