@@ -31,6 +31,7 @@ from resources.seckill import Seckill, SeckillQuote
 from resources.shipping import ShippingMethodItem, ShippingMethodList
 from resources.webhooks import WebhookDeliveries, WebhookDeliveryRetry, WebhookItem, WebhookList, WebhookSecret
 from web import assets
+from web.console import pages as console
 from web.storefront import shop
 
 ROUTES = {
@@ -98,6 +99,7 @@ def create_app(
     for route, resource in ROUTES.items():
         api.add_resource(resource, route, endpoint=resource.__name__)
     shop.register(app, services)
+    console.register(app)
     app.add_url_rule("/problems/<code>", view_func=problem_pages.show, endpoint="problem_page")
     docs.register(app)
     assets.register(app)

@@ -260,6 +260,7 @@ Serving {settings.database_url.render_as_string(hide_password=True)} at {address
 
   API to read and try   {address.url}/docs
   OpenAPI description   {address.url}/openapi.json
+  Operator's console    {address.url}/admin
 
 Buy a unit of item 1:
 

@@ -15,6 +15,9 @@ from tests.resources.calls import OPERATOR, Calls, problem
 
 PUBLIC = {
     "GET /",
+    "GET /admin",
+    "GET /admin/",
+    "GET /admin/<path:view>",
     "GET /docs",
     "GET /docs/",
     "GET /docs/<path:path>",
@@ -131,6 +134,7 @@ def address(operation: str, goods_id: int = 1) -> tuple[str, str]:
         "<code>": "sold_out",  # an error, and what `create_coded` makes
         "<path:path>": "swagger-ui.css",
         "<path:filename>": "x",
+        "<path:view>": "sales/1",
         "<static_version>": "0" * 16,
         "<picture>": "0" * 8,
         "<path:asset>": "client/seckill.js",

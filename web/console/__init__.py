@@ -1,0 +1,1 @@
+"""The operator's console: one static page, and the modules that it is made of."""

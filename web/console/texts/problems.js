@@ -1,0 +1,27 @@
+// What is wrong: with the whole, by the codes that the API has no words for, and with fields as they are typed.
+export default {
+  "problem.offline": ["The service cannot be reached. Check the connection.", "无法连接到服务，请检查网络。"],
+  "problem.timeout": ["The service did not answer in time.", "服务未在限定时间内响应。"],
+  "problem.unavailable": ["The service is not available at the moment.", "服务暂时不可用。"],
+  "problem.internal_error": ["Something went wrong in the service.", "服务发生错误。"],
+  "problem.request": ["Request {id}", "请求编号 {id}"],
+  "problem.retry": ["Try again", "重试"],
+  "problem.waiting": ["No answer yet. Trying again in {seconds} s; it is done once only.", "尚无响应，{seconds} 秒后重试；操作只会执行一次。"],
+  "problem.pollWaits": ["{problem} Asking again in {seconds} s.", "{problem} {seconds} 秒后再次请求。"],
+  "problem.fields": ["Some fields need your attention.", "部分字段需要修改。"],
+  "field.missing": ["This field is needed.", "请填写此项。"],
+  "field.too_long": ["This is too long.", "内容过长。"],
+  "field.blank": ["There is nothing to see in this.", "没有可见内容。"],
+  "field.control_character": ["Control characters are not allowed here.", "不允许包含控制字符。"],
+  "field.invalid_format": ["This is not of the form required.", "格式不正确。"],
+  "field.wrong_type": ["Enter a whole number.", "请输入整数。"],
+  "field.out_of_range": ["This is out of range.", "超出允许范围。"],
+  "field.invalid_amount": [
+    "Enter an amount, with no more digits behind the point than the currency has.",
+    "请输入金额，小数位数不得超过该货币的规定。",
+  ],
+  "field.invalid_time": ["Enter a date and a time.", "请输入日期和时间。"],
+  "field.unknown_currency": ["Enter a currency's three letters, such as CNY.", "请输入三位货币代码，例如 CNY。"],
+  "field.window_reversed": ["The end is before the start.", "结束时间早于开始时间。"],
+  "field.repeated": ["An entry is given more than once.", "条目重复。"],
+};
