@@ -8,8 +8,8 @@ import { locale, t } from "../i18n.js";
 import { useLoad } from "../parts/hooks.js";
 import { Badge, Facts, Head, Loaded } from "../parts/ui.js";
 import { RecordForm } from "../parts/form.js";
+import { Window } from "../parts/sale_words.js";
 import { OfferList } from "./offer_list.js";
-import { Window } from "./sales.js";
 
 const HERE = "/admin/coupons";
 const KINDS = [["percent", "coupon.percent"], ["amount", "coupon.amount"], ["free_shipping", "coupon.free_shipping"]];

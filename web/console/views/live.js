@@ -3,15 +3,14 @@ import { html } from "../lib.js";
 import { api } from "../service.js";
 import { address, navigate, path } from "../router.js";
 import { clock, count, figure, milliseconds } from "../format.js";
-import { hasText, locale, t } from "../i18n.js";
+import { locale, t } from "../i18n.js";
 import { usePoll } from "../parts/hooks.js";
 import { Badge, Head, Loaded, Notice, sayError, Section, Table, Time } from "../parts/ui.js";
-import { SaleBadge } from "../parts/sale_words.js";
+import { codeWord, SaleBadge } from "../parts/sale_words.js";
 import { Chart } from "../parts/chart.js";
 
 const EVERY_S = 1;
 const sum = (byCode) => Object.values(byCode).reduce((total, one) => total + one, 0);
-export const codeWord = (code) => (hasText(`code.${code}`) ? t(`code.${code}`) : code);
 
 export function Live({ query }) {
   const id = /^[1-9]\d{0,18}$/.test(query.goods_id ?? "") ? query.goods_id : "";

@@ -8,7 +8,7 @@ import { useAction, useLoad, usePages } from "../parts/hooks.js";
 import { Button, Copyable, Facts, Head, Loaded, More, Notice, Outcome, Section, Time } from "../parts/ui.js";
 import { OrderBadge } from "../parts/sale_words.js";
 import { Dialog } from "../parts/dialog.js";
-import { Payment } from "./attention.js";
+import { Payment } from "../parts/payment.js";
 
 export function Order({ orderNo }) {
   const state = useLoad((signal) => api.get(path("orders", orderNo), { signal }), [orderNo]);

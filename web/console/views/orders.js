@@ -3,11 +3,12 @@ import { html, useEffect, useRef, useState } from "../lib.js";
 import { api } from "../service.js";
 import { exportOrders } from "../export_orders.js";
 import { address, navigate, path } from "../router.js";
-import { count, fromLocalInput, money, toLocalInput, zone } from "../format.js";
+import { count, fromLocalInput, toLocalInput, zone } from "../format.js";
 import { language, locale, t } from "../i18n.js";
 import { useLoad, usePages } from "../parts/hooks.js";
-import { Button, Failure, Head, Loaded, More, Table, Time } from "../parts/ui.js";
-import { ORDER_STATES, OrderBadge } from "../parts/sale_words.js";
+import { Button, Failure, Head, Loaded, More } from "../parts/ui.js";
+import { ORDER_STATES } from "../parts/sale_words.js";
+import { OrderTable } from "../parts/order_table.js";
 
 const ORDER_NO = /^[0-9a-f]{32}$/;
 const FILTERS = ["status", "goods_id", "user_id", "purchased_from", "purchased_to"];
@@ -33,38 +34,6 @@ export function Orders({ query }) {
       <//>
     </div>
   `;
-}
-
-/** Orders as a table, those that need a hand marked. */
-export function OrderTable({ orders, empty }) {
-  return html`<${Table}
-    caption=${t("nav.orders")}
-    empty=${empty}
-    columns=${[
-      ["number", t("orders.number")],
-      ["status", t("orders.status")],
-      ["user", t("orders.user")],
-      ["item", t("orders.item")],
-      ["quantity", t("orders.quantity"), "number"],
-      ["total", t("orders.total"), "number"],
-      ["at", t("orders.at")],
-    ]}
-    rows=${orders.map((order) => ({
-      key: order.order_no,
-      attributes: {
-        "data-order-no": order.order_no,
-        "data-status": order.status,
-        class: order.status === "refund_due" ? "needs-hand" : "",
-      },
-      number: html`<a class="mono" href=${path("admin", "orders", order.order_no)} title=${order.order_no}>${order.order_no.slice(0, 8)}…${order.order_no.slice(-4)}</a>`,
-      status: html`<${OrderBadge} status=${order.status} />`,
-      user: order.user_id,
-      item: order.goods_name,
-      quantity: count(order.quantity, locale()),
-      total: money(order.total, order.currency, locale()),
-      at: html`<span class="small nowrap"><${Time} at=${order.purchased_at} /></span>`,
-    }))}
-  />`;
 }
 
 /** A word at the top of what waits for an operator; nothing where nothing does. */

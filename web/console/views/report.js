@@ -7,9 +7,8 @@ import { count, figure, milliseconds, money, percent } from "../format.js";
 import { locale, t } from "../i18n.js";
 import { seconds, useLoad } from "../parts/hooks.js";
 import { Button, Facts, Head, Loaded, Notice, Section, Table, Time } from "../parts/ui.js";
-import { ORDER_STATES, SaleBadge } from "../parts/sale_words.js";
+import { codeWord, ORDER_STATES, SaleBadge } from "../parts/sale_words.js";
 import { Chart } from "../parts/chart.js";
-import { codeWord } from "./live.js";
 
 const TIMEOUT_MS = 120_000; // it audits the whole database
 

@@ -6,11 +6,10 @@ import { count, money } from "../format.js";
 import { locale, t } from "../i18n.js";
 import { seconds, usePoll } from "../parts/hooks.js";
 import { Facts, Failure, Head, Loaded, Section, Time } from "../parts/ui.js";
-import { SaleBadge } from "../parts/sale_words.js";
+import { SaleBadge, Window } from "../parts/sale_words.js";
 import { SaleControls } from "../parts/sale_controls.js";
 import { Readiness } from "../parts/readiness.js";
 import { History } from "../parts/history.js";
-import { Window } from "./sales.js";
 
 const EVERY_S = 2;
 

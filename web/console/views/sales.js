@@ -5,8 +5,8 @@ import { address, navigate, path } from "../router.js";
 import { count, money } from "../format.js";
 import { locale, t } from "../i18n.js";
 import { usePages } from "../parts/hooks.js";
-import { Button, Head, Loaded, More, Table, Time } from "../parts/ui.js";
-import { SALE_STATES, SaleBadge } from "../parts/sale_words.js";
+import { Button, Head, Loaded, More, Table } from "../parts/ui.js";
+import { SALE_STATES, SaleBadge, Window } from "../parts/sale_words.js";
 
 export function Sales({ query }) {
   const { status = "", q = "" } = query;
@@ -53,13 +53,6 @@ function row(goods) {
     sold: count(goods.sold, locale()),
     window: html`<span class="small"><${Window} goods=${goods} /></span>`,
   };
-}
-
-/** From when to when a sale is open, in the visitor's zone. */
-export function Window({ goods }) {
-  if (!goods.starts_at && !goods.ends_at) return t("sales.always");
-  return html`${goods.starts_at && html`<span class="nowrap">${t("sales.from")} <${Time} at=${goods.starts_at} seconds=${false} /></span>`}${" "}
-    ${goods.ends_at && html`<span class="nowrap">${t("sales.until")} <${Time} at=${goods.ends_at} seconds=${false} /></span>`}`;
 }
 
 function Filters({ status, q }) {
