@@ -166,4 +166,4 @@ def test_a_mend_that_is_printed_works_in_any_folder(tmp_path: Path) -> None:
             ["bash", "-c", line.strip("`")], env=environment(uri), cwd=tmp_path, timeout=60, check=False
         )
         assert made.returncode == 0
-        (tmp_path / "shop.db").unlink()
+        (tmp_path / "services.db").unlink()
