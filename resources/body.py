@@ -13,6 +13,7 @@ from core.refusals import Refusal
 MAX_BYTES = 64 * 1024
 READ_AT_MOST = MAX_BYTES + 1  # for Flask's MAX_CONTENT_LENGTH
 MALFORMED_JSON = "malformed_json"
+_LONGEST_LENGTH = 18  # digits of a Content-Length; one of more is too large in any case
 _LONGEST_TYPE = 200  # characters of a Content-Type that are looked at
 
 
@@ -46,7 +47,8 @@ def stated_length(environ: WSGIEnvironment) -> int | None:
     length = environ.get("CONTENT_LENGTH") or "0"
     if "HTTP_TRANSFER_ENCODING" in environ or not (length.isascii() and length.isdigit()):
         return None
-    return int(length)
+    # Python refuses to read numbers of thousands of digits.
+    return int(length) if len(length) <= _LONGEST_LENGTH else 10**_LONGEST_LENGTH
 
 
 def is_json(content_type: str) -> bool:

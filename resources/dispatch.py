@@ -108,10 +108,9 @@ class Dispatcher:
             self._send(request, exchange, late)
             self._awaited.discard(pending)
 
-        pending = self._deadlines.add(self._pipeline.deadline(), expire)
+        pending = Pending(self._pipeline.deadline(), expire)
         self._awaited.add(pending)
-        if not pending.open:  # expired in between
-            self._awaited.discard(pending)
+        self._deadlines.watch(pending)
         return pending
 
     def _by_flask(self, request: ApiRequest, exchange: Exchange) -> None:
@@ -121,9 +120,12 @@ class Dispatcher:
     def _send(self, request: ApiRequest, exchange: Exchange, answer: Reply | Exception | None) -> None:
         reply = self._pipeline.seal(request, answer)
         if isinstance(reply.body, bytes):
+            # Noted ahead: who has the answer may look for its line.
+            self._pipeline.envelope.note(request, reply.status)
             exchange.response_bytes(reply.status, reply.headers, reply.body)
         else:
             exchange.response_chunks(reply.status, reply.headers, reply.body)
+            self._pipeline.envelope.note(request, reply.status)
 
     def _put(self, answer: Answer, request: ApiRequest, exchange: Exchange) -> None:
         """Have a thread answer, or say `busy`: at once where too many wait, else at the request's deadline."""

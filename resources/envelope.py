@@ -12,7 +12,7 @@ _OF_A_BODY = ("Content-Type", "Content-Length")
 _NO_SNIFFING = ("X-Content-Type-Options", "nosniff")
 _NOT_STORED = ("Cache-Control", "no-store")
 _NOT_MODIFIED = 304
-_WITHOUT_BODY = (204, _NOT_MODIFIED)
+WITHOUT_BODY = (204, _NOT_MODIFIED)
 
 
 class Envelope:
@@ -22,19 +22,9 @@ class Envelope:
         self._cors_headers = cors_headers
 
     def seal(self, request: ApiRequest, reply: Reply) -> Reply:
-        """The answer as it is sent: logged and counted, with the headers that all answers have."""
+        """The answer as it is sent, with the headers that all answers have."""
         if "HTTP_IF_NONE_MATCH" in request.environ:
             reply = _unless_known(request, reply)
-        caller = request.caller
-        request_log.note(
-            request.id,
-            request.method,
-            request.route,
-            reply.status,
-            request.code,
-            request.began,
-            None if caller is None else caller.user_id,
-        )
         status, own, body = reply
         headers = [*own, ("X-Request-ID", request.id), _NO_SNIFFING]
         cached = measured = for_all = False
@@ -50,11 +40,24 @@ class Envelope:
         if not cached:
             headers.append(_NOT_STORED)
         if isinstance(body, bytes):
-            if not measured and status not in _WITHOUT_BODY:
+            if not measured and status not in WITHOUT_BODY:
                 headers.append(("Content-Length", str(len(body))))
             if request.method == "HEAD":
                 body = b""
         return Reply(status, headers, body)
+
+    def note(self, request: ApiRequest, status: int) -> None:
+        """Write the request's log line and count it, once its answer is complete."""
+        caller = request.caller
+        request_log.note(
+            request.id,
+            request.method,
+            request.route,
+            status,
+            request.code,
+            request.began,
+            None if caller is None else caller.user_id,
+        )
 
 
 def _unless_known(request: ApiRequest, reply: Reply) -> Reply:

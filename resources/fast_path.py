@@ -68,8 +68,11 @@ class FastPath:
 
         return Later(readiness.ask(), make, late=Unavailable())
 
-    def answer(self, request: ApiRequest) -> Answer:
-        """The answer to a plain request for a hot item. Raises what `errors.reply_to` knows."""
+    def answer(self, request: ApiRequest, holds_thread: bool = False) -> Answer:
+        """The answer to a plain request for a hot item. Raises what `errors.reply_to` knows.
+
+        `holds_thread` says that a thread waits for the answer, where it comes later.
+        """
         match = _PATH.fullmatch(request.environ["PATH_INFO"])
         if match is None or request.environ.get("QUERY_STRING"):
             return None
@@ -77,12 +80,12 @@ class FastPath:
         if request.method == "GET":
             answer = self._show(request, noun, int(digits))
         elif request.method == "POST" and noun == "seckill":
-            answer = self._sell(request, int(digits))
+            answer = self._sell(request, int(digits), holds_thread)
         else:
             return None
         return answer
 
-    def _sell(self, request: ApiRequest, goods_id: int) -> Answer:
+    def _sell(self, request: ApiRequest, goods_id: int, holds_thread: bool) -> Answer:
         request.route = _ROUTES["seckill"]
         if "HTTP_IDEMPOTENCY_KEY" not in request.environ:
             refusal = self._services.sale_cache.refusal(goods_id)
@@ -93,7 +96,8 @@ class FastPath:
         if length is None or _PLAIN_BODY < length <= body.MAX_BYTES:
             return None
         self._limits.check(request)
-        found = run(seckill.BUY, request, self._services, partial(seckill.buy, self._services, goods_id))
+        buy = partial(seckill.buy, self._services, goods_id, holds_thread=holds_thread)
+        found = run(seckill.BUY, request, self._services, buy)
         assert isinstance(found, Later)
         return found
 
@@ -138,7 +142,7 @@ class NoFastPath:
         """None."""
         return None
 
-    def answer(self, request: ApiRequest) -> Answer:
+    def answer(self, request: ApiRequest, holds_thread: bool = False) -> Answer:
         """None."""
         return None
 

@@ -83,7 +83,8 @@ def register(app: Flask, limits: Limits | NoLimits, services: Services) -> None:
     def check() -> None:
         request = ApiRequest.of(flask.request.environ)
         # A preflight carries no token, costs as little as a refusal, and refused it would hide why from the page.
-        if flask.request.path in FREE or is_preflight(request) or _is_from_provider(request, services):
+        preflight = is_preflight(request) and bool(services.settings.CORS_ORIGINS)
+        if flask.request.path in FREE or preflight or _is_from_provider(request, services):
             return
         limits.check(request)
 

@@ -12,13 +12,12 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from core.db.clock import Deadline, deadline_of_request
 from resources.api_request import ApiRequest
-from resources.envelope import Envelope
+from resources.envelope import WITHOUT_BODY, Envelope
 from resources.errors import reply_to
 from resources.fast_path import FastPath, NoFastPath
 from resources.reply import Headers, Later, Reply
 
 _PHRASES = {int(status): f"{status.value} {status.phrase}" for status in HTTPStatus}
-_WITHOUT_BODY = (204, 304)
 
 
 class Pipeline:
@@ -36,6 +35,7 @@ class Pipeline:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         request = ApiRequest(environ)
         reply = self.seal(request, self._found(request))
+        self.envelope.note(request, reply.status)
         start_response(_PHRASES.get(reply.status, f"{reply.status} Unknown"), reply.headers)
         return [reply.body] if isinstance(reply.body, bytes) else reply.body
 
@@ -53,7 +53,7 @@ class Pipeline:
 
     def _found(self, request: ApiRequest) -> Reply | Exception | None:
         try:
-            answer = self.fast_path.answer(request)
+            answer = self.fast_path.answer(request, holds_thread=True)
         except Exception as error:
             return error
         return answer.wait(self.deadline().remaining()) if isinstance(answer, Later) else answer
@@ -71,7 +71,7 @@ class Pipeline:
         try:
             first = next(pieces, b"")  # the application may start its response with the first piece only
             status, headers = started[0]
-            if status in _WITHOUT_BODY or any(name == "Content-Length" for name, _ in headers):
+            if status in WITHOUT_BODY or any(name == "Content-Length" for name, _ in headers):
                 return Reply(status, headers, first + b"".join(pieces))
         except BaseException:
             pieces.close()

@@ -64,8 +64,10 @@ class RequestQueue:
         with self._lock:
             if len(waiting.requests) >= WAITING_MAX:
                 raise Busy()
-            entry = self._deadlines.add(deadline, lambda: self._expire(waiting, entry, expire)), run
+            pending = Pending(deadline, lambda: self._expire(waiting, entry, expire))
+            entry = pending, run
             waiting.requests.append(entry)
+            self._deadlines.watch(pending)
             call = self._may_run(lane) and self._idle > 0
             if call:
                 self._idle -= 1

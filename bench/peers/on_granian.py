@@ -29,11 +29,18 @@ from server.granian_adapter import GranianAdapter
 BLOCKING_THREADS = 8
 
 
+class Unmarked(Envelope):
+    """Notes no request."""
+
+    def note(self, request: ApiRequest, status: int) -> None:
+        """Nothing."""
+
+
 class Bare(Pipeline):
     """Hands each request to the application, and its answer back as it is."""
 
     def __init__(self, application: Any) -> None:
-        super().__init__(application, NoFastPath(), Envelope(lambda request: ()), 60)
+        super().__init__(application, NoFastPath(), Unmarked(lambda request: ()), 60)
 
     def seal(self, request: ApiRequest, answer: Reply | Exception | None) -> Reply:
         """The application's answer."""

@@ -16,7 +16,7 @@ log = logging.getLogger("seckill.deadlines")
 
 
 class Pending:
-    """An answer that is to come by `deadline`."""
+    """An answer that is to come by `deadline`; else `expire` is called, which must not block."""
 
     __slots__ = ("_expire", "deadline")
 
@@ -51,20 +51,19 @@ class Deadlines:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def add(self, deadline: Deadline, expire: Callable[[], None]) -> Pending:
-        """Watch over an answer: unless it is claimed by `deadline`, `expire` is called, from another thread.
-
-        `expire` must not block.
-        """
-        pending = Pending(deadline, expire)
+    def watch(self, pending: Pending) -> None:
+        """Watch over an answer: unless it is claimed by its deadline, its `expire` is called, from another thread."""
         with self._lock:
-            heapq.heappush(self._pending, (deadline.end, next(self._numbers), pending))
+            heapq.heappush(self._pending, (pending.deadline.end, next(self._numbers), pending))
             self._some.set()
             # Not alive: not begun, or left behind by a fork.
             if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._watch, name="deadlines", daemon=True)
-                self._thread.start()
-        return pending
+                thread = threading.Thread(target=self._watch, name="deadlines", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError:  # no more threads for now: the next answer starts it
+                    return
+                self._thread = thread
 
     def _watch(self) -> None:
         while self._some.wait():

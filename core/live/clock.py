@@ -9,10 +9,12 @@ class KnownTime:
 
     def __init__(self) -> None:
         self._ahead = time.time() - time.monotonic()  # of the monotonic clock
+        self.is_known = False  # whether the database was asked
 
     def heard(self, moment: datetime, asked_at: float, answered_at: float) -> None:
         """The database said `moment` between two moments of the monotonic clock."""
         self._ahead = moment.timestamp() - (asked_at + answered_at) / 2
+        self.is_known = True
 
     def now(self) -> float:
         return self.at(time.monotonic())

@@ -15,6 +15,8 @@ SECONDS = 0.5
 SHOWN_SECONDS = 8
 # Rows that wait for the database, at most: the oldest are given up.
 _UNSTORED = 5000
+# Seconds that the clock may be set back without the present second following.
+_AHEAD_SECONDS = 2
 
 
 class Collector:
@@ -49,8 +51,9 @@ class Collector:
         """Take up what was counted, and show it. Uses no database."""
         with self._lock:
             counted, arrived = self._counter.take()
-            waiting, transactions = self._waiting(), self._transactions()
-            second = self._second = max(self._second, int(self._time.now()))
+            transactions = self._transactions()
+            waiting = {item: count for item, count in self._waiting().items() if self._exists(item, transactions)}
+            second = self._present()
             busy = waiting.keys() | transactions.keys()
             # Also those that were busy at the last turn: what they are told of last is that nobody waits any more.
             for goods_id in counted.keys() | busy | self._busy:
@@ -65,6 +68,24 @@ class Collector:
             while len(self._unstored) > _UNSTORED:
                 del self._unstored[next(iter(self._unstored))]
             self._show()
+
+    def _exists(self, goods_id: int, transactions: Mapping[int, int]) -> bool:
+        return goods_id in transactions or self._counter.knows(goods_id)
+
+    def _present(self) -> int:
+        """The present second. It never falls back a little; where the clock was far ahead, it is set right.
+
+        The clock is this host's until the database was first asked. Needs the lock.
+        """
+        now = int(self._time.now())
+        if now < self._second - _AHEAD_SECONDS:
+            for second, goods_id in [key for key in self._recent if key[0] > now]:
+                tally = self._recent.pop((second, goods_id))
+                if self._unstored.pop((second, goods_id), None) is not None:
+                    self._of(now, goods_id).then(tally)
+            self._second = now
+        self._second = max(self._second, now)
+        return self._second
 
     def _of(self, second: int, goods_id: int) -> Tally:
         key = second, goods_id

@@ -40,6 +40,12 @@ def writer(database: Database, collector: Collector, clock: KnownTime) -> Callab
     """A turn of a worker's writer: stores what was collected, and looks up what is left of those items."""
 
     def turn() -> None:
+        if not clock.is_known:
+            # Before anything is stored: this host's clock may be hours off.
+            with database.reading(Deadline(database.settings.DATABASE_TIMEOUT_SECONDS)) as connection:
+                asked_at = time.monotonic()
+                clock.heard(database_now(connection), asked_at, time.monotonic())
+            return
         rows = collector.take_unstored(ROWS_AT_ONCE)
         if not rows:
             return

@@ -19,7 +19,7 @@ from core.purchase.queue import PurchaseQueue
 from core.purchase.replays import SaleOpen, look_up
 from core.purchase.sale_cache import SaleCache
 from core.purchase.slots import Caps
-from core.refusals import Refusal
+from core.refusals import GOODS_NOT_FOUND, Refusal
 
 # Reads lock nothing: as many as there are.
 _LOOKED_UP_TOGETHER = 1000
@@ -152,7 +152,9 @@ def _settle(
 ) -> list[Outcome | None]:
     outcomes = batch.serve(database, caps, requests, deadline, patient)
     settled = Counter(
-        request.goods_id for request, outcome in zip(requests, outcomes, strict=True) if outcome is not None
+        request.goods_id
+        for request, outcome in zip(requests, outcomes, strict=True)
+        if outcome is not None and not (isinstance(outcome, Refused) and outcome.refusal.code == GOODS_NOT_FOUND)
     )
     if settled:
         counter.batch(settled)

@@ -4,6 +4,7 @@ import io
 import json
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
@@ -12,12 +13,14 @@ from werkzeug.test import TestResponse
 
 from core.purchase import batch
 from core.purchase import sale_cache as sale_cache_module
+from core.purchase.decide import Outcome, PurchaseRequest
 from core.purchase.sale_cache import HOT_REQUESTS
 from core.refusals import Unavailable
 from harness.service import SECRET
 from resources import fast_path
 from tests.core.forged_tokens import signed
 from tests.resources.calls import FAR_AHEAD, OPERATOR, Calls, problem, without_fast_path, wrong_fields
+from tests.resources.test_fast_path_and_flask_agree import ByDispatcher
 from tests.resources.test_metrics import figures, rise
 
 PAST = "2001-01-01T00:00:00.000Z"
@@ -339,3 +342,29 @@ def test_a_body_that_the_layer_has_read_is_there_for_flask(crowd: Crowd) -> None
     assert json.loads(answer.data)["errors"] == [
         {"field": "quantity", "code": "wrong_type", "detail": "The value is of the wrong type."}
     ]
+
+
+@pytest.mark.parametrize("length", ["9" * 19, "9" * 5000])
+def test_a_body_of_whatever_length_stated_is_too_large_and_no_error_of_ours(sqlite_crowd: Crowd, length: str) -> None:
+    item = sqlite_crowd.call.create()["id"]
+    answer = sqlite_crowd.call.post(f"/seckill/{item}", "alice", environ_overrides={"CONTENT_LENGTH": length})
+    problem(answer, 413, "body_too_large")
+
+
+@pytest.mark.parametrize("by_dispatcher", [False, True])
+def test_a_purchase_says_whether_a_thread_waits_for_it(
+    sqlite_crowd: Crowd, by_dispatcher: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call, told = sqlite_crowd.call, []
+    buy = call.services.checkout.buy
+
+    def noted(request: PurchaseRequest, holds_thread: bool = False) -> "Future[Outcome]":
+        told.append(holds_thread)
+        return buy(request, holds_thread)
+
+    monkeypatch.setattr(call.services.checkout, "buy", noted)
+    item = call.create()["id"]
+    if by_dispatcher:
+        call.app.wsgi_app = ByDispatcher(call.app.wsgi_app)  # type: ignore[arg-type, method-assign]
+    assert call.post(f"/seckill/{item}", "alice").status_code == 201
+    assert told == [not by_dispatcher]

@@ -293,3 +293,14 @@ def test_without_its_storage_all_is_served_and_each_worker_counts_alone(
     warned = [record for record in caplog.records if record.name == "seckill.limits"]
     assert len(warned) == 1
     assert "hunter2" not in caplog.text
+
+
+def test_preflights_are_free_only_where_pages_of_other_origins_may_call(
+    make_app: Callable[..., Flask], sqlite_uri: str
+) -> None:
+    asked = {"Origin": "https://shop.example", "Access-Control-Request-Method": "POST"}
+    statuses = {}
+    for origins in ("", "https://shop.example"):
+        call = Calls(make_app(sqlite_uri, RATE_LIMITS=True, RATE_LIMIT_PER_ADDRESS="2/hour", CORS_ORIGINS=origins))
+        statuses[origins] = [call.send("OPTIONS", "/orders", headers=asked).status_code for _ in range(3)]
+    assert statuses == {"": [200, 200, 429], "https://shop.example": [200, 200, 200]}

@@ -63,6 +63,7 @@ def test_what_is_counted_is_shown_under_its_second(worker: Worker) -> None:
 
 
 def test_what_nobody_waits_for_any_more_is_told_once(worker: Worker) -> None:
+    worker.sell(1)
     worker.waiting[1] = 4
     worker.collector.turn()
     worker.waiting.clear()
@@ -161,3 +162,38 @@ class TestWindow:
             rows((999, "a", 1, {"q": 5}), (1000, "a", 1, {}), (1000, "b", 1, {"q": 2}), (999, "b", 1, {"q": 7})), 1001
         )
         assert window.newest()[1].waiting == 2
+
+
+def test_ids_that_somebody_made_up_make_no_row_and_raise_no_alarm(worker: Worker) -> None:
+    for made_up in range(900_000, 900_200):
+        worker.counter.settled(made_up, "goods_not_found", 0.01, 0, None)
+        worker.counter.settled(made_up, "unavailable", 0.01, 0, None)
+        worker.waiting[made_up] = 1
+    worker.collector.turn()
+    assert {item for _, item in worker.shown()} == {0}
+
+
+def test_an_item_that_exists_is_counted_also_while_nothing_is_decided_about_it(worker: Worker) -> None:
+    worker.sell(1)
+    worker.collector.turn()
+    worker.sell(1, outcome="unavailable")
+    worker.waiting[1] = 1
+    worker.time.moment += 1
+    worker.collector.turn()
+    figures = worker.shown()[1001, 1]
+    assert (figures.waiting, figures.outcomes) == (1, {"unavailable": 1})
+
+
+def test_what_was_counted_by_a_clock_far_ahead_is_kept_when_the_clock_is_set_right(worker: Worker) -> None:
+    worker.time.moment = 5000.0
+    worker.sell(1, 3)
+    worker.collector.turn()
+    worker.time.moment = 1000.0
+    worker.sell(1, 2)
+    worker.collector.turn()
+    worker.time.moment = 1001.0
+    worker.collector.turn()
+    rows = [
+        (row.second, row.tally.outcomes["placed"]) for row in worker.collector.take_unstored(10) if row.goods_id == 1
+    ]
+    assert rows == [(1000, 5)]
