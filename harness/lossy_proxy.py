@@ -30,12 +30,14 @@ def losing(share: float, seed: int, of: str = "/seckill/", method: str = "POST")
 
 
 class LossyProxy:
-    """Passes requests on to 127.0.0.1:`port`, which may be set anew. `lost` counts what was lost."""
+    """Passes requests on to 127.0.0.1:`port`, which may be set anew. `lost` counts what was lost,
+    `received` the requests that the service has answered."""
 
     def __init__(self, port: int, fate: Fate) -> None:
         self.port = port
         self.fate = fate
         self.lost = {REQUEST: 0, ANSWER: 0}
+        self.received = 0
         proxy = self
 
         class Handler(_Handler):
@@ -80,6 +82,7 @@ class _Handler(BaseHTTPRequestHandler):
             connection.request(self.command, self.path, body or None, headers)
             answer = connection.getresponse()
             content = answer.read()
+            self.owner.received += 1
         except (OSError, http.client.HTTPException):
             self.close_connection = True  # the service is not there, or went away
             return
