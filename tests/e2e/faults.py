@@ -128,6 +128,13 @@ def told_order(page: Page) -> str:
     return link.removeprefix("/shop/orders#order-")
 
 
+def told_order_in_the_end(page: Page) -> str:
+    """Likewise; where the purchase could not be settled while the service was away, the buyer presses again."""
+    while told(page) in ("offline", "unavailable"):
+        press(page)
+    return told_order(page)
+
+
 def kill(service: Service) -> None:
     """End the service as a crash of its machine would."""
     for pid in [service.process.pid, *service.worker_pids()]:
