@@ -33,7 +33,7 @@ def order_numbers(shop: Service, user: str) -> list[str]:
 
 def buy_while_answers_are_lost(shop: Service, browse: Browse, buyers: list[str], stock: int, keys: bool) -> list[Page]:
     item = shop.create_goods(stock=stock)
-    with LossyProxy(shop.port, faults.every_fifth_answer()) as proxy:
+    with LossyProxy(shop.port, faults.every_fifth_answer(), keep_alive=False) as proxy:
         tabs = []
         for buyer in buyers:
             context = browse(buyer, at=proxy.url)
