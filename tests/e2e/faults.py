@@ -123,7 +123,8 @@ def told(page: Page) -> str:
 
 def told_order(page: Page) -> str:
     """The number of the order that the buyer is told of."""
-    assert told(page) == "bought"
+    code = told(page)
+    assert code == "bought", code
     link = page.locator("#outcome a").get_attribute("href") or ""
     return link.removeprefix("/shop/orders#order-")
 
