@@ -30,12 +30,19 @@ def losing(share: float, seed: int, of: str = "/seckill/", method: str = "POST")
 
 
 class LossyProxy:
-    """Passes requests on to 127.0.0.1:`port`, which may be set anew. `lost` counts what was lost."""
+    """Passes requests on to 127.0.0.1:`port`, which may be set anew. `lost` counts what was lost,
+    `received` the requests that the service has answered.
 
-    def __init__(self, port: int, fate: Fate) -> None:
+    A browser itself sends a request anew that gets no answer on a connection that it had used before. With
+    `keep_alive` off there is no such connection: the page has to send it anew.
+    """
+
+    def __init__(self, port: int, fate: Fate, keep_alive: bool = True) -> None:
         self.port = port
+        self.keep_alive = keep_alive
         self.fate = fate
         self.lost = {REQUEST: 0, ANSWER: 0}
+        self.received = 0
         proxy = self
 
         class Handler(_Handler):
@@ -80,6 +87,7 @@ class _Handler(BaseHTTPRequestHandler):
             connection.request(self.command, self.path, body or None, headers)
             answer = connection.getresponse()
             content = answer.read()
+            self.owner.received += 1
         except (OSError, http.client.HTTPException):
             self.close_connection = True  # the service is not there, or went away
             return
@@ -92,6 +100,8 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in answer.getheaders():
             if name.lower() not in _HOP:
                 self.send_header(name, value)
+        if not self.owner.keep_alive:
+            self.send_header("Connection", "close")
         if answer.status != 304:
             self.send_header("Content-Length", str(len(content)))
         self.end_headers()

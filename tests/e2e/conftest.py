@@ -67,6 +67,7 @@ def browse(chromium: "Browser", shop: Service) -> "Iterator[Callable[..., Browse
     """Makes browsers of visitors. At the end no page has told of an error, or loaded anything from elsewhere."""
     opened: list[BrowserContext] = []
     faults: list[str] = []
+    ours = [shop.url]
 
     def watch(page: "Page") -> None:
         page.on("pageerror", lambda error: faults.append(f"error: {error}"))
@@ -74,11 +75,18 @@ def browse(chromium: "Browser", shop: Service) -> "Iterator[Callable[..., Browse
             "console",
             lambda told: None if _expected(told.type, told.text) else faults.append(f"console: {told.text}"),
         )
-        page.on("request", lambda asked: None if _ours(asked.url, shop) else faults.append(f"elsewhere: {asked.url}"))
+        page.on("request", lambda asked: None if _is_at(asked.url, ours) else faults.append(f"elsewhere: {asked.url}"))
 
-    def make(user: str | None = None, language: str = "en-US", size: tuple[int, int] = DESKTOP, **options: Any) -> Any:
+    def make(
+        user: str | None = None,
+        language: str = "en-US",
+        size: tuple[int, int] = DESKTOP,
+        at: str = shop.url,
+        **options: Any,
+    ) -> Any:
+        ours.append(at)
         context = chromium.new_context(
-            base_url=shop.url, locale=language, viewport={"width": size[0], "height": size[1]}, **options
+            base_url=at, locale=language, viewport={"width": size[0], "height": size[1]}, **options
         )
         context.set_default_timeout(SECONDS * 1000)
         context.on("page", watch)
@@ -98,5 +106,5 @@ def _expected(kind: str, text: str) -> bool:
     return kind not in ("error", "warning") or text.startswith((_EXPECTED, "Failed to load resource: net::"))
 
 
-def _ours(url: str, shop: Service) -> bool:
-    return url.startswith((f"{shop.url}/", "data:"))
+def _is_at(url: str, addresses: list[str]) -> bool:
+    return url.startswith((*(f"{address}/" for address in addresses), "data:"))
