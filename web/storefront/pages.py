@@ -12,6 +12,7 @@ from web.storefront import api, regions, shown
 from web.storefront.forms import ADDRESS, Purchase
 from web.storefront.money import moment
 from web.storefront.page_cache import MadePage, PageCache, gap
+from web.storefront.paths import checked_goods_id, checked_order_no
 from web.storefront.rendering import language, render, send_private, send_shared
 from web.storefront.texts import outcome, text
 from web.storefront.visitors import Visitors
@@ -68,8 +69,9 @@ class Pages:
     def item(self, goods_id: str) -> Response:
         """`/shop/<id>`: an item, and the form to buy it by."""
         spoken, session = language(), self._visitors.session()
-        order_no = request.args.get("order")
-        if session is not None and order_no:
+        checked_goods_id(goods_id)
+        order_no = wanted_order()
+        if session is not None and order_no is not None:
             outcome = self._bought(session, goods_id, order_no, spoken)
             return self.filled_item(goods_id, session, Purchase(), outcome)
 
@@ -135,7 +137,7 @@ class Pages:
         errors: Mapping[str, str],
         quote: Mapping[str, Any] | None,
     ) -> str:
-        goods = api.get(f"/goods/{goods_id}", spoken)
+        goods = api.get(f"/goods/{checked_goods_id(goods_id)}", spoken)
         methods: list[dict[str, Any]] = []
         if goods["shippable"]:
             methods = api.get("/shipping-methods", spoken, limit=100)["items"]
@@ -179,6 +181,12 @@ class Pages:
         )
 
 
+def wanted_order() -> str | None:
+    """The order that the address asks to be told of. Raises Refusal order_not_found for what is no order number."""
+    given = request.args.get("order")
+    return checked_order_no(given) if given else None
+
+
 def new_key() -> str:
     """An `Idempotency-Key` for a purchase that a page offers."""
     return secrets.token_urlsafe(18)
@@ -213,4 +221,4 @@ def _region_groups(methods: list[dict[str, Any]], spoken: str) -> list[tuple[str
     ]
 
 
-__all__ = ["ADDRESS", "Outcome", "Pages", "Section", "bought", "field_errors", "new_key", "refused"]
+__all__ = ["ADDRESS", "Outcome", "Pages", "Section", "bought", "field_errors", "new_key", "refused", "wanted_order"]
