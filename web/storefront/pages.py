@@ -1,7 +1,7 @@
 """The pages that are looked at: the goods, an item, a visitor's orders."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from flask import Response, request
@@ -47,7 +47,7 @@ class Pages:
     def __init__(self, settings: Settings, visitors: Visitors) -> None:
         self._settings = settings
         self._visitors = visitors
-        self._cache = PageCache()
+        self._cache = PageCache(settings.PURCHASE_WAIT_SECONDS, _for_all)
 
     def home(self) -> Response:
         """`/`: the goods, newest first, by their state."""
@@ -64,7 +64,9 @@ class Pages:
             )
 
         session = self._visitors.session()
-        return self._send(("home", spoken, session is not None, cursor), make, session)
+        # Any text can be a cursor: such pages are not kept.
+        key = ("home", spoken, session is not None) if cursor is None else None
+        return self._send(key, make, session)
 
     def item(self, goods_id: str) -> Response:
         """`/shop/<id>`: an item, and the form to buy it by."""
@@ -158,8 +160,8 @@ class Pages:
             outcome=told,
         )
 
-    def _send(self, key: tuple[Any, ...], make: Any, session: Session | None) -> Response:
-        made = self._cache.get(key, make)
+    def _send(self, key: tuple[Any, ...] | None, make: Callable[[], str], session: Session | None) -> Response:
+        made = MadePage(make()) if key is None else self._cache.get(key, make)
         return send_shared(made) if session is None else send_private(made.filled(self._values(session)))
 
     def _values(self, session: Session | None, key: str | None = None) -> dict[str, str]:
@@ -179,6 +181,11 @@ class Pages:
             **visitor,
             **values,
         )
+
+
+def _for_all(error: Exception) -> bool:
+    """Whether an error meets everybody who asks for the page. The limit on one address does not."""
+    return not (isinstance(error, api.Refused) and error.answer.status == 429)
 
 
 def wanted_order() -> str | None:
