@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parent
 INSTANCE = ROOT / "instance"
 ENV_FILE = ROOT / ".env"
 PREFIX = "SECKILL_"
+DEFAULT_DATABASE_URI = f"sqlite:///{INSTANCE / 'seckill.db'}"  # the embedded one
 
 MIN_WEBHOOK_SECRET_BYTES = 24
 _DAY = 86_400  # seconds
@@ -71,7 +72,7 @@ class Settings(BaseSettings):
         description="Earlier keys that still verify, separated by spaces, while a key is being replaced.",
     )
     SQLALCHEMY_DATABASE_URI: str = Field(
-        f"sqlite:///{INSTANCE / 'seckill.db'}",
+        DEFAULT_DATABASE_URI,
         repr=False,
         description="`sqlite:///<path>` (a relative path begins here) or `mysql+mysqlconnector://<user>:<password>@<host>:<port>/<database>`.",
     )
@@ -303,8 +304,11 @@ class Settings(BaseSettings):
 
     @property
     def demo_sign_in(self) -> bool:
-        """Whether a visitor of the pages signs in by a name alone: on the embedded database, which is to try."""
-        return self.on_sqlite
+        """Whether a visitor of the pages signs in by a name alone: on the embedded default database, which is to try.
+
+        A SQLite file that somebody chose can hold real orders.
+        """
+        return self.SQLALCHEMY_DATABASE_URI == DEFAULT_DATABASE_URI
 
     @property
     def database_url(self) -> URL:

@@ -76,9 +76,13 @@ class Service:
         self.stop()
         raise RuntimeError(f"the service did not get ready:\n{self.log.read_text()[-3000:]}")
 
+    def token(self, user: str, admin: bool = False) -> str:
+        """A token of `user`."""
+        return self._tokens.issue(user, admin)
+
     def headers(self, user: str, admin: bool = False, **more: str) -> Mapping[str, str]:
         """The headers of a request by `user`."""
-        return {"Authorization": f"Bearer {self._tokens.issue(user, admin)}", **more}
+        return {"Authorization": f"Bearer {self.token(user, admin)}", **more}
 
     def create_goods(self, **fields: object) -> int:
         """Put an item up, by default a free one with 100 units; returns its id."""

@@ -254,3 +254,21 @@ def test_the_database_s_address_is_shown_without_its_password() -> None:
 def test_the_settings_do_not_change_while_the_service_runs() -> None:
     with pytest.raises(ValueError, match="frozen"):
         load(SECRET_KEY=LONG).DEBUG = True
+
+
+@pytest.mark.parametrize(
+    ("uri", "expected"),
+    [
+        (None, True),
+        (config.DEFAULT_DATABASE_URI, True),
+        ("sqlite:///instance/shop.db", False),
+        (f"{config.DEFAULT_DATABASE_URI}.copy", False),
+        ("mysql+mysqlconnector://u:pw@h/d", False),
+    ],
+)
+def test_a_name_alone_signs_in_on_the_embedded_default_only(
+    uri: str | None, expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SECKILL_SQLALCHEMY_DATABASE_URI", raising=False)
+    settings = load(**({} if uri is None else {"SQLALCHEMY_DATABASE_URI": uri}), SECRET_KEY="k" * 32)
+    assert settings.demo_sign_in is expected

@@ -88,7 +88,8 @@ def test_a_visitor_buys_by_forms_through_nginx(start_nginx: StartNginx, service:
     own = {"Origin": front.url, **HTML}
     with requests.Session() as visitor:
         visitor.headers.update(own)
-        assert visitor.post(f"{front.url}/shop/session", {"name": "alice", "next": f"/shop/{item}"}, timeout=20).ok
+        signed_in = {"token": service.token("alice"), "next": f"/shop/{item}"}
+        assert visitor.post(f"{front.url}/shop/session", signed_in, timeout=20).ok
         page = visitor.get(f"{front.url}/shop/{item}", timeout=20)
         form = parsed(page.text).one("form", id="buy")
         fields = {field["name"]: field.attributes.get("value", "") for field in form.all("input")}
@@ -104,7 +105,7 @@ def test_a_visitor_buys_by_forms_through_nginx(start_nginx: StartNginx, service:
 def test_a_page_of_one_visitor_is_compressed(start_nginx: StartNginx, service: Service) -> None:
     front = start_nginx(service.port)
     with requests.Session() as visitor:
-        visitor.post(f"{front.url}/shop/session", {"name": "alice"}, headers=HTML, timeout=20)
+        visitor.post(f"{front.url}/shop/session", {"token": service.token("alice")}, headers=HTML, timeout=20)
         page = visitor.get(f"{front.url}/", headers=HTML, timeout=20)
     assert page.headers["Content-Encoding"] == "gzip"
     assert page.headers["Cache-Control"] == "no-store"

@@ -8,6 +8,9 @@ from typing import Any
 from flask import Flask
 from werkzeug.test import TestResponse
 
+from core.tokens import Tokens
+from harness.service import SECRET
+
 HTML = "text/html,application/xhtml+xml"
 _VOID = {"meta", "link", "input", "img", "path", "br", "hr"}
 
@@ -125,7 +128,7 @@ class Browser:
         return self.get(self.answer.headers["Location"])
 
     def sign_in(self, name: str = "alice") -> None:
-        assert self.post("/shop/session", {"name": name}).status_code == 303
+        assert self.post("/shop/session", {"token": Tokens(SECRET).issue(name)}).status_code == 303
 
     def buy(self, goods_id: int, **typed: str) -> TestResponse:
         """Open an item's page, fill in the form and buy."""

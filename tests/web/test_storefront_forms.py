@@ -174,6 +174,13 @@ def test_a_price_that_was_shown_for_less_is_not_expected(alice: Browser, sqlite_
     assert orders(sqlite_call)[0]["total"] == 300
 
 
+@pytest.mark.parametrize("expected", ["9" * 5000, "9" * 18, "١٠٠", "１００", "¹", "-1", "1e2", ""])
+def test_what_cannot_be_a_total_is_not_expected(alice: Browser, sqlite_call: Calls, expected: str) -> None:
+    item = sqlite_call.create(price=200)
+    assert alice.buy(item["id"], expected_total=expected).status_code == 303
+    assert orders(sqlite_call)[0]["total"] == 200
+
+
 def test_a_price_is_told_as_soon_as_the_region_is_known(alice: Browser, sqlite_call: Calls) -> None:
     item = sqlite_call.create(price=100, shippable=True)
     sqlite_call.create_method("standard", base_fee=12, regions=["CN"])

@@ -3,7 +3,6 @@
 import gzip
 import posixpath
 import re
-import threading
 
 import pytest
 from flask import Flask
@@ -216,46 +215,6 @@ def test_a_page_is_made_once_a_second_however_many_ask(
     other.sign_in("<bob>")
     assert other.get(path).one("h1").text == "after"
     assert other.page.one(class_="muted small visitor-name")["title"] == "<bob>"
-
-
-def test_while_a_page_is_made_the_others_get_the_last_one() -> None:
-    cache = page_cache.PageCache()
-    assert cache.get("page", lambda: "first").whole == b"first"
-    begun, go_on = threading.Event(), threading.Event()
-
-    def slowly() -> str:
-        begun.set()
-        assert go_on.wait(20)
-        return "second"
-
-    maker = threading.Thread(target=lambda: cache.get("page", slowly))
-    maker.start()
-    assert begun.wait(20)
-    assert cache.get("page", lambda: "never").whole == b"first"
-    go_on.set()
-    maker.join(20)
-    assert cache._entries["page"].page.whole == b"second"
-
-
-def test_only_so_many_pages_are_kept() -> None:
-    cache = page_cache.PageCache()
-    for number in range(page_cache._PAGES + 10):
-        cache.get(number, lambda: "page")
-    assert len(cache._entries) == page_cache._PAGES
-
-
-def test_a_page_older_than_that_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page_cache, "_STALE_SECONDS", 0)
-    cache = page_cache.PageCache()
-    cache.get("page", lambda: "first")
-    entry = cache._entries["page"]
-    entry.making.acquire()
-    found: list[bytes] = []
-    asker = threading.Thread(target=lambda: found.append(cache.get("page", lambda: "second").whole))
-    asker.start()
-    entry.making.release()
-    asker.join(20)
-    assert found == [b"second"]
 
 
 def test_an_item_without_a_photograph_has_its_own_drawing(visitor: Browser, sqlite_call: Calls) -> None:

@@ -89,7 +89,8 @@ def call(
     environ |= {
         "REQUEST_METHOD": method,
         "SCRIPT_NAME": "",
-        "PATH_INFO": path,
+        # As WSGI has it: each character stands for a byte of the path in UTF-8.
+        "PATH_INFO": path.encode("utf-8", "replace").decode("latin-1"),
         "QUERY_STRING": urlencode(given),
         "HTTP_ACCEPT_LANGUAGE": language,
         "HTTP_X_REQUEST_ID": ApiRequest.of(request.environ).id,  # both lines in the log have it

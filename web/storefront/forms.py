@@ -1,5 +1,6 @@
 """Forms of the pages, as bodies of the API. What is wrong with them the API says."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,14 +9,19 @@ from flask import Request
 from werkzeug.exceptions import UnsupportedMediaType
 
 ADDRESS = ("name", "phone", "region", "line1", "line2", "postcode")
+_TOTAL = re.compile(r"[0-9]{1,17}", re.ASCII)  # what a page of ours holds: int() refuses very long texts
 _PRICED = ("quantity", "coupon_code", "shipping_method", "region")
 
 
 def read(request: Request) -> Mapping[str, str]:
-    """The fields of a form; of one that is given twice, the first. Raises UnsupportedMediaType for a body of others."""
+    """The fields of a form, without NUL characters; of one that is given twice, the first.
+
+    Raises UnsupportedMediaType for a body of others.
+    """
     if request.get_data() and request.mimetype != "application/x-www-form-urlencoded":
         raise UnsupportedMediaType
-    return request.form.to_dict()
+    # HTML cannot hold NUL, and a cached page marks its gaps by it.
+    return {name: value.replace("\0", "") for name, value in request.form.to_dict().items()}
 
 
 @dataclass(frozen=True)
@@ -39,8 +45,9 @@ class Purchase:
         elif "region" in address:
             # A quote may come before the address is complete. Of an address it asks for the region alone.
             body["address"] = {"name": "-", "phone": "000", "line1": "-", "postcode": "0", "region": address["region"]}
-        if to_buy and self.typed("quoted_for") == self.quoted_for and self.typed("expected_total").isdecimal():
-            body["expected_total"] = int(self.typed("expected_total"))
+        expected = self.typed("expected_total")
+        if to_buy and self.typed("quoted_for") == self.quoted_for and _TOTAL.fullmatch(expected):
+            body["expected_total"] = int(expected)
         return body
 
     @property

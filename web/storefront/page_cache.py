@@ -6,24 +6,33 @@ A page is made with gaps for what differs from visitor to visitor. To fill them 
 import gzip
 import hashlib
 import re
+import secrets
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
+from concurrent.futures import Future, wait
 from functools import cached_property
+from typing import NamedTuple
 
 from markupsafe import Markup, escape
 
+from core.db.clock import deadline_of_request
+from core.refusals import Busy
+
 _SECONDS = 1.0
-# While one thread makes a page anew, or fails to, the others send the last one for so long.
+# While one thread makes a page anew, the others send the last one for so long.
 _STALE_SECONDS = 10.0
 _PAGES = 256
-_GAP = re.compile("\0([a-z_]+)\0")
+_FAILURES = 256
+# Random, so that nothing that people typed is taken for a gap.
+_MARK = secrets.token_hex(16)
+_GAP = re.compile(f"\0{_MARK}:([a-z_]+)\0")
 
 
 def gap(name: str) -> Markup:
     """Where the visitor's own value will stand in a page."""
-    return Markup(f"\0{name}\0")  # noqa: S704  # a constant of ours
+    return Markup(f"\0{_MARK}:{name}\0")  # noqa: S704  # a constant of ours
 
 
 class MadePage:
@@ -53,46 +62,92 @@ class MadePage:
         return hashlib.sha256(self.whole).hexdigest()[:16]
 
 
-class _Entry:
-    def __init__(self) -> None:
-        self.making = threading.Lock()
-        self.page: MadePage | None = None
-        self.made_at = 0.0
+class _Kept(NamedTuple):
+    """A page or a failure, and when its making began (monotonic clock, seconds)."""
 
-    def age(self) -> float:
-        return time.monotonic() - self.made_at
+    what: MadePage | Exception
+    began: float
+
+    def younger_than(self, seconds: float) -> bool:
+        return time.monotonic() - self.began < seconds
+
+
+# What came of making a page; None for a failure that concerns the request that made it alone.
+_Made = Future[MadePage | Exception | None]
 
 
 class PageCache:
     """Made pages by key, the most lately used ones. Shared by all threads."""
 
-    def __init__(self) -> None:
-        self._entries: OrderedDict[Hashable, _Entry] = OrderedDict()
+    def __init__(self, wait_seconds: float, for_all: Callable[[Exception], bool] = lambda error: True) -> None:
+        """A request without a deadline waits for `wait_seconds` while another makes its page.
+
+        `for_all` tells whether an error of `make` would meet everybody who asks for the page.
+        """
+        self._wait_seconds = wait_seconds
+        self._for_all = for_all
+        self._pages: OrderedDict[Hashable, _Kept] = OrderedDict()
+        self._failures: OrderedDict[Hashable, _Kept] = OrderedDict()
+        self._making: dict[Hashable, _Made] = {}
         self._lock = threading.Lock()
 
     def get(self, key: Hashable, make: Callable[[], str]) -> MadePage:
-        """The page of `key`, at most a second old unless it is being made. Raises what `make` raises."""
-        entry = self._entry(key)
-        page = entry.page
-        if page is not None and entry.age() < _SECONDS:
-            return page
-        may_wait = page is None or entry.age() >= _STALE_SECONDS
-        if not entry.making.acquire(blocking=may_wait):
-            assert page is not None
-            return page
-        try:
-            if entry.page is None or entry.age() >= _SECONDS:
-                # Its age counts from before it was read.
-                began = time.monotonic()
-                entry.page, entry.made_at = MadePage(make()), began
-            return entry.page
-        finally:
-            entry.making.release()
+        """The page of `key`, at most a second old unless it is being made.
 
-    def _entry(self, key: Hashable) -> _Entry:
-        with self._lock:
-            entry = self._entries.setdefault(key, _Entry())
-            self._entries.move_to_end(key)
-            if len(self._entries) > _PAGES:
-                self._entries.popitem(last=False)
-            return entry
+        Raises what `make` raises, here or within the last second elsewhere, and Busy where the request's deadline
+        passes while another thread makes the page.
+        """
+        deadline = deadline_of_request(self._wait_seconds)
+        while True:
+            with self._lock:
+                found, making = self._kept(key), self._making.get(key)
+                if found is None and making is None:
+                    mine = self._making[key] = _Made()
+                    break
+            if found is None and making is not None:
+                wait((making,), deadline.remaining())
+                if not making.done():
+                    raise Busy()
+                found = making.result()
+            if isinstance(found, MadePage):
+                return found
+            if found is not None:
+                raise found.with_traceback(None)  # else it would gather the frames of all who raise it
+        return self._make(key, mine, make)
+
+    def _kept(self, key: Hashable) -> MadePage | Exception | None:
+        """What may be sent without waiting, if there is something. Needs the lock."""
+        page, failure = self._pages.get(key), self._failures.get(key)
+        if page is not None:
+            self._pages.move_to_end(key)
+            if page.younger_than(_STALE_SECONDS if key in self._making else _SECONDS):
+                return page.what
+        return failure.what if failure is not None and failure.younger_than(_SECONDS) else None
+
+    def _make(self, key: Hashable, mine: _Made, make: Callable[[], str]) -> MadePage:
+        # Its age counts from before it was read.
+        began = time.monotonic()
+        found: MadePage | Exception | None = None
+        try:
+            found = MadePage(make())
+            return found
+        except Exception as error:
+            found, began = (error, time.monotonic()) if self._for_all(error) else (None, began)
+            raise
+        finally:
+            with self._lock:
+                del self._making[key]
+                # Only now: keys that lead to no page push none out.
+                if isinstance(found, MadePage):
+                    self._failures.pop(key, None)
+                    _put(self._pages, key, _Kept(found, began), _PAGES)
+                elif found is not None:
+                    _put(self._failures, key, _Kept(found, began), _FAILURES)
+            mine.set_result(found)
+
+
+def _put(kept: OrderedDict[Hashable, _Kept], key: Hashable, value: _Kept, most: int) -> None:
+    kept[key] = value
+    kept.move_to_end(key)
+    if len(kept) > most:
+        kept.popitem(last=False)

@@ -1,7 +1,7 @@
 """The pages that are looked at: the goods, an item, a visitor's orders."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from flask import Response, request
@@ -12,6 +12,7 @@ from web.storefront import api, regions, shown
 from web.storefront.forms import ADDRESS, Purchase
 from web.storefront.money import moment
 from web.storefront.page_cache import MadePage, PageCache, gap
+from web.storefront.paths import checked_goods_id, checked_order_no
 from web.storefront.rendering import language, render, send_private, send_shared
 from web.storefront.texts import outcome, text
 from web.storefront.visitors import Visitors
@@ -46,7 +47,7 @@ class Pages:
     def __init__(self, settings: Settings, visitors: Visitors) -> None:
         self._settings = settings
         self._visitors = visitors
-        self._cache = PageCache()
+        self._cache = PageCache(settings.PURCHASE_WAIT_SECONDS, _for_all)
 
     def home(self) -> Response:
         """`/`: the goods, newest first, by their state."""
@@ -63,13 +64,16 @@ class Pages:
             )
 
         session = self._visitors.session()
-        return self._send(("home", spoken, session is not None, cursor), make, session)
+        # Any text can be a cursor: such pages are not kept.
+        key = ("home", spoken, session is not None) if cursor is None else None
+        return self._send(key, make, session)
 
     def item(self, goods_id: str) -> Response:
         """`/shop/<id>`: an item, and the form to buy it by."""
         spoken, session = language(), self._visitors.session()
-        order_no = request.args.get("order")
-        if session is not None and order_no:
+        checked_goods_id(goods_id)
+        order_no = wanted_order()
+        if session is not None and order_no is not None:
             outcome = self._bought(session, goods_id, order_no, spoken)
             return self.filled_item(goods_id, session, Purchase(), outcome)
 
@@ -135,7 +139,7 @@ class Pages:
         errors: Mapping[str, str],
         quote: Mapping[str, Any] | None,
     ) -> str:
-        goods = api.get(f"/goods/{goods_id}", spoken)
+        goods = api.get(f"/goods/{checked_goods_id(goods_id)}", spoken)
         methods: list[dict[str, Any]] = []
         if goods["shippable"]:
             methods = api.get("/shipping-methods", spoken, limit=100)["items"]
@@ -156,8 +160,8 @@ class Pages:
             outcome=told,
         )
 
-    def _send(self, key: tuple[Any, ...], make: Any, session: Session | None) -> Response:
-        made = self._cache.get(key, make)
+    def _send(self, key: tuple[Any, ...] | None, make: Callable[[], str], session: Session | None) -> Response:
+        made = MadePage(make()) if key is None else self._cache.get(key, make)
         return send_shared(made) if session is None else send_private(made.filled(self._values(session)))
 
     def _values(self, session: Session | None, key: str | None = None) -> dict[str, str]:
@@ -177,6 +181,17 @@ class Pages:
             **visitor,
             **values,
         )
+
+
+def _for_all(error: Exception) -> bool:
+    """Whether an error meets everybody who asks for the page. The limit on one address does not."""
+    return not (isinstance(error, api.Refused) and error.answer.status == 429)
+
+
+def wanted_order() -> str | None:
+    """The order that the address asks to be told of. Raises Refusal order_not_found for what is no order number."""
+    given = request.args.get("order")
+    return checked_order_no(given) if given else None
 
 
 def new_key() -> str:
@@ -213,4 +228,4 @@ def _region_groups(methods: list[dict[str, Any]], spoken: str) -> list[tuple[str
     ]
 
 
-__all__ = ["ADDRESS", "Outcome", "Pages", "Section", "bought", "field_errors", "new_key", "refused"]
+__all__ = ["ADDRESS", "Outcome", "Pages", "Section", "bought", "field_errors", "new_key", "refused", "wanted_order"]

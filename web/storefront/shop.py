@@ -12,15 +12,17 @@ from urllib.parse import quote
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
+from core.refusals import Refusal
 from core.services import Services
 from core.tokens import InvalidToken
 from resources.answers import flask_response
-from resources.problems import MIME_TYPE
+from resources.problems import MIME_TYPE, PROBLEMS
 from resources.reply import json_reply, to_json
 from web import session as sessions
 from web.storefront import api, forms, pictures
 from web.storefront.forms import Purchase
-from web.storefront.pages import Outcome, Pages, field_errors, refused
+from web.storefront.pages import Outcome, Pages, field_errors, refused, wanted_order
+from web.storefront.paths import checked_goods_id, checked_order_no
 from web.storefront.rendering import LANGUAGE_COOKIE, language, see_other, wants_html
 from web.storefront.texts import LANGUAGES, outcome, text
 from web.storefront.visitors import Forged, Visitors, next_page
@@ -70,6 +72,10 @@ class Shop:
                 return view(**path)
             except api.Refused as error:
                 return self._refuse(error.answer)
+            except Refusal as error:
+                if not wants_html():
+                    raise
+                return self._refuse_page(error)
             except HTTPException as error:
                 if not wants_html() or error.code is None or error.code < 400:
                     raise
@@ -90,7 +96,7 @@ class Shop:
         switched = _switch_language()
         if switched is not None:
             return switched
-        return self._pages.orders(self._ended(request.args.get("order")))
+        return self._pages.orders(self._ended(wanted_order()))
 
     def buy(self, goods_id: str) -> Response:
         """Buy by the form: the API's purchase, with the key that came with the page."""
@@ -104,7 +110,9 @@ class Shop:
         if not (key.isascii() and 1 <= len(key) <= _KEY_LENGTH):
             raise Forged
         token = self._visitors.token(session)
-        answer = api.call("POST", f"/seckill/{goods_id}", spoken, token, purchase.body(to_buy=True), key)
+        answer = api.call(
+            "POST", f"/seckill/{checked_goods_id(goods_id)}", spoken, token, purchase.body(to_buy=True), key
+        )
         if answer.ok:
             return see_other(f"/shop/{answer.data['goods_id']}?order={answer.data['order_no']}")
         if answer.code == "goods_not_found" or not wants_html():
@@ -132,8 +140,8 @@ class Shop:
             _only_for_browsers()
             return self._pages.filled_item(goods_id, None, purchase, _sign_in_first(spoken), status=401)
         self._visitors.check_form(session, form.get("form_token"))
-        token = self._visitors.token(session)
-        answer = api.call("POST", f"/seckill/{goods_id}/quote", spoken, token, purchase.body(to_buy=False))
+        path = f"/seckill/{checked_goods_id(goods_id)}/quote"
+        answer = api.call("POST", path, spoken, self._visitors.token(session), purchase.body(to_buy=False))
         if answer.code == "goods_not_found" or not (answer.ok or wants_html()):
             raise api.Refused(answer)
         told = None if answer.ok else refused(answer, spoken)
@@ -179,7 +187,7 @@ class Shop:
             return self._pages.orders(status=401)
         self._visitors.check_form(session, form.get("form_token"))
         # An order is paid or cancelled once: its own number is key enough for a form that is sent twice.
-        key = f"shop-{verb}-{order_no}"
+        key = f"shop-{verb}-{checked_order_no(order_no)}"
         answer = api.call("POST", f"/orders/{order_no}/{verb}", spoken, self._visitors.token(session), {}, key)
         if answer.ok:
             return see_other(f"/shop/orders?order={order_no}#order-{order_no}")
@@ -190,7 +198,7 @@ class Shop:
     def _ended(self, order_no: str | None) -> Outcome | None:
         """What a form of an order came to that just led here."""
         session = self._visitors.session()
-        if session is None or not order_no:
+        if session is None or order_no is None:
             return None
         answer = api.call("GET", f"/orders/{order_no}", language(), self._visitors.token(session))
         status = answer.data.get("status")
@@ -201,6 +209,14 @@ class Shop:
     def _quote(self, goods_id: str, purchase: Purchase, token: str, spoken: str) -> dict[str, Any] | None:
         answer = api.call("POST", f"/seckill/{goods_id}/quote", spoken, token, purchase.body(to_buy=False))
         return answer.data if answer.ok else None
+
+    def _refuse_page(self, refusal: Refusal) -> Response:
+        """The page of a refusal that is the pages' own."""
+        words, status = outcome(refusal.code, language(), refusal.details), int(PROBLEMS[refusal.code].status)
+        page = self._pages.error(refusal.code, words, status)
+        if "retry_after" in refusal.details:
+            page.headers["Retry-After"] = str(refusal.details["retry_after"])
+        return page
 
     def _refuse(self, answer: api.Answer) -> Response:
         spoken = language()
@@ -239,6 +255,6 @@ def _switch_language() -> Response | None:
     wanted = request.args.get("lang")
     if wanted not in LANGUAGES:
         return None
-    response = see_other(request.path)
+    response = see_other(quote(request.path))  # decoded, it may hold line ends and other scripts
     sessions.set_cookie(response, LANGUAGE_COOKIE, wanted, _YEAR, secure=False)  # nothing secret
     return response
