@@ -136,6 +136,13 @@ FINDINGS: Mapping[str, Said] = {
         Text("{breaches} rows break a promise: {names}.", "{breaches} 行数据违反约束：{names}。"),
         Text("Run the audit and look at each row before you sell.", "开售前请运行审计并逐行核查。"),
     ),
+    "audit_not_run": Said(
+        Text(
+            "Not run: the sale has begun, and an audit reads all tables.",
+            "未运行：销售已开始，而审计会读取全部数据表。",
+        ),
+        Text("Run it from the page Audit when the rush is over.", "请在高峰过后从“审计”页面运行。"),
+    ),
     "audit_running": Said(
         Text("Another audit is being made.", "正在进行另一次审计。"), Text("Look again in a moment.", "请稍后再看。")
     ),

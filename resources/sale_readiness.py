@@ -1,5 +1,6 @@
 """The readiness list, in words."""
 
+import math
 from datetime import datetime
 from typing import Any
 
@@ -8,12 +9,13 @@ from flask import Flask
 from core.catalogue.pricing import shown
 from core.db.clock import iso
 from core.ops import sale_readiness
+from core.ops.latest_audit import LatestAudit
 from core.ops.sale_readiness import Entry
-from core.refusals import Busy, Unavailable
+from core.refusals import Busy, Refusal, Unavailable
 from core.services import Services
 from resources import readiness_texts as texts
 
-# An audit that is not older tells enough; one that takes longer is left to `/audit`.
+# Before a sale, an audit that is not older tells enough; one that takes longer is left to `/audit`.
 _AUDIT_AGE_SECONDS = 60.0
 _AUDIT_SECONDS = 10
 _PATHS = ("/", "/shop/{}", "/goods/{}", "/seckill/{}", "/readyz")
@@ -22,9 +24,9 @@ _NO_ANSWER = 599
 
 def readiness_json(app: Flask, services: Services, goods_id: int, language: str) -> dict[str, Any]:
     """The list for an item. Raises Refusal goods_not_found, Busy or Unavailable."""
-    at, entries = sale_readiness.examine(services.database, services.settings, goods_id, services.host)
+    at, begun, entries = sale_readiness.examine(services.database, services.settings, goods_id, services.host)
     entries.append(sale_readiness.answers(_answers(app, goods_id)))
-    entries.append(sale_readiness.audited(_audit(services)))
+    entries.append(sale_readiness.audited(_audit(services, begun)))
     return as_json(goods_id, at, entries, language)
 
 
@@ -55,14 +57,16 @@ def _entry_json(entry: Entry, language: str) -> dict[str, str]:
     }
 
 
-def _audit(services: Services) -> Any:
-    known = services.auditor.latest(_AUDIT_AGE_SECONDS)
-    if known is not None:
+def _audit(services: Services, begun: bool) -> LatestAudit | Refusal | None:
+    """The newest audit of this host. Only before the sale is one made: it would read all tables beside the buyers."""
+    known = services.auditor.latest(math.inf if begun else _AUDIT_AGE_SECONDS)
+    if known is not None or begun:
         return known
     try:
-        return services.auditor.run(_AUDIT_SECONDS)
+        services.auditor.run(_AUDIT_SECONDS)
     except (Busy, Unavailable) as refusal:
         return refusal
+    return services.auditor.latest(math.inf)
 
 
 def _answers(app: Flask, goods_id: int) -> dict[str, int]:

@@ -5,7 +5,6 @@ from typing import Any
 import flask
 
 from core.catalogue import goods
-from core.ops import auditor
 from core.report import sale_report
 from core.tokens import Identity
 from resources import inputs, report_models, sale_readiness, schemas
@@ -76,9 +75,9 @@ class SaleReport(ApiResource):
         """Read what became of a sale.
 
         Orders, units and money are those that are stored; demand, refusals and waits are what the workers counted.
-        Audits the whole database for it: at most one report or audit is made at a time.
+        Audits the whole database for it: at most one report or audit is made at a time on a host, `busy` for others.
         """
         key = goods_id(goods_id_text)
         goods.find(services().database, key)
-        audited = services().auditor.run()
-        return sale_report.make(services().settings, key, audited, auditor.SECONDS)
+        with services().auditor.audited() as (audit, deadline):
+            return sale_report.make(services().settings, key, audit, deadline.remaining())

@@ -1,6 +1,6 @@
 """Audits the whole database: do the stored rows keep the promises of a sale? core/ops/checks has the checks."""
 
-import time
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -8,11 +8,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, event, func, select
 from sqlalchemy.exc import DBAPIError
 
 from config import Settings
-from core.db.clock import database_now, iso
+from core.db.clock import Deadline, database_now, iso
 from core.db.database import patient_engine
 from core.ops.checks import coupons, events, goods, money, payments
 from core.ops.checks.check import Breach, Check, Snapshot
@@ -77,12 +77,12 @@ class Report:
 
 
 def run(
-    settings: Settings, on_checked: Callable[[Check], None] = lambda check: None, seconds: int | None = None
+    settings: Settings, on_checked: Callable[[Check], None] = lambda check: None, seconds: float | None = None
 ) -> Report:
     """Audit the database that the settings name, in one consistent snapshot, beside a running sale.
 
-    It calls `on_checked` after each check, which may raise to end the audit. No statement takes longer than `seconds`.
-    Raises CannotAudit.
+    It calls `on_checked` after each check, which may raise to end the audit. The whole audit takes no longer than
+    `seconds`. Raises CannotAudit.
     """
     try:
         with reading(settings, seconds) as connection:
@@ -107,24 +107,25 @@ def one_line(error: BaseException) -> str:
 
 
 @contextmanager
-def reading(settings: Settings, seconds: int | None = None) -> Iterator[Connection]:
-    """A connection in a transaction for reads, of one snapshot. No statement takes longer than `seconds`.
+def reading(settings: Settings, seconds: float | None = None) -> Iterator[Connection]:
+    """A connection in a transaction for reads, of one snapshot. All statements end within `seconds` from now, together.
 
-    Raises CannotAudit.
+    Raises CannotAudit; so does a statement that begins too late.
     """
+    deadline = None if seconds is None else Deadline(seconds)
     path = settings.database_url.database or ""
     if settings.on_sqlite and not Path(path).exists():
         # Connecting would create an empty file, which hides the mistake.
         raise CannotAudit(f"there is no database file {path}; run `{flask_line('init-db')}`")
     # Not the service's pool: its timeouts are too short, and a pooled connection could keep the isolation level.
     try:
-        engine = patient_engine(settings) if seconds is None else patient_engine(settings, seconds)
+        engine = patient_engine(settings) if seconds is None else patient_engine(settings, _whole(seconds))
         connection = engine.connect()
     except Exception as error:
         raise CannotAudit(f"the database cannot be reached: {one_line(error)}") from error
     with connection:
-        if seconds is not None:
-            _limit(connection, seconds)
+        if deadline is not None:
+            _limit(connection, deadline)
         # SQLite: AUTOCOMMIT leaves the transaction to the BEGIN below, and its snapshot to the first read.
         level = "AUTOCOMMIT" if settings.on_sqlite else "REPEATABLE READ"
         connection = connection.execution_options(isolation_level=level)
@@ -133,17 +134,34 @@ def reading(settings: Settings, seconds: int | None = None) -> Iterator[Connecti
         yield connection
 
 
-def _limit(connection: Connection, seconds: int) -> None:
-    """Have the server end what takes longer, for which nobody waits any more."""
-    if connection.dialect.name == "sqlite":
-        ends_at = time.monotonic() + seconds
-        opened: Any = connection.connection.dbapi_connection
-        opened.set_progress_handler(lambda: time.monotonic() > ends_at, _SQLITE_STEPS)
-    elif getattr(connection.dialect, "is_mariadb", False):
-        connection.exec_driver_sql(f"SET SESSION max_statement_time = {seconds:d}")
-    else:
-        connection.exec_driver_sql(f"SET SESSION max_execution_time = {seconds * 1000:d}")
-    connection.rollback()  # the snapshot is not to begin with this
+def _limit(connection: Connection, deadline: Deadline) -> None:
+    """Give each statement only the time until the deadline: the server ends what nobody waits for any more."""
+    opened: Any = connection.connection.dbapi_connection
+    on_sqlite = connection.dialect.name == "sqlite"
+    on_mariadb = getattr(connection.dialect, "is_mariadb", False)
+    if on_sqlite:
+        opened.set_progress_handler(lambda: deadline.passed, _SQLITE_STEPS)
+
+    def begin_statement(*_: object) -> None:
+        left = math.ceil(deadline.remaining() * 1000) / 1000
+        if not left:  # as a setting, 0 would mean no limit
+            raise CannotAudit("it took too long")
+        if on_sqlite:
+            return
+        opened.read_timeout = _whole(left)
+        with opened.cursor() as cursor:  # not by SQLAlchemy, which would begin a transaction
+            # MySQL's limit is in milliseconds and for SELECT only; MariaDB's is in seconds and for every statement.
+            if on_mariadb:
+                cursor.execute(f"SET SESSION max_statement_time = {left:.3f}")
+            else:
+                cursor.execute(f"SET SESSION max_execution_time = {left * 1000:.0f}")
+
+    event.listen(connection, "before_cursor_execute", begin_statement)
+
+
+def _whole(seconds: float) -> int:
+    """The driver's timeout, in whole seconds: a little longer than the server's, so that the server's error arrives."""
+    return math.ceil(seconds) + 1
 
 
 def _result(connection: Connection, check: Check, snapshot: Snapshot) -> Result:

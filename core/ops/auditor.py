@@ -8,13 +8,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from config import Settings
-from core.ops import audit
+from core.db.clock import Deadline
+from core.ops import audit, latest_audit
 from core.ops.audit import CannotAudit, Report
-from core.ops.checks.check import Check
 from core.ops.host_memory import HostMemory
+from core.ops.latest_audit import LatestAudit
 from core.refusals import Busy, Unavailable
 
 SECONDS = 60
+# For an audit and what is made of it. The console and the proxy wait longer.
+REPORT_SECONDS = 100
+_RETRY_AFTER = 2
 
 log = logging.getLogger("seckill.audit")
 
@@ -26,44 +30,50 @@ class Auditor:
         self._settings = settings
         self._host = host  # kept, so that its file stays open
         self._lock = threading.Lock()  # the lock of the file is the process's
-        self._latest: tuple[float, Report] | None = None
 
-    def run(self, seconds: int = SECONDS) -> Report:
+    def run(self, seconds: float = SECONDS) -> Report:
         """Audit the whole database.
 
-        Raises Busy while another audit is made on this host, and Unavailable where the database cannot be read to the
-        end in so many seconds.
+        Raises Busy while another audit or report is made on this host, and Unavailable where the database cannot be
+        read to the end in so many seconds.
         """
-        ends_at = time.monotonic() + seconds
-
-        def go_on(check: Check) -> None:
-            if time.monotonic() > ends_at:
-                raise CannotAudit(f"it took over {seconds} s")
-
         with self._alone():
-            began = time.monotonic()
-            try:
-                report = audit.run(self._settings, go_on, seconds)
-            except CannotAudit as error:
-                log.warning("the audit was not finished: %s", error)
-                raise Unavailable() from error
-            self._latest = began, report
-            return report
+            return self._run(seconds)
 
-    def latest(self, seconds_old: float) -> Report | None:
-        """The newest report of this process, where it is not older than that."""
-        latest = self._latest
-        return None if latest is None or time.monotonic() - latest[0] > seconds_old else latest[1]
+    @contextmanager
+    def audited(self) -> Iterator[tuple[Report, Deadline]]:
+        """An audit, and the deadline of what is made of it within the block: nothing else is audited meanwhile.
+
+        Raises as `run` does.
+        """
+        deadline = Deadline(REPORT_SECONDS)
+        with self._alone():
+            yield self._run(SECONDS), deadline
+
+    def latest(self, seconds_old: float) -> LatestAudit | None:
+        """The newest audit of this host, where it is not older than that."""
+        latest = latest_audit.read(self._host.audit_file)
+        return None if latest is None or time.monotonic() - latest.began > seconds_old else latest
+
+    def _run(self, seconds: float) -> Report:
+        began = time.monotonic()
+        try:
+            report = audit.run(self._settings, seconds=seconds)
+        except CannotAudit as error:
+            log.warning("the audit was not finished: %s", error)
+            raise Unavailable() from error
+        latest_audit.write(self._host.audit_file, LatestAudit.of(began, report))
+        return report
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
         if not self._lock.acquire(blocking=False):
-            raise Busy()
+            raise Busy(_RETRY_AFTER)
         try:
             try:
                 fcntl.lockf(self._host.audit_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
-                raise Busy() from None
+                raise Busy(_RETRY_AFTER) from None
             try:
                 yield
             finally:

@@ -10,7 +10,7 @@ from core.db import shares
 from core.db.shares import Share
 from core.refusals import Refusal
 
-log = logging.getLogger("seckill.chores")
+log = logging.getLogger("seckill.background_jobs")
 
 
 def start(name: str, seconds: float, work: Callable[[], object]) -> threading.Thread:

@@ -7,7 +7,7 @@ language, is in resources/readiness_texts.py.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
@@ -19,10 +19,10 @@ from core.db import server_settings
 from core.db.clock import database_now, iso
 from core.db.database import AnyRow, Database
 from core.ops import doctor_mysql
-from core.ops.audit import Report
 from core.ops.doctor import MAX_CLOCK_DIFFERENCE_SECONDS
 from core.ops.finding import State
 from core.ops.host_memory import HostMemory
+from core.ops.latest_audit import LatestAudit
 from core.purchase.slots import MAX_SLOTS
 from core.refusals import Refusal
 
@@ -46,10 +46,16 @@ def worst(entries: list[Entry]) -> State:
     return max((entry.state for entry in entries), key=_SEVERITY.index, default=State.OK)
 
 
-def examine(
-    database: Database, settings: Settings, goods_id: int, host: HostMemory | None
-) -> tuple[datetime, list[Entry]]:
-    """Look at the item and at what it is sold by. The time is the database's.
+class Examined(NamedTuple):
+    """What was found, when by the database's clock, and whether the item's sale had begun by then."""
+
+    at: datetime
+    begun: bool
+    entries: list[Entry]
+
+
+def examine(database: Database, settings: Settings, goods_id: int, host: HostMemory | None) -> Examined:
+    """Look at the item and at what it is sold by.
 
     Raises Refusal goods_not_found, Busy or Unavailable.
     """
@@ -62,7 +68,8 @@ def examine(
             _clock(connection),
             _durability(connection),
         ]
-    return row.now, [*entries, workers(host)]
+    begun = row.starts_at is None or row.starts_at <= row.now
+    return Examined(row.now, begun, [*entries, workers(host)])
 
 
 def of_item(row: AnyRow, now: datetime, settings: Settings) -> Iterator[Entry]:
@@ -191,12 +198,16 @@ def answers(found: Mapping[str, int]) -> Entry:
     return Entry("answers", State.PROBLEM if bad else State.OK, "answers_fail" if bad else "answers", {"paths": shown})
 
 
-def audited(report: Report | Refusal) -> Entry:
-    """What an audit found, or why there is none."""
-    if isinstance(report, Refusal):
-        finding = "audit_running" if report.code == "busy" else "audit_unfinished"
+def audited(found: LatestAudit | Refusal | None) -> Entry:
+    """What the newest audit found, or why there is none; None where none was made."""
+    if found is None:
+        return Entry("audit", State.WARNING, "audit_not_run")
+    if isinstance(found, Refusal):
+        finding = "audit_running" if found.code == "busy" else "audit_unfinished"
         return Entry("audit", State.WARNING, finding)
-    breaches = sum(result.count for result in report.results)
-    names = ", ".join(result.check.name for result in report.results if result.count)
-    values = {"checks": len(report.results), "breaches": breaches, "names": names, "at": iso(report.taken_at)}
-    return Entry("audit", State.OK if report.clean else State.PROBLEM, "audit" if report.clean else "breaches", values)
+    values = {"checks": found.checks, "breaches": found.breaches, "names": found.names, "at": found.taken_at}
+    return (
+        Entry("audit", State.PROBLEM, "breaches", values)
+        if found.breaches
+        else Entry("audit", State.OK, "audit", values)
+    )

@@ -32,7 +32,7 @@ def look_up(
     Raises Busy or Unavailable.
     """
     with database.reading(deadline) as connection, connection.begin():
-        # The items first: whoever has no order after that had none while the item was closed.
+        # Read the items before the orders: a key without an order now had none while the item was closed.
         items, now = statements.read_goods(connection, sorted({request.goods_id for request in requests}))
         now = now or database_now(connection)
         known, _ = known_orders_and_held_units(connection, requests, {}, now, _RULES)

@@ -32,8 +32,8 @@ _COLUMNS = tuple(
 _ROWS_AT_ONCE = 2000
 
 
-def make(settings: Settings, goods_id: int, audited: audit.Report, seconds: int | None = None) -> dict[str, Any]:
-    """The report, as the contract has it. No statement takes longer than `seconds`.
+def make(settings: Settings, goods_id: int, audited: audit.Report, seconds: float | None = None) -> dict[str, Any]:
+    """The report, as the contract has it. It is read within `seconds`.
 
     Raises Refusal goods_not_found, or Unavailable where the database cannot be read to the end.
     """

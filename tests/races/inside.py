@@ -14,7 +14,7 @@ from harness.database_server import DatabaseServer
 
 # InnoDB renews its list of transactions only for a reader who left it alone for 0.1 seconds.
 SAMPLE_SECONDS = 0.12
-# For a service whose transactions are counted: those of its chores change rows too, and are no purchases.
+# For a service whose transactions are counted: those of its background jobs change rows too, and are no purchases.
 NO_BACKGROUND_JOBS = {"PUBLISHER": "off", "SWEEPER": "off"}
 
 

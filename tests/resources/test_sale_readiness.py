@@ -1,5 +1,6 @@
 """`GET /goods/{id}/readiness`: what an operator should look at before a sale, found by code."""
 
+import math
 import string
 from collections.abc import Callable
 from typing import Any
@@ -91,7 +92,7 @@ def test_a_paused_sale_and_a_method_that_serves(sqlite_app: Flask) -> None:
 
 def test_rows_that_break_a_promise_are_a_problem(sqlite_app: Flask) -> None:
     call = Calls(sqlite_app)
-    item = call.create()["id"]
+    item = call.create(starts_at=FAR_AHEAD)["id"]
     set_goods(call, item, stock=9)
     found = entries(call, item)["audit"]
     assert found["state"] == "problem"
@@ -100,9 +101,25 @@ def test_rows_that_break_a_promise_are_a_problem(sqlite_app: Flask) -> None:
 
 def test_an_audit_under_way_is_not_waited_for(sqlite_app: Flask) -> None:
     call = Calls(sqlite_app)
-    item = call.create()["id"]
+    item = call.create(starts_at=FAR_AHEAD)["id"]
     with call.services.auditor._alone():
-        assert entries(call, item)["audit"]["state"] == "warning"
+        assert "Another audit" in entries(call, item)["audit"]["found"]
+
+
+@pytest.mark.parametrize("window", [{}, {"starts_at": "2001-01-01T00:00:00.000Z"}])
+def test_once_a_sale_has_begun_the_list_makes_no_audit_but_shows_the_newest(
+    sqlite_app: Flask, window: dict[str, Any]
+) -> None:
+    call = Calls(sqlite_app)
+    item = call.create(**window)["id"]
+    found = entries(call, item)["audit"]
+    assert (found["state"], found["found"][:7]) == ("warning", "Not run")
+    assert call.services.auditor.latest(math.inf) is None
+    taken_at = call.get("/audit", OPERATOR).json["taken_at"]
+    set_goods(call, item, stock=9)
+    found = entries(call, item)["audit"]
+    assert found["state"] == "ok"
+    assert taken_at in found["found"]
 
 
 def test_workers_that_do_not_take_requests_are_told_of() -> None:

@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from typing import Any, NoReturn
 
 import pytest
 from flask import Flask
 
+from core.orders import order_list
+from core.purchase.checkout import Checkout
 from core.refusals import Busy, Unavailable
 from core.tokens import Tokens
 from harness.service import SECRET
@@ -78,16 +81,63 @@ def test_a_form_that_is_sent_twice_buys_once(alice: Browser, sqlite_call: Calls)
     assert len(leads_to) == len(orders(sqlite_call)) == 1
 
 
-def test_a_form_that_was_used_for_something_else_says_so_and_is_good_for_a_new_purchase(
+def test_a_form_that_has_bought_and_is_changed_shows_the_order_that_it_made(alice: Browser, sqlite_call: Calls) -> None:
+    other, item = sqlite_call.create(), sqlite_call.create()
+    form = buy_form(alice, item["id"])
+    alice.submit(form)
+    (made,) = orders(sqlite_call)
+    alice.submit(buy_form(alice, other["id"]))  # a newer order, of another item
+    assert alice.submit(form, quantity="2").status_code == 303
+    page = alice.follow()
+    assert alice.told() == "bought"
+    assert page.one("a", data_order_no=made["order_no"])
+    assert len(orders(sqlite_call)) == 2
+    # What is pressed on that page is meant anew.
+    assert alice.submit(page.one("form", id="buy")).status_code == 303
+    assert len(orders(sqlite_call)) == 3
+
+
+def test_where_the_order_that_a_changed_form_made_was_cancelled_it_is_shown_as_that(
     alice: Browser, sqlite_call: Calls
+) -> None:
+    form = buy_form(alice, sqlite_call.create()["id"])
+    alice.submit(form)
+    (made,) = orders(sqlite_call)
+    sqlite_call.post(f"/orders/{made['order_no']}/cancel", "alice")
+    assert alice.submit(form, quantity="2").status_code == 303
+    alice.follow()
+    assert alice.told() == "cancelled"
+
+
+def test_an_unanswered_form_that_is_changed_and_sent_again_keeps_its_key_until_its_order_is_known(
+    alice: Browser, sqlite_call: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     item = sqlite_call.create()
     form = buy_form(alice, item["id"])
-    alice.submit(form)
-    assert alice.submit(form, quantity="2").status_code == 422
-    assert alice.told() == "idempotency_key_reused"
-    assert alice.submit(alice.page.one("form", id="buy")).status_code == 303
-    assert sorted(order["quantity"] for order in orders(sqlite_call)) == [1, 2]
+    buy, checkout = Checkout.buy, sqlite_call.services.checkout
+
+    def buy_and_lose(self: Checkout, *args: Any, **options: Any) -> Future[object]:
+        buy(checkout, *args, **options).result(timeout=60)
+        lost: Future[object] = Future()
+        lost.set_exception(Unavailable())
+        return lost
+
+    def no_answer(*args: Any, **options: Any) -> NoReturn:
+        raise Unavailable()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Checkout, "buy", buy_and_lose)
+        assert alice.submit(form).status_code == 503
+    again = alice.page.one("form", id="buy")
+    with monkeypatch.context() as patched:
+        patched.setattr(order_list, "list_page", no_answer)
+        assert alice.submit(again, quantity="2").status_code == 503
+    again = alice.page.one("form", id="buy")
+    assert again.one("input", name="key")["value"] == form.one("input", name="key")["value"]
+    assert alice.submit(again, quantity="2").status_code == 303
+    alice.follow()
+    assert alice.told() == "bought"
+    assert [order["quantity"] for order in orders(sqlite_call)] == [1]
 
 
 @pytest.mark.parametrize(

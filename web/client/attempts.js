@@ -12,10 +12,11 @@ const REMEMBERED = 5; // bodies under one key, and purchases that were made
  */
 export function createAttempts(platform) {
   const memory = new Map(); // where storage is blocked or full, the tab still remembers
+  const unsaved = new Set(); // names whose stored entry is older than that in memory
   const fresh = (bought = []) => ({ key: platform.id(), bodies: [], at: 0, doubt: 0, over: false, bought });
 
   function read(name) {
-    const text = attempt(() => platform.storage.getItem(name));
+    const text = unsaved.has(name) ? null : attempt(() => platform.storage.getItem(name));
     const stored = text && attempt(() => JSON.parse(text));
     if (stored && typeof stored.key === "string" && Array.isArray(stored.bodies) && Array.isArray(stored.bought)) return stored;
     return memory.get(name) ?? null;
@@ -23,7 +24,11 @@ export function createAttempts(platform) {
 
   function write(name, entry) {
     memory.set(name, entry);
-    attempt(() => platform.storage.setItem(name, JSON.stringify(entry)));
+    unsaved.add(name);
+    attempt(() => {
+      platform.storage.setItem(name, JSON.stringify(entry));
+      unsaved.delete(name);
+    });
     return entry;
   }
 

@@ -9,11 +9,22 @@ export class ApiError extends Error {
   constructor(code, { status = 0, title = "", detail = "", retryAfter = null, errors = [], requestId = "" } = {}) {
     super(code);
     Object.assign(this, { code, status, title, detail, retryAfter, errors, requestId });
+    this.isUnsettled = false; // of a change: whether it may have been made
   }
 
   /** Whether it is unknown what became of the request, or the service asks to try again. */
   get isPassing() {
     return ["offline", "timeout", "busy", "unavailable"].includes(this.code);
+  }
+
+  /** Whether the request may have been done all the same. `busy` says that nothing was. */
+  get isUnknown() {
+    return this.status === 0 || (this.status >= 500 && this.code !== "busy");
+  }
+
+  /** Whether the service has judged the request and said no. Who asks, and how often, is no such judgement. */
+  get isJudgement() {
+    return this.status >= 400 && this.status < 500 && this.status !== 401 && this.status !== 429;
   }
 }
 
@@ -63,10 +74,13 @@ export function createApi({ getToken, getLanguage, onSignedOut = () => {}, fetch
      * hears before each. Without a key it is sent once only.
      */
     async send(method, path, { onWait = () => {}, ...options } = {}) {
+      let unknown = false;
       for (let attempt = 1; ; attempt += 1) {
         try {
           return await once(method, path, options);
         } catch (error) {
+          unknown ||= error.isUnknown === true;
+          error.isUnsettled = unknown && Boolean(options.key) && !error.isJudgement;
           if (!error.isPassing || !options.key || attempt >= ATTEMPTS) throw error;
           const seconds = Math.min(LONGEST_WAIT_S, error.retryAfter ?? attempt);
           onWait(seconds);

@@ -4,7 +4,7 @@ A form is answered by a redirect to the page that shows its effect, or where it 
 was typed and under the refusal's status. To load such an answer anew sends the same key, and buys nothing twice.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
 from urllib.parse import quote
@@ -117,8 +117,15 @@ class Shop:
             return see_other(f"/shop/{answer.data['goods_id']}?order={answer.data['order_no']}")
         if answer.code == "goods_not_found" or not wants_html():
             raise api.Refused(answer)
+        made = None
+        if answer.code == "idempotency_key_reused":
+            # The form has bought already, as it was filled in before. A page with a new key would invite to buy twice.
+            made = self._newest_order(goods_id, token, spoken)
+            if made is not None and made.ok:
+                return see_other(_address_of(made.data))
         # Where the purchase may have been made, or may be sent again, the key stays. A new attempt has a new one.
-        key_stays = answer.status >= 500
+        answer = made or answer
+        key_stays = made is not None or answer.status >= 500
         quote = answer.data.get("quote") or self._quote(goods_id, purchase, token, spoken)
         response = self._pages.filled_item(
             goods_id,
@@ -206,6 +213,15 @@ class Shop:
             return None
         return Outcome(str(status), text(f"outcome.{status}", language()), True)
 
+    def _newest_order(self, goods_id: str, token: str, spoken: str) -> api.Answer | None:
+        """The visitor's newest order of the item, or the API's failure to tell; None where there is none."""
+        query = {"goods_id": goods_id, "sort": "-purchased_at", "limit": 1}
+        answer = api.call("GET", "/orders", spoken, token, query=query)
+        if not answer.ok:
+            return answer
+        orders = answer.data["items"]
+        return answer._replace(data=orders[0]) if orders else None
+
     def _quote(self, goods_id: str, purchase: Purchase, token: str, spoken: str) -> dict[str, Any] | None:
         answer = api.call("POST", f"/seckill/{goods_id}/quote", spoken, token, purchase.body(to_buy=False))
         return answer.data if answer.ok else None
@@ -231,6 +247,14 @@ def _to_the_form(goods_id: str | None = None, order_no: str | None = None) -> Re
     path = "/shop/orders" if goods_id is None else f"/shop/{quote(goods_id, safe='')}"
     wanted = request.args.get("lang")
     return see_other(f"{path}?lang={wanted}" if wanted in LANGUAGES else path)
+
+
+def _address_of(order: Mapping[str, Any]) -> str:
+    """The page that shows what became of an order."""
+    order_no = order["order_no"]
+    if order["status"] in ("pending", "paid"):
+        return f"/shop/{order['goods_id']}?order={order_no}"
+    return f"/shop/orders?order={order_no}#order-{order_no}"
 
 
 def _only_for_browsers() -> None:

@@ -1,5 +1,6 @@
 """The audit passes rows that the rules allow, and names those that were changed by hand."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from core.catalogue import goods
 from core.ops import audit
 from core.ops.audit import CannotAudit
 from core.services import Services
+from harness.eventually import eventually
 from models import Order
 from tests.core.stored import NOW, broken, place, rows_of, sql
 
@@ -164,6 +166,35 @@ def test_purchases_committed_during_the_audit_change_nothing(services: Services,
 
     assert audit.run(services.settings, meanwhile).clean
     assert not audit.run(services.settings).clean
+
+
+LIMITS = "SHOW SESSION VARIABLES WHERE Variable_name IN ('max_execution_time', 'max_statement_time')"
+
+
+def test_each_statement_has_what_is_left_of_the_whole_time(make_app: Callable[..., Flask], database_uri: str) -> None:
+    settings = make_app(database_uri).extensions["seckill"].settings
+    if settings.on_sqlite:
+        pytest.skip("SQLite has no such variable: one handler ends all statements")
+    with audit.reading(settings, 100) as connection:
+
+        def limit() -> float:
+            ((_, value),) = connection.execute(text(LIMITS))
+            return float(value) / (1 if connection.dialect.is_mariadb else 1000)
+
+        first = limit()
+        assert 0 < first <= 100
+        assert eventually(lambda: 0 < limit() < first)
+
+
+def test_many_short_statements_are_ended_too(make_app: Callable[..., Flask], database_uri: str) -> None:
+    settings = make_app(database_uri).extensions["seckill"].settings
+    with audit.reading(settings, 1) as connection:
+
+        def says_no() -> bool:
+            return bool(connection.scalar(text("SELECT 0")))
+
+        with pytest.raises(CannotAudit, match="too long"):
+            eventually(says_no)
 
 
 def test_an_audit_leaves_the_sessions_of_the_service_as_they_are(services: Services) -> None:

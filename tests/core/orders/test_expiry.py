@@ -142,7 +142,7 @@ def test_what_it_did_is_told_in_figures(sqlite_app: Flask) -> None:
     assert (after[0] - before[0], after[1] - before[1]) == (2, 1)
 
 
-def test_a_chore_survives_its_errors_and_tells_them(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_background_job_goes_on_after_its_errors_and_logs_them(caplog: pytest.LogCaptureFixture) -> None:
     runs = threading.Semaphore(0)
     done = threading.Event()
 
@@ -152,13 +152,13 @@ def test_a_chore_survives_its_errors_and_tells_them(caplog: pytest.LogCaptureFix
         runs.release()
         raise Unavailable()
 
-    with caplog.at_level(logging.WARNING, "seckill.chores"):
+    with caplog.at_level(logging.WARNING, "seckill.background_jobs"):
         thread = background_jobs.start("tester", 0.01, work)
         for _ in range(20):
             assert runs.acquire(timeout=10)
         done.set()
     assert thread.daemon
-    said = [record.getMessage() for record in caplog.records if record.name == "seckill.chores"]
+    said = [record.getMessage() for record in caplog.records if record.name == "seckill.background_jobs"]
     # Once a second at most; how long twenty runs took is not for a test to say.
     assert 1 <= len(said) < 20
     assert said[0] == "tester failed: unavailable"

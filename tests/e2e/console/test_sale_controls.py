@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, Request, Route, expect
 
 from harness.eventually import eventually
 from tests.e2e.console.shop import Shop
@@ -112,6 +112,37 @@ def test_answer_that_is_lost_adds_once(shop: Shop, open_console: Open) -> None:
     assert shop.goods(goods_id)["stock"] == 5
 
 
+def test_outcome_that_stays_unknown_is_said_and_the_same_number_typed_again_adds_once(
+    shop: Shop, open_console: Open
+) -> None:
+    goods_id = shop.put_up("Unknown", stock=0)["id"]
+    page = open_console(f"/admin/sales/{goods_id}")
+    add = page.get_by_role("button", name="Add stock", exact=True)
+    units = page.get_by_role("spinbutton", name="Units to add")
+
+    def do_and_lose(route: Route) -> None:
+        if route.request.method != "PATCH":
+            return route.fallback()
+        route.fetch()
+        return route.abort()
+
+    page.route(f"**/goods/{goods_id}", do_and_lose)
+    units.fill("5")
+    add.click()
+    expect(page.get_by_text("It is unknown whether this was done.")).to_be_visible(timeout=60_000)
+    page.unroute(f"**/goods/{goods_id}", do_and_lose)
+    units.fill("6")
+    units.fill("5")
+    add.click()
+    expect(page.get_by_text("Units added: 5.")).to_be_visible()
+    assert shop.goods(goods_id)["stock"] == 5
+
+    units.fill("5")
+    add.click()
+    expect(page.locator('[data-figure="stock"] strong')).to_have_text("10")
+    assert shop.goods(goods_id)["stock"] == 10
+
+
 def test_sale_is_started_ahead_of_its_time(shop: Shop, open_console: Open) -> None:
     goods_id = shop.put_up("Upcoming", starts_at="2040-01-01T00:00:00Z")["id"]
     page = open_console(f"/admin/sales/{goods_id}")
@@ -175,7 +206,44 @@ def test_page_says_whether_the_sale_is_ready(shop: Shop, open_console: Open) -> 
     page = open_console(f"/admin/sales/{goods_id}")
 
     ready = page.get_by_role("region", name="Ready?")
-    expect(ready.locator("[data-check]").first).to_be_visible()
+    expect(ready.locator("[data-check]").first).to_be_visible(timeout=60_000)
     states = {entry.get_attribute("data-state") for entry in ready.locator("[data-check]").all()}
     assert states <= {"ok", "warning", "problem"}
     expect(ready.locator(".mend").first).not_to_be_empty()
+
+
+def _asked_for_readiness(page: Page, goods_id: int) -> list[str]:
+    asked: list[str] = []
+
+    def note(request: Request) -> None:
+        if request.url.endswith(f"/goods/{goods_id}/readiness"):
+            asked.append(request.url)
+
+    page.on("request", note)
+    return asked
+
+
+def test_changes_before_the_sale_are_looked_at_anew(shop: Shop, open_console: Open) -> None:
+    goods_id = shop.put_up("Ahead", starts_at="2040-01-01T00:00:00Z")["id"]
+    page = open_console(f"/admin/sales/{goods_id}")
+    expect(page.locator("[data-check]").first).to_be_visible(timeout=60_000)
+    asked = _asked_for_readiness(page, goods_id)
+
+    page.get_by_role("button", name="Pause", exact=True).click()
+    expect(page.locator('[data-check="window"][data-state="warning"]')).to_be_visible(timeout=60_000)
+    assert len(asked) == 1
+
+
+def test_changes_during_the_sale_are_looked_at_only_when_asked(shop: Shop, open_console: Open) -> None:
+    goods_id = shop.put_up("Running")["id"]
+    page = open_console(f"/admin/sales/{goods_id}")
+    expect(page.locator('[data-check="audit"]')).to_be_visible(timeout=60_000)
+    asked = _asked_for_readiness(page, goods_id)
+
+    page.get_by_role("button", name="Pause", exact=True).click()
+    expect(page.get_by_text("operator paused the sale")).to_be_visible()
+    page.get_by_role("button", name="Resume", exact=True).click()
+    expect(page.get_by_text("operator resumed the sale")).to_be_visible()
+    assert asked == []
+    page.get_by_role("button", name="Look again").click()
+    assert eventually(lambda: len(asked) == 1)

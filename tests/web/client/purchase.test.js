@@ -5,7 +5,7 @@ import test from "node:test";
 
 import { createClient } from "./client.js";
 import { Shop, token } from "./shop.js";
-import { BlockedStorage, problem } from "./world.js";
+import { BlockedStorage, Storage, problem } from "./world.js";
 
 const ALICE = token("alice");
 
@@ -346,6 +346,18 @@ for (const locks of [true, false]) {
     assert.deepEqual([shop.orders.size, keys(shop).size], [1, 1]);
   });
 }
+
+test("where storage is full, what the tab remembers counts for more than what was stored", async () => {
+  const shop = new Shop();
+  const storage = new Storage();
+  const { client } = open(shop, { storage });
+  await shop.time.value(client.buy(1));
+  storage.setItem = () => {
+    throw new DOMException("full", "QuotaExceededError");
+  };
+  const bought = [await shop.time.value(client.buy(1, {}, { again: true })), await shop.time.value(client.buy(1, {}, { again: true }))];
+  assert.deepEqual([bought.map((one) => one.replayed), shop.orders.size, keys(shop).size], [[false, false], 3, 3]);
+});
 
 test("a page that may not use locks buys without", async () => {
   const shop = new Shop();

@@ -56,6 +56,22 @@ test("it is given up after some tries, and never tried again without a key", asy
   assert.equal(bare.sent.length, 1);
 });
 
+test("a change that may have been made says so, until it is judged", async () => {
+  const lost = () => new TypeError("fetch failed");
+  const sold = () => problem(409, { code: "stock_conflict" });
+  for (const [answers, isUnsettled] of [
+    [[lost(), lost(), lost()], true],
+    [[problem(503, { code: "unavailable" }), problem(503, { code: "busy" }), problem(503, { code: "busy" })], true],
+    [[lost(), problem(429, { code: "rate_limited" })], true],
+    [[lost(), sold()], false],
+    [[problem(503, { code: "busy" }), problem(429, { code: "rate_limited" })], false],
+  ]) {
+    const { api } = apiWith(answers);
+    await assert.rejects(api.send("PATCH", "/goods/1", { key: "k" }), { isUnsettled });
+  }
+  await assert.rejects(apiWith([lost()]).api.send("DELETE", "/webhooks/1"), { isUnsettled: false });
+});
+
 test("a refusal is not tried again, and tells of its fields", async () => {
   const errors = [{ field: "price", code: "out_of_range", detail: "…" }];
   const { api, sent } = apiWith([problem(422, { code: "validation_failed", detail: "d", errors, request_id: "r" })]);

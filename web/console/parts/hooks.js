@@ -50,6 +50,7 @@ export function usePages(load, inputs) {
 /**
  * A change that is made once for each intention. `act(request, {key, onWait})` sends it. A press while it runs is
  * ignored; one after it, for the same request, goes out under the same key, until `renew()` says that it is meant anew.
+ * While it is unknown whether a request was done, `renew()` does not end its key.
  */
 export function useAction(act, after = () => {}) {
   const keyring = useMemo(() => createKeyring(), []);
@@ -63,13 +64,16 @@ export function useAction(act, after = () => {}) {
     if (running.current) return;
     running.current = true;
     set({ busy: true, error: null, wait: null, done: null });
+    const key = keyring.keyFor(request);
     try {
-      const key = keyring.keyFor(request);
       const onWait = (seconds) => set({ busy: true, error: null, wait: Math.ceil(seconds), done: null });
       const done = await act(request, { key, onWait });
+      keyring.settle(request);
       set({ busy: false, error: null, wait: null, done: done ?? true });
       if (alive.current) after(done, request);
     } catch (error) {
+      if (error.isUnsettled) keyring.doubt(request, key);
+      else if (error.isJudgement) keyring.settle(request);
       set({ busy: false, error, wait: null, done: null });
     } finally {
       running.current = false;

@@ -12,11 +12,18 @@ const SIGNS = { ok: "✓", warning: "!", problem: "✕" };
 /** Text with what stands between backticks as code. */
 const withCode = (text) => text.split("`").map((part, index) => (index % 2 ? html`<code>${part}</code>` : part));
 
+const TIMEOUT_MS = 30_000; // before a sale an audit of 10 s at most is made for it
+
+/** Whether the sale is still ahead: looking again is worth its cost to the database only then. */
+const isAhead = (goods) => goods.starts_at !== null && Date.parse(goods.starts_at) > Date.parse(goods.updated_at);
+
 export function Readiness({ goods }) {
-  const state = useLoad((signal) => api.get(path("goods", goods.id, "readiness"), { signal }), [goods.id, language()]);
+  const read = (signal) => api.get(path("goods", goods.id, "readiness"), { signal, timeout: TIMEOUT_MS });
+  const state = useLoad(read, [goods.id, language()]);
   const seen = useRef(goods.version);
   useEffect(() => {
-    if (seen.current !== goods.version) state.reload(); // what was found stays until it is found anew
+    // What was found stays until it is found anew; during a sale, that is for the operator to ask.
+    if (seen.current !== goods.version && isAhead(goods)) state.reload();
     seen.current = goods.version;
   }, [goods.version]);
   const again = html`<${Button} class="small" busy=${state.loading} onPress=${state.reload}>${t("ready.again")}<//>`;

@@ -59,7 +59,10 @@ export const Failure = ({ error, retry }) =>
 /** What a change is doing, or came to. */
 export function Outcome({ action, done }) {
   if (action.wait) return html`<${Notice}>${t("problem.waiting", { seconds: action.wait })}<//>`;
-  if (action.error) return html`<${Failure} error=${action.error} />`;
+  if (action.error) {
+    return html`<${Failure} error=${action.error} />
+      ${action.error.isUnsettled && html`<${Notice} kind="warn">${t("problem.unsettled")}<//>`}`;
+  }
   return action.done && done ? html`<${Notice} kind="good">${done}<//>` : null;
 }
 

@@ -7,6 +7,10 @@ export default {
   "problem.request": ["Request {id}", "请求编号 {id}"],
   "problem.retry": ["Try again", "重试"],
   "problem.waiting": ["No answer yet. Trying again in {seconds} s; it is done once only.", "尚无响应，{seconds} 秒后重试；操作只会执行一次。"],
+  "problem.unsettled": [
+    "It is unknown whether this was done. Send the same again to find out: it is done once only.",
+    "操作结果未知，可能已经执行。请以相同内容重新提交以确认；操作只会执行一次。",
+  ],
   "problem.pollWaits": ["{problem} Asking again in {seconds} s.", "{problem} {seconds} 秒后再次请求。"],
   "problem.fields": ["Some fields need your attention.", "部分字段需要修改。"],
   "field.missing": ["This field is needed.", "请填写此项。"],
