@@ -18,7 +18,7 @@ from core.refusals import Busy, Unavailable
 SECONDS = 60
 # For an audit and what is made of it. The console and the proxy wait longer.
 REPORT_SECONDS = 100
-_RETRY_AFTER = 2
+_RETRY_AFTER = 5
 
 log = logging.getLogger("seckill.audit")
 

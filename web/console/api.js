@@ -92,7 +92,7 @@ export function createApi({ getToken, getLanguage, onSignedOut = () => {}, fetch
 }
 
 /**
- * What `ask()` answers, asked again while the service is busy with the same for somebody else, for a minute at most.
+ * What `ask()` answers, asked again while the service is busy with the same for somebody else, at most `attempts` times.
  * `onWait()` hears of each such answer.
  */
 export async function whenFree(ask, { onWait = () => {}, sleep = defaultSleep, attempts = 30 } = {}) {
