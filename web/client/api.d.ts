@@ -4,6 +4,26 @@
  */
 
 export interface paths {
+    "/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Audit the whole database, in one snapshot, beside a running sale: what `flask audit` does.
+         * @description It may take a minute where there are many orders, and is ended then (`unavailable`; run the command instead). `busy` while another one is made on this host.
+         */
+        get: operations["getAudit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/coupons": {
         parameters: {
             query?: never;
@@ -140,6 +160,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/goods/{goods_id}/readiness": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Ask whether an item's sale can begin: what was looked at, what was found, and how to mend it. */
+        get: operations["getSaleReadiness"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/goods/{goods_id}/report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read what became of a sale.
+         * @description Orders, units and money are those that are stored; demand, refusals and waits are what the workers counted. Audits the whole database for it: at most one report or audit is made at a time on a host, `busy` for others.
+         */
+        get: operations["getSaleReport"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/goods/{goods_id}/resume": {
         parameters: {
             query?: never;
@@ -157,6 +214,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/goods/{goods_id}/start": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin a sale now, by the database's clock, ahead of its `starts_at`.
+         * @description A sale that has begun stays as it is, and a paused one stays paused.
+         */
+        post: operations["startSale"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/healthz": {
         parameters: {
             query?: never;
@@ -166,6 +243,26 @@ export interface paths {
         };
         /** Say that the process is alive. Never touches the database. */
         get: operations["getHealth"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/live": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Watch a sale, or all sales, as they run.
+         * @description Over the last ten minutes, of all workers of all hosts: this host's at most a second old, others' two. Computed at most twice a second in a worker however often it is asked for, and answered with the database frozen too.
+         */
+        get: operations["getLive"];
         put?: never;
         post?: never;
         delete?: never;
@@ -586,6 +683,141 @@ export interface components {
              * @description ISO 3166: a country, or one of its subdivisions
              */
             region: string;
+        };
+        /**
+         * AuditBreach
+         * @description A row that breaks a promise: what it should be, and what it is.
+         */
+        AuditBreach: {
+            /** Coupon Code */
+            coupon_code: string | null;
+            /**
+             * Expected
+             * Format: int64
+             */
+            expected: number;
+            /**
+             * Found
+             * Format: int64
+             */
+            found: number;
+            /** Goods Id */
+            goods_id: number | null;
+            /** Idempotency Key */
+            idempotency_key: string | null;
+            /** Order No */
+            order_no: string | null;
+            /** User Id */
+            user_id: string | null;
+        };
+        /**
+         * AuditCheck
+         * @description A promise, how many rows break it, and the first hundred of them.
+         */
+        AuditCheck: {
+            /**
+             * Breaches
+             * Format: int64
+             */
+            breaches: number;
+            /** Invariant */
+            invariant: number | null;
+            /** Name */
+            name: string;
+            /** Promise */
+            promise: string;
+            /** Rows */
+            rows: components["schemas"]["AuditBreach"][];
+        };
+        /**
+         * AuditMoney
+         * @description Where the money that came in a currency is, in its minor unit.
+         */
+        AuditMoney: {
+            /** Currency */
+            currency: string;
+            /**
+             * Given Back
+             * Format: int64
+             */
+            given_back: number;
+            /**
+             * Kept
+             * Format: int64
+             */
+            kept: number;
+            /**
+             * Received
+             * Format: int64
+             */
+            received: number;
+            /**
+             * To Give Back
+             * Format: int64
+             */
+            to_give_back: number;
+        };
+        /**
+         * AuditReport
+         * @description Whether the stored rows keep the promises of a sale: what `flask audit --json` prints.
+         * @example {
+         *       "checks": [
+         *         {
+         *           "breaches": 1,
+         *           "invariant": 1,
+         *           "name": "stock-adds-up",
+         *           "promise": "stock + sold is what the administrators put in",
+         *           "rows": [
+         *             {
+         *               "coupon_code": null,
+         *               "expected": 100,
+         *               "found": 99,
+         *               "goods_id": 1,
+         *               "idempotency_key": null,
+         *               "order_no": null,
+         *               "user_id": null
+         *             }
+         *           ]
+         *         }
+         *       ],
+         *       "goods": 4,
+         *       "money": [
+         *         {
+         *           "currency": "CNY",
+         *           "given_back": 0,
+         *           "kept": 19900,
+         *           "received": 39800,
+         *           "to_give_back": 19900
+         *         }
+         *       ],
+         *       "ok": false,
+         *       "orders": 100,
+         *       "taken_at": "2026-11-23T12:10:00.000Z"
+         *     }
+         */
+        AuditReport: {
+            /** Checks */
+            checks: components["schemas"]["AuditCheck"][];
+            /**
+             * Goods
+             * Format: int64
+             */
+            goods: number;
+            /** Money */
+            money: components["schemas"]["AuditMoney"][];
+            /** Ok */
+            ok: boolean;
+            /**
+             * Orders
+             * Format: int64
+             */
+            orders: number;
+            /**
+             * Taken At
+             * Format: date-time
+             * @description of the snapshot, by the database's clock
+             */
+            taken_at: string;
         };
         /**
          * ChangesPage
@@ -1492,6 +1724,393 @@ export interface components {
             "Idempotency-Key"?: string | null;
         };
         /**
+         * LiveFigures
+         * @description A sale as it runs, over all workers of all hosts, at most a second old.
+         * @example {
+         *       "alarm": false,
+         *       "alarm_since": null,
+         *       "at": "2026-11-23T12:00:01.250Z",
+         *       "complete": true,
+         *       "goods_id": 1,
+         *       "hosts": 1,
+         *       "items": [
+         *         {
+         *           "alarm": false,
+         *           "expiring": 4,
+         *           "goods_id": 1,
+         *           "name": "Mechanical keyboard 机械键盘",
+         *           "purchases_per_second": 21,
+         *           "refusals_per_second": 3.5,
+         *           "sold": 42,
+         *           "status": "on_sale",
+         *           "stock": 58,
+         *           "transactions_cap": 2,
+         *           "transactions_open": 1,
+         *           "unpaid": 40,
+         *           "waiting": 17
+         *         }
+         *       ],
+         *       "now": {
+         *         "batch_size": 16,
+         *         "expiring": 4,
+         *         "failures_per_second": {},
+         *         "longest_wait_ms": 48,
+         *         "p50_ms": 11.3,
+         *         "p99_ms": 38.1,
+         *         "purchases_per_second": 21,
+         *         "refusals_per_second": {
+         *           "limit_reached": 2,
+         *           "sold_out": 1.5
+         *         },
+         *         "sold": 42,
+         *         "stock": 58,
+         *         "transactions_cap": 2,
+         *         "transactions_open": 1,
+         *         "unpaid": 40,
+         *         "waiting": 17
+         *       },
+         *       "series": {
+         *         "batch_size": [
+         *           null,
+         *           14,
+         *           16
+         *         ],
+         *         "failures": {},
+         *         "from": "2026-11-23T12:00:01.250Z",
+         *         "longest_wait_ms": [
+         *           null,
+         *           45.3,
+         *           53.8
+         *         ],
+         *         "p50_ms": [
+         *           null,
+         *           9.5,
+         *           11.3
+         *         ],
+         *         "p99_ms": [
+         *           null,
+         *           32,
+         *           38.1
+         *         ],
+         *         "purchases": [
+         *           0,
+         *           20,
+         *           22
+         *         ],
+         *         "refusals": {
+         *           "limit_reached": [
+         *             0,
+         *             2,
+         *             2
+         *           ],
+         *           "sold_out": [
+         *             0,
+         *             0,
+         *             3
+         *           ]
+         *         },
+         *         "seconds": 1,
+         *         "stock": [
+         *           100,
+         *           80,
+         *           58
+         *         ],
+         *         "transactions_open": [
+         *           0,
+         *           1,
+         *           1
+         *         ],
+         *         "waiting": [
+         *           0,
+         *           12,
+         *           17
+         *         ]
+         *       },
+         *       "totals": {
+         *         "failures": {},
+         *         "purchases": 42,
+         *         "refusals": {
+         *           "limit_reached": 4,
+         *           "sold_out": 3
+         *         },
+         *         "replays": 1
+         *       },
+         *       "workers": 2
+         *     }
+         */
+        LiveFigures: {
+            /**
+             * Alarm
+             * @description of any item: buyers come, and nothing moves
+             */
+            alarm: boolean;
+            /** Alarm Since */
+            alarm_since: string | null;
+            /**
+             * At
+             * Format: date-time
+             * @description the database's time of the figures
+             */
+            at: string;
+            /**
+             * Complete
+             * @description `false`: the database did not answer, so other hosts' last figures are missing
+             */
+            complete: boolean;
+            /** Goods Id */
+            goods_id: number | null;
+            /**
+             * Hosts
+             * Format: int64
+             * @description that have sold or refused within ten minutes, this one at least
+             */
+            hosts: number;
+            /**
+             * Items
+             * @description the item, or those in most demand first, 50 at most
+             */
+            items: components["schemas"]["LiveItem"][];
+            now: components["schemas"]["LiveNow"];
+            series: components["schemas"]["LiveSeries"];
+            totals: components["schemas"]["LiveTotals"];
+            /**
+             * Workers
+             * Format: int64
+             * @description that have sold or refused within a minute, one at least
+             */
+            workers: number;
+        };
+        /**
+         * LiveItem
+         * @description An item that was asked for in the last ten minutes.
+         */
+        LiveItem: {
+            /**
+             * Alarm
+             * @description buyers come, and none of them gets an answer but `busy` or `unavailable`
+             */
+            alarm: boolean;
+            /**
+             * Expiring
+             * Format: int64
+             */
+            expiring: number;
+            /**
+             * Goods Id
+             * Format: int64
+             */
+            goods_id: number;
+            /** Name */
+            name: string;
+            /** Purchases Per Second */
+            purchases_per_second: number;
+            /** Refusals Per Second */
+            refusals_per_second: number;
+            /**
+             * Sold
+             * Format: int64
+             */
+            sold: number;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "ended" | "paused" | "upcoming" | "sold_out" | "on_sale";
+            /**
+             * Stock
+             * Format: int64
+             */
+            stock: number;
+            /**
+             * Transactions Cap
+             * Format: int64
+             */
+            transactions_cap: number;
+            /**
+             * Transactions Open
+             * Format: int64
+             */
+            transactions_open: number;
+            /**
+             * Unpaid
+             * Format: int64
+             */
+            unpaid: number;
+            /**
+             * Waiting
+             * Format: int64
+             */
+            waiting: number;
+        };
+        /**
+         * LiveNow
+         * @description The last seconds. Rates are means over the last three whole seconds, waits those of the last ten.
+         */
+        LiveNow: {
+            /**
+             * Batch Size
+             * @description purchases, of the item, settled together, on average
+             */
+            batch_size: number | null;
+            /**
+             * Expiring
+             * Format: int64
+             * @description those of them whose time is over within a minute
+             */
+            expiring: number;
+            /**
+             * Failures Per Second
+             * @description `busy`, `unavailable` and `internal_error`, by code
+             */
+            failures_per_second: {
+                [key: string]: number;
+            };
+            /**
+             * Longest Wait Ms
+             * @description from arrival in the queue to the outcome; null without any
+             */
+            longest_wait_ms: number | null;
+            /** P50 Ms */
+            p50_ms: number | null;
+            /** P99 Ms */
+            p99_ms: number | null;
+            /** Purchases Per Second */
+            purchases_per_second: number;
+            /**
+             * Refusals Per Second
+             * @description by code
+             */
+            refusals_per_second: {
+                [key: string]: number;
+            };
+            /**
+             * Sold
+             * @description of the item; null for all items together
+             */
+            sold: number | null;
+            /**
+             * Stock
+             * @description of the item; null for all items together
+             */
+            stock: number | null;
+            /**
+             * Transactions Cap
+             * @description the item's cap; null for all items together
+             */
+            transactions_cap: number | null;
+            /**
+             * Transactions Open
+             * Format: int64
+             * @description purchase transactions open
+             */
+            transactions_open: number;
+            /**
+             * Unpaid
+             * Format: int64
+             * @description pending orders whose time is not over
+             */
+            unpaid: number;
+            /**
+             * Waiting
+             * Format: int64
+             * @description purchases that wait for an outcome now
+             */
+            waiting: number;
+        };
+        /**
+         * LiveQuery
+         * @description What to look at.
+         */
+        LiveQuery: {
+            /**
+             * Goods Id
+             * @description one item; without it, all of them added up
+             */
+            goods_id?: number | null;
+        };
+        /**
+         * LiveSeries
+         * @description Columns of one value for each interval, the oldest first. Null where nothing is known of that interval.
+         */
+        LiveSeries: {
+            /** Batch Size */
+            batch_size: (number | null)[];
+            /**
+             * Failures
+             * @description by code
+             */
+            failures: {
+                [key: string]: number[];
+            };
+            /**
+             * From
+             * Format: date-time
+             * @description the begin of the first interval
+             */
+            from: string;
+            /** Longest Wait Ms */
+            longest_wait_ms: (number | null)[];
+            /** P50 Ms */
+            p50_ms: (number | null)[];
+            /** P99 Ms */
+            p99_ms: (number | null)[];
+            /** Purchases */
+            purchases: number[];
+            /**
+             * Refusals
+             * @description by code
+             */
+            refusals: {
+                [key: string]: number[];
+            };
+            /**
+             * Seconds
+             * Format: int64
+             * @description the length of an interval
+             */
+            seconds: number;
+            /**
+             * Stock
+             * @description of the item at the end of the interval; nulls for all items together
+             */
+            stock: (number | null)[];
+            /** Transactions Open */
+            transactions_open: number[];
+            /** Waiting */
+            waiting: number[];
+        };
+        /**
+         * LiveTotals
+         * @description What was counted in the time of the series, and in the second that is not over yet.
+         */
+        LiveTotals: {
+            /**
+             * Failures
+             * @description by code
+             */
+            failures: {
+                [key: string]: number;
+            };
+            /**
+             * Purchases
+             * Format: int64
+             */
+            purchases: number;
+            /**
+             * Refusals
+             * @description by code
+             */
+            refusals: {
+                [key: string]: number;
+            };
+            /**
+             * Replays
+             * Format: int64
+             * @description requests whose key had bought before
+             */
+            replays: number;
+        };
+        /**
          * NoFields
          * @description An empty object, or no body at all.
          * @example {}
@@ -2075,6 +2694,28 @@ export interface components {
             reason: ("inactive" | "currency" | "region" | "address_required") | null;
         };
         /**
+         * ReadinessEntry
+         * @description What one check came to, in the language of `Accept-Language`. `mend` is empty where nothing is to be done.
+         */
+        ReadinessEntry: {
+            /** Found */
+            found: string;
+            /**
+             * Id
+             * @description stable: what was checked
+             */
+            id: string;
+            /** Mend */
+            mend: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "ok" | "warning" | "problem";
+            /** Title */
+            title: string;
+        };
+        /**
          * RefundBody
          * @description How the money of an order was given back.
          * @example {
@@ -2095,6 +2736,410 @@ export interface components {
             restock?: boolean;
         };
         /**
+         * ReportAudit
+         * @description What an audit of the whole database found. `of_other_items` are breaches that do not name this item.
+         */
+        ReportAudit: {
+            /** Breaches */
+            breaches: components["schemas"]["ReportBreach"][];
+            /**
+             * Checks
+             * Format: int64
+             */
+            checks: number;
+            /**
+             * Of Other Items
+             * Format: int64
+             */
+            of_other_items: number;
+            /** Ok */
+            ok: boolean;
+        };
+        /**
+         * ReportBreach
+         * @description A promise that stored rows break, and how many rows of this item do.
+         */
+        ReportBreach: {
+            /** Name */
+            name: string;
+            /** Promise */
+            promise: string;
+            /**
+             * Rows
+             * Format: int64
+             */
+            rows: number;
+        };
+        /**
+         * ReportBuyers
+         * @description Those who hold units now.
+         */
+        ReportBuyers: {
+            /**
+             * Count
+             * Format: int64
+             */
+            count: number;
+            /**
+             * Most Units
+             * Format: int64
+             */
+            most_units: number;
+            /**
+             * Units
+             * @description by units, the first 100
+             */
+            units: components["schemas"]["ReportShare"][];
+        };
+        /**
+         * ReportCameBack
+         * @description Units that came back, and who got them: first those that were never sold go, then those that came back.
+         */
+        ReportCameBack: {
+            /**
+             * Left Out
+             * Format: int64
+             * @description further such orders
+             */
+            left_out: number;
+            /**
+             * Orders
+             * @description the first 100
+             */
+            orders: components["schemas"]["ReportResale"][];
+            /**
+             * Sold Again
+             * Format: int64
+             */
+            sold_again: number;
+            /**
+             * Units
+             * Format: int64
+             */
+            units: number;
+        };
+        /**
+         * ReportChart
+         * @description Columns of one value for each interval, the oldest first.
+         */
+        ReportChart: {
+            /**
+             * Failures
+             * @description by code
+             */
+            failures: {
+                [key: string]: number[];
+            };
+            /**
+             * From
+             * @description the begin of the first interval
+             */
+            from: string | null;
+            /** Orders */
+            orders: number[];
+            /**
+             * Refusals
+             * @description by code
+             */
+            refusals: {
+                [key: string]: number[];
+            };
+            /** Requests */
+            requests: number[];
+            /**
+             * Seconds
+             * @description the length of an interval
+             */
+            seconds: number;
+            /** Stock */
+            stock: number[];
+        };
+        /**
+         * ReportCourse
+         * @description When it happened. Null where it did not.
+         */
+        ReportCourse: {
+            /**
+             * Began At
+             * @description the later of the window's start and the item's creation
+             */
+            began_at: string | null;
+            /** First Order At */
+            first_order_at: string | null;
+            /** Last Order At */
+            last_order_at: string | null;
+            /**
+             * Seconds To Sell Out
+             * @description from `began_at`
+             */
+            seconds_to_sell_out: number | null;
+            /**
+             * Sold Out At
+             * @description when the last unit went for the first time
+             */
+            sold_out_at: string | null;
+        };
+        /**
+         * ReportDemand
+         * @description Purchase requests by what came of them, as the workers counted them; a crash loses the last second.
+         *
+         *     Refused ahead of the purchase and not counted: requests without a valid token or body, and those over a caller's
+         *     limit. Null and 0 where nothing was counted, or the figures are older than they are kept.
+         */
+        ReportDemand: {
+            /** Counted From */
+            counted_from: string | null;
+            /** Counted Until */
+            counted_until: string | null;
+            /**
+             * Failures
+             * @description by code
+             */
+            failures: {
+                [key: string]: number;
+            };
+            /**
+             * Purchases
+             * Format: int64
+             * @description orders placed, as counted; `orders` has those that are stored
+             */
+            purchases: number;
+            /**
+             * Refusals
+             * @description by code
+             */
+            refusals: {
+                [key: string]: number;
+            };
+            /**
+             * Replays
+             * Format: int64
+             */
+            replays: number;
+            /**
+             * Requests
+             * Format: int64
+             */
+            requests: number;
+        };
+        /**
+         * ReportGoods
+         * @description The item as it now stands.
+         */
+        ReportGoods: {
+            /** Currency */
+            currency: string;
+            /** Ends At */
+            ends_at: string | null;
+            /**
+             * Id
+             * Format: int64
+             */
+            id: number;
+            /** Name */
+            name: string;
+            /** Order Limit */
+            order_limit: number | null;
+            /** Per User Limit */
+            per_user_limit: number | null;
+            /**
+             * Price
+             * Format: int64
+             * @description in the currency's minor unit
+             */
+            price: number;
+            /**
+             * Sold
+             * Format: int64
+             */
+            sold: number;
+            /** Starts At */
+            starts_at: string | null;
+            /**
+             * Status
+             * @description at `data_until`
+             * @enum {string}
+             */
+            status: "ended" | "paused" | "upcoming" | "sold_out" | "on_sale";
+            /**
+             * Stock
+             * Format: int64
+             */
+            stock: number;
+        };
+        /**
+         * ReportOrderOfService
+         * @description Whether buyers were served in the order they came, from a sample of the orders: at most 8 a worker and second.
+         *
+         *     `kendall_tau` compares arrival in the queues of all workers with the order in which orders were written: 1 where
+         *     all are served in order, 0 by lot, -1 in reverse. `in_order` is the share of pairs of buyers served in the order
+         *     they came. Arrival is by the clocks of the hosts, corrected by the database's: exact to some milliseconds.
+         */
+        ReportOrderOfService: {
+            /** In Order */
+            in_order: number | null;
+            /** Kendall Tau */
+            kendall_tau: number | null;
+            /**
+             * Sample
+             * Format: int64
+             */
+            sample: number;
+        };
+        /**
+         * ReportPeak
+         * @description The busiest second.
+         */
+        ReportPeak: {
+            /** Orders At */
+            orders_at: string | null;
+            /**
+             * Orders Per Second
+             * Format: int64
+             */
+            orders_per_second: number;
+            /** Requests At */
+            requests_at: string | null;
+            /**
+             * Requests Per Second
+             * Format: int64
+             */
+            requests_per_second: number;
+        };
+        /**
+         * ReportResale
+         * @description An order that had units which came back.
+         */
+        ReportResale: {
+            /** Order No */
+            order_no: string;
+            /**
+             * Purchased At
+             * Format: date-time
+             */
+            purchased_at: string;
+            /**
+             * Units
+             * Format: int64
+             */
+            units: number;
+            /** User Id */
+            user_id: string;
+        };
+        /**
+         * ReportRevenue
+         * @description Money of a currency's orders, in its minor unit.
+         */
+        ReportRevenue: {
+            /** Currency */
+            currency: string;
+            /**
+             * Discount
+             * Format: int64
+             * @description what coupons took off the paid orders
+             */
+            discount: number;
+            /**
+             * Paid
+             * Format: int64
+             * @description totals of paid orders
+             */
+            paid: number;
+            /**
+             * Refund Due
+             * Format: int64
+             * @description totals of orders whose money is to be given back
+             */
+            refund_due: number;
+            /**
+             * Refunded
+             * Format: int64
+             * @description totals of orders whose money was given back
+             */
+            refunded: number;
+            /**
+             * Shipping
+             * Format: int64
+             * @description what shipping added to the paid orders
+             */
+            shipping: number;
+            /**
+             * Unpaid
+             * Format: int64
+             * @description totals of pending orders
+             */
+            unpaid: number;
+        };
+        /**
+         * ReportShare
+         * @description How many buyers hold so many units.
+         */
+        ReportShare: {
+            /**
+             * Buyers
+             * Format: int64
+             */
+            buyers: number;
+            /**
+             * Units
+             * Format: int64
+             */
+            units: number;
+        };
+        /**
+         * ReportUnits
+         * @description Units of the item's orders. held = paid + unpaid, and placed = held + came_back.
+         */
+        ReportUnits: {
+            /**
+             * Came Back
+             * Format: int64
+             * @description that orders gave back: cancelled, expired or refunded with restock
+             */
+            came_back: number;
+            /**
+             * Held
+             * Format: int64
+             * @description that orders hold now: the item's `sold`
+             */
+            held: number;
+            /**
+             * Paid
+             * Format: int64
+             */
+            paid: number;
+            /**
+             * Placed
+             * Format: int64
+             * @description of all orders that were placed
+             */
+            placed: number;
+            /**
+             * Unpaid
+             * Format: int64
+             */
+            unpaid: number;
+        };
+        /**
+         * ReportWaits
+         * @description Time from a request's arrival in the queue to its outcome, within 9 %.
+         */
+        ReportWaits: {
+            /** Longest Ms */
+            longest_ms: number | null;
+            /**
+             * Measured
+             * Format: int64
+             */
+            measured: number;
+            /** P50 Ms */
+            p50_ms: number | null;
+            /** P90 Ms */
+            p90_ms: number | null;
+            /** P99 Ms */
+            p99_ms: number | null;
+        };
+        /**
          * ResolveBody
          * @description How a payment that did not fit its order was resolved.
          * @example {
@@ -2111,6 +3156,232 @@ export interface components {
              * @enum {string}
              */
             resolution: "refunded" | "accepted" | "ignored";
+        };
+        /**
+         * SaleReadiness
+         * @description Whether an item's sale can begin. `state` is the worst of the entries'.
+         * @example {
+         *       "at": "2026-11-23T11:45:00.000Z",
+         *       "entries": [
+         *         {
+         *           "found": "Opens 2026-11-23T12:00:00.000Z, in 15 min.",
+         *           "id": "window",
+         *           "mend": "",
+         *           "state": "ok",
+         *           "title": "Window"
+         *         },
+         *         {
+         *           "found": "One buyer may take all 100 units.",
+         *           "id": "limit",
+         *           "mend": "Set a limit for each user.",
+         *           "state": "warning",
+         *           "title": "Limit for each buyer"
+         *         }
+         *       ],
+         *       "goods_id": 1,
+         *       "state": "warning"
+         *     }
+         */
+        SaleReadiness: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Entries */
+            entries: components["schemas"]["ReadinessEntry"][];
+            /**
+             * Goods Id
+             * Format: int64
+             */
+            goods_id: number;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "ok" | "warning" | "problem";
+        };
+        /**
+         * SaleReport
+         * @description What became of a sale. The same data give the same report, byte by byte.
+         * @example {
+         *       "audit": {
+         *         "breaches": [],
+         *         "checks": 24,
+         *         "of_other_items": 0,
+         *         "ok": true
+         *       },
+         *       "buyers": {
+         *         "count": 88,
+         *         "most_units": 2,
+         *         "units": [
+         *           {
+         *             "buyers": 76,
+         *             "units": 1
+         *           },
+         *           {
+         *             "buyers": 12,
+         *             "units": 2
+         *           }
+         *         ]
+         *       },
+         *       "came_back": {
+         *         "left_out": 9,
+         *         "orders": [
+         *           {
+         *             "order_no": "019ab0f32d4a7c1e9b6d52f08a417e33",
+         *             "purchased_at": "2026-11-23T12:15:02.000Z",
+         *             "units": 1,
+         *             "user_id": "alice"
+         *           }
+         *         ],
+         *         "sold_again": 10,
+         *         "units": 10
+         *       },
+         *       "chart": {
+         *         "failures": {},
+         *         "from": "2026-11-23T12:00:00.000Z",
+         *         "orders": [
+         *           24,
+         *           31,
+         *           28,
+         *           17
+         *         ],
+         *         "refusals": {
+         *           "sold_out": [
+         *             0,
+         *             0,
+         *             2100,
+         *             1960
+         *           ]
+         *         },
+         *         "requests": [
+         *           24,
+         *           31,
+         *           2140,
+         *           1980
+         *         ],
+         *         "seconds": 1,
+         *         "stock": [
+         *           76,
+         *           45,
+         *           17,
+         *           0
+         *         ]
+         *       },
+         *       "course": {
+         *         "began_at": "2026-11-23T12:00:00.000Z",
+         *         "first_order_at": "2026-11-23T12:00:00.120Z",
+         *         "last_order_at": "2026-11-23T12:15:40.000Z",
+         *         "seconds_to_sell_out": 4,
+         *         "sold_out_at": "2026-11-23T12:00:04.000Z"
+         *       },
+         *       "data_until": "2026-11-23T12:16:02.000Z",
+         *       "demand": {
+         *         "counted_from": "2026-11-23T12:00:00.000Z",
+         *         "counted_until": "2026-11-23T12:16:00.000Z",
+         *         "failures": {},
+         *         "purchases": 100,
+         *         "refusals": {
+         *           "limit_reached": 18,
+         *           "sold_out": 5080
+         *         },
+         *         "replays": 12,
+         *         "requests": 5210
+         *       },
+         *       "goods": {
+         *         "currency": "CNY",
+         *         "ends_at": null,
+         *         "id": 1,
+         *         "name": "Mechanical keyboard 机械键盘",
+         *         "order_limit": null,
+         *         "per_user_limit": 2,
+         *         "price": 19900,
+         *         "sold": 100,
+         *         "starts_at": "2026-11-23T12:00:00.000Z",
+         *         "status": "sold_out",
+         *         "stock": 0
+         *       },
+         *       "offered": 100,
+         *       "order_of_service": {
+         *         "in_order": 0.999,
+         *         "kendall_tau": 0.998,
+         *         "sample": 80
+         *       },
+         *       "orders": {
+         *         "cancelled": 4,
+         *         "expired": 5,
+         *         "paid": 90,
+         *         "pending": 0,
+         *         "refund_due": 0,
+         *         "refunded": 1
+         *       },
+         *       "peak": {
+         *         "orders_at": "2026-11-23T12:00:01.000Z",
+         *         "orders_per_second": 31,
+         *         "requests_at": "2026-11-23T12:00:02.000Z",
+         *         "requests_per_second": 2140
+         *       },
+         *       "revenue": [
+         *         {
+         *           "currency": "CNY",
+         *           "discount": 19900,
+         *           "paid": 1990000,
+         *           "refund_due": 0,
+         *           "refunded": 19900,
+         *           "shipping": 0,
+         *           "unpaid": 0
+         *         }
+         *       ],
+         *       "units": {
+         *         "came_back": 10,
+         *         "held": 100,
+         *         "paid": 100,
+         *         "placed": 110,
+         *         "unpaid": 0
+         *       },
+         *       "waits": {
+         *         "longest_ms": 53.8,
+         *         "measured": 130,
+         *         "p50_ms": 11.3,
+         *         "p90_ms": 26.9,
+         *         "p99_ms": 38.1
+         *       }
+         *     }
+         */
+        SaleReport: {
+            audit: components["schemas"]["ReportAudit"];
+            buyers: components["schemas"]["ReportBuyers"];
+            came_back: components["schemas"]["ReportCameBack"];
+            chart: components["schemas"]["ReportChart"];
+            course: components["schemas"]["ReportCourse"];
+            /**
+             * Data Until
+             * Format: date-time
+             * @description the latest moment that the data tell of
+             */
+            data_until: string;
+            demand: components["schemas"]["ReportDemand"];
+            goods: components["schemas"]["ReportGoods"];
+            /**
+             * Offered
+             * Format: int64
+             * @description units that the administrators put in, less those they withdrew
+             */
+            offered: number;
+            order_of_service: components["schemas"]["ReportOrderOfService"];
+            /**
+             * Orders
+             * @description by status
+             */
+            orders: {
+                [key: string]: number;
+            };
+            peak: components["schemas"]["ReportPeak"];
+            /** Revenue */
+            revenue: components["schemas"]["ReportRevenue"][];
+            units: components["schemas"]["ReportUnits"];
+            waits: components["schemas"]["ReportWaits"];
         };
         /**
          * SaleState
@@ -2609,6 +3880,120 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    getAudit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "checks": [
+                     *         {
+                     *           "breaches": 1,
+                     *           "invariant": 1,
+                     *           "name": "stock-adds-up",
+                     *           "promise": "stock + sold is what the administrators put in",
+                     *           "rows": [
+                     *             {
+                     *               "coupon_code": null,
+                     *               "expected": 100,
+                     *               "found": 99,
+                     *               "goods_id": 1,
+                     *               "idempotency_key": null,
+                     *               "order_no": null,
+                     *               "user_id": null
+                     *             }
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "goods": 4,
+                     *       "money": [
+                     *         {
+                     *           "currency": "CNY",
+                     *           "given_back": 0,
+                     *           "kept": 19900,
+                     *           "received": 39800,
+                     *           "to_give_back": 19900
+                     *         }
+                     *       ],
+                     *       "ok": false,
+                     *       "orders": 100,
+                     *       "taken_at": "2026-11-23T12:10:00.000Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["AuditReport"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `validation_failed` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`, `unavailable` */
+            503: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     listCoupons: {
         parameters: {
             query?: {
@@ -4128,7 +5513,505 @@ export interface operations {
             };
         };
     };
+    getSaleReadiness: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                goods_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "at": "2026-11-23T11:45:00.000Z",
+                     *       "entries": [
+                     *         {
+                     *           "found": "Opens 2026-11-23T12:00:00.000Z, in 15 min.",
+                     *           "id": "window",
+                     *           "mend": "",
+                     *           "state": "ok",
+                     *           "title": "Window"
+                     *         },
+                     *         {
+                     *           "found": "One buyer may take all 100 units.",
+                     *           "id": "limit",
+                     *           "mend": "Set a limit for each user.",
+                     *           "state": "warning",
+                     *           "title": "Limit for each buyer"
+                     *         }
+                     *       ],
+                     *       "goods_id": 1,
+                     *       "state": "warning"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SaleReadiness"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `goods_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `validation_failed` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`, `busy` */
+            503: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getSaleReport: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                goods_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "audit": {
+                     *         "breaches": [],
+                     *         "checks": 24,
+                     *         "of_other_items": 0,
+                     *         "ok": true
+                     *       },
+                     *       "buyers": {
+                     *         "count": 88,
+                     *         "most_units": 2,
+                     *         "units": [
+                     *           {
+                     *             "buyers": 76,
+                     *             "units": 1
+                     *           },
+                     *           {
+                     *             "buyers": 12,
+                     *             "units": 2
+                     *           }
+                     *         ]
+                     *       },
+                     *       "came_back": {
+                     *         "left_out": 9,
+                     *         "orders": [
+                     *           {
+                     *             "order_no": "019ab0f32d4a7c1e9b6d52f08a417e33",
+                     *             "purchased_at": "2026-11-23T12:15:02.000Z",
+                     *             "units": 1,
+                     *             "user_id": "alice"
+                     *           }
+                     *         ],
+                     *         "sold_again": 10,
+                     *         "units": 10
+                     *       },
+                     *       "chart": {
+                     *         "failures": {},
+                     *         "from": "2026-11-23T12:00:00.000Z",
+                     *         "orders": [
+                     *           24,
+                     *           31,
+                     *           28,
+                     *           17
+                     *         ],
+                     *         "refusals": {
+                     *           "sold_out": [
+                     *             0,
+                     *             0,
+                     *             2100,
+                     *             1960
+                     *           ]
+                     *         },
+                     *         "requests": [
+                     *           24,
+                     *           31,
+                     *           2140,
+                     *           1980
+                     *         ],
+                     *         "seconds": 1,
+                     *         "stock": [
+                     *           76,
+                     *           45,
+                     *           17,
+                     *           0
+                     *         ]
+                     *       },
+                     *       "course": {
+                     *         "began_at": "2026-11-23T12:00:00.000Z",
+                     *         "first_order_at": "2026-11-23T12:00:00.120Z",
+                     *         "last_order_at": "2026-11-23T12:15:40.000Z",
+                     *         "seconds_to_sell_out": 4,
+                     *         "sold_out_at": "2026-11-23T12:00:04.000Z"
+                     *       },
+                     *       "data_until": "2026-11-23T12:16:02.000Z",
+                     *       "demand": {
+                     *         "counted_from": "2026-11-23T12:00:00.000Z",
+                     *         "counted_until": "2026-11-23T12:16:00.000Z",
+                     *         "failures": {},
+                     *         "purchases": 100,
+                     *         "refusals": {
+                     *           "limit_reached": 18,
+                     *           "sold_out": 5080
+                     *         },
+                     *         "replays": 12,
+                     *         "requests": 5210
+                     *       },
+                     *       "goods": {
+                     *         "currency": "CNY",
+                     *         "ends_at": null,
+                     *         "id": 1,
+                     *         "name": "Mechanical keyboard 机械键盘",
+                     *         "order_limit": null,
+                     *         "per_user_limit": 2,
+                     *         "price": 19900,
+                     *         "sold": 100,
+                     *         "starts_at": "2026-11-23T12:00:00.000Z",
+                     *         "status": "sold_out",
+                     *         "stock": 0
+                     *       },
+                     *       "offered": 100,
+                     *       "order_of_service": {
+                     *         "in_order": 0.999,
+                     *         "kendall_tau": 0.998,
+                     *         "sample": 80
+                     *       },
+                     *       "orders": {
+                     *         "cancelled": 4,
+                     *         "expired": 5,
+                     *         "paid": 90,
+                     *         "pending": 0,
+                     *         "refund_due": 0,
+                     *         "refunded": 1
+                     *       },
+                     *       "peak": {
+                     *         "orders_at": "2026-11-23T12:00:01.000Z",
+                     *         "orders_per_second": 31,
+                     *         "requests_at": "2026-11-23T12:00:02.000Z",
+                     *         "requests_per_second": 2140
+                     *       },
+                     *       "revenue": [
+                     *         {
+                     *           "currency": "CNY",
+                     *           "discount": 19900,
+                     *           "paid": 1990000,
+                     *           "refund_due": 0,
+                     *           "refunded": 19900,
+                     *           "shipping": 0,
+                     *           "unpaid": 0
+                     *         }
+                     *       ],
+                     *       "units": {
+                     *         "came_back": 10,
+                     *         "held": 100,
+                     *         "paid": 100,
+                     *         "placed": 110,
+                     *         "unpaid": 0
+                     *       },
+                     *       "waits": {
+                     *         "longest_ms": 53.8,
+                     *         "measured": 130,
+                     *         "p50_ms": 11.3,
+                     *         "p90_ms": 26.9,
+                     *         "p99_ms": 38.1
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SaleReport"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `goods_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `validation_failed` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`, `unavailable` */
+            503: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     resumeSale: {
+        parameters: {
+            query?: never;
+            header?: {
+                "Idempotency-Key"?: string;
+                /** @description the version that the caller has read, in quotes */
+                "If-Match"?: string;
+            };
+            path: {
+                goods_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                /** @example {} */
+                "application/json": components["schemas"]["NoFields"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description the item's version and stock; `If-Match` compares the version alone */
+                    ETag?: string;
+                    /** @description `true` where this is the first answer to the same request under the key, given again */
+                    "Idempotent-Replayed"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-11-23T12:00:00.000Z",
+                     *       "currency": "CNY",
+                     *       "description": "Eighty-seven keys.",
+                     *       "ends_at": null,
+                     *       "id": 1,
+                     *       "image_url": "https://shop.example/keyboard.png",
+                     *       "list_price": 39900,
+                     *       "name": "Mechanical keyboard 机械键盘",
+                     *       "order_limit": null,
+                     *       "per_user_limit": 2,
+                     *       "price": 19900,
+                     *       "shippable": false,
+                     *       "sold": 0,
+                     *       "starts_at": "2026-11-23T12:00:00.000Z",
+                     *       "status": "on_sale",
+                     *       "stock": 100,
+                     *       "updated_at": "2026-11-23T12:00:00.000Z",
+                     *       "version": 1
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Goods"];
+                };
+            };
+            /** @description `malformed_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `goods_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `version_mismatch` */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `validation_failed`, `idempotency_key_reused` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`, `busy` */
+            503: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    startSale: {
         parameters: {
             query?: never;
             header?: {
@@ -4314,6 +6197,209 @@ export interface operations {
             /** @description `validation_failed` */
             422: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getLive: {
+        parameters: {
+            query?: {
+                /** @description one item; without it, all of them added up */
+                goods_id?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "alarm": false,
+                     *       "alarm_since": null,
+                     *       "at": "2026-11-23T12:00:01.250Z",
+                     *       "complete": true,
+                     *       "goods_id": 1,
+                     *       "hosts": 1,
+                     *       "items": [
+                     *         {
+                     *           "alarm": false,
+                     *           "expiring": 4,
+                     *           "goods_id": 1,
+                     *           "name": "Mechanical keyboard 机械键盘",
+                     *           "purchases_per_second": 21,
+                     *           "refusals_per_second": 3.5,
+                     *           "sold": 42,
+                     *           "status": "on_sale",
+                     *           "stock": 58,
+                     *           "transactions_cap": 2,
+                     *           "transactions_open": 1,
+                     *           "unpaid": 40,
+                     *           "waiting": 17
+                     *         }
+                     *       ],
+                     *       "now": {
+                     *         "batch_size": 16,
+                     *         "expiring": 4,
+                     *         "failures_per_second": {},
+                     *         "longest_wait_ms": 48,
+                     *         "p50_ms": 11.3,
+                     *         "p99_ms": 38.1,
+                     *         "purchases_per_second": 21,
+                     *         "refusals_per_second": {
+                     *           "limit_reached": 2,
+                     *           "sold_out": 1.5
+                     *         },
+                     *         "sold": 42,
+                     *         "stock": 58,
+                     *         "transactions_cap": 2,
+                     *         "transactions_open": 1,
+                     *         "unpaid": 40,
+                     *         "waiting": 17
+                     *       },
+                     *       "series": {
+                     *         "batch_size": [
+                     *           null,
+                     *           14,
+                     *           16
+                     *         ],
+                     *         "failures": {},
+                     *         "from": "2026-11-23T12:00:01.250Z",
+                     *         "longest_wait_ms": [
+                     *           null,
+                     *           45.3,
+                     *           53.8
+                     *         ],
+                     *         "p50_ms": [
+                     *           null,
+                     *           9.5,
+                     *           11.3
+                     *         ],
+                     *         "p99_ms": [
+                     *           null,
+                     *           32,
+                     *           38.1
+                     *         ],
+                     *         "purchases": [
+                     *           0,
+                     *           20,
+                     *           22
+                     *         ],
+                     *         "refusals": {
+                     *           "limit_reached": [
+                     *             0,
+                     *             2,
+                     *             2
+                     *           ],
+                     *           "sold_out": [
+                     *             0,
+                     *             0,
+                     *             3
+                     *           ]
+                     *         },
+                     *         "seconds": 1,
+                     *         "stock": [
+                     *           100,
+                     *           80,
+                     *           58
+                     *         ],
+                     *         "transactions_open": [
+                     *           0,
+                     *           1,
+                     *           1
+                     *         ],
+                     *         "waiting": [
+                     *           0,
+                     *           12,
+                     *           17
+                     *         ]
+                     *       },
+                     *       "totals": {
+                     *         "failures": {},
+                     *         "purchases": 42,
+                     *         "refusals": {
+                     *           "limit_reached": 4,
+                     *           "sold_out": 3
+                     *         },
+                     *         "replays": 1
+                     *       },
+                     *       "workers": 2
+                     *     }
+                     */
+                    "application/json": components["schemas"]["LiveFigures"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `goods_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `validation_failed` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`, `busy` */
+            503: {
+                headers: {
+                    /** @description seconds */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
