@@ -2,10 +2,29 @@
 
 from functools import cache
 
-from flask import Flask, Response
+from flask import Flask, Response, make_response, render_template_string
 from flask_swagger_ui import get_swaggerui_blueprint
 
 from resources.reply import to_json
+from web import security
+
+_BASE = "/docs"
+# Swagger UI's own page has an inline script, which the policy of our pages forbids.
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Flash sale API</title>
+<link rel="icon" href="{{ asset_url('storefront/icon.svg') }}" type="image/svg+xml">
+<link rel="stylesheet" href="{{ base }}/index.css">
+<link rel="stylesheet" href="{{ base }}/swagger-ui.css">
+<script defer src="{{ base }}/swagger-ui-bundle.js"></script>
+<script defer src="{{ asset_url('docs.js') }}"></script>
+</head>
+<body><div id="swagger-ui"></div></body>
+</html>
+"""
 
 
 def register(app: Flask) -> None:
@@ -22,9 +41,16 @@ def register(app: Flask) -> None:
         return Response(described(), mimetype="application/json", headers=headers)
 
     app.add_url_rule("/openapi.json", view_func=show, endpoint="openapi")
-    # The last is not used, but would be made from the header `Host`, which anybody can write.
-    shown = {"app_name": "Flash sale API", "validatorUrl": None, "oauth2RedirectUrl": "/docs/oauth2-redirect.html"}
-    pages = get_swaggerui_blueprint("/docs", "/openapi.json", config=shown)
-    app.register_blueprint(pages)
+    app.register_blueprint(get_swaggerui_blueprint(_BASE, "/openapi.json"))
+    file_of_swagger_ui = app.view_functions["swagger_ui.show"]
+
+    def page_or_file(path: str = "") -> Response:
+        if path in ("", "index.html"):
+            return security.page(render_template_string(_PAGE, base=_BASE), cache="no-store")
+        response = make_response(file_of_swagger_ui(path=path))
+        response.headers.update(security.HEADERS)  # one of the files is a page
+        return response
+
+    app.view_functions["swagger_ui.show"] = page_or_file
     # Without the slash too, which is how the contract names the page.
-    app.add_url_rule("/docs", view_func=app.view_functions["swagger_ui.show"], endpoint="docs")
+    app.add_url_rule(_BASE, view_func=page_or_file, endpoint="docs")

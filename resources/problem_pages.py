@@ -5,16 +5,18 @@ from werkzeug.exceptions import NotFound
 
 from resources.problems import PROBLEMS
 from resources.reasons import REASONS
+from web import security
 
 _PAGE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{{ code }}</title>
-<style>
-  body { font: 1rem/1.5 system-ui, sans-serif; max-width: 40rem; margin: 3rem auto; padding: 0 1rem; }
-  code { background: #8882; padding: .1em .3em; border-radius: .2em; }
-</style>
+<meta name="color-scheme" content="light dark">
+<link rel="icon" href="{{ asset_url('storefront/icon.svg') }}" type="image/svg+xml">
+<link rel="stylesheet" href="{{ asset_url('style.css') }}">
+<link rel="stylesheet" href="{{ asset_url('problem.css') }}">
+<main class="wrap stack problem">
 <h1><code>{{ code }}</code></h1>
 <p>HTTP status {{ problem.status.value }}</p>
 <h2>{{ problem.title.en }}</h2>
@@ -33,6 +35,7 @@ _PAGE = """<!doctype html>
 </dl>
 {% endif %}
 <p><a href="/docs">API</a></p>
+</main>
 </html>
 """
 
@@ -42,4 +45,5 @@ def show(code: str) -> Response:
     if code not in PROBLEMS:
         raise NotFound
     page = render_template_string(_PAGE, code=code, problem=PROBLEMS[code], reasons=REASONS.get(code, {}))
-    return Response(page, mimetype="text/html", headers={"Cache-Control": "public, max-age=3600"})
+    # Not for long: it names styles of one version.
+    return security.page(page, cache="public, max-age=60")

@@ -18,7 +18,7 @@ _CONTENT_SECURITY_POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
-_HEADERS = {
+HEADERS = {
     "Content-Security-Policy": _CONTENT_SECURITY_POLICY,
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -32,6 +32,6 @@ _HEADERS = {
 def page(html: str | bytes, *, cache: str, status: int = 200) -> Response:
     """An HTML page with the headers of every page. `cache` is its `Cache-Control`."""
     response = Response(html, status=status, content_type="text/html; charset=utf-8")
-    response.headers.update(_HEADERS)
+    response.headers.update(HEADERS)
     response.headers["Cache-Control"] = cache
     return response

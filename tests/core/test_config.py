@@ -41,7 +41,7 @@ OVERRIDES = {
     "DATABASE_TIMEOUT_SECONDS": ("9", 9),
     "LOCK_WAIT_SECONDS": ("5", 5),
     "IDLE_TRANSACTION_SECONDS": ("6", 6),
-    **{f"{kind}_KEEP_DAYS": ("7", 7) for kind in ("EVENTS", "DELIVERIES", "PAYMENTS", "CHANGES", "ORDERS")},
+    **{f"{kind}_KEEP_DAYS": ("7", 7) for kind in ("EVENTS", "DELIVERIES", "PAYMENTS", "CHANGES", "ORDERS", "FIGURES")},
     "CORS_ORIGINS": (
         "https://a.example http://b.example:8080 capacitor://localhost,http://[::1]:3000 capacitor-electron://-",
         (
@@ -99,7 +99,7 @@ WRONG = {
     "IDLE_TRANSACTION_SECONDS": ["0", "61", "x-marker"],
     **{
         f"{kind}_KEEP_DAYS": ["-1", "36501", "x-marker"]
-        for kind in ("EVENTS", "DELIVERIES", "PAYMENTS", "CHANGES", "ORDERS")
+        for kind in ("EVENTS", "DELIVERIES", "PAYMENTS", "CHANGES", "ORDERS", "FIGURES")
     },
     "CORS_ORIGINS": [
         "*",
