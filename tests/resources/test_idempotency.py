@@ -20,7 +20,7 @@ from core.refusals import Refusal, Unavailable
 from models import Event, IdempotencyKey, Order, WebhookDelivery, db
 from resources.auth import Access
 from resources.operation import Operation
-from tests.resources.calls import ADDRESS, OPERATOR, Calls, problem, wrong_fields
+from tests.resources.calls import ADDRESS, FAR_AHEAD, OPERATOR, Calls, problem, wrong_fields
 
 # Purchases have keys of their own, which last for ever; a provider has ids of its events.
 WITH_KEYS_OF_THEIR_OWN = {"buyGoods"}
@@ -96,6 +96,11 @@ _SCENES: dict[str, Callable[[Calls], Scene]] = {
     "createGoods": lambda call: Scene("POST", "/goods", body=GOODS, other={"json": {**GOODS, "stock": 11}}),
     "changeGoods": lambda call: _change(_goods(call), {"stock_delta": 5}, {"stock_delta": 6}),
     "pauseSale": lambda call: Scene("POST", _goods(call, "/pause"), other={"path": _goods(call, "/resume")}),
+    "startSale": lambda call: Scene(
+        "POST",
+        f"/goods/{(item := call.create(starts_at=FAR_AHEAD)['id'])}/start",
+        other={"path": f"/goods/{item}/pause"},
+    ),
     "resumeSale": lambda call: Scene("POST", _goods(call, "/resume"), other={"path": _goods(call, "/pause")}),
     "createCoupon": lambda call: Scene(
         "POST",
