@@ -19,14 +19,14 @@ from resources.coupons import CouponItem, CouponList
 from resources.envelope import Envelope
 from resources.events import EventList
 from resources.fast_path import FastPath
-from resources.goods import GoodsChanges, GoodsItem, GoodsList, GoodsPause, GoodsResume
+from resources.goods import GoodsChanges, GoodsItem, GoodsList, GoodsPause, GoodsResume, GoodsStart
 from resources.live import Live
 from resources.ops import Alive, Metrics, Ready
 from resources.order_export import OrderExport
 from resources.orders import OrderCancel, OrderItem, OrderList, OrderPay, OrderRefund
 from resources.payments import PaymentList, PaymentResolve, PaymentWebhook
 from resources.pipeline import Pipeline
-from resources.sales import SaleReady, SaleReport, SaleStart
+from resources.sales import SaleReady, SaleReport
 from resources.seckill import Seckill, SeckillQuote
 from resources.shipping import ShippingMethodItem, ShippingMethodList
 from resources.webhooks import WebhookDeliveries, WebhookDeliveryRetry, WebhookItem, WebhookList, WebhookSecret
@@ -40,7 +40,7 @@ ROUTES = {
     "/goods/<goods_id>/pause": GoodsPause,
     "/goods/<goods_id>/resume": GoodsResume,
     "/goods/<goods_id>/changes": GoodsChanges,
-    "/goods/<goods_id>/start": SaleStart,
+    "/goods/<goods_id>/start": GoodsStart,
     "/goods/<goods_id>/readiness": SaleReady,
     "/goods/<goods_id>/report": SaleReport,
     "/seckill/<goods_id>": Seckill,

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from harness.serving import serving
+
 
 @dataclass(frozen=True)
 class Received:
@@ -78,11 +80,5 @@ def receiving(**options: Any) -> Iterator[Receiver]:
     server.daemon_threads = True
     server.block_on_close = False
     receiver = Receiver(f"http://127.0.0.1:{server.server_port}/hook", server.server_port, **options)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
+    with serving(server):
         yield receiver
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

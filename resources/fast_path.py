@@ -78,12 +78,10 @@ class FastPath:
             return None
         noun, digits = match.groups()
         if request.method == "GET":
-            answer = self._show(request, noun, int(digits))
-        elif request.method == "POST" and noun == "seckill":
-            answer = self._sell(request, int(digits), holds_thread)
-        else:
-            return None
-        return answer
+            return self._show(request, noun, int(digits))
+        if request.method == "POST" and noun == "seckill":
+            return self._sell(request, int(digits), holds_thread)
+        return None
 
     def _sell(self, request: ApiRequest, goods_id: int, holds_thread: bool) -> Answer:
         request.route = _ROUTES["seckill"]

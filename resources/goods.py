@@ -133,10 +133,11 @@ class GoodsItem(ApiResource):
         return "", 204
 
 
-def _pausing(operation_id: str) -> Operation:
+def _state_change(operation_id: str, tag: str = _TAG) -> Operation:
+    """What the operations that pause, resume and start a sale have in common."""
     return Operation(
         operation_id,
-        _TAG,
+        tag,
         Access.ADMIN,
         {200: schemas.Goods},
         body=inputs.NoFields,
@@ -153,17 +154,28 @@ def _set_paused(goods_id_text: str, caller: Identity, paused: bool) -> Any:
 
 
 class GoodsPause(ApiResource):
-    @operation(_pausing("pauseSale"))
+    @operation(_state_change("pauseSale"))
     def post(self, goods_id_text: str, caller: Identity, body: inputs.NoFields) -> Any:
         """Pause a sale."""
         return _set_paused(goods_id_text, caller, True)
 
 
 class GoodsResume(ApiResource):
-    @operation(_pausing("resumeSale"))
+    @operation(_state_change("resumeSale"))
     def post(self, goods_id_text: str, caller: Identity, body: inputs.NoFields) -> Any:
         """Resume a paused sale."""
         return _set_paused(goods_id_text, caller, False)
+
+
+class GoodsStart(ApiResource):
+    @operation(_state_change("startSale", "Console"))
+    def post(self, goods_id_text: str, caller: Identity, body: inputs.NoFields) -> Any:
+        """Begin a sale now, by the database's clock, ahead of its `starts_at`.
+
+        A sale that has begun stays as it is, and a paused one stays paused.
+        """
+        key = goods_id(goods_id_text)
+        return _answers.changed(goods.start_now(services().database, caller.user_id, key, expected_versions()))
 
 
 class GoodsChanges(ApiResource):

@@ -1,4 +1,4 @@
-"""What an operator asks of one item's sale: is it ready, begin it now, what became of it."""
+"""What an operator asks of one item's sale: is it ready, what became of it."""
 
 from typing import Any
 
@@ -7,18 +7,16 @@ import flask
 from core.catalogue import goods
 from core.report import sale_report
 from core.tokens import Identity
-from resources import inputs, report_models, sale_readiness, schemas
+from resources import report_models, sale_readiness
 from resources import sale_readiness_models as readiness_models
 from resources.auth import Access
 from resources.context import services
-from resources.goods import goods_etag, goods_id, goods_json
+from resources.goods import goods_id
 from resources.operation import ApiResource, Operation, operation
 from resources.problems import language_of
 from resources.reply import Reply, json_reply
-from resources.versioned import Answers, expected_versions
 
 _TAG = "Console"
-_answers = Answers("/goods", goods_json, goods_etag)
 
 
 class SaleReady(ApiResource):
@@ -37,28 +35,6 @@ class SaleReady(ApiResource):
         app = flask.current_app._get_current_object()  # type: ignore[attr-defined]
         found = sale_readiness.readiness_json(app, services(), goods_id(goods_id_text), spoken)
         return json_reply(found, 200, {"Content-Language": spoken, "Vary": "Accept-Language"})
-
-
-class SaleStart(ApiResource):
-    @operation(
-        Operation(
-            "startSale",
-            _TAG,
-            Access.ADMIN,
-            {200: schemas.Goods},
-            body=inputs.NoFields,
-            body_optional=True,
-            refusals=("goods_not_found", "version_mismatch", "unavailable"),
-            answer_headers={"ETag": "the item's version and stock; `If-Match` compares the version alone"},
-        )
-    )
-    def post(self, goods_id_text: str, caller: Identity, body: inputs.NoFields) -> Any:
-        """Begin a sale now, by the database's clock, ahead of its `starts_at`.
-
-        A sale that has begun stays as it is, and a paused one stays paused.
-        """
-        key = goods_id(goods_id_text)
-        return _answers.changed(goods.start_now(services().database, caller.user_id, key, expected_versions()))
 
 
 class SaleReport(ApiResource):

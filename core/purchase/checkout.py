@@ -88,11 +88,17 @@ class Checkout:
         def end(done: Future[Outcome]) -> None:
             counted.end()
             error = done.exception()
-            if isinstance(error, Refusal):
-                _count(error.code)
-            label = _INTERNAL_ERROR if error else _label(done.result())
-            order_no = None if error else _new_order(done.result())
-            label = error.code if isinstance(error, Refusal) else label
+            order_no = None
+            if error is None:
+                outcome = done.result()
+                label = _label(outcome)
+                if isinstance(outcome, Placed):
+                    order_no = outcome.order.order_no
+            elif isinstance(error, Refusal):
+                label = error.code
+                _count(label)
+            else:
+                label = _INTERNAL_ERROR
             self._counter.settled(request.goods_id, label, time.monotonic() - arrived, arrived, order_no)
 
         future.add_done_callback(end)
@@ -165,10 +171,6 @@ def _settle(
 
 def _count(label: str, count: int = 1) -> None:
     record(lambda: PURCHASES.labels(label).inc(count))
-
-
-def _new_order(outcome: Outcome) -> str | None:
-    return outcome.order.order_no if isinstance(outcome, Placed) else None
 
 
 def _label(outcome: Outcome) -> str:

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from examples.shop import Shop
 from harness.eventually import eventually
 from harness.lossy_proxy import ANSWER, LossyProxy, losing
 from harness.service import SECRET, Service
+from harness.serving import serving
 from tests.e2e.conftest import SECONDS
 
 Visit = Callable[..., Page]
@@ -35,12 +35,8 @@ class AnyItemShop(Shop):
 @pytest.fixture(scope="module")
 def shop() -> Iterator[AnyItemShop]:
     server = AnyItemShop(0, "", SECRET)
-    thread = Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(server):
+        yield server
 
 
 @pytest.fixture(scope="module")

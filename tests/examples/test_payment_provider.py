@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 
 import pytest
 
@@ -14,6 +13,7 @@ from config import ROOT
 from examples.payment_provider import Event, NotLoopback, Provider, new_secret
 from harness.database_server import free_port
 from harness.service import Service
+from harness.serving import serving
 
 README = (ROOT / "examples" / "payment_provider" / "README.md").read_text()
 KEY = new_secret()
@@ -97,12 +97,8 @@ def moody() -> Iterator[tuple[str, list[str]]]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Moody)
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/", told
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(server):
+        yield f"http://127.0.0.1:{server.server_port}/", told
 
 
 def test_it_tells_again_what_was_not_taken_under_the_same_id(moody: tuple[str, list[str]]) -> None:

@@ -1,7 +1,6 @@
 """The shop of another origin: its tokens are the service's, and nobody else gets one."""
 
 from collections.abc import Callable, Iterator
-from threading import Thread
 
 import pytest
 import requests
@@ -9,17 +8,14 @@ import requests
 from core.tokens import Tokens
 from examples.shop import Shop
 from harness.service import SECRET, Service
+from harness.serving import serving
 
 
 @pytest.fixture
 def shop() -> Iterator[Shop]:
     server = Shop(0, "http://127.0.0.1:1", SECRET)
-    thread = Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(server):
+        yield server
 
 
 def signed_in(shop: Shop, buyer: str) -> requests.Session:
