@@ -86,20 +86,25 @@ class Dispatcher:
             self._send(request, exchange, answer)
 
     def _answer_later(self, request: ApiRequest, exchange: Exchange, later: Later) -> None:
-        pending = None if later.late is None else self._pending(request, exchange, later.late)
+        if later.late is None:
+            later.future.add_done_callback(lambda done: self._guarded(self._complete, request, exchange, later))
+            return
+        pending = self._pending(request, exchange, later.late)
 
-        def answer(done: Future[Any]) -> None:
-            if pending is not None and not pending.claim():
+        def complete(done: Future[Any]) -> None:
+            if not pending.claim():
                 return
             try:
-                begin_request(None if pending is None else pending.deadline)
-                self._guarded(lambda one, way: self._answer(one, way, later.make(done)), request, exchange)
+                begin_request(pending.deadline)  # in case that Flask is to answer
+                self._guarded(self._complete, request, exchange, later)
             finally:
                 begin_request(None)
-                if pending is not None:
-                    self._awaited.discard(pending)
+                self._awaited.discard(pending)
 
-        later.future.add_done_callback(answer)
+        later.future.add_done_callback(complete)
+
+    def _complete(self, request: ApiRequest, exchange: Exchange, later: Later) -> None:
+        self._answer(request, exchange, later.make(later.future))
 
     def _pending(self, request: ApiRequest, exchange: Exchange, late: Exception) -> Pending:
         """Answers with `late` at the deadline, unless the answer is claimed before."""
@@ -139,10 +144,10 @@ class Dispatcher:
         except Busy:
             refuse()
 
-    def _guarded(self, answer: Answer, request: ApiRequest, exchange: Exchange) -> None:
+    def _guarded(self, answer: Callable[..., object], request: ApiRequest, exchange: Exchange, *more: object) -> None:
         """Calls `answer`, and answers with the error if it raises."""
         try:
-            answer(request, exchange)
+            answer(request, exchange, *more)
         except BaseException as error:  # the end of the thread is no end of the wait for an answer
             known = error if isinstance(error, Exception) else RuntimeError(type(error).__name__)
             self._send(request, exchange, known)
