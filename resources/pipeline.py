@@ -33,11 +33,16 @@ class Pipeline:
         self._wait_seconds = wait_seconds
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        reply = self.reply(environ)
+        start_response(_PHRASES.get(reply.status, f"{reply.status} Unknown"), reply.headers)
+        return [reply.body] if isinstance(reply.body, bytes) else reply.body
+
+    def reply(self, environ: WSGIEnvironment) -> Reply:
+        """The answer to a request. This thread waits for it."""
         request = ApiRequest(environ)
         reply = self.seal(request, self._found(request))
         self.envelope.note(request, reply.status)
-        start_response(_PHRASES.get(reply.status, f"{reply.status} Unknown"), reply.headers)
-        return [reply.body] if isinstance(reply.body, bytes) else reply.body
+        return reply
 
     def deadline(self) -> Deadline:
         """The deadline of the request that this thread is answering, counted from its arrival."""

@@ -153,7 +153,7 @@ def _clock(connection: Connection) -> Entry:
 def _durability(connection: Connection) -> Entry:
     if connection.dialect.name == "sqlite":
         level = connection.exec_driver_sql("PRAGMA synchronous").scalar_one()
-        good = level == 2
+        good = level == _SQLITE_FULL
         return Entry(
             "durability",
             State.OK if good else State.PROBLEM,

@@ -1,6 +1,6 @@
 """Calls of the public API, within the process.
 
-The pages know no rule of the business: whatever they show or do is a request to the API, through the same WSGI entrance
+The pages know no rule of the business: whatever they show or do is a request to the API, through the same pipeline
 as any other, with a bearer token of the visitor. So limits, checks, refusals, keys and log lines are the API's own.
 """
 
@@ -108,21 +108,8 @@ def call(
 
 
 def _run(environ: WSGIEnvironment) -> Answer:
-    started: list[tuple[str, Headers]] = []
-
-    def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-        started[:] = [(status, Headers(headers))]
-        return lambda data: None
-
     app = current_app._get_current_object()  # type: ignore[attr-defined]
     with app.app_context():
-        chunks = app.wsgi_app(environ, start_response)
-        try:
-            content = b"".join(chunks)
-        finally:
-            close = getattr(chunks, "close", None)
-            if close is not None:
-                close()
-    status, headers = started[0]
-    data = json.loads(content) if content else {}
-    return Answer(int(status[:3]), data, headers)
+        status, headers, body = app.wsgi_app.reply(environ)
+        content = body if isinstance(body, bytes) else b"".join(body)
+    return Answer(status, json.loads(content) if content else {}, Headers(headers))
