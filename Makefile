@@ -73,7 +73,7 @@ test-fast: .venv/.dev ## Run the tests that need neither MySQL, MariaDB nor ngin
 	@touch $@
 
 .PHONY: bench
-bench: .venv/.bench test-packages ## Measure the service beside its rivals, in about ten minutes
+bench: .venv/.bench test-packages ## Measure the service beside its rivals on MySQL, in a quarter of an hour (BENCH="--server mariadb")
 	@bench/install_packages
 	@$(BIN)/python -m bench $(BENCH)
 

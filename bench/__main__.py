@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bench import cpu, lists, plan, report
 from bench.scenarios import ON_REQUEST, QUICK, SCENARIOS
+from bench.servers import DATABASES
 from bench.stage import Options, Stage
 from server.loopback import reach_directly
 
@@ -31,6 +32,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     default = Options()
     options = Options(
+        server=arguments.server,
         seconds=arguments.seconds or default.seconds,
         rounds=arguments.rounds or (1 if arguments.quick else default.rounds),
         orders=arguments.orders or (10**5 if arguments.quick else default.orders),
@@ -74,6 +76,7 @@ def _end_children() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--server", choices=DATABASES, default=Options.server, help="the database, by default MySQL")
     parser.add_argument("--quick", action="store_true", help="one round of a few scenarios")
     parser.add_argument("--only", type=_names, metavar="NAME[,NAME]", help=f"{', '.join(SCENARIOS)}; or {LISTS}")
     parser.add_argument("--seconds", type=_positive, help="of each run, whole ones")

@@ -1,4 +1,4 @@
-"""Processor time of processes and all their children, from /proc."""
+"""Processor time and memory of processes, from /proc."""
 
 import os
 from collections.abc import Iterable
@@ -32,3 +32,11 @@ def _ticks(pid: int) -> int:
     except OSError:
         return 0
     return int(fields[11]) + int(fields[12])
+
+
+def megabytes(pid: int) -> float:
+    """Memory that a process has resident, in 10^6 bytes; what it shares with others included."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024 / 1e6
+    return 0.0

@@ -1,6 +1,8 @@
 """One run: a contender, a load, and what came of both."""
 
 import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -72,19 +74,27 @@ def measure(
     tokens: Path,
     labels: tuple[str, str, int],
     count_refused: bool = False,
+    beside: Load | None = None,
 ) -> Run:
-    """Put `load` on `contender` and hold what came back against its books. `labels` are scenario, name and round."""
+    """Put `load` on `contender` and hold what came back against its books. `labels` are scenario, name and round.
+
+    Of a load `beside` it the run has the latencies alone, in `told`.
+    """
     before = _observed(contender)
     server, database = contender.server_pids(), contender.database_pids()
     began = cpu.seconds(server), cpu.seconds(database)
-    answers = wrk.run(load, contender.port, load.tokens or tokens, wrk.unique_name())
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(wrk.run, beside, contender.port, tokens, wrk.unique_name()) if beside else None
+        answers = wrk.run(load, contender.port, load.tokens or tokens, wrk.unique_name())
+        others = other.result() if other else None
     used = {
         "server": cpu.seconds(server) - began[0],
         "database": cpu.seconds(database) - began[1],
         "client": answers.cpu_seconds,
     }
     contender.settle()
-    verdict = contender.judge(before, _observed(contender), load, answers)
+    verdict = contender.judge(before, _observed(contender), *_together(load, answers, beside, others))
+    told = dict(verdict.told) | ({"beside": others.latency} if others else {})
     counts = _counts(answers, verdict)
     counted = counts["refused"] if count_refused else counts["accepted"]
     due = round(load.rate * answers.seconds) if load.kind == "open" else answers.sent
@@ -107,9 +117,20 @@ def measure(
         sold_out_after=answers.sold_out_after,
         answered_after=answers.answered_after,
         cpu={side: round(seconds / counted * 1e6, 1) for side, seconds in used.items()} if counted else {},
-        told=dict(verdict.told),
+        told=told,
         problems=verdict.problems,
     )
+
+
+def _together(load: Load, answers: Answers, beside: Load | None, others: Answers | None) -> tuple[Load, Answers]:
+    """Both loads as one, for the books."""
+    if beside is None or others is None:
+        return load, answers
+    codes = Counter(answers.codes) + Counter(others.codes)
+    both = replace(
+        answers, answered=answers.answered + others.answered, not_ok=answers.not_ok + others.not_ok, codes=codes
+    )
+    return replace(load, connections=load.connections + beside.connections), both
 
 
 def _observed(contender: Contender) -> State:

@@ -10,7 +10,7 @@ from bench import cpu, orders_table
 from bench.contenders import PER_USER_LIMIT, THREADS, WORKERS, Contender, State, Verdict, count_problems
 from bench.figures import Figures
 from bench.peer_shops import accepted_of
-from bench.servers import BenchMariaDB
+from bench.servers import BenchDatabase
 from bench.wrk import Answers, Load
 from core.ops import audit
 from harness.service import SECRET, Service
@@ -43,11 +43,11 @@ DEFAULTS = Setup()
 class Ours(Contender):
     """The service on a database of its own, which is emptied for each run unless it was told to keep orders."""
 
-    def __init__(self, name: str, mariadb: BenchMariaDB, directory: Path, setup: Setup = DEFAULTS) -> None:
+    def __init__(self, name: str, server: BenchDatabase, directory: Path, setup: Setup = DEFAULTS) -> None:
         self.name = name
-        self._mariadb = mariadb
+        self._server = server
         self._database = f"bench_{name}"
-        uri = mariadb.create_database(self._database)
+        uri = server.create_database(self._database)
         self._settings = config.load(SQLALCHEMY_DATABASE_URI=uri, SECRET_KEY=SECRET)
         log = directory / f"{name}.log"
         more: dict[str, object] = {
@@ -64,6 +64,8 @@ class Ours(Contender):
             threads=THREADS,
             **more,  # type: ignore[arg-type]
         )
+        # At rest: nobody has bought yet.
+        self._worker_mb = max(cpu.megabytes(pid) for pid in self._service.worker_pids())
         self._kept = 0
         self._next_id = 1
         self.port = self._service.port
@@ -73,14 +75,14 @@ class Ours(Contender):
         return cpu.tree(self._service.process.pid)
 
     def database_pids(self) -> list[int]:
-        return [self._mariadb.pid]
+        return [self._server.pid]
 
     def put_up(self, items: int = 1, stock: int = 10**8, shippable: bool = False) -> int:
         if not self._kept:
             # An item's id is never used twice: the service may remember what it knew of an item.
-            orders_table.empty(self._mariadb, self._database, self._next_id)
+            orders_table.empty(self._server, self._database, self._next_id)
         first = self._service.create_goods(stock=stock, per_user_limit=PER_USER_LIMIT, shippable=shippable)
-        orders_table.copy_goods(self._mariadb, self._database, first, items)
+        orders_table.copy_goods(self._server, self._database, first, items)
         self._next_id = first + items
         return first
 
@@ -102,7 +104,7 @@ class Ours(Contender):
         goods_id = self.put_up()
         answer = self._service.buy(goods_id, "earlier-buyer", key="earlier")
         answer.raise_for_status()
-        orders_table.fill(self._mariadb, self._database, goods_id, count)
+        orders_table.fill(self._server, self._database, goods_id, count)
         self._kept = count
 
     def sell_out(self, goods_id: int, winners: int) -> None:
@@ -117,7 +119,7 @@ class Ours(Contender):
 
     def state(self) -> State:
         # Units, not rows: to count the rows of a large table takes seconds. The audit holds the two equal.
-        units = int(self._mariadb.rows(self._database, "SELECT COALESCE(SUM(sold), 0) FROM goods")[0][0])
+        units = int(self._server.rows(self._database, "SELECT COALESCE(SUM(sold), 0) FROM goods")[0][0])
         return State(units)
 
     def figures(self) -> Figures:
@@ -136,6 +138,7 @@ class Ours(Contender):
             "gate_refusals": change.gate_refusals(),
             "statuses": statuses,
             "histograms": change.summaries(),
+            "worker_mb": self._worker_mb,
         }
         problems = []
         if load.method == "POST":
@@ -150,7 +153,7 @@ class Ours(Contender):
 
     def _item_problems(self, goods_id: int) -> list[str]:
         """What an audit would say of one item: orders that were copied have no history, and many take it minutes."""
-        sold, stock, put_in, rows, units, keys = self._mariadb.rows(
+        sold, stock, put_in, rows, units, keys = self._server.rows(
             self._database,
             "SELECT goods.sold, goods.stock, put_in.units, bought.orders, bought.units, bought.owners FROM goods,"
             f" (SELECT SUM(stock_delta) AS units FROM goods_changes WHERE goods_id = {goods_id}) AS put_in,"

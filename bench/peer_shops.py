@@ -1,4 +1,4 @@
-"""The peers that sell: on MariaDB alone, and on Redis with MariaDB behind it."""
+"""The peers that sell: on the database alone, and on Redis with the database behind it."""
 
 from pathlib import Path
 
@@ -7,9 +7,9 @@ import sqlalchemy
 from bench.contenders import PER_USER_LIMIT, Contender, Program, State, Verdict, count_problems
 from bench.peers import tables
 from bench.peers.order_writer import QUEUE
-from bench.servers import BenchMariaDB, BenchRedis
+from bench.servers import BenchDatabase, BenchRedis
 from bench.wrk import Answers, Load
-from harness.database_server import free_port
+from harness.database_server import free_port, numbers
 from harness.service import SECRET
 
 GUNICORN = ["--worker-class", "gthread", "--workers", "2", "--threads", "32", "--keep-alive", "10"]
@@ -25,12 +25,12 @@ def _make_tables(uri: str) -> None:
 class FlaskShop(Contender):
     """textbook or conditional: gunicorn, and one transaction a buyer."""
 
-    def __init__(self, name: str, mariadb: BenchMariaDB, directory: Path) -> None:
+    def __init__(self, name: str, server: BenchDatabase, directory: Path) -> None:
         self.name = name
         self.port = free_port()
-        self._mariadb = mariadb
+        self._server = server
         self._database = f"bench_{name}"
-        uri = mariadb.create_database(self._database)
+        uri = server.create_database(self._database)
         _make_tables(uri)
         command = ["gunicorn", "--bind", f"127.0.0.1:{self.port}", *GUNICORN, f"bench.peers.{name}:app()"]
         environment = {"BENCH_DATABASE_URI": uri, "BENCH_SECRET_KEY": SECRET}
@@ -40,20 +40,20 @@ class FlaskShop(Contender):
         return self._program.pids()
 
     def database_pids(self) -> list[int]:
-        return [self._mariadb.pid]
+        return [self._server.pid]
 
     def put_up(self, items: int = 1, stock: int = 10**8) -> int:
         for table in ("orders", "goods"):
-            self._mariadb.rows(self._database, f"TRUNCATE {table}")
-        self._mariadb.rows(
+            self._server.rows(self._database, f"TRUNCATE {table}")
+        self._server.rows(
             self._database,
             "INSERT INTO goods (name, currency, price, stock, per_user_limit)"
-            f" SELECT 'item', 'CNY', 100, {stock}, {PER_USER_LIMIT} FROM seq_1_to_{items}",
+            f" SELECT 'item', 'CNY', 100, {stock}, {PER_USER_LIMIT} FROM {numbers(items)}",
         )
         return 1
 
     def state(self) -> State:
-        sold, rows = self._mariadb.rows(
+        sold, rows = self._server.rows(
             self._database, "SELECT (SELECT SUM(sold) FROM goods), (SELECT COUNT(*) FROM orders)"
         )[0]
         return State(int(sold), rows)
@@ -63,7 +63,7 @@ class FlaskShop(Contender):
         problems = count_problems(sold, accepted_of(answers), load.connections)
         if after.units != after.rows:
             problems.append(f"{after.rows} orders are there for {after.units} units sold")
-        if self._mariadb.rows(self._database, "SELECT id FROM goods WHERE stock < 0"):
+        if self._server.rows(self._database, "SELECT id FROM goods WHERE stock < 0"):
             problems.append("oversold")
         return Verdict(sold, problems=tuple(problems))
 
@@ -76,13 +76,13 @@ class RedisShop(Contender):
 
     name = "fastapi_redis"
 
-    def __init__(self, mariadb: BenchMariaDB, redis: BenchRedis, directory: Path) -> None:
+    def __init__(self, server: BenchDatabase, redis: BenchRedis, directory: Path) -> None:
         self.port = free_port()
-        self._mariadb = mariadb
+        self._server = server
         self._redis = redis
         self._database = f"bench_{self.name}"
         self._stock = 0
-        uri = mariadb.create_database(self._database)
+        uri = server.create_database(self._database)
         _make_tables(uri)
         environment = {
             "BENCH_DATABASE_URI": uri,
@@ -98,11 +98,11 @@ class RedisShop(Contender):
         return [pid for program in self._programs for pid in program.pids()]
 
     def database_pids(self) -> list[int]:
-        return [self._mariadb.pid, self._redis.pid]
+        return [self._server.pid, self._redis.pid]
 
     def put_up(self, items: int = 1, stock: int = 10**8) -> int:
         self._redis.client.flushall()
-        self._mariadb.rows(self._database, "TRUNCATE orders")
+        self._server.rows(self._database, "TRUNCATE orders")
         fields = {"name": "item", "currency": "CNY", "price": 100, "stock": stock, "limit": PER_USER_LIMIT}
         pipeline = self._redis.client.pipeline()
         for goods_id in range(1, items + 1):
@@ -115,7 +115,7 @@ class RedisShop(Contender):
         # In this order: an order is stored before it leaves the queue.
         left = sum(int(self._redis.client.hget(key, "stock")) for key in self._redis.client.scan_iter("goods:*"))
         queued = self._redis.client.llen(QUEUE)
-        rows = self._mariadb.rows(self._database, "SELECT COUNT(*) FROM orders")[0][0]
+        rows = self._server.rows(self._database, "SELECT COUNT(*) FROM orders")[0][0]
         return State(self._stock - left, rows, queued)
 
     def judge(self, before: State, after: State, load: Load, answers: Answers) -> Verdict:

@@ -4,8 +4,9 @@ import logging
 from collections.abc import Sequence
 
 from bench.measure import pause
-from bench.scenarios import CANDIDATES, CONNECTIONS, PEERS, SCENARIOS, Trial, purchases
+from bench.scenarios import CANDIDATES, PEERS, SCENARIOS
 from bench.stage import Stage
+from bench.trial import CONNECTIONS, Trial, purchases
 from bench.wrk import Load
 
 log = logging.getLogger("bench")

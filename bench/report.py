@@ -14,6 +14,7 @@ from bench import charts
 from bench.goals import Outcome, outcomes
 from bench.measure import Run
 from bench.ratios import Runs, Spread
+from bench.servers import PRODUCTS
 from bench.stage import Stage
 from config import ROOT
 
@@ -25,6 +26,8 @@ BASES = {
     "sold_out": "bare",
     "reads": "bare",
     "alone": "textbook",
+    "slow_clients": "alone",
+    "servers": "mariadb, purchases",
     "generator": "counting",
     "settings": "defaults",
     "limits": "off",
@@ -35,13 +38,16 @@ BASES = {
 TITLES = {
     "hot_item": "One hot item",
     "items": "Several items",
-    "choices": "With shipping and a coupon",
+    "choices": "With shipping, a coupon, a charset",
     "sold_out": "Sold out",
     "reads": "Reads of the live state",
     "burst": "10,000 buyers at once for 100 units",
     "alone": "One connection",
     "sweep": "From one connection to a thousand",
     "overload": "More than it can serve",
+    "flooded": "A flooded item (a quiet one beside it: see the goals)",
+    "slow_clients": "Beside slow and idle clients, without a proxy",
+    "servers": "On each kind of server",
     "generator": "What looking at every answer costs the generator",
     "settings": "Other settings than the defaults",
     "limits": "Limits on callers: purchases",
@@ -55,10 +61,12 @@ def write(stage: Stage, where: Path) -> bool:
     """Write results of today to the directory `where`. Returns whether a run is void."""
     where.mkdir(parents=True, exist_ok=True)
     runs = Runs(stage.runs)
-    reached = outcomes(runs)
+    reached = outcomes(runs, stage.options.server)
     facts = _facts(stage)
-    name = datetime.now(timezone.utc).strftime("%Y-%m-%d")
+    server = stage.options.server
+    name = f"{datetime.now(timezone.utc):%Y-%m-%d}-{server}"
     told = {
+        "server": server,
         **facts,
         "goals": [_goal_json(outcome) for outcome in reached],
         "runs": [run.as_json() for run in stage.runs],
@@ -81,7 +89,7 @@ def _facts(stage: Stage) -> dict[str, Any]:
         "machine": {"cores": len(os.sched_getaffinity(0)), "memory_gib": round(memory)},
         "versions": {"python": platform.python_version(), "wrk": wrk[1] if len(wrk) > 1 else "unknown"},
         "durability": {
-            "mariadb": stage.mariadb.durability(),
+            **{kind: server.durability() for kind, server in stage.databases.items()},
             "redis": stage.redis.durability() if stage.redis else "not started",
         },
         "connections": stage.connections,
@@ -111,7 +119,7 @@ def _text(
     runs: Runs, reached: list[Outcome], facts: dict[str, Any], name: str, pictures: dict[str, str], orders: int
 ) -> str:
     void = [run for run in runs.all if run.void]
-    parts = [f"# Measured on {name}", _circumstances(facts, orders)]
+    parts = [f"# Measured: {name}", _circumstances(facts, orders)]
     if void:
         lines = [f"- {run.scenario}, {run.name}, round {run.round + 1}: {'; '.join(run.problems)}" for run in void]
         parts.append("## VOID\n\nThese runs do not fit the books and count for nothing:\n\n" + "\n".join(lines))
@@ -132,6 +140,7 @@ def _circumstances(facts: dict[str, Any], orders: int) -> str:
         return ", ".join(f"`{name}` = {value or 'none'}" for name, value in sorted(settings.items()))
 
     machine, durability = facts["machine"], facts["durability"]
+    databases = "\n".join(f"- {PRODUCTS[kind]}: {listed(durability[kind])}" for kind in PRODUCTS if kind in durability)
     chosen = ", ".join(f"{name} {count}" for name, count in facts["connections"].items()) or "64"
     commit = (facts["commit"] or "unknown") + (", with changes" if facts["changed_since"] else "")
     return f"""Generator, servers and database share {machine["cores"]} cores and {machine["memory_gib"]} GiB.
@@ -140,7 +149,7 @@ and the most in brackets. What each scenario and column is: bench/README.md.
 
 - Rounds: {facts["rounds"]}; seconds a run: {facts["seconds_a_run"]}
 - Commit: {commit}
-- MariaDB: {listed(durability["mariadb"])}
+{databases}
 - Redis: {listed(durability["redis"])}
 - Connections on the hot item, the best of a few for each: {chosen}
 - Orders in the large table: {orders:,}

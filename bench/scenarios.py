@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from bench.measure import Run
+from bench.neighbours import flooded, servers, slow_clients
 from bench.ours import DEFAULTS, SHIPPED, WITH_COUPON, Setup
 from bench.stage import Stage
+from bench.trial import CONNECTIONS, Trial, purchases
 from bench.wrk import Load
 from harness.receiver import receiving
 
@@ -15,8 +17,7 @@ SELLERS = ("ours", "textbook", "conditional", "fastapi_redis")
 PEERS = (*SELLERS, "nothing", "nothing_by_wsgi", "bare")
 SWEEP = (1, 4, 16, 64, 128, 256, 512, 1024)
 OVERLOADS = (2, 5)
-# Connections where nothing else is said, and those of which the best is taken for each contender on the hot item.
-CONNECTIONS = 64
+# Connections of which the best is taken for each contender on the hot item.
 CANDIDATES = (64, 128)
 OVERLOAD_CONNECTIONS = 1024
 SETTINGS_CONNECTIONS = 256
@@ -27,36 +28,6 @@ BURST_SECONDS = 60
 BURST_ONCE = ("textbook",)
 WINNERS = 32
 SMALL_TABLE = 10**4
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One thing to measure, in the round that it is told. `once`: in the first round only."""
-
-    scenario: str
-    name: str
-    measure: Callable[[Stage, int], Run]
-    once: bool = False
-
-
-def purchases(
-    scenario: str,
-    name: str,
-    contender: str,
-    load: Load,
-    connections: Callable[[Stage], int] | None = None,
-) -> Trial:
-    """Purchases of new items, after a warm-up."""
-
-    def measure(stage: Stage, number: int) -> Run:
-        seller = stage.contender(contender)
-        wanted = replace(load, first=seller.put_up(load.items), seconds=stage.options.seconds)
-        if connections:
-            wanted = replace(wanted, connections=connections(stage))
-        stage.warm_up(seller, wanted)
-        return stage.measure(seller, wanted, (scenario, name, number))
-
-    return Trial(scenario, name, measure)
 
 
 def hot_item() -> list[Trial]:
@@ -83,15 +54,17 @@ def items() -> list[Trial]:
 
 
 def choices() -> list[Trial]:
-    """Ours: what shipping and a coupon cost, on one hot item; all buyers with the same coupon."""
+    """Ours: what shipping, a coupon and another type cost, on one hot item; all buyers with the same coupon."""
 
-    def of(name: str, body: dict[str, Any], shippable: bool = False) -> Trial:
+    def of(name: str, body: dict[str, Any], shippable: bool = False, media: str = Load.type) -> Trial:
         def measure(stage: Stage, number: int) -> Run:
             ours = stage.ours()
             first = ours.put_up(shippable=shippable)
             ours.offer()
             connections = stage.connections.get("ours", CONNECTIONS)
-            load = Load(first=first, body=json.dumps(body), connections=connections, seconds=stage.options.seconds)
+            load = Load(
+                first=first, body=json.dumps(body), type=media, connections=connections, seconds=stage.options.seconds
+            )
             stage.warm_up(ours, load)
             return stage.measure(ours, load, ("choices", name, number))
 
@@ -99,6 +72,7 @@ def choices() -> list[Trial]:
 
     return [
         of("plain", {"quantity": 1}),
+        of("charset", {"quantity": 1}, media="application/json; charset=utf-8"),
         of("shipping", SHIPPED, shippable=True),
         of("coupon", WITH_COUPON),
         of("both", SHIPPED | WITH_COUPON, shippable=True),
@@ -330,6 +304,9 @@ SCENARIOS: dict[str, Callable[[], list[Trial]]] = {
         alone,
         sweep,
         overload,
+        flooded,
+        slow_clients,
+        servers,
         generator,
         settings,
         limits,

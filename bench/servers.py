@@ -1,39 +1,30 @@
-"""The servers that all contenders stand on: MariaDB and Redis, each on a throw-away directory and a free port."""
+"""The servers that all contenders stand on: a database and Redis, each on a throw-away directory and a free port."""
 
 from pathlib import Path
 from typing import Any
 
+from harness.database_server import DatabaseServer
 from harness.mariadb import MariaDB
+from harness.mysql import MySQL
 from harness.redis import Redis, is_installed
 
 # Sizes alone: what decides on durability is left as the server has it. The indexes of 10^7 orders have to fit into
 # memory, as they would on a server that is bought for them.
-_SIZES = ("--innodb-buffer-pool-size=4G", "--innodb-log-file-size=1G")
+_BUFFER_POOL = "--innodb-buffer-pool-size=4G"
 _DURABILITY = (
     "version",
     "innodb_flush_log_at_trx_commit",
     "innodb_doublewrite",
     "innodb_flush_method",
     "log_bin",
+    "binlog_format",
     "sync_binlog",
     "innodb_buffer_pool_size",
-    "innodb_log_file_size",
 )
 
 
-class BenchMariaDB(MariaDB):
+class BenchDatabase(DatabaseServer):
     """The tests' server with room for a large table."""
-
-    def __init__(self, directory: Path) -> None:
-        super().__init__(directory)
-        # A server that starts removes temporary tables from the directory for them, those of other servers too.
-        (directory / "tmp").mkdir()
-        self._command += [*_SIZES, f"--tmpdir={directory / 'tmp'}"]
-
-    @property
-    def pid(self) -> int:
-        assert self._process is not None
-        return self._process.pid
 
     def stop(self) -> None:
         """End the server at once: its data is thrown away, and there may be much of it to write back."""
@@ -54,6 +45,24 @@ class BenchMariaDB(MariaDB):
             return cursor.fetchall() if cursor.with_rows else []
         finally:
             connection.close()
+
+
+class BenchMySQL(BenchDatabase, MySQL):
+    """MySQL with its defaults: binary log, TLS."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory, (_BUFFER_POOL, "--innodb-redo-log-capacity=1G"))
+
+
+class BenchMariaDB(BenchDatabase, MariaDB):
+    """MariaDB with its defaults: no binary log."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory, (_BUFFER_POOL, "--innodb-log-file-size=1G"))
+
+
+DATABASES: dict[str, type[BenchMySQL] | type[BenchMariaDB]] = {"mysql": BenchMySQL, "mariadb": BenchMariaDB}
+PRODUCTS = {"mysql": "MySQL", "mariadb": "MariaDB"}
 
 
 class BenchRedis(Redis):

@@ -22,7 +22,7 @@ class Load:
     `kind` is the script: closed (each connection sends when it has its answer), open (`rate` requests a second are due)
     or burst (`total` requests at once). `timed` has a closed load look at every answer. `items` ids begin at `first`;
     `spread` says which is next: one, even, turn or zipf. `key` is none, new or won. `tokens` has the tokens of `users`
-    users, one a line, where they are not the usual ones. `body` is that of every purchase.
+    users, one a line, where they are not the usual ones. `body` is that of every purchase, and `type` its type.
     """
 
     first: int = 1
@@ -40,6 +40,7 @@ class Load:
     total: int = 0
     tokens: Path | None = None
     body: str = '{"quantity":1}'
+    type: str = "application/json"
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ def run(load: Load, port: int, tokens: Path, name: str) -> Answers:
         "users": load.users,
         "key": load.key,
         "body": load.body,
+        "type": load.type,
         "run": name,
         "timed": int(load.timed),
         "rate": load.rate,

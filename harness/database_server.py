@@ -155,10 +155,10 @@ class DatabaseServer:
             self._process.wait(timeout=60)
 
 
-def numbers(count: int) -> str:
-    """A table in SQL, `numbers`, whose column `seq` has 1 to `count`; MySQL and MariaDB have no other in common."""
+def numbers(count: int, name: str = "numbers") -> str:
+    """A table in SQL, `name`, whose column `seq` has 1 to `count`; MySQL and MariaDB have no other in common."""
     array = f"CONCAT('[', REPEAT('0,', {count - 1}), '0]')"
-    return f"JSON_TABLE({array}, '$[*]' COLUMNS (seq FOR ORDINALITY)) numbers"
+    return f"JSON_TABLE({array}, '$[*]' COLUMNS (seq FOR ORDINALITY)) {name}"
 
 
 def as_root() -> list[str]:

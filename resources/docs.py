@@ -34,7 +34,7 @@ def register(app: Flask) -> None:
     def described() -> bytes:
         from resources import openapi  # late: a worker that nobody asks need not load what it takes
 
-        return to_json(openapi.document(app)).encode()
+        return to_json(openapi.document(app))
 
     def show() -> Response:
         headers = {"Cache-Control": "public, max-age=60"}

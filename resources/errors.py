@@ -80,7 +80,7 @@ def _problem(
         *own_headers,
     ]
     head, _, tail = problem_json(code, spoken, _GAP, **dict(members)).partition(to_json(_GAP)[1:-1])
-    return int(PROBLEMS[code].status), headers, head.encode(), tail.encode()
+    return int(PROBLEMS[code].status), headers, head, tail
 
 
 def fault_of(error: Exception, request_id: str) -> Fault:

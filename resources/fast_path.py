@@ -162,13 +162,13 @@ class _Shown(NamedTuple):
 
 def _show_goods(seen: CachedSale, status: str, services: Services) -> _Shown:
     headers = conditional_headers(goods.goods_etag(seen.row, status), goods.CACHE_CONTROL)
-    return _Shown(_typed(headers), to_json(goods.goods_json(seen.row, status)).encode())
+    return _Shown(_typed(headers), to_json(goods.goods_json(seen.row, status)))
 
 
 def _show_sale(seen: CachedSale, status: str, services: Services) -> _Shown:
     state, etag = seckill.sale_json(seen.row, status, services)
     head, _, tail = to_json(state | {"server_time": _GAP}).partition(to_json(_GAP)[1:-1])
-    return _Shown(_typed(conditional_headers(etag, seckill.CACHE_CONTROL)), head.encode(), tail.encode())
+    return _Shown(_typed(conditional_headers(etag, seckill.CACHE_CONTROL)), head, tail)
 
 
 def _typed(headers: dict[str, str]) -> Headers:

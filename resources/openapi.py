@@ -184,7 +184,7 @@ def _for_generators(described: Any) -> None:
             default = described.pop("default")
             if default not in (None, "", []):
                 said = [described["description"]] if described.get("description") else []
-                described["description"] = "; ".join([*said, f"by default `{to_json(default)}`"])
+                described["description"] = "; ".join([*said, f"by default `{to_json(default).decode()}`"])
         for name, part in described.items():
             if name not in ("example", "examples"):
                 _for_generators(part)

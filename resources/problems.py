@@ -306,7 +306,7 @@ def _language_of(header: str) -> str:
     return "en"
 
 
-def problem_json(code: str, spoken: str, request_id: str, **members: Any) -> str:
+def problem_json(code: str, spoken: str, request_id: str, **members: Any) -> bytes:
     """The body for `code` in the language `spoken`."""
     known = PROBLEMS[code]
     body: dict[str, Any] = {

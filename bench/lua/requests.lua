@@ -9,6 +9,7 @@
 --   users   how many of the tokens are used; turn by turn
 --   run     what makes the keys of this run its own
 --   body    of each purchase, in JSON
+--   type    the Content-Type of it
 --   header  one more header line, without its end
 
 local M = {}
@@ -56,7 +57,7 @@ function M.maker(options)
     for item = 0, options.items - 1 do
         starts[item] = string.format('%s /seckill/%d HTTP/1.1\r\nHost: %s\r\n%s%s', options.method, options.first + item,
             options.host, options.header and options.header .. '\r\n' or '',
-            post and 'Content-Type: application/json\r\nContent-Length: ' .. #options.body .. '\r\n' or '')
+            post and 'Content-Type: ' .. options.type .. '\r\nContent-Length: ' .. #options.body .. '\r\n' or '')
     end
     local number = -1
     if not post then

@@ -1,0 +1,78 @@
+"""Ours beside what could be in its way: a flooded item, slow clients, and the other kind of server."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from bench.measure import Run
+from bench.ours import Ours
+from bench.servers import DATABASES
+from bench.stage import Stage
+from bench.trial import CONNECTIONS, Trial
+from bench.wrk import Load
+from core.tokens import Tokens
+from harness.service import SECRET
+from load.crowd import Crowd, Sizes
+
+FLOOD_CONNECTIONS = 128
+QUIET_CONNECTIONS = 2
+CROWD = Sizes(slow_bodies=64, idle=1000)
+CROWDED_CONNECTIONS = 16
+
+
+def flooded() -> list[Trial]:
+    """Everybody wants one item, and a few buy another one."""
+
+    def measure(stage: Stage, number: int) -> Run:
+        ours = stage.ours()
+        first = ours.put_up(items=2)
+        flood = Load(first=first, connections=FLOOD_CONNECTIONS, timed=True, seconds=stage.options.seconds)
+        quiet = replace(flood, first=first + 1, connections=QUIET_CONNECTIONS)
+        stage.warm_up(ours, replace(flood, items=2))
+        return stage.measure(ours, flood, ("flooded", "flooded item", number), beside=quiet)
+
+    return [Trial("flooded", "flooded item", measure)]
+
+
+def slow_clients() -> list[Trial]:
+    """Purchases on few connections, alone and beside clients that send slowly or nothing, without a proxy."""
+
+    def of(name: str, crowd: Callable[[Ours, int], Crowd] | None) -> Trial:
+        def measure(stage: Stage, number: int) -> Run:
+            ours = stage.ours()
+            first = ours.put_up()
+            load = Load(first=first, connections=CROWDED_CONNECTIONS, timed=True, seconds=stage.options.seconds)
+            stage.warm_up(ours, load)
+            labels = ("slow_clients", name, number)
+            if crowd is None:
+                return stage.measure(ours, load, labels)
+            with crowd(ours, first) as others:
+                run = stage.measure(ours, load, labels)
+                if (kept := others.waiting()) != CROWD.all:
+                    run = replace(run, problems=(*run.problems, f"only {kept} of {CROWD.all} clients were kept"))
+                return run
+
+        return Trial("slow_clients", name, measure)
+
+    def slow(ours: Ours, goods_id: int) -> Crowd:
+        headers = {"Authorization": f"Bearer {Tokens(SECRET).issue('dawdler')}"}
+        return Crowd(("127.0.0.1", ours.port), CROWD, f"/seckill/{goods_id}", headers)
+
+    return [of("alone", None), of("beside them", slow)]
+
+
+def servers() -> list[Trial]:
+    """The same on each kind of server: purchases of one hot item, and reads of its live state."""
+
+    def on(kind: str, method: str) -> Trial:
+        name = f"{kind}, {'purchases' if method == 'POST' else 'reads'}"
+
+        def measure(stage: Stage, number: int) -> Run:
+            ours = stage.ours(f"ours_on_{kind}", kind=kind)
+            connections = stage.connections.get("ours", CONNECTIONS)
+            load = Load(first=ours.put_up(), method=method, connections=connections, seconds=stage.options.seconds)
+            stage.warm_up(ours, load)
+            return stage.measure(ours, load, ("servers", name, number))
+
+        return Trial("servers", name, measure)
+
+    return [on(kind, method) for method in ("POST", "GET") for kind in DATABASES]
