@@ -109,8 +109,8 @@ class Settings(BaseSettings):
     )
     PAYMENT_PROVIDER: Literal["", "test", "webhook"] = Field(
         "",
-        description="`test`: buyers pay by a call, without money; "
-        "`webhook`: a provider tells. Under DEBUG `test`, else `webhook`.",
+        description="`test`: buyers pay by a call, without money; `webhook`: a provider tells. "
+        "On the embedded default database and under DEBUG `test`, else `webhook`.",
     )
     PAYMENT_WEBHOOK_SECRETS: Words = Field(
         (),
@@ -300,11 +300,18 @@ class Settings(BaseSettings):
     @property
     def test_payments(self) -> bool:
         """Whether a buyer pays by a call, without money."""
-        return self.PAYMENT_PROVIDER == "test" or (self.DEBUG and not self.PAYMENT_PROVIDER)
+        if self.PAYMENT_PROVIDER:
+            return self.PAYMENT_PROVIDER == "test"
+        return self.DEBUG or self.is_demo
 
     @property
     def demo_sign_in(self) -> bool:
-        """Whether a visitor of the pages signs in by a name alone: on the embedded default database, which is to try.
+        """Whether a visitor of the pages signs in by a name alone."""
+        return self.is_demo
+
+    @property
+    def is_demo(self) -> bool:
+        """Whether the database is the embedded default, which is to try.
 
         A SQLite file that somebody chose can hold real orders.
         """

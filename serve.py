@@ -255,6 +255,16 @@ def _greeting(address: Address, settings: config.Settings) -> str:
         buyer = f"$({flask_line('token', '--user', 'alice')})"
         admin = f"$({flask_line('token', '--user', 'operator', '--admin')})"
     json = '-H "Content-Type: application/json"'
+    curl, by_buyer = "curl --noproxy '*'", f'-H "Authorization: Bearer {buyer}"'
+    pay = ""
+    if settings.test_payments:
+        newest = f"'{address.url}/orders?status=pending&sort=-purchased_at&limit=1'"
+        number = f'$({curl} -s {newest} {by_buyer} | sed -n \'s/.*"order_no": *"\\([^"]*\\).*/\\1/p\')'
+        pay = f"""
+Pay for it, without money:
+
+  {curl} -X POST {address.url}/orders/{number}/pay {by_buyer}
+"""
     return f"""
 Serving {settings.database_url.render_as_string(hide_password=True)} at {address.url}
 
@@ -264,11 +274,11 @@ Serving {settings.database_url.render_as_string(hide_password=True)} at {address
 
 Buy a unit of item 1:
 
-  curl --noproxy '*' -X POST {address.url}/seckill/1 -H "Authorization: Bearer {buyer}"
-
+  {curl} -X POST {address.url}/seckill/1 {by_buyer}
+{pay}
 Put ten more units of item 1 on sale:
 
-  curl --noproxy '*' -X PATCH {address.url}/goods/1 -H "Authorization: Bearer {admin}" {json} -d '{{"stock_delta": 10}}'
+  {curl} -X PATCH {address.url}/goods/1 -H "Authorization: Bearer {admin}" {json} -d '{{"stock_delta": 10}}'
 
 Ctrl-C stops it.
 """

@@ -57,6 +57,7 @@ _FIELD_CODES = {
 class Operation:
     """The declaration of one method of one route. Where the settings do not offer it, there is no such route.
 
+    `offered_by` names the setting that offers it; `problems.HINTS` says more.
     `prepare` is called with the body ahead of the method: for checks that ask other systems, and so may not be made
     within a transaction, which a request with an `Idempotency-Key` is from its first statement on.
     """
@@ -74,6 +75,7 @@ class Operation:
     media: tuple[str, str] | None = None  # the type of an answer that is no JSON, and an example
     limited: bool = True
     offered: Callable[[Settings], bool] | None = None
+    offered_by: str = ""
     prepare: Callable[[Any], None] | None = None
     repeated: bool = False  # most of its bodies are alike: a short one is parsed once for all that are equal
 
@@ -117,7 +119,7 @@ def run(
     `act` is done once. Raises what `errors.reply_to` knows.
     """
     if declared.offered is not None and not declared.offered(services.settings):
-        raise Refusal(NOT_FOUND)
+        raise Refusal(NOT_FOUND, hint=declared.offered_by)
     given = _read(declared, request, services, keyed)
     asked = given.arguments.get("body")
     prepare = partial(declared.prepare, asked) if declared.prepare else None

@@ -110,6 +110,7 @@ class OrderPay(ApiResource):
             body_optional=True,
             refusals=("order_not_found", "order_not_pending", "unavailable"),
             offered=lambda settings: settings.test_payments,
+            offered_by="PAYMENT_PROVIDER",
         )
     )
     def post(self, order_no: str, caller: Identity, body: inputs.NoFields) -> dict[str, Any]:

@@ -35,6 +35,7 @@ class PaymentWebhook(ApiResource):
             headers=models.SignatureHeaders,
             refusals=("unavailable",),
             offered=_has_secrets,
+            offered_by="PAYMENT_WEBHOOK_SECRETS",
         )
     )
     def post(self, body: models.PaymentWebhook, headers: models.SignatureHeaders) -> dict[str, Any]:

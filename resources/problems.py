@@ -66,6 +66,7 @@ PROBLEMS: Mapping[str, Problem] = {
         HTTPStatus.NOT_FOUND,
         Text("Not found", "未找到"),
         Text("There is nothing at this address.", "该地址下没有内容。"),
+        ("hint",),  # where a setting would offer the route
     ),
     "goods_not_found": Problem(
         HTTPStatus.NOT_FOUND, Text("No such item", "商品不存在"), Text("There is no such item.", "没有这个商品。")
@@ -291,6 +292,18 @@ FIELD_PROBLEMS: Mapping[str, Text] = {
     "not_of_this_kind": Text("A coupon of this kind has no such value.", "该类优惠券没有此值。"),
 }
 
+# What `hint` of not_found says of a route that a setting would offer, by the setting.
+HINTS: Mapping[str, Text] = {
+    "PAYMENT_PROVIDER": Text(
+        "Buyers pay by this call where SECKILL_PAYMENT_PROVIDER is `test`: docs/payments.md.",
+        "仅当 SECKILL_PAYMENT_PROVIDER 为 `test` 时买家可通过此接口付款，见 docs/payments.md。",
+    ),
+    "PAYMENT_WEBHOOK_SECRETS": Text(
+        "Payments are reported here once SECKILL_PAYMENT_WEBHOOK_SECRETS is set: docs/payments.md.",
+        "设置 SECKILL_PAYMENT_WEBHOOK_SECRETS 后方可在此通知付款，见 docs/payments.md。",
+    ),
+}
+
 
 def language_of(header: str) -> str:
     """The language that an `Accept-Language` header asks for: `zh`, or `en` for all others."""
@@ -321,4 +334,6 @@ def problem_json(code: str, spoken: str, request_id: str, **members: Any) -> byt
         members["errors"] = [
             {**error, "detail": FIELD_PROBLEMS[error["code"]].in_language(spoken)} for error in members["errors"]
         ]
+    if "hint" in members:
+        members["hint"] = HINTS[members["hint"]].in_language(spoken)
     return to_json(body | {name: value for name, value in members.items() if name in known.members})

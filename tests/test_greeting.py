@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
 import config
 import serve
@@ -38,11 +39,12 @@ def silent_proxy() -> Iterator[tuple[dict[str, str], Callable[[], bool]]]:
         yield {**dict.fromkeys(PROXIES, address), "no_proxy": "", "NO_PROXY": ""}, was_asked
 
 
+@pytest.mark.parametrize(("provider", "count", "status"), [("test", 3, "paid"), ("webhook", 2, "pending")])
 def test_the_greeting_comes_and_its_lines_work_beside_a_proxy(
-    start_service: Callable[..., Service], sqlite_uri: str, tmp_path: Path
+    start_service: Callable[..., Service], sqlite_uri: str, tmp_path: Path, provider: str, count: int, status: str
 ) -> None:
     with silent_proxy() as (proxy, was_asked):
-        service = start_service(sqlite_uri, process_environment=proxy)
+        service = start_service(sqlite_uri, process_environment=proxy, PAYMENT_PROVIDER=provider)
         assert eventually(lambda: "Ctrl-C" in service.log.read_text())
         assert not was_asked()
         lines = re.findall(r"^  (curl .*)$", service.log.read_text(), flags=re.MULTILINE)
@@ -51,8 +53,10 @@ def test_the_greeting_comes_and_its_lines_work_beside_a_proxy(
                 ["bash", "-c", f"{line} -sSf"], env=service.environment, cwd=tmp_path, timeout=30, check=False
             )
             assert pasted.returncode == 0, line
-        assert len(lines) == 2
+        assert len(lines) == count
         assert not was_asked()
+    (order,) = requests.get(f"{service.url}/orders", headers=service.headers("alice"), timeout=20).json()["items"]
+    assert order["status"] == status
 
 
 CLIENTS = {

@@ -272,3 +272,19 @@ def test_a_name_alone_signs_in_on_the_embedded_default_only(
     monkeypatch.delenv("SECKILL_SQLALCHEMY_DATABASE_URI", raising=False)
     settings = load(**({} if uri is None else {"SQLALCHEMY_DATABASE_URI": uri}), SECRET_KEY="k" * 32)
     assert settings.demo_sign_in is expected
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ({}, True),
+        ({"PAYMENT_PROVIDER": "webhook"}, False),
+        ({"DEBUG": True, "PAYMENT_PROVIDER": "webhook"}, False),
+        ({"SQLALCHEMY_DATABASE_URI": SQLITE}, False),
+        ({"SQLALCHEMY_DATABASE_URI": MYSQL}, False),
+        ({"SQLALCHEMY_DATABASE_URI": MYSQL, "DEBUG": True}, True),
+        ({"SQLALCHEMY_DATABASE_URI": MYSQL, "PAYMENT_PROVIDER": "test"}, True),
+    ],
+)
+def test_orders_can_be_paid_without_money_on_the_embedded_default(told: dict, expected: bool) -> None:
+    assert load(SECRET_KEY="k" * 32, **told).test_payments is expected

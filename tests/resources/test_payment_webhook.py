@@ -356,7 +356,8 @@ def test_without_a_secret_there_is_no_such_route(
 ) -> None:
     call = Calls(make_app(sqlite_uri, PAYMENT_PROVIDER=payment_provider))
     for body in (b"{}", LARGE):
-        problem(tell(call, body, headers(body)), 404, "not_found")
+        found = problem(tell(call, body, headers(body)), 404, "not_found")
+        assert "SECKILL_PAYMENT_WEBHOOK_SECRETS" in found["hint"]
 
 
 @pytest.mark.parametrize("payment_provider", ["", "test", "webhook"])

@@ -93,8 +93,11 @@ def test_who_pays_by_a_call_is_for_the_settings_to_say(
     if offered:
         assert pay(call, order).status_code == 200
     else:
-        problem(pay(call, order), 404, "not_found")
         problem(pay(call, order, None, data=b"{"), 404, "not_found")
+        assert "SECKILL_PAYMENT_PROVIDER" in problem(pay(call, order), 404, "not_found")["hint"]
+        chinese = pay(call, order, headers={"Accept-Language": "zh"})
+        assert "SECKILL_PAYMENT_PROVIDER" in problem(chinese, 404, "not_found")["hint"]
+        assert "hint" not in problem(call.get("/nowhere"), 404, "not_found")
         assert call.get(f"/orders/{order['order_no']}", "alice").json["status"] == "pending"
 
 
