@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from core.identity import key_source
 from core.ops import secret_key
 from core.ops.secret_key import KNOWN_SECRETS as KNOWN_SECRETS
 from core.ops.secret_key import MIN_SECRET_BYTES as MIN_SECRET_BYTES
@@ -32,6 +33,7 @@ DEFAULT_DATABASE_URI = f"sqlite:///{INSTANCE / 'seckill.db'}"  # the embedded on
 
 MIN_WEBHOOK_SECRET_BYTES = 24
 _DAY = 86_400  # seconds
+_IDENTITY = ("ISSUER", "AUDIENCE")  # what IDENTITY_JWKS needs
 DRIVERS = ("sqlite", "mysql+mysqlconnector", "mariadb+mysqlconnector")
 
 # An origin as browsers write it in the header `Origin`. Apps have schemes of their own, and as the host an id or `-`.
@@ -70,6 +72,26 @@ class Settings(BaseSettings):
         (),
         repr=False,
         description="Earlier keys that still verify, separated by spaces, while a key is being replaced.",
+    )
+    IDENTITY_JWKS: str = Field(
+        "",
+        description="The public keys of the login that a team already has, a JSON Web Key Set: its `https://` address, "
+        "or a path (a relative one begins here). Its tokens then count too: docs/identity.md.",
+    )
+    IDENTITY_ISSUER: str = Field("", description="The `iss` that those tokens must have, to the letter; needed.")
+    IDENTITY_AUDIENCE: Words = Field(
+        (), description="What they must be meant for, one of these, separated by spaces; needed."
+    )
+    IDENTITY_AUDIENCE_CLAIM: str = Field("aud", min_length=1, description="The claim that says so.")
+    IDENTITY_USER_CLAIM: str = Field("sub", min_length=1, description="The claim that has the user's id.")
+    IDENTITY_ADMIN_CLAIM: str = Field(
+        "", description="The claim that makes an administrator, such as `realm_access.roles`; without it none does."
+    )
+    IDENTITY_ADMIN_VALUE: str = Field("", description="What that claim is, or has among its words or in its list.")
+    IDENTITY_ONLY: bool = Field(
+        False,
+        description="Whether tokens under `SECRET_KEY` no longer count, but for those of the service's own pages, "
+        "which make no administrator.",
     )
     SQLALCHEMY_DATABASE_URI: str = Field(
         DEFAULT_DATABASE_URI,
@@ -215,7 +237,9 @@ class Settings(BaseSettings):
         1.0, ge=0, le=300, description="Seconds between `readyz` failing and the workers' stop, after SIGTERM."
     )
 
-    @field_validator("SECRET_KEY_FALLBACKS", "CORS_ORIGINS", "PAYMENT_WEBHOOK_SECRETS", mode="before")
+    @field_validator(
+        "SECRET_KEY_FALLBACKS", "CORS_ORIGINS", "PAYMENT_WEBHOOK_SECRETS", "IDENTITY_AUDIENCE", mode="before"
+    )
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
@@ -274,6 +298,13 @@ class Settings(BaseSettings):
             if prefix != "whsec" or len(key) < MIN_WEBHOOK_SECRET_BYTES:
                 raise ValueError(f"each is whsec_ and at least {MIN_WEBHOOK_SECRET_BYTES} bytes in base64")
         return value
+
+    @field_validator("IDENTITY_JWKS")
+    @classmethod
+    def _jwks(cls, value: str) -> str:
+        if value and (wrong := key_source.fault(value)):
+            raise ValueError(wrong)
+        return value if not value or "://" in value else str(ROOT / value)
 
     @field_validator("SQLALCHEMY_DATABASE_URI")
     @classmethod
@@ -355,6 +386,7 @@ def load(**overrides: Any) -> Settings:
         except UnfitFile as error:
             raise InvalidSettings(str(error)) from None
     _require_keys(settings, _fault_in_trials if on_trial else secret_key.fault)
+    _require_identity(settings)
     return settings
 
 
@@ -370,6 +402,20 @@ def _require_keys(settings: Settings, fault: Callable[[str], str | None]) -> Non
     for name, key in keys + [("SECRET_KEY_FALLBACKS", key) for key in settings.SECRET_KEY_FALLBACKS]:
         if wrong := fault(key):
             raise InvalidSettings(f"{PREFIX}{name} {wrong}: set at least {MIN_SECRET_BYTES} random bytes")
+
+
+def _require_identity(settings: Settings) -> None:
+    """Tokens of an identity provider count only where it is said whose they are and what for."""
+    given = {name: bool(getattr(settings, f"IDENTITY_{name}")) for name in (*_IDENTITY, "ADMIN_CLAIM", "ADMIN_VALUE")}
+    for name in _IDENTITY if settings.IDENTITY_JWKS else ():
+        if not given[name]:
+            raise InvalidSettings(f"{PREFIX}IDENTITY_{name} is needed where {PREFIX}IDENTITY_JWKS is set")
+    if given["ADMIN_CLAIM"] != given["ADMIN_VALUE"]:
+        raise InvalidSettings(f"{PREFIX}IDENTITY_ADMIN_CLAIM and {PREFIX}IDENTITY_ADMIN_VALUE need each other")
+    alone = [name for name in ("ISSUER", "AUDIENCE", "ADMIN_CLAIM") if given[name]]
+    alone += ["ONLY"] if settings.IDENTITY_ONLY else []
+    if alone and not settings.IDENTITY_JWKS:
+        raise InvalidSettings(f"{PREFIX}IDENTITY_{alone[0]} is without effect: {PREFIX}IDENTITY_JWKS is not set")
 
 
 def _fault_in_trials(key: str) -> str | None:

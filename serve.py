@@ -186,6 +186,8 @@ def _start_background_jobs(services: "Services") -> None:
     from core.orders import expiry
 
     services.monitor.start()
+    if services.tokens.provider is not None:
+        services.tokens.provider.start()
     if services.settings.SWEEPER:
         seconds = services.settings.SWEEP_SECONDS
         background_jobs.start("sweeper", seconds, lambda: expiry.sweep(services.database, lambda: services.draining))
@@ -248,8 +250,9 @@ def _greeting(address: Address, settings: config.Settings) -> str:
     from core.tokens import Tokens
 
     if settings.on_sqlite:
-        tokens = Tokens(settings.SECRET_KEY)
-        buyer, admin = tokens.issue("alice"), tokens.issue("operator", is_admin=True)
+        tokens = Tokens(settings.SECRET_KEY, provider_only=settings.IDENTITY_ONLY)
+        buyer = tokens.issue("alice")
+        admin = "" if settings.IDENTITY_ONLY else tokens.issue("operator", is_admin=True)
     else:
         # A real sale: its keys are not for terminals and log files.
         buyer = f"$({flask_line('token', '--user', 'alice')})"
@@ -265,6 +268,16 @@ Pay for it, without money:
 
   {curl} -X POST {address.url}/orders/{number}/pay {by_buyer}
 """
+    # Where only the identity provider names administrators, no line of ours can be one's.
+    more = (
+        ""
+        if settings.IDENTITY_ONLY
+        else f"""
+Put ten more units of item 1 on sale:
+
+  {curl} -X PATCH {address.url}/goods/1 -H "Authorization: Bearer {admin}" {json} -d '{{"stock_delta": 10}}'
+"""
+    )
     return f"""
 Serving {settings.database_url.render_as_string(hide_password=True)} at {address.url}
 
@@ -275,11 +288,7 @@ Serving {settings.database_url.render_as_string(hide_password=True)} at {address
 Buy a unit of item 1:
 
   {curl} -X POST {address.url}/seckill/1 {by_buyer}
-{pay}
-Put ten more units of item 1 on sale:
-
-  {curl} -X PATCH {address.url}/goods/1 -H "Authorization: Bearer {admin}" {json} -d '{{"stock_delta": 10}}'
-
+{pay}{more}
 Ctrl-C stops it.
 """
 

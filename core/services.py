@@ -8,6 +8,7 @@ from config import Settings
 from core.catalogue import goods
 from core.db.database import Database
 from core.db.shares import Share
+from core.identity.provider import IdentityProvider, Rules
 from core.live.counter import PurchaseCounter
 from core.live.monitor import Monitor
 from core.ops.auditor import Auditor
@@ -48,15 +49,17 @@ class Services:
         watching = database.of(Share.WATCH)
         counter = PurchaseCounter()
         sale_cache = SaleCache(lambda ids: goods.read_all(watching, ids), counter.refused)
+        provider = IdentityProvider(Rules.of(settings)) if settings.IDENTITY_JWKS else None
+        tokens = Tokens(settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS, provider, settings.IDENTITY_ONLY)
         checkout = Checkout(database, in_progress, sale_cache, threads, counter)
         return cls(
             settings,
             database,
-            Tokens(settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS),
+            tokens,
             in_progress,
             sale_cache,
             checkout,
-            Readiness(database, lambda: host is not None and host.draining),
+            Readiness(database, lambda: host is not None and host.draining, tokens.has_keys),
             host,
             Monitor.of(database, memory, counter, in_progress.by_item, checkout.caps.open),
             Auditor(settings, memory),

@@ -1,5 +1,10 @@
-"""Who is calling: JSON Web Tokens, HS256 under SECRET_KEY. Checking one never touches the database."""
+"""Who is calling: JSON Web Tokens, HS256 under SECRET_KEY, or those of an identity provider.
 
+Checking one never touches the database or the network.
+"""
+
+import hashlib
+import hmac
 import time
 import unicodedata
 from collections.abc import Sequence
@@ -8,6 +13,8 @@ from typing import Any
 
 import jwt
 
+from core.identity.provider import MAX_TOKEN as MAX_PROVIDERS_TOKEN
+from core.identity.provider import IdentityProvider, NotProven
 from core.ops.secret_key import is_blank
 
 ALGORITHM = "HS256"
@@ -15,7 +22,7 @@ ADMIN_SCOPE = "admin"
 MAX_USER_ID = 64
 _MAX_TOKEN = 4096
 _REMEMBERED = 20_000  # tokens
-_REMEMBERED_LENGTH = 1024  # characters; a token has a few hundred
+_REMEMBERED_CHARACTERS = 32_000_000  # of all of them; ours have a few hundred, a provider's one or two thousand
 
 
 class InvalidToken(Exception):
@@ -33,18 +40,39 @@ class Identity:
 class Tokens:
     """Makes and checks tokens. The first key signs; the rest still verify. Raises ValueError for a blank one.
 
+    Tokens of `provider`, if there is one, count as well. Where they count alone (`provider_only`), the tokens made here
+    are for the service's own pages: they are signed under keys derived for that purpose, and make nobody an
+    administrator.
+
     A token that was verified is remembered until it expires: buyers send theirs again and again.
     """
 
-    def __init__(self, key: str, fallbacks: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        key: str,
+        fallbacks: Sequence[str] = (),
+        provider: IdentityProvider | None = None,
+        provider_only: bool = False,
+    ) -> None:
         self._keys = (key, *fallbacks)
         if any(is_blank(key) for key in self._keys):
             raise ValueError("a key is blank: anybody could sign with it")
+        self._provider_only = provider_only
+        if provider_only:
+            self._keys = tuple(_key_of_pages(key) for key in self._keys)
         # By the whole token, signature included: only who holds it finds it. With the moment at which it expires.
         self._verified: dict[str, tuple[Identity, float]] = {}
+        self._characters = 0  # of the remembered tokens
+        self.provider = provider
+        if provider is not None:
+            provider.when_keys_go(self._forget)
 
     def issue(self, user_id: str, is_admin: bool = False, hours: float = 12) -> str:
-        """A token for `user_id` that expires after `hours`. Raises ValueError for an id that no token may carry."""
+        """A token for `user_id` that expires after `hours`. Raises ValueError for an id that no token may carry, and
+        for an administrator where only a provider's tokens count.
+        """
+        if is_admin and self._provider_only:
+            raise ValueError("administrators are named by the identity provider alone")
         if not is_user_id(user_id):
             raise ValueError(f"a user's id has 1 to {MAX_USER_ID} characters, none of them a control character")
         claims: dict[str, Any] = {"sub": user_id, "exp": int(time.time() + hours * 3600)}
@@ -59,25 +87,53 @@ class Tokens:
 
     def verify_until(self, token: str) -> tuple[Identity, int]:
         """The identity that `token` proves, and until when: Unix time in whole seconds. Raises InvalidToken."""
+        if self.provider is not None and len(token) <= MAX_PROVIDERS_TOKEN:
+            header = _header(token)
+            if header.get("alg") != ALGORITHM:
+                return self._verify_providers(self.provider, token, header)
         if len(token) <= _MAX_TOKEN:
             for key in self._keys:
                 claims = _claims(token, key)
                 if claims is not None:
                     identity, expires = _identity(claims), int(claims["exp"])  # as PyJWT reads it: in whole seconds
+                    if self._provider_only:
+                        identity = Identity(identity.user_id, is_admin=False)
                     self._remember(token, identity, expires)
                     return identity, expires
         raise InvalidToken
 
+    def _verify_providers(self, provider: IdentityProvider, token: str, header: dict[str, Any]) -> tuple[Identity, int]:
+        keys = provider.keys
+        try:
+            proven = provider.verify(token, header, keys)
+        except NotProven:
+            raise InvalidToken from None
+        if not is_user_id(proven.user):
+            raise InvalidToken
+        identity = Identity(str(proven.user), proven.is_admin)
+        self._remember(token, identity, proven.expires)
+        if provider.keys is not keys:  # replaced meanwhile: `_forget` may have come before `_remember`
+            self._verified.pop(token, None)
+        return identity, proven.expires
+
     def _remember(self, token: str, identity: Identity, expires: int) -> None:
-        if len(token) <= _REMEMBERED_LENGTH:
-            if len(self._verified) >= _REMEMBERED:
-                self._verified.clear()
-            self._verified[token] = identity, expires
+        if len(self._verified) >= _REMEMBERED or self._characters + len(token) > _REMEMBERED_CHARACTERS:
+            self._forget()
+        self._verified[token] = identity, expires
+        self._characters += len(token)
+
+    def _forget(self) -> None:
+        self._verified.clear()
+        self._characters = 0
 
     @property
     def remembered(self) -> int:
         """The number of verified tokens in memory."""
         return len(self._verified)
+
+    def has_keys(self) -> bool:
+        """Whether tokens can be verified: not before the keys of the provider, if there is one, were read once."""
+        return self.provider is None or self.provider.began
 
     def known(self, token: str) -> Identity | None:
         """The identity that `token` was found to prove, if it was verified lately and still holds."""
@@ -92,6 +148,19 @@ def is_user_id(value: object) -> bool:
         and 1 <= len(value) <= MAX_USER_ID
         and not any(unicodedata.category(character) in ("Cc", "Cs") for character in value)
     )
+
+
+def _key_of_pages(key: str) -> str:
+    """A key for the tokens of the pages, from which `key` cannot be found."""
+    return hmac.new(key.encode(), b"seckill tokens of the pages", hashlib.sha256).hexdigest()
+
+
+def _header(token: str) -> dict[str, Any]:
+    """The header of a token, of which nothing is verified; empty where it has none."""
+    try:
+        return jwt.get_unverified_header(token)
+    except Exception:  # as below
+        return {}
 
 
 def _claims(token: str, key: str) -> dict[str, Any] | None:

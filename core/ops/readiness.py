@@ -20,11 +20,16 @@ log = logging.getLogger("seckill.readiness")
 class Readiness:
     """Shared by all threads of a process."""
 
-    def __init__(self, database: Database, draining: Callable[[], bool]) -> None:
-        """The host is ready if `database` can be reached and has the right schema, unless the host is `draining`."""
+    def __init__(
+        self, database: Database, draining: Callable[[], bool], has_keys: Callable[[], bool] = lambda: True
+    ) -> None:
+        """The host is ready if `database` can be reached and has the right schema, and it `has_keys` to verify tokens
+        by, unless it is `draining`.
+        """
         # Connections of its own, so that a busy host is ready all the same.
         self._database = database.of(Share.WATCH)
         self._draining = draining
+        self._has_keys = has_keys
         self._lock = threading.Lock()
         self._newest: Future[bool] | None = None
         self._began_at = 0.0
@@ -45,7 +50,7 @@ class Readiness:
 
     def holds(self, found: "Future[bool]") -> bool:
         """Whether the host is ready, by a completed check. A host that is about to stop is never ready."""
-        return found.result(0) and not self._draining()
+        return found.result(0) and not self._draining() and self._has_keys()
 
     def _check(self, found: "Future[bool]") -> None:
         ready = False

@@ -60,6 +60,14 @@ OVERRIDES = {
     "RATE_LIMIT_PER_ADDRESS": ("5 per 2 hours", "5 per 2 hours"),
     "RATE_LIMIT_STORAGE": ("rediss://user:pw@127.0.0.1:6379/1", "rediss://user:pw@127.0.0.1:6379/1"),
     "PROXIES": ("2", 2),
+    "IDENTITY_JWKS": ("https://login.example:8443/keys?v=1", "https://login.example:8443/keys?v=1"),
+    "IDENTITY_ISSUER": ("https://login.example/", "https://login.example/"),
+    "IDENTITY_AUDIENCE": ("shop-api shop-app", ("shop-api", "shop-app")),
+    "IDENTITY_AUDIENCE_CLAIM": ("client_id", "client_id"),
+    "IDENTITY_USER_CLAIM": ("uid", "uid"),
+    "IDENTITY_ADMIN_CLAIM": ("realm_access.roles", "realm_access.roles"),
+    "IDENTITY_ADMIN_VALUE": ("shop-admin", "shop-admin"),
+    "IDENTITY_ONLY": ("on", True),
 }
 WRONG = {
     "DEBUG": ["maybe-marker"],
@@ -132,9 +140,25 @@ WRONG = {
         "redis://:pw-marker@h:6379/0?no_such_option=1",
     ],
     "PROXIES": ["-1", "11", "x-marker"],
+    "IDENTITY_JWKS": [
+        "http://login-marker.example/keys",
+        "http://127.0.0.1.marker.example/keys",
+        "ftp://marker/keys",
+        "file:///marker",
+        "https://",
+        "https://user:marker@login.example/keys",
+        "https://login.example/keys#marker",
+        "https://login.example:port-marker/keys",
+        "https://login.example/a marker",
+    ],
+    "IDENTITY_ONLY": ["maybe-marker"],
 }
 # Any text is a value of these.
-FREE_TEXT = {"SECRET_KEY", "SECRET_KEY_FALLBACKS"}
+FREE_TEXT = {
+    "SECRET_KEY",
+    "SECRET_KEY_FALLBACKS",
+    *(name for name in OVERRIDES if name.startswith("IDENTITY_") and name not in WRONG),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -152,8 +176,10 @@ def test_every_setting_is_tried_here() -> None:
 
 @pytest.mark.parametrize("name", OVERRIDES)
 def test_the_environment_overrides_every_setting(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    text, value = OVERRIDES[name]
-    monkeypatch.setenv(f"SECKILL_{name}", text)
+    _text, value = OVERRIDES[name]
+    for other in OVERRIDES if name.startswith("IDENTITY_") else [name]:  # these need each other
+        if other == name or other.startswith("IDENTITY_"):
+            monkeypatch.setenv(f"SECKILL_{other}", OVERRIDES[other][0])
     found = getattr(load(), name)
     assert found == value
     assert type(found) is type(value) or isinstance(value, Path)
@@ -288,3 +314,28 @@ def test_a_name_alone_signs_in_on_the_embedded_default_only(
 )
 def test_orders_can_be_paid_without_money_on_the_embedded_default(told: dict, expected: bool) -> None:
     assert load(SECRET_KEY="k" * 32, **told).test_payments is expected
+
+
+IDENTITY = {"IDENTITY_JWKS": "http://localhost:9/keys", "IDENTITY_ISSUER": "x", "IDENTITY_AUDIENCE": ("shop",)}
+
+
+@pytest.mark.parametrize(
+    ("told", "named"),
+    [
+        (IDENTITY | {"IDENTITY_ISSUER": ""}, "IDENTITY_ISSUER is needed"),
+        (IDENTITY | {"IDENTITY_AUDIENCE": ()}, "IDENTITY_AUDIENCE is needed"),
+        (IDENTITY | {"IDENTITY_ADMIN_CLAIM": "roles"}, "IDENTITY_ADMIN_VALUE"),
+        (IDENTITY | {"IDENTITY_ADMIN_VALUE": "admin"}, "IDENTITY_ADMIN_CLAIM"),
+        ({"IDENTITY_ISSUER": "x"}, "IDENTITY_ISSUER is without effect"),
+        ({"IDENTITY_ONLY": True}, "IDENTITY_ONLY is without effect"),
+    ],
+)
+def test_an_identity_provider_is_described_in_full_or_not_at_all(told: dict, named: str) -> None:
+    with pytest.raises(InvalidSettings, match=named):
+        load(SECRET_KEY="k" * 32, **told)
+    assert load(SECRET_KEY="k" * 32, **IDENTITY).IDENTITY_ADMIN_CLAIM == ""
+
+
+def test_the_keys_of_an_identity_provider_may_lie_in_a_file() -> None:
+    told = IDENTITY | {"IDENTITY_JWKS": "instance/jwks.json"}
+    assert str(config.ROOT / "instance/jwks.json") == load(SECRET_KEY="k" * 32, **told).IDENTITY_JWKS

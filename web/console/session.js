@@ -16,7 +16,7 @@ const claimsOf = (token) => {
 export const cleaned = (text) => text.trim().replace(/^(authorization:\s*)?bearer\s+/i, "").replace(/\s+/g, "");
 
 /** Whether it can be sent in a header at all. */
-export const isSendable = (token) => /^[\x21-\x7e]{1,4000}$/.test(token);
+export const isSendable = (token) => /^[\x21-\x7e]{1,8000}$/.test(token);
 
 /** Who a token is for, and until when, by its own words: for showing only, since just the service can verify it. */
 export function describe(token) {
