@@ -49,7 +49,7 @@ class Services:
         watching = database.of(Share.WATCH)
         counter = PurchaseCounter()
         sale_cache = SaleCache(lambda ids: goods.read_all(watching, ids), counter.refused)
-        provider = IdentityProvider(Rules.of(settings)) if settings.IDENTITY_JWKS else None
+        provider = IdentityProvider(Rules.of(settings), memory.identity_keys) if settings.IDENTITY_JWKS else None
         tokens = Tokens(settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS, provider, settings.IDENTITY_ONLY)
         checkout = Checkout(database, in_progress, sale_cache, threads, counter)
         return cls(

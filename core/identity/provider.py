@@ -18,6 +18,7 @@ from prometheus_client import Counter, Gauge
 from config import Settings
 from core.db.clock import iso
 from core.identity import claims, key_set, key_source
+from core.identity.kept_keys import KeptKeys
 from core.identity.key_set import NO_KEYS, KeySet, UnusableKeys
 from core.identity.key_source import Unreadable
 
@@ -88,8 +89,10 @@ class Proven:
 class IdentityProvider:
     """Safe to share between threads. `keys` are replaced as a whole."""
 
-    def __init__(self, rules: Rules, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, rules: Rules, kept: KeptKeys | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        """The keys that are read are also put into `kept`, of which a later provider of this host begins."""
         self.rules = rules
+        self._kept = kept
         self.keys = NO_KEYS
         self._clock = clock
         self._read_at = clock()
@@ -146,7 +149,15 @@ class IdentityProvider:
 
     def start(self) -> None:
         """Read the keys now, and keep them fresh, in a thread of its own. To be called after the process was forked."""
+        self._begin_with_kept()
         threading.Thread(target=self._keep_fresh, name="identity keys", daemon=True).start()
+
+    def _begin_with_kept(self) -> None:
+        found = self._kept and self._kept.take()
+        if found and self._clock() - found[1] < OUTAGE_SECONDS:
+            self._read_at = found[1]
+            self._replace(key_set.read(found[0]))
+            self.began = True
 
     def _keep_fresh(self) -> None:
         while True:
@@ -160,7 +171,8 @@ class IdentityProvider:
     def refresh(self) -> bool:
         """Read the keys once. Returns whether it worked; a failure leaves the keys as they are, but not for ever."""
         try:
-            found = key_set.read(key_source.read(self.rules.source))
+            text = key_source.read(self.rules.source)
+            found = key_set.read(text)
         except (Unreadable, UnusableKeys) as error:
             self._failed(str(error))
             return False
@@ -168,6 +180,8 @@ class IdentityProvider:
             self._failed(type(error).__name__)
             return False
         self._read_at = self._clock()
+        if self._kept is not None:
+            self._kept.put(text, self._read_at)
         _STALE.set(0)
         if self._failing or not self.keys:
             log.info("the identity provider's keys were read: %d, for %s", len(found), ", ".join(found.algorithms))

@@ -40,7 +40,7 @@ class Setup:
     def __init__(self, path: Path, *keys: SigningKey, only: bool = False, **rules: Any) -> None:
         self.path, self.clock = path / "keys.json", Clock()
         given = {"issuer": ISSUER, "audiences": (AUDIENCE,), **rules}
-        self.provider = IdentityProvider(Rules(str(self.path), **given), self.clock)
+        self.provider = IdentityProvider(Rules(str(self.path), **given), clock=self.clock)
         self.tokens = Tokens(SECRET, provider=self.provider, provider_only=only)
         self.publish(*keys)
 

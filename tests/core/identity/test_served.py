@@ -1,6 +1,8 @@
 """A service with an identity provider: when it is ready, and what its commands say."""
 
 import json
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +12,9 @@ from flask import Flask
 
 import config
 import serve
+from core.identity import kept_keys
+from core.identity.kept_keys import KeptKeys
+from core.identity.provider import OUTAGE_SECONDS, IdentityProvider, Rules
 from core.ops import doctor_identity
 from harness.eventually import eventually
 from harness.identity_keys import AUDIENCE, ISSUER, SigningKey, key_set, publishing
@@ -59,6 +64,39 @@ def test_the_keys_turn_over_in_a_running_service(start_service: Callable[..., Se
     assert buy(new.token(sub="bob")) == 201
     assert buy(SigningKey("RS256", "r").token()) == 401
     assert service.log.read_text().count("cannot be read") <= 1
+
+
+def test_a_worker_that_is_replaced_in_an_outage_begins_with_the_keys_of_the_last(
+    start_service: Callable[..., Service], sqlite_uri: str
+) -> None:
+    with publishing(key_set(RSA)) as publisher:
+        service = start_service(sqlite_uri, **told(publisher.url, IDENTITY_AUDIENCE=AUDIENCE))
+        goods = service.create_goods()
+    (pid,) = service.worker_pids()
+    os.kill(pid, signal.SIGKILL)
+    assert eventually(lambda: service.worker_pids() not in ([], [pid]))
+    service.wait_until_ready()
+    headers = {"Authorization": f"Bearer {RSA.token()}"}
+    assert requests.post(f"{service.url}/seckill/{goods}", headers=headers, timeout=20).status_code == 201
+
+
+def test_keys_that_are_too_old_or_half_written_are_not_begun_with(tmp_path: Path) -> None:
+    (tmp_path / "keys.json").write_bytes(key_set(RSA))
+    memory = memoryview(bytearray(kept_keys.BYTES))
+    kept = KeptKeys(memory)
+    rules = Rules(str(tmp_path / "keys.json"), ISSUER, (AUDIENCE,))
+
+    def begun(now: float) -> int:
+        later = IdentityProvider(rules, kept, clock=lambda: now)
+        later._begin_with_kept()
+        return len(later.keys)
+
+    assert begun(0) == 0
+    assert IdentityProvider(rules, kept, clock=lambda: 100.0).refresh()
+    assert begun(100 + OUTAGE_SECONDS - 1) == 1
+    assert begun(100 + OUTAGE_SECONDS) == 0
+    memory[60] ^= 1
+    assert begun(101) == 0
 
 
 def test_a_refusal_says_nothing_of_the_reason(make_app: Callable[..., Flask], sqlite_uri: str, tmp_path: Path) -> None:
