@@ -1,7 +1,9 @@
 """Signing keys of an identity provider, their public key set, and an HTTP server that publishes it."""
 
 import base64
+import contextlib
 import json
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -82,8 +84,8 @@ class Publisher:
 
 
 @contextmanager
-def publishing(body: bytes = b"{}") -> Iterator[Publisher]:
-    """A publisher on loopback while the block lasts."""
+def publishing(body: bytes = b"{}", tls: ssl.SSLContext | None = None) -> Iterator[Publisher]:
+    """A publisher on loopback while the block lasts, over TLS where there is a context for it."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -102,9 +104,18 @@ def publishing(body: bytes = b"{}") -> Iterator[Publisher]:
         def log_message(self, *arguments: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    server.block_on_close = False
-    publisher = Publisher(f"http://127.0.0.1:{server.server_port}/keys", body)
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+        block_on_close = False
+
+        def finish_request(self, request: Any, client_address: Any) -> None:
+            if tls is None:
+                super().finish_request(request, client_address)
+                return
+            with contextlib.suppress(OSError), tls.wrap_socket(request, server_side=True) as secured:
+                super().finish_request(secured, client_address)
+
+    server = Server(("127.0.0.1", 0), Handler)
+    publisher = Publisher(f"{'http' if tls is None else 'https'}://127.0.0.1:{server.server_port}/keys", body)
     with serving(server):
         yield publisher
