@@ -36,7 +36,7 @@ _MEMBER_EXAMPLES: Mapping[str, Any] = {
     "order_status": "cancelled",
     "resolution": "refunded",
     "quote": schemas.QUOTE_EXAMPLE,
-    "hint": problems.HINTS["PAYMENT_PROVIDER"].en,
+    "hint": problems.NOT_OFFERED["PAYMENT_PROVIDER"].en,
     "errors": [{"field": "quantity", "code": "out_of_range", "detail": problems.FIELD_PROBLEMS["out_of_range"].en}],
 }
 # Parameters that the code reads by itself, by operation.

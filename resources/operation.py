@@ -57,7 +57,7 @@ _FIELD_CODES = {
 class Operation:
     """The declaration of one method of one route. Where the settings do not offer it, there is no such route.
 
-    `offered_by` names the setting that offers it; `problems.HINTS` says more.
+    `offered_by` names the setting that offers it; `problems.NOT_OFFERED` has what a client is told.
     `prepare` is called with the body ahead of the method: for checks that ask other systems, and so may not be made
     within a transaction, which a request with an `Idempotency-Key` is from its first statement on.
     """

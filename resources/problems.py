@@ -293,7 +293,7 @@ FIELD_PROBLEMS: Mapping[str, Text] = {
 }
 
 # What `hint` of not_found says of a route that a setting would offer, by the setting.
-HINTS: Mapping[str, Text] = {
+NOT_OFFERED: Mapping[str, Text] = {
     "PAYMENT_PROVIDER": Text(
         "Buyers pay by this call where SECKILL_PAYMENT_PROVIDER is `test`: docs/payments.md.",
         "仅当 SECKILL_PAYMENT_PROVIDER 为 `test` 时买家可通过此接口付款，见 docs/payments.md。",
@@ -335,5 +335,5 @@ def problem_json(code: str, spoken: str, request_id: str, **members: Any) -> byt
             {**error, "detail": FIELD_PROBLEMS[error["code"]].in_language(spoken)} for error in members["errors"]
         ]
     if "hint" in members:
-        members["hint"] = HINTS[members["hint"]].in_language(spoken)
+        members["hint"] = NOT_OFFERED[members["hint"]].in_language(spoken)
     return to_json(body | {name: value for name, value in members.items() if name in known.members})

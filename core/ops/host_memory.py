@@ -71,16 +71,13 @@ class HostMemory:
         # Belongs to no folder, like the memory; a lock on it ends with the process that holds it.
         self.audit_file = os.memfd_create("audit")
         weakref.finalize(self, os.close, self.audit_file)
-        end = parts * _PART_BYTES
-        self._map = mmap.mmap(
-            -1, end + mmap.PAGESIZE + kept_keys.BYTES
-        )  # shared with the processes forked from this one
+        self._map = mmap.mmap(-1, mmap.PAGESIZE + parts * _PART_BYTES)  # shared with the processes forked from this one
         memory = memoryview(self._map)
-        self._state = memory[end : end + mmap.PAGESIZE]
-        self.identity_keys = KeptKeys(memory[end + mmap.PAGESIZE :])
-        begins = range(0, end, _PART_BYTES)
+        self._state = memory[: mmap.PAGESIZE]
+        begins = range(mmap.PAGESIZE, len(memory), _PART_BYTES)
         self.parts = [Part(memory[begin : begin + _PART_BYTES]) for begin in begins]
         self.mine = self.parts[0]
+        self.identity_keys = KeptKeys(memoryview(mmap.mmap(-1, kept_keys.BYTES)))  # shared as well
 
     def take(self, number: int) -> Part:
         """Take a part for this process."""
