@@ -233,6 +233,17 @@ class Settings(BaseSettings):
         description="Origins whose pages may call the API, separated by spaces: `https://shop.example`, "
         "or an app's, such as `capacitor://localhost`.",
     )
+    LOG_REQUESTS: str = Field(
+        "all",
+        description="Which requests have a line in the log: `all`; `errors`, those answered with 500 and above; "
+        "`sampled:<n>`, those and one in n of the others; `off`. The metrics count all.",
+    )
+    LOG_LEVEL: Literal["info", "warning", "error"] = Field(
+        "info", description="The least severe of the log's other lines: `info`, `warning` or `error`."
+    )
+    LOG_FORMAT: Literal["", "text", "json"] = Field(
+        "", description="`text` or `json`; text on a terminal and under DEBUG, else JSON."
+    )
     DRAIN_SECONDS: float = Field(
         1.0, ge=0, le=300, description="Seconds between `readyz` failing and the workers' stop, after SIGTERM."
     )
@@ -254,6 +265,18 @@ class Settings(BaseSettings):
                 raise ValueError("each origin is scheme://host or scheme://host:port, as browsers send it")
             if port is not None and int(port) == _DEFAULT_PORTS.get(match["scheme"].lower()):
                 raise ValueError("browsers leave out a scheme's usual port: leave it out here too")
+        return value
+
+    @field_validator("LOG_REQUESTS", "LOG_LEVEL", "LOG_FORMAT", mode="before")
+    @classmethod
+    def _lower_case(cls, value: Any) -> Any:
+        return value.strip().lower() if isinstance(value, str) else value
+
+    @field_validator("LOG_REQUESTS")
+    @classmethod
+    def _log_requests(cls, value: str) -> str:
+        if not re.fullmatch(r"all|errors|off|sampled:[1-9][0-9]{0,8}", value, re.ASCII):
+            raise ValueError("it is all, errors, off, or sampled: and a number, such as sampled:100")
         return value
 
     @field_validator("RATE_LIMIT_PER_USER", "RATE_LIMIT_PER_ADDRESS")

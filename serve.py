@@ -124,7 +124,7 @@ def _serve(address: Address, settings: config.Settings) -> None:
     from server.supervisor import Supervisor
 
     _prepare(settings)
-    request_log.configure(settings.DEBUG)
+    request_log.configure(settings)
     host = HostMemory(parts=2 * address.workers)  # at a reload the old workers and the new ones live side by side
     supervisor = Supervisor(
         settings,
@@ -175,7 +175,7 @@ def _close(services: "Services") -> None:
     from resources import request_log
 
     services.checkout.close(seconds=1.0)
-    request_log.flush()
+    request_log.flush(seconds=1.0)
 
 
 def _start_background_jobs(services: "Services") -> None:

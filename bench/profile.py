@@ -162,8 +162,8 @@ def main(buyers: int = 100, seconds: float = 4) -> None:
         uri = mariadb.create_database("profile")
         application = app.create_app(config.load(SQLALCHEMY_DATABASE_URI=uri, SECRET_KEY=SECRET, RATE_LIMITS=False))
         prepare.upgrade(application)
-        request_log.configure(False, stack.enter_context((directory / "log").open("w")))
         services = application.extensions["seckill"]
+        request_log.configure(services.settings, stack.enter_context((directory / "log").open("w")))
         item = {"name": "item", "currency": "CNY", "price": 100, "per_user_limit": 10**6}
         on_sale = goods.create(services.database, "profile", {**item, "stock": 10**8}).id
         gone = goods.create(services.database, "profile", {**item, "stock": 0}).id

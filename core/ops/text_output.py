@@ -67,23 +67,28 @@ class LineWriter:
         except (OSError, ValueError):
             self._file = None  # a stream in memory
 
-    def write(self, lines: list[str]) -> None:
-        """Write `lines`, each of which ends with a newline. What cannot be written is dropped."""
+    def write(self, lines: list[str]) -> int:
+        """Write `lines`, each of which ends with a newline. What cannot be written is dropped.
+
+        Returns how many lines were not written whole.
+        """
         if self._stream is None:
-            return
+            return 0
         # A log that is closed or cannot be written must not fail a request.
         if self._file is None:
+            unwritten = len(lines)
             for line in lines:
                 with contextlib.suppress(OSError, ValueError):
                     self._stream.write(line.encode(self._encoding, ESCAPED).decode(self._encoding))
                     self._stream.flush()
-            return
-        with contextlib.suppress(OSError):
-            if self._torn:
-                self._write(self._file, b"\n")
-            self._write(self._file, "".join(lines).encode(self._encoding, ESCAPED))
+                    unwritten -= 1
+            return unwritten
+        if self._torn and self._write(self._file, b"\n"):
+            return len(lines)
+        return self._write(self._file, "".join(lines).encode(self._encoding, ESCAPED)).count(b"\n")
 
-    def _write(self, file: int, data: bytes) -> None:
+    def _write(self, file: int, data: bytes) -> bytes:
+        """Write `data`. Returns what could not be written."""
         left = memoryview(data)
         while left:
             try:
@@ -91,5 +96,8 @@ class LineWriter:
             except BlockingIOError:  # another process may have made the shared terminal or pipe non-blocking
                 select.select([], [file], [], _WAIT_SECONDS)
                 continue
+            except OSError:
+                break
             self._torn = left[written - 1] != ord("\n")
             left = left[written:]
+        return bytes(left)

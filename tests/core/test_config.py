@@ -53,6 +53,9 @@ OVERRIDES = {
         ),
     ),
     "DRAIN_SECONDS": ("0", 0.0),
+    "LOG_REQUESTS": ("Sampled:100", "sampled:100"),
+    "LOG_LEVEL": ("WARNING", "warning"),
+    "LOG_FORMAT": ("json", "json"),
     "QUEUE_MAX": ("7", 7),
     "BATCH_MAX": ("8", 8),
     "RATE_LIMITS": ("off", False),
@@ -109,6 +112,9 @@ WRONG = {
         f"{kind}_KEEP_DAYS": ["-1", "36501", "x-marker"]
         for kind in ("EVENTS", "DELIVERIES", "PAYMENTS", "CHANGES", "ORDERS", "FIGURES")
     },
+    "LOG_REQUESTS": ["some-marker", "sampled", "sampled:", "sampled:0", "sampled:-1", "sampled:٣", "sampled:0.5", "on"],
+    "LOG_LEVEL": ["debug", "x-marker"],
+    "LOG_FORMAT": ["xml-marker"],
     "CORS_ORIGINS": [
         "*",
         "null",

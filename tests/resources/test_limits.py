@@ -260,10 +260,9 @@ def test_it_is_in_the_log_and_in_the_figures_and_no_address_is(limited: Limited,
     loggers = [logging.getLogger(), request_log.log]
     kept = [logger.handlers[:] for logger in loggers], loggers[0].level
     try:
-        request_log.configure(False, written)
+        request_log.configure(call.services.settings, written)
         WAYS[way](call, item, "alice", **came_from("10.0.0.77"))
-        for handler in loggers[0].handlers:
-            handler.stream.flush()
+        request_log.flush(seconds=20)
     finally:
         loggers[0].handlers[:], loggers[1].handlers[:] = kept[0]
         loggers[0].setLevel(kept[1])

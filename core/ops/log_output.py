@@ -1,0 +1,146 @@
+"""Writes a process's log lines from a thread of its own, warnings first, and bounds and counts what it cannot write."""
+
+import contextlib
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from multiprocessing import util
+from typing import Any, TextIO
+
+from prometheus_client import Counter
+
+from core.ops.metrics import BufferedCounter, record
+from core.ops.text_output import LineWriter
+
+# Seconds that a line may wait to be written together with others.
+_GATHER_SECONDS = 0.1
+# Lines that may wait, since the reader of the log may have stopped. Beyond these the oldest are lost.
+_ORDINARY_MAX = 100_000
+_URGENT_MAX = 10_000
+# Ordinary lines that are written before the next look for urgent ones.
+_AT_ONCE = 2000
+# Seconds that the end of a process waits for its last lines.
+_END_SECONDS = 1.0
+_POLL_SECONDS = 0.005
+
+LOST = Counter(
+    "seckill_log_lines_lost_total",
+    "Log lines that were not written: `full`, since too many waited, or `unwritten`, since the log took no more.",
+    ["why"],
+)
+# A function that makes a line, and its arguments: plain values, which are cheaper than a closure over them.
+Made = tuple[Callable[..., str], tuple[Any, ...]]
+
+log = logging.getLogger("seckill.log")
+
+
+class GatheredLines:
+    """Writes lines to `stream` some at a time: a system call for each line would stop all threads.
+
+    Urgent lines have a queue of their own and are written first. Adding a line never blocks.
+    """
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._writer = LineWriter(stream)
+        self._begin()
+        util.register_after_fork(self, GatheredLines._begin)  # threads and their locks do not come along
+
+    def _begin(self) -> None:
+        self._lines: deque[str | Made] = deque()
+        self._urgent: deque[str | Made] = deque()
+        self._asleep = True
+        self._awake = threading.Event()
+        self._hurry = threading.Event()
+        self._writing = threading.Lock()
+        self._small = threading.Lock()  # for the two fields below
+        self._lost = 0
+        self._thread: threading.Thread | None = None
+        util.Finalize(None, self.drain, args=(_END_SECONDS,), exitpriority=0)
+
+    def write(self, line: str | Made) -> None:
+        """Have `line` written, or what is made by then: who is answered need not wait for it to be put together."""
+        lines = self._lines
+        lines.append(line)
+        if len(lines) > _ORDINARY_MAX:
+            self._lose(lines)
+        if self._asleep:
+            self._wake()
+
+    def write_first(self, line: str) -> None:
+        """Have `line` written now, ahead of the ordinary lines that wait."""
+        self._urgent.append(line)
+        if len(self._urgent) > _URGENT_MAX:
+            self._lose(self._urgent)
+        self._wake()
+        self._hurry.set()
+
+    def _lose(self, lines: "deque[str | Made]") -> None:
+        with contextlib.suppress(IndexError):  # the writer has just taken them
+            lines.popleft()
+            self._count_lost("full", 1)
+
+    def _count_lost(self, why: str, count: int) -> None:
+        record(lambda: LOST.labels(why).inc(count))
+        with self._small:
+            self._lost += count
+
+    def _wake(self) -> None:
+        self._awake.set()
+        if self._thread is None:
+            with self._small, contextlib.suppress(RuntimeError):  # no more threads for now: the next line tries again
+                if self._thread is None:
+                    thread = threading.Thread(target=self._run, name="log", daemon=True)
+                    thread.start()
+                    self._thread = thread
+
+    def _run(self) -> None:
+        while True:
+            self._asleep = True
+            # Looked at after the flag is set: who adds a line from here on sees the flag and ends the wait.
+            if not self._lines and not self._urgent:
+                self._awake.wait()
+            self._asleep = False
+            self._awake.clear()
+            self._hurry.wait(_GATHER_SECONDS)
+            self._hurry.clear()
+            self.flush()
+
+    def flush(self) -> None:
+        """Write all lines that wait. Blocks while the reader of the log does."""
+        BufferedCounter.settle()  # figures are no later than lines; a failure to count is a line itself
+        with self._writing:
+            # Those that are added meanwhile wait for the next time, but for urgent ones.
+            left = len(self._lines)
+            while left > 0 or self._urgent:
+                unwritten = self._writer.write(self._next(min(left, _AT_ONCE)))
+                left -= _AT_ONCE
+                if unwritten:
+                    self._count_lost("unwritten", unwritten)
+                elif self._lost:  # after a write that succeeded: a disk that is full takes this line no more than others
+                    with self._small:
+                        lost, self._lost = self._lost, 0
+                    log.warning("%d lines of the log were lost", lost)
+
+    def _next(self, most: int) -> list[str]:
+        """The urgent lines, and so many of the ordinary ones."""
+        taken: list[str | Made] = []
+        for queue, count in ((self._urgent, len(self._urgent)), (self._lines, most)):
+            with contextlib.suppress(IndexError):  # other threads have dropped the oldest
+                for _ in range(count):
+                    taken.append(queue.popleft())
+        lines = []
+        for line in taken:
+            with contextlib.suppress(Exception):  # one line that cannot be put together takes no others along
+                lines.append(line if isinstance(line, str) else line[0](*line[1]))
+        return lines
+
+    def drain(self, seconds: float) -> None:
+        """Wait until all lines are written, but no longer than `seconds`: the reader of the log may have stopped."""
+        BufferedCounter.settle()
+        end = time.monotonic() + seconds
+        while (self._urgent or self._lines or self._writing.locked()) and time.monotonic() < end:
+            self._wake()
+            self._hurry.set()
+            time.sleep(_POLL_SECONDS)
