@@ -183,11 +183,14 @@ def _start_background_jobs(services: "Services") -> None:
     from core import idempotency
     from core.events import publisher
     from core.ops import background_jobs
+    from core.ops.metrics import BufferedCounter
     from core.orders import expiry
 
     services.monitor.start()
     if services.tokens.provider is not None:
         services.tokens.provider.start()
+    # Also where no lines of requests are written, whose writer does it: another worker shows the counts of this one.
+    background_jobs.start("counts", 1.0, BufferedCounter.settle)
     if services.settings.SWEEPER:
         seconds = services.settings.SWEEP_SECONDS
         background_jobs.start("sweeper", seconds, lambda: expiry.sweep(services.database, lambda: services.draining))

@@ -25,6 +25,10 @@ def test_it_believes_the_one_proxy_that_stands_in_front() -> None:
     assert re.search(r"^Environment=.*HOST=127\.0\.0\.1 .*SECKILL_PROXIES=1$", UNIT.read_text(), flags=re.MULTILINE)
 
 
+def test_journald_drops_no_line_of_a_crowd() -> None:
+    assert "\nLogRateLimitIntervalSec=0\n" in UNIT.read_text()
+
+
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd here")
 def test_systemd_knows_every_line(tmp_path: Path) -> None:
     # The program and the settings of the real place are not here.
