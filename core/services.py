@@ -14,6 +14,7 @@ from core.live.monitor import Monitor
 from core.ops.auditor import Auditor
 from core.ops.host_memory import HostMemory
 from core.ops.readiness import Readiness
+from core.ops.shop_metrics import ShopMetrics
 from core.purchase.checkout import Checkout
 from core.purchase.in_progress import InProgress
 from core.purchase.sale_cache import SaleCache
@@ -34,6 +35,7 @@ class Services:
     host: HostMemory | None
     monitor: Monitor
     auditor: Auditor
+    shop_metrics: ShopMetrics
 
     @classmethod
     def open(
@@ -52,6 +54,7 @@ class Services:
         provider = IdentityProvider(Rules.of(settings), memory.identity_keys) if settings.IDENTITY_JWKS else None
         tokens = Tokens(settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS, provider, settings.IDENTITY_ONLY)
         checkout = Checkout(database, in_progress, sale_cache, threads, counter)
+        monitor = Monitor.of(database, memory, counter, in_progress.by_item, checkout.caps.open)
         return cls(
             settings,
             database,
@@ -61,8 +64,9 @@ class Services:
             checkout,
             Readiness(database, lambda: host is not None and host.draining, tokens.has_keys),
             host,
-            Monitor.of(database, memory, counter, in_progress.by_item, checkout.caps.open),
+            monitor,
             Auditor(settings, memory),
+            ShopMetrics(database, monitor.clock, monitor.collect, monitor.rows),
         )
 
     @property

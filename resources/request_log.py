@@ -106,9 +106,7 @@ def _text_line(
     told = f"{status}" if code is None else f"{status} {code}"
     user = "" if user_id is None else f" user_id={_to_json(user_id)}"
     milliseconds = round(took * 1000, 2)
-    return (
-        f"{_moment(at)} INFO {log.name} {method} {route} {told} {milliseconds} ms request_id={request_id}{user}\n"
-    )
+    return f"{_moment(at)} INFO {log.name} {method} {route} {told} {milliseconds} ms request_id={request_id}{user}\n"
 
 
 def _json_line(

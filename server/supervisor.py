@@ -145,6 +145,7 @@ class Supervisor(mp.MPServer):
         part = self._host.parts[number]
         failed = not part.started or now - worker.birth < _FAILED_WITHIN_SECONDS
         part.leave()
+        self._host.count_restart()
         self._failures[index] = self._failures[index] + 1 if failed else 0
         pause = self._pause(index)
         told = (

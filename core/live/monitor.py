@@ -20,7 +20,9 @@ class Monitor:
     """Safe to share between threads."""
 
     live: Live
+    clock: KnownTime
     collect: Callable[[], None]
+    rows: Callable[[int], list[Row]]  # those of all workers of the host, from a second on
     store: Callable[[], None]
     store_seconds: float
 
@@ -43,7 +45,7 @@ class Monitor:
 
         seconds = store.SECONDS_ON_SQLITE if database.is_sqlite else store.SECONDS
         writer = store.writer(database.of(Share.JOBS), ours, clock)
-        return cls(Live(database, clock, memory.id, ours.turn, rows), ours.turn, writer, seconds)
+        return cls(Live(database, clock, memory.id, ours.turn, rows), clock, ours.turn, rows, writer, seconds)
 
     def start(self) -> None:
         """Count and store from now on. To be called after the process was forked."""

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from prometheus_client import values
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
@@ -180,7 +181,14 @@ class HostFigures(Collector):
                         f"{metric}_bucket", {**dict(labels), "le": floatToGoString(bound)}, total
                     )
                 metrics[metric].add_sample(f"{metric}_count", dict(labels), total)
-        return metrics.values()
+        return [*metrics.values(), *self._workers()]
+
+    def _workers(self) -> Iterable[Metric]:
+        at_work = sum(part.alive and part.started for part in self._host.parts)
+        yield GaugeMetricFamily("seckill_workers", "Workers that accept requests now.", at_work)
+        yield CounterMetricFamily(
+            "seckill_worker_restarts_total", "Workers that ended, and that others replace.", self._host.restarts
+        )
 
 
 def _histograms(sums: dict[tuple[str, str, Labels], float]) -> dict[str, dict[Labels, dict[float, float]]]:

@@ -73,7 +73,7 @@ class HostMemory:
         weakref.finalize(self, os.close, self.audit_file)
         self._map = mmap.mmap(-1, mmap.PAGESIZE + parts * _PART_BYTES)  # shared with the processes forked from this one
         memory = memoryview(self._map)
-        self._state = memory[: mmap.PAGESIZE]
+        self._state = memory[: mmap.PAGESIZE].cast("q")
         begins = range(mmap.PAGESIZE, len(memory), _PART_BYTES)
         self.parts = [Part(memory[begin : begin + _PART_BYTES]) for begin in begins]
         self.mine = self.parts[0]
@@ -93,3 +93,11 @@ class HostMemory:
     @draining.setter
     def draining(self, value: bool) -> None:
         self._state[0] = int(value)
+
+    @property
+    def restarts(self) -> int:
+        """How many workers ended that another has replaced, or is to. Only the supervisor counts them."""
+        return self._state[1]
+
+    def count_restart(self) -> None:
+        self._state[1] += 1

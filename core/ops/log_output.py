@@ -118,7 +118,9 @@ class GatheredLines:
                 left -= _AT_ONCE
                 if unwritten:
                     self._count_lost("unwritten", unwritten)
-                elif self._lost:  # after a write that succeeded: a disk that is full takes this line no more than others
+                elif (
+                    self._lost
+                ):  # after a write that succeeded: a disk that is full takes this line no more than others
                     with self._small:
                         lost, self._lost = self._lost, 0
                     log.warning("%d lines of the log were lost", lost)
@@ -128,8 +130,7 @@ class GatheredLines:
         taken: list[str | Made] = []
         for queue, count in ((self._urgent, len(self._urgent)), (self._lines, most)):
             with contextlib.suppress(IndexError):  # other threads have dropped the oldest
-                for _ in range(count):
-                    taken.append(queue.popleft())
+                taken.extend(queue.popleft() for _ in range(count))
         lines = []
         for line in taken:
             with contextlib.suppress(Exception):  # one line that cannot be put together takes no others along

@@ -1,5 +1,6 @@
 """The settings of the log: which requests have a line, how severe the others are, and for whom they are written."""
 
+import contextlib
 import fcntl
 import io
 import json
@@ -131,10 +132,8 @@ def test_a_reader_of_the_log_that_has_stopped_does_not_hold_up_answers_or_the_st
 
     def is_greeted() -> bool:
         nonlocal text
-        try:
+        with contextlib.suppress(BlockingIOError):
             text += os.read(reader, 65536)
-        except BlockingIOError:
-            pass
         return b"Ctrl-C stops it" in text
 
     # A worker that does not stop would be killed after the time that an answer may take, and the test fail long before.
