@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Select, func, literal, or_, se
 
 from core.db.clock import database_now
 from core.events.deliveries import GIVE_UP
+from core.events.webhooks import MOST
 from models import DeliveryStatus, Event, Goods, Order, OrderStatus, Outbox, Payment, Webhook, WebhookDelivery
 
 # Items that have figures of their own, at most.
@@ -24,8 +25,6 @@ _ITEMS_LOOKED_AT = 10_000
 COUNTED_MAX = 10_000
 # Rows of the outbox that are counted; each has the events of a whole batch.
 _OUTBOX_MAX = 1000
-# Subscriptions that have figures of their own, at most.
-WEBHOOKS_MAX = 50
 
 
 def look(connection: Connection, asked: Sequence[int]) -> Iterator[Metric]:
@@ -114,7 +113,7 @@ def _events(connection: Connection, now: datetime) -> Iterator[Metric]:
         "Age of the oldest event that a subscriber is yet to get; 0 where there is none.",
         labels=["webhook"],
     )
-    active = select(Webhook.id, Webhook.after_seq).where(Webhook.active).order_by(Webhook.id).limit(WEBHOOKS_MAX)
+    active = select(Webhook.id, Webhook.after_seq).where(Webhook.active).order_by(Webhook.id).limit(MOST)
     webhooks = connection.execute(active).all()
     newest = connection.execute(select(func.max(Event.seq))).scalar_one() or 0
     for webhook in webhooks:
