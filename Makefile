@@ -30,6 +30,7 @@ run: .venv/.run ## Start the service (HOST, PORT, WORKERS, THREADS change where 
 test-packages:
 	@harness/install_packages
 	@[ -n "$(SECKILL_TEST_DATABASE_URI)" ] || harness/install_mysql >/dev/null
+	@harness/install_promtool >/dev/null
 
 # The representative races and faults wait more than they work, and no other test is beside them.
 .PHONY: test
@@ -66,7 +67,7 @@ client-types: .venv/.dev e2e-packages web/client/node_modules/.package-lock.json
 
 .PHONY: test-fast
 test-fast: .venv/.dev ## Run the tests that need neither MySQL, MariaDB nor nginx
-	$(BIN)/pytest -m "not mysql and not mariadb and not nginx and not cluster and not node and not e2e"
+	$(BIN)/pytest -m "not mysql and not mariadb and not nginx and not promtool and not cluster and not node and not e2e"
 
 .venv/.bench: .venv/.dev requirements-bench.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.txt
