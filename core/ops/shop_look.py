@@ -120,18 +120,18 @@ def _events(connection: Connection, now: datetime) -> Iterator[Metric]:
         behind.add_metric([str(webhook.id)], max(0, newest - webhook.after_seq))
     if webhooks:
         for row in connection.execute(union_all(*(_waiting(webhook.id) for webhook in webhooks))):
-            waiting.add_metric([str(row.id)], row.count)
+            waiting.add_metric([str(row.id)], row.waiting)
             oldest.add_metric([str(row.id)], min(_age(row.since, now), GIVE_UP.total_seconds()))
     yield from (waiting, behind, oldest)
 
 
-def _waiting(webhook_id: int) -> Select[Any]:
+def _waiting(webhook_id: int) -> Select[*tuple[Any, ...]]:
     """How many deliveries to a subscriber wait, and since when the oldest does."""
     pending = (WebhookDelivery.webhook_id == webhook_id, WebhookDelivery.status == DeliveryStatus.PENDING)
     oldest = select(func.min(WebhookDelivery.seq)).where(*pending).scalar_subquery()
     return select(
         literal(webhook_id).label("id"),
-        _counted(select(WebhookDelivery.id).where(*pending)).label("count"),
+        _counted(select(WebhookDelivery.id).where(*pending)).label("waiting"),
         select(Event.occurred_at).where(Event.seq == oldest).scalar_subquery().label("since"),
     )
 

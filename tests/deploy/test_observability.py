@@ -11,6 +11,8 @@ from flask import Flask
 from prometheus_client.parser import text_string_to_metric_families
 
 from config import ROOT
+from core.events import publisher
+from core.orders import expiry
 from harness.promtool import promtool
 from tests.resources.calls import Calls
 from tests.test_docs import OPERATIONS
@@ -78,6 +80,9 @@ def test_every_alarm_is_explained() -> None:
 
 
 def test_all_that_alarms_and_dashboards_ask_for_is_in_the_metrics(sqlite_app: Flask) -> None:
+    # The metrics of a worker's background jobs are there as well, once their modules are.
+    assert expiry.ORDERS_EXPIRED
+    assert publisher.ATTEMPTS
     families = text_string_to_metric_families(Calls(sqlite_app).get("/metrics").text)
     there = {f"{family.name}_total" if family.type == "counter" else family.name for family in families}
     # The supervisor's, of whole services alone (tests/test_workers.py).
