@@ -60,11 +60,7 @@ class Metrics(ApiResource):
         )
     )
     def get(self) -> Response:
-        """The figures of all workers of this host, added up, in Prometheus' text format.
-
-        Those of items, orders and events are read from the database at most every two seconds, and are left out where
-        it does not answer.
-        """
+        """The figures of all workers of this host, added up, in Prometheus' text format."""
         BufferedCounter.settle()
         host = services().host
         counted: Collector = REGISTRY if host is None else HostFigures(host)
