@@ -50,10 +50,6 @@ class StripeApi:
     _answered: dict[str, tuple[str, Json, int, Json]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def made(self, path: str) -> list[Json]:
-        """The parameters of each POST to `path`."""
-        return [asked for method, at, asked, _ in self.asked if (method, at) == ("POST", path)]
-
     def answer(self, method: str, path: str, headers: dict[str, str], body: str) -> tuple[int, Json]:
         """Answer a request, one at a time."""
         with self._lock:

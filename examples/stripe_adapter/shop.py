@@ -92,9 +92,7 @@ class Shop:
 
     def _call(self, method: str, path: str, **options: Any) -> tuple[int, dict[str, Any]]:
         try:
-            answer = self._session.request(
-                method, self._url + path, timeout=_TIMEOUT, allow_redirects=False, **options
-            )
+            answer = self._session.request(method, self._url + path, timeout=_TIMEOUT, allow_redirects=False, **options)
             value = answer.json()
         except (requests.RequestException, ValueError) as error:
             raise ShopError(f"{method} {path.split('?')[0]}: {type(error).__name__}") from None

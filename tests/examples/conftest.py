@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +112,11 @@ class StripeShop:
         assert answer.status_code == 303, answer.text
         return self.api.sessions[answer.headers["Location"].rpartition("/")[2]]
 
+    def asked(self, path: str, order: dict[str, Any]) -> list[tuple[dict[str, Any], str | None]]:
+        """What Stripe was asked for the order at `path`, each with its key."""
+        number = {"order_no": order["order_no"]}
+        return [(sent, key) for _, at, sent, key in self.api.asked if at == path and sent.get("metadata") == number]
+
     def send(self, kind: str, data: dict[str, Any]) -> int:
         """Stripe tells the adapter."""
         return self.api.send(f"{self.adapter.url}/stripe/webhook", self.api.event(kind, data))
@@ -126,33 +131,35 @@ class StripeShop:
         return self.api.charges[session["payment_intent"]]
 
 
-@pytest.fixture
-def api() -> Iterator[StripeApi]:
-    with stripe_api() as api:
-        yield api
+@contextmanager
+def stripe_shop(folder: Path, **settings: object) -> Iterator[StripeShop]:
+    """A service with an adapter and Stripe, while the block lasts."""
+    with stripe_api() as api, ExitStack() as running:
+        service = Service(
+            f"sqlite:///{folder / 'shop.db'}",
+            folder / "service.log",
+            PAYMENT_WEBHOOK_SECRETS=PAYMENT_SECRET,
+            WEBHOOKS_TO_PRIVATE="on",
+            **settings,
+        )
+        running.callback(service.stop)
+        shop = StripeShop(service, api, folder)
+        running.callback(shop.adapter.stop)
+        yield shop
 
 
 @pytest.fixture
-def open_shop(
-    start_service: Callable[..., Service], sqlite_uri: str, api: StripeApi, tmp_path: Path
-) -> Iterator[Callable[..., StripeShop]]:
-    """Opens shops: `open_shop(ORDER_PAYMENT_SECONDS=1)` with other settings of the service."""
+def open_shop(tmp_path: Path) -> Iterator[Callable[..., StripeShop]]:
+    """Opens a shop: `open_shop(ORDER_PAYMENT_SECONDS=1)` with other settings of the service."""
     with ExitStack() as running:
-
-        def open_one(**settings: object) -> StripeShop:
-            service = start_service(
-                sqlite_uri, PAYMENT_WEBHOOK_SECRETS=PAYMENT_SECRET, WEBHOOKS_TO_PRIVATE="on", **settings
-            )
-            shop = StripeShop(service, api, tmp_path)
-            running.callback(shop.adapter.stop)
-            return shop
-
-        yield open_one
+        yield lambda **settings: running.enter_context(stripe_shop(tmp_path, **settings))
 
 
-@pytest.fixture
-def shop(open_shop: Callable[..., StripeShop]) -> StripeShop:
-    return open_shop()
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StripeShop]:
+    """One shop for all tests of a module: each has orders of its own."""
+    with stripe_shop(tmp_path_factory.mktemp("stripe")) as shop:
+        yield shop
 
 
 def wait_for(happened: Callable[[], object]) -> None:
