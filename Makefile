@@ -110,6 +110,7 @@ requirements: .venv/.dev ## Compile the .in files to pinned requirements, newest
 	$(COMPILE) --upgrade --output-file requirements-bench.txt requirements-bench.in
 	$(COMPILE) --upgrade --output-file requirements-load.txt requirements-load.in
 	$(COMPILE) --upgrade --output-file requirements-e2e.txt requirements-e2e.in
+	$(COMPILE) --upgrade --output-file examples/stripe_adapter/requirements.txt examples/stripe_adapter/requirements.in
 
 .PHONY: clean
 clean: ## Remove what was built, but not the database in instance/
