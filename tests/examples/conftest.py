@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -121,6 +122,10 @@ class StripeShop:
         """Stripe tells the adapter."""
         return self.api.send(f"{self.adapter.url}/stripe/webhook", self.api.event(kind, data))
 
+    def outcomes(self, order: dict[str, Any]) -> Counter[str]:
+        """What came of what the service was told of the order."""
+        return Counter(payment["outcome"] for payment in self.payments(order))
+
     def pay(self, order: dict[str, Any]) -> dict[str, Any]:
         """Pay an order on its page, and let Stripe tell; returns the session."""
         session = self.api.complete(self.session(order)["id"])
@@ -144,7 +149,7 @@ def stripe_shop(folder: Path, **settings: object) -> Iterator[StripeShop]:
         )
         running.callback(service.stop)
         shop = StripeShop(service, api, folder)
-        running.callback(shop.adapter.stop)
+        running.callback(lambda: shop.adapter.stop())  # a test may have started another
         yield shop
 
 
