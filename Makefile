@@ -83,7 +83,7 @@ bench: .venv/.bench test-packages ## Measure the service beside its rivals on My
 	@touch $@
 
 .PHONY: load
-load: .venv/.load ## Let people watch and buy on this host (HEADLESS=1; USERS, SPAWN, SECONDS, STOCK, HOST)
+load: .venv/.load ## Let people watch and buy on this host (HEADLESS=1; USERS, SPAWN, SECONDS, STOCK, HOST; ARRIVALS=500/s)
 	@$(BIN)/python -m load
 
 .PHONY: slow-clients
@@ -111,6 +111,7 @@ requirements: .venv/.dev ## Compile the .in files to pinned requirements, newest
 	$(COMPILE) --upgrade --output-file requirements-bench.txt requirements-bench.in
 	$(COMPILE) --upgrade --output-file requirements-load.txt requirements-load.in
 	$(COMPILE) --upgrade --output-file requirements-e2e.txt requirements-e2e.in
+	$(COMPILE) --upgrade --output-file examples/stripe_adapter/requirements.txt examples/stripe_adapter/requirements.in
 
 .PHONY: clean
 clean: ## Remove what was built, but not the database in instance/

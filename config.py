@@ -42,6 +42,12 @@ _ORIGIN = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _MAX_PORT = 65_535
+# Over TLS, or of this very host. The number is no part of the host's name: no order leads to a host of its own.
+_PAYMENT_URL = re.compile(
+    r"(?:https://[a-z0-9.:\[\]_-]+|http://(?:127\.0\.0\.1|\[::1\]|localhost)(?::[0-9]{1,5})?)"
+    r"/[!-z~]*\{order_no\}[!-z~]*",
+    re.ASCII | re.IGNORECASE,
+)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 Words = Annotated[tuple[str, ...], NoDecode]
@@ -139,6 +145,11 @@ class Settings(BaseSettings):
         repr=False,
         description="Keys of the payment provider, `whsec_…` of at least 24 bytes, separated by spaces; "
         "several while one is replaced.",
+    )
+    PAYMENT_URL: str = Field(
+        "",
+        description="Where buyers pay, an address with `{order_no}` in it such as "
+        "`https://pay.example/orders/{order_no}`; the storefront's button leads there.",
     )
     PUBLISHER: bool = Field(
         True,
@@ -328,6 +339,13 @@ class Settings(BaseSettings):
         if value and (wrong := key_source.fault(value)):
             raise ValueError(wrong)
         return value if not value or "://" in value else str(ROOT / value)
+
+    @field_validator("PAYMENT_URL")
+    @classmethod
+    def _payment_url(cls, value: str) -> str:
+        if value and not _PAYMENT_URL.fullmatch(value):
+            raise ValueError("it is an https:// address whose path or query has {order_no} in it once")
+        return value
 
     @field_validator("SQLALCHEMY_DATABASE_URI")
     @classmethod

@@ -1,4 +1,4 @@
-"""`make load`: starts locust on load/locustfile.py, with its web page on this host's loopback or headless."""
+"""`make load`: starts locust on load/locustfile.py, with its web page or headless; with ARRIVALS load/arrivals.py."""
 
 import os
 import sys
@@ -15,6 +15,10 @@ _GRACE_SECONDS = 40
 def main() -> None:
     reach_directly()
     options = parse(sys.argv[1:], os.environ)
+    if options.arrivals:
+        from load import arrivals
+
+        sys.exit(arrivals.main(options))
     try:
         import locust  # noqa: F401  # only whether it is there: it is not for this process
     except ImportError:

@@ -8,15 +8,14 @@ import os
 import random
 import time
 import uuid
-from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import gevent
-import requests
 from locust import HttpUser, between, events, task
 
 import config
 from core.tokens import Tokens
+from load import sale as item
 from load.options import MAX_SPAWN, MAX_USERS, parse
 from load.tally import ACCEPTED, COME_BACK, FAILED, LIMITED, REPLAYED, BufferedCounter, outcome
 from server.loopback import reach_directly
@@ -40,33 +39,15 @@ class Sale:
     def __init__(self) -> None:
         self.tally = BufferedCounter()
         self.closes = time.monotonic() + OPTIONS.seconds
-        opens = datetime.now(timezone.utc) + timedelta(seconds=COUNTDOWN_SECONDS)
-        body = {
-            "name": "压力测试 load test",
-            "currency": "CNY",
-            "price": 100,
-            "stock": OPTIONS.stock,
-            "starts_at": opens.isoformat(timespec="milliseconds"),
-        }
-        answer = requests.post(
-            f"{OPTIONS.url}/goods", json=body, headers=_bearer("load-operator", admin=True), timeout=PATIENCE_SECONDS
-        )
-        if answer.status_code != 201:
-            raise RuntimeError(
-                f"POST /goods was answered {answer.status_code}: {answer.text[:200]}\n"
-                "Does the service run with the SECKILL_ settings of this shell?"
-            )
-        self.goods_id: int = answer.json()["id"]
+        self._item = item.Sale(OPTIONS, TOKENS, COUNTDOWN_SECONDS)
+        self.goods_id = self._item.goods_id
 
     def sold(self) -> int:
-        gevent.sleep(1.5)  # what the service shows of an item may be a second old
-        answer = requests.get(f"{OPTIONS.url}/goods/{self.goods_id}", timeout=PATIENCE_SECONDS)
-        sold: int = answer.json()["sold"]
-        return sold
+        return self._item.sold()
 
 
-def _bearer(user: str, admin: bool = False) -> dict[str, str]:
-    return {"Authorization": f"Bearer {TOKENS.issue(user, admin, hours=1)}"}
+def _bearer(user: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {TOKENS.issue(user, hours=1)}"}
 
 
 class Person(HttpUser):

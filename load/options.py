@@ -2,6 +2,7 @@
 
 import argparse
 import ipaddress
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -10,6 +11,8 @@ MAX_USERS = 2000
 MAX_SPAWN = 500
 MAX_SECONDS = 600
 MAX_STOCK = 1_000_000
+MAX_ARRIVALS = 5000  # a second
+MAX_BUYERS = 600_000  # of a run that goes by arrivals
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,7 @@ class Options:
     stock: int
     headless: bool
     web_port: int
+    arrivals: float = 0  # buyers a second, whatever the answers take; 0: `users` who wait for each answer
 
     def as_environment(self) -> dict[str, str]:
         """The same options for `parse` in another process."""
@@ -34,6 +38,7 @@ class Options:
             "STOCK": str(self.stock),
             "HEADLESS": "1" if self.headless else "",
             "WEB_PORT": str(self.web_port),
+            "ARRIVALS": f"{self.arrivals:g}" if self.arrivals else "",
         }
 
 
@@ -46,7 +51,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Options:
     parser = argparse.ArgumentParser(
         prog="python -m load",
         description="Let people watch a sale and buy, on a service of this host.",
-        epilog="HOST, USERS, SPAWN, SECONDS, STOCK, HEADLESS and WEB_PORT in the environment mean the same.",
+        epilog="HOST, USERS, SPAWN, SECONDS, STOCK, HEADLESS, WEB_PORT and ARRIVALS in the environment mean the same.",
     )
     add = parser.add_argument
     add(
@@ -68,7 +73,17 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Options:
         default=environment.get("HEADLESS", "") not in ("", "0"),
         help="start at once, without the web page",
     )
-    return Options(**vars(parser.parse_args(arguments)))
+    add(
+        "--arrivals",
+        type=_rate,
+        default=default("ARRIVALS", ""),
+        metavar="N/s",
+        help="buyers a second who come whatever the answers take, instead of --users who wait for them",
+    )
+    given = Options(**vars(parser.parse_args(arguments)))
+    if given.arrivals * given.seconds > MAX_BUYERS:
+        parser.error(f"{given.arrivals:g} a second for {given.seconds} s are more than {MAX_BUYERS} buyers")
+    return given
 
 
 def require_loopback(url: str) -> str:
@@ -102,6 +117,15 @@ def _loopback(url: str) -> str:
         return require_loopback(url)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _rate(text: str) -> float:
+    if not text:
+        return 0
+    number = text.removesuffix("/s")
+    if not re.fullmatch(r"\d{1,4}(\.\d{1,3})?", number, re.ASCII) or not 0.1 <= float(number) <= MAX_ARRIVALS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a rate from 0.1/s to {MAX_ARRIVALS}/s")
+    return float(number)
 
 
 def _up_to(most: int) -> Callable[[str], int]:

@@ -57,8 +57,9 @@ class BufferedCounter:
             lines.append(f"{step:10}{len(times):10}{cuts[49]:10.1f}{cuts[94]:10.1f}{cuts[98]:10.1f}")
         lines += ["", "purchase requests by outcome"]
         lines += [f"{count:10}  {name}" for name, count in self._ordered(self.outcomes)]
-        lines += ["", "people, by how it ended for them"]
-        lines += [f"{count:10}  {name}" for name, count in self._ordered(self.ended)]
+        if self.ended:
+            lines += ["", "people, by how it ended for them"]
+            lines += [f"{count:10}  {name}" for name, count in self._ordered(self.ended)]
         if self.limited:
             lines += ["", f"{self.limited} requests met the limits on callers, who all have one address here."]
             lines += ["For a load test start the service with SECKILL_RATE_LIMITS=off."]

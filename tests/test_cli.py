@@ -30,6 +30,7 @@ from tests.core.selling import Selling
 from tests.resources.calls import ADDRESS
 
 FLASK = [sys.executable, "-m", "flask"]
+PAGE = "https://pay.example/orders/{order_no}"
 
 
 def run(app: Flask, *arguments: str) -> Result:
@@ -371,7 +372,8 @@ class TestDoctor:
             ({}, "warning", "no way to pay"),
             ({"PAYMENT_PROVIDER": "test"}, "warning", "without money"),
             ({"PAYMENT_PROVIDER": "test", "PAYMENT_WEBHOOK_SECRETS": (new_secret(),)}, "warning", "without money"),
-            ({"PAYMENT_WEBHOOK_SECRETS": (new_secret(), new_secret())}, "ok", "keys: 2"),
+            ({"PAYMENT_WEBHOOK_SECRETS": (new_secret(), new_secret())}, "ok", "keys: 2; buyers' page: not named"),
+            ({"PAYMENT_WEBHOOK_SECRETS": (new_secret(),), "PAYMENT_URL": PAGE}, "ok", f"keys: 1; buyers' page: {PAGE}"),
         ],
     )
     def test_it_says_how_orders_are_paid(self, given: dict[str, object], state: str, found: str) -> None:

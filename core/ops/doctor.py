@@ -65,7 +65,8 @@ def examine_settings(settings: Settings) -> Iterator[Finding]:
 
 def _payments(settings: Settings) -> Finding:
     keys = len(settings.PAYMENT_WEBHOOK_SECRETS)
-    told = f"a provider tells, keys: {keys}" if keys else "no way to pay an order"
+    page = settings.PAYMENT_URL or "not named by PAYMENT_URL"
+    told = f"a provider tells, keys: {keys}; buyers' page: {page}" if keys else "no way to pay an order"
     return judge(
         "payments",
         settings.on_sqlite or (keys > 0 and not settings.test_payments),

@@ -1,6 +1,9 @@
 """A visitor's orders: what is shown of them, and the forms to cancel and to pay."""
 
+from collections.abc import Callable
+
 import pytest
+from flask import Flask
 
 from tests.resources.calls import ADDRESS, Calls
 from tests.web.browsing import Browser
@@ -26,6 +29,20 @@ def test_where_nobody_pays_by_a_call_there_is_no_such_button(alice: Browser, sql
     page = alice.get("/shop/orders")
     assert page.all("form", data_act="cancel")
     assert not page.all("form", data_act="pay")
+
+
+def test_the_button_leads_to_the_payment_page_that_the_setting_names(
+    make_app: Callable[..., Flask], sqlite_uri: str
+) -> None:
+    app = make_app(sqlite_uri, PAYMENT_URL="https://pay.example/orders/{order_no}?from=shop&x=1")
+    call, buyer = Calls(app), Browser(app)
+    order = call.bought(call.create()["id"])
+    buyer.sign_in("alice")
+    page = buyer.get("/shop/orders")
+    link = page.one("a", href=f"https://pay.example/orders/{order['order_no']}?from=shop&x=1")
+    assert link.text == "Pay"
+    call.post(f"/orders/{order['order_no']}/cancel", "alice")
+    assert not [link for link in buyer.get("/shop/orders").all("a") if "pay.example" in str(link["href"])]
 
 
 def test_an_order_of_somebody_else_is_not_told_of(alice: Browser, sqlite_call: Calls) -> None:

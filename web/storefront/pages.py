@@ -110,6 +110,7 @@ class Pages:
                 "older": page["next_cursor"],
                 "is_older": cursor is not None,
                 "payable": self._settings.test_payments,
+                "payment_url": self._settings.PAYMENT_URL,
             }
         html = self._render("orders.html", "orders", spoken, session, **values)
         code = told.code if told else "unauthenticated"
