@@ -1,6 +1,7 @@
 """Every setting of the service: its meaning, unit and default.
 
-The environment, or a file `.env` beside this one, overrides each as `SECKILL_<NAME>`.
+The environment, or a file, overrides each as `SECKILL_<NAME>`. The file is `.env` beside this one, or the one that
+SECKILL_ENV_FILE names: the service and its commands then read the same, whoever starts them.
 A value of the wrong type or out of range stops the start with the setting's name; the value
 itself is never printed, since it may be a secret.
 """
@@ -8,12 +9,13 @@ itself is never printed, since it may be a secret.
 import base64
 import os
 import re
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from click import ClickException
-from dotenv import dotenv_values
+from dotenv import dotenv_values, find_dotenv
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import URL, make_url
@@ -29,6 +31,8 @@ ROOT = Path(__file__).resolve().parent
 INSTANCE = ROOT / "instance"
 ENV_FILE = ROOT / ".env"
 PREFIX = "SECKILL_"
+ENV_FILE_NAME = f"{PREFIX}ENV_FILE"
+_MAX_ENV_FILE_BYTES = 1 << 20
 DEFAULT_DATABASE_URI = f"sqlite:///{INSTANCE / 'seckill.db'}"  # the embedded one
 
 MIN_WEBHOOK_SECRET_BYTES = 24
@@ -409,21 +413,23 @@ class Settings(BaseSettings):
         return self.database_url.get_backend_name() == "sqlite"
 
 
-def load(**overrides: Any) -> Settings:
+def load(*, first_start: bool = False, **overrides: Any) -> Settings:
     """Read the settings, with the secret key that the database in use requires.
 
-    `overrides` win over the environment. Raises InvalidSettings.
+    `overrides` win over the environment. Only a `first_start`, the service's, may make a key: a command that made one
+    would sign what the service does not take. Raises InvalidSettings.
     """
+    _forget_what_flask_loaded()
     try:
-        settings = Settings(**overrides)
+        settings = Settings(**_named_file(), **overrides)
     except ValidationError as error:
         raise InvalidSettings("; ".join(_complaints(error))) from None
     except (OSError, UnicodeError):
-        raise InvalidSettings(f"{ENV_FILE} cannot be read, or is not UTF-8") from None
+        raise InvalidSettings(f"{env_file()} cannot be read, or is not UTF-8") from None
     on_trial = settings.DEBUG or settings.on_sqlite
     if on_trial and not settings.SECRET_KEY:
         try:
-            settings = settings.model_copy(update={"SECRET_KEY": kept_secret(INSTANCE / "secret_key")})
+            settings = settings.model_copy(update={"SECRET_KEY": kept_secret(INSTANCE / "secret_key", first_start)})
         except UnfitFile as error:
             raise InvalidSettings(str(error)) from None
     _require_keys(settings, _fault_in_trials if on_trial else secret_key.fault)
@@ -431,10 +437,56 @@ def load(**overrides: Any) -> Settings:
     return settings
 
 
+def env_file() -> Path:
+    """The file of settings: the one that SECKILL_ENV_FILE names (a relative path begins here), else `.env`."""
+    named = os.environ.get(ENV_FILE_NAME)
+    return ROOT / named if named else ENV_FILE
+
+
+def file_values() -> dict[str, str | None]:
+    """All that the file of settings says; nothing where there is no `.env`."""
+    path = env_file()
+    return dict(dotenv_values(path, encoding="utf-8")) if path.exists() else {}
+
+
+def _named_file() -> dict[str, Any]:
+    """The argument by which Settings reads the file that SECKILL_ENV_FILE names. Raises InvalidSettings."""
+    if not os.environ.get(ENV_FILE_NAME):
+        return {}
+    path = env_file()
+    try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode) or found.st_size > _MAX_ENV_FILE_BYTES:
+            raise InvalidSettings(f"{ENV_FILE_NAME}: {path} is no file of settings")
+        path.read_bytes().decode()
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise InvalidSettings(f"{ENV_FILE_NAME}: {path} cannot be read: {reason}") from None
+    return {"_env_file": path}
+
+
+def _forget_what_flask_loaded() -> None:
+    """Remove from the environment what `flask` copied there from a `.env` of the folder that it was called in.
+
+    That file is another project's, or the one that is read anyway; as a part of the environment it would win over
+    the file that SECKILL_ENV_FILE names. Where the first environment cannot be read (not on Linux), nothing is done.
+    """
+    if os.environ.get("FLASK_RUN_FROM_CLI") != "true":
+        return
+    try:
+        first = {entry.partition(b"=")[0] for entry in Path("/proc/self/environ").read_bytes().split(b"\0")}
+        copied = [dotenv_values(path) for name in (".env", ".flaskenv") if (path := find_dotenv(name, usecwd=True))]
+    except (OSError, UnicodeError):
+        return
+    for name, value in ((name, value) for values in copied for name, value in values.items()):
+        if name.startswith(PREFIX) and os.environ.get(name) == value and os.fsencode(name) not in first:
+            del os.environ[name]
+
+
 def unknown_names() -> list[str]:
-    """The `SECKILL_` names in the environment and in `.env` that are no setting: probably misspelt."""
-    given = {*os.environ, *(dotenv_values(ENV_FILE) if ENV_FILE.exists() else {})}
-    known = {PREFIX + name for name in Settings.model_fields} | {PREFIX + "TEST_DATABASE_URI"}
+    """The `SECKILL_` names in the environment and in the file that are no setting: probably misspelt."""
+    given = {*os.environ, *file_values()}
+    known = {PREFIX + name for name in Settings.model_fields} | {PREFIX + "TEST_DATABASE_URI", ENV_FILE_NAME}
     return sorted(name for name in given if name.startswith(PREFIX) and name not in known)
 
 

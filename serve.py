@@ -2,7 +2,8 @@
 
     python serve.py            what `make run` starts
 
-HOST, PORT, WORKERS and THREADS in the environment change where and how; everything else is in config.py.
+HOST, PORT, WORKERS and THREADS, in the environment or the file of settings, change where and how; everything else is in
+config.py.
 """
 
 import argparse
@@ -62,13 +63,14 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop_the_start)
     try:
+        settings = config.load(first_start=True)
+        told = {**config.file_values(), **os.environ}
         address = Address(
-            os.environ.get("HOST") or "127.0.0.1",
-            _number("PORT", 8000, 65535),
-            _number("WORKERS", WORKERS, MAX_WORKERS),
-            _number("THREADS", THREADS, MAX_THREADS),
+            told.get("HOST") or "127.0.0.1",
+            _number(told.get("PORT"), "PORT", 8000, 65535),
+            _number(told.get("WORKERS"), "WORKERS", WORKERS, MAX_WORKERS),
+            _number(told.get("THREADS"), "THREADS", THREADS, MAX_THREADS),
         )
-        settings = config.load()
         _warn_of_unknown_names()
         _require_free_port(address)
         _serve(address, settings)
@@ -81,8 +83,8 @@ def _stop_the_start(number: int, frame: object) -> None:
     sys.exit(0)
 
 
-def _number(name: str, default: int, most: int) -> int:
-    given = os.environ.get(name) or str(default)
+def _number(told: str | None, name: str, default: int, most: int) -> int:
+    given = told or str(default)
     if not given.isascii() or not given.isdigit() or not 1 <= int(given) <= most:
         raise config.InvalidSettings(f"{name} must be a whole number from 1 to {most}")
     return int(given)
@@ -308,12 +310,12 @@ def _read_arguments(arguments: list[str]) -> None:
         description="Prepare the database and serve until SIGINT or SIGTERM.",
         epilog="\n".join(
             [
-                "What may be set, in the environment:",
+                "What may be set, in the environment or in the file that SECKILL_ENV_FILE names; by default that is",
+                "`.env` beside this program:",
                 "  HOST (127.0.0.1), PORT (8000)",
                 f"  WORKERS ({WORKERS}), and for each of them THREADS ({THREADS} that answer what has to wait,",
                 "  but for purchases)",
                 "",
-                "In the environment or in a file `.env` beside this program:",
                 *settings,
             ]
         ),

@@ -3,9 +3,8 @@
 from pathlib import Path
 
 import click
-from flask.cli import with_appcontext
 
-from cli.terminal import errors_in_one_line, fail, print_json
+from cli.terminal import as_json_option, errors_in_one_line, fail, on_database, print_json
 from core.refusals import GOODS_NOT_FOUND, Refusal
 from resources.context import services
 
@@ -16,8 +15,8 @@ _UNREADABLE = 2
 @click.argument("goods_id", type=click.IntRange(1, 2**63 - 1))
 @click.option("--language", type=click.Choice(["en", "zh"]), default="en", show_default=True, help="Of the page.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="A file to write the page to.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
-@with_appcontext
+@as_json_option
+@on_database()
 def report(goods_id: int, language: str, output: Path | None, as_json: bool) -> None:
     """Write the report of an item's sale as one HTML page that needs nothing else, to be sent.
 

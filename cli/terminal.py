@@ -2,20 +2,59 @@
 
 import contextlib
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+from flask.cli import with_appcontext
 
 from core.ops.text_output import drop_what_cannot_be_written, takes_everything
 from core.refusals import Refusal
+from resources.context import services
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
+
+
+def on_database(may_be_missing: bool = False) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Run a command in the application's context, after saying on stderr which database it speaks to.
+
+    A SQLite file that is not there ends the command, unless it `may_be_missing`: connecting would make an empty one.
+    """
+
+    def decorator(command: Callable[..., None]) -> Callable[..., None]:
+        @wraps(command)
+        def speaking(*arguments: Any, **options: Any) -> None:
+            settings = services().settings
+            _tell(f"Database: {_shown_database()}")
+            path = Path(settings.database_url.database or "")
+            if settings.on_sqlite and not may_be_missing and not path.exists():
+                from core.ops.command_line import flask_line
+
+                fail(f"there is no database file {path}; run `{flask_line('init-db')}`")
+            command(*arguments, **options)
+
+        wrapped: Callable[..., None] = with_appcontext(speaking)
+        return wrapped
+
+    return decorator
+
+
+def _shown_database() -> str:
+    """The database's address without its password and options, and the file of settings that was named."""
+    from config import ENV_FILE_NAME, env_file
+
+    address = services().settings.database_url.set(query={}).render_as_string(hide_password=True)
+    return f"{address} (settings: {env_file()})" if os.environ.get(ENV_FILE_NAME) else address
 
 
 def console(stream: Any) -> "Console":
@@ -101,6 +140,11 @@ def fail(message: str, code: int = 1) -> NoReturn:
 
 
 def tell_error(message: str) -> None:
-    """Say what is wrong on standard error. That nobody can read it must end nothing."""
+    """Say what is wrong on standard error."""
+    _tell(f"Error: {message}")
+
+
+def _tell(line: str) -> None:
+    """Write a line on standard error. That nobody can read it must end nothing."""
     with contextlib.suppress(OSError, ValueError):
-        click.echo(f"Error: {message}", err=True)
+        click.echo(line, err=True)

@@ -17,7 +17,8 @@ from resources.versioned import row_id
 
 _TAG = "Payments"
 IGNORED = "ignored"
-_payment_json = serialiser(models.Payment)
+# A payment as the contract shows it.
+payment_json = serialiser(models.Payment)
 
 
 def _has_secrets(settings: Settings) -> bool:
@@ -70,7 +71,7 @@ class PaymentList(ApiResource):
             query.order_no,
             query.resolved,
         )
-        return listing.answer([_payment_json(row) for row in page.items], page.after)
+        return listing.answer([payment_json(row) for row in page.items], page.after)
 
 
 class PaymentResolve(ApiResource):
@@ -91,4 +92,4 @@ class PaymentResolve(ApiResource):
         if its money is kept, `refunded` if it was given back, `ignored` if it reports none.
         """
         how = Resolution(body.resolution, body.note, caller.user_id)
-        return _payment_json(refunds.resolve(services().database, row_id(payment_id, NOT_FOUND), how))
+        return payment_json(refunds.resolve(services().database, row_id(payment_id, NOT_FOUND), how))

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 
-from dotenv import dotenv_values
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
@@ -93,9 +92,9 @@ def _secrets(settings: Settings) -> Iterator[Finding]:
 
 def _source(key: str) -> str:
     name = f"{config.PREFIX}SECRET_KEY"
-    # The file first: the flask command copies it into the environment.
-    if config.ENV_FILE.exists() and dotenv_values(config.ENV_FILE).get(name) == key:
-        return ".env"
+    # The file first: the flask command copies `.env` into the environment.
+    if config.file_values().get(name) == key:
+        return ".env" if config.env_file() == config.ENV_FILE else str(config.env_file())
     if os.environ.get(name) == key:
         return "the environment"
     return "instance/secret_key" if _kept_key() == key else "the caller"
@@ -110,14 +109,16 @@ def _kept_key() -> str | None:
 
 
 def secret_files() -> Iterator[Finding]:
-    for path in (config.INSTANCE / "secret_key", config.ENV_FILE):
+    for path in (config.INSTANCE / "secret_key", config.env_file()):
+        # A file that was named may be root's, and the service's group may read it.
+        fit = 0o600 if path.parent in (config.INSTANCE, config.ENV_FILE.parent) else 0o640
         with contextlib.suppress(OSError):
             mode = stat.S_IMODE(path.stat().st_mode)
             yield judge(
                 "secret file",
-                not mode & 0o077,
+                not mode & 0o077 & ~fit,
                 f"{path}, mode {mode:03o}",
-                f"chmod 600 {shlex.quote(str(path))}: whoever reads it can sign tokens",
+                f"chmod {fit:o} {shlex.quote(str(path))}: whoever reads it can sign tokens",
                 State.WARNING,
             )
 

@@ -47,10 +47,12 @@ def fault(key: str) -> str | None:
     return "is a known example" if key.lower() in KNOWN_SECRETS else None
 
 
-def kept_secret(path: Path) -> str:
-    """The secret in the file `path`, made on first use with mode 600. Raises UnfitFile."""
+def kept_secret(path: Path, may_make: bool = True) -> str:
+    """The secret in the file `path`, made on first use with mode 600 if one may be. Raises UnfitFile."""
     try:
         if not os.path.lexists(path):
+            if not may_make:
+                raise UnfitFile(f"SECKILL_SECRET_KEY is not set, and there is no {path}: {_FIRST}")
             _make(path)
         key = _read(path)
     except UnicodeDecodeError:
@@ -67,6 +69,7 @@ def kept_secret(path: Path) -> str:
     return key
 
 
+_FIRST = "name the service's settings by SECKILL_ENV_FILE; on a trial the service makes a key at its first start"
 _MEND = "remove it, and the next start makes another; tokens that the old key signed end"
 
 

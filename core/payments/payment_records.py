@@ -5,7 +5,7 @@ All rows of an order are written under the order's lock (`lock_order`), so that 
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, or_, select, update
 
-from core.db.clock import database_now, utc_now_after_wait
+from core.db.clock import Deadline, database_now, utc_now_after_wait
 from core.db.database import AnyRow, Database
 from core.db.paging import Page, PageRequest, Sort, fetch
 from core.orders import orders
@@ -42,6 +42,7 @@ _RESOLVED_BY_ITSELF: Mapping[str, PaymentResolution] = {
     PaymentOutcome.REFUNDED: PaymentResolution.REFUNDED,
 }
 
+_READ_AT_ONCE = 500
 Money = tuple[str, int, str]  # the order it is for, amount in the currency's minor unit, currency
 
 
@@ -186,6 +187,21 @@ def resolution_of(row: AnyRow) -> str:
 def find(database: Database, row_id: int) -> AnyRow | None:
     with database.reading() as connection:
         return connection.execute(select(*Payment.__table__.columns).where(Payment.id == row_id)).one_or_none()
+
+
+def every(database: Database) -> Iterator[AnyRow]:
+    """All payments, the oldest first, read in pages: one that is recorded meanwhile may be missing. Raises Busy or
+    Unavailable.
+    """
+    last = 0
+    while True:
+        query = select(*Payment.__table__.columns).where(Payment.id > last).order_by(Payment.id).limit(_READ_AT_ONCE)
+        with database.reading(Deadline(database.settings.PURCHASE_WAIT_SECONDS)) as connection:
+            rows = connection.execute(query).all()
+        yield from rows
+        if len(rows) < _READ_AT_ONCE:
+            return
+        last = rows[-1].id
 
 
 def list_page(
