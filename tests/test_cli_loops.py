@@ -19,6 +19,7 @@ import config
 from harness.receiver import receiving, status
 from harness.service import environment
 from tests.core.selling import Selling
+from tests.database_line import after_database_line
 from tests.resources.calls import OPERATOR, Calls
 
 # Root makes a namespace of processes at once; others need a namespace of users for it.
@@ -78,7 +79,7 @@ def test_a_sweeper_ends_well_by_either_signal(
         (pid,) = children(sweeper.pid) if as_process_1 else [sweeper.pid]
         os.kill(pid, stop_signal)
         assert sweeper.wait(_PATIENCE_SECONDS / 2) == 0
-        assert sweeper.stderr.read() == ""
+        assert after_database_line(sweeper.stderr.read()) == ""
 
 
 def test_a_first_process_ends_by_a_signal_that_comes_while_it_is_loading(sqlite_uri: str) -> None:
@@ -89,7 +90,7 @@ def test_a_first_process_ends_by_a_signal_that_comes_while_it_is_loading(sqlite_
         (pid,) = children(sweeper.pid)
         os.kill(pid, signal.SIGTERM)
         assert sweeper.wait(_PATIENCE_SECONDS / 2) == 128 + signal.SIGTERM
-        assert sweeper.stderr.read() == ""
+        assert after_database_line(sweeper.stderr.read()) == ""
 
 
 def catches(pid: int, number: int) -> bool:

@@ -48,7 +48,8 @@ def test_every_refusal_of_the_core_is_a_documented_problem() -> None:
 
 def test_the_readme_names_every_command_of_the_service(sqlite_app: object) -> None:
     commands = {name for name in sqlite_app.cli.commands if name not in ("db",)}
-    assert commands == {"init-db", "seed", "token", "audit", "sweep", "publish", "prune", "doctor", "report"}
+    jobs = {"init-db", "seed", "token", "audit", "sweep", "publish", "prune", "doctor"}
+    assert commands == jobs | {"report", "summary", "export", "person"}
     for name in commands:
         assert f"flask {name}" in README
 

@@ -94,7 +94,7 @@ def export(database: Database, user_id: str) -> Iterator[dict[str, Any]]:
         yield _record("order", row, [*names, "idempotency_key", "cancelled_by"])
     paid = select(*Payment.__table__.columns).join(Order, order.order_no == payment.order_no)
     for row in _by_id(database, paid.where(order.user_id == user_id), payment.id):
-        yield _record("payment", row, [name for name in payment if name not in ("variant", "resolved")])
+        yield _record("payment", row, [each.name for each in payment if each.name not in ("variant", "resolved")])
     key = IdempotencyKey.__table__.c
     answers = select(key.id, key.idempotency_key, key.status, key.body, key.kept_at).where(key.user_id == user_id)
     for row in _by_id(database, answers, key.id):
