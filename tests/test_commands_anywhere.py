@@ -1,0 +1,190 @@
+"""Every command reads the settings of the service, wherever and by whomever it is called, and makes nothing unasked."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import jwt
+import pytest
+from flask import Flask
+
+import config
+from cli.commands import COMMANDS
+from core.ops import command_line
+from harness.service import SECRET, environment
+from tests.core.selling import Selling
+from tests.database_line import after_database_line
+from tests.test_greeting import silent_proxy
+
+# Each command as it is called here. `$OUT` is a folder to write to.
+CALLS = {
+    "init-db": ["init-db", "--json"],
+    "seed": ["seed", "--json"],
+    "token": ["token", "--user", "王芳", "--json"],
+    "audit": ["audit", "--json"],
+    "sweep": ["sweep", "--json"],
+    "publish": ["publish", "--json"],
+    "prune": ["prune", "--json"],
+    "doctor": ["doctor", "--json"],
+    "report": ["report", "1", "--json"],
+    "summary": ["summary", "--json"],
+    "export": ["export", "orders"],
+    "person": ["person", "find", "--user", "王芳", "--json"],
+}
+SILENT = {"token"}  # they touch no database
+CTL = config.ROOT / "deploy" / "seckill-ctl"
+
+
+def flask(*arguments: str) -> list[str]:
+    return [str(Path(sys.executable).with_name("flask")), "--app", str(config.ROOT / "app.py"), *arguments]
+
+
+@pytest.fixture
+def env_file(tmp_path: Path, sqlite_app: Flask, sqlite_uri: str) -> Path:
+    """The settings of a service, in a file; an order of 王芳's is in its database."""
+    selling = Selling(sqlite_app.extensions["seckill"])
+    selling.bought(selling.item(name="键盘"), "王芳")
+    path = tmp_path / "shop's settings.env"
+    path.write_text(f"SECKILL_SQLALCHEMY_DATABASE_URI={sqlite_uri}\nSECKILL_SECRET_KEY={SECRET}\n", encoding="utf-8")
+    path.chmod(0o640)
+    return path
+
+
+def ran(command: list[str], env: dict[str, str], cwd: Path) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(command, env=env, cwd=cwd, capture_output=True, timeout=60, check=False)
+
+
+def assert_all_work(env: dict[str, str], cwd: Path, path: Path) -> None:
+    for name, call in CALLS.items():
+        done = ran(flask(*call), env, cwd)
+        errors = done.stderr.decode()
+        assert done.returncode == 0, (name, errors)
+        shown = [] if name in SILENT else [f"Database: sqlite:///{path.parent}/seckill.db (settings: {path})"]
+        assert errors.splitlines() == shown, name
+        if "--json" in call:
+            json.loads(done.stdout)
+        else:
+            assert "键盘" in done.stdout.decode("utf-8")
+
+
+def test_every_command_is_tried_here() -> None:
+    assert CALLS.keys() == {command.name for command in COMMANDS}
+
+
+def test_they_work_in_another_folder_in_which_somebody_else_s_settings_lie(env_file: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    other = f"sqlite:///{folder}/other.db"
+    (folder / ".env").write_text(f"SECKILL_SQLALCHEMY_DATABASE_URI={other}\nSECKILL_SECRET_KEY={'k' * 40}\n")
+    (folder / "config.py").write_text("raise SystemExit('the settings of somebody else')")
+    assert_all_work({"SECKILL_ENV_FILE": str(env_file), "PATH": os.environ["PATH"]}, folder, env_file)
+    assert not (folder / "other.db").exists()
+
+
+def test_they_work_under_cron_which_gives_them_no_environment(env_file: Path) -> None:
+    assert_all_work({"SECKILL_ENV_FILE": str(env_file)}, Path("/"), env_file)
+
+
+def test_they_work_where_the_environment_names_a_proxy(env_file: Path) -> None:
+    with silent_proxy() as (proxy, was_asked):
+        assert_all_work(proxy | {"SECKILL_ENV_FILE": str(env_file)}, Path("/"), env_file)
+        assert not was_asked()
+
+
+def test_they_work_in_a_terminal_that_is_not_utf_8(env_file: Path) -> None:
+    ascii_only = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    assert_all_work(ascii_only | {"SECKILL_ENV_FILE": str(env_file)}, Path("/"), env_file)
+
+
+def test_what_the_environment_says_wins_over_the_file(env_file: Path, tmp_path: Path) -> None:
+    env = {"SECKILL_ENV_FILE": str(env_file), "SECKILL_SECRET_KEY": "k" * 40}
+    made = ran(flask("token", "--user", "alice"), env, tmp_path)
+    jwt.decode(made.stdout.strip(), "k" * 40, algorithms=["HS256"])
+
+
+UNREADABLE = {
+    "nothing": lambda path: None,
+    "a folder": lambda path: path.mkdir(),
+    "a device": lambda path: path.symlink_to("/dev/zero"),
+    "bytes that are no text": lambda path: path.write_bytes(b"SECKILL_DEBUG=\xff"),
+}
+
+
+@pytest.mark.parametrize("spoil", UNREADABLE.values(), ids=list(UNREADABLE))
+def test_a_file_that_is_named_and_cannot_be_read_ends_service_and_commands_with_one_line(
+    spoil: object, tmp_path: Path, sqlite_uri: str
+) -> None:
+    path = tmp_path / "named.env"
+    spoil(path)
+    env = environment(sqlite_uri) | {"SECKILL_ENV_FILE": str(path)}
+    for command in (flask("token", "--user", "alice"), [sys.executable, str(config.ROOT / "serve.py")]):
+        ended = ran(command, env, tmp_path)
+        assert (ended.returncode, ended.stdout, ended.stderr.count(b"\n")) == (1, b"", 1), ended.stderr
+        assert b"SECKILL_ENV_FILE" in ended.stderr
+        assert str(path).encode() in ended.stderr
+
+
+def test_without_a_key_every_command_ends_with_one_line_and_none_makes_one(tmp_path: Path) -> None:
+    instance = tmp_path / "instance"
+    program = (
+        f"import pathlib, config; config.INSTANCE = pathlib.Path({str(instance)!r}); from flask.cli import main; main()"
+    )
+    env = environment(f"sqlite:///{tmp_path}/seckill.db") | {"FLASK_APP": "app"}
+    del env["SECKILL_SECRET_KEY"]
+    for name, call in CALLS.items():
+        ended = ran([sys.executable, "-c", program, *call], env, config.ROOT)
+        assert (ended.returncode, ended.stdout, ended.stderr.count(b"\n")) == (1, b"", 1), (name, ended.stderr)
+        assert b"SECKILL_SECRET_KEY is not set" in ended.stderr
+    assert os.listdir(tmp_path) == []
+
+
+def test_no_command_but_init_db_makes_a_sqlite_file(tmp_path: Path) -> None:
+    env = environment(f"sqlite:///{tmp_path}/none.db")
+    for name in CALLS.keys() - SILENT - {"init-db"}:
+        ended = ran(flask(*CALLS[name]), env, tmp_path)
+        assert ended.returncode != 0, name
+        told = ended.stdout + after_database_line(ended.stderr.decode()).encode()
+        assert b"init-db" in told, (name, told)
+        assert os.listdir(tmp_path) == [], name
+
+
+def test_the_line_that_names_the_database_hides_password_and_options() -> None:
+    uri = "mysql+mysqlconnector://shop:hidden@127.0.0.1:1/none?ssl_key=hidden"
+    ended = ran(flask("summary"), environment(uri), Path("/"))
+    assert ended.stderr.splitlines()[0] == b"Database: mysql+mysqlconnector://shop:***@127.0.0.1:1/none"
+    assert b"hidden" not in ended.stderr
+
+
+def test_lines_to_paste_name_the_file_of_settings(
+    env_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECKILL_ENV_FILE", str(env_file))
+    line = command_line.flask_line("token", "--user", "alice")
+    made = ran(["bash", "-c", line], {"PATH": os.environ["PATH"]}, tmp_path)
+    jwt.decode(made.stdout.strip(), SECRET, algorithms=["HS256"])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")
+def test_the_wrapper_runs_as_the_service_s_user_with_the_service_s_settings_alone(env_file: Path) -> None:
+    place = env_file.parent
+    for folder in (place, *place.parents[:2]):
+        folder.chmod(0o755)
+    shutil.chown(env_file, group="nogroup")
+    link = place / "seckill-ctl"
+    link.symlink_to(CTL)
+    closed = place / "closed"
+    closed.mkdir(mode=0o700)
+    env = {"SECKILL_ENV_FILE": str(env_file), "SECKILL_USER": "nobody", "SECKILL_SECRET_KEY": "k" * 40}
+    env |= {"PATH": os.environ["PATH"], "http_proxy": "http://127.0.0.1:1"}
+    made = ran([str(link), "token", "--user", "alice"], env, closed)
+    assert made.returncode == 0, made.stderr
+    jwt.decode(made.stdout.strip(), SECRET, algorithms=["HS256"])
+    env_file.chmod(0o600)
+    refused = ran([str(link), "token", "--user", "alice"], env, closed)
+    assert (refused.returncode, refused.stderr.count(b"\n")) == (1, 1)
+    assert b"cannot be read: Permission denied" in refused.stderr
+    nobody = ran([str(link), "audit"], env | {"SECKILL_USER": "no-such-user"}, closed)
+    assert (nobody.returncode, nobody.stderr.count(b"\n")) == (1, 1)
