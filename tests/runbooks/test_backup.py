@@ -1,0 +1,132 @@
+"""docs/runbooks/backup.md, its lines as they stand: a copy of a real server is restored, and its audit is clean."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from config import ROOT
+from core.ops import audit
+from harness import mysql
+from harness.database_server import DatabaseServer
+from harness.kinds import SERVERS
+from tests.core.selling import Selling
+
+PAGE = (ROOT / "docs" / "runbooks" / "backup.md").read_text()
+
+
+def lines(name: str) -> str:
+    """The block of the page that is marked with a name."""
+    (block,) = re.findall(rf"^```sh {name}\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)
+    return block
+
+
+@pytest.fixture
+def shell(own_server: DatabaseServer, server_kind: str, tmp_path: Path) -> Callable[[str], None]:
+    """Runs lines of the page where `mysql` and `mysqldump` are this server's, as they are on its host."""
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    for name in ("mysql", "mysqldump"):
+        if server_kind == "mysql":
+            command = mysql._program(name)
+        else:
+            command = [shutil.which({"mysql": "mariadb", "mysqldump": "mariadb-dump"}[name]) or name]
+        address = ["--no-defaults", "-h127.0.0.1", f"-P{own_server.port}", "-uroot"]
+        script = folder / name
+        script.write_text(f'#!/bin/sh\nexec {shlex.join([*command, *address])} "$@"\n')
+        script.chmod(0o755)
+    backup = tmp_path / "backup"
+    backup.mkdir()
+    env = os.environ | {"PATH": f"{folder}:{os.environ['PATH']}", "DATABASE": "shop", "COPY": "shop_copy"}
+    env["BACKUP"] = str(backup)
+
+    def run(block: str) -> None:
+        if server_kind == "mariadb":  # which does not know it
+            block = block.replace("--no-tablespaces ", "")
+        done = subprocess.run(
+            ["bash", "-euc", block], env=env, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert done.returncode == 0, done.stderr
+
+    return run
+
+
+@pytest.fixture
+def shop(own_server: DatabaseServer, make_app: Callable[..., Flask]) -> tuple[str, int]:
+    """The address of a shop, and how many orders it has."""
+    uri = own_server.create_database("shop")
+    selling = Selling(make_app(uri).extensions["seckill"])
+    item = selling.item(name="键盘 'x' \\ \"y\"", stock=100)
+    for number in range(20):
+        selling.bought(item, f"user-{number}")
+    return uri, 20
+
+
+def assert_whole(make_app: Callable[..., Flask], uri: str, orders: int) -> None:
+    report = audit.run(make_app(uri).extensions["seckill"].settings)
+    assert report.clean, [result for result in report.results if result.count]
+    assert report.orders == orders
+
+
+def test_a_dump_is_restored_and_its_audit_is_clean(
+    shell: Callable[[str], None], shop: tuple[str, int], make_app: Callable[..., Flask]
+) -> None:
+    uri, orders = shop
+    shell(lines("dump"))
+    shell(lines("restore"))
+    assert_whole(make_app, f"{uri}_copy", orders)
+
+
+@pytest.fixture
+def restored(server_kind: str, tmp_path: Path) -> Iterator[Callable[[Path], DatabaseServer]]:
+    """Starts a server of this kind on a copy of a data directory."""
+    servers: list[DatabaseServer] = []
+
+    def start(data: Path) -> DatabaseServer:
+        server = SERVERS[server_kind](tmp_path / "restored")
+        shutil.rmtree(tmp_path / "restored" / "data")
+        shutil.copytree(data, tmp_path / "restored" / "data", symlinks=True)
+        servers.append(server)
+        server.start()
+        return server
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+def test_a_cold_copy_of_the_data_is_a_server_whose_audit_is_clean(
+    shell: Callable[[str], None],
+    shop: tuple[str, int],
+    own_server: DatabaseServer,
+    restored: Callable[[Path], DatabaseServer],
+    make_app: Callable[..., Flask],
+    tmp_path: Path,
+) -> None:
+    _, orders = shop
+    own_server.stop()
+    (copy,) = [line for line in lines("cold").splitlines() if line.startswith("cp ")]
+    shell(copy.replace("/var/lib/mysql", str(own_server.directory / "data")))
+    server = restored(tmp_path / "backup" / "data")
+    assert_whole(make_app, f"mysql+mysqlconnector://root@127.0.0.1:{server.port}/shop", orders)
+
+
+def test_a_mysql_that_copies_itself_while_it_works_makes_a_server_whose_audit_is_clean(
+    server_kind: str,
+    shell: Callable[[str], None],
+    shop: tuple[str, int],
+    restored: Callable[[Path], DatabaseServer],
+    make_app: Callable[..., Flask],
+    tmp_path: Path,
+) -> None:
+    if server_kind != "mysql":
+        pytest.skip("the plugin is MySQL's")
+    shell(lines("clone"))
+    server = restored(tmp_path / "backup" / "clone")
+    assert_whole(make_app, f"mysql+mysqlconnector://root@127.0.0.1:{server.port}/shop", shop[1])
