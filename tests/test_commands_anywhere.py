@@ -57,46 +57,55 @@ def ran(command: list[str], env: dict[str, str], cwd: Path) -> subprocess.Comple
     return subprocess.run(command, env=env, cwd=cwd, capture_output=True, timeout=60, check=False)
 
 
-def assert_all_work(env: dict[str, str], cwd: Path, path: Path) -> None:
-    for name, call in CALLS.items():
-        done = ran(flask(*call), env, cwd)
-        errors = done.stderr.decode()
-        assert done.returncode == 0, (name, errors)
-        shown = [] if name in SILENT else [f"Database: sqlite:///{path.parent}/seckill.db (settings: {path})"]
-        assert errors.splitlines() == shown, name
-        if "--json" in call:
-            json.loads(done.stdout)
-        else:
-            assert "键盘" in done.stdout.decode("utf-8")
+def assert_works(name: str, env: dict[str, str], cwd: Path, path: Path) -> None:
+    done = ran(flask(*CALLS[name]), env, cwd)
+    errors = done.stderr.decode()
+    assert done.returncode == 0, errors
+    shown = [] if name in SILENT else [f"Database: sqlite:///{path.parent}/seckill.db (settings: {path})"]
+    assert errors.splitlines() == shown
+    if "--json" in CALLS[name]:
+        json.loads(done.stdout)
+    else:
+        assert "键盘" in done.stdout.decode("utf-8")
+
+
+every_command = pytest.mark.parametrize("name", CALLS)
 
 
 def test_every_command_is_tried_here() -> None:
     assert CALLS.keys() == {command.name for command in COMMANDS}
 
 
-def test_they_work_in_another_folder_in_which_somebody_else_s_settings_lie(env_file: Path, tmp_path: Path) -> None:
+@pytest.mark.long
+@every_command
+def test_each_works_in_a_folder_where_somebody_else_s_settings_lie(name: str, env_file: Path, tmp_path: Path) -> None:
     folder = tmp_path / "theirs"
     folder.mkdir()
     other = f"sqlite:///{folder}/other.db"
     (folder / ".env").write_text(f"SECKILL_SQLALCHEMY_DATABASE_URI={other}\nSECKILL_SECRET_KEY={'k' * 40}\n")
     (folder / "config.py").write_text("raise SystemExit('the settings of somebody else')")
-    assert_all_work({"SECKILL_ENV_FILE": str(env_file), "PATH": os.environ["PATH"]}, folder, env_file)
+    assert_works(name, {"SECKILL_ENV_FILE": str(env_file), "PATH": os.environ["PATH"]}, folder, env_file)
     assert not (folder / "other.db").exists()
 
 
-def test_they_work_under_cron_which_gives_them_no_environment(env_file: Path) -> None:
-    assert_all_work({"SECKILL_ENV_FILE": str(env_file)}, Path("/"), env_file)
+@every_command
+def test_each_works_under_cron_which_gives_them_no_environment(name: str, env_file: Path) -> None:
+    assert_works(name, {"SECKILL_ENV_FILE": str(env_file)}, Path("/"), env_file)
 
 
-def test_they_work_where_the_environment_names_a_proxy(env_file: Path) -> None:
+@pytest.mark.long
+@every_command
+def test_each_works_where_the_environment_names_a_proxy(name: str, env_file: Path) -> None:
     with silent_proxy() as (proxy, was_asked):
-        assert_all_work(proxy | {"SECKILL_ENV_FILE": str(env_file)}, Path("/"), env_file)
+        assert_works(name, proxy | {"SECKILL_ENV_FILE": str(env_file)}, Path("/"), env_file)
         assert not was_asked()
 
 
-def test_they_work_in_a_terminal_that_is_not_utf_8(env_file: Path) -> None:
+@pytest.mark.long
+@every_command
+def test_each_works_in_a_terminal_that_is_not_utf_8(name: str, env_file: Path) -> None:
     ascii_only = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
-    assert_all_work(ascii_only | {"SECKILL_ENV_FILE": str(env_file)}, Path("/"), env_file)
+    assert_works(name, ascii_only | {"SECKILL_ENV_FILE": str(env_file)}, Path("/"), env_file)
 
 
 def test_what_the_environment_says_wins_over_the_file(env_file: Path, tmp_path: Path) -> None:
@@ -127,28 +136,27 @@ def test_a_file_that_is_named_and_cannot_be_read_ends_service_and_commands_with_
         assert str(path).encode() in ended.stderr
 
 
-def test_without_a_key_every_command_ends_with_one_line_and_none_makes_one(tmp_path: Path) -> None:
+@every_command
+def test_without_a_key_each_ends_with_one_line_and_makes_none(name: str, tmp_path: Path) -> None:
     instance = tmp_path / "instance"
     program = (
         f"import pathlib, config; config.INSTANCE = pathlib.Path({str(instance)!r}); from flask.cli import main; main()"
     )
     env = environment(f"sqlite:///{tmp_path}/seckill.db") | {"FLASK_APP": "app"}
     del env["SECKILL_SECRET_KEY"]
-    for name, call in CALLS.items():
-        ended = ran([sys.executable, "-c", program, *call], env, config.ROOT)
-        assert (ended.returncode, ended.stdout, ended.stderr.count(b"\n")) == (1, b"", 1), (name, ended.stderr)
-        assert b"SECKILL_SECRET_KEY is not set" in ended.stderr
+    ended = ran([sys.executable, "-c", program, *CALLS[name]], env, config.ROOT)
+    assert (ended.returncode, ended.stdout, ended.stderr.count(b"\n")) == (1, b"", 1), ended.stderr
+    assert b"SECKILL_SECRET_KEY is not set" in ended.stderr
     assert os.listdir(tmp_path) == []
 
 
-def test_no_command_but_init_db_makes_a_sqlite_file(tmp_path: Path) -> None:
-    env = environment(f"sqlite:///{tmp_path}/none.db")
-    for name in CALLS.keys() - SILENT - {"init-db"}:
-        ended = ran(flask(*CALLS[name]), env, tmp_path)
-        assert ended.returncode != 0, name
-        told = ended.stdout + after_database_line(ended.stderr.decode()).encode()
-        assert b"init-db" in told, (name, told)
-        assert os.listdir(tmp_path) == [], name
+@pytest.mark.parametrize("name", sorted(CALLS.keys() - SILENT - {"init-db"}))
+def test_none_but_init_db_makes_a_sqlite_file(name: str, tmp_path: Path) -> None:
+    ended = ran(flask(*CALLS[name]), environment(f"sqlite:///{tmp_path}/none.db"), tmp_path)
+    assert ended.returncode != 0
+    told = ended.stdout + after_database_line(ended.stderr.decode()).encode()
+    assert b"init-db" in told
+    assert os.listdir(tmp_path) == []
 
 
 def test_the_line_that_names_the_database_hides_password_and_options() -> None:

@@ -44,11 +44,10 @@ def shell(own_server: DatabaseServer, server_kind: str, tmp_path: Path) -> Calla
     backup = tmp_path / "backup"
     backup.mkdir()
     env = os.environ | {"PATH": f"{folder}:{os.environ['PATH']}", "DATABASE": "shop", "COPY": "shop_copy"}
-    env["BACKUP"] = str(backup)
+    (only_mysql,) = re.findall(r'^ONLY_MYSQL="(.*?)"', PAGE, flags=re.MULTILINE)
+    env |= {"BACKUP": str(backup), "ONLY_MYSQL": only_mysql if server_kind == "mysql" else ""}
 
     def run(block: str) -> None:
-        if server_kind == "mariadb":  # which does not know it
-            block = block.replace("--no-tablespaces ", "")
         done = subprocess.run(
             ["bash", "-euc", block], env=env, capture_output=True, text=True, timeout=120, check=False
         )

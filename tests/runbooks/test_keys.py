@@ -13,6 +13,9 @@ from core.tokens import Tokens
 from examples.payment_provider import new_secret
 from harness.service import Service
 
+# Each starts services one after the other, up to eight.
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
+
 OLD, NEW = "the-old-key-of-forty-characters-and-more-0", "the-new-key-of-forty-characters-and-more-1"
 # The settings of each step of the table.
 STEPS: list[Mapping[str, str]] = [
@@ -45,7 +48,6 @@ def rolled(start: Callable[..., Service], uri: str, steps: list[Mapping[str, str
             yield hosts, told
 
 
-@pytest.mark.long
 def test_a_token_that_either_host_signs_is_taken_by_both_at_every_step(
     start_service: Callable[..., Service], sqlite_uri: str
 ) -> None:
@@ -59,7 +61,6 @@ def test_a_token_that_either_host_signs_is_taken_by_both_at_every_step(
     assert not takes(hosts[0], OLD)
 
 
-@pytest.mark.long
 def test_without_the_first_step_one_host_does_not_take_what_the_other_signs(
     start_service: Callable[..., Service], sqlite_uri: str
 ) -> None:
@@ -83,7 +84,6 @@ def calls_under(service: Service, secret: str, event_id: str) -> int:
     return requests.post(f"{service.url}/payments/webhook", data=body, headers=headers, timeout=20).status_code
 
 
-@pytest.mark.long
 def test_the_provider_s_calls_are_taken_at_every_step(start_service: Callable[..., Service], sqlite_uri: str) -> None:
     old, new = new_secret(), new_secret()
     name = "PAYMENT_WEBHOOK_SECRETS"
