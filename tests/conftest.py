@@ -50,6 +50,7 @@ LONG_ON_MARIADB = (
     "tests/resources/test_idempotency.py",
     "tests/test_migration_0012.py",
     "tests/test_schema.py",
+    "tests/runbooks/test_backup.py",
 )
 
 

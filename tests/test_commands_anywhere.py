@@ -114,6 +114,12 @@ def test_what_the_environment_says_wins_over_the_file(env_file: Path, tmp_path: 
     jwt.decode(made.stdout.strip(), "k" * 40, algorithms=["HS256"])
 
 
+def test_the_service_reads_where_to_listen_from_the_file_as_well(env_file: Path, tmp_path: Path) -> None:
+    env_file.write_text(env_file.read_text() + "WORKERS=none\n")
+    refused = ran([sys.executable, str(config.ROOT / "serve.py")], {"SECKILL_ENV_FILE": str(env_file)}, tmp_path)
+    assert (refused.returncode, refused.stderr) == (1, b"error: WORKERS must be a whole number from 1 to 64\n")
+
+
 UNREADABLE = {
     "nothing": lambda path: None,
     "a folder": lambda path: path.mkdir(),
