@@ -1,10 +1,12 @@
 """Every command reads the settings of the service, wherever and by whomever it is called, and makes nothing unasked."""
 
+import getpass
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import jwt
@@ -181,24 +183,36 @@ def test_lines_to_paste_name_the_file_of_settings(
     jwt.decode(made.stdout.strip(), SECRET, algorithms=["HS256"])
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")
-def test_the_wrapper_runs_as_the_service_s_user_with_the_service_s_settings_alone(env_file: Path) -> None:
-    place = env_file.parent
-    for folder in (place, *place.parents[:2]):
-        folder.chmod(0o755)
-    shutil.chown(env_file, group="nogroup")
-    link = place / "seckill-ctl"
+def test_the_wrapper_uses_the_service_s_settings_and_nothing_else_of_the_environment(
+    env_file: Path, tmp_path: Path
+) -> None:
+    link = tmp_path / "seckill-ctl"
     link.symlink_to(CTL)
-    closed = place / "closed"
-    closed.mkdir(mode=0o700)
-    env = {"SECKILL_ENV_FILE": str(env_file), "SECKILL_USER": "nobody", "SECKILL_SECRET_KEY": "k" * 40}
-    env |= {"PATH": os.environ["PATH"], "http_proxy": "http://127.0.0.1:1"}
-    made = ran([str(link), "token", "--user", "alice"], env, closed)
+    env = {"SECKILL_ENV_FILE": env_file.name, "SECKILL_USER": getpass.getuser(), "SECKILL_SECRET_KEY": "k" * 40}
+    made = ran([str(link), "token", "--user", "alice"], env | {"PATH": os.environ["PATH"]}, env_file.parent)
     assert made.returncode == 0, made.stderr
     jwt.decode(made.stdout.strip(), SECRET, algorithms=["HS256"])
-    env_file.chmod(0o600)
-    refused = ran([str(link), "token", "--user", "alice"], env, closed)
-    assert (refused.returncode, refused.stderr.count(b"\n")) == (1, 1)
-    assert b"cannot be read: Permission denied" in refused.stderr
-    nobody = ran([str(link), "audit"], env | {"SECKILL_USER": "no-such-user"}, closed)
-    assert (nobody.returncode, nobody.stderr.count(b"\n")) == (1, 1)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")
+def test_the_wrapper_becomes_the_service_s_user_in_any_folder(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        project = Path(place) / "the project"
+        for folder in (project / "deploy", project / ".venv" / "bin"):
+            folder.mkdir(parents=True)
+        Path(place).chmod(0o755)
+        ctl, program = project / "deploy" / CTL.name, project / ".venv" / "bin" / "flask"
+        shutil.copy(CTL, ctl)
+        program.write_text('#!/bin/sh\nid -un\nenv\nprintf "%s\\n" "$@"\nexit 7\n')
+        program.chmod(0o755)
+        closed = tmp_path / "closed"
+        closed.mkdir(mode=0o700)
+        env = {"SECKILL_USER": "nobody", "http_proxy": "http://127.0.0.1:1", "PATH": os.environ["PATH"]}
+        done = ran([str(ctl), "person", "find", "--user", "a b"], env, closed)
+        told = done.stdout.decode().splitlines()
+        assert (done.returncode, told[0]) == (7, "nobody")
+        assert told[-6:] == ["--app", str(project / "app.py"), "person", "find", "--user", "a b"]
+        assert "SECKILL_ENV_FILE=/etc/seckill.env" in told
+        assert not [line for line in told if line.startswith("http_proxy")]
+        missing = ran([str(ctl), "audit"], env | {"SECKILL_USER": "no-such-user"}, closed)
+        assert (missing.returncode, missing.stderr.count(b"\n")) == (1, 1)
