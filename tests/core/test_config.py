@@ -196,17 +196,11 @@ def test_every_setting_is_tried_here() -> None:
 
 @pytest.mark.parametrize("name", OVERRIDES)
 def test_the_environment_overrides_every_setting(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-<<<<<<< HEAD
     _text, value = OVERRIDES[name]
     for other in OVERRIDES if name.startswith("IDENTITY_") else [name]:  # these need each other
         if other == name or other.startswith("IDENTITY_"):
             monkeypatch.setenv(f"SECKILL_{other}", OVERRIDES[other][0])
-    found = getattr(load(), name)
-=======
-    text, value = OVERRIDES[name]
-    monkeypatch.setenv(f"SECKILL_{name}", text)
     found = getattr(load(first_start=True), name)
->>>>>>> a5537f6 (Add seckill-ctl; let the tests of commands expect the line that names the database)
     assert found == value
     assert type(found) is type(value) or isinstance(value, Path)
     if name != "SECRET_KEY":
