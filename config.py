@@ -1,7 +1,8 @@
 """Every setting of the service: its meaning, unit and default.
 
 The environment, or a file, overrides each as `SECKILL_<NAME>`. The file is `.env` beside this one, or the one that
-SECKILL_ENV_FILE names: the service and its commands then read the same, whoever starts them.
+SECKILL_ENV_FILE names: the service and its commands then read the same, whoever starts them. What neither says can
+come from files of the folder that SECKILL_SECRETS_DIR names, each called as its setting.
 A value of the wrong type or out of range stops the start with the setting's name; the value
 itself is never printed, since it may be a secret.
 """
@@ -22,16 +23,24 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from core.identity import key_source
-from core.ops import secret_key
+from core.ops import places, secret_key, secrets_folder
 from core.ops.secret_key import KNOWN_SECRETS as KNOWN_SECRETS
 from core.ops.secret_key import MIN_SECRET_BYTES as MIN_SECRET_BYTES
 from core.ops.secret_key import UnfitFile, is_blank, kept_secret
 
 ROOT = Path(__file__).resolve().parent
-INSTANCE = ROOT / "instance"
-ENV_FILE = ROOT / ".env"
 PREFIX = "SECKILL_"
 ENV_FILE_NAME = f"{PREFIX}ENV_FILE"
+INSTANCE_NAME = f"{PREFIX}INSTANCE"
+SECRETS_DIR_NAME = f"{PREFIX}SECRETS_DIR"
+# These say where settings are, and count in the environment alone.
+PLACES = frozenset({ENV_FILE_NAME, INSTANCE_NAME, SECRETS_DIR_NAME})
+# Whether this is a checkout. A wheel has no pyproject.toml; beside its modules nothing is to be written.
+CHECKOUT = (ROOT / "pyproject.toml").exists()
+# What is written here lies in INSTANCE; relative paths and `.env` begin at HOME.
+INSTANCE = Path(os.environ.get(INSTANCE_NAME) or places.instance(ROOT, CHECKOUT)).absolute()
+HOME = ROOT if CHECKOUT else INSTANCE
+ENV_FILE = HOME / ".env"
 _MAX_ENV_FILE_BYTES = 1 << 20
 DEFAULT_DATABASE_URI = f"sqlite:///{INSTANCE / 'seckill.db'}"  # the embedded one
 
@@ -371,7 +380,7 @@ class Settings(BaseSettings):
         if url.database in (None, "", ":memory:"):
             raise ValueError("workers cannot share a database in memory; name a file")
         # A relative path would mean one file to Flask-SQLAlchemy and another to the command line.
-        return f"sqlite:///{ROOT / str(url.database)}"
+        return f"sqlite:///{HOME / str(url.database)}"
 
     @property
     def test_payments(self) -> bool:
@@ -421,7 +430,7 @@ def load(*, first_start: bool = False, **overrides: Any) -> Settings:
     """
     _forget_what_flask_loaded()
     try:
-        settings = Settings(**_named_file(), **overrides)
+        settings = Settings(**_named_file(), **_secrets_folder(), **overrides)
     except ValidationError as error:
         raise InvalidSettings("; ".join(_complaints(error))) from None
     except (OSError, UnicodeError):
@@ -440,7 +449,7 @@ def load(*, first_start: bool = False, **overrides: Any) -> Settings:
 def env_file() -> Path:
     """The file of settings: the one that SECKILL_ENV_FILE names (a relative path begins here), else `.env`."""
     named = os.environ.get(ENV_FILE_NAME)
-    return ROOT / named if named else ENV_FILE
+    return HOME / named if named else ENV_FILE
 
 
 def file_values() -> dict[str, str | None]:
@@ -465,6 +474,24 @@ def _named_file() -> dict[str, Any]:
     return {"_env_file": path}
 
 
+def secrets_dir() -> Path | None:
+    """The folder that has settings in files of their own, if SECKILL_SECRETS_DIR names one."""
+    named = os.environ.get(SECRETS_DIR_NAME)
+    return HOME / named if named else None
+
+
+def _secrets_folder() -> dict[str, Any]:
+    """The argument by which Settings reads the files of `secrets_dir`. Raises InvalidSettings."""
+    folder = secrets_dir()
+    if folder is None:
+        return {}
+    try:
+        secrets_folder.require_fit(folder, PREFIX)
+    except UnfitFile as error:
+        raise InvalidSettings(f"{SECRETS_DIR_NAME}: {error}") from None
+    return {"_secrets_dir": folder}
+
+
 def _forget_what_flask_loaded() -> None:
     """Remove from the environment what `flask` copied there from a `.env` of the folder that it was called in.
 
@@ -484,9 +511,10 @@ def _forget_what_flask_loaded() -> None:
 
 
 def unknown_names() -> list[str]:
-    """The `SECKILL_` names in the environment and in the file that are no setting: probably misspelt."""
-    given = {*os.environ, *file_values()}
-    known = {PREFIX + name for name in Settings.model_fields} | {PREFIX + "TEST_DATABASE_URI", ENV_FILE_NAME}
+    """The `SECKILL_` names in the environment and in files of settings that are no setting: probably misspelt."""
+    folder = secrets_dir()
+    given = {*(os.environ.keys() - PLACES), *file_values(), *(secrets_folder.names(folder, PREFIX) if folder else ())}
+    known = {PREFIX + name for name in Settings.model_fields} | {PREFIX + "TEST_DATABASE_URI"}
     return sorted(name for name in given if name.startswith(PREFIX) and name not in known)
 
 

@@ -298,15 +298,15 @@ Ctrl-C stops it.
 """
 
 
-def _read_arguments(arguments: list[str]) -> None:
+def _read_arguments(arguments: list[str], program: str) -> None:
     """Print help where it is asked for; whatever else is given is refused with one line and exit code 2."""
     escape_what_cannot_be_shown()
     settings = [
         f"  {config.PREFIX}{name}\n      {field.description}" for name, field in config.Settings.model_fields.items()
     ]
     parser = argparse.ArgumentParser(
-        prog="serve.py",
-        usage="serve.py [-h]",
+        prog=program,
+        usage=f"{program} [-h]",
         description="Prepare the database and serve until SIGINT or SIGTERM.",
         epilog="\n".join(
             [
@@ -329,9 +329,14 @@ def _read_arguments(arguments: list[str]) -> None:
         unknown = arguments
     if unknown:
         # Not quoted: an argument may hold a password.
-        parser.exit(2, "error: serve.py takes no arguments but --help; it reads its settings from the environment\n")
+        parser.exit(2, f"error: {program} takes no arguments but --help; it reads its settings from the environment\n")
+
+
+def run(arguments: list[str], program: str) -> None:
+    """Serve as a command, `program`, that was given `arguments`."""
+    _read_arguments(arguments, program)
+    main()
 
 
 if __name__ == "__main__":
-    _read_arguments(sys.argv[1:])
-    main()
+    run(sys.argv[1:], "serve.py")

@@ -13,6 +13,7 @@ from spectree import Response, SpecTree
 from spectree.models import InType, SecureType, SecurityScheme, SecuritySchemeData
 from spectree.plugins.flask_plugin import FlaskPlugin
 
+from core.version import __version__
 from resources import fields, problems, schemas
 from resources.auth import Access
 from resources.operation import Operation
@@ -21,7 +22,6 @@ from resources.reasons import REASONS
 from resources.reply import to_json
 
 TITLE = "Flash sale"
-VERSION = "1.0.0"
 _SCHEME = "bearer"
 _ID = {"type": "integer", "format": "int64", "minimum": 1}
 _IDS = ("goods_id", "webhook_id", "delivery_id")
@@ -98,7 +98,7 @@ def document(app: Flask) -> dict[str, Any]:
         mode="strict",
         annotations=False,
         title=TITLE,
-        version=VERSION,
+        version=__version__,
         description="Sells few units to many buyers at once. Errors are RFC 9457 problems with a stable `code`.",
         naming_strategy=lambda model: model.__name__,
         nested_naming_strategy=lambda parent, child: child,

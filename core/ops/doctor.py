@@ -19,7 +19,7 @@ from core.db.database import Database
 from core.db.faults import DENIED, MISSING_GRANT
 from core.db.mysql_connection import Connection as OurConnection
 from core.db.tls import Unprotected
-from core.ops import doctor_coupons, doctor_identity, doctor_mysql, secret_key
+from core.ops import doctor_coupons, doctor_identity, doctor_mysql, secret_key, secrets_folder
 from core.ops.command_line import flask_line
 from core.ops.finding import Finding, State, judge, judge_protection
 from core.refusals import Refusal
@@ -97,6 +97,9 @@ def _source(key: str) -> str:
         return ".env" if config.env_file() == config.ENV_FILE else str(config.env_file())
     if os.environ.get(name) == key:
         return "the environment"
+    folder = config.secrets_dir()
+    if folder is not None and name in secrets_folder.names(folder, config.PREFIX):
+        return str(folder)
     return "instance/secret_key" if _kept_key() == key else "the caller"
 
 

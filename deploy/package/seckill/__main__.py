@@ -1,0 +1,5 @@
+"""`python -m seckill`."""
+
+from seckill import main
+
+main()
