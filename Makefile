@@ -35,7 +35,7 @@ test-packages:
 # The representative races and faults wait more than they work, and no other test is beside them.
 .PHONY: test
 test: .venv/.dev test-packages ## Run the tests, on SQLite, and on MySQL, MariaDB, Redis and nginx that they start themselves
-	$(BIN)/pytest --numprocesses=3 --dist=worksteal -m "not long and not cluster and not node and not e2e"
+	$(BIN)/pytest --numprocesses=3 --dist=worksteal -m "not long and not cluster and not node and not e2e and not image"
 	$(BIN)/pytest --numprocesses=3 --dist=worksteal -m "representative and not mariadb" tests/races tests/faults
 
 .PHONY: faults
@@ -67,7 +67,7 @@ client-types: .venv/.dev e2e-packages web/client/node_modules/.package-lock.json
 
 .PHONY: test-fast
 test-fast: .venv/.dev ## Run the tests that need neither MySQL, MariaDB nor nginx
-	$(BIN)/pytest -m "not mysql and not mariadb and not nginx and not promtool and not cluster and not node and not e2e"
+	$(BIN)/pytest -m "not mysql and not mariadb and not nginx and not promtool and not cluster and not node and not e2e and not image"
 
 .venv/.bench: .venv/.dev requirements-bench.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.txt
@@ -105,13 +105,22 @@ COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-e
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
 .PHONY: requirements
-requirements: .venv/.dev ## Compile the .in files to pinned requirements, newest releases first
-	$(COMPILE) --upgrade --output-file requirements.txt requirements.in
+requirements: .venv/.dev ## Compile pyproject.toml and the .in files to pinned requirements, newest releases first
+	$(COMPILE) --upgrade --output-file requirements.txt pyproject.toml
 	$(COMPILE) --upgrade --output-file requirements-dev.txt requirements-dev.in
 	$(COMPILE) --upgrade --output-file requirements-bench.txt requirements-bench.in
 	$(COMPILE) --upgrade --output-file requirements-load.txt requirements-load.in
 	$(COMPILE) --upgrade --output-file requirements-e2e.txt requirements-e2e.in
 	$(COMPILE) --upgrade --output-file examples/stripe_adapter/requirements.txt examples/stripe_adapter/requirements.in
+
+.PHONY: env-example
+env-example: .venv/.dev ## Make .env.example from config.py
+	$(BIN)/python -m harness.env_example
+
+.PHONY: test-image
+test-image: .venv/.dev ## Build the container's image with podman, on a base from Debian's packages, and buy in it (as root)
+	@harness/install_podman
+	$(BIN)/pytest -s -m image tests/deploy
 
 .PHONY: clean
 clean: ## Remove what was built, but not the database in instance/
