@@ -10,31 +10,28 @@ import os
 
 import click
 from flask import Flask
-from flask.cli import FlaskGroup
+from flask.cli import AppGroup, ScriptInfo
 
 from core.version import __version__
+
+_MARK = "FLASK_RUN_FROM_CLI"  # by it an application knows that a command runs, as under `flask`
 
 
 def main() -> None:
     """Run the program."""
     from cli import commands
 
-    # Not FlaskGroup's own options (--app, --env-file, --debug), nor its `.env`: config.py says where settings are.
-    program = FlaskGroup(
+    # Not FlaskGroup: it looks for an application and a `.env` in the folder where it is called, and loads the application,
+    # which wrong settings prevent, to print a help.
+    program = AppGroup(
         name="seckill",
         help="The flash-sale service and its commands. Settings are read from the environment; the README lists them.",
-        create_app=_application,
-        add_default_commands=False,
-        add_version_option=False,
-        load_dotenv=False,
-        set_debug_flag=False,
     )
-    program.params = []
     click.version_option(__version__, prog_name="seckill")(program)
-    # Here, not only by the application, which wrong settings prevent: help and names of commands need none.
     for command in (serve, *commands.COMMANDS):
         program.add_command(command)
-    program.main(prog_name="seckill")
+    os.environ[_MARK] = "true"
+    program.main(prog_name="seckill", obj=ScriptInfo(create_app=_application, load_dotenv_defaults=False))
 
 
 def _application() -> Flask:
@@ -51,5 +48,5 @@ def serve(arguments: tuple[str, ...]) -> None:
     """Prepare the database and serve until SIGINT or SIGTERM, as `make run` does."""
     import serve as service
 
-    del os.environ["FLASK_RUN_FROM_CLI"]  # workers are no commands
+    del os.environ[_MARK]  # workers are no commands
     service.run([*arguments], "seckill serve")
