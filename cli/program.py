@@ -21,8 +21,8 @@ def main() -> None:
     """Run the program."""
     from cli import commands
 
-    # Not FlaskGroup: it looks for an application and a `.env` in the folder where it is called, and loads the application,
-    # which wrong settings prevent, to print a help.
+    # Not FlaskGroup: it looks for an application and a `.env` in the folder where it is called, and to print a help it
+    # loads the application, which wrong settings prevent.
     program = AppGroup(
         name="seckill",
         help="The flash-sale service and its commands. Settings are read from the environment; the README lists them.",

@@ -9,8 +9,8 @@ from config import PREFIX, ROOT, Settings
 TARGET = ROOT / ".env.example"
 _WIDTH = 118
 _HEAD = """\
-# Every setting with its default, made from config.py by `make env-example`. Copy it to `.env` (mode 600), or to the file
-# that SECKILL_ENV_FILE names, and take the `#` away from what you change. The environment wins over the file.
+# Every setting with its default, made from config.py by `make env-example`. Copy it to `.env` (mode 600), or to the
+# file that SECKILL_ENV_FILE names, and take the `#` away from what you change. The environment wins over the file.
 """
 
 

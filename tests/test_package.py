@@ -71,7 +71,9 @@ def _serving(installed: Path, folder: Path, **environment: str) -> Iterator[str]
     port = free_port()
     told = _environment(PORT=str(port), WORKERS="1", **environment)
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([installed / "bin" / "seckill", "serve"], cwd=folder, env=told, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            [installed / "bin" / "seckill", "serve"], cwd=folder, env=told, stdout=log, stderr=log
+        )
     url = f"http://127.0.0.1:{port}"
 
     def is_ready() -> bool:
@@ -142,7 +144,9 @@ def test_serve_takes_no_arguments(seckill: Run) -> None:
 
 def test_a_health_check_tells_whether_the_service_answers(installed: Path, tmp_path: Path) -> None:
     check = [installed / "bin" / "python", "-m", "seckill.healthcheck"]
-    nobody = subprocess.run(check, env=_environment(PORT=str(free_port())), capture_output=True, timeout=20, check=False)
+    nobody = subprocess.run(
+        check, env=_environment(PORT=str(free_port())), capture_output=True, timeout=20, check=False
+    )
     assert nobody.returncode == 1
     with _serving(installed, tmp_path, SECKILL_INSTANCE=str(tmp_path / "instance")) as url:
         port = url.rpartition(":")[2]

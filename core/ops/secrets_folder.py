@@ -1,7 +1,7 @@
 """Settings in files of their own, each called as its setting: secrets of Docker and Kubernetes, systemd's credentials.
 
-pydantic-settings reads them. Here is what it does not look at: a folder or a file that cannot be read, or is empty, would
-silently be no setting.
+pydantic-settings reads them. Here is what it does not look at: a folder or a file that cannot be read, or is empty,
+would silently be no setting.
 """
 
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ def require_fit(folder: Path, prefix: str) -> None:
 
 
 def names(folder: Path, prefix: str) -> list[str]:
-    """The names of settings that files in `folder` give, as the environment would; of letters their case plays no part."""
+    """The names of settings that files in `folder` give, in upper case as in the environment."""
     return [path.name.upper() for path in _files(folder, prefix)]
 
 

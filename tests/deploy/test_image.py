@@ -37,11 +37,11 @@ def _podman(*arguments: object, check: bool = True) -> str:
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The image of this checkout. pip trusts whom it trusts on this host."""
+    """The image of this checkout, in the format that knows health checks. pip trusts whom it trusts on this host."""
     pip = tmp_path_factory.mktemp("image") / "pip.conf"
     pip.write_text("[global]\ncert = /host-certificates.pem\n")
     mounts = ("-v", f"{CERTIFICATES}:/host-certificates.pem:ro", "-v", f"{pip}:/etc/pip.conf:ro")
-    _podman("build", "--pull=never", "--network=host", *mounts, "-t", IMAGE, ROOT)
+    _podman("build", "--format=docker", "--pull=never", "--network=host", *mounts, "-t", IMAGE, ROOT)
     return IMAGE
 
 
@@ -73,7 +73,9 @@ class Container:
     def is_healthy(self) -> bool:
         """Whether the image's own health check says so."""
         assert self.state()["Running"], self.log()
-        return subprocess.run(["podman", "--runtime", "runc", "healthcheck", "run", self.id], check=False).returncode == 0
+        return (
+            subprocess.run(["podman", "--runtime", "runc", "healthcheck", "run", self.id], check=False).returncode == 0
+        )
 
     def buy(self, user: str, goods_id: int = 1) -> requests.Response:
         headers = {"Authorization": f"Bearer {Tokens(SECRET).issue(user)}"}

@@ -1,8 +1,8 @@
 """The package that `pip install` makes: the command `seckill`.
 
 In a wheel the service's own modules lie in `service/` beside this file, under the plain names that they have in a
-checkout (`config`, `core`, …). So they get in no other program's way: only this program puts that folder on its path. An
-editable installation has no such folder, and runs the checkout that it points to.
+checkout (`config`, `core`, …). So they get in no other program's way: only this program puts that folder on its path.
+An editable installation has no such folder, and runs the checkout that it points to.
 """
 
 import sys
