@@ -1,4 +1,4 @@
-"""The package: its wheel has all that the service needs, and runs from any folder without writing beside its modules."""
+"""The package: its wheel has all that the service needs, and runs from any folder; it writes nothing beside itself."""
 
 import contextlib
 import os
