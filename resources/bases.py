@@ -1,17 +1,19 @@
 """What the models of bodies, queries and answers have in common."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from core.db.paging import DEFAULT_LIMIT
 from resources import fields
+from resources.problems import Text
 
 
 class Input(BaseModel):
-    """A body."""
+    """A body. `hints` says of fields that there are not where what they mean is done."""
 
+    hints: ClassVar[Mapping[str, Text]] = {}
     # strict: neither 1.9, "1" nor true is a number of units.
     model_config = ConfigDict(extra="forbid", strict=True)
 

@@ -32,7 +32,8 @@ MAX_AMOUNT = 10**12
 MAX_COUNT = 10**9
 MAX_TOTAL = 10**16  # of 1,000 units at the highest price, with shipping
 
-_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|z|[+-]\d\d:\d\d)", re.ASCII)
+# RFC 3339, whose seconds may be left out.
+_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?(Z|z|[+-]\d\d:\d\d)", re.ASCII)
 # Codes of metals, funds and tests have no minor unit: nothing can be priced in them.
 CURRENCIES = frozenset(currency.code for currency in Currency if currency.exponent is not None)
 
@@ -58,9 +59,9 @@ class OneOf:
 def _time(value: Any) -> datetime:
     if not isinstance(value, str) or not (match := _TIME.fullmatch(value)):
         raise failed("invalid_time")
-    day, clock, fraction, offset = match.groups()
+    day, clock, seconds, fraction, offset = match.groups()
     try:
-        moment = datetime.fromisoformat(f"{day}T{clock}{offset.upper()}").astimezone(timezone.utc)
+        moment = datetime.fromisoformat(f"{day}T{clock}:{seconds or '00'}{offset.upper()}").astimezone(timezone.utc)
         moment += timedelta(milliseconds=int((fraction or "0").ljust(3, "0")[:3]))
     except (ValueError, OverflowError):
         raise failed("invalid_time") from None
@@ -150,16 +151,29 @@ def digits(value: Any) -> int:
 Time = Annotated[
     datetime,
     BeforeValidator(_time),
-    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-23T12:00:00.000Z"]}),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "format": "date-time",
+            "description": "RFC 3339 with an offset, such as `2026-11-26T20:00:00+08:00`; the seconds may be left out",
+            "examples": ["2026-11-23T12:00:00.000Z"],
+        }
+    ),
 ]
 # Text that is shown to people. Other fields are never shown as they were sent.
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_shown_line)]
 Description = Annotated[str, StringConstraints(max_length=10_000), AfterValidator(_shown_lines)]
-ImageUrl = Annotated[str, StringConstraints(max_length=2000), AfterValidator(_one_line), AfterValidator(_web_address)]
+ImageUrl = Annotated[
+    str,
+    StringConstraints(max_length=2000),
+    AfterValidator(_one_line),
+    AfterValidator(_web_address),
+    Field(examples=["https://shop.example/keyboard.png"]),
+]
 CurrencyCode = Annotated[
     str,
     AfterValidator(_currency),
-    WithJsonSchema({"type": "string", "enum": sorted(CURRENCIES), "description": "ISO 4217"}),
+    WithJsonSchema({"type": "string", "enum": sorted(CURRENCIES), "description": "ISO 4217", "examples": ["CNY"]}),
 ]
 Amount = Annotated[int, Field(ge=0, le=MAX_AMOUNT, description="in the currency's minor unit")]
 Stock = Annotated[int, Field(ge=0, le=MAX_COUNT, description="in units")]
@@ -171,10 +185,10 @@ Reference = Annotated[str, StringConstraints(min_length=1, max_length=255), Afte
 Note = Annotated[str, StringConstraints(min_length=1, max_length=1000), AfterValidator(_shown_lines)]
 # The codes that administrators may create, and the codes that a purchase may name.
 CODE = r"^[A-Za-z0-9_-]{1,64}$"
-Code = Annotated[str, StringConstraints(pattern=CODE)]
+Code = Annotated[str, StringConstraints(pattern=CODE), Field(examples=["express"])]
 _GIVEN_CODE = r"^[!-~]{1,64}$"
 _LONGEST_TYPED = 256  # characters, blanks included
-GivenCode = Annotated[str, StringConstraints(pattern=_GIVEN_CODE)]
+GivenCode = Annotated[str, StringConstraints(pattern=_GIVEN_CODE), Field(examples=["express"])]
 
 
 def as_typed(value: Any) -> Any:
@@ -191,6 +205,7 @@ _HOW_TYPED = WithJsonSchema(
         "maxLength": _LONGEST_TYPED,
         "description": "as people type it: full-width forms are folded (NFKC) and blanks around it are cut off; "
         "1–64 visible ASCII characters are left",
+        "examples": ["TENOFF"],
     }
 )
 # A buyer's, and one that an administrator makes.
@@ -200,7 +215,7 @@ Region = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$"),
     AfterValidator(_region),
-    Field(description="ISO 3166: a country, or one of its subdivisions"),
+    Field(description="ISO 3166: a country, or one of its subdivisions", examples=["CN-31"]),
 ]
 Percent = Annotated[int, Field(ge=1, le=100)]
 Worth = Annotated[int, Field(ge=1, le=MAX_AMOUNT, description="in the currency's minor unit")]
@@ -220,16 +235,20 @@ Regions = Annotated[
     AfterValidator(distinct),
 ]
 PersonName = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(_shown_line)]
-Phone = Annotated[str, StringConstraints(pattern=r"^[0-9+(). -]{3,32}$")]
+Phone = Annotated[str, StringConstraints(pattern=r"^[0-9+(). -]{3,32}$"), Field(examples=["+86 138 0000 0000"])]
 AddressLine = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_shown_line)]
 # Optional; forms send an empty text for it.
 MoreOfAddress = Annotated[str, StringConstraints(max_length=200), AfterValidator(_shown_line_or_none)]
-Postcode = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9 -]{0,16}$"), AfterValidator(_none_if_blank)]
+Postcode = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9 -]{0,16}$"), AfterValidator(_none_if_blank), Field(examples=["200000"])
+]
 Total = Annotated[int, Field(ge=0, le=MAX_TOTAL, description="in the currency's minor unit")]
 UserId = Annotated[str, StringConstraints(min_length=1, max_length=MAX_USER_ID), AfterValidator(_one_line)]
 ProviderText = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,255}$")]
 IDEMPOTENCY_KEY = r"^[!-~]{1,255}$"
-IdempotencyKey = Annotated[str, StringConstraints(pattern=IDEMPOTENCY_KEY)]
+IdempotencyKey = Annotated[
+    str, StringConstraints(pattern=IDEMPOTENCY_KEY), Field(examples=["5b0c8f1e-93a4-4c0e-8d5e-0d1a7f6b2c11"])
+]
 Cursor = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 PageLimit = Annotated[
     int,

@@ -1,5 +1,6 @@
 """The bodies, queries and headers of requests as typed models: the checks and OpenAPI both come from here."""
 
+from types import MappingProxyType
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
@@ -13,6 +14,7 @@ from resources.bases import PageQuery as _PageQuery
 from resources.bases import Patch as _Patch
 from resources.bases import Query as _Query
 from resources.bases import example, patch_example
+from resources.problems import Text
 from resources.schemas import OrderStatus, SaleStatus
 
 GoodsSort = Literal["starts_at", "-starts_at", "price", "-price", "created_at", "-created_at", "id", "-id"]
@@ -60,6 +62,21 @@ class GoodsPatch(_Patch):
     """What to change of an item; a field that is left out stays as it is. `currency` stays for good."""
 
     model_config = ConfigDict(json_schema_extra=patch_example({"price": 14900, "stock_delta": 50}))
+    hints = MappingProxyType(
+        {
+            "stock": Text("Stock moves by `stock_delta`: units to add or withdraw.", "库存通过 `stock_delta` 增减。"),
+            "sold": Text(
+                "Only orders change it; stock moves by `stock_delta`.", "仅由订单改变；库存通过 `stock_delta` 增减。"
+            ),
+            "status": Text(
+                "It follows from the window, the stock and `POST /goods/{id}/pause` or `/resume`.",
+                "由时间窗口、库存以及 `POST /goods/{id}/pause`、`/resume` 决定。",
+            ),
+            "currency": Text(
+                "An item keeps its currency for good: create another item.", "商品的货币不可更改，请新建商品。"
+            ),
+        }
+    )
 
     name: fields.Name = ""
     description: fields.Description = ""
@@ -153,6 +170,16 @@ class PurchaseBody(_Input):
     """A purchase; `{}` or no body at all means one unit."""
 
     model_config = ConfigDict(json_schema_extra=example({"quantity": 1}))
+
+    hints = MappingProxyType(
+        {
+            "price": Text(
+                "The item has the price; `expected_total` guards it.", "价格由商品决定；可用 `expected_total` 核对。"
+            ),
+            "user_id": Text("The token names the buyer.", "买家由令牌决定。"),
+            "idempotency_key": Text("It is a header: `Idempotency-Key`.", "请使用请求头 `Idempotency-Key`。"),
+        }
+    )
 
     quantity: fields.Quantity = 1
     coupon_code: fields.TypedCode | None = None

@@ -21,36 +21,18 @@ from core.db.clock import deadline_of_request
 from core.refusals import IDEMPOTENCY_KEY_REUSED, NOT_FOUND, VALIDATION_FAILED, Refusal, Unavailable
 from core.services import Services
 from core.tokens import Identity
-from resources import body, idempotency
+from resources import body, field_errors, idempotency
 from resources.answers import flask_response
 from resources.api_request import ApiRequest, environ_name
 from resources.auth import Access, authenticate
 from resources.context import services
-from resources.fields import CUSTOM_PREFIX
+from resources.field_errors import MAX_ERRORS, MAX_NAME, FieldError
 from resources.idempotency import KeyHeaders
 from resources.reply import Later, Reply, reply_of
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
-_MAX_ERRORS = 100
-_MAX_NAME = 100
 _SHORT_BODY = 100  # bytes; longer ones hold an address, which is one person's
-
-# pydantic's error types, as the codes of `errors[]`; its own texts could quote the input.
-_FIELD_CODES = {
-    "missing": "missing",
-    "extra_forbidden": "unknown_field",
-    "greater_than_equal": "out_of_range",
-    "greater_than": "out_of_range",
-    "less_than_equal": "out_of_range",
-    "less_than": "out_of_range",
-    "string_too_short": "too_short",
-    "string_too_long": "too_long",
-    "too_short": "too_short",
-    "too_long": "too_long",
-    "string_pattern_mismatch": "invalid_format",
-    "literal_error": "invalid_value",
-}
 
 
 @dataclass(frozen=True)
@@ -148,23 +130,23 @@ def _read(declared: Operation, request: ApiRequest, services: Services, keyed: b
     caller = authenticate(declared.access, request, services)
     if caller is not None:
         arguments["caller"] = caller
-    errors: list[dict[str, str]] = []
+    errors: list[FieldError] = []
     if declared.body is not None:
         arguments["body"] = _body(declared, data, errors)
     if declared.query is not None:
         arguments["query"] = _validate(declared.query, _query(request, errors), errors)
     elif request.environ.get("QUERY_STRING"):
         # `?quantity=5` would otherwise buy one.
-        errors += [{"field": name[:_MAX_NAME], "code": "unknown_field"} for name in _query(request, errors)]
+        errors += [{"field": name[:MAX_NAME], "code": "unknown_field"} for name in _query(request, errors)]
     if declared.headers is not None:
         arguments["headers"] = _validate(declared.headers, _headers(request, declared.headers), errors)
     keys = _validate(KeyHeaders, _headers(request, KeyHeaders), errors) if keyed else None
     if errors:
-        raise Refusal(VALIDATION_FAILED, errors=errors[:_MAX_ERRORS])
+        raise Refusal(VALIDATION_FAILED, errors=errors[:MAX_ERRORS])
     return _Given(caller, arguments, keys.idempotency_key if isinstance(keys, KeyHeaders) else None)
 
 
-def _body(declared: Operation, data: bytes, errors: list[dict[str, str]]) -> BaseModel | None:
+def _body(declared: Operation, data: bytes, errors: list[FieldError]) -> BaseModel | None:
     assert declared.body is not None
     if declared.repeated and len(data) <= _SHORT_BODY:
         try:
@@ -212,29 +194,21 @@ class ApiResource(Resource):  # type: ignore[misc]
                 raise TypeError(f"{cls.__name__}.{verb.lower()} is no operation")
 
 
-def _validate(model: type[BaseModel], value: Mapping[str, Any], errors: list[dict[str, str]]) -> BaseModel | None:
+def _validate(model: type[BaseModel], value: Mapping[str, Any], errors: list[FieldError]) -> BaseModel | None:
     try:
         return model.model_validate(value)
     except ValidationError as failed:
-        for error in failed.errors(include_input=False, include_url=False, include_context=False):
-            field = ".".join(str(part) for part in error["loc"])[:_MAX_NAME]
-            errors.append({"field": field, "code": _field_code(error["type"])})
+        errors += field_errors.of(model, failed)
         return None
 
 
-def _field_code(kind: str) -> str:
-    if kind.startswith(CUSTOM_PREFIX):
-        return kind.removeprefix(CUSTOM_PREFIX)
-    return _FIELD_CODES.get(kind, "wrong_type")
-
-
-def _query(request: ApiRequest, errors: list[dict[str, str]]) -> dict[str, str]:
+def _query(request: ApiRequest, errors: list[FieldError]) -> dict[str, str]:
     if not request.environ.get("QUERY_STRING"):
         return {}
     arguments = Request(request.environ, populate_request=False).args
     for name, values in arguments.lists():
         if len(values) > 1:
-            errors.append({"field": name[:_MAX_NAME], "code": "repeated"})
+            errors.append({"field": name[:MAX_NAME], "code": "repeated"})
     return arguments.to_dict()
 
 

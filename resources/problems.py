@@ -304,6 +304,14 @@ NOT_OFFERED: Mapping[str, Text] = {
     ),
 }
 
+# Where the answer to such a code lies elsewhere, whatever the field.
+HINTS: Mapping[str, Text] = {
+    "forbidden_target": Text(
+        "The setting WEBHOOKS_TO_PRIVATE allows private addresses and plain HTTP.",
+        "设置 WEBHOOKS_TO_PRIVATE 可允许内网地址和明文 HTTP。",
+    ),
+}
+
 
 def language_of(header: str) -> str:
     """The language that an `Accept-Language` header asks for: `zh`, or `en` for all others."""
@@ -331,9 +339,13 @@ def problem_json(code: str, spoken: str, request_id: str, **members: Any) -> byt
         "request_id": request_id,
     }
     if "errors" in members:
-        members["errors"] = [
-            {**error, "detail": FIELD_PROBLEMS[error["code"]].in_language(spoken)} for error in members["errors"]
-        ]
+        members["errors"] = [_field_error(error, spoken) for error in members["errors"]]
     if "hint" in members:
         members["hint"] = NOT_OFFERED[members["hint"]].in_language(spoken)
     return to_json(body | {name: value for name, value in members.items() if name in known.members})
+
+
+def _field_error(error: Mapping[str, Any], spoken: str) -> dict[str, Any]:
+    """An entry of `errors[]`, with its texts."""
+    texts = {"detail": FIELD_PROBLEMS[error["code"]], "hint": error.get("hint") or HINTS.get(error["code"])}
+    return {**error, **{name: text.in_language(spoken) for name, text in texts.items() if text is not None}}
