@@ -91,10 +91,11 @@ slow-clients: .venv/.dev test-packages ## Measure what slow and idle clients cos
 	@$(BIN)/python -m load.slow_clients
 
 .PHONY: lint
-lint: .venv/.dev ## Check the code's form and types
+lint: .venv/.dev ## Check the code's form and types, and the API's description
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m harness.openapi_lint
 
 .PHONY: format
 format: .venv/.dev ## Put the code into its form

@@ -7,6 +7,7 @@ import json
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import config
 from app import create_app
@@ -19,8 +20,8 @@ TYPES = CLIENT / "api.d.ts"
 PROGRAMS = CLIENT / "node_modules" / ".bin"
 
 
-def make_types(into: Path) -> None:
-    """Write the types of today's API into a file."""
+def description() -> dict[str, Any]:
+    """Today's description of the API, with every route."""
     with tempfile.TemporaryDirectory() as folder:
         settings = config.load(
             SQLALCHEMY_DATABASE_URI=f"sqlite:///{folder}/none.db",
@@ -28,11 +29,17 @@ def make_types(into: Path) -> None:
             PAYMENT_PROVIDER="test",
             PAYMENT_WEBHOOK_SECRETS=(new_secret(),),
         )
-        description = Path(folder) / "openapi.json"
-        answer = create_app(settings).test_client().get("/openapi.json")
+        described: dict[str, Any] = create_app(settings).test_client().get("/openapi.json").json
+        return described
+
+
+def make_types(into: Path) -> None:
+    """Write the types of today's API into a file."""
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "openapi.json"
         # The order of the description's parts may differ from process to process.
-        description.write_text(json.dumps(answer.json, ensure_ascii=False, sort_keys=True))
-        program = [PROGRAMS / "openapi-typescript", description, "--output", into]
+        source.write_text(json.dumps(description(), ensure_ascii=False, sort_keys=True))
+        program = [PROGRAMS / "openapi-typescript", source, "--output", into]
         subprocess.run(program, check=True, capture_output=True, timeout=120)
 
 

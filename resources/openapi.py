@@ -4,8 +4,7 @@ spectree walks the routes and turns the models into schemas; what it has no plac
 bodies, response headers) is added here. Imported only when somebody asks for the description.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from http import HTTPStatus
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from flask import Flask
@@ -14,31 +13,19 @@ from spectree.models import InType, SecureType, SecurityScheme, SecuritySchemeDa
 from spectree.plugins.flask_plugin import FlaskPlugin
 
 from core.version import __version__
-from resources import fields, problems, schemas
+from resources import fields, openapi_problems, schemas
 from resources.auth import Access
+from resources.field_texts import TAGS, TEXTS
 from resources.operation import Operation
-from resources.problems import PROBLEMS
-from resources.reasons import REASONS
 from resources.reply import to_json
 
 TITLE = "Flash sale"
 _SCHEME = "bearer"
+_VERBS = ("get", "post", "put", "patch", "delete")  # as they are shown
 _ID = {"type": "integer", "format": "int64", "minimum": 1}
 _IDS = ("goods_id", "webhook_id", "delivery_id")
 _SIGNATURE = "signature"
 _CODE = {"type": "string", "pattern": fields.CODE}
-_MEMBER_EXAMPLES: Mapping[str, Any] = {
-    "starts_at": "2026-11-23T12:00:00.000Z",
-    "available": 1,
-    "oldest": 42,
-    "limit": 2,
-    "already_bought": 2,
-    "order_status": "cancelled",
-    "resolution": "refunded",
-    "quote": schemas.QUOTE_EXAMPLE,
-    "hint": problems.NOT_OFFERED["PAYMENT_PROVIDER"].en,
-    "errors": [{"field": "quantity", "code": "out_of_range", "detail": problems.FIELD_PROBLEMS["out_of_range"].en}],
-}
 # Parameters that the code reads by itself, by operation.
 _IF_MATCH = {
     "name": "If-Match",
@@ -52,7 +39,7 @@ _IF_NONE_MATCH = {
     "in": "header",
     "required": False,
     "description": "the ETag that the caller has",
-    "schema": {"type": "string"},
+    "schema": {"type": "string", "examples": ['"1-50-0-on_sale"']},
 }
 
 
@@ -125,11 +112,29 @@ def document(app: Flask) -> dict[str, Any]:
     with app.test_request_context():
         described: dict[str, Any] = tree.spec
         declared = {operation.id: operation for operation in _operations(app)}
-    for path in described["paths"].values():
-        for operation in path.values():
-            _complete(operation, declared[operation["operationId"]], described["components"]["schemas"])
+    models = described["components"]["schemas"]
+    for name, model in models.items():
+        _describe_fields(name, model)
+    for address, methods in described["paths"].items():
+        for operation in methods.values():
+            _complete(operation, declared[operation["operationId"]], models)
+        described["paths"][address] = dict(sorted(methods.items(), key=lambda method: _VERBS.index(method[0])))
     _for_generators(described)
+    described["info"]["license"] = {"name": "MIT", "identifier": "MIT"}
+    described["servers"] = [{"url": "/", "description": "this service"}]
+    described["tags"] = [{"name": name, "description": text} for name, text in TAGS.items()]
     return described
+
+
+def _describe_fields(name: str, model: dict[str, Any]) -> None:
+    """Give each field of a model that says nothing of itself the text of its name."""
+    for field, schema in model.get("properties", {}).items():
+        _describe(schema, f"{name}.{field}", field)
+
+
+def _describe(schema: dict[str, Any], *names: str) -> None:
+    if not schema.get("description"):
+        schema["description"] = next((TEXTS[name] for name in names if name in TEXTS), "")
 
 
 def _operations(app: Flask) -> Iterator[Operation]:
@@ -148,7 +153,9 @@ def _complete(described: dict[str, Any], declared: Operation, models: Mapping[st
         if parameter["in"] == "path" and parameter["name"] == "code":
             parameter["schema"] = _CODE
         parameter["schema"] = _without_null(parameter["schema"])
-    if 412 in _statuses(declared):
+        names = [f"{model.__name__}.{parameter['name']}" for model in (declared.query, declared.headers) if model]
+        _describe(parameter, *names, f"{declared.tag}.{parameter['name']}", parameter["name"])
+    if 412 in openapi_problems.statuses(declared):
         described["parameters"].append(_IF_MATCH)
     if 304 in declared.answers:
         described["parameters"].append(_IF_NONE_MATCH)
@@ -167,7 +174,9 @@ def _complete(described: dict[str, Any], declared: Operation, models: Mapping[st
     if declared.media is not None:
         mime_type, shown = declared.media
         answers[200]["content"] = {mime_type: {"schema": {"type": "string"}, "example": shown}}
-    described["responses"] = {str(status): answer for status, answer in answers.items()} | _problem_responses(declared)
+    described["responses"] = {str(status): answer for status, answer in answers.items()} | openapi_problems.responses(
+        declared
+    )
 
 
 def _for_generators(described: Any) -> None:
@@ -203,69 +212,3 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
 def _add_example(media: dict[str, Any], models: Mapping[str, Any]) -> None:
     model = models[media["schema"]["$ref"].rpartition("/")[2]]
     media["example"] = model["examples"][0]
-
-
-def codes(declared: Operation) -> list[str]:
-    """Every error code that the operation can answer with."""
-    found = ["body_too_large"]
-    if declared.limited:
-        found.append("rate_limited")
-    if declared.offered is not None:
-        found.append("not_found")
-    if declared.access is not Access.PUBLIC:
-        found.append("unauthenticated")
-    if declared.access is Access.ADMIN:
-        found.append("forbidden")
-    if declared.body is not None:
-        found += ["malformed_json", "unsupported_media_type"]
-    found.append("validation_failed")  # a query, where none is taken
-    found += declared.refusals
-    if "unavailable" in declared.refusals and "busy" not in found:
-        found.append("busy")
-    return found
-
-
-def _statuses(declared: Operation) -> set[HTTPStatus]:
-    return {PROBLEMS[code].status for code in codes(declared)}
-
-
-def _problem_responses(declared: Operation) -> dict[str, Any]:
-    by_status: dict[HTTPStatus, list[str]] = {}
-    for code in codes(declared):
-        by_status.setdefault(PROBLEMS[code].status, []).append(code)
-    return {str(int(status)): _problem_response(status, named) for status, named in sorted(by_status.items())}
-
-
-def _problem_response(status: HTTPStatus, named: Iterable[str]) -> dict[str, Any]:
-    response: dict[str, Any] = {
-        "description": ", ".join(_code_and_reasons(code) for code in named),
-        "content": {
-            problems.MIME_TYPE: {
-                "schema": {"$ref": "#/components/schemas/Problem"},
-                "examples": {code: {"value": _problem_example(code)} for code in named},
-            }
-        },
-    }
-    if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
-        response["headers"] = {"Retry-After": {"description": "seconds", "schema": {"type": "integer"}}}
-    return response
-
-
-def _code_and_reasons(code: str) -> str:
-    reasons = ", ".join(f"`{reason}`" for reason in REASONS.get(code, ()))
-    return f"`{code}` (with a `reason`: {reasons})" if reasons else f"`{code}`"
-
-
-def _problem_example(code: str) -> dict[str, Any]:
-    known = PROBLEMS[code]
-    return {
-        "type": f"/problems/{code}",
-        "title": known.title.en,
-        "status": int(known.status),
-        "code": code,
-        "detail": known.detail.en,
-        "request_id": "b3f1c9d2a4e84d0f9a6b7c8d9e0f1a2b",
-    } | {
-        member: next(iter(REASONS[code])) if member == "reason" else _MEMBER_EXAMPLES[member]
-        for member in known.members
-    }
