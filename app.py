@@ -98,10 +98,13 @@ def create_app(
     api = ProblemApi(app)
     for route, resource in ROUTES.items():
         api.add_resource(resource, route, endpoint=resource.__name__)
-    shop.register(app, services)
-    console.register(app)
-    app.add_url_rule("/problems/<code>", view_func=problem_pages.show, endpoint="problem_page")
-    docs.register(app)
+    if "storefront" in settings.PAGES:
+        shop.register(app, services)
+    if "console" in settings.PAGES:
+        console.register(app)
+    if "docs" in settings.PAGES:
+        docs.register(app)
+    problem_pages.register(app, docs="docs" in settings.PAGES)
     assets.register(app)
     commands.register(app)
     app.wsgi_app = Pipeline(  # type: ignore[method-assign]

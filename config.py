@@ -63,6 +63,8 @@ _PAYMENT_URL = re.compile(
 )
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
+PAGES = ("storefront", "console", "docs")
+
 Words = Annotated[tuple[str, ...], NoDecode]
 
 
@@ -268,12 +270,17 @@ class Settings(BaseSettings):
     LOG_FORMAT: Literal["", "text", "json"] = Field(
         "", description="`text` or `json`; text on a terminal and under DEBUG, else JSON."
     )
+    PAGES: Words = Field(
+        PAGES,
+        description="Pages that are served, separated by spaces: `storefront` (`/`, `/shop`), `console` (`/admin`), "
+        "`docs` (`/docs`, `/openapi.json`); `off` for none.",
+    )
     DRAIN_SECONDS: float = Field(
         1.0, ge=0, le=300, description="Seconds between `readyz` failing and the workers' stop, after SIGTERM."
     )
 
     @field_validator(
-        "SECRET_KEY_FALLBACKS", "CORS_ORIGINS", "PAYMENT_WEBHOOK_SECRETS", "IDENTITY_AUDIENCE", mode="before"
+        "SECRET_KEY_FALLBACKS", "CORS_ORIGINS", "PAGES", "PAYMENT_WEBHOOK_SECRETS", "IDENTITY_AUDIENCE", mode="before"
     )
     @classmethod
     def _split(cls, value: Any) -> Any:
@@ -301,6 +308,15 @@ class Settings(BaseSettings):
     def _log_requests(cls, value: str) -> str:
         if not re.fullmatch(r"all|errors|off|sampled:[1-9][0-9]{0,8}", value, re.ASCII):
             raise ValueError("it is all, errors, off, or sampled: and a number, such as sampled:100")
+        return value
+
+    @field_validator("PAGES")
+    @classmethod
+    def _pages(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if value == ("off",):
+            return ()
+        if not set(value) <= set(PAGES):
+            raise ValueError(f"each is one of {', '.join(PAGES)}; or `off` alone")
         return value
 
     @field_validator("RATE_LIMIT_PER_USER", "RATE_LIMIT_PER_ADDRESS")

@@ -283,13 +283,15 @@ Put ten more units of item 1 on sale:
   {curl} -X PATCH {address.url}/goods/1 -H "Authorization: Bearer {admin}" {json} -d '{{"stock_delta": 10}}'
 """
     )
+    pages = {
+        "docs": f"  API to read and try   {address.url}/docs\n  OpenAPI description   {address.url}/openapi.json\n",
+        "console": f"  Operator's console    {address.url}/admin\n",
+    }
+    served = "".join(line for page, line in pages.items() if page in settings.PAGES)
     return f"""
 Serving {settings.database_url.render_as_string(hide_password=True)} at {address.url}
 
-  API to read and try   {address.url}/docs
-  OpenAPI description   {address.url}/openapi.json
-  Operator's console    {address.url}/admin
-
+{served}
 Buy a unit of item 1:
 
   {curl} -X POST {address.url}/seckill/1 {by_buyer}

@@ -1,5 +1,6 @@
 """Pages of other origins: which may call the API, and what they may read. Flask-CORS knows the headers."""
 
+import logging
 import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -10,9 +11,13 @@ from werkzeug.datastructures import Headers
 
 from resources.api_request import ApiRequest
 
+log = logging.getLogger("seckill")
+
 # What such a page may read beside the body.
 _EXPOSED = ["ETag", "Idempotent-Replayed", "Location", "Retry-After", "X-Request-ID"]
 _LONGEST = 300  # characters of a header
+# An origin that may stand in the log: nothing in it breaks a line.
+_PLAIN = re.compile(r"[a-z][a-z0-9+.-]{0,30}://[A-Za-z0-9.:_~\[\]-]{1,200}", re.ASCII)
 _ASKED = ("Origin", "Access-Control-Request-Method", "Access-Control-Request-Headers")
 
 # The CORS headers of the answer to a request.
@@ -22,7 +27,7 @@ CorsHeaders = Callable[[ApiRequest], Sequence[tuple[str, str]]]
 def headers_for(app: Flask, origins: Sequence[str]) -> CorsHeaders:
     """The function that lets pages of `origins` call `app`."""
     if not origins:
-        return lambda request: ()
+        return _Off()
     options = get_cors_options(
         app,
         {
@@ -48,6 +53,30 @@ def headers_for(app: Flask, origins: Sequence[str]) -> CorsHeaders:
         return made("GET", _bounded(request.environ.get("HTTP_ORIGIN")), None, None)
 
     return headers
+
+
+class _Off:
+    """No page of another origin is served. The first that asks leaves a line in the log, which says what to do."""
+
+    def __init__(self) -> None:
+        self._told = False
+
+    def __call__(self, request: ApiRequest) -> Sequence[tuple[str, str]]:
+        if "HTTP_ORIGIN" in request.environ and not self._told and _is_from_elsewhere(request):
+            self._told = True
+            origin = request.environ["HTTP_ORIGIN"]
+            named = origin if _PLAIN.fullmatch(origin) else "another origin"
+            log.warning("a page of %s asked; browsers refuse it the answer until CORS_ORIGINS names it", named)
+        return ()
+
+
+def _is_from_elsewhere(request: ApiRequest) -> bool:
+    """Whether the page that sent a request is of another origin. Pages of this service name theirs with a POST."""
+    site = request.header("Sec-Fetch-Site")
+    if site is not None:
+        return site in ("cross-site", "same-site")
+    origin, host = request.header("Origin"), request.header("Host")
+    return origin is not None and origin.partition("://")[2] != host
 
 
 def is_preflight(request: ApiRequest) -> bool:

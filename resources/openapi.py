@@ -190,13 +190,15 @@ def _for_generators(described: Any) -> None:
     elif isinstance(described, dict):
         if described.get("type") == "integer":
             described["format"] = "int64"
-        if "default" in described and ("type" in described or "anyOf" in described):
+        if "default" in described and described.keys() & {"type", "anyOf", "$ref"}:
             default = described.pop("default")
             if default not in (None, "", []):
                 said = [described["description"]] if described.get("description") else []
                 described["description"] = "; ".join([*said, f"by default `{to_json(default).decode()}`"])
         for name, part in described.items():
-            if name not in ("example", "examples"):
+            if name == "properties":
+                _for_generators(list(part.values()))  # a field may be named as a keyword
+            elif name not in ("example", "examples"):
                 _for_generators(part)
 
 

@@ -53,6 +53,7 @@ def examine_settings(settings: Settings) -> Iterator[Finding]:
     yield from secret_files()
     yield _payments(settings)
     yield doctor_identity.examine(settings)
+    yield _pages(settings)
     lock, limit = settings.LOCK_WAIT_SECONDS, settings.DATABASE_TIMEOUT_SECONDS
     yield judge(
         "lock wait",
@@ -60,6 +61,14 @@ def examine_settings(settings: Settings) -> Iterator[Finding]:
         f"LOCK_WAIT_SECONDS {lock}, DATABASE_TIMEOUT_SECONDS {limit}",
         "make the first less than the second, or a wait for a lock looks like a dead database",
     )
+
+
+def _pages(settings: Settings) -> Finding:
+    found = f"served: {', '.join(settings.PAGES) or 'none'}"
+    if "docs" in settings.PAGES and not (settings.on_sqlite or settings.DEBUG):
+        # No fault: some want it so.
+        found += f"; /docs is open to everybody, {config.PREFIX}PAGES without docs closes it"
+    return Finding("pages", State.OK, found)
 
 
 def _payments(settings: Settings) -> Finding:

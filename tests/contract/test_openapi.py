@@ -68,16 +68,16 @@ def first_field(document: dict[str, Any]) -> dict[str, Any]:
 
 
 BREAKS: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
-    "invalid": (lambda d: d["paths"]["/goods"]["get"].update(responses="none"), "paths/"),
+    "invalid": (lambda d: d["paths"]["/goods"]["get"].update(responses="none"), "responses"),
     "info": (lambda d: d["info"].pop("description"), "info has no description"),
     "version": (lambda d: d["info"].update(version="new"), "not of the form"),
     "servers": (lambda d: d.pop("servers"), "no servers"),
     "an undeclared tag": (lambda d: d["paths"]["/goods"]["get"].update(tags=["Odd"]), "Odd is not declared"),
     "an unused tag": (lambda d: d["tags"].append({"name": "Odd", "description": "x"}), "Odd is used by no"),
     "a bare tag": (lambda d: d["tags"][0].pop("description"), "the tag Goods has no description"),
-    "an id twice": (lambda d: d["paths"]["/goods"]["get"].update(operationId="getGoods"), "getGoods is given twice"),
+    "an id twice": (lambda d: d["paths"]["/goods"]["get"].update(operationId="getGoods"), "'getGoods' for"),
     "no summary": (lambda d: d["paths"]["/goods"]["get"].pop("summary"), "get /goods has no summary"),
-    "a path": (lambda d: d["paths"]["/goods/{goods_id}"]["get"]["parameters"].pop(0), "parameters of its path"),
+    "a path": (lambda d: d["paths"]["/goods/{goods_id}"]["get"]["parameters"].pop(0), "was not resolved"),
     "no success": (lambda d: d["paths"]["/goods"]["get"]["responses"].pop("200"), "no answer of success"),
     "no problem": (lambda d: d["paths"]["/goods"]["get"]["responses"]["422"].pop("content"), "422 is no problem"),
     "a bare field": (lambda d: first_field(d).pop("description"), "Goods/properties/name has no description"),
@@ -251,7 +251,9 @@ def parts(described: Any) -> Iterator[dict[str, Any]]:
     if isinstance(described, dict):
         yield described
         for name, part in described.items():
-            if name not in ("example", "examples"):
+            if name == "properties":
+                yield from parts(list(part.values()))
+            elif name not in ("example", "examples"):
                 yield from parts(part)
     elif isinstance(described, list):
         for part in described:

@@ -27,6 +27,7 @@ PUBLIC = {
     "GET /healthz",
     "GET /metrics",
     "GET /openapi.json",
+    "GET /problems/",
     "GET /problems/<code>",
     "GET /readyz",
     "GET /seckill/<goods_id>",

@@ -182,3 +182,38 @@ def test_without_origins_the_answers_ahead_of_flask_have_no_such_headers(sqlite_
     for answer in ahead_of_flask(sqlite_call, SHOP):
         assert not [name for name, _ in answer.headers if name.startswith("Access-Control-")]
         assert "origin" not in words(", ".join(answer.headers.getlist("Vary")))
+
+
+def lines_of(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if "CORS_ORIGINS" in record.getMessage()]
+
+
+def test_where_no_origin_is_named_the_first_page_of_another_that_asks_is_in_the_log(
+    sqlite_call: Calls, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(3):
+        sqlite_call.get("/goods", headers={"Origin": SHOP})
+    (line,) = lines_of(caplog)
+    assert SHOP in line
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Origin": "http://localhost"},
+        {"Origin": "https://shop.example", "Host": "shop.example"},
+        {"Origin": SHOP, "Sec-Fetch-Site": "same-origin"},
+    ],
+)
+def test_a_page_of_this_service_leaves_no_such_line(
+    sqlite_call: Calls, caplog: pytest.LogCaptureFixture, headers: dict[str, str]
+) -> None:
+    sqlite_call.get("/goods", headers=headers)
+    assert lines_of(caplog) == []
+
+
+def test_an_origin_that_is_none_is_not_in_the_log(sqlite_call: Calls, caplog: pytest.LogCaptureFixture) -> None:
+    sqlite_call.get("/goods", headers={"Origin": "https://x.example marker"})
+    (line,) = lines_of(caplog)
+    assert "marker" not in line
