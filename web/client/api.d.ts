@@ -665,13 +665,26 @@ export interface components {
          * @description Where to ship to.
          */
         Address: {
-            /** Line1 */
+            /**
+             * Line1
+             * @description street and number
+             */
             line1: string;
-            /** Line2 */
+            /**
+             * Line2
+             * @description more of the address, such as the floor
+             */
             line2?: string | null;
-            /** Name */
+            /**
+             * Name
+             * @description who receives the parcel
+             */
             name: string;
-            /** Phone */
+            /**
+             * Phone
+             * @description digits, blanks and `+().-`
+             * @example +86 138 0000 0000
+             */
             phone: string;
             /**
              * Postcode
@@ -681,6 +694,7 @@ export interface components {
             /**
              * Region
              * @description ISO 3166: a country, or one of its subdivisions
+             * @example CN-31
              */
             region: string;
         };
@@ -689,25 +703,42 @@ export interface components {
          * @description A row that breaks a promise: what it should be, and what it is.
          */
         AuditBreach: {
-            /** Coupon Code */
+            /**
+             * Coupon Code
+             * @description the coupon concerned; null where none is
+             */
             coupon_code: string | null;
             /**
              * Expected
              * Format: int64
+             * @description what the promise asks for
              */
             expected: number;
             /**
              * Found
              * Format: int64
+             * @description what is stored
              */
             found: number;
-            /** Goods Id */
+            /**
+             * Goods Id
+             * @description the item concerned; null where none is
+             */
             goods_id: number | null;
-            /** Idempotency Key */
+            /**
+             * Idempotency Key
+             * @description the key concerned; null where none is
+             */
             idempotency_key: string | null;
-            /** Order No */
+            /**
+             * Order No
+             * @description the order concerned; null where none is
+             */
             order_no: string | null;
-            /** User Id */
+            /**
+             * User Id
+             * @description the user concerned; null where none is
+             */
             user_id: string | null;
         };
         /**
@@ -718,15 +749,28 @@ export interface components {
             /**
              * Breaches
              * Format: int64
+             * @description rows that break the promise
              */
             breaches: number;
-            /** Invariant */
+            /**
+             * Invariant
+             * @description the number of the invariant in docs/invariants.md; null for a check beside them
+             */
             invariant: number | null;
-            /** Name */
+            /**
+             * Name
+             * @description stable: what was checked
+             */
             name: string;
-            /** Promise */
+            /**
+             * Promise
+             * @description what is promised, in a sentence
+             */
             promise: string;
-            /** Rows */
+            /**
+             * Rows
+             * @description the first hundred of these rows
+             */
             rows: components["schemas"]["AuditBreach"][];
         };
         /**
@@ -734,26 +778,33 @@ export interface components {
          * @description Where the money that came in a currency is, in its minor unit.
          */
         AuditMoney: {
-            /** Currency */
+            /**
+             * Currency
+             * @description ISO 4217
+             */
             currency: string;
             /**
              * Given Back
              * Format: int64
+             * @description refunded to buyers
              */
             given_back: number;
             /**
              * Kept
              * Format: int64
+             * @description received for paid orders, or accepted by an operator
              */
             kept: number;
             /**
              * Received
              * Format: int64
+             * @description all that the provider reported as paid
              */
             received: number;
             /**
              * To Give Back
              * Format: int64
+             * @description received, and owed to a buyer
              */
             to_give_back: number;
         };
@@ -796,20 +847,31 @@ export interface components {
          *     }
          */
         AuditReport: {
-            /** Checks */
+            /**
+             * Checks
+             * @description every promise that was checked
+             */
             checks: components["schemas"]["AuditCheck"][];
             /**
              * Goods
              * Format: int64
+             * @description items looked at
              */
             goods: number;
-            /** Money */
+            /**
+             * Money
+             * @description by currency
+             */
             money: components["schemas"]["AuditMoney"][];
-            /** Ok */
+            /**
+             * Ok
+             * @description whether no row breaks a promise
+             */
             ok: boolean;
             /**
              * Orders
              * Format: int64
+             * @description orders looked at
              */
             orders: number;
             /**
@@ -843,9 +905,15 @@ export interface components {
          *     }
          */
         ChangesPage: {
-            /** Items */
+            /**
+             * Items
+             * @description the entries of this page, in the order asked for
+             */
             items: components["schemas"]["GoodsChange"][];
-            /** Next Cursor */
+            /**
+             * Next Cursor
+             * @description what to send as `cursor` for the next page; null where this is the last one
+             */
             next_cursor: string | null;
         };
         /**
@@ -861,7 +929,7 @@ export interface components {
             /**
              * Limit
              * Format: int64
-             * @description by default `20`
+             * @description entries of a page, at most; by default `20`
              */
             limit?: number;
         };
@@ -887,34 +955,71 @@ export interface components {
          *     }
          */
         Coupon: {
-            /** Active */
+            /**
+             * Active
+             * @description whether it is in force; `false` switches it off and keeps it
+             */
             active: boolean;
-            /** Amount */
+            /**
+             * Amount
+             * @description what an `amount` coupon takes off, in the minor unit; null for other kinds
+             */
             amount: number | null;
-            /** Code */
+            /**
+             * Code
+             * @description what buyers type
+             */
             code: string;
-            /** Currency */
+            /**
+             * Currency
+             * @description of the items that it applies to; null is any
+             */
             currency: string | null;
-            /** Ends At */
+            /**
+             * Ends At
+             * @description the end: from this moment on it is over; null is never
+             */
             ends_at: string | null;
-            /** Goods Ids */
+            /**
+             * Goods Ids
+             * @description the items that it applies to; null is all
+             */
             goods_ids: number[] | null;
             /**
              * Kind
+             * @description `percent`: a share of the subtotal; `amount`: a fixed sum; `free_shipping`: no shipping fee
              * @enum {string}
              */
             kind: "percent" | "amount" | "free_shipping";
-            /** Max Discount */
+            /**
+             * Max Discount
+             * @description the most that a `percent` coupon takes off, in the minor unit; null is without limit
+             */
             max_discount: number | null;
-            /** Min Spend */
+            /**
+             * Min Spend
+             * @description the least subtotal, in the minor unit; null is any
+             */
             min_spend: number | null;
-            /** Per User Limit */
+            /**
+             * Per User Limit
+             * @description uses of one user; null is without limit
+             */
             per_user_limit: number | null;
-            /** Percent */
+            /**
+             * Percent
+             * @description the share that a `percent` coupon takes off; null for other kinds
+             */
             percent: number | null;
-            /** Starts At */
+            /**
+             * Starts At
+             * @description the start; null is at once
+             */
             starts_at: string | null;
-            /** Total Limit */
+            /**
+             * Total Limit
+             * @description uses of all buyers together; null is without limit
+             */
             total_limit: number | null;
             /**
              * Used
@@ -946,7 +1051,7 @@ export interface components {
         CouponCreate: {
             /**
              * Active
-             * @description by default `true`
+             * @description whether it is in force; `false` switches it off and keeps it; by default `true`
              */
             active?: boolean;
             /**
@@ -957,6 +1062,7 @@ export interface components {
             /**
              * Code
              * @description as people type it: full-width forms are folded (NFKC) and blanks around it are cut off; 1–64 visible ASCII characters are left
+             * @example TENOFF
              */
             code: string;
             /**
@@ -964,12 +1070,19 @@ export interface components {
              * @description of the items that it applies to; null is any; needed for `amount`
              */
             currency?: ("AED" | "AFN" | "ALL" | "AMD" | "AOA" | "ARS" | "AUD" | "AWG" | "AZN" | "BAM" | "BBD" | "BDT" | "BHD" | "BIF" | "BMD" | "BND" | "BOB" | "BOV" | "BRL" | "BSD" | "BTN" | "BWP" | "BYN" | "BZD" | "CAD" | "CDF" | "CHE" | "CHF" | "CHW" | "CLF" | "CLP" | "CNY" | "COP" | "COU" | "CRC" | "CUP" | "CVE" | "CZK" | "DJF" | "DKK" | "DOP" | "DZD" | "EGP" | "ERN" | "ETB" | "EUR" | "FJD" | "FKP" | "GBP" | "GEL" | "GHS" | "GIP" | "GMD" | "GNF" | "GTQ" | "GYD" | "HKD" | "HNL" | "HTG" | "HUF" | "IDR" | "ILS" | "INR" | "IQD" | "IRR" | "ISK" | "JMD" | "JOD" | "JPY" | "KES" | "KGS" | "KHR" | "KMF" | "KPW" | "KRW" | "KWD" | "KYD" | "KZT" | "LAK" | "LBP" | "LKR" | "LRD" | "LSL" | "LYD" | "MAD" | "MDL" | "MGA" | "MKD" | "MMK" | "MNT" | "MOP" | "MRU" | "MUR" | "MVR" | "MWK" | "MXN" | "MXV" | "MYR" | "MZN" | "NAD" | "NGN" | "NIO" | "NOK" | "NPR" | "NZD" | "OMR" | "PAB" | "PEN" | "PGK" | "PHP" | "PKR" | "PLN" | "PYG" | "QAR" | "RON" | "RSD" | "RUB" | "RWF" | "SAR" | "SBD" | "SCR" | "SDG" | "SEK" | "SGD" | "SHP" | "SLE" | "SOS" | "SRD" | "SSP" | "STN" | "SVC" | "SYP" | "SZL" | "THB" | "TJS" | "TMT" | "TND" | "TOP" | "TRY" | "TTD" | "TWD" | "TZS" | "UAH" | "UGX" | "USD" | "USN" | "UYI" | "UYU" | "UYW" | "UZS" | "VED" | "VES" | "VND" | "VUV" | "WST" | "XAD" | "XAF" | "XCD" | "XCG" | "XOF" | "XPF" | "YER" | "ZAR" | "ZMW" | "ZWG") | null;
-            /** Ends At */
+            /**
+             * Ends At
+             * @description the end: from this moment on it is over; null is never
+             */
             ends_at?: string | null;
-            /** Goods Ids */
+            /**
+             * Goods Ids
+             * @description the items that it applies to; null is all
+             */
             goods_ids?: number[] | null;
             /**
              * Kind
+             * @description `percent`: a share of the subtotal; `amount`: a fixed sum; `free_shipping`: no shipping fee
              * @enum {string}
              */
             kind: "percent" | "amount" | "free_shipping";
@@ -983,16 +1096,25 @@ export interface components {
              * @description the least subtotal, in the minor unit
              */
             min_spend?: number | null;
-            /** Per User Limit */
+            /**
+             * Per User Limit
+             * @description uses of one user; null is without limit
+             */
             per_user_limit?: number | null;
             /**
              * Percent
              * @description needed for `percent`, only
              */
             percent?: number | null;
-            /** Starts At */
+            /**
+             * Starts At
+             * @description the start; null is at once
+             */
             starts_at?: string | null;
-            /** Total Limit */
+            /**
+             * Total Limit
+             * @description uses of all buyers together; null is without limit
+             */
             total_limit?: number | null;
         };
         /**
@@ -1004,27 +1126,60 @@ export interface components {
          *     }
          */
         CouponPatch: {
-            /** Active */
+            /**
+             * Active
+             * @description whether it is in force; `false` switches it off and keeps it
+             */
             active?: boolean;
-            /** Amount */
+            /**
+             * Amount
+             * @description what an `amount` coupon takes off, in the minor unit
+             */
             amount?: number | null;
-            /** Currency */
+            /**
+             * Currency
+             * @description of the items that it applies to; null is any
+             */
             currency?: ("AED" | "AFN" | "ALL" | "AMD" | "AOA" | "ARS" | "AUD" | "AWG" | "AZN" | "BAM" | "BBD" | "BDT" | "BHD" | "BIF" | "BMD" | "BND" | "BOB" | "BOV" | "BRL" | "BSD" | "BTN" | "BWP" | "BYN" | "BZD" | "CAD" | "CDF" | "CHE" | "CHF" | "CHW" | "CLF" | "CLP" | "CNY" | "COP" | "COU" | "CRC" | "CUP" | "CVE" | "CZK" | "DJF" | "DKK" | "DOP" | "DZD" | "EGP" | "ERN" | "ETB" | "EUR" | "FJD" | "FKP" | "GBP" | "GEL" | "GHS" | "GIP" | "GMD" | "GNF" | "GTQ" | "GYD" | "HKD" | "HNL" | "HTG" | "HUF" | "IDR" | "ILS" | "INR" | "IQD" | "IRR" | "ISK" | "JMD" | "JOD" | "JPY" | "KES" | "KGS" | "KHR" | "KMF" | "KPW" | "KRW" | "KWD" | "KYD" | "KZT" | "LAK" | "LBP" | "LKR" | "LRD" | "LSL" | "LYD" | "MAD" | "MDL" | "MGA" | "MKD" | "MMK" | "MNT" | "MOP" | "MRU" | "MUR" | "MVR" | "MWK" | "MXN" | "MXV" | "MYR" | "MZN" | "NAD" | "NGN" | "NIO" | "NOK" | "NPR" | "NZD" | "OMR" | "PAB" | "PEN" | "PGK" | "PHP" | "PKR" | "PLN" | "PYG" | "QAR" | "RON" | "RSD" | "RUB" | "RWF" | "SAR" | "SBD" | "SCR" | "SDG" | "SEK" | "SGD" | "SHP" | "SLE" | "SOS" | "SRD" | "SSP" | "STN" | "SVC" | "SYP" | "SZL" | "THB" | "TJS" | "TMT" | "TND" | "TOP" | "TRY" | "TTD" | "TWD" | "TZS" | "UAH" | "UGX" | "USD" | "USN" | "UYI" | "UYU" | "UYW" | "UZS" | "VED" | "VES" | "VND" | "VUV" | "WST" | "XAD" | "XAF" | "XCD" | "XCG" | "XOF" | "XPF" | "YER" | "ZAR" | "ZMW" | "ZWG") | null;
-            /** Ends At */
+            /**
+             * Ends At
+             * @description the end: from this moment on it is over; null is never
+             */
             ends_at?: string | null;
-            /** Goods Ids */
+            /**
+             * Goods Ids
+             * @description the items that it applies to; null is all
+             */
             goods_ids?: number[] | null;
-            /** Max Discount */
+            /**
+             * Max Discount
+             * @description the most that a `percent` coupon takes off, in the minor unit; null is without limit
+             */
             max_discount?: number | null;
-            /** Min Spend */
+            /**
+             * Min Spend
+             * @description the least subtotal, in the minor unit; null is any
+             */
             min_spend?: number | null;
-            /** Per User Limit */
+            /**
+             * Per User Limit
+             * @description uses of one user; null is without limit
+             */
             per_user_limit?: number | null;
-            /** Percent */
+            /**
+             * Percent
+             * @description the share that a `percent` coupon takes off
+             */
             percent?: number | null;
-            /** Starts At */
+            /**
+             * Starts At
+             * @description the start; null is at once
+             */
             starts_at?: string | null;
-            /** Total Limit */
+            /**
+             * Total Limit
+             * @description uses of all buyers together; null is without limit
+             */
             total_limit?: number | null;
         };
         /**
@@ -1054,9 +1209,15 @@ export interface components {
          *     }
          */
         CouponsPage: {
-            /** Items */
+            /**
+             * Items
+             * @description the entries of this page, in the order asked for
+             */
             items: components["schemas"]["Coupon"][];
-            /** Next Cursor */
+            /**
+             * Next Cursor
+             * @description what to send as `cursor` for the next page; null where this is the last one
+             */
             next_cursor: string | null;
         };
         /**
@@ -1064,24 +1225,30 @@ export interface components {
          * @description Filters and order of the list of coupons; `created_at` is the time of their creation.
          */
         CouponsQuery: {
-            /** Active */
+            /**
+             * Active
+             * @description only coupons that are active, or that are not
+             */
             active?: boolean | null;
             /**
              * Cursor
              * @description `next_cursor` of the page before
              */
             cursor?: string | null;
-            /** Kind */
+            /**
+             * Kind
+             * @description only coupons of this kind
+             */
             kind?: ("percent" | "amount" | "free_shipping") | null;
             /**
              * Limit
              * Format: int64
-             * @description by default `20`
+             * @description entries of a page, at most; by default `20`
              */
             limit?: number;
             /**
              * Sort
-             * @description by default `"code"`
+             * @description the order of the list; `-` before a field is descending; by default `"code"`
              * @enum {string}
              */
             sort?: "code" | "-code" | "created_at" | "-created_at";
@@ -1109,9 +1276,15 @@ export interface components {
          *     }
          */
         DeliveriesPage: {
-            /** Items */
+            /**
+             * Items
+             * @description the entries of this page, in the order asked for
+             */
             items: components["schemas"]["Delivery"][];
-            /** Next Cursor */
+            /**
+             * Next Cursor
+             * @description what to send as `cursor` for the next page; null where this is the last one
+             */
             next_cursor: string | null;
         };
         /**
@@ -1127,10 +1300,13 @@ export interface components {
             /**
              * Limit
              * Format: int64
-             * @description by default `20`
+             * @description entries of a page, at most; by default `20`
              */
             limit?: number;
-            /** Status */
+            /**
+             * Status
+             * @description only deliveries in this state
+             */
             status?: ("pending" | "delivered" | "failed") | null;
         };
         /**
@@ -1154,14 +1330,19 @@ export interface components {
             /**
              * Attempts
              * Format: int64
+             * @description calls made so far
              */
             attempts: number;
             /**
              * Created At
              * Format: date-time
+             * @description when it was created
              */
             created_at: string;
-            /** Delivered At */
+            /**
+             * Delivered At
+             * @description when the subscriber took it; null while it has not
+             */
             delivered_at: string | null;
             /**
              * Event Id
@@ -1171,11 +1352,18 @@ export interface components {
             /**
              * Id
              * Format: int64
+             * @description its number, never used again
              */
             id: number;
-            /** Last Attempt At */
+            /**
+             * Last Attempt At
+             * @description when it was last sent; null while it has not been
+             */
             last_attempt_at: string | null;
-            /** Last Error */
+            /**
+             * Last Error
+             * @description why the last call failed; null if it did not
+             */
             last_error: ("timeout" | "connection" | "tls" | "protocol" | "unresolved" | "forbidden_target" | "redirect" | "status" | "gone") | null;
             /**
              * Last Status
@@ -1189,11 +1377,13 @@ export interface components {
             next_attempt_at: string | null;
             /**
              * Status
+             * @description `pending`: to be sent; `delivered`: taken; `failed`: given up
              * @enum {string}
              */
             status: "pending" | "delivered" | "failed";
             /**
              * Type
+             * @description the event's type
              * @enum {string}
              */
             type: "order.placed" | "order.paid" | "order.cancelled" | "order.expired" | "order.refund_due" | "order.refunded" | "goods.sold_out" | "goods.restocked";
@@ -1224,11 +1414,15 @@ export interface components {
          *     }
          */
         Event: {
-            /** Data */
+            /**
+             * Data
+             * @description the order or the item, as `type` says
+             */
             data: components["schemas"]["EventOrder"] | components["schemas"]["EventGoods"];
             /**
              * Goods Id
              * Format: int64
+             * @description the item's id
              */
             goods_id: number;
             /**
@@ -1239,6 +1433,7 @@ export interface components {
             /**
              * Occurred At
              * Format: date-time
+             * @description when it happened, by the database's clock
              */
             occurred_at: string;
             /**
@@ -1254,6 +1449,7 @@ export interface components {
             seq: number;
             /**
              * Type
+             * @description what happened
              * @enum {string}
              */
             type: "order.placed" | "order.paid" | "order.cancelled" | "order.expired" | "order.refund_due" | "order.refunded" | "goods.sold_out" | "goods.restocked";
@@ -1266,9 +1462,13 @@ export interface components {
             /**
              * Goods Id
              * Format: int64
+             * @description the item's id
              */
             goods_id: number;
-            /** Name */
+            /**
+             * Name
+             * @description the item's name; null where it was deleted
+             */
             name: string | null;
         };
         /**
@@ -1276,48 +1476,67 @@ export interface components {
          * @description The order of an event, as it was placed; for its present state, read the order.
          */
         EventOrder: {
-            /** Coupon Code */
+            /**
+             * Coupon Code
+             * @description the coupon that the order uses; null is none
+             */
             coupon_code: string | null;
-            /** Currency */
+            /**
+             * Currency
+             * @description ISO 4217
+             */
             currency: string;
             /**
              * Discount
              * Format: int64
+             * @description what the coupon takes off, in the currency's minor unit
              */
             discount: number;
             /**
              * Goods Id
              * Format: int64
+             * @description the item's id
              */
             goods_id: number;
-            /** Order No */
+            /**
+             * Order No
+             * @description the order's number: 32 characters that begin with the time and cannot be guessed
+             */
             order_no: string;
             /**
              * Quantity
              * Format: int64
+             * @description units
              */
             quantity: number;
             /**
              * Shipping Fee
              * Format: int64
+             * @description the fee for all units, in the currency's minor unit
              */
             shipping_fee: number;
             /**
              * Subtotal
              * Format: int64
+             * @description unit price × quantity, in the currency's minor unit
              */
             subtotal: number;
             /**
              * Total
              * Format: int64
+             * @description subtotal − discount + shipping fee, in the currency's minor unit
              */
             total: number;
             /**
              * Unit Price
              * Format: int64
+             * @description the price of one unit, in the currency's minor unit
              */
             unit_price: number;
-            /** User Id */
+            /**
+             * User Id
+             * @description the user's id: `sub` of their token
+             */
             user_id: string;
         };
         /**
@@ -1351,7 +1570,10 @@ export interface components {
          *     }
          */
         EventsPage: {
-            /** Items */
+            /**
+             * Items
+             * @description the entries of this page, in the order asked for
+             */
             items: components["schemas"]["Event"][];
             /**
              * Next Cursor
@@ -1378,7 +1600,7 @@ export interface components {
             /**
              * Limit
              * Format: int64
-             * @description by default `20`
+             * @description entries of a page, at most; by default `20`
              */
             limit?: number;
         };
@@ -1387,9 +1609,15 @@ export interface components {
          * @description A field's value before and after; `from` is null at the creation.
          */
         FieldChange: {
-            /** From */
+            /**
+             * From
+             * @description the value before
+             */
             from: unknown;
-            /** To */
+            /**
+             * To
+             * @description the value after
+             */
             to: unknown;
         };
         /**
@@ -1397,12 +1625,71 @@ export interface components {
          * @description The error of one field.
          */
         FieldProblem: {
-            /** Code */
-            code: string;
-            /** Detail */
+            /**
+             * Allowed
+             * @description the values to choose from, with `invalid_value`
+             */
+            allowed?: string[];
+            /**
+             * Code
+             * @description what is wrong, stable
+             * @enum {string}
+             */
+            code: "missing" | "unknown_field" | "wrong_type" | "out_of_range" | "too_short" | "too_long" | "invalid_value" | "invalid_format" | "control_character" | "hidden_character" | "blank" | "invalid_time" | "unknown_currency" | "unknown_region" | "window_reversed" | "invalid_cursor" | "repeated" | "taken" | "too_many" | "forbidden_target" | "not_of_this_kind";
+            /**
+             * Detail
+             * @description the same for people, in the language of `Accept-Language`
+             */
             detail: string;
-            /** Field */
+            /**
+             * Example
+             * @description a value that is right
+             */
+            example?: string;
+            /**
+             * Expected
+             * @description the JSON type that the field takes, with `wrong_type`
+             */
+            expected?: string;
+            /**
+             * Field
+             * @description the field, parameter or header; `address.phone`, `goods_ids.1`
+             */
             field: string;
+            /**
+             * Hint
+             * @description where the answer lies, for people, if it lies elsewhere
+             */
+            hint?: string;
+            /**
+             * Max Length
+             * Format: int64
+             * @description the greatest length, with `too_short` and `too_long`
+             */
+            max_length?: number;
+            /**
+             * Maximum
+             * Format: int64
+             * @description the greatest value, with `out_of_range`
+             */
+            maximum?: number;
+            /**
+             * Min Length
+             * Format: int64
+             * @description the least length, with `too_short` and `too_long`
+             */
+            min_length?: number;
+            /**
+             * Minimum
+             * Format: int64
+             * @description the least value, with `out_of_range`
+             */
+            minimum?: number;
+            /**
+             * Pattern
+             * @description the form as a regular expression, with `invalid_format`
+             */
+            pattern?: string;
         };
         /**
          * Goods
@@ -1432,28 +1719,54 @@ export interface components {
             /**
              * Created At
              * Format: date-time
+             * @description when it was created
              */
             created_at: string;
-            /** Currency */
+            /**
+             * Currency
+             * @description ISO 4217
+             */
             currency: string;
-            /** Description */
+            /**
+             * Description
+             * @description a text for buyers
+             */
             description: string;
-            /** Ends At */
+            /**
+             * Ends At
+             * @description the end of the sale; null is never
+             */
             ends_at: string | null;
             /**
              * Id
              * Format: int64
+             * @description its number, never used again
              */
             id: number;
-            /** Image Url */
+            /**
+             * Image Url
+             * @description a picture: an address, or a path of this service; empty is none
+             */
             image_url: string;
-            /** List Price */
+            /**
+             * List Price
+             * @description the price that is shown crossed out beside `price`, in the minor unit; null is none
+             */
             list_price: number | null;
-            /** Name */
+            /**
+             * Name
+             * @description what buyers see
+             */
             name: string;
-            /** Order Limit */
+            /**
+             * Order Limit
+             * @description purchase transactions open on the item at once; null is the service's `API_ORDER_LIMIT`
+             */
             order_limit: number | null;
-            /** Per User Limit */
+            /**
+             * Per User Limit
+             * @description for one user, over all open and paid orders; null is without limit
+             */
             per_user_limit: number | null;
             /**
              * Price
@@ -1461,28 +1774,38 @@ export interface components {
              * @description in the currency's minor unit
              */
             price: number;
-            /** Shippable */
+            /**
+             * Shippable
+             * @description whether units are shipped: a purchase then needs a shipping method and an address
+             */
             shippable: boolean;
             /**
              * Sold
              * Format: int64
+             * @description units that pending and paid orders hold
              */
             sold: number;
-            /** Starts At */
+            /**
+             * Starts At
+             * @description the start of the sale; null is at once
+             */
             starts_at: string | null;
             /**
              * Status
+             * @description the first that fits: `ended`, `paused`, `upcoming`, `sold_out`, `on_sale`
              * @enum {string}
              */
             status: "ended" | "paused" | "upcoming" | "sold_out" | "on_sale";
             /**
              * Stock
              * Format: int64
+             * @description units that can still be bought
              */
             stock: number;
             /**
              * Updated At
              * Format: date-time
+             * @description when it was last changed
              */
             updated_at: string;
             /**
@@ -1513,28 +1836,38 @@ export interface components {
         GoodsChange: {
             /**
              * Action
+             * @description what was done
              * @enum {string}
              */
             action: "created" | "updated" | "paused" | "resumed";
             /**
              * Changed At
              * Format: date-time
+             * @description when it was changed
              */
             changed_at: string;
-            /** Changed By */
+            /**
+             * Changed By
+             * @description the user id of the administrator who changed it
+             */
             changed_by: string;
-            /** Changes */
+            /**
+             * Changes
+             * @description the fields that changed, by name
+             */
             changes: {
                 [key: string]: components["schemas"]["FieldChange"];
             };
             /**
              * Goods Id
              * Format: int64
+             * @description the item's id
              */
             goods_id: number;
             /**
              * Id
              * Format: int64
+             * @description its number, never used again
              */
             id: number;
             /**
@@ -1559,22 +1892,45 @@ export interface components {
             /**
              * Currency
              * @description ISO 4217
+             * @example CNY
              * @enum {string}
              */
             currency: "AED" | "AFN" | "ALL" | "AMD" | "AOA" | "ARS" | "AUD" | "AWG" | "AZN" | "BAM" | "BBD" | "BDT" | "BHD" | "BIF" | "BMD" | "BND" | "BOB" | "BOV" | "BRL" | "BSD" | "BTN" | "BWP" | "BYN" | "BZD" | "CAD" | "CDF" | "CHE" | "CHF" | "CHW" | "CLF" | "CLP" | "CNY" | "COP" | "COU" | "CRC" | "CUP" | "CVE" | "CZK" | "DJF" | "DKK" | "DOP" | "DZD" | "EGP" | "ERN" | "ETB" | "EUR" | "FJD" | "FKP" | "GBP" | "GEL" | "GHS" | "GIP" | "GMD" | "GNF" | "GTQ" | "GYD" | "HKD" | "HNL" | "HTG" | "HUF" | "IDR" | "ILS" | "INR" | "IQD" | "IRR" | "ISK" | "JMD" | "JOD" | "JPY" | "KES" | "KGS" | "KHR" | "KMF" | "KPW" | "KRW" | "KWD" | "KYD" | "KZT" | "LAK" | "LBP" | "LKR" | "LRD" | "LSL" | "LYD" | "MAD" | "MDL" | "MGA" | "MKD" | "MMK" | "MNT" | "MOP" | "MRU" | "MUR" | "MVR" | "MWK" | "MXN" | "MXV" | "MYR" | "MZN" | "NAD" | "NGN" | "NIO" | "NOK" | "NPR" | "NZD" | "OMR" | "PAB" | "PEN" | "PGK" | "PHP" | "PKR" | "PLN" | "PYG" | "QAR" | "RON" | "RSD" | "RUB" | "RWF" | "SAR" | "SBD" | "SCR" | "SDG" | "SEK" | "SGD" | "SHP" | "SLE" | "SOS" | "SRD" | "SSP" | "STN" | "SVC" | "SYP" | "SZL" | "THB" | "TJS" | "TMT" | "TND" | "TOP" | "TRY" | "TTD" | "TWD" | "TZS" | "UAH" | "UGX" | "USD" | "USN" | "UYI" | "UYU" | "UYW" | "UZS" | "VED" | "VES" | "VND" | "VUV" | "WST" | "XAD" | "XAF" | "XCD" | "XCG" | "XOF" | "XPF" | "YER" | "ZAR" | "ZMW" | "ZWG";
-            /** Description */
+            /**
+             * Description
+             * @description a text for buyers
+             */
             description?: string;
-            /** Ends At */
+            /**
+             * Ends At
+             * @description the end of the sale, not before its start; null is never
+             */
             ends_at?: string | null;
-            /** Image Url */
+            /**
+             * Image Url
+             * @description a picture: an http(s) address, or a path of this service
+             * @example https://shop.example/keyboard.png
+             */
             image_url?: string;
-            /** List Price */
+            /**
+             * List Price
+             * @description the price that is shown crossed out beside `price`, in the minor unit; null is none
+             */
             list_price?: number | null;
-            /** Name */
+            /**
+             * Name
+             * @description what buyers see: one line
+             */
             name: string;
-            /** Order Limit */
+            /**
+             * Order Limit
+             * @description purchase transactions open on the item at once; null is the service's `API_ORDER_LIMIT`
+             */
             order_limit?: number | null;
-            /** Per User Limit */
+            /**
+             * Per User Limit
+             * @description for one user, over all open and paid orders; null is without limit
+             */
             per_user_limit?: number | null;
             /**
              * Price
@@ -1584,10 +1940,13 @@ export interface components {
             price: number;
             /**
              * Shippable
-             * @description by default `false`
+             * @description whether units are shipped: a purchase then needs a shipping method and an address; by default `false`
              */
             shippable?: boolean;
-            /** Starts At */
+            /**
+             * Starts At
+             * @description the start of the sale; null is at once
+             */
             starts_at?: string | null;
             /**
              * Stock
@@ -1626,9 +1985,15 @@ export interface components {
          *     }
          */
         GoodsPage: {
-            /** Items */
+            /**
+             * Items
+             * @description the entries of this page, in the order asked for
+             */
             items: components["schemas"]["Goods"][];
-            /** Next Cursor */
+            /**
+             * Next Cursor
+             * @description what to send as `cursor` for the next page; null where this is the last one
+             */
             next_cursor: string | null;
         };
         /**
@@ -1640,19 +2005,41 @@ export interface components {
          *     }
          */
         GoodsPatch: {
-            /** Description */
+            /**
+             * Description
+             * @description a text for buyers
+             */
             description?: string;
-            /** Ends At */
+            /**
+             * Ends At
+             * @description the end of the sale, not before its start; null is never
+             */
             ends_at?: string | null;
-            /** Image Url */
+            /**
+             * Image Url
+             * @description a picture: an http(s) address, or a path of this service; empty is none
+             * @example https://shop.example/keyboard.png
+             */
             image_url?: string;
-            /** List Price */
+            /**
+             * List Price
+             * @description the price that is shown crossed out beside `price`, in the minor unit; null is none
+             */
             list_price?: number | null;
-            /** Name */
+            /**
+             * Name
+             * @description what buyers see: one line
+             */
             name?: string;
-            /** Order Limit */
+            /**
+             * Order Limit
+             * @description purchase transactions open on the item at once; null is the service's `API_ORDER_LIMIT`
+             */
             order_limit?: number | null;
-            /** Per User Limit */
+            /**
+             * Per User Limit
+             * @description for one user, over all open and paid orders; null is without limit
+             */
             per_user_limit?: number | null;
             /**
              * Price
@@ -1660,9 +2047,15 @@ export interface components {
              * @description in the currency's minor unit
              */
             price?: number;
-            /** Shippable */
+            /**
+             * Shippable
+             * @description whether units are shipped: a purchase then needs a shipping method and an address
+             */
             shippable?: boolean;
-            /** Starts At */
+            /**
+             * Starts At
+             * @description the start of the sale; null is at once
+             */
             starts_at?: string | null;
             /**
              * Stock Delta
@@ -1684,7 +2077,7 @@ export interface components {
             /**
              * Limit
              * Format: int64
-             * @description by default `20`
+             * @description entries of a page, at most; by default `20`
              */
             limit?: number;
             /**
@@ -1694,11 +2087,14 @@ export interface components {
             q?: string | null;
             /**
              * Sort
-             * @description by default `"id"`
+             * @description the order of the list; `-` before a field is descending; by default `"id"`
              * @enum {string}
              */
             sort?: "starts_at" | "-starts_at" | "price" | "-price" | "created_at" | "-created_at" | "id" | "-id";
-            /** Status */
+            /**
+             * Status
+             * @description only items in this state
+             */
             status?: ("ended" | "paused" | "upcoming" | "sold_out" | "on_sale") | null;
         };
         /**
@@ -1711,6 +2107,7 @@ export interface components {
         Health: {
             /**
              * Status
+             * @description `ok`: the process is alive; `ready`: this host can serve
              * @enum {string}
              */
             status: "ok" | "ready";
@@ -1720,7 +2117,10 @@ export interface components {
          * @description `Idempotency-Key` makes a retry safe: the same key and request have their effect once within 24 hours.
          */
         KeyHeaders: {
-            /** Idempotency-Key */
+            /**
+             * Idempotency-Key
+             * @description makes a retry safe: the same key and request have their effect once
+             */
             "Idempotency-Key"?: string | null;
         };
         /**
@@ -1844,7 +2244,10 @@ export interface components {
              * @description of any item: buyers come, and nothing moves
              */
             alarm: boolean;
-            /** Alarm Since */
+            /**
+             * Alarm Since
+             * @description since when there is an alarm; null without one
+             */
             alarm_since: string | null;
             /**
              * At
@@ -1857,7 +2260,10 @@ export interface components {
              * @description `false`: the database did not answer, so other hosts' last figures are missing
              */
             complete: boolean;
-            /** Goods Id */
+            /**
+             * Goods Id
+             * @description the item that was asked for; null for all together
+             */
             goods_id: number | null;
             /**
              * Hosts
@@ -1870,8 +2276,11 @@ export interface components {
              * @description the item, or those in most demand first, 50 at most
              */
             items: components["schemas"]["LiveItem"][];
+            /** @description the last seconds */
             now: components["schemas"]["LiveNow"];
+            /** @description the last minutes, second by second */
             series: components["schemas"]["LiveSeries"];
+            /** @description sums over the time of the series */
             totals: components["schemas"]["LiveTotals"];
             /**
              * Workers
@@ -1893,52 +2302,70 @@ export interface components {
             /**
              * Expiring
              * Format: int64
+             * @description unpaid orders of the item whose time is over within a minute
              */
             expiring: number;
             /**
              * Goods Id
              * Format: int64
+             * @description the item's id
              */
             goods_id: number;
-            /** Name */
+            /**
+             * Name
+             * @description the item's name
+             */
             name: string;
-            /** Purchases Per Second */
+            /**
+             * Purchases Per Second
+             * @description orders placed, a second
+             */
             purchases_per_second: number;
-            /** Refusals Per Second */
+            /**
+             * Refusals Per Second
+             * @description purchases refused, a second
+             */
             refusals_per_second: number;
             /**
              * Sold
              * Format: int64
+             * @description units that pending and paid orders hold
              */
             sold: number;
             /**
              * Status
+             * @description the state of the sale
              * @enum {string}
              */
             status: "ended" | "paused" | "upcoming" | "sold_out" | "on_sale";
             /**
              * Stock
              * Format: int64
+             * @description units that can still be bought
              */
             stock: number;
             /**
              * Transactions Cap
              * Format: int64
+             * @description purchase transactions that may be open at once
              */
             transactions_cap: number;
             /**
              * Transactions Open
              * Format: int64
+             * @description purchase transactions open now
              */
             transactions_open: number;
             /**
              * Unpaid
              * Format: int64
+             * @description pending orders of the item whose time is not over
              */
             unpaid: number;
             /**
              * Waiting
              * Format: int64
+             * @description purchases that wait for an outcome now
              */
             waiting: number;
         };
@@ -1970,11 +2397,20 @@ export interface components {
              * @description from arrival in the queue to the outcome; null without any
              */
             longest_wait_ms: number | null;
-            /** P50 Ms */
+            /**
+             * P50 Ms
+             * @description the median wait, in milliseconds; null without any
+             */
             p50_ms: number | null;
-            /** P99 Ms */
+            /**
+             * P99 Ms
+             * @description the wait that 99 of 100 stay below, in milliseconds; null without any
+             */
             p99_ms: number | null;
-            /** Purchases Per Second */
+            /**
+             * Purchases Per Second
+             * @description orders placed, a second
+             */
             purchases_per_second: number;
             /**
              * Refusals Per Second
@@ -2033,7 +2469,10 @@ export interface components {
          * @description Columns of one value for each interval, the oldest first. Null where nothing is known of that interval.
          */
         LiveSeries: {
-            /** Batch Size */
+            /**
+             * Batch Size
+             * @description purchases settled together, on average
+             */
             batch_size: (number | null)[];
             /**
              * Failures
@@ -2048,13 +2487,25 @@ export interface components {
              * @description the begin of the first interval
              */
             from: string;
-            /** Longest Wait Ms */
+            /**
+             * Longest Wait Ms
+             * @description the longest wait of the interval, in milliseconds
+             */
             longest_wait_ms: (number | null)[];
-            /** P50 Ms */
+            /**
+             * P50 Ms
+             * @description the median wait, in milliseconds; null without any
+             */
             p50_ms: (number | null)[];
-            /** P99 Ms */
+            /**
+             * P99 Ms
+             * @description the wait that 99 of 100 stay below, in milliseconds; null without any
+             */
             p99_ms: (number | null)[];
-            /** Purchases */
+            /**
+             * Purchases
+             * @description orders placed in the interval
+             */
             purchases: number[];
             /**
              * Refusals
@@ -2074,9 +2525,15 @@ export interface components {
              * @description of the item at the end of the interval; nulls for all items together
              */
             stock: (number | null)[];
-            /** Transactions Open */
+            /**
+             * Transactions Open
+             * @description purchase transactions open at the end of the interval
+             */
             transactions_open: number[];
-            /** Waiting */
+            /**
+             * Waiting
+             * @description purchases that waited at the end of the interval
+             */
             waiting: number[];
         };
         /**
@@ -2094,6 +2551,7 @@ export interface components {
             /**
              * Purchases
              * Format: int64
+             * @description orders placed
              */
             purchases: number;
             /**
@@ -2144,79 +2602,117 @@ export interface components {
          *     }
          */
         Order: {
+            /** @description where it is shipped to; null where nothing is shipped */
             address: components["schemas"]["OrderAddress"] | null;
             /**
              * Closed At
              * @description when it returned what it held
              */
             closed_at: string | null;
-            /** Coupon Code */
+            /**
+             * Coupon Code
+             * @description the coupon that the order uses; null is none
+             */
             coupon_code: string | null;
-            /** Currency */
+            /**
+             * Currency
+             * @description ISO 4217
+             */
             currency: string;
             /**
              * Discount
              * Format: int64
+             * @description what the coupon takes off, in the currency's minor unit
              */
             discount: number;
             /**
              * Expires At
              * Format: date-time
+             * @description until when a pending order can be paid; later it is `expired`
              */
             expires_at: string;
             /**
              * Goods Id
              * Format: int64
+             * @description the item's id
              */
             goods_id: number;
-            /** Goods Name */
+            /**
+             * Goods Name
+             * @description the item's name when the order was placed
+             */
             goods_name: string;
-            /** Order No */
+            /**
+             * Order No
+             * @description the order's number: 32 characters that begin with the time and cannot be guessed
+             */
             order_no: string;
-            /** Paid At */
+            /**
+             * Paid At
+             * @description when it was paid; null while it is not
+             */
             paid_at: string | null;
             /**
              * Purchased At
              * Format: date-time
+             * @description when the order was placed
              */
             purchased_at: string;
             /**
              * Quantity
              * Format: int64
+             * @description units
              */
             quantity: number;
-            /** Refund Reference */
+            /**
+             * Refund Reference
+             * @description the name of the refund; null without one
+             */
             refund_reference: string | null;
-            /** Refunded At */
+            /**
+             * Refunded At
+             * @description when the money was given back; null while it was not
+             */
             refunded_at: string | null;
             /**
              * Shipping Fee
              * Format: int64
+             * @description the fee for all units, in the currency's minor unit
              */
             shipping_fee: number;
-            /** Shipping Method */
+            /**
+             * Shipping Method
+             * @description the shipping method's code; null where nothing is shipped
+             */
             shipping_method: string | null;
             /**
              * Status
+             * @description `pending` → `paid`, `cancelled`, `expired`; money that does not fit makes it `refund_due`, and money given back `refunded`
              * @enum {string}
              */
             status: "pending" | "paid" | "cancelled" | "expired" | "refund_due" | "refunded";
             /**
              * Subtotal
              * Format: int64
+             * @description unit price × quantity, in the currency's minor unit
              */
             subtotal: number;
             /**
              * Total
              * Format: int64
+             * @description subtotal − discount + shipping fee, in the currency's minor unit
              */
             total: number;
             /**
              * Unit Price
              * Format: int64
+             * @description the price of one unit, in the currency's minor unit
              */
             unit_price: number;
-            /** User Id */
+            /**
+             * User Id
+             * @description the user's id: `sub` of their token
+             */
             user_id: string;
         };
         /**
@@ -2224,17 +2720,35 @@ export interface components {
          * @description Where an order is shipped to.
          */
         OrderAddress: {
-            /** Line1 */
+            /**
+             * Line1
+             * @description street and number
+             */
             line1: string;
-            /** Line2 */
+            /**
+             * Line2
+             * @description more of the address, such as the floor
+             */
             line2: string | null;
-            /** Name */
+            /**
+             * Name
+             * @description who receives the parcel
+             */
             name: string;
-            /** Phone */
+            /**
+             * Phone
+             * @description digits, blanks and `+().-`
+             */
             phone: string;
-            /** Postcode */
+            /**
+             * Postcode
+             * @description the postal code; null where the region's country has none
+             */
             postcode: string | null;
-            /** Region */
+            /**
+             * Region
+             * @description ISO 3166: the country or its subdivision
+             */
             region: string;
         };
         /**
@@ -2242,7 +2756,10 @@ export interface components {
          * @description Filters of the list of orders.
          */
         OrdersFilter: {
-            /** Goods Id */
+            /**
+             * Goods Id
+             * @description only orders of this item
+             */
             goods_id?: number | null;
             /**
              * Purchased From
@@ -2254,7 +2771,10 @@ export interface components {
              * @description for administrators: the first moment after the end
              */
             purchased_to?: string | null;
-            /** Status */
+            /**
+             * Status
+             * @description only orders in this state
+             */
             status?: ("pending" | "paid" | "cancelled" | "expired" | "refund_due" | "refunded") | null;
             /**
              * User Id
@@ -2295,9 +2815,15 @@ export interface components {
          *     }
          */
         OrdersPage: {
-            /** Items */
+            /**
+             * Items
+             * @description the entries of this page, in the order asked for
+             */
             items: components["schemas"]["Order"][];
-            /** Next Cursor */
+            /**
+             * Next Cursor
+             * @description what to send as `cursor` for the next page; null where this is the last one
+             */
             next_cursor: string | null;
         };
         /**
@@ -2310,12 +2836,15 @@ export interface components {
              * @description `next_cursor` of the page before
              */
             cursor?: string | null;
-            /** Goods Id */
+            /**
+             * Goods Id
+             * @description only orders of this item
+             */
             goods_id?: number | null;
             /**
              * Limit
              * Format: int64
-             * @description by default `20`
+             * @description entries of a page, at most; by default `20`
              */
             limit?: number;
             /**
@@ -2330,11 +2859,14 @@ export interface components {
             purchased_to?: string | null;
             /**
              * Sort
-             * @description by default `"-purchased_at"`
+             * @description the order of the list; `-` before a field is descending; by default `"-purchased_at"`
              * @enum {string}
              */
             sort?: "purchased_at" | "-purchased_at";
-            /** Status */
+            /**
+             * Status
+             * @description only orders in this state
+             */
             status?: ("pending" | "paid" | "cancelled" | "expired" | "refund_due" | "refunded") | null;
             /**
              * User Id
@@ -2368,29 +2900,47 @@ export interface components {
              * @description in the currency's minor unit
              */
             amount: number;
-            /** Currency */
+            /**
+             * Currency
+             * @description ISO 4217
+             */
             currency: string;
-            /** Event Id */
+            /**
+             * Event Id
+             * @description the event's id, the same in every delivery of it
+             */
             event_id: string;
             /**
              * Id
              * Format: int64
+             * @description its number, for `/payments/{payment_id}/resolve`
              */
             id: number;
-            /** Note */
+            /**
+             * Note
+             * @description the operator's; null without one
+             */
             note: string | null;
-            /** Order No */
+            /**
+             * Order No
+             * @description the order's number, as the provider told it
+             */
             order_no: string;
             /**
              * Outcome
+             * @description `paid`: it paid the order; `refund_due`, `already_paid`, `mismatch`, `unknown_order`: it did not fit; `failed`: there was none; `repeated`: told before; `refunded`: it was given back
              * @enum {string}
              */
             outcome: "paid" | "refund_due" | "already_paid" | "mismatch" | "unknown_order" | "failed" | "repeated" | "refunded";
-            /** Payment Id */
+            /**
+             * Payment Id
+             * @description the provider's name for the payment
+             */
             payment_id: string;
             /**
              * Received At
              * Format: date-time
+             * @description when the provider's call came
              */
             received_at: string;
             /**
@@ -2398,14 +2948,20 @@ export interface components {
              * @description null while it is not resolved, or needs no resolution
              */
             resolution: ("refunded" | "accepted" | "ignored") | null;
-            /** Resolved At */
+            /**
+             * Resolved At
+             * @description when it was resolved; null while it is not
+             */
             resolved_at: string | null;
             /**
              * Resolved By
              * @description null if an event of the provider reported the refund
              */
             resolved_by: string | null;
-            /** Type */
+            /**
+             * Type
+             * @description the event's type
+             */
             type: string;
         };
         /**
@@ -2424,9 +2980,15 @@ export interface components {
              * @description ISO 4217
              */
             currency: string;
-            /** Order No */
+            /**
+             * Order No
+             * @description the order's number: 32 characters that begin with the time and cannot be guessed
+             */
             order_no: string;
-            /** Payment Id */
+            /**
+             * Payment Id
+             * @description the provider's name for the payment
+             */
             payment_id: string;
         };
         /**
@@ -2438,9 +3000,15 @@ export interface components {
          *     }
          */
         PaymentReceived: {
-            /** Event Id */
+            /**
+             * Event Id
+             * @description the event's id, the same in every delivery of it
+             */
             event_id: string;
-            /** Outcome */
+            /**
+             * Outcome
+             * @description the effect of the event; `ignored` for other types
+             */
             outcome: ("paid" | "refund_due" | "already_paid" | "mismatch" | "unknown_order" | "failed" | "repeated" | "refunded") | "ignored";
         };
         /**
@@ -2457,8 +3025,12 @@ export interface components {
          *     }
          */
         PaymentWebhook: {
+            /** @description the payment; of other types, whatever they have */
             data: components["schemas"]["PaymentData"];
-            /** Type */
+            /**
+             * Type
+             * @description the event's type
+             */
             type: string;
         };
         /**
@@ -2486,9 +3058,15 @@ export interface components {
          *     }
          */
         PaymentsPage: {
-            /** Items */
+            /**
+             * Items
+             * @description the entries of this page, in the order asked for
+             */
             items: components["schemas"]["Payment"][];
-            /** Next Cursor */
+            /**
+             * Next Cursor
+             * @description what to send as `cursor` for the next page; null where this is the last one
+             */
             next_cursor: string | null;
         };
         /**
@@ -2504,12 +3082,18 @@ export interface components {
             /**
              * Limit
              * Format: int64
-             * @description by default `20`
+             * @description entries of a page, at most; by default `20`
              */
             limit?: number;
-            /** Order No */
+            /**
+             * Order No
+             * @description only payments of this order
+             */
             order_no?: string | null;
-            /** Outcome */
+            /**
+             * Outcome
+             * @description only payments with this outcome
+             */
             outcome?: ("paid" | "refund_due" | "already_paid" | "mismatch" | "unknown_order" | "failed" | "repeated" | "refunded") | null;
             /**
              * Resolved
@@ -2519,28 +3103,93 @@ export interface components {
         };
         /**
          * Problem
-         * @description An error, RFC 9457. Some codes carry members of their own; see the examples.
+         * @description An error, RFC 9457. Some codes carry members of their own, which other codes do not have.
          */
         Problem: {
-            /** Code */
-            code: string;
-            /** Detail */
+            /**
+             * Already Bought
+             * Format: int64
+             * @description units that the buyer holds: `limit_reached`
+             */
+            already_bought?: number;
+            /**
+             * Available
+             * Format: int64
+             * @description units that are left: `insufficient_stock`
+             */
+            available?: number;
+            /**
+             * Code
+             * @description what went wrong, stable: decide by it. Codes may be added: treat an unknown one by its `status`
+             * @enum {string}
+             */
+            code: "malformed_json" | "bad_request" | "unauthenticated" | "forbidden" | "not_found" | "goods_not_found" | "order_not_found" | "coupon_not_found" | "shipping_method_not_found" | "method_not_allowed" | "body_too_large" | "unsupported_media_type" | "sale_not_started" | "sale_ended" | "sale_paused" | "sold_out" | "insufficient_stock" | "limit_reached" | "price_changed" | "order_not_pending" | "order_not_refundable" | "payment_already_resolved" | "has_orders" | "stock_conflict" | "version_mismatch" | "validation_failed" | "events_pruned" | "idempotency_key_reused" | "internal_error" | "coupon_invalid" | "coupon_exhausted" | "coupon_not_applicable" | "shipping_required" | "shipping_not_available" | "hold_cooldown" | "rate_limited" | "busy" | "unavailable";
+            /**
+             * Detail
+             * @description the code's meaning for people, in the language of `Accept-Language`
+             */
             detail: string;
             /**
              * Errors
-             * @description only with validation_failed
+             * @description every field that is wrong: `validation_failed`
              */
             errors?: components["schemas"]["FieldProblem"][];
-            /** Request Id */
+            /**
+             * Limit
+             * Format: int64
+             * @description units that one buyer may hold: `limit_reached`
+             */
+            limit?: number;
+            /**
+             * Oldest
+             * Format: int64
+             * @description the first `seq` that is still there: `events_pruned`
+             */
+            oldest?: number;
+            /**
+             * Order Status
+             * @description the order's state: `order_not_pending`, `order_not_refundable`
+             * @enum {string}
+             */
+            order_status?: "pending" | "paid" | "cancelled" | "expired" | "refund_due" | "refunded";
+            /** @description the price as it now is: `price_changed` */
+            quote?: components["schemas"]["Quote"];
+            /**
+             * Reason
+             * @description why: the codes of coupons and shipping
+             */
+            reason?: string;
+            /**
+             * Request Id
+             * @description the request's id: name it when you report a problem
+             */
             request_id: string;
+            /**
+             * Resolution
+             * @description what was done about it: `payment_already_resolved`
+             */
+            resolution?: string;
+            /**
+             * Starts At
+             * Format: date-time
+             * @description when the sale starts: `sale_not_started`
+             */
+            starts_at?: string;
             /**
              * Status
              * Format: int64
+             * @description the HTTP status
              */
             status: number;
-            /** Title */
+            /**
+             * Title
+             * @description the code's name for people, in the language of `Accept-Language`
+             */
             title: string;
-            /** Type */
+            /**
+             * Type
+             * @description the page that explains the code
+             */
             type: string;
         } & {
             [key: string]: unknown;
@@ -2553,8 +3202,12 @@ export interface components {
          *     }
          */
         PurchaseBody: {
+            /** @description where to ship to; needed where the item is shipped */
             address?: components["schemas"]["Address"] | null;
-            /** Coupon Code */
+            /**
+             * Coupon Code
+             * @description a coupon, as people type it
+             */
             coupon_code?: string | null;
             /**
              * Expected Total
@@ -2567,7 +3220,10 @@ export interface components {
              * @description in units; by default `1`
              */
             quantity?: number;
-            /** Shipping Method */
+            /**
+             * Shipping Method
+             * @description the code of a shipping method; needed where the item is shipped
+             */
             shipping_method?: string | null;
         };
         /**
@@ -2575,7 +3231,10 @@ export interface components {
          * @description `Idempotency-Key` makes a retry safe: the same key and request return the same order at any later time.
          */
         PurchaseHeaders: {
-            /** Idempotency-Key */
+            /**
+             * Idempotency-Key
+             * @description makes a retry safe: the same key and request have their effect once
+             */
             "Idempotency-Key"?: string | null;
         };
         /**
@@ -2613,17 +3272,23 @@ export interface components {
          *     }
          */
         Quote: {
+            /** @description the coupon and what it takes off; null without one */
             coupon: components["schemas"]["QuotedCoupon"] | null;
-            /** Currency */
+            /**
+             * Currency
+             * @description ISO 4217
+             */
             currency: string;
             /**
              * Discount
              * Format: int64
+             * @description what the coupon takes off, in the currency's minor unit
              */
             discount: number;
             /**
              * Quantity
              * Format: int64
+             * @description units
              */
             quantity: number;
             /**
@@ -2640,16 +3305,19 @@ export interface components {
             /**
              * Subtotal
              * Format: int64
+             * @description unit price × quantity, in the currency's minor unit
              */
             subtotal: number;
             /**
              * Total
              * Format: int64
+             * @description subtotal − discount + shipping fee, in the currency's minor unit
              */
             total: number;
             /**
              * Unit Price
              * Format: int64
+             * @description the price of one unit, in the currency's minor unit
              */
             unit_price: number;
         };
@@ -2658,15 +3326,20 @@ export interface components {
          * @description The coupon of a quote. A coupon of free shipping has a discount of 0: it sets the fees to 0.
          */
         QuotedCoupon: {
-            /** Code */
+            /**
+             * Code
+             * @description the coupon's code as it is stored
+             */
             code: string;
             /**
              * Discount
              * Format: int64
+             * @description what it takes off, in the currency's minor unit
              */
             discount: number;
             /**
              * Kind
+             * @description `percent`: a share of the subtotal; `amount`: a fixed sum; `free_shipping`: no shipping fee
              * @enum {string}
              */
             kind: "percent" | "amount" | "free_shipping";
@@ -2676,16 +3349,25 @@ export interface components {
          * @description A shipping method, with its fee or the reason why it cannot serve the purchase.
          */
         QuotedMethod: {
-            /** Available */
+            /**
+             * Available
+             * @description whether it can serve this purchase
+             */
             available: boolean;
-            /** Code */
+            /**
+             * Code
+             * @description what to send as `shipping_method`
+             */
             code: string;
             /**
              * Fee
              * @description for all units; null where it cannot serve, whatever the address
              */
             fee: number | null;
-            /** Name */
+            /**
+             * Name
+             * @description what buyers see
+             */
             name: string;
             /**
              * Reason
@@ -2698,21 +3380,31 @@ export interface components {
          * @description What one check came to, in the language of `Accept-Language`. `mend` is empty where nothing is to be done.
          */
         ReadinessEntry: {
-            /** Found */
+            /**
+             * Found
+             * @description what was found
+             */
             found: string;
             /**
              * Id
              * @description stable: what was checked
              */
             id: string;
-            /** Mend */
+            /**
+             * Mend
+             * @description what to do; empty where nothing is to be done
+             */
             mend: string;
             /**
              * State
+             * @description `ok`; `warning`: look at it; `problem`: mend it first
              * @enum {string}
              */
             state: "ok" | "warning" | "problem";
-            /** Title */
+            /**
+             * Title
+             * @description what was checked
+             */
             title: string;
         };
         /**
@@ -2740,19 +3432,27 @@ export interface components {
          * @description What an audit of the whole database found. `of_other_items` are breaches that do not name this item.
          */
         ReportAudit: {
-            /** Breaches */
+            /**
+             * Breaches
+             * @description promises that are broken
+             */
             breaches: components["schemas"]["ReportBreach"][];
             /**
              * Checks
              * Format: int64
+             * @description promises that were checked
              */
             checks: number;
             /**
              * Of Other Items
              * Format: int64
+             * @description breaches that do not name this item
              */
             of_other_items: number;
-            /** Ok */
+            /**
+             * Ok
+             * @description whether no row breaks a promise
+             */
             ok: boolean;
         };
         /**
@@ -2760,13 +3460,20 @@ export interface components {
          * @description A promise that stored rows break, and how many rows of this item do.
          */
         ReportBreach: {
-            /** Name */
+            /**
+             * Name
+             * @description stable: what was checked
+             */
             name: string;
-            /** Promise */
+            /**
+             * Promise
+             * @description what is promised, in a sentence
+             */
             promise: string;
             /**
              * Rows
              * Format: int64
+             * @description rows of this item that break it
              */
             rows: number;
         };
@@ -2778,11 +3485,13 @@ export interface components {
             /**
              * Count
              * Format: int64
+             * @description buyers who hold units
              */
             count: number;
             /**
              * Most Units
              * Format: int64
+             * @description the most that one buyer holds
              */
             most_units: number;
             /**
@@ -2810,11 +3519,13 @@ export interface components {
             /**
              * Sold Again
              * Format: int64
+             * @description of these units, how many were bought again
              */
             sold_again: number;
             /**
              * Units
              * Format: int64
+             * @description units that came back
              */
             units: number;
         };
@@ -2835,7 +3546,10 @@ export interface components {
              * @description the begin of the first interval
              */
             from: string | null;
-            /** Orders */
+            /**
+             * Orders
+             * @description orders placed in the interval
+             */
             orders: number[];
             /**
              * Refusals
@@ -2844,14 +3558,20 @@ export interface components {
             refusals: {
                 [key: string]: number[];
             };
-            /** Requests */
+            /**
+             * Requests
+             * @description purchase requests in the interval
+             */
             requests: number[];
             /**
              * Seconds
              * @description the length of an interval
              */
             seconds: number;
-            /** Stock */
+            /**
+             * Stock
+             * @description units left at the end of the interval
+             */
             stock: number[];
         };
         /**
@@ -2864,9 +3584,15 @@ export interface components {
              * @description the later of the window's start and the item's creation
              */
             began_at: string | null;
-            /** First Order At */
+            /**
+             * First Order At
+             * @description when the first order was placed
+             */
             first_order_at: string | null;
-            /** Last Order At */
+            /**
+             * Last Order At
+             * @description when the last order was placed
+             */
             last_order_at: string | null;
             /**
              * Seconds To Sell Out
@@ -2887,9 +3613,15 @@ export interface components {
          *     limit. Null and 0 where nothing was counted, or the figures are older than they are kept.
          */
         ReportDemand: {
-            /** Counted From */
+            /**
+             * Counted From
+             * @description from when requests were counted
+             */
             counted_from: string | null;
-            /** Counted Until */
+            /**
+             * Counted Until
+             * @description until when requests were counted
+             */
             counted_until: string | null;
             /**
              * Failures
@@ -2914,11 +3646,13 @@ export interface components {
             /**
              * Replays
              * Format: int64
+             * @description requests whose key had bought before
              */
             replays: number;
             /**
              * Requests
              * Format: int64
+             * @description purchase requests
              */
             requests: number;
         };
@@ -2927,20 +3661,36 @@ export interface components {
          * @description The item as it now stands.
          */
         ReportGoods: {
-            /** Currency */
+            /**
+             * Currency
+             * @description ISO 4217
+             */
             currency: string;
-            /** Ends At */
+            /**
+             * Ends At
+             * @description the end: from this moment on it is over; null is never
+             */
             ends_at: string | null;
             /**
              * Id
              * Format: int64
+             * @description its number, never used again
              */
             id: number;
-            /** Name */
+            /**
+             * Name
+             * @description the item's name
+             */
             name: string;
-            /** Order Limit */
+            /**
+             * Order Limit
+             * @description purchase transactions open on the item at once; null is the service's `API_ORDER_LIMIT`
+             */
             order_limit: number | null;
-            /** Per User Limit */
+            /**
+             * Per User Limit
+             * @description for one user, over all open and paid orders; null is without limit
+             */
             per_user_limit: number | null;
             /**
              * Price
@@ -2951,9 +3701,13 @@ export interface components {
             /**
              * Sold
              * Format: int64
+             * @description units that pending and paid orders hold
              */
             sold: number;
-            /** Starts At */
+            /**
+             * Starts At
+             * @description the start; null is at once
+             */
             starts_at: string | null;
             /**
              * Status
@@ -2964,6 +3718,7 @@ export interface components {
             /**
              * Stock
              * Format: int64
+             * @description units that can still be bought
              */
             stock: number;
         };
@@ -2976,13 +3731,20 @@ export interface components {
          *     they came. Arrival is by the clocks of the hosts, corrected by the database's: exact to some milliseconds.
          */
         ReportOrderOfService: {
-            /** In Order */
+            /**
+             * In Order
+             * @description the share of pairs of buyers served in the order they came; null without any
+             */
             in_order: number | null;
-            /** Kendall Tau */
+            /**
+             * Kendall Tau
+             * @description 1 is in order, 0 by lot, -1 in reverse; null without a sample
+             */
             kendall_tau: number | null;
             /**
              * Sample
              * Format: int64
+             * @description orders in the sample
              */
             sample: number;
         };
@@ -2991,18 +3753,26 @@ export interface components {
          * @description The busiest second.
          */
         ReportPeak: {
-            /** Orders At */
+            /**
+             * Orders At
+             * @description the second with the most orders
+             */
             orders_at: string | null;
             /**
              * Orders Per Second
              * Format: int64
+             * @description orders in that second
              */
             orders_per_second: number;
-            /** Requests At */
+            /**
+             * Requests At
+             * @description the second with the most requests
+             */
             requests_at: string | null;
             /**
              * Requests Per Second
              * Format: int64
+             * @description requests in that second
              */
             requests_per_second: number;
         };
@@ -3011,19 +3781,27 @@ export interface components {
          * @description An order that had units which came back.
          */
         ReportResale: {
-            /** Order No */
+            /**
+             * Order No
+             * @description the order's number: 32 characters that begin with the time and cannot be guessed
+             */
             order_no: string;
             /**
              * Purchased At
              * Format: date-time
+             * @description when the order was placed
              */
             purchased_at: string;
             /**
              * Units
              * Format: int64
+             * @description of the units that came back
              */
             units: number;
-            /** User Id */
+            /**
+             * User Id
+             * @description the user's id: `sub` of their token
+             */
             user_id: string;
         };
         /**
@@ -3031,7 +3809,10 @@ export interface components {
          * @description Money of a currency's orders, in its minor unit.
          */
         ReportRevenue: {
-            /** Currency */
+            /**
+             * Currency
+             * @description ISO 4217
+             */
             currency: string;
             /**
              * Discount
@@ -3078,11 +3859,13 @@ export interface components {
             /**
              * Buyers
              * Format: int64
+             * @description how many buyers hold so many
              */
             buyers: number;
             /**
              * Units
              * Format: int64
+             * @description units of one buyer
              */
             units: number;
         };
@@ -3106,6 +3889,7 @@ export interface components {
             /**
              * Paid
              * Format: int64
+             * @description of paid orders
              */
             paid: number;
             /**
@@ -3117,6 +3901,7 @@ export interface components {
             /**
              * Unpaid
              * Format: int64
+             * @description of pending orders
              */
             unpaid: number;
         };
@@ -3125,18 +3910,31 @@ export interface components {
          * @description Time from a request's arrival in the queue to its outcome, within 9 %.
          */
         ReportWaits: {
-            /** Longest Ms */
+            /**
+             * Longest Ms
+             * @description the longest wait, in milliseconds; null without any
+             */
             longest_ms: number | null;
             /**
              * Measured
              * Format: int64
+             * @description requests whose wait was measured
              */
             measured: number;
-            /** P50 Ms */
+            /**
+             * P50 Ms
+             * @description the median wait, in milliseconds; null without any
+             */
             p50_ms: number | null;
-            /** P90 Ms */
+            /**
+             * P90 Ms
+             * @description the wait that 90 of 100 stay below, in milliseconds; null without any
+             */
             p90_ms: number | null;
-            /** P99 Ms */
+            /**
+             * P99 Ms
+             * @description the wait that 99 of 100 stay below, in milliseconds; null without any
+             */
             p99_ms: number | null;
         };
         /**
@@ -3148,7 +3946,10 @@ export interface components {
          *     }
          */
         ResolveBody: {
-            /** Note */
+            /**
+             * Note
+             * @description for those who look at it later
+             */
             note?: string | null;
             /**
              * Resolution
@@ -3186,17 +3987,23 @@ export interface components {
             /**
              * At
              * Format: date-time
+             * @description when it was checked, by the database's clock
              */
             at: string;
-            /** Entries */
+            /**
+             * Entries
+             * @description one for each check
+             */
             entries: components["schemas"]["ReadinessEntry"][];
             /**
              * Goods Id
              * Format: int64
+             * @description the item's id
              */
             goods_id: number;
             /**
              * State
+             * @description `ok`; `warning`: look at it; `problem`: mend it first
              * @enum {string}
              */
             state: "ok" | "warning" | "problem";
@@ -3350,10 +4157,15 @@ export interface components {
          *     }
          */
         SaleReport: {
+            /** @description whether the stored rows keep what is promised */
             audit: components["schemas"]["ReportAudit"];
+            /** @description who holds the units */
             buyers: components["schemas"]["ReportBuyers"];
+            /** @description units that came back, and who got them */
             came_back: components["schemas"]["ReportCameBack"];
+            /** @description the sale over time */
             chart: components["schemas"]["ReportChart"];
+            /** @description when it began, and when it was sold out */
             course: components["schemas"]["ReportCourse"];
             /**
              * Data Until
@@ -3361,7 +4173,9 @@ export interface components {
              * @description the latest moment that the data tell of
              */
             data_until: string;
+            /** @description requests by what came of them */
             demand: components["schemas"]["ReportDemand"];
+            /** @description the item as it now stands */
             goods: components["schemas"]["ReportGoods"];
             /**
              * Offered
@@ -3369,6 +4183,7 @@ export interface components {
              * @description units that the administrators put in, less those they withdrew
              */
             offered: number;
+            /** @description whether buyers were served in the order they came */
             order_of_service: components["schemas"]["ReportOrderOfService"];
             /**
              * Orders
@@ -3377,10 +4192,16 @@ export interface components {
             orders: {
                 [key: string]: number;
             };
+            /** @description the busiest seconds */
             peak: components["schemas"]["ReportPeak"];
-            /** Revenue */
+            /**
+             * Revenue
+             * @description by currency
+             */
             revenue: components["schemas"]["ReportRevenue"][];
+            /** @description units by what became of them */
             units: components["schemas"]["ReportUnits"];
+            /** @description how long buyers waited */
             waits: components["schemas"]["ReportWaits"];
         };
         /**
@@ -3398,7 +4219,10 @@ export interface components {
          *     }
          */
         SaleState: {
-            /** Ends At */
+            /**
+             * Ends At
+             * @description the end: from this moment on it is over; null is never
+             */
             ends_at: string | null;
             /**
              * In Progress
@@ -3421,18 +4245,24 @@ export interface components {
             /**
              * Sold
              * Format: int64
+             * @description units that pending and paid orders hold
              */
             sold: number;
-            /** Starts At */
+            /**
+             * Starts At
+             * @description the start; null is at once
+             */
             starts_at: string | null;
             /**
              * Status
+             * @description the first that fits: `ended`, `paused`, `upcoming`, `sold_out`, `on_sale`
              * @enum {string}
              */
             status: "ended" | "paused" | "upcoming" | "sold_out" | "on_sale";
             /**
              * Stock
              * Format: int64
+             * @description units that can still be bought
              */
             stock: number;
         };
@@ -3469,7 +4299,10 @@ export interface components {
          *     }
          */
         ShippingMethod: {
-            /** Active */
+            /**
+             * Active
+             * @description whether it is in force; `false` switches it off and keeps it
+             */
             active: boolean;
             /**
              * Additional Fee
@@ -3480,18 +4313,28 @@ export interface components {
             /**
              * Base Fee
              * Format: int64
+             * @description for the first unit, in the currency's minor unit
              */
             base_fee: number;
-            /** Code */
+            /**
+             * Code
+             * @description what buyers send as `shipping_method`
+             */
             code: string;
-            /** Currency */
+            /**
+             * Currency
+             * @description of the items that it ships; null is any
+             */
             currency: string | null;
             /**
              * Free From
              * @description the subtotal from which on shipping is free
              */
             free_from: number | null;
-            /** Name */
+            /**
+             * Name
+             * @description what buyers see
+             */
             name: string;
             /**
              * Regions
@@ -3523,7 +4366,7 @@ export interface components {
         ShippingMethodCreate: {
             /**
              * Active
-             * @description by default `true`
+             * @description whether it is in force; `false` switches it off and keeps it; by default `true`
              */
             active?: boolean;
             /**
@@ -3538,7 +4381,11 @@ export interface components {
              * @description in the currency's minor unit
              */
             base_fee: number;
-            /** Code */
+            /**
+             * Code
+             * @description what buyers send as `shipping_method`
+             * @example express
+             */
             code: string;
             /**
              * Currency
@@ -3550,9 +4397,15 @@ export interface components {
              * @description the subtotal from which on shipping is free
              */
             free_from?: number | null;
-            /** Name */
+            /**
+             * Name
+             * @description what buyers see: one line
+             */
             name: string;
-            /** Regions */
+            /**
+             * Regions
+             * @description where it serves; null is everywhere
+             */
             regions?: string[] | null;
         };
         /**
@@ -3564,7 +4417,10 @@ export interface components {
          *     }
          */
         ShippingMethodPatch: {
-            /** Active */
+            /**
+             * Active
+             * @description whether it is in force; `false` switches it off and keeps it
+             */
             active?: boolean;
             /**
              * Additional Fee
@@ -3578,13 +4434,25 @@ export interface components {
              * @description in the currency's minor unit
              */
             base_fee?: number;
-            /** Currency */
+            /**
+             * Currency
+             * @description of the items that it ships; null is any
+             */
             currency?: ("AED" | "AFN" | "ALL" | "AMD" | "AOA" | "ARS" | "AUD" | "AWG" | "AZN" | "BAM" | "BBD" | "BDT" | "BHD" | "BIF" | "BMD" | "BND" | "BOB" | "BOV" | "BRL" | "BSD" | "BTN" | "BWP" | "BYN" | "BZD" | "CAD" | "CDF" | "CHE" | "CHF" | "CHW" | "CLF" | "CLP" | "CNY" | "COP" | "COU" | "CRC" | "CUP" | "CVE" | "CZK" | "DJF" | "DKK" | "DOP" | "DZD" | "EGP" | "ERN" | "ETB" | "EUR" | "FJD" | "FKP" | "GBP" | "GEL" | "GHS" | "GIP" | "GMD" | "GNF" | "GTQ" | "GYD" | "HKD" | "HNL" | "HTG" | "HUF" | "IDR" | "ILS" | "INR" | "IQD" | "IRR" | "ISK" | "JMD" | "JOD" | "JPY" | "KES" | "KGS" | "KHR" | "KMF" | "KPW" | "KRW" | "KWD" | "KYD" | "KZT" | "LAK" | "LBP" | "LKR" | "LRD" | "LSL" | "LYD" | "MAD" | "MDL" | "MGA" | "MKD" | "MMK" | "MNT" | "MOP" | "MRU" | "MUR" | "MVR" | "MWK" | "MXN" | "MXV" | "MYR" | "MZN" | "NAD" | "NGN" | "NIO" | "NOK" | "NPR" | "NZD" | "OMR" | "PAB" | "PEN" | "PGK" | "PHP" | "PKR" | "PLN" | "PYG" | "QAR" | "RON" | "RSD" | "RUB" | "RWF" | "SAR" | "SBD" | "SCR" | "SDG" | "SEK" | "SGD" | "SHP" | "SLE" | "SOS" | "SRD" | "SSP" | "STN" | "SVC" | "SYP" | "SZL" | "THB" | "TJS" | "TMT" | "TND" | "TOP" | "TRY" | "TTD" | "TWD" | "TZS" | "UAH" | "UGX" | "USD" | "USN" | "UYI" | "UYU" | "UYW" | "UZS" | "VED" | "VES" | "VND" | "VUV" | "WST" | "XAD" | "XAF" | "XCD" | "XCG" | "XOF" | "XPF" | "YER" | "ZAR" | "ZMW" | "ZWG") | null;
-            /** Free From */
+            /**
+             * Free From
+             * @description the subtotal from which on shipping is free; null is never
+             */
             free_from?: number | null;
-            /** Name */
+            /**
+             * Name
+             * @description what buyers see: one line
+             */
             name?: string;
-            /** Regions */
+            /**
+             * Regions
+             * @description where it serves; null is everywhere
+             */
             regions?: string[] | null;
         };
         /**
@@ -3610,9 +4478,15 @@ export interface components {
          *     }
          */
         ShippingMethodsPage: {
-            /** Items */
+            /**
+             * Items
+             * @description the entries of this page, in the order asked for
+             */
             items: components["schemas"]["ShippingMethod"][];
-            /** Next Cursor */
+            /**
+             * Next Cursor
+             * @description what to send as `cursor` for the next page; null where this is the last one
+             */
             next_cursor: string | null;
         };
         /**
@@ -3620,7 +4494,10 @@ export interface components {
          * @description Filters and order of the list of methods; `created_at` is the time of their creation.
          */
         ShippingMethodsQuery: {
-            /** Active */
+            /**
+             * Active
+             * @description only methods that are active, or that are not
+             */
             active?: boolean | null;
             /**
              * Cursor
@@ -3630,12 +4507,12 @@ export interface components {
             /**
              * Limit
              * Format: int64
-             * @description by default `20`
+             * @description entries of a page, at most; by default `20`
              */
             limit?: number;
             /**
              * Sort
-             * @description by default `"code"`
+             * @description the order of the list; `-` before a field is descending; by default `"code"`
              * @enum {string}
              */
             sort?: "code" | "-code" | "created_at" | "-created_at";
@@ -3687,11 +4564,13 @@ export interface components {
             /**
              * Created At
              * Format: date-time
+             * @description when it was created
              */
             created_at: string;
             /**
              * Id
              * Format: int64
+             * @description its number, never used again
              */
             id: number;
             /**
@@ -3707,9 +4586,13 @@ export interface components {
             /**
              * Updated At
              * Format: date-time
+             * @description when it was last changed
              */
             updated_at: string;
-            /** Url */
+            /**
+             * Url
+             * @description where events are sent to
+             */
             url: string;
             /**
              * Version
@@ -3732,10 +4615,13 @@ export interface components {
         WebhookCreate: {
             /**
              * Active
-             * @description by default `true`
+             * @description whether it is in force; `false` switches it off and keeps it; by default `true`
              */
             active?: boolean;
-            /** Types */
+            /**
+             * Types
+             * @description the event types to send; null is all
+             */
             types?: ("order.placed" | "order.paid" | "order.cancelled" | "order.expired" | "order.refund_due" | "order.refunded" | "goods.sold_out" | "goods.restocked")[] | null;
             /**
              * Url
@@ -3751,9 +4637,15 @@ export interface components {
          *     }
          */
         WebhookPatch: {
-            /** Active */
+            /**
+             * Active
+             * @description whether it is in force; `false` switches it off and keeps it
+             */
             active?: boolean;
-            /** Types */
+            /**
+             * Types
+             * @description the event types to send; null is all
+             */
             types?: ("order.placed" | "order.paid" | "order.cancelled" | "order.expired" | "order.refund_due" | "order.refunded" | "goods.sold_out" | "goods.restocked")[] | null;
             /**
              * Url
@@ -3788,11 +4680,13 @@ export interface components {
             /**
              * Created At
              * Format: date-time
+             * @description when it was created
              */
             created_at: string;
             /**
              * Id
              * Format: int64
+             * @description its number, never used again
              */
             id: number;
             /**
@@ -3813,9 +4707,13 @@ export interface components {
             /**
              * Updated At
              * Format: date-time
+             * @description when it was last changed
              */
             updated_at: string;
-            /** Url */
+            /**
+             * Url
+             * @description where events are sent to
+             */
             url: string;
             /**
              * Version
@@ -3847,9 +4745,15 @@ export interface components {
          *     }
          */
         WebhooksPage: {
-            /** Items */
+            /**
+             * Items
+             * @description the entries of this page, in the order asked for
+             */
             items: components["schemas"]["Webhook"][];
-            /** Next Cursor */
+            /**
+             * Next Cursor
+             * @description what to send as `cursor` for the next page; null where this is the last one
+             */
             next_cursor: string | null;
         };
         /**
@@ -3857,7 +4761,10 @@ export interface components {
          * @description A page of subscriptions.
          */
         WebhooksQuery: {
-            /** Active */
+            /**
+             * Active
+             * @description only subscriptions that are active, or that are not
+             */
             active?: boolean | null;
             /**
              * Cursor
@@ -3867,7 +4774,7 @@ export interface components {
             /**
              * Limit
              * Format: int64
-             * @description by default `20`
+             * @description entries of a page, at most; by default `20`
              */
             limit?: number;
         };
@@ -3940,7 +4847,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unauthenticated";
+                    };
                 };
             };
             /** @description `forbidden` */
@@ -3949,7 +4862,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "forbidden";
+                    };
                 };
             };
             /** @description `body_too_large` */
@@ -3958,7 +4877,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "body_too_large";
+                    };
                 };
             };
             /** @description `validation_failed` */
@@ -3967,29 +4892,47 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "validation_failed";
+                    };
                 };
             };
             /** @description `rate_limited` */
             429: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
+                    };
                 };
             };
             /** @description `busy`, `unavailable` */
             503: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "busy" | "unavailable";
+                    };
                 };
             };
         };
@@ -3997,11 +4940,15 @@ export interface operations {
     listCoupons: {
         parameters: {
             query?: {
+                /** @description entries of a page, at most */
                 limit?: number;
                 /** @description `next_cursor` of the page before */
                 cursor?: string;
+                /** @description only coupons that are active, or that are not */
                 active?: boolean;
+                /** @description only coupons of this kind */
                 kind?: "percent" | "amount" | "free_shipping";
+                /** @description the order of the list; `-` before a field is descending */
                 sort?: "code" | "-code" | "created_at" | "-created_at";
             };
             header?: never;
@@ -4049,7 +4996,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unauthenticated";
+                    };
                 };
             };
             /** @description `forbidden` */
@@ -4058,7 +5011,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "forbidden";
+                    };
                 };
             };
             /** @description `body_too_large` */
@@ -4067,7 +5026,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "body_too_large";
+                    };
                 };
             };
             /** @description `validation_failed` */
@@ -4076,29 +5041,47 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "validation_failed";
+                    };
                 };
             };
             /** @description `rate_limited` */
             429: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
+                    };
                 };
             };
             /** @description `unavailable`, `busy` */
             503: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unavailable" | "busy";
+                    };
                 };
             };
         };
@@ -4107,6 +5090,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description makes a retry safe: the same key and request have their effect once */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -4170,7 +5154,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "malformed_json";
+                    };
                 };
             };
             /** @description `unauthenticated` */
@@ -4179,7 +5169,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unauthenticated";
+                    };
                 };
             };
             /** @description `forbidden` */
@@ -4188,7 +5184,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "forbidden";
+                    };
                 };
             };
             /** @description `body_too_large` */
@@ -4197,7 +5199,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "body_too_large";
+                    };
                 };
             };
             /** @description `unsupported_media_type` */
@@ -4206,7 +5214,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unsupported_media_type";
+                    };
                 };
             };
             /** @description `validation_failed`, `idempotency_key_reused` */
@@ -4215,29 +5229,47 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "validation_failed" | "idempotency_key_reused";
+                    };
                 };
             };
             /** @description `rate_limited` */
             429: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
+                    };
                 };
             };
             /** @description `unavailable`, `busy` */
             503: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unavailable" | "busy";
+                    };
                 };
             };
         };
@@ -4250,6 +5282,7 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
+                /** @description the coupon's code */
                 code: string;
             };
             cookie?: never;
@@ -4299,7 +5332,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unauthenticated";
+                    };
                 };
             };
             /** @description `forbidden` */
@@ -4308,7 +5347,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "forbidden";
+                    };
                 };
             };
             /** @description `coupon_not_found` */
@@ -4317,7 +5362,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "coupon_not_found";
+                    };
                 };
             };
             /** @description `body_too_large` */
@@ -4326,7 +5377,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "body_too_large";
+                    };
                 };
             };
             /** @description `validation_failed` */
@@ -4335,29 +5392,47 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "validation_failed";
+                    };
                 };
             };
             /** @description `rate_limited` */
             429: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
+                    };
                 };
             };
             /** @description `unavailable`, `busy` */
             503: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unavailable" | "busy";
+                    };
                 };
             };
         };
@@ -4366,11 +5441,13 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description makes a retry safe: the same key and request have their effect once */
                 "Idempotency-Key"?: string;
                 /** @description the version that the caller has read, in quotes */
                 "If-Match"?: string;
             };
             path: {
+                /** @description the coupon's code */
                 code: string;
             };
             cookie?: never;
@@ -4425,7 +5502,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "malformed_json";
+                    };
                 };
             };
             /** @description `unauthenticated` */
@@ -4434,7 +5517,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unauthenticated";
+                    };
                 };
             };
             /** @description `forbidden` */
@@ -4443,7 +5532,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "forbidden";
+                    };
                 };
             };
             /** @description `coupon_not_found` */
@@ -4452,7 +5547,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "coupon_not_found";
+                    };
                 };
             };
             /** @description `version_mismatch` */
@@ -4461,7 +5562,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "version_mismatch";
+                    };
                 };
             };
             /** @description `body_too_large` */
@@ -4470,7 +5577,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "body_too_large";
+                    };
                 };
             };
             /** @description `unsupported_media_type` */
@@ -4479,7 +5592,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unsupported_media_type";
+                    };
                 };
             };
             /** @description `validation_failed`, `idempotency_key_reused` */
@@ -4488,29 +5607,47 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "validation_failed" | "idempotency_key_reused";
+                    };
                 };
             };
             /** @description `rate_limited` */
             429: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
+                    };
                 };
             };
             /** @description `unavailable`, `busy` */
             503: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unavailable" | "busy";
+                    };
                 };
             };
         };
@@ -4522,6 +5659,7 @@ export interface operations {
                 after?: number;
                 /** @description `next_cursor` of the page before; instead of `after` */
                 cursor?: number;
+                /** @description entries of a page, at most */
                 limit?: number;
             };
             header?: never;
@@ -4573,7 +5711,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unauthenticated";
+                    };
                 };
             };
             /** @description `forbidden` */
@@ -4582,7 +5726,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "forbidden";
+                    };
                 };
             };
             /** @description `events_pruned` */
@@ -4591,7 +5741,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "events_pruned";
+                    };
                 };
             };
             /** @description `body_too_large` */
@@ -4600,7 +5756,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "body_too_large";
+                    };
                 };
             };
             /** @description `validation_failed` */
@@ -4609,29 +5771,47 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "validation_failed";
+                    };
                 };
             };
             /** @description `rate_limited` */
             429: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
+                    };
                 };
             };
             /** @description `unavailable`, `busy` */
             503: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unavailable" | "busy";
+                    };
                 };
             };
         };
@@ -4639,12 +5819,15 @@ export interface operations {
     listGoods: {
         parameters: {
             query?: {
+                /** @description entries of a page, at most */
                 limit?: number;
                 /** @description `next_cursor` of the page before */
                 cursor?: string;
+                /** @description only items in this state */
                 status?: "ended" | "paused" | "upcoming" | "sold_out" | "on_sale";
                 /** @description text that the name contains, whatever the case, accents and width of the letters */
                 q?: string;
+                /** @description the order of the list; `-` before a field is descending */
                 sort?: "starts_at" | "-starts_at" | "price" | "-price" | "created_at" | "-created_at" | "id" | "-id";
             };
             header?: never;
@@ -4695,7 +5878,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "body_too_large";
+                    };
                 };
             };
             /** @description `validation_failed` */
@@ -4704,29 +5893,47 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "validation_failed";
+                    };
                 };
             };
             /** @description `rate_limited` */
             429: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
+                    };
                 };
             };
             /** @description `unavailable`, `busy` */
             503: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unavailable" | "busy";
+                    };
                 };
             };
         };
@@ -4735,6 +5942,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description makes a retry safe: the same key and request have their effect once */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -4798,7 +6006,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "malformed_json";
+                    };
                 };
             };
             /** @description `unauthenticated` */
@@ -4807,7 +6021,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unauthenticated";
+                    };
                 };
             };
             /** @description `forbidden` */
@@ -4816,7 +6036,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "forbidden";
+                    };
                 };
             };
             /** @description `body_too_large` */
@@ -4825,7 +6051,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "body_too_large";
+                    };
                 };
             };
             /** @description `unsupported_media_type` */
@@ -4834,7 +6066,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unsupported_media_type";
+                    };
                 };
             };
             /** @description `validation_failed`, `idempotency_key_reused` */
@@ -4843,29 +6081,47 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "validation_failed" | "idempotency_key_reused";
+                    };
                 };
             };
             /** @description `rate_limited` */
             429: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
+                    };
                 };
             };
             /** @description `unavailable`, `busy` */
             503: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unavailable" | "busy";
+                    };
                 };
             };
         };
@@ -4878,6 +6134,7 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
+                /** @description the item's id */
                 goods_id: number;
             };
             cookie?: never;
@@ -4930,7 +6187,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "goods_not_found";
+                    };
                 };
             };
             /** @description `body_too_large` */
@@ -4939,7 +6202,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "body_too_large";
+                    };
                 };
             };
             /** @description `validation_failed` */
@@ -4948,29 +6217,47 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "validation_failed";
+                    };
                 };
             };
             /** @description `rate_limited` */
             429: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
+                    };
                 };
             };
             /** @description `unavailable`, `busy` */
             503: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unavailable" | "busy";
+                    };
                 };
             };
         };
@@ -4983,6 +6270,7 @@ export interface operations {
                 "If-Match"?: string;
             };
             path: {
+                /** @description the item's id */
                 goods_id: number;
             };
             cookie?: never;
@@ -5002,7 +6290,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unauthenticated";
+                    };
                 };
             };
             /** @description `forbidden` */
@@ -5011,7 +6305,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "forbidden";
+                    };
                 };
             };
             /** @description `goods_not_found` */
@@ -5020,7 +6320,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "goods_not_found";
+                    };
                 };
             };
             /** @description `has_orders` */
@@ -5029,7 +6335,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "has_orders";
+                    };
                 };
             };
             /** @description `version_mismatch` */
@@ -5038,7 +6350,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "version_mismatch";
+                    };
                 };
             };
             /** @description `body_too_large` */
@@ -5047,7 +6365,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "body_too_large";
+                    };
                 };
             };
             /** @description `validation_failed` */
@@ -5056,29 +6380,47 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "validation_failed";
+                    };
                 };
             };
             /** @description `rate_limited` */
             429: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
+                    };
                 };
             };
             /** @description `unavailable`, `busy` */
             503: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unavailable" | "busy";
+                    };
                 };
             };
         };
@@ -5087,11 +6429,13 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description makes a retry safe: the same key and request have their effect once */
                 "Idempotency-Key"?: string;
                 /** @description the version that the caller has read, in quotes */
                 "If-Match"?: string;
             };
             path: {
+                /** @description the item's id */
                 goods_id: number;
             };
             cookie?: never;
@@ -5149,7 +6493,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "malformed_json";
+                    };
                 };
             };
             /** @description `unauthenticated` */
@@ -5158,7 +6508,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unauthenticated";
+                    };
                 };
             };
             /** @description `forbidden` */
@@ -5167,7 +6523,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "forbidden";
+                    };
                 };
             };
             /** @description `goods_not_found` */
@@ -5176,7 +6538,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "goods_not_found";
+                    };
                 };
             };
             /** @description `stock_conflict` */
@@ -5185,7 +6553,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "stock_conflict";
+                    };
                 };
             };
             /** @description `version_mismatch` */
@@ -5194,7 +6568,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "version_mismatch";
+                    };
                 };
             };
             /** @description `body_too_large` */
@@ -5203,7 +6583,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "body_too_large";
+                    };
                 };
             };
             /** @description `unsupported_media_type` */
@@ -5212,7 +6598,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unsupported_media_type";
+                    };
                 };
             };
             /** @description `validation_failed`, `idempotency_key_reused` */
@@ -5221,29 +6613,47 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "validation_failed" | "idempotency_key_reused";
+                    };
                 };
             };
             /** @description `rate_limited` */
             429: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
+                    };
                 };
             };
             /** @description `unavailable`, `busy` */
             503: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unavailable" | "busy";
+                    };
                 };
             };
         };
@@ -5251,12 +6661,14 @@ export interface operations {
     listGoodsChanges: {
         parameters: {
             query?: {
+                /** @description entries of a page, at most */
                 limit?: number;
                 /** @description `next_cursor` of the page before */
                 cursor?: string;
             };
             header?: never;
             path: {
+                /** @description the item's id */
                 goods_id: number;
             };
             cookie?: never;
@@ -5299,7 +6711,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unauthenticated";
+                    };
                 };
             };
             /** @description `forbidden` */
@@ -5308,7 +6726,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "forbidden";
+                    };
                 };
             };
             /** @description `goods_not_found` */
@@ -5317,7 +6741,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "goods_not_found";
+                    };
                 };
             };
             /** @description `body_too_large` */
@@ -5326,7 +6756,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "body_too_large";
+                    };
                 };
             };
             /** @description `validation_failed` */
@@ -5335,29 +6771,47 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "validation_failed";
+                    };
                 };
             };
             /** @description `rate_limited` */
             429: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
+                    };
                 };
             };
             /** @description `unavailable`, `busy` */
             503: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unavailable" | "busy";
+                    };
                 };
             };
         };
@@ -5366,11 +6820,13 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description makes a retry safe: the same key and request have their effect once */
                 "Idempotency-Key"?: string;
                 /** @description the version that the caller has read, in quotes */
                 "If-Match"?: string;
             };
             path: {
+                /** @description the item's id */
                 goods_id: number;
             };
             cookie?: never;
@@ -5423,7 +6879,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "malformed_json";
+                    };
                 };
             };
             /** @description `unauthenticated` */
@@ -5432,7 +6894,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unauthenticated";
+                    };
                 };
             };
             /** @description `forbidden` */
@@ -5441,7 +6909,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "forbidden";
+                    };
                 };
             };
             /** @description `goods_not_found` */
@@ -5450,7 +6924,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "goods_not_found";
+                    };
                 };
             };
             /** @description `version_mismatch` */
@@ -5459,7 +6939,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "version_mismatch";
+                    };
                 };
             };
             /** @description `body_too_large` */
@@ -5468,7 +6954,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "body_too_large";
+                    };
                 };
             };
             /** @description `unsupported_media_type` */
@@ -5477,7 +6969,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unsupported_media_type";
+                    };
                 };
             };
             /** @description `validation_failed`, `idempotency_key_reused` */
@@ -5486,29 +6984,47 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "validation_failed" | "idempotency_key_reused";
+                    };
                 };
             };
             /** @description `rate_limited` */
             429: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
+                    };
                 };
             };
             /** @description `unavailable`, `busy` */
             503: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unavailable" | "busy";
+                    };
                 };
             };
         };
@@ -5518,6 +7034,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description the item's id */
                 goods_id: number;
             };
             cookie?: never;
@@ -5562,7 +7079,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unauthenticated";
+                    };
                 };
             };
             /** @description `forbidden` */
@@ -5571,7 +7094,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "forbidden";
+                    };
                 };
             };
             /** @description `goods_not_found` */
@@ -5580,7 +7109,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "goods_not_found";
+                    };
                 };
             };
             /** @description `body_too_large` */
@@ -5589,7 +7124,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "body_too_large";
+                    };
                 };
             };
             /** @description `validation_failed` */
@@ -5598,29 +7139,47 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "validation_failed";
+                    };
                 };
             };
             /** @description `rate_limited` */
             429: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
+                    };
                 };
             };
             /** @description `unavailable`, `busy` */
             503: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unavailable" | "busy";
+                    };
                 };
             };
         };
@@ -5630,6 +7189,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description the item's id */
                 goods_id: number;
             };
             cookie?: never;
@@ -5797,7 +7357,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unauthenticated";
+                    };
                 };
             };
             /** @description `forbidden` */
@@ -5806,7 +7372,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "forbidden";
+                    };
                 };
             };
             /** @description `goods_not_found` */
@@ -5815,7 +7387,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "goods_not_found";
+                    };
                 };
             };
             /** @description `body_too_large` */
@@ -5824,7 +7402,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "body_too_large";
+                    };
                 };
             };
             /** @description `validation_failed` */
@@ -5833,29 +7417,47 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "validation_failed";
+                    };
                 };
             };
             /** @description `rate_limited` */
             429: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
+                    };
                 };
             };
             /** @description `busy`, `unavailable` */
             503: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "busy" | "unavailable";
+                    };
                 };
             };
         };
@@ -5864,11 +7466,13 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description makes a retry safe: the same key and request have their effect once */
                 "Idempotency-Key"?: string;
                 /** @description the version that the caller has read, in quotes */
                 "If-Match"?: string;
             };
             path: {
+                /** @description the item's id */
                 goods_id: number;
             };
             cookie?: never;
@@ -5921,7 +7525,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "malformed_json";
+                    };
                 };
             };
             /** @description `unauthenticated` */
@@ -5930,7 +7540,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unauthenticated";
+                    };
                 };
             };
             /** @description `forbidden` */
@@ -5939,7 +7555,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "forbidden";
+                    };
                 };
             };
             /** @description `goods_not_found` */
@@ -5948,7 +7570,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "goods_not_found";
+                    };
                 };
             };
             /** @description `version_mismatch` */
@@ -5957,7 +7585,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "version_mismatch";
+                    };
                 };
             };
             /** @description `body_too_large` */
@@ -5966,7 +7600,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "body_too_large";
+                    };
                 };
             };
             /** @description `unsupported_media_type` */
@@ -5975,7 +7615,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unsupported_media_type";
+                    };
                 };
             };
             /** @description `validation_failed`, `idempotency_key_reused` */
@@ -5984,29 +7630,47 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "validation_failed" | "idempotency_key_reused";
+                    };
                 };
             };
             /** @description `rate_limited` */
             429: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
+                    };
                 };
             };
             /** @description `unavailable`, `busy` */
             503: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unavailable" | "busy";
+                    };
                 };
             };
         };
@@ -6015,11 +7679,13 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description makes a retry safe: the same key and request have their effect once */
                 "Idempotency-Key"?: string;
                 /** @description the version that the caller has read, in quotes */
                 "If-Match"?: string;
             };
             path: {
+                /** @description the item's id */
                 goods_id: number;
             };
             cookie?: never;
@@ -6072,7 +7738,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "malformed_json";
+                    };
                 };
             };
             /** @description `unauthenticated` */
@@ -6081,7 +7753,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unauthenticated";
+                    };
                 };
             };
             /** @description `forbidden` */
@@ -6090,7 +7768,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "forbidden";
+                    };
                 };
             };
             /** @description `goods_not_found` */
@@ -6099,7 +7783,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "goods_not_found";
+                    };
                 };
             };
             /** @description `version_mismatch` */
@@ -6108,7 +7798,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "version_mismatch";
+                    };
                 };
             };
             /** @description `body_too_large` */
@@ -6117,7 +7813,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "body_too_large";
+                    };
                 };
             };
             /** @description `unsupported_media_type` */
@@ -6126,7 +7828,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unsupported_media_type";
+                    };
                 };
             };
             /** @description `validation_failed`, `idempotency_key_reused` */
@@ -6135,29 +7843,47 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "validation_failed" | "idempotency_key_reused";
+                    };
                 };
             };
             /** @description `rate_limited` */
             429: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
+                    };
                 };
             };
             /** @description `unavailable`, `busy` */
             503: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unavailable" | "busy";
+                    };
                 };
             };
         };
@@ -6191,7 +7917,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "body_too_large";
+                    };
                 };
             };
             /** @description `validation_failed` */
@@ -6200,7 +7932,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "validation_failed";
+                    };
                 };
             };
         };
@@ -6345,7 +8083,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unauthenticated";
+                    };
                 };
             };
             /** @description `forbidden` */
@@ -6354,7 +8098,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "forbidden";
+                    };
                 };
             };
             /** @description `goods_not_found` */
@@ -6363,7 +8113,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "goods_not_found";
+                    };
                 };
             };
             /** @description `body_too_large` */
@@ -6372,7 +8128,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "body_too_large";
+                    };
                 };
             };
             /** @description `validation_failed` */
@@ -6381,29 +8143,47 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "validation_failed";
+                    };
                 };
             };
             /** @description `rate_limited` */
             429: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
+                    };
                 };
             };
             /** @description `unavailable`, `busy` */
             503: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unavailable" | "busy";
+                    };
                 };
             };
         };
@@ -6433,7 +8213,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "body_too_large";
+                    };
                 };
             };
             /** @description `validation_failed` */
@@ -6442,7 +8228,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "validation_failed";
+                    };
                 };
             };
         };
@@ -6450,10 +8242,13 @@ export interface operations {
     listOrders: {
         parameters: {
             query?: {
+                /** @description entries of a page, at most */
                 limit?: number;
                 /** @description `next_cursor` of the page before */
                 cursor?: string;
+                /** @description only orders in this state */
                 status?: "pending" | "paid" | "cancelled" | "expired" | "refund_due" | "refunded";
+                /** @description only orders of this item */
                 goods_id?: number;
                 /** @description for administrators */
                 user_id?: string;
@@ -6461,6 +8256,7 @@ export interface operations {
                 purchased_from?: string;
                 /** @description for administrators: the first moment after the end */
                 purchased_to?: string;
+                /** @description the order of the list; `-` before a field is descending */
                 sort?: "purchased_at" | "-purchased_at";
             };
             header?: never;
@@ -6514,7 +8310,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unauthenticated";
+                    };
                 };
             };
             /** @description `body_too_large` */
@@ -6523,7 +8325,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "body_too_large";
+                    };
                 };
             };
             /** @description `validation_failed` */
@@ -6532,29 +8340,47 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "validation_failed";
+                    };
                 };
             };
             /** @description `rate_limited` */
             429: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
+                    };
                 };
             };
             /** @description `unavailable`, `busy` */
             503: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unavailable" | "busy";
+                    };
                 };
             };
         };
@@ -6562,7 +8388,9 @@ export interface operations {
     exportOrders: {
         parameters: {
             query?: {
+                /** @description only orders in this state */
                 status?: "pending" | "paid" | "cancelled" | "expired" | "refund_due" | "refunded";
+                /** @description only orders of this item */
                 goods_id?: number;
                 /** @description for administrators */
                 user_id?: string;
@@ -6596,7 +8424,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unauthenticated";
+                    };
                 };
             };
             /** @description `forbidden` */
@@ -6605,7 +8439,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "forbidden";
+                    };
                 };
             };
             /** @description `body_too_large` */
@@ -6614,7 +8454,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "body_too_large";
+                    };
                 };
             };
             /** @description `validation_failed` */
@@ -6623,29 +8469,47 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "validation_failed";
+                    };
                 };
             };
             /** @description `rate_limited` */
             429: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
+                    };
                 };
             };
             /** @description `unavailable`, `busy` */
             503: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unavailable" | "busy";
+                    };
                 };
             };
         };
@@ -6655,6 +8519,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description the order's number: 32 characters that begin with the time and cannot be guessed */
                 order_no: string;
             };
             cookie?: never;
@@ -6701,7 +8566,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unauthenticated";
+                    };
                 };
             };
             /** @description `order_not_found` */
@@ -6710,7 +8581,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "order_not_found";
+                    };
                 };
             };
             /** @description `body_too_large` */
@@ -6719,7 +8596,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "body_too_large";
+                    };
                 };
             };
             /** @description `validation_failed` */
@@ -6728,29 +8611,47 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "validation_failed";
+                    };
                 };
             };
             /** @description `rate_limited` */
             429: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
+                    };
                 };
             };
             /** @description `unavailable`, `busy` */
             503: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unavailable" | "busy";
+                    };
                 };
             };
         };
@@ -6759,9 +8660,11 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description makes a retry safe: the same key and request have their effect once */
                 "Idempotency-Key"?: string;
             };
             path: {
+                /** @description the order's number: 32 characters that begin with the time and cannot be guessed */
                 order_no: string;
             };
             cookie?: never;
@@ -6815,7 +8718,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "malformed_json";
+                    };
                 };
             };
             /** @description `unauthenticated` */
@@ -6824,7 +8733,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unauthenticated";
+                    };
                 };
             };
             /** @description `order_not_found` */
@@ -6833,7 +8748,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "order_not_found";
+                    };
                 };
             };
             /** @description `order_not_pending` */
@@ -6842,7 +8763,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "order_not_pending";
+                    };
                 };
             };
             /** @description `body_too_large` */
@@ -6851,7 +8778,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "body_too_large";
+                    };
                 };
             };
             /** @description `unsupported_media_type` */
@@ -6860,7 +8793,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unsupported_media_type";
+                    };
                 };
             };
             /** @description `validation_failed`, `idempotency_key_reused` */
@@ -6869,29 +8808,47 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "validation_failed" | "idempotency_key_reused";
+                    };
                 };
             };
             /** @description `rate_limited` */
             429: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
+                    };
                 };
             };
             /** @description `unavailable`, `busy` */
             503: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unavailable" | "busy";
+                    };
                 };
             };
         };
@@ -6900,9 +8857,11 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description makes a retry safe: the same key and request have their effect once */
                 "Idempotency-Key"?: string;
             };
             path: {
+                /** @description the order's number: 32 characters that begin with the time and cannot be guessed */
                 order_no: string;
             };
             cookie?: never;
@@ -6956,7 +8915,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "malformed_json";
+                    };
                 };
             };
             /** @description `unauthenticated` */
@@ -6965,7 +8930,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unauthenticated";
+                    };
                 };
             };
             /** @description `not_found`, `order_not_found` */
@@ -6974,7 +8945,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "not_found" | "order_not_found";
+                    };
                 };
             };
             /** @description `order_not_pending` */
@@ -6983,7 +8960,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "order_not_pending";
+                    };
                 };
             };
             /** @description `body_too_large` */
@@ -6992,7 +8975,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "body_too_large";
+                    };
                 };
             };
             /** @description `unsupported_media_type` */
@@ -7001,7 +8990,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unsupported_media_type";
+                    };
                 };
             };
             /** @description `validation_failed`, `idempotency_key_reused` */
@@ -7010,29 +9005,47 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "validation_failed" | "idempotency_key_reused";
+                    };
                 };
             };
             /** @description `rate_limited` */
             429: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
+                    };
                 };
             };
             /** @description `unavailable`, `busy` */
             503: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unavailable" | "busy";
+                    };
                 };
             };
         };
@@ -7041,9 +9054,11 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description makes a retry safe: the same key and request have their effect once */
                 "Idempotency-Key"?: string;
             };
             path: {
+                /** @description the order's number: 32 characters that begin with the time and cannot be guessed */
                 order_no: string;
             };
             cookie?: never;
@@ -7102,7 +9117,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "malformed_json";
+                    };
                 };
             };
             /** @description `unauthenticated` */
@@ -7111,7 +9132,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unauthenticated";
+                    };
                 };
             };
             /** @description `forbidden` */
@@ -7120,7 +9147,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "forbidden";
+                    };
                 };
             };
             /** @description `order_not_found` */
@@ -7129,7 +9162,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "order_not_found";
+                    };
                 };
             };
             /** @description `order_not_refundable` */
@@ -7138,7 +9177,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "order_not_refundable";
+                    };
                 };
             };
             /** @description `body_too_large` */
@@ -7147,7 +9192,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "body_too_large";
+                    };
                 };
             };
             /** @description `unsupported_media_type` */
@@ -7156,7 +9207,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unsupported_media_type";
+                    };
                 };
             };
             /** @description `validation_failed`, `idempotency_key_reused` */
@@ -7165,29 +9222,47 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "validation_failed" | "idempotency_key_reused";
+                    };
                 };
             };
             /** @description `rate_limited` */
             429: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
+                    };
                 };
             };
             /** @description `unavailable`, `busy` */
             503: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unavailable" | "busy";
+                    };
                 };
             };
         };
@@ -7195,10 +9270,13 @@ export interface operations {
     listPayments: {
         parameters: {
             query?: {
+                /** @description entries of a page, at most */
                 limit?: number;
                 /** @description `next_cursor` of the page before */
                 cursor?: string;
+                /** @description only payments with this outcome */
                 outcome?: "paid" | "refund_due" | "already_paid" | "mismatch" | "unknown_order" | "failed" | "repeated" | "refunded";
+                /** @description only payments of this order */
                 order_no?: string;
                 /** @description `false`: payments that an operator has yet to resolve; `true`: those resolved or given back */
                 resolved?: boolean;
@@ -7246,7 +9324,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unauthenticated";
+                    };
                 };
             };
             /** @description `forbidden` */
@@ -7255,7 +9339,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "forbidden";
+                    };
                 };
             };
             /** @description `body_too_large` */
@@ -7264,7 +9354,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "body_too_large";
+                    };
                 };
             };
             /** @description `validation_failed` */
@@ -7273,29 +9369,47 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "validation_failed";
+                    };
                 };
             };
             /** @description `rate_limited` */
             429: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
+                    };
                 };
             };
             /** @description `unavailable`, `busy` */
             503: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unavailable" | "busy";
+                    };
                 };
             };
         };
@@ -7352,7 +9466,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "malformed_json";
+                    };
                 };
             };
             /** @description `unauthenticated` */
@@ -7361,7 +9481,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unauthenticated";
+                    };
                 };
             };
             /** @description `not_found` */
@@ -7370,7 +9496,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "not_found";
+                    };
                 };
             };
             /** @description `body_too_large` */
@@ -7379,7 +9511,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "body_too_large";
+                    };
                 };
             };
             /** @description `unsupported_media_type` */
@@ -7388,7 +9526,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unsupported_media_type";
+                    };
                 };
             };
             /** @description `validation_failed` */
@@ -7397,29 +9541,47 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "validation_failed";
+                    };
                 };
             };
             /** @description `rate_limited` */
             429: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
+                    };
                 };
             };
             /** @description `unavailable`, `busy` */
             503: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unavailable" | "busy";
+                    };
                 };
             };
         };
@@ -7428,9 +9590,11 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description makes a retry safe: the same key and request have their effect once */
                 "Idempotency-Key"?: string;
             };
             path: {
+                /** @description the payment's `id` in the list of payments */
                 payment_id: string;
             };
             cookie?: never;
@@ -7481,7 +9645,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "malformed_json";
+                    };
                 };
             };
             /** @description `unauthenticated` */
@@ -7490,7 +9660,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unauthenticated";
+                    };
                 };
             };
             /** @description `forbidden` */
@@ -7499,7 +9675,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "forbidden";
+                    };
                 };
             };
             /** @description `not_found` */
@@ -7508,7 +9690,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "not_found";
+                    };
                 };
             };
             /** @description `payment_already_resolved` */
@@ -7517,7 +9705,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "payment_already_resolved";
+                    };
                 };
             };
             /** @description `body_too_large` */
@@ -7526,7 +9720,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "body_too_large";
+                    };
                 };
             };
             /** @description `unsupported_media_type` */
@@ -7535,7 +9735,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unsupported_media_type";
+                    };
                 };
             };
             /** @description `validation_failed`, `idempotency_key_reused` */
@@ -7544,29 +9750,47 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "validation_failed" | "idempotency_key_reused";
+                    };
                 };
             };
             /** @description `rate_limited` */
             429: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
+                    };
                 };
             };
             /** @description `unavailable`, `busy` */
             503: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unavailable" | "busy";
+                    };
                 };
             };
         };
@@ -7600,7 +9824,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "body_too_large";
+                    };
                 };
             };
             /** @description `validation_failed` */
@@ -7609,18 +9839,30 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "validation_failed";
+                    };
                 };
             };
             /** @description `unavailable`, `busy` */
             503: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unavailable" | "busy";
+                    };
                 };
             };
         };
@@ -7633,6 +9875,7 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
+                /** @description the item's id */
                 goods_id: number;
             };
             cookie?: never;
@@ -7675,7 +9918,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "goods_not_found";
+                    };
                 };
             };
             /** @description `body_too_large` */
@@ -7684,7 +9933,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "body_too_large";
+                    };
                 };
             };
             /** @description `validation_failed` */
@@ -7693,29 +9948,47 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "validation_failed";
+                    };
                 };
             };
             /** @description `rate_limited` */
             429: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
+                    };
                 };
             };
             /** @description `unavailable`, `busy` */
             503: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unavailable" | "busy";
+                    };
                 };
             };
         };
@@ -7724,9 +9997,11 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description makes a retry safe: the same key and request have their effect once */
                 "Idempotency-Key"?: string;
             };
             path: {
+                /** @description the item's id */
                 goods_id: number;
             };
             cookie?: never;
@@ -7786,7 +10061,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "malformed_json";
+                    };
                 };
             };
             /** @description `unauthenticated` */
@@ -7795,7 +10076,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unauthenticated";
+                    };
                 };
             };
             /** @description `goods_not_found` */
@@ -7804,7 +10091,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "goods_not_found";
+                    };
                 };
             };
             /** @description `sale_ended`, `sale_paused`, `sale_not_started`, `sold_out`, `limit_reached`, `insufficient_stock`, `price_changed` */
@@ -7813,7 +10106,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "sale_ended" | "sale_paused" | "sale_not_started" | "sold_out" | "limit_reached" | "insufficient_stock" | "price_changed";
+                    };
                 };
             };
             /** @description `body_too_large` */
@@ -7822,7 +10121,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "body_too_large";
+                    };
                 };
             };
             /** @description `unsupported_media_type` */
@@ -7831,7 +10136,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unsupported_media_type";
+                    };
                 };
             };
             /** @description `validation_failed`, `shipping_required` (with a `reason`: `shipping_method`, `address`), `shipping_not_available` (with a `reason`: `unknown`, `inactive`, `currency`, `region`, `address_required`, `not_shippable`), `coupon_invalid` (with a `reason`: `unknown`, `inactive`, `not_started`, `ended`), `coupon_exhausted` (with a `reason`: `total_limit`, `per_user_limit`), `coupon_not_applicable` (with a `reason`: `goods`, `currency`, `min_spend`, `no_shipping`), `idempotency_key_reused` */
@@ -7840,29 +10151,47 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "validation_failed" | "shipping_required" | "shipping_not_available" | "coupon_invalid" | "coupon_exhausted" | "coupon_not_applicable" | "idempotency_key_reused";
+                    };
                 };
             };
             /** @description `rate_limited`, `hold_cooldown` */
             429: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "rate_limited" | "hold_cooldown";
+                    };
                 };
             };
             /** @description `busy`, `unavailable` */
             503: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "busy" | "unavailable";
+                    };
                 };
             };
         };
@@ -7871,9 +10200,11 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description makes a retry safe: the same key and request have their effect once */
                 "Idempotency-Key"?: string;
             };
             path: {
+                /** @description the item's id */
                 goods_id: number;
             };
             cookie?: never;
@@ -7938,7 +10269,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "malformed_json";
+                    };
                 };
             };
             /** @description `unauthenticated` */
@@ -7947,7 +10284,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unauthenticated";
+                    };
                 };
             };
             /** @description `goods_not_found` */
@@ -7956,7 +10299,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "goods_not_found";
+                    };
                 };
             };
             /** @description `body_too_large` */
@@ -7965,7 +10314,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "body_too_large";
+                    };
                 };
             };
             /** @description `unsupported_media_type` */
@@ -7974,7 +10329,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unsupported_media_type";
+                    };
                 };
             };
             /** @description `validation_failed`, `shipping_not_available` (with a `reason`: `unknown`, `inactive`, `currency`, `region`, `address_required`, `not_shippable`), `coupon_invalid` (with a `reason`: `unknown`, `inactive`, `not_started`, `ended`), `coupon_exhausted` (with a `reason`: `total_limit`, `per_user_limit`), `coupon_not_applicable` (with a `reason`: `goods`, `currency`, `min_spend`, `no_shipping`), `idempotency_key_reused` */
@@ -7983,29 +10344,47 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "validation_failed" | "shipping_not_available" | "coupon_invalid" | "coupon_exhausted" | "coupon_not_applicable" | "idempotency_key_reused";
+                    };
                 };
             };
             /** @description `rate_limited` */
             429: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
+                    };
                 };
             };
             /** @description `unavailable`, `busy` */
             503: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unavailable" | "busy";
+                    };
                 };
             };
         };
@@ -8013,10 +10392,13 @@ export interface operations {
     listShippingMethods: {
         parameters: {
             query?: {
+                /** @description entries of a page, at most */
                 limit?: number;
                 /** @description `next_cursor` of the page before */
                 cursor?: string;
+                /** @description only methods that are active, or that are not */
                 active?: boolean;
+                /** @description the order of the list; `-` before a field is descending */
                 sort?: "code" | "-code" | "created_at" | "-created_at";
             };
             header?: never;
@@ -8060,7 +10442,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "body_too_large";
+                    };
                 };
             };
             /** @description `validation_failed` */
@@ -8069,29 +10457,47 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "validation_failed";
+                    };
                 };
             };
             /** @description `rate_limited` */
             429: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
+                    };
                 };
             };
             /** @description `unavailable`, `busy` */
             503: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unavailable" | "busy";
+                    };
                 };
             };
         };
@@ -8100,6 +10506,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description makes a retry safe: the same key and request have their effect once */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -8160,7 +10567,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "malformed_json";
+                    };
                 };
             };
             /** @description `unauthenticated` */
@@ -8169,7 +10582,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unauthenticated";
+                    };
                 };
             };
             /** @description `forbidden` */
@@ -8178,7 +10597,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "forbidden";
+                    };
                 };
             };
             /** @description `body_too_large` */
@@ -8187,7 +10612,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "body_too_large";
+                    };
                 };
             };
             /** @description `unsupported_media_type` */
@@ -8196,7 +10627,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unsupported_media_type";
+                    };
                 };
             };
             /** @description `validation_failed`, `idempotency_key_reused` */
@@ -8205,29 +10642,47 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "validation_failed" | "idempotency_key_reused";
+                    };
                 };
             };
             /** @description `rate_limited` */
             429: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
+                    };
                 };
             };
             /** @description `unavailable`, `busy` */
             503: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unavailable" | "busy";
+                    };
                 };
             };
         };
@@ -8240,6 +10695,7 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
+                /** @description the shipping method's code */
                 code: string;
             };
             cookie?: never;
@@ -8285,7 +10741,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "shipping_method_not_found";
+                    };
                 };
             };
             /** @description `body_too_large` */
@@ -8294,7 +10756,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "body_too_large";
+                    };
                 };
             };
             /** @description `validation_failed` */
@@ -8303,29 +10771,47 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "validation_failed";
+                    };
                 };
             };
             /** @description `rate_limited` */
             429: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
+                    };
                 };
             };
             /** @description `unavailable`, `busy` */
             503: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unavailable" | "busy";
+                    };
                 };
             };
         };
@@ -8334,11 +10820,13 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description makes a retry safe: the same key and request have their effect once */
                 "Idempotency-Key"?: string;
                 /** @description the version that the caller has read, in quotes */
                 "If-Match"?: string;
             };
             path: {
+                /** @description the shipping method's code */
                 code: string;
             };
             cookie?: never;
@@ -8389,7 +10877,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "malformed_json";
+                    };
                 };
             };
             /** @description `unauthenticated` */
@@ -8398,7 +10892,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unauthenticated";
+                    };
                 };
             };
             /** @description `forbidden` */
@@ -8407,7 +10907,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "forbidden";
+                    };
                 };
             };
             /** @description `shipping_method_not_found` */
@@ -8416,7 +10922,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "shipping_method_not_found";
+                    };
                 };
             };
             /** @description `version_mismatch` */
@@ -8425,7 +10937,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "version_mismatch";
+                    };
                 };
             };
             /** @description `body_too_large` */
@@ -8434,7 +10952,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "body_too_large";
+                    };
                 };
             };
             /** @description `unsupported_media_type` */
@@ -8443,7 +10967,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unsupported_media_type";
+                    };
                 };
             };
             /** @description `validation_failed`, `idempotency_key_reused` */
@@ -8452,29 +10982,47 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "validation_failed" | "idempotency_key_reused";
+                    };
                 };
             };
             /** @description `rate_limited` */
             429: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
+                    };
                 };
             };
             /** @description `unavailable`, `busy` */
             503: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unavailable" | "busy";
+                    };
                 };
             };
         };
@@ -8482,9 +11030,11 @@ export interface operations {
     listWebhooks: {
         parameters: {
             query?: {
+                /** @description entries of a page, at most */
                 limit?: number;
                 /** @description `next_cursor` of the page before */
                 cursor?: string;
+                /** @description only subscriptions that are active, or that are not */
                 active?: boolean;
             };
             header?: never;
@@ -8528,7 +11078,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unauthenticated";
+                    };
                 };
             };
             /** @description `forbidden` */
@@ -8537,7 +11093,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "forbidden";
+                    };
                 };
             };
             /** @description `body_too_large` */
@@ -8546,7 +11108,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "body_too_large";
+                    };
                 };
             };
             /** @description `validation_failed` */
@@ -8555,29 +11123,47 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "validation_failed";
+                    };
                 };
             };
             /** @description `rate_limited` */
             429: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
+                    };
                 };
             };
             /** @description `unavailable`, `busy` */
             503: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unavailable" | "busy";
+                    };
                 };
             };
         };
@@ -8586,6 +11172,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description makes a retry safe: the same key and request have their effect once */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -8643,7 +11230,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "malformed_json";
+                    };
                 };
             };
             /** @description `unauthenticated` */
@@ -8652,7 +11245,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unauthenticated";
+                    };
                 };
             };
             /** @description `forbidden` */
@@ -8661,7 +11260,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "forbidden";
+                    };
                 };
             };
             /** @description `body_too_large` */
@@ -8670,7 +11275,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "body_too_large";
+                    };
                 };
             };
             /** @description `unsupported_media_type` */
@@ -8679,7 +11290,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unsupported_media_type";
+                    };
                 };
             };
             /** @description `validation_failed`, `idempotency_key_reused` */
@@ -8688,29 +11305,47 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "validation_failed" | "idempotency_key_reused";
+                    };
                 };
             };
             /** @description `rate_limited` */
             429: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
+                    };
                 };
             };
             /** @description `busy`, `unavailable` */
             503: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "busy" | "unavailable";
+                    };
                 };
             };
         };
@@ -8723,6 +11358,7 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
+                /** @description the subscription's id */
                 webhook_id: number;
             };
             cookie?: never;
@@ -8768,7 +11404,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unauthenticated";
+                    };
                 };
             };
             /** @description `forbidden` */
@@ -8777,7 +11419,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "forbidden";
+                    };
                 };
             };
             /** @description `not_found` */
@@ -8786,7 +11434,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "not_found";
+                    };
                 };
             };
             /** @description `body_too_large` */
@@ -8795,7 +11449,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "body_too_large";
+                    };
                 };
             };
             /** @description `validation_failed` */
@@ -8804,29 +11464,47 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "validation_failed";
+                    };
                 };
             };
             /** @description `rate_limited` */
             429: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
+                    };
                 };
             };
             /** @description `unavailable`, `busy` */
             503: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unavailable" | "busy";
+                    };
                 };
             };
         };
@@ -8839,6 +11517,7 @@ export interface operations {
                 "If-Match"?: string;
             };
             path: {
+                /** @description the subscription's id */
                 webhook_id: number;
             };
             cookie?: never;
@@ -8858,7 +11537,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unauthenticated";
+                    };
                 };
             };
             /** @description `forbidden` */
@@ -8867,7 +11552,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "forbidden";
+                    };
                 };
             };
             /** @description `not_found` */
@@ -8876,7 +11567,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "not_found";
+                    };
                 };
             };
             /** @description `version_mismatch` */
@@ -8885,7 +11582,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "version_mismatch";
+                    };
                 };
             };
             /** @description `body_too_large` */
@@ -8894,7 +11597,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "body_too_large";
+                    };
                 };
             };
             /** @description `validation_failed` */
@@ -8903,29 +11612,47 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "validation_failed";
+                    };
                 };
             };
             /** @description `rate_limited` */
             429: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
+                    };
                 };
             };
             /** @description `unavailable`, `busy` */
             503: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unavailable" | "busy";
+                    };
                 };
             };
         };
@@ -8934,11 +11661,13 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description makes a retry safe: the same key and request have their effect once */
                 "Idempotency-Key"?: string;
                 /** @description the version that the caller has read, in quotes */
                 "If-Match"?: string;
             };
             path: {
+                /** @description the subscription's id */
                 webhook_id: number;
             };
             cookie?: never;
@@ -8988,7 +11717,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "malformed_json";
+                    };
                 };
             };
             /** @description `unauthenticated` */
@@ -8997,7 +11732,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unauthenticated";
+                    };
                 };
             };
             /** @description `forbidden` */
@@ -9006,7 +11747,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "forbidden";
+                    };
                 };
             };
             /** @description `not_found` */
@@ -9015,7 +11762,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "not_found";
+                    };
                 };
             };
             /** @description `version_mismatch` */
@@ -9024,7 +11777,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "version_mismatch";
+                    };
                 };
             };
             /** @description `body_too_large` */
@@ -9033,7 +11792,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "body_too_large";
+                    };
                 };
             };
             /** @description `unsupported_media_type` */
@@ -9042,7 +11807,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unsupported_media_type";
+                    };
                 };
             };
             /** @description `validation_failed`, `idempotency_key_reused` */
@@ -9051,29 +11822,47 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "validation_failed" | "idempotency_key_reused";
+                    };
                 };
             };
             /** @description `rate_limited` */
             429: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
+                    };
                 };
             };
             /** @description `unavailable`, `busy` */
             503: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unavailable" | "busy";
+                    };
                 };
             };
         };
@@ -9081,13 +11870,16 @@ export interface operations {
     listWebhookDeliveries: {
         parameters: {
             query?: {
+                /** @description entries of a page, at most */
                 limit?: number;
                 /** @description `next_cursor` of the page before */
                 cursor?: string;
+                /** @description only deliveries in this state */
                 status?: "pending" | "delivered" | "failed";
             };
             header?: never;
             path: {
+                /** @description the subscription's id */
                 webhook_id: number;
             };
             cookie?: never;
@@ -9129,7 +11921,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unauthenticated";
+                    };
                 };
             };
             /** @description `forbidden` */
@@ -9138,7 +11936,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "forbidden";
+                    };
                 };
             };
             /** @description `not_found` */
@@ -9147,7 +11951,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "not_found";
+                    };
                 };
             };
             /** @description `body_too_large` */
@@ -9156,7 +11966,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "body_too_large";
+                    };
                 };
             };
             /** @description `validation_failed` */
@@ -9165,29 +11981,47 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "validation_failed";
+                    };
                 };
             };
             /** @description `rate_limited` */
             429: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
+                    };
                 };
             };
             /** @description `unavailable`, `busy` */
             503: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unavailable" | "busy";
+                    };
                 };
             };
         };
@@ -9196,10 +12030,13 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description makes a retry safe: the same key and request have their effect once */
                 "Idempotency-Key"?: string;
             };
             path: {
+                /** @description the subscription's id */
                 webhook_id: number;
+                /** @description the delivery's id */
                 delivery_id: number;
             };
             cookie?: never;
@@ -9243,7 +12080,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "malformed_json";
+                    };
                 };
             };
             /** @description `unauthenticated` */
@@ -9252,7 +12095,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unauthenticated";
+                    };
                 };
             };
             /** @description `forbidden` */
@@ -9261,7 +12110,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "forbidden";
+                    };
                 };
             };
             /** @description `not_found` */
@@ -9270,7 +12125,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "not_found";
+                    };
                 };
             };
             /** @description `body_too_large` */
@@ -9279,7 +12140,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "body_too_large";
+                    };
                 };
             };
             /** @description `unsupported_media_type` */
@@ -9288,7 +12155,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unsupported_media_type";
+                    };
                 };
             };
             /** @description `validation_failed`, `idempotency_key_reused` */
@@ -9297,29 +12170,47 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "validation_failed" | "idempotency_key_reused";
+                    };
                 };
             };
             /** @description `rate_limited` */
             429: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
+                    };
                 };
             };
             /** @description `unavailable`, `busy` */
             503: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unavailable" | "busy";
+                    };
                 };
             };
         };
@@ -9328,11 +12219,13 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description makes a retry safe: the same key and request have their effect once */
                 "Idempotency-Key"?: string;
                 /** @description the version that the caller has read, in quotes */
                 "If-Match"?: string;
             };
             path: {
+                /** @description the subscription's id */
                 webhook_id: number;
             };
             cookie?: never;
@@ -9383,7 +12276,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "malformed_json";
+                    };
                 };
             };
             /** @description `unauthenticated` */
@@ -9392,7 +12291,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unauthenticated";
+                    };
                 };
             };
             /** @description `forbidden` */
@@ -9401,7 +12306,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "forbidden";
+                    };
                 };
             };
             /** @description `not_found` */
@@ -9410,7 +12321,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "not_found";
+                    };
                 };
             };
             /** @description `version_mismatch` */
@@ -9419,7 +12336,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "version_mismatch";
+                    };
                 };
             };
             /** @description `body_too_large` */
@@ -9428,7 +12351,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "body_too_large";
+                    };
                 };
             };
             /** @description `unsupported_media_type` */
@@ -9437,7 +12366,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unsupported_media_type";
+                    };
                 };
             };
             /** @description `validation_failed`, `idempotency_key_reused` */
@@ -9446,29 +12381,47 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "validation_failed" | "idempotency_key_reused";
+                    };
                 };
             };
             /** @description `rate_limited` */
             429: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "rate_limited";
+                    };
                 };
             };
             /** @description `unavailable`, `busy` */
             503: {
                 headers: {
-                    /** @description seconds */
+                    /** @description seconds to wait */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /**
+                         * @description what went wrong, stable
+                         * @enum {string}
+                         */
+                        code: "unavailable" | "busy";
+                    };
                 };
             };
         };
