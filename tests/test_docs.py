@@ -65,6 +65,17 @@ def test_the_shell_lines_of_the_readme_work(start_service: Callable[..., Service
     assert service.goods(5)["stock"] == 50
 
 
+def test_the_first_purchase_of_the_readme_works(start_service: Callable[..., Service], sqlite_uri: str) -> None:
+    service = start_service(sqlite_uri)
+    item = service.create_goods()
+    (block,) = [text for text in re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL) if text.startswith("TOKEN=")]
+    script = block.replace("http://127.0.0.1:8000/seckill/1", f"{service.url}/seckill/{item}")
+    script = script.replace(".venv/bin/flask", f"{sys.executable} -m flask").replace("curl ", "curl -sSf ")
+    for _ in range(2):
+        subprocess.run(["bash", "-euc", script], cwd=ROOT, env=service.environment, check=True, timeout=60)
+    assert service.goods(item)["sold"] == 1
+
+
 def test_the_make_targets_that_the_documents_name_exist() -> None:
     listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     named = set()
