@@ -20,7 +20,7 @@ _PAGE = """<!doctype html>
 <link rel="stylesheet" href="{{ base }}/index.css">
 <link rel="stylesheet" href="{{ base }}/swagger-ui.css">
 <script defer src="{{ base }}/swagger-ui-bundle.js"></script>
-<script defer src="{{ asset_url('docs.js') }}"></script>
+<script type="module" src="{{ asset_url('docs.js') }}"></script>
 </head>
 <body><div id="swagger-ui"></div></body>
 </html>

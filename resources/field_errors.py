@@ -104,11 +104,12 @@ def _schema(model: type[BaseModel]) -> dict[str, Any]:
 def _schema_at(model: type[BaseModel], place: tuple[int | str, ...]) -> Mapping[str, Any]:
     """The schema of the field at `place`; empty where there is none."""
     whole = _schema(model)
-    found = whole
+    found: Any = whole
     for part in place:
         found = _plain(whole, found)
         found = found.get("items", {}) if isinstance(part, int) else found.get("properties", {}).get(part, {})
-    return _plain(whole, found)
+    schema: Mapping[str, Any] = _plain(whole, found)
+    return schema
 
 
 def _plain(whole: Mapping[str, Any], schema: Mapping[str, Any]) -> Any:

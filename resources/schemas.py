@@ -261,21 +261,25 @@ class Health(_Answer):
     status: Literal["ok", "ready"]
 
 
+# The default of a member that an answer may lack. Nothing reads it: problems are written elsewhere.
+_ABSENT: Any = None
+
+
 class FieldProblem(_Answer):
     """The error of one field."""
 
     field: str
     code: Annotated[str, WithJsonSchema({"type": "string", "enum": list(FIELD_PROBLEMS)})]
     detail: str
-    hint: str = Field(default=None, description="where the answer lies, for people, if it lies elsewhere")
-    expected: str = Field(default=None, description="the JSON type that the field takes, with `wrong_type`")
-    minimum: int = Field(default=None, description="the least value, with `out_of_range`")
-    maximum: int = Field(default=None, description="the greatest value, with `out_of_range`")
-    min_length: int = Field(default=None, description="the least length, with `too_short` and `too_long`")
-    max_length: int = Field(default=None, description="the greatest length, with `too_short` and `too_long`")
-    pattern: str = Field(default=None, description="the form as a regular expression, with `invalid_format`")
-    allowed: list[str] = Field(default=None, description="the values to choose from, with `invalid_value`")
-    example: str = Field(default=None, description="a value that is right")
+    hint: str = Field(default=_ABSENT, description="where the answer lies, for people, if it lies elsewhere")
+    expected: str = Field(default=_ABSENT, description="the JSON type that the field takes, with `wrong_type`")
+    minimum: int = Field(default=_ABSENT, description="the least value, with `out_of_range`")
+    maximum: int = Field(default=_ABSENT, description="the greatest value, with `out_of_range`")
+    min_length: int = Field(default=_ABSENT, description="the least length, with `too_short` and `too_long`")
+    max_length: int = Field(default=_ABSENT, description="the greatest length, with `too_short` and `too_long`")
+    pattern: str = Field(default=_ABSENT, description="the form as a regular expression, with `invalid_format`")
+    allowed: list[str] = Field(default=_ABSENT, description="the values to choose from, with `invalid_value`")
+    example: str = Field(default=_ABSENT, description="a value that is right")
 
 
 class Problem(BaseModel):
@@ -289,16 +293,16 @@ class Problem(BaseModel):
     code: Annotated[str, WithJsonSchema({"type": "string", "enum": list(PROBLEMS)})]
     detail: str
     request_id: str
-    errors: list[FieldProblem] = Field(default=None, description="every field that is wrong: `validation_failed`")
+    errors: list[FieldProblem] = Field(default=_ABSENT, description="every field that is wrong: `validation_failed`")
     hint: str = Field(default=_ABSENT, description="the setting that would offer the route, for people: `not_found`")
-    reason: str = Field(default=None, description="why: the codes of coupons and shipping")
-    starts_at: datetime = Field(default=None, description="when the sale starts: `sale_not_started`")
-    available: int = Field(default=None, description="units that are left: `insufficient_stock`")
-    limit: int = Field(default=None, description="units that one buyer may hold: `limit_reached`")
-    already_bought: int = Field(default=None, description="units that the buyer holds: `limit_reached`")
-    quote: Quote = Field(default=None, description="the price as it now is: `price_changed`")
+    reason: str = Field(default=_ABSENT, description="why: the codes of coupons and shipping")
+    starts_at: datetime = Field(default=_ABSENT, description="when the sale starts: `sale_not_started`")
+    available: int = Field(default=_ABSENT, description="units that are left: `insufficient_stock`")
+    limit: int = Field(default=_ABSENT, description="units that one buyer may hold: `limit_reached`")
+    already_bought: int = Field(default=_ABSENT, description="units that the buyer holds: `limit_reached`")
+    quote: Quote = Field(default=_ABSENT, description="the price as it now is: `price_changed`")
     order_status: OrderStatus = Field(
-        default=None, description="the order's state: `order_not_pending`, `order_not_refundable`"
+        default=_ABSENT, description="the order's state: `order_not_pending`, `order_not_refundable`"
     )
-    resolution: str = Field(default=None, description="what was done about it: `payment_already_resolved`")
-    oldest: int = Field(default=None, description="the first `seq` that is still there: `events_pruned`")
+    resolution: str = Field(default=_ABSENT, description="what was done about it: `payment_already_resolved`")
+    oldest: int = Field(default=_ABSENT, description="the first `seq` that is still there: `events_pruned`")
