@@ -3135,6 +3135,11 @@ export interface components {
              */
             errors?: components["schemas"]["FieldProblem"][];
             /**
+             * Hint
+             * @description the setting that would offer the route, for people: `not_found`
+             */
+            hint?: string;
+            /**
              * Limit
              * Format: int64
              * @description units that one buyer may hold: `limit_reached`
