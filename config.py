@@ -10,7 +10,9 @@ itself is never printed, since it may be a secret.
 import base64
 import os
 import re
+import secrets
 import stat
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -35,6 +37,29 @@ INSTANCE_NAME = f"{PREFIX}INSTANCE"
 SECRETS_DIR_NAME = f"{PREFIX}SECRETS_DIR"
 # These say where settings are, and count in the environment alone.
 PLACES = frozenset({ENV_FILE_NAME, INSTANCE_NAME, SECRETS_DIR_NAME})
+
+
+def _forget_what_flask_loaded() -> None:
+    """Remove from the environment what `flask` copied there from a `.env` of the folder that it was called in.
+
+    That file is another project's, or the one that is read anyway; as a part of the environment it would win over
+    the file that SECKILL_ENV_FILE names, and move the folder of INSTANCE. Where the first environment cannot be read
+    (not on Linux), nothing is done.
+    """
+    if os.environ.get("FLASK_RUN_FROM_CLI") != "true":
+        return
+    try:
+        first = {entry.partition(b"=")[0] for entry in Path("/proc/self/environ").read_bytes().split(b"\0")}
+        copied = [dotenv_values(path) for name in (".env", ".flaskenv") if (path := find_dotenv(name, usecwd=True))]
+    except (OSError, UnicodeError):
+        return
+    for name, value in ((name, value) for values in copied for name, value in values.items()):
+        if name.startswith(PREFIX) and os.environ.get(name) == value and os.fsencode(name) not in first:
+            del os.environ[name]
+
+
+_forget_what_flask_loaded()
+
 # Whether this is a checkout. A wheel has no pyproject.toml; beside its modules nothing is to be written.
 CHECKOUT = (ROOT / "pyproject.toml").exists()
 # What is written here lies in INSTANCE; relative paths and `.env` begin at HOME.
@@ -44,6 +69,8 @@ ENV_FILE = HOME / ".env"
 _MAX_ENV_FILE_BYTES = 1 << 20
 DEFAULT_DATABASE_URI = f"sqlite:///{INSTANCE / 'seckill.db'}"  # the embedded one
 
+# The key of a command that runs before the service has made one.
+_STAND_IN = secrets.token_hex(32)
 MIN_WEBHOOK_SECRET_BYTES = 24
 _DAY = 86_400  # seconds
 _IDENTITY = ("ISSUER", "AUDIENCE")  # what IDENTITY_JWKS needs
@@ -367,7 +394,7 @@ class Settings(BaseSettings):
     def _jwks(cls, value: str) -> str:
         if value and (wrong := key_source.fault(value)):
             raise ValueError(wrong)
-        return value if not value or "://" in value else str(ROOT / value)
+        return value if not value or "://" in value else str(HOME / value)
 
     @field_validator("PAYMENT_URL")
     @classmethod
@@ -403,12 +430,12 @@ class Settings(BaseSettings):
         """Whether a buyer pays by a call, without money."""
         if self.PAYMENT_PROVIDER:
             return self.PAYMENT_PROVIDER == "test"
-        return self.DEBUG or self.is_demo
+        return self.DEBUG or (self.is_demo and not self.PAYMENT_WEBHOOK_SECRETS)
 
     @property
     def demo_sign_in(self) -> bool:
-        """Whether a visitor of the pages signs in by a name alone."""
-        return self.is_demo
+        """Whether a visitor of the pages signs in by a name alone: not as one of an identity provider's users."""
+        return self.is_demo and not self.IDENTITY_JWKS
 
     @property
     def is_demo(self) -> bool:
@@ -437,14 +464,19 @@ class Settings(BaseSettings):
     def on_sqlite(self) -> bool:
         return self.database_url.get_backend_name() == "sqlite"
 
+    @property
+    def has_key(self) -> bool:
+        """Whether there is a key that the service has too. A command may run before the service has made one."""
+        return self.SECRET_KEY != _STAND_IN
+
 
 def load(*, first_start: bool = False, **overrides: Any) -> Settings:
     """Read the settings, with the secret key that the database in use requires.
 
     `overrides` win over the environment. Only a `first_start`, the service's, may make a key: a command that made one
-    would sign what the service does not take. Raises InvalidSettings.
+    would sign what the service does not take. A command has a key for itself alone instead, which nothing keeps
+    (`has_key`). Raises InvalidSettings.
     """
-    _forget_what_flask_loaded()
     try:
         settings = Settings(**_named_file(), **_secrets_folder(), **overrides)
     except ValidationError as error:
@@ -453,13 +485,21 @@ def load(*, first_start: bool = False, **overrides: Any) -> Settings:
         raise InvalidSettings(f"{env_file()} cannot be read, or is not UTF-8") from None
     on_trial = settings.DEBUG or settings.on_sqlite
     if on_trial and not settings.SECRET_KEY:
+        path = INSTANCE / "secret_key"
         try:
-            settings = settings.model_copy(update={"SECRET_KEY": kept_secret(INSTANCE / "secret_key", first_start)})
+            stands_in = not first_start and _is_command() and not os.path.lexists(path)
+            key = _STAND_IN if stands_in else kept_secret(path, first_start)
         except UnfitFile as error:
             raise InvalidSettings(str(error)) from None
+        settings = settings.model_copy(update={"SECRET_KEY": key})
     _require_keys(settings, _fault_in_trials if on_trial else secret_key.fault)
     _require_identity(settings)
     return settings
+
+
+def _is_command() -> bool:
+    """Whether this is a command of `flask` that serves nobody."""
+    return os.environ.get("FLASK_RUN_FROM_CLI") == "true" and "run" not in sys.argv[1:]
 
 
 def env_file() -> Path:
@@ -506,24 +546,6 @@ def _secrets_folder() -> dict[str, Any]:
     except UnfitFile as error:
         raise InvalidSettings(f"{SECRETS_DIR_NAME}: {error}") from None
     return {"_secrets_dir": folder}
-
-
-def _forget_what_flask_loaded() -> None:
-    """Remove from the environment what `flask` copied there from a `.env` of the folder that it was called in.
-
-    That file is another project's, or the one that is read anyway; as a part of the environment it would win over
-    the file that SECKILL_ENV_FILE names. Where the first environment cannot be read (not on Linux), nothing is done.
-    """
-    if os.environ.get("FLASK_RUN_FROM_CLI") != "true":
-        return
-    try:
-        first = {entry.partition(b"=")[0] for entry in Path("/proc/self/environ").read_bytes().split(b"\0")}
-        copied = [dotenv_values(path) for name in (".env", ".flaskenv") if (path := find_dotenv(name, usecwd=True))]
-    except (OSError, UnicodeError):
-        return
-    for name, value in ((name, value) for values in copied for name, value in values.items()):
-        if name.startswith(PREFIX) and os.environ.get(name) == value and os.fsencode(name) not in first:
-            del os.environ[name]
 
 
 def unknown_names() -> list[str]:

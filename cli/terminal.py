@@ -41,12 +41,33 @@ def on_database(may_be_missing: bool = False) -> Callable[[Callable[..., None]],
                 from core.ops.command_line import flask_line
 
                 fail(f"there is no database file {path}; run `{flask_line('init-db')}`")
-            command(*arguments, **options)
+            with unwritable_in_one_line():
+                command(*arguments, **options)
 
         wrapped: Callable[..., None] = with_appcontext(speaking)
         return wrapped
 
     return decorator
+
+
+@contextlib.contextmanager
+def unwritable_in_one_line() -> Iterator[None]:
+    """End the command with one line where its output cannot be written; with none where nobody reads it any more."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _write_no_more()
+        sys.exit(1)
+    except OSError as error:
+        _write_no_more()
+        fail(f"the output cannot be written: {error.strerror or error}")
+
+
+def _write_no_more() -> None:
+    """Let nothing be left that Python would write, and fail to, at its end."""
+    with contextlib.suppress(OSError):
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
 
 
 def _shown_database() -> str:

@@ -6,8 +6,10 @@ from typing import Any
 import click
 from flask.cli import with_appcontext
 
-from cli.terminal import as_json_option, print_json
+from cli.terminal import as_json_option, fail, print_json, unwritable_in_one_line
+from config import INSTANCE
 from core.db.clock import iso
+from core.ops.secret_key import missing
 from resources.context import services
 
 MAX_TOKEN_HOURS = 24 * 365
@@ -30,16 +32,20 @@ MAX_TOKENS = 100_000
 @with_appcontext
 def token(user: str | None, count: int | None, prefix: str, admin: bool, hours: float, as_json: bool) -> None:
     """Print a token for the API, and nothing else; or `--count` of them. It makes no key and reads no database."""
+    settings = services().settings
+    if not settings.has_key:
+        fail(missing(INSTANCE / "secret_key"))
     if (user is None) == (count is None):
         raise click.UsageError("say either --user, for one token, or --count, for many")
     users = [user] if user is not None else (f"{prefix}{number}" for number in range(1, count + 1))  # type: ignore[operator]
     made = ((name, _issue(name, admin, hours)) for name in users)
-    if not as_json:
-        for _, text in made:
-            click.echo(text)
-        return
-    every = [_as_object(name, text, admin) for name, text in made]
-    print_json(every[0] if count is None else {"tokens": every})
+    with unwritable_in_one_line():
+        if not as_json:
+            for _, text in made:
+                click.echo(text)
+            return
+        every = [_as_object(name, text, admin) for name, text in made]
+        print_json(every[0] if count is None else {"tokens": every})
 
 
 def _issue(user: str, admin: bool, hours: float) -> str:

@@ -113,14 +113,19 @@ class Tokens:
         identity = Identity(str(proven.user), proven.is_admin)
         self._remember(token, identity, proven.expires)
         if provider.keys is not keys:  # replaced meanwhile: `_forget` may have come before `_remember`
-            self._verified.pop(token, None)
+            self._drop(token)
         return identity, proven.expires
 
     def _remember(self, token: str, identity: Identity, expires: int) -> None:
         if len(self._verified) >= _REMEMBERED or self._characters + len(token) > _REMEMBERED_CHARACTERS:
             self._forget()
+        if token not in self._verified:
+            self._characters += len(token)
         self._verified[token] = identity, expires
-        self._characters += len(token)
+
+    def _drop(self, token: str) -> None:
+        if self._verified.pop(token, None) is not None:
+            self._characters -= len(token)
 
     def _forget(self) -> None:
         self._verified.clear()

@@ -19,7 +19,6 @@ _MEMBER_EXAMPLES: Mapping[str, Any] = {
     "order_status": "cancelled",
     "resolution": "refunded",
     "quote": schemas.QUOTE_EXAMPLE,
-    "hint": problems.NOT_OFFERED["PAYMENT_PROVIDER"].en,
     "errors": [{"field": "quantity", "code": "out_of_range", "detail": problems.FIELD_PROBLEMS["out_of_range"].en}],
 }
 
@@ -97,4 +96,5 @@ def _example(code: str) -> dict[str, Any]:
     } | {
         member: next(iter(REASONS[code])) if member == "reason" else _MEMBER_EXAMPLES[member]
         for member in known.members
+        if member != "hint"  # only where a setting would offer the route
     }

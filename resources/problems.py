@@ -307,8 +307,8 @@ NOT_OFFERED: Mapping[str, Text] = {
 # Where the answer to such a code lies elsewhere, whatever the field.
 HINTS: Mapping[str, Text] = {
     "forbidden_target": Text(
-        "The setting WEBHOOKS_TO_PRIVATE allows private addresses and plain HTTP.",
-        "设置 WEBHOOKS_TO_PRIVATE 可允许内网地址和明文 HTTP。",
+        "The setting SECKILL_WEBHOOKS_TO_PRIVATE allows private addresses and plain HTTP.",
+        "设置 SECKILL_WEBHOOKS_TO_PRIVATE 可允许内网地址和明文 HTTP。",
     ),
 }
 

@@ -85,6 +85,10 @@ def _payments(settings: Settings) -> Finding:
 
 
 def _secrets(settings: Settings) -> Iterator[Finding]:
+    if not settings.has_key:
+        path = config.INSTANCE / "secret_key"
+        yield Finding("secret", State.WARNING, "none yet", secret_key.missing(path))
+        return
     for key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS):
         length = len(key.encode())
         known = key.lower() in config.KNOWN_SECRETS

@@ -27,7 +27,8 @@ _POLL_SECONDS = 0.005
 
 LOST = Counter(
     "seckill_log_lines_lost_total",
-    "Log lines that were not written: `full`, since too many waited, or `unwritten`, since the log took no more.",
+    "Log lines that were not written: `full`, since too many waited, `unwritten`, since the log took no more, or"
+    " `unmade`, since they could not be put together.",
     ["why"],
 )
 # A function that makes a line, and its arguments: plain values, which are cheaper than a closure over them.
@@ -60,7 +61,7 @@ class GatheredLines:
         util.Finalize(None, self.drain, args=(_END_SECONDS,), exitpriority=0)
 
     def write(self, line: str | Made) -> None:
-        """Have `line` written, or what is made by then: who is answered need not wait for it to be put together."""
+        """Have `line` written. One that is still to be made is made by the thread that writes, not by the request's."""
         lines = self._lines
         lines.append(line)
         if len(lines) > _ORDINARY_MAX:
@@ -98,7 +99,7 @@ class GatheredLines:
     def _run(self) -> None:
         while True:
             self._asleep = True
-            # Looked at after the flag is set: who adds a line from here on sees the flag and ends the wait.
+            # Looked at after the flag is set: a thread that adds a line from here on sees the flag and ends the wait.
             if not self._lines and not self._urgent:
                 self._awake.wait()
             self._asleep = False
@@ -133,8 +134,10 @@ class GatheredLines:
                 taken.extend(queue.popleft() for _ in range(count))
         lines = []
         for line in taken:
-            with contextlib.suppress(Exception):  # one line that cannot be put together takes no others along
+            try:
                 lines.append(line if isinstance(line, str) else line[0](*line[1]))
+            except Exception:  # the others are written all the same
+                self._count_lost("unmade", 1)
         return lines
 
     def drain(self, seconds: float) -> None:

@@ -47,12 +47,17 @@ def fault(key: str) -> str | None:
     return "is a known example" if key.lower() in KNOWN_SECRETS else None
 
 
+def missing(path: Path) -> str:
+    """What to say where there is no key: not in the settings, and not in the file `path`."""
+    return f"SECKILL_SECRET_KEY is not set, and there is no {path}: {_FIRST}"
+
+
 def kept_secret(path: Path, may_make: bool = True) -> str:
     """The secret in the file `path`, made on first use with mode 600 if one may be. Raises UnfitFile."""
     try:
         if not os.path.lexists(path):
             if not may_make:
-                raise UnfitFile(f"SECKILL_SECRET_KEY is not set, and there is no {path}: {_FIRST}")
+                raise UnfitFile(missing(path))
             _make(path)
         key = _read(path)
     except UnicodeDecodeError:
@@ -69,7 +74,7 @@ def kept_secret(path: Path, may_make: bool = True) -> str:
     return key
 
 
-_FIRST = "name the service's settings by SECKILL_ENV_FILE; on a trial the service makes a key at its first start"
+_FIRST = "on a trial start the service once (`make run`), which makes one; else name its settings by SECKILL_ENV_FILE"
 _MEND = "remove it, and the next start makes another; tokens that the old key signed end"
 
 

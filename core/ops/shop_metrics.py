@@ -25,7 +25,7 @@ from core.ops.shop_look import ITEMS_MAX, look
 from core.refusals import Refusal
 
 SECONDS = 2.0  # between two looks into the database
-_WAIT_SECONDS = 0.5  # that whoever asks waits for a look
+_WAIT_SECONDS = 0.5  # that a scrape waits for a look
 _OLD_SECONDS = 30.0  # after which figures are shown no more: the last look still waits for its answer
 
 log = logging.getLogger("seckill.metrics")
@@ -89,8 +89,11 @@ class ShopMetrics(Collector):
         if current is not None:
             wait([current], _WAIT_SECONDS)
         with self._lock:
-            is_old = time.monotonic() - self._read_at > _OLD_SECONDS
-            is_up, read = (False, []) if is_old else (self._is_up, self._read)
+            now = time.monotonic()
+            # Scrapes may be further apart than that: only a look that does not end says that the database is away.
+            is_stuck = self._look is not None and not self._look.done() and now - self._began_at > _OLD_SECONDS
+            is_up = self._is_up and not is_stuck
+            read = [] if now - self._read_at > _OLD_SECONDS else self._read
         yield GaugeMetricFamily(
             "seckill_database_up", "Whether the last look into the database for these figures succeeded.", float(is_up)
         )

@@ -9,6 +9,7 @@ is left.
 """
 
 import json
+import re
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
@@ -27,6 +28,7 @@ from core.people.records import OPERATORS, ROWS_AT_ONCE
 from models import CouponUse, IdempotencyKey, Order, OrderStatus, Payment
 
 PSEUDONYM = "erased-"
+_PSEUDONYMS = re.compile(f"{PSEUDONYM}[0-9a-f]{{24}}")  # a user may have a name that only begins so
 # Orders of one item that one transaction moves: it bounds how long the item's row is locked.
 _ORDERS_AT_ONCE = 100
 # Seconds for one small transaction, its waits for locks and its reruns.
@@ -152,9 +154,10 @@ def _mend_answer(connection: Connection, row_id: int, user_id: str) -> int:
     parts = list(_objects(answer))
     numbers = {part["order_no"] for part in parts if isinstance(part.get("order_no"), str)}
     owners = select(Order.order_no, Order.user_id).where(
-        Order.order_no.in_(sorted(numbers)), Order.user_id.startswith(PSEUDONYM)
+        Order.order_no.in_(sorted(numbers)), Order.user_id.startswith(PSEUDONYM, autoescape=True)
     )
-    erased = {row.order_no: row.user_id for row in connection.execute(owners)} if numbers else {}
+    rows = connection.execute(owners).all() if numbers else []
+    erased = {row.order_no: row.user_id for row in rows if _PSEUDONYMS.fullmatch(row.user_id)}
     for part in parts:
         owner = erased.get(part.get("order_no"))
         if owner is not None:

@@ -22,6 +22,8 @@ _LOOKED_THROUGH = 10_000
 
 order = Order.__table__.c
 payment = Payment.__table__.c
+# Of a payment: what is derived, and what operators have written.
+_NOT_THEIRS = ("variant", "resolved", "resolved_by", "note")
 
 
 @dataclass(frozen=True)
@@ -91,10 +93,15 @@ def export(database: Database, user_id: str) -> Iterator[dict[str, Any]]:
     names = [column.name for column in VIEW_COLUMNS]
     orders = select(order.id, *VIEW_COLUMNS, order.idempotency_key, order.cancelled_by).where(order.user_id == user_id)
     for row in _by_id(database, orders, order.id):
-        yield _record("order", row, [*names, "idempotency_key", "cancelled_by"])
+        by_themselves = ["cancelled_by"] if row.cancelled_by == user_id else []  # an operator's id is not theirs
+        yield _record("order", row, [*names, "idempotency_key", *by_themselves])
     paid = select(*Payment.__table__.columns).join(Order, order.order_no == payment.order_no)
     for row in _by_id(database, paid.where(order.user_id == user_id), payment.id):
-        yield _record("payment", row, [each.name for each in payment if each.name not in ("variant", "resolved")])
+        yield _record(
+            "payment",
+            row,
+            [each.name for each in payment if each.name not in _NOT_THEIRS],
+        )
     key = IdempotencyKey.__table__.c
     answers = select(key.id, key.idempotency_key, key.status, key.body, key.kept_at).where(key.user_id == user_id)
     for row in _by_id(database, answers, key.id):

@@ -330,6 +330,7 @@ def test_a_name_alone_signs_in_on_the_embedded_default_only(
         ({}, True),
         ({"PAYMENT_PROVIDER": "webhook"}, False),
         ({"DEBUG": True, "PAYMENT_PROVIDER": "webhook"}, False),
+        ({"PAYMENT_WEBHOOK_SECRETS": f"whsec_{'A' * 32}"}, False),  # a provider is there
         ({"SQLALCHEMY_DATABASE_URI": SQLITE}, False),
         ({"SQLALCHEMY_DATABASE_URI": MYSQL}, False),
         ({"SQLALCHEMY_DATABASE_URI": MYSQL, "DEBUG": True}, True),
@@ -341,6 +342,15 @@ def test_orders_can_be_paid_without_money_on_the_embedded_default(told: dict, ex
 
 
 IDENTITY = {"IDENTITY_JWKS": "http://localhost:9/keys", "IDENTITY_ISSUER": "x", "IDENTITY_AUDIENCE": ("shop",)}
+
+
+def test_a_name_alone_does_not_sign_in_as_a_user_of_an_identity_provider() -> None:
+    assert not load(SECRET_KEY="k" * 32, **IDENTITY).demo_sign_in
+
+
+def test_a_relative_key_set_begins_where_other_paths_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(config, "HOME", tmp_path)
+    assert f"{tmp_path}/k.json" == load(SECRET_KEY="k" * 32, **IDENTITY | {"IDENTITY_JWKS": "k.json"}).IDENTITY_JWKS
 
 
 @pytest.mark.parametrize(

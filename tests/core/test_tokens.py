@@ -138,6 +138,16 @@ def test_a_remembered_token_is_one_of_these_keys() -> None:
         Tokens(KEY).verify(token)
 
 
+def test_a_token_that_is_verified_again_takes_no_more_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens = Tokens(KEY)
+    first, again = tokens.issue("first"), tokens.issue("again")
+    monkeypatch.setattr(tokens_module, "_REMEMBERED_CHARACTERS", len(first) + 2 * len(again))
+    tokens.verify(first)
+    for _ in range(10):
+        tokens.verify_until(again)
+    assert tokens.known(first) is not None
+
+
 def test_no_more_tokens_are_remembered_than_are_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tokens_module, "_REMEMBERED", 5)
     tokens = Tokens(KEY)

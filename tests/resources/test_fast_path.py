@@ -340,7 +340,12 @@ def test_a_body_that_the_layer_has_read_is_there_for_flask(crowd: Crowd) -> None
         answer = crowd.call.post(f"/seckill/{item}", "alice", **options)
         assert answer.status_code == (201 if not body else 400 if body == b"[1]" else 422), answer.text
     assert json.loads(answer.data)["errors"] == [
-        {"field": "quantity", "code": "wrong_type", "detail": "The value is of the wrong type."}
+        {
+            "field": "quantity",
+            "code": "wrong_type",
+            "expected": "integer",
+            "detail": "The value is of the wrong type.",
+        }
     ]
 
 

@@ -96,6 +96,8 @@ def test_everything_of_a_person_is_found_exported_and_erased(app: Flask) -> None
     kinds = [record["kind"] for record in exported]
     assert (kinds.count("order"), kinds.count("payment"), kinds.count("stored_answer")) == (3, 3, 1)
     assert exported[0]["address"] == ADDRESS | {"line2": None} or exported[0]["address"]["name"] == ADDRESS["name"]
+    operators = ("resolved_by", "note")  # of payments: what operators wrote is not the person's
+    assert not [record for record in exported if any(name in record for name in operators)]
     before = as_json(app, "audit")
     assert before["ok"], before
 
