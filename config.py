@@ -13,6 +13,7 @@ import re
 import secrets
 import stat
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -35,8 +36,9 @@ PREFIX = "SECKILL_"
 ENV_FILE_NAME = f"{PREFIX}ENV_FILE"
 INSTANCE_NAME = f"{PREFIX}INSTANCE"
 SECRETS_DIR_NAME = f"{PREFIX}SECRETS_DIR"
+NAMED_DATABASE_NAME = f"{PREFIX}NAMED_DATABASE_ONLY"  # deploy/seckill-ctl sets it: the embedded default is refused
 # These say where settings are, and count in the environment alone.
-PLACES = frozenset({ENV_FILE_NAME, INSTANCE_NAME, SECRETS_DIR_NAME})
+PLACES = frozenset({ENV_FILE_NAME, INSTANCE_NAME, SECRETS_DIR_NAME, NAMED_DATABASE_NAME})
 
 
 def _forget_what_flask_loaded() -> None:
@@ -59,7 +61,6 @@ def _forget_what_flask_loaded() -> None:
 
 
 _forget_what_flask_loaded()
-
 # Whether this is a checkout. A wheel has no pyproject.toml; beside its modules nothing is to be written.
 CHECKOUT = (ROOT / "pyproject.toml").exists()
 # What is written here lies in INSTANCE; relative paths and `.env` begin at HOME.
@@ -124,18 +125,21 @@ class Settings(BaseSettings):
     IDENTITY_JWKS: str = Field(
         "",
         description="The public keys of the login that a team already has, a JSON Web Key Set: its `https://` address, "
-        "or a path (a relative one begins here). Its tokens then count too: docs/identity.md.",
+        "or a path (a relative path starts at the project's folder). Its tokens then count too: docs/identity.md.",
     )
-    IDENTITY_ISSUER: str = Field("", description="The `iss` that those tokens must have, to the letter; needed.")
+    IDENTITY_ISSUER: str = Field("", description="Must equal the token's `iss` exactly. Required with IDENTITY_JWKS.")
     IDENTITY_AUDIENCE: Words = Field(
         (), description="What they must be meant for, one of these, separated by spaces; needed."
     )
-    IDENTITY_AUDIENCE_CLAIM: str = Field("aud", min_length=1, description="The claim that says so.")
+    IDENTITY_AUDIENCE_CLAIM: str = Field("aud", min_length=1, description="The claim that holds the audience.")
     IDENTITY_USER_CLAIM: str = Field("sub", min_length=1, description="The claim that has the user's id.")
     IDENTITY_ADMIN_CLAIM: str = Field(
         "", description="The claim that makes an administrator, such as `realm_access.roles`; without it none does."
     )
-    IDENTITY_ADMIN_VALUE: str = Field("", description="What that claim is, or has among its words or in its list.")
+    IDENTITY_ADMIN_VALUE: str = Field(
+        "",
+        description="The value that makes an administrator: the whole claim, one of its words, or an entry of its list.",
+    )
     IDENTITY_ONLY: bool = Field(
         False,
         description="Whether tokens under `SECRET_KEY` no longer count, but for those of the service's own pages, "
@@ -144,7 +148,7 @@ class Settings(BaseSettings):
     SQLALCHEMY_DATABASE_URI: str = Field(
         DEFAULT_DATABASE_URI,
         repr=False,
-        description="`sqlite:///<path>` (a relative path begins here) or `mysql+mysqlconnector://<user>:<password>@<host>:<port>/<database>`.",
+        description="`sqlite:///<path>` (a relative path starts at the project's folder) or `mysql+mysqlconnector://<user>:<password>@<host>:<port>/<database>`.",
     )
     SQLALCHEMY_TRACK_MODIFICATIONS: bool = Field(False, description="Flask-SQLAlchemy's change signals; unused here.")
     API_ORDER_LIMIT: int = Field(
@@ -179,7 +183,8 @@ class Settings(BaseSettings):
     )
     PAYMENT_PROVIDER: Literal["", "test", "webhook"] = Field(
         "",
-        description="`test`: buyers pay by a call, without money; `webhook`: a provider tells. "
+        description="`test`: buyers pay by a call, without money; `webhook`: the payment provider reports "
+        "payments by a signed call. "
         "On the embedded default database and under DEBUG `test`, else `webhook`.",
     )
     PAYMENT_WEBHOOK_SECRETS: Words = Field(
@@ -264,7 +269,7 @@ class Settings(BaseSettings):
         30, ge=0, le=36_500, description="The same for the logs of webhooks, but for what is still to be sent."
     )
     PAYMENTS_KEEP_DAYS: int = Field(
-        365, ge=0, le=36_500, description="The same for what payments told that had no effect: failed, or told again."
+        365, ge=0, le=36_500, description="The same for payment events without effect: failed or repeated."
     )
     CHANGES_KEEP_DAYS: int = Field(
         365, ge=0, le=36_500, description="The same for the history of items, of which the newest old change stays."
@@ -483,6 +488,7 @@ def load(*, first_start: bool = False, **overrides: Any) -> Settings:
         raise InvalidSettings("; ".join(_complaints(error))) from None
     except (OSError, UnicodeError):
         raise InvalidSettings(f"{env_file()} cannot be read, or is not UTF-8") from None
+    _require_database(settings, first_start)
     on_trial = settings.DEBUG or settings.on_sqlite
     if on_trial and not settings.SECRET_KEY:
         path = INSTANCE / "secret_key"
@@ -554,6 +560,24 @@ def unknown_names() -> list[str]:
     given = {*(os.environ.keys() - PLACES), *file_values(), *(secrets_folder.names(folder, PREFIX) if folder else ())}
     known = {PREFIX + name for name in Settings.model_fields} | {PREFIX + "TEST_DATABASE_URI"}
     return sorted(name for name in given if name.startswith(PREFIX) and name not in known)
+
+
+def _require_database(settings: Settings, first_start: bool) -> None:
+    """Who forgot the database's address is told so, and not what is wrong with the embedded one."""
+    name = "SQLALCHEMY_DATABASE_URI"
+    if name in settings.model_fields_set:
+        return
+    if os.environ.get(NAMED_DATABASE_NAME):
+        raise InvalidSettings(f"neither {env_file()} nor a folder in {SECRETS_DIR_NAME} sets {PREFIX}{name}")
+    if not first_start:
+        return
+    try:
+        INSTANCE.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=INSTANCE).close()
+    except OSError as error:
+        raise InvalidSettings(
+            f"{PREFIX}{name} is not set, and the database of a trial cannot be kept in {INSTANCE}: {error.strerror}"
+        ) from None
 
 
 def _require_keys(settings: Settings, fault: Callable[[str], str | None]) -> None:

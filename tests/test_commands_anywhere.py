@@ -218,6 +218,43 @@ def test_the_wrapper_uses_the_service_s_settings_and_nothing_else_of_the_environ
     jwt.decode(made.stdout.strip(), SECRET, algorithms=["HS256"])
 
 
+def test_the_wrapper_reads_secrets_from_a_folder_as_the_service_does(tmp_path: Path, sqlite_uri: str) -> None:
+    (tmp_path / "empty.env").touch()
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "SECKILL_SQLALCHEMY_DATABASE_URI").write_text(sqlite_uri)
+    (tmp_path / "secrets" / "SECKILL_SECRET_KEY").write_text(SECRET)
+    env = {"SECKILL_ENV_FILE": "empty.env", "SECKILL_SECRETS_DIR": "secrets", "SECKILL_USER": getpass.getuser()}
+    made = ran([str(CTL), "token", "--user", "alice"], env | {"PATH": os.environ["PATH"]}, tmp_path)
+    assert made.returncode == 0, made.stderr
+    jwt.decode(made.stdout.strip(), SECRET, algorithms=["HS256"])
+
+
+@pytest.mark.parametrize("said", ["", "SECKILL_SQLALCHEMY_DATABASE_URI=\n"])
+def test_the_wrapper_ends_with_one_line_where_no_settings_name_a_database(tmp_path: Path, said: str) -> None:
+    path = tmp_path / "no database.env"
+    path.write_text(f"{said}SECKILL_SECRET_KEY={SECRET}\n")
+    env = {
+        "SECKILL_ENV_FILE": str(path),
+        "SECKILL_USER": getpass.getuser(),
+        "SECKILL_INSTANCE": str(tmp_path / "trial"),
+    }
+    for command in ("init-db", "token"):
+        ended = ran([str(CTL), command, *CALLS[command][1:]], env | {"PATH": os.environ["PATH"]}, tmp_path)
+        assert (ended.returncode, ended.stdout, ended.stderr.count(b"\n")) == (1, b"", 1), ended.stderr
+        assert b"sets SECKILL_SQLALCHEMY_DATABASE_URI" in ended.stderr
+        assert str(path).encode() in ended.stderr
+    assert os.listdir(tmp_path) == [path.name]
+
+
+def test_a_service_that_can_keep_no_trial_says_that_the_database_s_address_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "empty.env").touch()
+    env = {"SECKILL_ENV_FILE": str(tmp_path / "empty.env"), "SECKILL_INSTANCE": str(tmp_path / "file" / "instance")}
+    ended = ran([sys.executable, str(config.ROOT / "serve.py")], env, tmp_path)
+    assert (ended.returncode, ended.stdout, ended.stderr.count(b"\n")) == (1, b"", 1), ended.stderr
+    assert ended.stderr.startswith(b"error: SECKILL_SQLALCHEMY_DATABASE_URI is not set")
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")
 def test_the_wrapper_becomes_the_service_s_user_in_any_folder(tmp_path: Path) -> None:
     with tempfile.TemporaryDirectory() as place:
