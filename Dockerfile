@@ -35,7 +35,7 @@ ENV PATH=/opt/seckill/bin:$PATH \
 USER 10001
 WORKDIR /var/lib/seckill
 EXPOSE 8000
-# The supervisor is process 1: SIGTERM lets it drain. Whoever stops it waits longer than DRAIN_SECONDS and 30 seconds.
+# The supervisor is process 1: SIGTERM lets it drain. docs/deployment.md, "Stop", says for how long.
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 CMD ["python", "-m", "seckill.healthcheck"]
 ENTRYPOINT ["seckill"]

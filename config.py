@@ -138,7 +138,8 @@ class Settings(BaseSettings):
     )
     IDENTITY_ADMIN_VALUE: str = Field(
         "",
-        description="The value that makes an administrator: the whole claim, one of its words, or an entry of its list.",
+        description="The value that makes an administrator: the whole claim, one of its words, "
+        "or an entry of its list.",
     )
     IDENTITY_ONLY: bool = Field(
         False,

@@ -141,7 +141,7 @@ def _serve(address: Address, settings: config.Settings) -> None:
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(header_read_timeout=HEADER_SECONDS * 1000),
         websockets=False,
-        workers_kill_timeout=int(settings.answer_seconds) + 2,
+        workers_kill_timeout=int(settings.answer_seconds) + 2,  # docs/deployment.md, "Stop"
         # granian's own lines go where ours go; its warnings judge the number of threads by another measure.
         log_level=LogLevels.error,
         log_dictconfig={"formatters": {}, "handlers": {}, "loggers": {"_granian": {"propagate": True}}},

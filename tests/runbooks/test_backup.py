@@ -1,5 +1,6 @@
 """docs/runbooks/backup.md, its lines as they stand: a copy of a real server is restored, and its audit is clean."""
 
+import getpass
 import os
 import re
 import shlex
@@ -16,8 +17,10 @@ from core.ops import audit
 from harness import mysql
 from harness.database_server import DatabaseServer
 from harness.kinds import SERVERS
+from harness.service import SECRET
 from tests.core.selling import Selling
 
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 PAGE = (ROOT / "docs" / "runbooks" / "backup.md").read_text()
 
 
@@ -28,8 +31,11 @@ def lines(name: str) -> str:
 
 
 @pytest.fixture
-def shell(own_server: DatabaseServer, server_kind: str, tmp_path: Path) -> Callable[[str], None]:
-    """Runs lines of the page where `mysql` and `mysqldump` are this server's, as they are on its host."""
+def shell(own_server: DatabaseServer, server_kind: str, tmp_path: Path) -> Callable[[str], str]:
+    """Runs lines of the page where `mysql` and `mysqldump` are this server's, as they are on its host.
+
+    What they say on standard error is returned.
+    """
     folder = tmp_path / "programs"
     folder.mkdir()
     for name in ("mysql", "mysqldump"):
@@ -41,18 +47,23 @@ def shell(own_server: DatabaseServer, server_kind: str, tmp_path: Path) -> Calla
         script = folder / name
         script.write_text(f'#!/bin/sh\nexec {shlex.join([*command, *address])} "$@"\n')
         script.chmod(0o755)
-    backup = tmp_path / "backup"
-    backup.mkdir()
+    (folder / "seckill-ctl").symlink_to(ROOT / "deploy" / "seckill-ctl")
     env = os.environ | {"PATH": f"{folder}:{os.environ['PATH']}", "DATABASE": "shop", "COPY": "shop_copy"}
     (only_mysql,) = re.findall(r'^ONLY_MYSQL="(.*?)"', PAGE, flags=re.MULTILINE)
-    env |= {"BACKUP": str(backup), "ONLY_MYSQL": only_mysql if server_kind == "mysql" else ""}
+    env |= {"BACKUP": str(tmp_path / "backup"), "CLONES": str(tmp_path / "clones")}
+    env |= {"SECKILL_USER": getpass.getuser(), "SECKILL_ENV_FILE": str(tmp_path / "seckill.env")}
+    env |= {"ONLY_MYSQL": only_mysql if server_kind == "mysql" else ""}
 
-    def run(block: str) -> None:
+    def run(block: str) -> str:
+        # Settings are files of this test's; neither the service nor the server has a user of its own here.
+        block = re.sub(r" -[go] \w+", "", block.replace("/etc/seckill", f"{tmp_path}/seckill"))
         done = subprocess.run(
             ["bash", "-euc", block], env=env, capture_output=True, text=True, timeout=120, check=False
         )
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == 0, done.stderr + done.stdout
+        return done.stderr
 
+    run(lines("folder"))
     return run
 
 
@@ -74,12 +85,32 @@ def assert_whole(make_app: Callable[..., Flask], uri: str, orders: int) -> None:
 
 
 def test_a_dump_is_restored_and_its_audit_is_clean(
-    shell: Callable[[str], None], shop: tuple[str, int], make_app: Callable[..., Flask]
+    shell: Callable[[str], str],
+    shop: tuple[str, int],
+    own_server: DatabaseServer,
+    make_app: Callable[..., Flask],
+    tmp_path: Path,
 ) -> None:
     uri, orders = shop
-    shell(lines("dump"))
+    connection = own_server.connect()
+    for statement in re.findall(r"^(?:CREATE USER|GRANT) .*?;$", OPERATIONS, flags=re.MULTILINE):
+        connection.cursor().execute(statement)
+    connection.close()
+    user = uri.replace("root@", "shop:…@")
+    (tmp_path / "seckill.env").write_text(
+        f"SECKILL_SQLALCHEMY_DATABASE_URI='{user}?connection_timeout=3'\nSECKILL_SECRET_KEY={SECRET}\n"
+    )
+    assert shell(lines("dump")) == ""
     shell(lines("restore"))
+    told = shell(lines("audit"))
+    assert re.findall(r"^Database: \S+/(\w+) ", told, flags=re.MULTILINE) == ["shop", "shop_copy"]
     assert_whole(make_app, f"{uri}_copy", orders)
+
+
+def test_a_dump_that_was_cut_off_is_told(shell: Callable[[str], str], tmp_path: Path) -> None:
+    (tmp_path / "backup" / "shop.sql").write_text("INSERT INTO orders VALUES (1);\n")
+    (check,) = [line for line in lines("dump").splitlines() if line.startswith("tail ")]
+    assert shell(check) == "the dump is incomplete\n"
 
 
 @pytest.fixture
@@ -101,7 +132,7 @@ def restored(server_kind: str, tmp_path: Path) -> Iterator[Callable[[Path], Data
 
 
 def test_a_cold_copy_of_the_data_is_a_server_whose_audit_is_clean(
-    shell: Callable[[str], None],
+    shell: Callable[[str], str],
     shop: tuple[str, int],
     own_server: DatabaseServer,
     restored: Callable[[Path], DatabaseServer],
@@ -118,7 +149,7 @@ def test_a_cold_copy_of_the_data_is_a_server_whose_audit_is_clean(
 
 def test_a_mysql_that_copies_itself_while_it_works_makes_a_server_whose_audit_is_clean(
     server_kind: str,
-    shell: Callable[[str], None],
+    shell: Callable[[str], str],
     shop: tuple[str, int],
     restored: Callable[[Path], DatabaseServer],
     make_app: Callable[..., Flask],
@@ -127,5 +158,5 @@ def test_a_mysql_that_copies_itself_while_it_works_makes_a_server_whose_audit_is
     if server_kind != "mysql":
         pytest.skip("the plugin is MySQL's")
     shell(lines("clone"))
-    server = restored(tmp_path / "backup" / "clone")
+    server = restored(tmp_path / "clones" / "shop")
     assert_whole(make_app, f"mysql+mysqlconnector://root@127.0.0.1:{server.port}/shop", shop[1])

@@ -1,6 +1,7 @@
 """A real OpenID provider: a buyer signs in there, and buys with the token that comes of it, over HTTP."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
+from config import ROOT
 from harness.database_server import free_port
 from harness.eventually import eventually
 from harness.service import Service
@@ -59,6 +61,21 @@ def sign_in(issuer: str, user: str, client: str = CLIENT) -> str:
     )
     assert answer.ok, answer.text
     return answer.json()["id_token"]
+
+
+def test_the_lines_of_the_document_sign_in_and_buy(
+    start_service: Callable[..., Service], sqlite_uri: str, issuer: str
+) -> None:
+    service = start_service(
+        sqlite_uri, IDENTITY_JWKS=f"{issuer}/jwks", IDENTITY_ISSUER=issuer, IDENTITY_AUDIENCE=CLIENT
+    )
+    item = service.create_goods()
+    page = (ROOT / "docs" / "identity.md").read_text()
+    (block,) = re.findall(r"^```sh\n(PROVIDER=.*?)^```$", page, flags=re.MULTILINE | re.DOTALL)
+    script = block.replace("http://127.0.0.1:9400", issuer)
+    script = script.replace("http://127.0.0.1:8000/seckill/1", f"{service.url}/seckill/{item}")
+    subprocess.run(["bash", "-euc", script.replace("curl ", "curl -f ")], check=True, timeout=60)
+    assert service.goods(item)["sold"] == 1
 
 
 def bearer(token: str) -> dict[str, str]:
