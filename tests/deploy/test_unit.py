@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from math import prod
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,28 @@ def test_stopping_leaves_the_service_the_time_that_it_takes() -> None:
     assert int(re.search(r"^TimeoutStopSec=(\d+)$", text, flags=re.MULTILINE)[1]) > default.DRAIN_SECONDS + answering
     assert "\nKillMode=mixed\n" in text
     assert "KillSignal" not in text  # SIGTERM: the one that drains
+
+
+def test_the_document_says_how_long_a_stop_takes() -> None:
+    page = (ROOT / "docs" / "deployment.md").read_text()
+    formula, with_defaults = re.search(
+        r"^> (.*) seconds\n\nwhich is (\d+) with the defaults", page, flags=re.M
+    ).groups()
+    # Primes, so that no setting stands for another.
+    names = ("DRAIN_SECONDS", "PURCHASE_WAIT_SECONDS", "LOCK_WAIT_SECONDS", "DATABASE_TIMEOUT_SECONDS")
+    told = Settings.model_construct(**dict(zip(names, (5, 7, 11, 13), strict=True)))
+    for settings, seconds in (told, None), (Settings.model_construct(), int(with_defaults)):
+        sum_of = [part.replace("`", "").split(" × ") for part in formula.split(" + ")]
+        worth = sum(prod(int(getattr(settings, word, word)) for word in product) for product in sum_of)
+        assert worth == settings.DRAIN_SECONDS + settings.answer_seconds + 2  # as in serve.py
+        assert seconds in (None, worth)
+    kept = re.search(r"^TimeoutStopSec=(\d+)$", UNIT.read_text(), flags=re.M)[1]
+    assert f"stop_grace_period: {kept}s" in (ROOT / "compose.yaml").read_text()
+    pods = re.search(r"terminationGracePeriodSeconds: (\d+)", (ROOT / "deploy/kubernetes/deployment.yaml").read_text())[
+        1
+    ]
+    told_of = re.search(r"\(`stop_grace_period`\) (\d+) seconds, the Deployment, .*?, (\d+)$", page, flags=re.M)
+    assert told_of.groups() == (kept, pods)
 
 
 def test_it_believes_the_one_proxy_that_stands_in_front() -> None:

@@ -2,14 +2,17 @@
 
 import re
 import shlex
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
+from dotenv import dotenv_values
 
 from cli.commands import COMMANDS
 from config import PREFIX, ROOT, Settings
+from core.ops import secret_key
 
 PAGES = sorted((ROOT / "docs" / "runbooks").glob("*.md"))
 COMMAND_LINE = re.compile(r"(?:seckill-ctl|\.venv/bin/flask) ([^`#>]+)")
@@ -45,6 +48,29 @@ def test_every_link_and_setting_of_a_runbook_is_there(page: Path) -> None:
 def test_the_runbooks_are_read_from_the_readme() -> None:
     readme = (ROOT / "README.md").read_text()
     assert all(f"docs/runbooks/{page.name}" in readme for page in PAGES)
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "docs" / "deployment.md"], ids=lambda page: page.stem)
+def test_a_host_that_was_just_started_is_asked_until_it_answers(page: Path) -> None:
+    for block in re.findall(r"^```sh.*?\n(.*?)^```$", page.read_text(), flags=re.MULTILINE | re.DOTALL):
+        started = re.search(r"systemctl (?:restart|start|enable --now) seckill\b(.*)", block, flags=re.DOTALL)
+        asked = re.findall(r"^curl .*", started[1], flags=re.MULTILINE) if started else []
+        assert all("--retry-connrefused" in line for line in asked), asked
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_runbook_says_what_is_different_in_containers(page: Path) -> None:
+    assert "In containers" in page.read_text()
+
+
+def test_the_settings_that_a_deployment_begins_with_are_read_as_they_were_written(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "deployment.md").read_text()
+    (block,) = re.findall(r"^```sh settings\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL)
+    path = tmp_path / "seckill.env"
+    subprocess.run(["bash", "-euc", block.replace("/etc/seckill.env", str(path))], check=True, timeout=20)
+    read = dotenv_values(path)
+    assert read["SECKILL_SQLALCHEMY_DATABASE_URI"] == "mysql+mysqlconnector://shop:…@db.example/shop"
+    assert secret_key.fault(read["SECKILL_SECRET_KEY"] or "") is None
 
 
 def test_the_steps_of_the_table_of_keys_are_those_that_are_tried() -> None:
