@@ -61,6 +61,7 @@ def _forget_what_flask_loaded() -> None:
 
 
 _forget_what_flask_loaded()
+
 # Whether this is a checkout. A wheel has no pyproject.toml; beside its modules nothing is to be written.
 CHECKOUT = (ROOT / "pyproject.toml").exists()
 # What is written here lies in INSTANCE; relative paths and `.env` begin at HOME.
