@@ -51,7 +51,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Options:
     parser = argparse.ArgumentParser(
         prog="python -m load",
         description="Let people watch a sale and buy, on a service of this host.",
-        epilog="The environment means the same by HOST, PORT, USERS, SPAWN, SECONDS, STOCK, HEADLESS, WEB_PORT, ARRIVALS.",
+        epilog="In the environment: HOST, PORT, USERS, SPAWN, SECONDS, STOCK, HEADLESS, WEB_PORT and ARRIVALS.",
     )
     add = parser.add_argument
     add(
