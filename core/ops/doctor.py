@@ -18,7 +18,7 @@ from core.db.database import Database
 from core.db.faults import DENIED, MISSING_GRANT
 from core.db.mysql_connection import Connection as OurConnection
 from core.db.tls import Unprotected
-from core.ops import doctor_coupons, doctor_identity, doctor_mysql
+from core.ops import doctor_coupons, doctor_identity, doctor_mysql, secret_key
 from core.ops.command_line import flask_line
 from core.ops.finding import Finding, State, judge, judge_protection
 from core.ops.key_source import source
