@@ -83,7 +83,7 @@ bench: .venv/.bench test-packages ## Measure the service beside its rivals on My
 	@touch $@
 
 .PHONY: load
-load: .venv/.load ## Let people watch and buy on this host (HEADLESS=1; USERS, SPAWN, SECONDS, STOCK, HOST; ARRIVALS=500/s)
+load: .venv/.load ## Let people watch and buy on this host (HEADLESS=1; USERS, SPAWN, SECONDS, STOCK, HOST, PORT; ARRIVALS=500/s)
 	@$(BIN)/python -m load
 
 .PHONY: slow-clients

@@ -35,7 +35,7 @@ def on_database(may_be_missing: bool = False) -> Callable[[Callable[..., None]],
         @wraps(command)
         def speaking(*arguments: Any, **options: Any) -> None:
             settings = services().settings
-            _tell(f"Database: {_shown_database()}")
+            tell(f"Database: {_shown_database()}")
             path = Path(settings.database_url.database or "")
             if settings.on_sqlite and not may_be_missing and not path.exists():
                 from core.ops.command_line import flask_line
@@ -162,10 +162,18 @@ def fail(message: str, code: int = 1) -> NoReturn:
 
 def tell_error(message: str) -> None:
     """Say what is wrong on standard error."""
-    _tell(f"Error: {message}")
+    tell(f"Error: {message}")
 
 
-def _tell(line: str) -> None:
+def tell_key() -> None:
+    """Say on standard error which key signs, and where it comes from; never the key."""
+    from core.ops.key_source import KEPT, source
+
+    found = source(services().settings.SECRET_KEY)
+    tell(f"Key: {found}" if found == KEPT else f"Key: SECKILL_SECRET_KEY (settings: {found})")
+
+
+def tell(line: str) -> None:
     """Write a line on standard error. That nobody can read it must end nothing."""
     with contextlib.suppress(OSError, ValueError):
         click.echo(line, err=True)

@@ -6,7 +6,7 @@ from typing import Any
 import click
 from flask.cli import with_appcontext
 
-from cli.terminal import as_json_option, fail, print_json, unwritable_in_one_line
+from cli.terminal import as_json_option, fail, print_json, tell_key, unwritable_in_one_line
 from config import INSTANCE
 from core.db.clock import iso
 from core.ops.secret_key import missing
@@ -31,12 +31,16 @@ MAX_TOKENS = 100_000
 @as_json_option
 @with_appcontext
 def token(user: str | None, count: int | None, prefix: str, admin: bool, hours: float, as_json: bool) -> None:
-    """Print a token for the API, and nothing else; or `--count` of them. It makes no key and reads no database."""
+    """Print a token for the API, and nothing else; or `--count` of them. It makes no key and reads no database.
+
+    On stderr it says which key signs.
+    """
     settings = services().settings
     if not settings.has_key:
         fail(missing(INSTANCE / "secret_key"))
     if (user is None) == (count is None):
         raise click.UsageError("say either --user, for one token, or --count, for many")
+    tell_key()
     users = [user] if user is not None else (f"{prefix}{number}" for number in range(1, count + 1))  # type: ignore[operator]
     made = ((name, _issue(name, admin, hours)) for name in users)
     with unwritable_in_one_line():

@@ -4,7 +4,7 @@
 #   load/buyers.sh [-n BUYERS] [-p AT_ONCE] [-s STOCK] [-g GOODS_ID] [URL]
 #
 # By default 100 buyers, all at once, for an item of its own with 10 units, or for the item that -g names; on
-# http://127.0.0.1:8000. Needs bash, curl, and the project's virtual environment for the tokens. Loopback only.
+# http://127.0.0.1:$PORT, 8000 unless it is set. Needs bash, curl, and the project's virtual environment for the tokens. Loopback only.
 # Exit code 1 if the tally does not add up.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -21,7 +21,7 @@ while getopts n:p:s:g: option; do
     esac
 done
 shift $((OPTIND - 1))
-url=${1:-http://127.0.0.1:8000}
+url=${1:-http://127.0.0.1:${PORT:-8000}}
 url=${url%/}
 at_once=${at_once:-$buyers}
 for number in "$buyers" "$at_once" "$stock" "${goods:-1}"; do

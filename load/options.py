@@ -51,16 +51,21 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Options:
     parser = argparse.ArgumentParser(
         prog="python -m load",
         description="Let people watch a sale and buy, on a service of this host.",
-        epilog="HOST, USERS, SPAWN, SECONDS, STOCK, HEADLESS, WEB_PORT and ARRIVALS in the environment mean the same.",
+        epilog="In the environment: HOST, PORT, USERS, SPAWN, SECONDS, STOCK, HEADLESS, WEB_PORT and ARRIVALS.",
     )
     add = parser.add_argument
     add(
         "--host",
         dest="url",
-        type=_loopback,
-        default=default("HOST", "http://127.0.0.1:8000"),
-        metavar="URL",
-        help="the service: http:// and an address of this host (default %(default)s)",
+        default=default("HOST", "127.0.0.1"),
+        metavar="HOST",
+        help="where the service is: an address of this host, or its http:// URL (default %(default)s)",
+    )
+    add(
+        "--port",
+        type=_up_to(65535),
+        default=default("PORT", 8000),
+        help="its port, where HOST has none (default %(default)s)",
     )
     add("--users", type=_up_to(MAX_USERS), default=default("USERS", 200), help="people at once (default %(default)s)")
     add("--spawn", type=_up_to(MAX_SPAWN), default=default("SPAWN", 50), help="who come in a second (%(default)s)")
@@ -80,10 +85,24 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Options:
         metavar="N/s",
         help="buyers a second who come whatever the answers take, instead of --users who wait for them",
     )
-    given = Options(**vars(parser.parse_args(arguments)))
+    told = vars(parser.parse_args(arguments))
+    try:
+        told["url"] = require_loopback(_url(told["url"], told.pop("port")))
+    except ValueError as error:
+        parser.error(str(error))
+    given = Options(**told)
     if given.arrivals * given.seconds > MAX_BUYERS:
         parser.error(f"{given.arrivals:g} a second for {given.seconds} s are more than {MAX_BUYERS} buyers")
     return given
+
+
+def _url(host: str, port: int) -> str:
+    """What `make run` calls HOST and PORT, as a URL; a HOST that is one already, or names a port, stays as it is."""
+    if "://" in host:
+        return host
+    if host.count(":") > 1 and not host.startswith("["):
+        host = f"[{host}]"  # IPv6
+    return f"http://{host}" if re.search(r":\d+$", host) else f"http://{host}:{port}"
 
 
 def require_loopback(url: str) -> str:
@@ -110,13 +129,6 @@ def _is_this_host(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _loopback(url: str) -> str:
-    try:
-        return require_loopback(url)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _rate(text: str) -> float:

@@ -25,7 +25,10 @@ class Sale:
             "starts_at": opens.isoformat(timespec="milliseconds"),
         }
         headers = {"Authorization": f"Bearer {tokens.issue('load-operator', True, hours=1)}"}
-        answer = requests.post(f"{self._url}/goods", json=body, headers=headers, timeout=_PATIENCE_SECONDS)
+        try:
+            answer = requests.post(f"{self._url}/goods", json=body, headers=headers, timeout=_PATIENCE_SECONDS)
+        except requests.ConnectionError:
+            raise RuntimeError(f"no service at {self._url}; start it with make run") from None
         if answer.status_code != 201:
             raise RuntimeError(
                 f"POST /goods was answered {answer.status_code}: {answer.text[:200]}\n"

@@ -17,6 +17,7 @@ from core.tokens import InvalidToken
 from resources.answers import flask_response
 from resources.api_request import ApiRequest
 from resources.problems import MIME_TYPE, PROBLEMS, language_of, problem_json
+from resources.reasons import detail
 from resources.reply import Headers, Reply, to_json
 
 log = logging.getLogger("seckill")
@@ -79,7 +80,8 @@ def _problem(
         ("Vary", "Accept-Language"),
         *own_headers,
     ]
-    head, _, tail = problem_json(code, spoken, _GAP, **dict(members)).partition(to_json(_GAP)[1:-1])
+    own = dict(members)
+    head, _, tail = problem_json(code, spoken, _GAP, detail(code, own), **own).partition(to_json(_GAP)[1:-1])
     return int(PROBLEMS[code].status), headers, head, tail
 
 

@@ -206,7 +206,7 @@ TEXTS: Mapping[str, str] = {
     "FieldProblem.detail": "the same for people, in the language of `Accept-Language`",
     "FieldProblem.field": "the field, parameter or header; `address.phone`, `goods_ids.1`",
     "Problem.code": "what went wrong, stable: decide by it. Codes may be added: treat an unknown one by its `status`",
-    "Problem.detail": "the code's meaning for people, in the language of `Accept-Language`",
+    "Problem.detail": "what went wrong, and the `reason` if there is one, for people, by `Accept-Language`",
     "Problem.request_id": "the request's id: name it when you report a problem",
     "Problem.status": "the HTTP status",
     "Problem.title": "the code's name for people, in the language of `Accept-Language`",

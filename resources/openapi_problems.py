@@ -8,7 +8,7 @@ from resources import problems, schemas
 from resources.auth import Access
 from resources.operation import Operation
 from resources.problems import PROBLEMS
-from resources.reasons import REASONS
+from resources.reasons import REASONS, detail
 
 _MEMBER_EXAMPLES: Mapping[str, Any] = {
     "starts_at": "2026-11-23T12:00:00.000Z",
@@ -86,15 +86,16 @@ def _code_and_reasons(code: str) -> str:
 
 def _example(code: str) -> dict[str, Any]:
     known = PROBLEMS[code]
+    own = {
+        member: next(iter(REASONS[code])) if member == "reason" else _MEMBER_EXAMPLES[member]
+        for member in known.members
+        if member != "hint"  # only where a setting would offer the route
+    }
     return {
         "type": f"/problems/{code}",
         "title": known.title.en,
         "status": int(known.status),
         "code": code,
-        "detail": known.detail.en,
+        "detail": detail(code, own).en,
         "request_id": "b3f1c9d2a4e84d0f9a6b7c8d9e0f1a2b",
-    } | {
-        member: next(iter(REASONS[code])) if member == "reason" else _MEMBER_EXAMPLES[member]
-        for member in known.members
-        if member != "hint"  # only where a setting would offer the route
-    }
+    } | own

@@ -166,17 +166,17 @@ ADVICE: Mapping[str, Advice] = {
         ),
     ),
     "coupon_invalid": Advice(
-        Text("Show the `reason`; buy without the coupon, or with another.", "请显示 `reason`；可不使用或更换优惠券。")
+        Text("Show the `detail`; buy without the coupon, or with another.", "请显示 `detail`；可不使用或更换优惠券。")
     ),
     "coupon_exhausted": Advice(
-        Text("Show the `reason`; buy without the coupon, or with another.", "请显示 `reason`；可不使用或更换优惠券。"),
+        Text("Show the `detail`; buy without the coupon, or with another.", "请显示 `detail`；可不使用或更换优惠券。"),
         Text(
             "`total_limit` and `per_user_limit` of the coupon can be raised.",
             "可提高优惠券的 `total_limit` 与 `per_user_limit`。",
         ),
     ),
     "coupon_not_applicable": Advice(
-        Text("Show the `reason`; buy without the coupon, or with another.", "请显示 `reason`；可不使用或更换优惠券。")
+        Text("Show the `detail`; buy without the coupon, or with another.", "请显示 `detail`；可不使用或更换优惠券。")
     ),
     "shipping_required": Advice(
         Text(

@@ -327,7 +327,7 @@ def _language_of(header: str) -> str:
     return "en"
 
 
-def problem_json(code: str, spoken: str, request_id: str, **members: Any) -> bytes:
+def problem_json(code: str, spoken: str, request_id: str, detail: Text, **members: Any) -> bytes:
     """The body for `code` in the language `spoken`."""
     known = PROBLEMS[code]
     body: dict[str, Any] = {
@@ -335,7 +335,7 @@ def problem_json(code: str, spoken: str, request_id: str, **members: Any) -> byt
         "title": known.title.in_language(spoken),
         "status": int(known.status),
         "code": code,
-        "detail": known.detail.in_language(spoken),
+        "detail": detail.in_language(spoken),
         "request_id": request_id,
     }
     if "errors" in members:

@@ -1,12 +1,13 @@
 """The texts of each `reason` of a refusal, by error code. Like the codes, reasons are part of the contract."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from core import refusals
 from core.catalogue.coupons import CouponReason
 from core.catalogue.quotes import Missing
 from core.catalogue.shipping import ShippingReason
-from resources.problems import Text
+from resources.problems import PROBLEMS, Text
 
 REASONS: Mapping[str, Mapping[str, Text]] = {
     refusals.COUPON_INVALID: {
@@ -18,7 +19,7 @@ REASONS: Mapping[str, Mapping[str, Text]] = {
     refusals.COUPON_EXHAUSTED: {
         CouponReason.TOTAL_LIMIT: Text("All uses of the coupon are taken.", "该优惠券已被领完。"),
         CouponReason.PER_USER_LIMIT: Text(
-            "The buyer has used the coupon as often as they may.", "您已达到该优惠券的使用次数上限。"
+            "You have used the coupon as often as you may.", "您已达到该优惠券的使用次数上限。"
         ),
     },
     refusals.COUPON_NOT_APPLICABLE: {
@@ -28,7 +29,7 @@ REASONS: Mapping[str, Mapping[str, Text]] = {
             "The subtotal is below the least that the coupon needs.", "小计未达到该优惠券的最低消费。"
         ),
         CouponReason.NO_SHIPPING: Text(
-            "Free shipping of an item that is not shipped.", "该商品无需配送，免运费券不适用。"
+            "The coupon is for shipping, and this item is not shipped.", "该商品无需配送，免运费券不适用。"
         ),
     },
     refusals.SHIPPING_REQUIRED: {
@@ -49,3 +50,8 @@ REASONS: Mapping[str, Mapping[str, Text]] = {
         ShippingReason.NOT_SHIPPABLE: Text("The item is not shipped.", "该商品无需配送。"),
     },
 }
+
+
+def detail(code: str, members: Mapping[str, Any]) -> Text:
+    """What a problem's `detail` says: the meaning of its reason where it has one, else of its code."""
+    return REASONS.get(code, {}).get(str(members.get("reason")), PROBLEMS[code].detail)

@@ -13,6 +13,7 @@ from resources.bases import Answer as _Answer
 from resources.bases import example
 from resources.fields import OneOf
 from resources.problems import FIELD_PROBLEMS, PROBLEMS
+from resources.reasons import REASONS
 
 SaleStatus = Annotated[str, OneOf(sale.SaleStatus)]
 OrderStatus = Annotated[str, OneOf(models.OrderStatus)]
@@ -282,6 +283,11 @@ class FieldProblem(_Answer):
     example: str = Field(default=_ABSENT, description="a value that is right")
 
 
+# Several codes can have the same reason.
+_REASONS = list(dict.fromkeys(str(reason) for reasons in REASONS.values() for reason in reasons))
+_Reason = Annotated[str, WithJsonSchema({"type": "string", "enum": _REASONS})]
+
+
 class Problem(BaseModel):
     """An error, RFC 9457. Some codes carry members of their own, which other codes do not have."""
 
@@ -295,7 +301,7 @@ class Problem(BaseModel):
     request_id: str
     errors: list[FieldProblem] = Field(default=_ABSENT, description="every field that is wrong: `validation_failed`")
     hint: str = Field(default=_ABSENT, description="the setting that would offer the route, for people: `not_found`")
-    reason: str = Field(default=_ABSENT, description="why: the codes of coupons and shipping")
+    reason: _Reason = Field(default=_ABSENT, description="why, stable: the codes of coupons and shipping")
     starts_at: datetime = Field(default=_ABSENT, description="when the sale starts: `sale_not_started`")
     available: int = Field(default=_ABSENT, description="units that are left: `insufficient_stock`")
     limit: int = Field(default=_ABSENT, description="units that one buyer may hold: `limit_reached`")

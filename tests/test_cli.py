@@ -89,7 +89,19 @@ class TestToken:
         tokens = sqlite_app.extensions["seckill"].tokens
         assert tokens.verify(result.stdout.strip()) == Identity("alice", is_admin=False)
         assert result.stdout.count("\n") == 1
-        assert (after_database_line(result.stderr), result.exit_code) == ("", 0)
+        assert (result.stderr, result.exit_code) == ("Key: SECKILL_SECRET_KEY (settings: the caller)\n", 0)
+
+    def test_it_says_where_the_key_comes_from_and_never_the_key(
+        self, sqlite_app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("SECKILL_SECRET_KEY", SECRET)
+        told = run(sqlite_app, "token", "--count", "2").stderr
+        assert told == "Key: SECKILL_SECRET_KEY (settings: the environment)\n"
+        monkeypatch.delenv("SECKILL_SECRET_KEY")
+        monkeypatch.setattr(config, "INSTANCE", tmp_path)
+        (tmp_path / "secret_key").write_text(SECRET)
+        (tmp_path / "secret_key").chmod(0o600)
+        assert run(sqlite_app, "token", "--user", "alice").stderr == "Key: instance/secret_key\n"
 
     def test_json_says_whose_it_is_and_when_it_ends(self, sqlite_app: Flask) -> None:
         made = as_json(sqlite_app, "token", "--user", "王芳", "--admin", "--hours", "0.5")

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -61,7 +62,7 @@ def test_the_shell_lines_of_the_readme_work(start_service: Callable[..., Service
     script = script.replace(".venv/bin/flask", f"{sys.executable} -m flask").replace("curl ", "curl -sSf ")
     subprocess.run(["bash", "-euc", script], cwd=ROOT, env=service.environment, check=True, timeout=60)
     assert service.goods(1)["sold"] == 1
-    assert service.goods(1)["status"] == "paused"
+    assert service.goods(1)["status"] == "on_sale"
     assert service.goods(5)["stock"] == 50
 
 
@@ -104,3 +105,24 @@ def test_the_table_of_database_errors_is_the_one_in_the_code() -> None:
     answers = {Kind.RERUN: "busy", Kind.LOST: "unavailable"}
     assert rows == [(str(known.number), known.name, answers[known.kind], known.why) for known in KNOWN.values()]
     assert re.findall(r"^## (.*)$", text, flags=re.MULTILINE) == list(GROUPS)
+
+
+def test_the_files_of_tests_that_the_documents_name_exist() -> None:
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("web/*/README.md"), *ROOT.glob("load/*.md")]
+    named = {(page.name, path) for page in pages for path in re.findall(r"`(tests/[a-z0-9_/]+\.py)`", page.read_text())}
+    assert named
+    assert not [(page, path) for page, path in named if not (ROOT / path).exists()]
+
+
+def test_the_tokens_and_the_item_of_a_load_test_are_made(
+    start_service: Callable[..., Service], sqlite_uri: str, tmp_path: Path
+) -> None:
+    service = start_service(sqlite_uri)
+    page = (ROOT / "docs" / "load-testing.md").read_text()
+    (script,) = [text for text in re.findall(r"```sh\n(.*?)```", page, flags=re.DOTALL) if "--count 1000" in text]
+    script = script.replace("http://127.0.0.1:8000", service.url).replace("curl ", "curl -sSf ")
+    script = script.replace(".venv/bin/flask", f"{sys.executable} -m flask --app {ROOT / 'app.py'}")
+    subprocess.run(["bash", "-euc", script], cwd=tmp_path, env=service.environment, check=True, timeout=60)
+    tokens = tmp_path / "tokens.txt"
+    assert (len(tokens.read_text().split()), tokens.stat().st_mode & 0o077) == (1000, 0)
+    assert service.goods(5)["stock"] == 100_000

@@ -1,7 +1,6 @@
 """Finds faults of an installation and how to mend them: settings, database, durability."""
 
 import contextlib
-import os
 import shlex
 import stat
 from collections.abc import Iterator
@@ -19,9 +18,10 @@ from core.db.database import Database
 from core.db.faults import DENIED, MISSING_GRANT
 from core.db.mysql_connection import Connection as OurConnection
 from core.db.tls import Unprotected
-from core.ops import doctor_coupons, doctor_identity, doctor_mysql, secret_key, secrets_folder
+from core.ops import doctor_coupons, doctor_identity, doctor_mysql, secret_key
 from core.ops.command_line import flask_line
 from core.ops.finding import Finding, State, judge, judge_protection
+from core.ops.key_source import source
 from core.refusals import Refusal
 
 MAX_CLOCK_DIFFERENCE_SECONDS = 1.0
@@ -93,7 +93,7 @@ def _secrets(settings: Settings) -> Iterator[Finding]:
         length = len(key.encode())
         known = key.lower() in config.KNOWN_SECRETS
         first = key is settings.SECRET_KEY
-        found = f"{length} bytes" + (f", from {_source(key)}" if first else "") + (", a known example" if known else "")
+        found = f"{length} bytes" + (f", from {source(key)}" if first else "") + (", a known example" if known else "")
         yield judge(
             "secret" if first else "fallback secret",
             length >= config.MIN_SECRET_BYTES and not known,
@@ -101,27 +101,6 @@ def _secrets(settings: Settings) -> Iterator[Finding]:
             f"set {config.PREFIX}SECRET_KEY to at least {config.MIN_SECRET_BYTES} random bytes of your own",
             State.WARNING if settings.on_sqlite else State.PROBLEM,
         )
-
-
-def _source(key: str) -> str:
-    name = f"{config.PREFIX}SECRET_KEY"
-    # The file first: the flask command copies `.env` into the environment.
-    if config.file_values().get(name) == key:
-        return ".env" if config.env_file() == config.ENV_FILE else str(config.env_file())
-    if os.environ.get(name) == key:
-        return "the environment"
-    folder = config.secrets_dir()
-    if folder is not None and name in secrets_folder.names(folder, config.PREFIX):
-        return str(folder)
-    return "instance/secret_key" if _kept_key() == key else "the caller"
-
-
-def _kept_key() -> str | None:
-    kept = config.INSTANCE / "secret_key"
-    try:
-        return secret_key.kept_secret(kept) if kept.exists() else None
-    except (secret_key.UnfitFile, OSError):
-        return None
 
 
 def secret_files() -> Iterator[Finding]:

@@ -21,6 +21,8 @@ let seen = first;
 while (seen.sale.status !== "on_sale") seen = await look(api, item, seen);
 
 const path = { goods_id: item };
+const unknown = await api.POST("/seckill/{goods_id}/quote", { params: { path }, body: { coupon_code: "NONE" } });
+if (!unknown.error) throw new Error("the coupon was taken");
 const quote = await api.POST("/seckill/{goods_id}/quote", { params: { path }, body: { quantity: 2 } });
 const choices = { quantity: 2, expected_total: quote.data?.total ?? 0 };
 const bought = await buy(api, item, "key", choices);
@@ -30,7 +32,21 @@ if (!("order" in bought) || !("order" in again)) throw new Error("not bought");
 const over = problemOf(await buy(api, item, "over", {}));
 const wrong = problemOf(await buy(api, item, "wrong", { quantity: 0 }));
 await api.POST("/orders/{order_no}/pay", { params: { path: { order_no: bought.order.order_no } }, body: {} });
-const order = await settled(api, bought.order.order_no);
+
+// A token that ran out, a lost connection and a busy service, one after the other: none of them ends it.
+const answers: (() => Promise<Response>)[] = [];
+const direct = globalThis.fetch;
+globalThis.fetch = (input, init) => (answers.shift() ?? (() => direct(input, init)))();
+let held = "expired";
+const rough = connect(baseUrl, async (refused) => (refused ? (held = token) : held));
+const fault = async (): Promise<Response> => {
+  throw new TypeError("connection lost");
+};
+const busy = async (): Promise<Response> => Response.json({ code: "busy" }, { status: 503, headers: { "Retry-After": "0" } });
+answers.push(fault, busy);
+const renewed = await buy(rough, item, "key", choices);
+answers.push(fault, busy);
+const order = await settled(rough, bought.order.order_no);
 const mine = await api.GET("/orders", { params: { query: { status: "paid" } } });
 
 // What an operator's page sends compiles too; what may be left out is left out.
@@ -49,6 +65,9 @@ console.log(
     replayed: [bought.replayed, again.replayed, again.order.order_no === bought.order.order_no],
     over: told(over),
     wrong: [told(wrong), wrong.errors?.[0]?.maximum],
+    coupon: [unknown.error.reason === "unknown", told(unknown.error)],
+    renewed: "order" in renewed && renewed.order.order_no === bought.order.order_no,
+    left: answers.length,
     paid: [order.status, mine.data?.items.length],
   }),
 );

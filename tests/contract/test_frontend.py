@@ -10,10 +10,13 @@ from pathlib import Path
 
 import pytest
 
+import app as application
 from config import ROOT
 from harness.client_types import CLIENT, PROGRAMS, TYPES
 from harness.service import Service
+from resources.auth import Access
 from resources.openapi_problems import codes
+from resources.problems import PROBLEMS
 from resources.seckill import BUY
 
 TEXT = (ROOT / "docs" / "frontend.md").read_text()
@@ -61,6 +64,9 @@ def test_the_program_compiles_under_the_strictest_settings_and_makes_the_journey
         "replayed": [False, True, True],
         "over": "You have 2 of 2",
         "wrong": ["quantity: The value is out of range.", 1000],
+        "coupon": [True, "There is no coupon with this code."],
+        "renewed": True,
+        "left": 0,
         "paid": ["paid", 1],
     }
 
@@ -81,9 +87,17 @@ def test_a_wrong_program_does_not_compile(tmp_path: Path, right: str, wrong: str
     assert compiled(tmp_path, program().replace(right, wrong)).returncode != 0
 
 
-def test_the_table_has_every_code_of_a_purchase() -> None:
+def test_the_table_has_every_code_of_what_buyers_call() -> None:
     table = TEXT.partition("## Code → what to show")[2].partition("\n## ")[0]
     named = {
         code for row in re.findall(r"^\| (`.*?) \|", table, flags=re.MULTILINE) for code in re.findall(r"`(\w+)`", row)
     }
-    assert set(codes(BUY)) <= named
+    operations = [
+        method.operation
+        for resource in application.ROUTES.values()
+        for method in (getattr(resource, verb.lower()) for verb in resource.methods)
+        if method.operation.access is Access.BUYER
+    ]
+    assert BUY in operations
+    told = {code for operation in operations for code in codes(operation)}
+    assert told | {"bad_request", "internal_error"} <= named <= PROBLEMS.keys()

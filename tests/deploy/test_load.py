@@ -2,6 +2,7 @@
 
 import os
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from config import ROOT
-from harness.service import Service
+from harness.service import SECRET, Service
 from load.options import MAX_USERS, parse, require_loopback
 from load.tally import FAILED, BufferedCounter, outcome
 
@@ -70,8 +71,11 @@ def test_buyers_sh_sees_an_oversold_item(start_service: Callable[..., Service], 
         "https://127.0.0.1:8000",
         "http://127.0.0.1:port",
         "http://[::1",
-        "127.0.0.1:8000",
-        "127.0.0.1",
+        "10.0.0.1",
+        "0.0.0.0:8000",
+        "::2",
+        "127.0.0.1:99999",
+        "127.0.0.1/x",
     ],
 )
 def test_only_this_very_host_is_loaded(url: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -94,6 +98,41 @@ def test_this_host_is_known_by_its_names() -> None:
     assert require_loopback("http://localhost:8000/") == "http://localhost:8000"
     assert require_loopback("http://[::1]:81") == "http://[::1]:81"
     assert require_loopback("http://127.8.8.8") == "http://127.8.8.8:80"
+
+
+@pytest.mark.parametrize(
+    ("environment", "url"),
+    [
+        ({}, "http://127.0.0.1:8000"),
+        ({"PORT": "9000"}, "http://127.0.0.1:9000"),
+        ({"HOST": "localhost"}, "http://localhost:8000"),
+        ({"HOST": "127.0.0.2", "PORT": "9000"}, "http://127.0.0.2:9000"),
+        ({"HOST": "::1", "PORT": "9000"}, "http://[::1]:9000"),
+        ({"HOST": "[::1]"}, "http://[::1]:8000"),
+        ({"HOST": "127.0.0.1:9001", "PORT": "9000"}, "http://127.0.0.1:9001"),
+        ({"HOST": "http://127.0.0.1:9001", "PORT": "9000"}, "http://127.0.0.1:9001"),
+    ],
+)
+def test_host_and_port_are_those_of_make_run(environment: dict[str, str], url: str) -> None:
+    given = parse([], environment)
+    assert given.url == url
+    assert parse([], environment | given.as_environment()) == given
+
+
+def test_an_unfit_port_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse([], {"PORT": "many"})
+    assert "from 1 to 65535" in capsys.readouterr().err
+
+
+def test_where_no_service_is_one_line_says_so() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    program = [sys.executable, "-m", "load"]
+    environment = os.environ | {"PORT": str(port), "ARRIVALS": "1/s", "SECKILL_SECRET_KEY": SECRET}
+    ended = subprocess.run(program, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    told = f"error: no service at http://127.0.0.1:{port}; start it with make run\n"
+    assert (ended.returncode, ended.stderr) == (1, told)
 
 
 def test_options_come_from_arguments_or_the_environment_and_have_bounds() -> None:

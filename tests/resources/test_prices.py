@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from models import db
+from resources.reasons import REASONS as TEXTS
 from tests.resources.calls import ADDRESS, FAR_AHEAD, OPERATOR, Calls, problem, wrong_fields
 
 PAST = "2001-01-01T00:00:00.000Z"
@@ -229,11 +230,19 @@ def test_a_coupon_is_refused_with_its_reason_by_quote_and_purchase_alike(
     call.patch("/coupons/SAVE", json=changes)
     sold = call.goods(item["id"])["sold"]
     for answer in (call.quote(item["id"], coupon_code="SAVE"), call.buy(item["id"], coupon_code="SAVE")):
-        assert problem(answer, 422, code)["reason"] == reason
+        told = problem(answer, 422, code)
+        assert (told["reason"], told["detail"]) == (reason, TEXTS[code][reason].en)
     assert call.goods(item["id"])["sold"] == sold
     if used_by == "alice":  # her limit is nobody else's
         assert call.quote(item["id"], "carol", coupon_code="SAVE").status_code == 200
         assert call.bought(item["id"], "carol", coupon_code="SAVE")
+
+
+def test_the_detail_says_the_reason_in_the_language_of_the_buyer(sqlite_call: Calls) -> None:
+    path = f"/seckill/{sqlite_call.create()['id']}"
+    for language, detail in (("en", "There is no coupon with this code."), ("zh", "没有使用该代码的优惠券。")):
+        answer = sqlite_call.post(path, "alice", json={"coupon_code": "NONE"}, headers={"Accept-Language": language})
+        assert (answer.status_code, answer.json["reason"], answer.json["detail"]) == (422, "unknown", detail)
 
 
 def test_a_code_that_is_not_exactly_right_tells_nothing(call: Calls) -> None:

@@ -3126,7 +3126,7 @@ export interface components {
             code: "malformed_json" | "bad_request" | "unauthenticated" | "forbidden" | "not_found" | "goods_not_found" | "order_not_found" | "coupon_not_found" | "shipping_method_not_found" | "method_not_allowed" | "body_too_large" | "unsupported_media_type" | "sale_not_started" | "sale_ended" | "sale_paused" | "sold_out" | "insufficient_stock" | "limit_reached" | "price_changed" | "order_not_pending" | "order_not_refundable" | "payment_already_resolved" | "has_orders" | "stock_conflict" | "version_mismatch" | "validation_failed" | "events_pruned" | "idempotency_key_reused" | "internal_error" | "coupon_invalid" | "coupon_exhausted" | "coupon_not_applicable" | "shipping_required" | "shipping_not_available" | "hold_cooldown" | "rate_limited" | "busy" | "unavailable";
             /**
              * Detail
-             * @description the code's meaning for people, in the language of `Accept-Language`
+             * @description what went wrong, and the `reason` if there is one, for people, by `Accept-Language`
              */
             detail: string;
             /**
@@ -3161,9 +3161,10 @@ export interface components {
             quote?: components["schemas"]["Quote"];
             /**
              * Reason
-             * @description why: the codes of coupons and shipping
+             * @description why, stable: the codes of coupons and shipping
+             * @enum {string}
              */
-            reason?: string;
+            reason?: "unknown" | "inactive" | "not_started" | "ended" | "total_limit" | "per_user_limit" | "goods" | "currency" | "min_spend" | "no_shipping" | "shipping_method" | "address" | "region" | "address_required" | "not_shippable";
             /**
              * Request Id
              * @description the request's id: name it when you report a problem
