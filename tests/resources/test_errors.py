@@ -299,9 +299,9 @@ def test_the_type_of_an_error_is_a_page_that_explains_it(sqlite_call: Calls, cod
 
 def test_every_reason_is_explained_on_its_code_s_page(sqlite_call: Calls) -> None:
     assert set(REASONS) == {code for code, problem in PROBLEMS.items() if "reason" in problem.members}
-    for code, reasons in REASONS.items():
+    for code, known in REASONS.items():
         page = sqlite_call.get(f"/problems/{code}").text
-        for reason, text in reasons.items():
+        for reason, text in known.items():
             assert f"<code>{reason}</code>" in page
             assert text.en in page
             assert text.zh in page
