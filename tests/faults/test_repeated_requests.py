@@ -103,7 +103,7 @@ def test_restocks_that_are_sent_again_while_workers_are_killed_are_booked_once(
                 timer.start()
                 send(number)
                 timer.join()
-        until(lambda number=number: send(number), 30)
+        until(lambda number=number: send(number), 60)
     assert lost >= 3
     assert service.goods(item)["stock"] == 60
     answered = inside.query("SELECT COUNT(*) FROM idempotency_keys WHERE status = 200")
