@@ -5,7 +5,7 @@ from functools import cache
 from flask import Flask, Response, make_response, render_template_string
 from flask_swagger_ui import get_swaggerui_blueprint
 
-from resources.reply import to_json
+from core.json_text import to_json_bytes
 from web import security
 
 _BASE = "/docs"
@@ -34,7 +34,7 @@ def register(app: Flask) -> None:
     def described() -> bytes:
         from resources import openapi  # late: a worker that nobody asks need not load what it takes
 
-        return to_json(openapi.document(app))
+        return to_json_bytes(openapi.document(app))
 
     def show() -> Response:
         headers = {"Cache-Control": "public, max-age=60"}

@@ -11,6 +11,7 @@ from flask import Flask, Response
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from core.db.faults import read
+from core.json_text import to_json_bytes
 from core.payments.signature import InvalidSignature
 from core.refusals import Refusal
 from core.tokens import InvalidToken
@@ -18,7 +19,7 @@ from resources.answers import flask_response
 from resources.api_request import ApiRequest
 from resources.problems import MIME_TYPE, PROBLEMS, language_of, problem_json
 from resources.reasons import detail
-from resources.reply import Headers, Reply, to_json
+from resources.reply import Headers, Reply
 
 log = logging.getLogger("seckill")
 
@@ -81,7 +82,7 @@ def _problem(
         *own_headers,
     ]
     own = dict(members)
-    head, _, tail = problem_json(code, spoken, _GAP, detail(code, own), **own).partition(to_json(_GAP)[1:-1])
+    head, _, tail = problem_json(code, spoken, _GAP, detail(code, own), **own).partition(to_json_bytes(_GAP)[1:-1])
     return int(PROBLEMS[code].status), headers, head, tail
 
 

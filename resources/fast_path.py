@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from prometheus_client import Counter
 
+from core.json_text import to_json_bytes
 from core.ops.metrics import BufferedCounter
 from core.purchase.sale_cache import CachedSale
 from core.refusals import Busy, Unavailable
@@ -20,7 +21,7 @@ from resources.answers import conditional_headers
 from resources.api_request import ApiRequest
 from resources.limits import Limits, NoLimits
 from resources.operation import run
-from resources.reply import JSON, Headers, Later, Reply, json_reply, to_json
+from resources.reply import JSON, Headers, Later, Reply, json_reply
 
 _CACHED_REFUSALS = BufferedCounter(
     Counter(
@@ -162,12 +163,12 @@ class _Shown(NamedTuple):
 
 def _show_goods(seen: CachedSale, status: str, services: Services) -> _Shown:
     headers = conditional_headers(goods.goods_etag(seen.row, status), goods.CACHE_CONTROL)
-    return _Shown(_typed(headers), to_json(goods.goods_json(seen.row, status)))
+    return _Shown(_typed(headers), to_json_bytes(goods.goods_json(seen.row, status)))
 
 
 def _show_sale(seen: CachedSale, status: str, services: Services) -> _Shown:
     state, etag = seckill.sale_json(seen.row, status, services)
-    head, _, tail = to_json(state | {"server_time": _GAP}).partition(to_json(_GAP)[1:-1])
+    head, _, tail = to_json_bytes(state | {"server_time": _GAP}).partition(to_json_bytes(_GAP)[1:-1])
     return _Shown(_typed(conditional_headers(etag, seckill.CACHE_CONTROL)), head, tail)
 
 

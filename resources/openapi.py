@@ -12,12 +12,12 @@ from spectree import Response, SpecTree
 from spectree.models import InType, SecureType, SecurityScheme, SecuritySchemeData
 from spectree.plugins.flask_plugin import FlaskPlugin
 
+from core.json_text import to_json
 from core.version import __version__
 from resources import fields, openapi_problems, schemas
 from resources.auth import Access
 from resources.field_texts import TAGS, TEXTS
 from resources.operation import Operation
-from resources.reply import to_json
 
 TITLE = "Flash sale"
 _SCHEME = "bearer"
@@ -194,7 +194,7 @@ def _for_generators(described: Any) -> None:
             default = described.pop("default")
             if default not in (None, "", []):
                 said = [described["description"]] if described.get("description") else []
-                described["description"] = "; ".join([*said, f"by default `{to_json(default).decode()}`"])
+                described["description"] = "; ".join([*said, f"by default `{to_json(default)}`"])
         for name, part in described.items():
             if name == "properties":
                 _for_generators(list(part.values()))  # a field may be named as a keyword

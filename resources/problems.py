@@ -12,7 +12,7 @@ from typing import Any
 from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header
 
-from resources.reply import to_json
+from core.json_text import to_json_bytes
 
 MIME_TYPE = "application/problem+json"
 LANGUAGES = ("en", "zh")
@@ -342,7 +342,7 @@ def problem_json(code: str, spoken: str, request_id: str, detail: Text, **member
         members["errors"] = [_field_error(error, spoken) for error in members["errors"]]
     if "hint" in members:
         members["hint"] = NOT_OFFERED[members["hint"]].in_language(spoken)
-    return to_json(body | {name: value for name, value in members.items() if name in known.members})
+    return to_json_bytes(body | {name: value for name, value in members.items() if name in known.members})
 
 
 def _field_error(error: Mapping[str, Any], spoken: str) -> dict[str, Any]:

@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from typing import Any, NamedTuple
 
-from pydantic_core import to_json as _to_json
-
+from core.json_text import to_json_bytes
 from core.refusals import Refusal
 
 JSON = "application/json"
@@ -41,14 +40,9 @@ class Later(NamedTuple):
         return self.make(self.future)
 
 
-def to_json(value: Any) -> bytes:
-    """JSON in UTF-8, with Chinese text written as itself."""
-    return _to_json(value)  # a fifth of the time that the standard library's takes
-
-
 def json_reply(data: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Reply:
     """An answer in JSON; an answer without content has none."""
-    body = b"" if status == 204 else to_json(data)
+    body = b"" if status == 204 else to_json_bytes(data)
     return Reply(status, [("Content-Type", JSON), *(headers or {}).items()], body)
 
 

@@ -22,8 +22,8 @@ from core.events.deliveries import Claim
 from core.events.sequencer import number
 from core.events.url_policy import Resolver
 from core.events.webhook_call import Answer, DeliveryError, Message, send
+from core.json_text import to_json
 from core.ops.metrics import record
-from core.purchase.sql import to_json
 from core.refusals import Refusal
 
 SECONDS = 1.0

@@ -4,8 +4,8 @@ import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from core.json_text import to_json
 from core.live.tally import Tally
-from core.purchase.sql import to_json
 
 _HEADER_WORDS = 2  # the version, odd while it is being written, and the length in bytes
 _HEADER_BYTES = _HEADER_WORDS * 8

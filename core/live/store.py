@@ -10,11 +10,12 @@ from sqlalchemy import Connection, bindparam, select
 from core.db.clock import Deadline, database_now
 from core.db.database import Database
 from core.db.transaction import run
+from core.json_text import to_json
 from core.live.board import Row
 from core.live.clock import KnownTime, as_datetime
 from core.live.collector import Collector
 from core.live.tally import Tally
-from core.purchase.sql import as_batch, stored, to_json
+from core.purchase.sql import as_batch, stored
 from models import Goods, SaleFigures
 
 # Rows that one transaction writes, and that one look at the live figures reads.

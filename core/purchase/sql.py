@@ -11,11 +11,11 @@ from datetime import datetime, timezone
 from functools import cache
 from typing import Any
 
-import pydantic_core
 from sqlalchemy import Connection
 from sqlalchemy.engine import Dialect
 
 from core.db.faults import Kind, read
+from core.json_text import to_json
 
 _CODE = "VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin"
 # Of the columns that are no numbers.
@@ -28,11 +28,6 @@ _TYPES = {
     # A document within the batch's own, as text: a column of JSON_TABLE takes no object on MariaDB.
     "address": "TEXT CHARACTER SET utf8mb4",
 }
-
-
-def to_json(value: Any) -> str:
-    """JSON with Chinese text written as itself, in a fifth of the time that the standard library's takes."""
-    return pydantic_core.to_json(value).decode()
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ from core.catalogue.quotes import NO_CHOICES
 from core.db.clock import now_after_wait_in
 from core.db.faults import TooLate
 from core.events.events import NewEvent
+from core.json_text import to_json
 from core.orders.orders import INSERTED_WITHIN, OrderView
 from core.purchase.decide import Held, LockedGoods, Placed, PurchaseRequest, UserGoods, UserKey
-from core.purchase.sql import Sql, as_batch, change, fetch, fetch_rows, number, sql_of, stored, to_json, utc
+from core.purchase.sql import Sql, as_batch, change, fetch, fetch_rows, number, sql_of, stored, utc
 from models import OrderStatus
 
 # What a batch tells of each new order; the rest of its row comes from the item's, which is locked.

@@ -12,12 +12,13 @@ from urllib.parse import quote
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
+from core.json_text import to_json_bytes
 from core.refusals import Refusal
 from core.services import Services
 from core.tokens import InvalidToken
 from resources.answers import flask_response
 from resources.problems import MIME_TYPE, PROBLEMS
-from resources.reply import json_reply, to_json
+from resources.reply import json_reply
 from web import session as sessions
 from web.storefront import api, forms, pictures
 from web.storefront.forms import Purchase
@@ -239,7 +240,7 @@ class Shop:
         if wants_html():
             page = self._pages.error(answer.code, outcome(answer.code, spoken, answer.details), answer.status)
         else:
-            page = Response(to_json(answer.data), answer.status, {"Content-Language": spoken}, mimetype=MIME_TYPE)
+            page = Response(to_json_bytes(answer.data), answer.status, {"Content-Language": spoken}, mimetype=MIME_TYPE)
         return _with_wait(page, answer)
 
 
