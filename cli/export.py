@@ -33,9 +33,8 @@ def export(what: str, output: Path | None) -> None:
                 sys.stdout.buffer.flush()
             else:
                 _write(output, pieces)
-    except BrokenPipeError:  # who reads it has seen enough
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # for what Python flushes at its end
-        sys.exit(1)
+    except BrokenPipeError:
+        raise  # cli/terminal.py ends the command without a word
     except OSError as error:
         fail(f"{output or 'standard output'} cannot be written: {error.strerror}")
 

@@ -14,6 +14,7 @@ from datetime import datetime
 from enum import StrEnum
 from functools import cache
 
+from core.cut_off import cut_off
 from core.events.url_policy import Forbidden, Resolver, Target, Unresolved, addresses, parse
 
 CONNECT_SECONDS = 5.0
@@ -111,7 +112,7 @@ def send(url: str, message: Message, private: bool, resolver: Resolver | None = 
 def _call(target: Target, found: Sequence[str], message: Message) -> Answer:
     connection = _connected(target, found)
     late = threading.Event()
-    watch = threading.Timer(WHOLE_SECONDS, _cut, (connection.sock, late))
+    watch = threading.Timer(WHOLE_SECONDS, cut_off, (connection.sock, late))
     watch.daemon = True
     watch.start()
     try:
@@ -146,15 +147,6 @@ def _connected(target: Target, found: Sequence[str]) -> http.client.HTTPConnecti
             if isinstance(error, ssl.SSLError):
                 break
     raise failed
-
-
-def _cut(sock: socket.socket, late: threading.Event) -> None:
-    late.set()
-    try:
-        # The method of an SSLSocket is not safe here: it drops its TLS state while another thread reads.
-        socket.socket.shutdown(sock, socket.SHUT_RDWR)
-    except OSError:
-        return  # closed already
 
 
 def _headers(message: Message) -> dict[str, str]:

@@ -5,13 +5,13 @@ Proxies of the environment are not asked, and redirects not followed: keys come 
 
 import http.client
 import os
-import socket
 import ssl
 import stat
 import threading
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from core.cut_off import cut_off
 from core.identity.key_set import MAX_BYTES
 
 CONNECT_SECONDS = 5.0
@@ -73,7 +73,7 @@ def _fetch(address: str) -> bytes:
     watch: threading.Timer | None = None
     try:
         connection.connect()
-        watch = threading.Timer(WHOLE_SECONDS, _cut, (connection.sock, late))
+        watch = threading.Timer(WHOLE_SECONDS, cut_off, (connection.sock, late))
         watch.daemon = True
         watch.start()
         # Not encoded: a small body could otherwise grow without a bound.
@@ -102,12 +102,3 @@ def _body(answer: http.client.HTTPResponse) -> bytes:
     while len(found) <= MAX_BYTES and (chunk := answer.read(_CHUNK)):
         found += chunk
     return found[: MAX_BYTES + 1]
-
-
-def _cut(sock: socket.socket, late: threading.Event) -> None:
-    late.set()
-    try:
-        # The method of an SSLSocket is not safe here: it drops its TLS state while another thread reads.
-        socket.socket.shutdown(sock, socket.SHUT_RDWR)
-    except OSError:
-        return  # closed already
