@@ -236,6 +236,7 @@ def seconds_shown(page: Page) -> float:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 def test_fifty_tabs_at_a_sale_of_ten_units(shop: Service, browse: Browse, buyer: str) -> None:
     """Of 25 visitors with two tabs each, all of which press as soon as the button wakes."""
     item = shop.create_goods(stock=10, starts_at=in_seconds(HOURS))
