@@ -14,9 +14,10 @@ FROM base AS build
 # hatchling builds the package. Debian signs it; pip would fetch one without a hash.
 RUN apt-get update && apt-get install -y --no-install-recommends python3-venv python3-pip python3-hatchling
 WORKDIR /build
-COPY requirements.txt .
+ARG REQUIREMENTS=requirements.txt
+COPY requirements*.txt ./
 RUN python3 -m venv --without-pip /opt/seckill \
-    && python3 -m pip --python /opt/seckill/bin/python install --no-cache-dir --require-hashes -r requirements.txt
+    && python3 -m pip --python /opt/seckill/bin/python install --no-cache-dir --require-hashes -r "$REQUIREMENTS"
 COPY . .
 RUN python3 -m pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels . \
     && python3 -m pip --python /opt/seckill/bin/python install --no-cache-dir --no-deps --no-index /wheels/*.whl \

@@ -108,6 +108,7 @@ COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-e
 .PHONY: requirements
 requirements: .venv/.dev ## Compile pyproject.toml and the .in files to pinned requirements, newest releases first
 	$(COMPILE) --upgrade --output-file requirements.txt pyproject.toml
+	$(COMPILE) --upgrade --extra traces --constraint requirements.txt --output-file requirements-traces.txt pyproject.toml
 	$(COMPILE) --upgrade --output-file requirements-dev.txt requirements-dev.in
 	$(COMPILE) --upgrade --output-file requirements-bench.txt requirements-bench.in
 	$(COMPILE) --upgrade --output-file requirements-load.txt requirements-load.in

@@ -3,6 +3,8 @@
 from cli import first_process  # noqa: F401  # ahead of what takes time to load
 
 # isort: split
+from typing import TYPE_CHECKING
+
 from flask import Flask
 
 import config
@@ -33,6 +35,9 @@ from resources.webhooks import WebhookDeliveries, WebhookDeliveryRetry, WebhookI
 from web import assets
 from web.console import pages as console
 from web.storefront import shop
+
+if TYPE_CHECKING:
+    from core.tracing.tracer import Tracer
 
 ROUTES = {
     "/goods": GoodsList,
@@ -73,12 +78,16 @@ ROUTES = {
 
 
 def create_app(
-    settings: config.Settings | None = None, host: HostMemory | None = None, threads: int | None = None
+    settings: config.Settings | None = None,
+    host: HostMemory | None = None,
+    threads: int | None = None,
+    tracer: "Tracer | None" = None,
 ) -> Flask:
     """The WSGI application for `settings`, by default those of the environment.
 
     `host` is what the workers of a host share; without it each speaks for itself.
-    `threads` answer what waits, where their number is known. Opens no connection. Raises config.InvalidSettings.
+    `threads` answer what waits, where their number is known. `tracer` traces requests. Opens no connection. Raises
+    config.InvalidSettings.
     """
     settings = settings or config.load()
     app = Flask(__name__, static_folder=None)
@@ -87,7 +96,7 @@ def create_app(
     )
     db.init_app(app)
     with app.app_context():
-        services = app.extensions[EXTENSION] = Services.open(settings, db.engine, host, threads)
+        services = app.extensions[EXTENSION] = Services.open(settings, db.engine, host, threads, tracer)
 
     callers = limits.of(settings, services.tokens)
     context.register(app)
@@ -107,10 +116,12 @@ def create_app(
     problem_pages.register(app, docs="docs" in settings.PAGES)
     assets.register(app)
     commands.register(app)
-    app.wsgi_app = Pipeline(  # type: ignore[method-assign]
-        app.wsgi_app,
-        FastPath(services, callers),
-        Envelope(cors.headers_for(app, settings.CORS_ORIGINS)),
-        settings.PURCHASE_WAIT_SECONDS,
-    )
+    headers, seconds = cors.headers_for(app, settings.CORS_ORIGINS), settings.PURCHASE_WAIT_SECONDS
+    if tracer is None:
+        pipeline = Pipeline(app.wsgi_app, FastPath(services, callers), Envelope(headers), seconds)
+    else:
+        from resources import tracing  # which loads OpenTelemetry
+
+        pipeline = tracing.pipeline(tracer, app.wsgi_app, services, callers, headers, seconds)
+    app.wsgi_app = pipeline  # type: ignore[method-assign]
     return app

@@ -15,6 +15,7 @@ import stat
 import sys
 import tempfile
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -75,6 +76,7 @@ DEFAULT_DATABASE_URI = f"sqlite:///{INSTANCE / 'seckill.db'}"  # the embedded on
 _STAND_IN = secrets.token_hex(32)
 MIN_WEBHOOK_SECRET_BYTES = 24
 _DAY = 86_400  # seconds
+_TRACES_NEED = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
 _IDENTITY = ("ISSUER", "AUDIENCE")  # what IDENTITY_JWKS needs
 DRIVERS = ("sqlite", "mysql+mysqlconnector", "mariadb+mysqlconnector")
 
@@ -304,6 +306,18 @@ class Settings(BaseSettings):
     LOG_FORMAT: Literal["", "text", "json"] = Field(
         "", description="`text` or `json`; text on a terminal and under DEBUG, else JSON."
     )
+    TRACES: str = Field(
+        "off",
+        description="Which requests are traced: `off`; `sampled:<n>`, one in n; `all`, to try it. "
+        "Needs `pip install flash-sale[traces]`.",
+    )
+    TRACES_TO: str = Field(
+        "http://127.0.0.1:4318/v1/traces",
+        description="Where spans go: the OTLP address of a collector, over HTTP, or a path, to a file.",
+    )
+    TRACES_AUTHORIZATION: str = Field(
+        "", repr=False, description="The `Authorization` header of what is sent to the collector, a secret."
+    )
     PAGES: Words = Field(
         PAGES,
         description="Pages that are served, separated by spaces: `storefront` (`/`, `/shop`), `console` (`/admin`), "
@@ -332,7 +346,7 @@ class Settings(BaseSettings):
                 raise ValueError("browsers leave out a scheme's usual port: leave it out here too")
         return value
 
-    @field_validator("LOG_REQUESTS", "LOG_LEVEL", "LOG_FORMAT", mode="before")
+    @field_validator("LOG_REQUESTS", "LOG_LEVEL", "LOG_FORMAT", "TRACES", mode="before")
     @classmethod
     def _lower_case(cls, value: Any) -> Any:
         return value.strip().lower() if isinstance(value, str) else value
@@ -343,6 +357,33 @@ class Settings(BaseSettings):
         if not re.fullmatch(r"all|errors|off|sampled:[1-9][0-9]{0,8}", value, re.ASCII):
             raise ValueError("it is all, errors, off, or sampled: and a number, such as sampled:100")
         return value
+
+    @field_validator("TRACES")
+    @classmethod
+    def _traces(cls, value: str) -> str:
+        if not re.fullmatch(r"off|all|sampled:[1-9][0-9]{0,8}", value, re.ASCII):
+            raise ValueError("it is off, all, or sampled: and a number, such as sampled:100")
+        try:
+            missing = value != "off" and any(find_spec(name) is None for name in _TRACES_NEED)
+        except ModuleNotFoundError:  # the package that they are in
+            missing = True
+        if missing:
+            raise ValueError("the packages of OpenTelemetry are not installed: pip install 'flash-sale[traces]'")
+        return value
+
+    @field_validator("TRACES_TO")
+    @classmethod
+    def _traces_to(cls, value: str) -> str:
+        if wrong := key_source.fault(value, plain=True):
+            raise ValueError(wrong)
+        return value if "://" in value else str(HOME / value)
+
+    @field_validator("TRACES_AUTHORIZATION")
+    @classmethod
+    def _traces_authorization(cls, value: str) -> str:
+        if not value.isascii() or not (value.isprintable() or not value):
+            raise ValueError("it is what stands in a header: plain characters on one line")
+        return value.strip()
 
     @field_validator("PAGES")
     @classmethod
@@ -502,6 +543,7 @@ def load(*, first_start: bool = False, **overrides: Any) -> Settings:
         settings = settings.model_copy(update={"SECRET_KEY": key})
     _require_keys(settings, _fault_in_trials if on_trial else secret_key.fault)
     _require_identity(settings)
+    _require_private_traces(settings)
     return settings
 
 
@@ -601,6 +643,11 @@ def _require_identity(settings: Settings) -> None:
     alone += ["ONLY"] if settings.IDENTITY_ONLY else []
     if alone and not settings.IDENTITY_JWKS:
         raise InvalidSettings(f"{PREFIX}IDENTITY_{alone[0]} is without effect: {PREFIX}IDENTITY_JWKS is not set")
+
+
+def _require_private_traces(settings: Settings) -> None:
+    if settings.TRACES_AUTHORIZATION and key_source.fault(settings.TRACES_TO):
+        raise InvalidSettings(f"{PREFIX}TRACES_AUTHORIZATION is a secret: {PREFIX}TRACES_TO must be https:// with it")
 
 
 def _fault_in_trials(key: str) -> str | None:

@@ -26,6 +26,7 @@ from core.ops.text_output import escape_what_cannot_be_shown
 
 if TYPE_CHECKING:
     from core.services import Services
+    from core.tracing.tracer import Tracer
 
 # Why these: docs/performance.md.
 WORKERS = 2
@@ -151,11 +152,14 @@ def _serve(address: Address, settings: config.Settings) -> None:
         worker.hold_signals()
         with worker.told_if_it_fails():
             figures.keep_in(host.take(part).figures)
-            application = app.create_app(settings, host, address.threads)
+            tracer = _tracer(settings)
+            application = app.create_app(settings, host, address.threads, tracer)
             services = application.extensions["seckill"]
             assert isinstance(application.wsgi_app, Pipeline)
             stop = worker.Stop(
-                lambda: adapter.loop, lambda: services.in_progress.here + adapter.in_hand, partial(_close, services)
+                lambda: adapter.loop,
+                lambda: services.in_progress.here + adapter.in_hand,
+                partial(_close, services, tracer),
             )
             adapter = GranianAdapter(Dispatcher(application.wsgi_app, address.threads), at_end=stop.wait)
             stop.watch()
@@ -172,11 +176,22 @@ def _serve(address: Address, settings: config.Settings) -> None:
         sys.exit("error: no worker could start; the log says why")
 
 
-def _close(services: "Services") -> None:
+def _tracer(settings: config.Settings) -> "Tracer | None":
+    """What traces this worker's requests, if the settings want it: OpenTelemetry takes 20 MB of memory."""
+    if settings.TRACES == "off":
+        return None
+    from core.tracing.tracer import Tracer
+
+    return Tracer(settings)
+
+
+def _close(services: "Services", tracer: "Tracer | None") -> None:
     """Leave nothing undone: called when a worker has answered all that it took up."""
     from resources import request_log
 
     services.checkout.close(seconds=1.0)
+    if tracer is not None:
+        tracer.close(seconds=1.0)
     request_log.flush(seconds=1.0)
 
 

@@ -1,6 +1,7 @@
 """Everything that a request needs, put together once in each process."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine
 
@@ -19,6 +20,9 @@ from core.purchase.checkout import Checkout
 from core.purchase.in_progress import InProgress
 from core.purchase.sale_cache import SaleCache
 from core.tokens import Tokens
+
+if TYPE_CHECKING:
+    from core.tracing.tracer import Tracer
 
 
 @dataclass(frozen=True)
@@ -39,13 +43,18 @@ class Services:
 
     @classmethod
     def open(
-        cls, settings: Settings, engine: Engine, host: HostMemory | None = None, threads: int | None = None
+        cls,
+        settings: Settings,
+        engine: Engine,
+        host: HostMemory | None = None,
+        threads: int | None = None,
+        tracer: "Tracer | None" = None,
     ) -> "Services":
         """Put the parts together; opens no connection. The workers of a host share `host`, if there are several.
 
-        `threads` of this process answer what waits, where their number is known.
+        `threads` of this process answer what waits, where their number is known. `tracer` traces what is done.
         """
-        database = Database(engine, settings)
+        database = _database(tracer, engine, settings)
         memory = host or HostMemory()
         in_progress = InProgress(memory)
         watching = database.of(Share.WATCH)
@@ -53,7 +62,7 @@ class Services:
         sale_cache = SaleCache(lambda ids: goods.read_all(watching, ids), counter.refused)
         provider = IdentityProvider(Rules.of(settings), memory.identity_keys) if settings.IDENTITY_JWKS else None
         tokens = Tokens(settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS, provider, settings.IDENTITY_ONLY)
-        checkout = Checkout(database, in_progress, sale_cache, threads, counter)
+        checkout = _checkout(tracer, database, in_progress, sale_cache, threads, counter)
         monitor = Monitor.of(database, memory, counter, in_progress.by_item, checkout.caps.open)
         return cls(
             settings,
@@ -73,3 +82,22 @@ class Services:
     def draining(self) -> bool:
         """Whether this host is about to stop: the supervisor says so."""
         return self.host is not None and self.host.draining
+
+
+# OpenTelemetry is loaded only where there is a tracer.
+
+
+def _database(tracer: "Tracer | None", engine: Engine, settings: Settings) -> Database:
+    if tracer is None:
+        return Database(engine, settings)
+    from core.tracing import statements
+
+    return statements.traced(tracer, engine, settings)
+
+
+def _checkout(tracer: "Tracer | None", *parts: Any) -> Checkout:
+    if tracer is None:
+        return Checkout(*parts)
+    from core.tracing.checkout import TracedCheckout
+
+    return TracedCheckout(tracer, *parts)

@@ -23,7 +23,7 @@ log = logging.getLogger("seckill.requests")
 
 _to_json = json.JSONEncoder(ensure_ascii=False).encode
 # A method is the caller's to choose: an unknown one must not make a new series.
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _FAILED = 500  # from this status on a line is written, unless all are off
 # The request's id, method, route, status, code, beginning and user.
 Tell = Callable[[str, str, str, int, str | None, float, str | None], None]
@@ -186,7 +186,7 @@ def note(
     request_id: str, method: str, route: str, status: int, code: str | None, began: float, user_id: str | None = None
 ) -> None:
     """Count an answer and write its line. `began` is the `time.perf_counter()` of the request's arrival."""
-    if method not in _METHODS:
+    if method not in METHODS:
         method = "other"
     _REQUESTS.add(route, method, str(status))
     for handler in log.handlers:

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from flask import Flask
@@ -25,6 +26,9 @@ from harness.schema_copy import Copies, Recycled, is_fresh
 from harness.service import SECRET, Service
 from server.loopback import reach_directly
 from server.prepare import upgrade
+
+if TYPE_CHECKING:
+    from core.tracing.tracer import Tracer
 
 _MEMORY = Path("/dev/shm")
 _ROOM = 4 * 2**30  # bytes
@@ -188,7 +192,7 @@ def make_app(copies: Copies) -> Iterator[Callable[..., Flask]]:
     """Makes applications on a database, its tables there; settings by name."""
     made: list[Flask] = []
 
-    def make(uri: str, host: HostMemory | None = None, **settings: object) -> Flask:
+    def make(uri: str, host: HostMemory | None = None, tracer: "Tracer | None" = None, **settings: object) -> Flask:
         told = {
             "SQLALCHEMY_DATABASE_URI": uri,
             "SECRET_KEY": SECRET,
@@ -198,7 +202,7 @@ def make_app(copies: Copies) -> Iterator[Callable[..., Flask]]:
             "IDLE_TRANSACTION_SECONDS": 20,
             **settings,
         }
-        app = create_app(config.load(**told), host)
+        app = create_app(config.load(**told), host, tracer=tracer)
         engine = app.extensions["seckill"].database.engine
         if not copies.fill(engine):
             fresh = is_fresh(engine)

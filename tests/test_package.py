@@ -164,12 +164,22 @@ def test_the_release_is_named_once() -> None:
         assert text.count("flash-sale:") == text.count(f"flash-sale:{__version__}")
 
 
+def _pins(name: str) -> dict[str, str]:
+    """The versions in a file of requirements, by package."""
+    lines = (line.split() for line in (ROOT / name).read_text().splitlines())
+    pairs = (words[0].split("==") for words in lines if words and "==" in words[0])
+    return {package: version for package, version in pairs}
+
+
 def test_every_package_that_the_project_names_is_pinned() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    pinned = (ROOT / "requirements.txt").read_text()
-    for needed in project["dependencies"]:
-        name = needed.partition(">")[0].partition("[")[0]
-        assert f"\n{name}==" in pinned
+    pinned, with_traces = _pins("requirements.txt"), _pins("requirements-traces.txt")
+    for packages, named in (
+        (pinned, project["dependencies"]),
+        (with_traces, project["optional-dependencies"]["traces"]),
+    ):
+        assert {needed.partition(">")[0].partition("[")[0] for needed in named} <= packages.keys()
+    assert pinned.items() <= with_traces.items()
 
 
 def test_the_example_of_a_file_of_settings_is_that_of_config() -> None:

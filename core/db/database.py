@@ -114,11 +114,20 @@ class Database:
     Each kind of work has its own connections: core/db/shares.py.
     """
 
-    def __init__(self, engine: Engine, settings: Settings) -> None:
-        """`engine` is for all but reads; that for reads is made here and disposed of with it. Opens no connection."""
+    def __init__(
+        self,
+        engine: Engine,
+        settings: Settings,
+        opened_as: type[mysql_connection.Connection] = mysql_connection.Connection,
+    ) -> None:
+        """`engine` is for all but reads; that for reads is made here and disposed of with it. Opens no connection.
+
+        Connections to a server are `opened_as` this class.
+        """
         self.engine = engine
         self.read_engine = create_engine(settings.database_url, **engine_options(settings, ended_by_server=True))
         self.settings = settings
+        self._opened_as = opened_as
         self.is_sqlite = engine.dialect.name == "sqlite"
         # SQLite admits one writer. Its own wait is a poll that can starve a thread; a lock of the process is fairer.
         self.sqlite_writer = threading.Lock()
@@ -136,7 +145,7 @@ class Database:
 
     def _listen(self, engine: Engine) -> None:
         if not self.is_sqlite:
-            event.listen(engine, "do_connect", _open)
+            event.listen(engine, "do_connect", self._open)
             event.listen(engine, "handle_error", _tell_disconnect)
         event.listen(engine, "connect", self._set_up_sqlite if self.is_sqlite else self._set_up_mysql)
         if self.is_sqlite:
@@ -217,6 +226,11 @@ class Database:
             self._told_at = now
             cause = error.orig if isinstance(error, DBAPIError) and error.orig else error.__cause__ or error
             log.warning("the database failed a request: %s, error %s", type(cause).__name__, read(error).errno)
+
+    def _open(
+        self, dialect: Any, record: ConnectionPoolEntry, arguments: Any, options: dict[str, Any]
+    ) -> mysql_connection.Connection:
+        return mysql_connection.open(options, self._opened_as)
 
     def _set_up_mysql(self, dbapi_connection: Any, record: Any) -> None:
         with dbapi_connection.cursor() as cursor:

@@ -56,6 +56,8 @@ class Connection(MySQLConnection):
         return super()._do_auth(*arguments, **options)
 
     def _open_connection(self) -> None:
+        # The driver would send a trace's id with each statement, also to MariaDB, which takes no such thing.
+        self.otel_context_propagation = False
         super()._open_connection()
         opened = self._socket
         assert opened is not None
@@ -80,7 +82,7 @@ class Connection(MySQLConnection):
         return [tuple(None if value is None else value.decode() for value in row) for row in rows], 0
 
 
-def open(options: Mapping[str, Any]) -> Connection:
+def open(options: Mapping[str, Any], kind: type[Connection] = Connection) -> Connection:
     """Open a connection with the options of a URL; those about TLS may be text.
 
     Raises mysql.connector.Error, and ValueError or AttributeError for unknown options.
@@ -92,7 +94,7 @@ def open(options: Mapping[str, Any]) -> Connection:
     for name in ("tls_versions", "tls_ciphersuites"):
         if isinstance(given.get(name), str):
             given[name] = [each.strip() for each in given[name].strip("[]").split(",")]
-    return Connection(**given)
+    return kind(**given)
 
 
 class _ReadAhead:

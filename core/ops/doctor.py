@@ -18,7 +18,7 @@ from core.db.database import Database
 from core.db.faults import DENIED, MISSING_GRANT
 from core.db.mysql_connection import Connection as OurConnection
 from core.db.tls import Unprotected
-from core.ops import doctor_coupons, doctor_identity, doctor_mysql, secret_key
+from core.ops import doctor_coupons, doctor_identity, doctor_mysql, doctor_traces, secret_key
 from core.ops.command_line import flask_line
 from core.ops.finding import Finding, State, judge, judge_protection
 from core.ops.key_source import source
@@ -53,6 +53,7 @@ def examine_settings(settings: Settings) -> Iterator[Finding]:
     yield from secret_files()
     yield _payments(settings)
     yield doctor_identity.examine(settings)
+    yield doctor_traces.examine(settings)
     yield _pages(settings)
     lock, limit = settings.LOCK_WAIT_SECONDS, settings.DATABASE_TIMEOUT_SECONDS
     yield judge(

@@ -41,9 +41,9 @@ class Checkout:
         quarter of them to others.
         """
         settings = database.settings
-        database = database.of(Share.PURCHASES)
-        caps = self.caps = Caps(database, settings.API_ORDER_LIMIT)
-        counter = self._counter = counter or PurchaseCounter()
+        self._database = database.of(Share.PURCHASES)
+        self.caps = Caps(self._database, settings.API_ORDER_LIMIT)
+        self._counter = counter or PurchaseCounter()
         self._wait_seconds = settings.PURCHASE_WAIT_SECONDS
         self._in_progress = in_progress
         self._sale_cache = sale_cache
@@ -53,7 +53,7 @@ class Checkout:
             return PurchaseQueue(settings.QUEUE_MAX, settings.PURCHASE_WAIT_SECONDS / 2, threads_max)
 
         self._purchases: Batcher[Outcome] = Batcher(
-            lambda requests, deadline, patient: _settle(database, caps, counter, requests, deadline, patient),
+            self.settle,
             queue(),
             batch_max=settings.BATCH_MAX,
             workers=shares.batch_workers(settings),  # each has a connection
@@ -61,7 +61,7 @@ class Checkout:
             name="purchase",
         )
         self._replays: Batcher[Outcome | SaleOpen] = Batcher(
-            lambda requests, deadline, patient: look_up(database, requests, deadline),
+            self.look_up,
             queue(),
             batch_max=_LOOKED_UP_TOGETHER,
             workers=1,
@@ -136,6 +136,28 @@ class Checkout:
         self._replays.submit(request, deadline, holds_thread).add_done_callback(looked_up)
         return outcome
 
+    def settle(
+        self, requests: Sequence[PurchaseRequest], deadline: Deadline, patient: bool
+    ) -> Sequence[Outcome | None]:
+        """Settle a batch of purchases (`batcher.Settle`)."""
+        outcomes = batch.serve(self._database, self.caps, requests, deadline, patient)
+        settled = Counter(
+            request.goods_id
+            for request, outcome in zip(requests, outcomes, strict=True)
+            if outcome is not None and not (isinstance(outcome, Refused) and outcome.refusal.code == GOODS_NOT_FOUND)
+        )
+        if settled:
+            self._counter.batch(settled)
+        for label, count in Counter(_label(outcome) for outcome in outcomes if outcome is not None).items():
+            _count(label, count)
+        return outcomes
+
+    def look_up(
+        self, requests: Sequence[PurchaseRequest], deadline: Deadline, patient: bool
+    ) -> Sequence[Outcome | SaleOpen | None]:
+        """Look up a batch of keys at closed sales (`batcher.Settle`)."""
+        return look_up(self._database, requests, deadline)
+
 
 def _copied_to(outcome: Future[Outcome]) -> Callable[[Future[Outcome]], None]:
     def copy(done: Future[Outcome]) -> None:
@@ -146,27 +168,6 @@ def _copied_to(outcome: Future[Outcome]) -> Callable[[Future[Outcome]], None]:
             outcome.set_result(done.result())
 
     return copy
-
-
-def _settle(
-    database: Database,
-    caps: Caps,
-    counter: PurchaseCounter,
-    requests: Sequence[PurchaseRequest],
-    deadline: Deadline,
-    patient: bool,
-) -> list[Outcome | None]:
-    outcomes = batch.serve(database, caps, requests, deadline, patient)
-    settled = Counter(
-        request.goods_id
-        for request, outcome in zip(requests, outcomes, strict=True)
-        if outcome is not None and not (isinstance(outcome, Refused) and outcome.refusal.code == GOODS_NOT_FOUND)
-    )
-    if settled:
-        counter.batch(settled)
-    for label, count in Counter(_label(outcome) for outcome in outcomes if outcome is not None).items():
-        _count(label, count)
-    return outcomes
 
 
 def _count(label: str, count: int = 1) -> None:

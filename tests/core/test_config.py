@@ -57,6 +57,9 @@ OVERRIDES = {
     "LOG_LEVEL": ("WARNING", "warning"),
     "LOG_FORMAT": ("json", "json"),
     "PAGES": ("console docs", ("console", "docs")),
+    "TRACES": ("Sampled:50", "sampled:50"),
+    "TRACES_TO": ("http://collector.example:4318/v1/traces", "http://collector.example:4318/v1/traces"),
+    "TRACES_AUTHORIZATION": ("Bearer abc", "Bearer abc"),
     "QUEUE_MAX": ("7", 7),
     "BATCH_MAX": ("8", 8),
     "RATE_LIMITS": ("off", False),
@@ -149,6 +152,9 @@ WRONG = {
     ],
     "DRAIN_SECONDS": ["-1", "301", "nan", "x-marker"],
     "PAGES": ["shop-marker", "off console", "on"],
+    "TRACES": ["some-marker", "on", "sampled:", "sampled:0", "sampled:-1", "sampled:٣", "sampled:0.5", "errors"],
+    "TRACES_TO": ["ftp://marker/v1/traces", "http://", "http://u:pw-marker@collector/", "http://h:port-marker/"],
+    "TRACES_AUTHORIZATION": ["Bearer marker\nX: y", "Bearer märker"],
     "QUEUE_MAX": ["0", "10001", "x-marker"],
     "BATCH_MAX": ["0", "1001", "x-marker"],
     "RATE_LIMITS": ["maybe-marker"],
@@ -373,3 +379,23 @@ def test_an_identity_provider_is_described_in_full_or_not_at_all(told: dict, nam
 def test_the_keys_of_an_identity_provider_may_lie_in_a_file() -> None:
     told = IDENTITY | {"IDENTITY_JWKS": "instance/jwks.json"}
     assert str(config.ROOT / "instance/jwks.json") == load(SECRET_KEY="k" * 32, **told).IDENTITY_JWKS
+
+
+def test_traces_need_the_packages_of_opentelemetry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "_TRACES_NEED", ("no_such_package.within",))
+    with pytest.raises(InvalidSettings, match=r"pip install 'flash-sale\[traces\]'"):
+        load(SECRET_KEY="k" * 32, TRACES="all")
+    assert load(SECRET_KEY="k" * 32).TRACES == "off"
+
+
+@pytest.mark.parametrize("target", ["https://collector.example/v1/traces", "http://127.0.0.1:4318/", "spans.jsonl"])
+def test_a_collectors_secret_is_not_sent_in_clear(target: str) -> None:
+    secret = {"SECRET_KEY": "k" * 32, "TRACES_AUTHORIZATION": "Bearer abc"}
+    assert load(TRACES_TO=target, **secret)
+    with pytest.raises(InvalidSettings, match="TRACES_TO must be https://"):
+        load(TRACES_TO="http://collector.example/v1/traces", **secret)
+
+
+def test_a_relative_file_of_spans_begins_where_other_paths_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(config, "HOME", tmp_path)
+    assert f"{tmp_path}/spans.jsonl" == load(SECRET_KEY="k" * 32, TRACES_TO="spans.jsonl").TRACES_TO

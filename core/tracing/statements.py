@@ -1,0 +1,123 @@
+"""Spans of the statements that are sent to the database, of those requests that are traced.
+
+The text of a statement is as it was written, with marks in place of values: what buyers sent is in no span.
+"""
+
+import sqlite3
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from opentelemetry.trace import Span, Status, StatusCode
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from config import Settings
+from core.db import mysql_connection
+from core.db.database import Database
+from core.db.faults import read
+from core.tracing.tracer import Tracer, current
+
+_SPAN = "seckill.span"  # of the statement that is under way, in a connection's `info`
+Answer = TypeVar("Answer")
+
+
+def traced(tracer: Tracer, engine: Engine, settings: Settings) -> Database:
+    """The database of `engine`, with a span for each statement of a request that is traced."""
+    spans = _StatementSpans(tracer, "sqlite" if settings.on_sqlite else "mysql")
+    database = Database(engine, settings, _mysql_connection(spans))
+    sqlite_connection = _sqlite_connection(spans)
+
+    def open_sqlite(dialect: Any, record: ConnectionPoolEntry, arguments: Any, options: dict[str, Any]) -> None:
+        options["factory"] = sqlite_connection
+
+    for each in (database.engine, database.read_engine):
+        if database.is_sqlite:
+            event.listen(each, "do_connect", open_sqlite)
+        event.listen(each, "before_cursor_execute", spans.begin)
+        event.listen(each, "after_cursor_execute", spans.end)
+        event.listen(each, "handle_error", spans.fail)
+    return database
+
+
+class _StatementSpans:
+    """Makes the spans of statements."""
+
+    def __init__(self, tracer: Tracer, system: str) -> None:
+        self._tracer = tracer
+        self._system = system
+
+    def of(self, statement: str) -> Span | None:
+        """The span of a statement that is sent now; None if it is not traced."""
+        parent = current()
+        if parent is None:
+            return None
+        operation = statement.split(None, 1)[0].upper()
+        return self._tracer.statement(
+            operation,
+            parent,
+            {"db.system.name": self._system, "db.operation.name": operation, "db.query.text": statement},
+        )
+
+    def around(self, statement: str, send: Callable[[], Answer]) -> Answer:
+        """Send a statement."""
+        span = self.of(statement)
+        if span is None:
+            return send()
+        try:
+            answer = send()
+        except Exception as error:
+            _end(span, error)
+            raise
+        _end(span)
+        return answer
+
+    # As SQLAlchemy's events call them: of what passes through its cursors.
+
+    def begin(self, connection: Connection, cursor: Any, statement: str, *rest: Any) -> None:
+        connection.info[_SPAN] = self.of(statement)
+
+    def end(self, connection: Connection, *rest: Any) -> None:
+        _end(connection.info.pop(_SPAN, None))
+
+    def fail(self, context: ExceptionContext) -> None:
+        if context.connection is not None and not context.connection.invalidated:
+            _end(context.connection.info.pop(_SPAN, None), context.original_exception)
+
+
+def _mysql_connection(spans: _StatementSpans) -> type[mysql_connection.Connection]:
+    class TracedConnection(mysql_connection.Connection):
+        def ask(self, statement: str, *values: str) -> tuple[list[tuple[str | None, ...]], int]:
+            return spans.around(statement, lambda: super(TracedConnection, self).ask(statement, *values))
+
+        def commit(self) -> None:
+            spans.around("COMMIT", super().commit)
+
+        def rollback(self) -> None:
+            spans.around("ROLLBACK", super().rollback)
+
+    return TracedConnection
+
+
+def _sqlite_connection(spans: _StatementSpans) -> type[sqlite3.Connection]:
+    class TracedConnection(sqlite3.Connection):
+        def commit(self) -> None:
+            spans.around("COMMIT", super().commit)
+
+        def rollback(self) -> None:
+            spans.around("ROLLBACK", super().rollback)
+
+    return TracedConnection
+
+
+def _end(span: Span | None, error: BaseException | None = None) -> None:
+    """End a span. Of an error it has the class and the database's number; its text may have values in it."""
+    if span is None:
+        return
+    if error is not None:
+        number = read(error).errno if isinstance(error, Exception) else None
+        span.set_status(Status(StatusCode.ERROR))
+        span.set_attribute("error.type", type(error).__name__)
+        if number:
+            span.set_attribute("db.response.status_code", str(number))
+    span.end()

@@ -1,0 +1,114 @@
+"""Which requests are traced, and where their spans go. Names of attributes are OpenTelemetry's, where it has one."""
+
+import os
+import random
+import socket
+import threading
+import time
+from collections.abc import Mapping, Sequence
+
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import SpanLimits, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+from opentelemetry.trace import Link, Span, SpanContext, SpanKind
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from config import Settings
+from core.tracing import exporters
+from core.version import __version__
+
+_NAME = "flash-sale"
+# Spans that wait to be sent, how many are sent together, and how often. More than wait are lost.
+QUEUE_MAX = 4096
+_SENT_TOGETHER = 512
+_SEND_MILLISECONDS = 1000
+_MAX_ATTRIBUTE = 2048  # characters
+_MAX_LINKS = 1024  # a batch has fewer purchases
+
+_traceparent = TraceContextTextMapPropagator()
+
+
+class Tracer:
+    """Makes spans and sends them, in a thread of its own. Safe to share between threads."""
+
+    def __init__(self, settings: Settings, exporter: SpanExporter | None = None) -> None:
+        """`exporter` takes the spans, by default the one for TRACES_TO. To be made in the process that makes spans."""
+        self._share = share(settings.TRACES)
+        own = {
+            "service.name": os.environ.get("OTEL_SERVICE_NAME", _NAME),
+            "service.version": __version__,
+            "service.instance.id": f"{socket.gethostname()}:{os.getpid()}",
+        }
+        self._provider = TracerProvider(
+            # The environment's OTEL_RESOURCE_ATTRIBUTES come with it.
+            resource=Resource.create(own),
+            shutdown_on_exit=False,  # it could wait for a collector for a minute
+            span_limits=SpanLimits(max_span_attribute_length=_MAX_ATTRIBUTE, max_links=_MAX_LINKS),
+        )
+        self._provider.add_span_processor(
+            BatchSpanProcessor(
+                exporters.Guarded(exporter or exporters.of(settings)),
+                max_queue_size=QUEUE_MAX,
+                schedule_delay_millis=_SEND_MILLISECONDS,
+                max_export_batch_size=_SENT_TOGETHER,
+            )
+        )
+        self._tracer = self._provider.get_tracer(_NAME, __version__)
+
+    def request(self, traceparent: str | None, began: float) -> Span | None:
+        """The span of a request that arrived at `began` (`time.perf_counter`); None for one that is not sampled.
+
+        It continues the caller's trace. Whether it is sampled is ours to say: a caller must not choose what it costs.
+        """
+        if self._share < 1 and random.random() >= self._share:  # noqa: S311 (no secret)
+            return None
+        parent = _traceparent.extract({"traceparent": traceparent}, Context()) if traceparent else Context()
+        context = trace.get_current_span(parent).get_span_context()
+        if context.is_valid and not context.trace_flags.sampled:
+            # The caller's own spans are not kept; ours are.
+            sampled = SpanContext(
+                context.trace_id, context.span_id, True, trace.TraceFlags(trace.TraceFlags.SAMPLED), context.trace_state
+            )
+            parent = trace.set_span_in_context(trace.NonRecordingSpan(sampled), Context())
+        arrived = time.time_ns() - int((time.perf_counter() - began) * 1e9)
+        return self._tracer.start_span("request", parent, SpanKind.SERVER, start_time=arrived)
+
+    def part(self, name: str, of: Span, attributes: Mapping[str, str | int] | None = None) -> Span:
+        """A span within another one."""
+        return self._tracer.start_span(name, trace.set_span_in_context(of), attributes=attributes)
+
+    def fan_in(self, name: str, of: Sequence[Span], attributes: Mapping[str, str | int]) -> Span:
+        """A span that many spans lead to: a trace of its own, with a link to each, and a link from each."""
+        span = self._tracer.start_span(
+            name, Context(), attributes=attributes, links=[Link(each.get_span_context()) for each in of]
+        )
+        for each in of:
+            each.add_link(span.get_span_context())
+        return span
+
+    def statement(self, name: str, of: Span, attributes: Mapping[str, str | int]) -> Span:
+        """The span of a statement that is sent to the database."""
+        return self._tracer.start_span(name, trace.set_span_in_context(of), SpanKind.CLIENT, attributes=attributes)
+
+    def flush(self) -> None:
+        """Send what waits."""
+        self._provider.force_flush()
+
+    def close(self, seconds: float) -> None:
+        """Send what waits, but take no longer than `seconds`: the library's own end can take minutes."""
+        end = threading.Thread(target=self._provider.shutdown, daemon=True)
+        end.start()
+        end.join(seconds)
+
+
+def current() -> Span | None:
+    """The span that this thread works for; None where it works for none that is traced."""
+    span = trace.get_current_span()
+    return span if span.is_recording() else None
+
+
+def share(traces: str) -> float:
+    """The share of the requests that is traced, by the setting TRACES, which is not `off`."""
+    return 1 / int(traces.partition(":")[2] or "1")

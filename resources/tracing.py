@@ -1,0 +1,92 @@
+"""Spans of requests, from their arrival to their log line. Loaded only where the setting TRACES is on."""
+
+from wsgiref.types import WSGIApplication
+
+from opentelemetry.trace import Span, Status, StatusCode, use_span
+
+from core.services import Services
+from core.tracing.tracer import Tracer
+from resources.api_request import ApiRequest
+from resources.cors import CorsHeaders
+from resources.envelope import Envelope
+from resources.fast_path import Answer, FastPath
+from resources.limits import Limits, NoLimits
+from resources.pipeline import Pipeline
+from resources.reply import Reply
+from resources.request_log import METHODS
+
+_SPAN = "seckill.span"  # in a request's environment
+_FAILED = 500  # from this status on a request's span is an error
+
+
+def pipeline(
+    tracer: Tracer,
+    application: WSGIApplication,
+    services: Services,
+    limits: Limits | NoLimits,
+    headers: CorsHeaders,
+    wait_seconds: float,
+) -> Pipeline:
+    """The pipeline of `application`, with a span for each request that is sampled."""
+    fast_path = TracedFastPath(tracer, services, limits)
+    return TracedPipeline(application, fast_path, TracedEnvelope(headers), wait_seconds)
+
+
+class TracedFastPath(FastPath):
+    """Begins the span of each request that is sampled. `healthz` is not traced."""
+
+    def __init__(self, tracer: Tracer, services: Services, limits: Limits | NoLimits) -> None:
+        super().__init__(services, limits)
+        self._tracer = tracer
+
+    def answer(self, request: ApiRequest, holds_thread: bool = False) -> Answer:
+        """As FastPath's."""
+        span = self._tracer.request(request.header("traceparent"), request.began)
+        if span is None:
+            return super().answer(request, holds_thread)
+        request.environ[_SPAN] = span
+        with use_span(span, record_exception=False, set_status_on_exception=False):
+            return super().answer(request, holds_thread)
+
+
+class TracedPipeline(Pipeline):
+    """Lets what Flask does for a request belong to its span."""
+
+    def by_flask(self, request: ApiRequest) -> Reply:
+        """As Pipeline's."""
+        span = _span(request)
+        if span is None:
+            return super().by_flask(request)
+        with use_span(span, record_exception=False, set_status_on_exception=False):
+            return super().by_flask(request)
+
+
+class TracedEnvelope(Envelope):
+    """Ends the spans of requests."""
+
+    def note(self, request: ApiRequest, status: int) -> None:
+        """As Envelope's."""
+        super().note(request, status)
+        span = _span(request)
+        if span is None:
+            return
+        method = request.method if request.method in METHODS else "_OTHER"
+        span.update_name(f"{method} {request.route}")
+        span.set_attributes(
+            {
+                "http.request.method": method,
+                "http.route": request.route,
+                "http.response.status_code": status,
+                "seckill.request_id": request.id,
+            }
+        )
+        if request.code is not None:
+            span.set_attribute("seckill.code", request.code)
+        if status >= _FAILED:
+            span.set_status(Status(StatusCode.ERROR))
+        span.end()
+
+
+def _span(request: ApiRequest) -> Span | None:
+    span: Span | None = request.environ.get(_SPAN)
+    return span

@@ -1,0 +1,121 @@
+"""The spans of purchases: the request, its wait in the queue, the batch that settles it, and each statement."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+from opentelemetry.trace import SpanKind, StatusCode
+
+from harness.eventually import eventually
+from tests.core.tracing.spans import Spans, linked
+from tests.resources.calls import Calls
+
+REQUEST, WAIT, BATCH = "POST /seckill/<goods_id>", "wait in queue", "purchase batch"
+USER, KEY = "alice-of-the-tests", "key-of-the-tests"
+
+
+def test_a_purchase_from_its_arrival_to_its_commit(call: Calls, spans: Spans) -> None:
+    item = call.create(per_user_limit=5)["id"]
+    answer = call.post(f"/seckill/{item}", USER, json={"quantity": 2}, headers={"Idempotency-Key": KEY})
+    assert answer.status_code == 201
+    request, wait, batch = spans.one(REQUEST), spans.one(WAIT), spans.one(BATCH)
+    assert request.kind is SpanKind.SERVER
+    assert dict(request.attributes or {}) == {
+        "http.request.method": "POST",
+        "http.route": "/seckill/<goods_id>",
+        "http.response.status_code": 201,
+        "seckill.request_id": answer.headers["X-Request-ID"],
+    }
+    assert [span.name for span in spans.within(request)] == [WAIT]
+    assert (linked(request), linked(batch)) == ({batch.context.span_id}, {request.context.span_id})
+    assert batch.parent is None
+    assert dict(batch.attributes or {}) == {"seckill.batch.size": 1, "seckill.batch.items": 1}
+    assert request.start_time <= wait.start_time <= wait.end_time <= batch.start_time  # type: ignore[operator]
+    assert batch.end_time <= request.end_time  # type: ignore[operator]
+    statements = spans.within(batch)
+    names = [span.name for span in statements]
+    assert names[-1] == "COMMIT", names
+    assert {"SELECT", "INSERT", "UPDATE"} < set(names)
+    assert all(span.kind is SpanKind.CLIENT for span in statements)
+    texts = [str((span.attributes or {})["db.query.text"]) for span in statements]
+    assert any("INSERT INTO orders" in text for text in texts)
+    assert any("FROM goods" in text and ("FOR UPDATE" in text or call.services.database.is_sqlite) for text in texts)
+
+
+def test_what_buyers_send_is_in_no_span(call: Calls, spans: Spans) -> None:
+    item = call.create(name="item-of-the-tests", shippable=True)["id"]
+    call.post("/shipping-methods", "operator", json={"code": "post", "name": "Post", "currency": "CNY", "base_fee": 5})
+    address = {"name": "Name-Of-The-Tests", "phone": "+86 13800000000", "region": "CN-31", "line1": "Line-Of-The-Tests"}
+    address |= {"postcode": "200000"}
+    body = {"shipping_method": "post", "address": address}
+    assert call.post(f"/seckill/{item}", USER, json=body, headers={"Idempotency-Key": KEY}).status_code == 201
+    assert call.get("/orders?q=query-of-the-tests", USER).status_code in (200, 422)
+    told = "".join(span.to_json() for span in spans.all)
+    assert "INSERT INTO orders" in told
+    assert "of-the-tests" not in told.lower()
+
+
+def test_a_batch_is_linked_with_all_of_its_purchases(sqlite_call: Calls, spans: Spans) -> None:
+    services = sqlite_call.services
+    item = sqlite_call.create()["id"]
+    with ThreadPoolExecutor(3) as pool:
+        with services.database.sqlite_writer:  # the first is in a batch, which waits; the others are the next batch
+            first = pool.submit(sqlite_call.post, f"/seckill/{item}", "first")
+            eventually(lambda: services.in_progress.count(item) == 1)
+            eventually(lambda: len(spans.named(WAIT)) == 1)
+            others = [pool.submit(sqlite_call.post, f"/seckill/{item}", user) for user in ("second", "third")]
+            eventually(lambda: services.in_progress.count(item) == 3)
+        assert [each.result().status_code for each in (first, *others)] == [201] * 3
+    sizes = {int((span.attributes or {})["seckill.batch.size"]): span for span in spans.named(BATCH)}  # type: ignore[arg-type]
+    assert set(sizes) == {1, 2}
+    requests = {span.context.span_id: span for span in spans.named(REQUEST)}
+    assert linked(sizes[1]) | linked(sizes[2]) == set(requests)
+    for batch in sizes.values():
+        assert all(linked(requests[number]) == {batch.context.span_id} for number in linked(batch))
+
+
+def test_a_refusal_tells_its_code(sqlite_call: Calls, spans: Spans) -> None:
+    item = sqlite_call.create(per_user_limit=1)["id"]
+    assert sqlite_call.post(f"/seckill/{item}", USER, json={"quantity": 2}).status_code == 409
+    request = spans.one(REQUEST)
+    assert (request.attributes or {})["seckill.code"] == "limit_reached"
+    assert request.status.status_code is StatusCode.UNSET
+
+
+def test_a_purchase_without_a_slot_waits_again(call: Calls, spans: Spans) -> None:
+    database = call.services.database
+    if database.is_sqlite:
+        return  # one writer at a time: no slot is ever taken
+    item = call.create(order_limit=1)["id"]
+    assert call.post(f"/seckill/{item}", "first").status_code == 201
+    with ThreadPoolExecutor(1) as pool:
+        with database.engine.connect() as holder, holder.begin():
+            holder.exec_driver_sql(f"SELECT * FROM purchase_slots WHERE goods_id = {item} FOR UPDATE")
+            second = pool.submit(call.post, f"/seckill/{item}", "second")
+            eventually(lambda: len(spans.named(BATCH)) >= 3)
+        assert second.result().status_code == 201
+    request = next(span for span in spans.named(REQUEST) if len(linked(span)) > 1)
+    waits = spans.within(request)
+    assert [span.name for span in waits] == [WAIT] * len(linked(request))
+
+
+def test_a_key_at_a_closed_sale_is_looked_up(sqlite_call: Calls, spans: Spans) -> None:
+    item = sqlite_call.create(stock=1)["id"]
+    headers = {"Idempotency-Key": KEY}
+    bought = sqlite_call.post(f"/seckill/{item}", USER, headers=headers)
+
+    def is_looked_up() -> bool:  # and no purchase: once the sale cache knows that the item is sold out
+        sqlite_call.post(f"/seckill/{item}", "late")
+        assert sqlite_call.post(f"/seckill/{item}", USER, headers=headers).json == bought.json
+        return bool(spans.named("key look-up"))
+
+    eventually(is_looked_up)
+    look_up = spans.named("key look-up")[-1]
+    assert spans.named(REQUEST)[-1].context.span_id in linked(look_up)
+    texts = [str((span.attributes or {}).get("db.query.text")) for span in spans.within(look_up)]
+    assert any("idempotency_key" in text for text in texts)
+
+
+def test_a_read_that_flask_answers_has_its_statements(call: Calls, spans: Spans) -> None:
+    assert call.get("/goods?limit=5").status_code == 200
+    (statement, *_) = [span for span in spans.within(spans.one("GET /goods")) if span.name == "SELECT"]
+    system = "sqlite" if call.services.database.is_sqlite else "mysql"
+    assert (statement.attributes or {})["db.system.name"] == system
