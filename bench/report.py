@@ -33,6 +33,7 @@ BASES = {
     "limits": "off",
     "limits_reads": "off",
     "events": "off",
+    "traces": "off",
     "orders": "few",
 }
 TITLES = {
@@ -53,6 +54,7 @@ TITLES = {
     "limits": "Limits on callers: purchases",
     "limits_reads": "Limits on callers: reads",
     "events": "With and without publishers",
+    "traces": "With and without traces",
     "orders": "Few and many orders in the table",
 }
 

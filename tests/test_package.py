@@ -168,7 +168,7 @@ def _pins(name: str) -> dict[str, str]:
     """The versions in a file of requirements, by package."""
     lines = (line.split() for line in (ROOT / name).read_text().splitlines())
     pairs = (words[0].split("==") for words in lines if words and "==" in words[0])
-    return {package: version for package, version in pairs}
+    return dict(pairs)
 
 
 def test_every_package_that_the_project_names_is_pinned() -> None:

@@ -12,12 +12,11 @@ export function randomKey() {
  * request gets another key, since one key may stand for one request only.
  *
  * A request whose outcome is unknown may have been done. `doubt(request, key)` keeps its key, whatever is typed meanwhile,
- * until `settle(request)` says that a certain answer came.
+ * until `settle(request)` says that a certain answer came. `unsettled` is where those keys are kept.
  */
-export function createKeyring(makeKey = randomKey) {
+export function createKeyring(makeKey = randomKey, unsettled = new Map()) {
   let next = makeKey(); // made ahead of the press
   let current = null;
-  const unsettled = new Map(); // keys by what was sent
   const signatureOf = (request) => JSON.stringify(request) ?? "";
 
   return {
@@ -30,10 +29,51 @@ export function createKeyring(makeKey = randomKey) {
       }
       return current.key;
     },
+    isInDoubt: (request) => Boolean(unsettled.get(signatureOf(request))),
     doubt: (request, key) => unsettled.set(signatureOf(request), key),
     settle: (request) => unsettled.delete(signatureOf(request)),
     renew() {
       current = null;
+    },
+  };
+}
+
+const STORED = "console.keys";
+const STORED_MAX = 20;
+const STORED_MS = 15 * 60_000;
+
+/**
+ * Unsettled keys of the control called `name` that outlive a reload of the page: for this tab, and a quarter of an hour.
+ * After that, who asks for the same again means it anew.
+ */
+export function storedKeys(name, { storage = sessionStorage, now = Date.now } = {}) {
+  const read = () => {
+    try {
+      const found = JSON.parse(storage.getItem(STORED) ?? "[]");
+      return found.filter(({ until }) => until > now());
+    } catch {
+      return [];
+    }
+  };
+  const write = (entries) => {
+    try {
+      storage.setItem(STORED, JSON.stringify(entries.slice(-STORED_MAX)));
+    } catch {
+      // No room, or storage is forbidden: the page itself still keeps them.
+    }
+  };
+  const here = new Map(); // what this page has said goes ahead of what is stored
+  const others = (signature) => read().filter((one) => one.name !== name || one.signature !== signature);
+  return {
+    get: (signature) =>
+      here.get(signature) ?? read().find((one) => one.name === name && one.signature === signature)?.key,
+    set(signature, key) {
+      here.set(signature, key);
+      write([...others(signature), { name, signature, key, until: now() + STORED_MS }]);
+    },
+    delete(signature) {
+      here.delete(signature);
+      write(others(signature));
     },
   };
 }

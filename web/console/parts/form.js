@@ -111,6 +111,7 @@ export function RecordForm({
       if (stored) follow(resource);
       onSaved(resource);
     },
+    `form ${location.pathname}`,
   );
   const follow = (resource) => {
     setBase(resource);

@@ -1,6 +1,6 @@
 // What views do with the API: load, act once, watch.
 import { useEffect, useMemo, useRef, useState } from "../lib.js";
-import { createKeyring } from "../keys.js";
+import { createKeyring, randomKey, storedKeys } from "../keys.js";
 import { startPoll } from "../poll.js";
 import { duration } from "../format.js";
 import { t } from "../i18n.js";
@@ -50,10 +50,11 @@ export function usePages(load, inputs) {
 /**
  * A change that is made once for each intention. `act(request, {key, onWait})` sends it. A press while it runs is
  * ignored; one after it, for the same request, goes out under the same key, until `renew()` says that it is meant anew.
- * While it is unknown whether a request was done, `renew()` does not end its key.
+ * While it is unknown whether a request was done, `renew()` does not end its key; nor does a reload of the page, where
+ * the control has a `name` of its own.
  */
-export function useAction(act, after = () => {}) {
-  const keyring = useMemo(() => createKeyring(), []);
+export function useAction(act, after = () => {}, name = null) {
+  const keyring = useMemo(() => createKeyring(randomKey, name ? storedKeys(name) : undefined), [name]);
   const running = useRef(false);
   const alive = useRef(true);
   const [state, setState] = useState({ busy: false, error: null, wait: null, done: null });
@@ -65,6 +66,8 @@ export function useAction(act, after = () => {}) {
     running.current = true;
     set({ busy: true, error: null, wait: null, done: null });
     const key = keyring.keyFor(request);
+    const wasInDoubt = keyring.isInDoubt(request);
+    keyring.doubt(request, key); // ahead of the answer: the page may be gone before it
     try {
       const onWait = (seconds) => set({ busy: true, error: null, wait: Math.ceil(seconds), done: null });
       const done = await act(request, { key, onWait });
@@ -72,8 +75,7 @@ export function useAction(act, after = () => {}) {
       set({ busy: false, error: null, wait: null, done: done ?? true });
       if (alive.current) after(done, request);
     } catch (error) {
-      if (error.isUnsettled) keyring.doubt(request, key);
-      else if (error.isJudgement) keyring.settle(request);
+      if (error.isJudgement || !(error.isUnsettled || wasInDoubt)) keyring.settle(request);
       set({ busy: false, error, wait: null, done: null });
     } finally {
       running.current = false;

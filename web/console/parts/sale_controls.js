@@ -71,6 +71,7 @@ function Stock({ goods, here, onChanged, sign }) {
       setTyped("");
       onChanged(changed);
     },
+    `${words} ${here}`,
   );
   const submit = (event) => {
     event.preventDefault();
