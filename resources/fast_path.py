@@ -1,4 +1,4 @@
-"""Answers plain requests for hot items ahead of Flask: purchases, and reads of an item and of its sale.
+"""Answers plain requests ahead of Flask: purchases, and reads of an item and of its sale.
 
 A request is plain if it has the usual method and path, no query, and a small body. All others are left to Flask's
 resources. Both check requests and make answers by the same functions, and so answer the same.

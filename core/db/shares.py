@@ -12,7 +12,7 @@ from enum import Enum
 
 from config import Settings
 
-# One for the cache of hot items, one for `/readyz` and one for `/live`, so that none of them ever waits.
+# One for the rows of items, one for `/readyz` and one for `/live`, so that none of them ever waits.
 _WATCHERS = 3
 _JOBS = 3
 # The look-up of keys at closed sales (core/purchase/replays.py).
@@ -26,7 +26,7 @@ class Share(Enum):
     CHANGES = "changes"  # payments, orders, administration
     JOBS = "jobs"  # in the background
     READS = "reads"
-    WATCH = "watch"  # the cache of hot items, health, and live figures
+    WATCH = "watch"  # rows of items and the cache of hot ones, health, and live figures
 
 
 # A thread that has not set its share is for changes.

@@ -1,15 +1,18 @@
 """The sale cache: the rows of hot items, as the database had them at most MAX_AGE seconds ago.
 
-Only hot items are answered from here: those for which HOT_REQUESTS equal requests came within MAX_AGE. One thread reads
-their rows again and again, all of them in one statement, over a connection of its own. When that read is late, requests
-wait for its result instead of reading the database themselves. Purchases do not wait here, since they are settled in
-batches anyway. Requests for other items read the database.
+Hot items are those for which HOT_REQUESTS equal requests came within MAX_AGE. One thread reads their rows again and
+again, all of them in one statement, over a connection of its own. When that read is late, requests wait for its result
+instead of reading the database themselves. Purchases do not wait here, since they are settled in batches anyway.
+
+Other items are not kept: a request for one waits for the thread's next statement, which reads it too. So it takes no
+thread and no connection of its own, and it is answered with all that was committed before it came.
 """
 
+import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from datetime import datetime, timedelta
 from typing import Any
@@ -30,6 +33,10 @@ _WATCHED = 256  # items at most; requests for others read the database
 _COUNTED = 20_000  # pairs of question and item whose requests are counted
 # Requests that wait for the next read, at most: as many as a worker keeps connections open.
 _AWAITED = 4096
+# Items that are read for them in one statement, at most.
+_READ_ONCE = 256
+# Seconds without anything to read until the thread that reads ends.
+IDLE_SECONDS = 0.5
 
 Read = Callable[[Sequence[int]], Sequence[AnyRow]]
 Count = Callable[[int, str], object]
@@ -88,11 +95,14 @@ class CachedSale:
 class SaleCache:
     """Reads the rows of hot items. Shared by all threads of a process."""
 
-    def __init__(self, read: Read, count: Count = lambda goods_id, code: None) -> None:
+    def __init__(
+        self, read: Read, count: Count = lambda goods_id, code: None, idle_seconds: float = IDLE_SECONDS
+    ) -> None:
         """`read` returns the rows of items, with the database's time as `now`; it may raise.
 
         `count` is told of each purchase that is refused from here.
         """
+        self._idle_seconds = idle_seconds
         self._count = count
         self.hot_requests = HOT_REQUESTS
         self._read = read
@@ -122,16 +132,16 @@ class SaleCache:
         return {"cached": len(self._seen), "counted": len(self._asks), "waiting": self._awaited_count}
 
     def look(self, question: str, goods_id: int) -> "CachedSale | Future[CachedSale | None] | None":
-        """The row of a hot item, at most MAX_AGE old; None where the caller is to read the database.
+        """The row of a hot item, at most MAX_AGE old, or a future of a row; None where the caller is to read.
 
-        `question` says what is asked of the item: equal questions are counted together. Where no row is young enough,
-        or the sale may just have started or ended, returns a future of the next row. That future is None where the
-        caller is to read the database after all, and fails with a Refusal: goods_not_found, or that of the read.
-        Raises Busy where too many requests wait.
+        `question` says what is asked of the item: equal questions are counted together. For an item that is not hot,
+        and where no row is young enough, or the sale may just have started or ended, returns a future of the next row.
+        That future is None where the caller is to read the database after all, and fails with a Refusal:
+        goods_not_found, or that of the read. Raises Busy where too many requests wait.
         """
-        if not self._is_hot(question, goods_id):
-            return None
         now = time.monotonic()
+        if not self._is_hot(question, goods_id):
+            return self._next(goods_id, now, keep=False)
         since = now - MAX_AGE
         seen = self._seen.get(goods_id)
         if seen is not None:
@@ -144,13 +154,16 @@ class SaleCache:
             return _raises(Refusal(GOODS_NOT_FOUND))
         return self._next(goods_id, since)
 
-    def _next(self, goods_id: int, since: float) -> "Future[CachedSale | None] | None":
-        """A future of the item's next row that is read at `since` or later. None where too many items are hot."""
+    def _next(self, goods_id: int, since: float, keep: bool = True) -> "Future[CachedSale | None] | None":
+        """A future of the item's next row that is read at `since` or later, which is read on to `keep` it young.
+
+        None where too many items are kept.
+        """
         found: Future[CachedSale | None] = Future()
         with self._lock:
             if self._awaited_count >= _AWAITED:
                 raise Busy()
-            if not self._add(goods_id):
+            if keep and not self._add(goods_id):
                 return None
             self._awaited.setdefault(goods_id, []).append((since, found))
             self._awaited_count += 1
@@ -204,8 +217,12 @@ class SaleCache:
 
     def _want(self, goods_id: int) -> None:
         with self._lock:
+            known = len(self._wanted)
             self._add(goods_id)
+            added = len(self._wanted) > known
             self._begin()
+        if added:
+            self._wake.set()
 
     def _add(self, goods_id: int) -> bool:
         """Have the item read from now on; False where too many are. Needs the lock."""
@@ -218,7 +235,7 @@ class SaleCache:
 
     def _begin(self) -> None:
         """Start the thread that reads, unless it runs. Needs the lock."""
-        # Not alive: not started, ended for want of hot items, or of the process before a fork.
+        # Not alive: not started, ended for want of requests, or of the process before a fork.
         if self._watcher is None or not self._watcher.is_alive():
             self._watcher = threading.Thread(target=self._watch, daemon=True)
             self._watcher.start()
@@ -227,14 +244,20 @@ class SaleCache:
         while True:
             self._wake.clear()
             with self._lock:
-                active = {key for key, seen in self._seen.items() if seen.quiet < _QUIET_READS}
-                ids = sorted(self._wanted | active | self._awaited.keys())
+                kept = self._wanted | {key for key, seen in self._seen.items() if seen.quiet < _QUIET_READS}
+                ids = sorted(kept | set(itertools.islice(self._awaited, _READ_ONCE)))
                 if not ids:
                     self._seen.clear()
-                    self._watcher = None
-                    return
+            if not ids:
+                if self._wake.wait(self._idle_seconds):
+                    continue
+                with self._lock:
+                    if not (self._wanted or self._awaited):
+                        self._watcher = None
+                        return
+                continue
             try:
-                self._look(ids)
+                self._look(ids, kept)
                 self._wake.wait(_READ_SECONDS)  # cut short when a request waits for the next read
             except Exception as error:
                 self._go_quiet()
@@ -243,7 +266,7 @@ class SaleCache:
                 self._tell_failure(ids, error)
                 time.sleep(_READ_SECONDS)
 
-    def _look(self, ids: Sequence[int]) -> None:
+    def _look(self, ids: Sequence[int], kept: Collection[int]) -> None:
         asked_at = time.monotonic()
         try:
             rows = self._read(ids)
@@ -254,20 +277,21 @@ class SaleCache:
             asked_at = time.monotonic()
             rows = self._read(ids)
         answered_at = time.monotonic()
-        found = {row.id for row in rows}
+        found = {}
         with self._lock:
             before, self._seen = self._seen, {}
             for row in rows:
                 last = before.get(row.id)
                 quiet = 0 if last is None or last.asks else last.quiet + 1
-                self._seen[row.id] = CachedSale(row, asked_at, answered_at, quiet)
-            self._wanted.difference_update(ids)
-            self._absent, self._absent_at = frozenset(ids) - found, asked_at
-            seen_now = self._seen
+                found[row.id] = CachedSale(row, asked_at, answered_at, quiet)
+                if row.id in kept:
+                    self._seen[row.id] = found[row.id]
+            self._wanted.difference_update(kept)
+            self._absent, self._absent_at = frozenset(ids) - found.keys(), asked_at
             told = self._take_awaiting(ids, asked_at)
         for goods_id, awaiting in told:
             if goods_id in found:
-                awaiting.set_result(seen_now[goods_id])
+                awaiting.set_result(found[goods_id])
             else:
                 awaiting.set_exception(Refusal(GOODS_NOT_FOUND))
 

@@ -23,7 +23,7 @@ _NAME = "flash-sale"
 # Spans that wait to be sent, how many are sent together, and how often. More than wait are lost.
 QUEUE_MAX = 4096
 _SENT_TOGETHER = 512
-_SEND_MILLISECONDS = 1000
+_SEND_MILLISECONDS = 5000
 _MAX_ATTRIBUTE = 2048  # characters
 _MAX_LINKS = 1024  # a batch has fewer purchases
 

@@ -143,18 +143,18 @@ class World:
         return self.buy(goods_id, json={"coupon_code": "SAVE"})
 
     def with_a_bug(self) -> TestResponse:
-        def broken(*arguments: object) -> None:
+        def broken(*arguments: object, **named: object) -> None:
             raise KeyError(SECRET_TEXT)
 
-        self.monkeypatch.setattr(goods, "find", broken)
-        return self.send("GET", "/goods/1")
+        self.monkeypatch.setattr(goods, "list_page", broken)
+        return self.send("GET", "/goods")
 
     def with_what_the_framework_refuses(self) -> TestResponse:
-        def refused(*arguments: object) -> None:
+        def refused(*arguments: object, **named: object) -> None:
             raise BadRequest(SECRET_TEXT)
 
-        self.monkeypatch.setattr(goods, "find", refused)
-        return self.send("GET", "/goods/1")
+        self.monkeypatch.setattr(goods, "list_page", refused)
+        return self.send("GET", "/goods")
 
     def behind_a_held_lock(self) -> TestResponse:
         goods_id = self.call.create()["id"]
@@ -410,13 +410,13 @@ def test_the_framework_s_own_errors_are_problems_too(sqlite_call: Calls, method:
 def test_a_bug_is_no_less_a_problem_when_the_application_is_tested(
     sqlite_call: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*arguments: object) -> None:
+    def broken(*arguments: object, **named: object) -> None:
         raise RuntimeError(SECRET_TEXT)
 
-    monkeypatch.setattr(goods, "find", broken)
+    monkeypatch.setattr(goods, "list_page", broken)
     sqlite_call.app.testing = True
     sqlite_call.app.config["PROPAGATE_EXCEPTIONS"] = False
-    answer = sqlite_call.get("/goods/1")
+    answer = sqlite_call.get("/goods")
     assert (answer.status_code, answer.json["code"]) == (500, "internal_error")
 
 

@@ -120,12 +120,12 @@ def test_no_token_key_query_or_body_is_in_a_line(
 def test_a_bug_leaves_its_trace_in_the_log_and_not_in_the_answer(
     sqlite_call: Calls, stream: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*arguments: object) -> None:
+    def broken(*arguments: object, **named: object) -> None:
         words = " ".join(["what", "went", "wrong"])  # not so in the source, which the trace shows
         raise KeyError(words)
 
-    monkeypatch.setattr(goods, "find", broken)
-    answer = sqlite_call.get("/goods/1")
+    monkeypatch.setattr(goods, "list_page", broken)
+    answer = sqlite_call.get("/goods")
     error, request = lines(stream)
     assert error["levelname"] == "ERROR"
     # Where, but not what: the words of an error can quote a buyer's data.

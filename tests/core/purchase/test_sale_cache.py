@@ -65,7 +65,7 @@ def reader() -> Reader:
 @pytest.fixture
 def sale_cache(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> Iterator[SaleCache]:
     """A gate whose thread is gone after the test: what it leaves behind would disturb others."""
-    made = SaleCache(reader)
+    made = SaleCache(reader, idle_seconds=0.05)
     yield made
     monkeypatch.setattr(sale_cache_module, "_QUIET_READS", 1)  # not to wait for it long
     reader.goes.set()

@@ -18,7 +18,7 @@ __all__ = ["reader"]
 @pytest.fixture
 def sale_cache(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> Iterator[SaleCache]:
     """A gate to which everybody is a crowd, and whose thread is gone after the test."""
-    made = SaleCache(reader)
+    made = SaleCache(reader, idle_seconds=0.05)
     made.hot_requests = 1
     yield made
     monkeypatch.setattr(sale_cache_module, "_QUIET_READS", 1)
@@ -158,3 +158,35 @@ def test_an_item_that_cannot_be_watched_as_well_is_left_to_the_database(
     reader.goes.clear()
     assert isinstance(sale_cache.look("seckill", ITEM), Future)
     assert sale_cache.look("seckill", ITEM + 1) is None
+
+
+def test_a_request_for_another_item_is_told_what_is_read_after_it_came_and_nothing_is_kept(
+    sale_cache: SaleCache, reader: Reader
+) -> None:
+    sale_cache.hot_requests = 1000
+    reader.goes.clear()
+    first = waiting(sale_cache, 1)
+    until(lambda: len(reader.began) == 1)
+    later = waiting(sale_cache, 20)
+    reader.goes.set()
+    assert first[0].result(10).row.id == ITEM  # type: ignore[union-attr]
+    rows = {one.result(10) for one in later}
+    assert len(rows) == 1
+    assert rows != {first[0].result(10)}, "told what was read before it came"
+    until(lambda: not is_watching(sale_cache))
+    assert len(reader.began) == 2
+    assert sale_cache.sizes["cached"] == 0
+
+
+def test_requests_for_many_other_items_share_statements_of_a_bounded_size(
+    sale_cache: SaleCache, reader: Reader
+) -> None:
+    sale_cache.hot_requests = 1000
+    reader.goes.clear()
+    waiting(sale_cache, 1)
+    until(lambda: len(reader.began) == 1)
+    asked = [sale_cache.look("goods", item) for item in range(1, 601)]
+    reader.goes.set()
+    assert [one.result(10).row.id for one in asked if isinstance(one, Future)] == list(range(1, 601))  # type: ignore[union-attr]
+    assert max(map(len, reader.asked)) <= 256
+    assert len(reader.asked) <= 5
