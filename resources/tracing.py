@@ -2,10 +2,10 @@
 
 from wsgiref.types import WSGIApplication
 
-from opentelemetry.trace import Span, Status, StatusCode, use_span
+from opentelemetry.trace import Span, Status, StatusCode
 
 from core.services import Services
-from core.tracing.tracer import Tracer
+from core.tracing.tracer import Tracer, working_for
 from resources.api_request import ApiRequest
 from resources.cors import CorsHeaders
 from resources.envelope import Envelope
@@ -41,11 +41,10 @@ class TracedFastPath(FastPath):
 
     def answer(self, request: ApiRequest, holds_thread: bool = False) -> Answer:
         """As FastPath's."""
-        span = self._tracer.request(request.header("traceparent"), request.began)
-        if span is None:
+        if not self._tracer.is_sampled():
             return super().answer(request, holds_thread)
-        request.environ[_SPAN] = span
-        with use_span(span, record_exception=False, set_status_on_exception=False):
+        span = request.environ[_SPAN] = self._tracer.request(request.header("traceparent"), request.began)
+        with working_for(span):
             return super().answer(request, holds_thread)
 
 
@@ -57,7 +56,7 @@ class TracedPipeline(Pipeline):
         span = _span(request)
         if span is None:
             return super().by_flask(request)
-        with use_span(span, record_exception=False, set_status_on_exception=False):
+        with working_for(span):
             return super().by_flask(request)
 
 

@@ -5,13 +5,13 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from opentelemetry.trace import Span, Status, StatusCode, use_span
+from opentelemetry.trace import Span, Status, StatusCode
 
 from core.db.clock import Deadline
 from core.purchase.checkout import Checkout
 from core.purchase.decide import Outcome, PurchaseRequest
 from core.purchase.replays import SaleOpen
-from core.tracing.tracer import Tracer, current
+from core.tracing.tracer import Tracer, current, working_for
 
 Answer = TypeVar("Answer")
 _WAIT = "wait in queue"
@@ -79,6 +79,8 @@ class TracedCheckout(Checkout):
         self, name: str, requests: Sequence[PurchaseRequest], work: Callable[[], Sequence[Answer | None]]
     ) -> Sequence[Answer | None]:
         """Do `work` within a span, if any of the requests is traced."""
+        if not self._traced:
+            return work()
         traced = [found for request in requests if (found := self._traced.get(id(request))) is not None]
         if not traced:
             return work()
@@ -91,7 +93,7 @@ class TracedCheckout(Checkout):
         span = self._tracer.fan_in(name, [purchase.request for purchase in traced], sizes)
         outcomes: Sequence[Answer | None] = ()
         try:
-            with use_span(span, record_exception=False, set_status_on_exception=False):
+            with working_for(span):
                 outcomes = work()
         except BaseException as error:
             span.set_status(Status(StatusCode.ERROR))

@@ -53,11 +53,7 @@ class _StatementSpans:
         if parent is None:
             return None
         operation = statement.split(None, 1)[0].upper()
-        return self._tracer.statement(
-            operation,
-            parent,
-            {"db.system.name": self._system, "db.operation.name": operation, "db.query.text": statement},
-        )
+        return self._tracer.statement(operation, parent, {"db.system.name": self._system, "db.query.text": statement})
 
     def around(self, statement: str, send: Callable[[], Answer]) -> Answer:
         """Send a statement."""

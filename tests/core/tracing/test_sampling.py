@@ -11,7 +11,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from config import ROOT
 from core.db.clock import Deadline
-from core.tracing.tracer import share
+from core.tracing.tracer import share, working_for
 from harness.service import environment
 from tests.core.tracing.spans import Spans
 from tests.resources.calls import Calls
@@ -72,11 +72,8 @@ def test_an_unknown_method_makes_no_name(sqlite_call: Calls, spans: Spans) -> No
 
 def test_a_statement_that_fails_tells_the_number_and_no_text(call: Calls, spans: Spans) -> None:
     request = spans.tracer.request(None, 0.0)
-    assert request is not None
-    from opentelemetry.trace import use_span
-
     with (
-        use_span(request),
+        working_for(request),
         pytest.raises((OperationalError, ProgrammingError), match="no_such_table"),
         call.services.database.connect(Deadline(10)) as connection,
     ):
