@@ -1,6 +1,6 @@
 """What open pages cost the service: processor time of a thousand of them that watch one item.
 
-    python -m load.watchers [pages]            needs node; takes about twelve minutes, and stops by itself
+    python -m load.watchers [pages]            needs node; takes about a quarter of an hour, and stops by itself
 
 Each page is the real client (web/client/) with a connection of its own, at a service of its own with two workers.
 """
@@ -25,7 +25,7 @@ from server.loopback import reach_directly
 
 PAGES = 1000
 MOST_PAGES = 5000
-SECONDS = 60  # the longest that a page of a sale that is near or runs waits between two requests
+SECONDS = 120  # the longest that a page of a sale that is near or runs waits between two requests
 GOAL_PERCENT = 5.0  # of one core
 Counts = dict[str, int]
 
@@ -39,10 +39,10 @@ class Kind(NamedTuple):
 
 # One unit a second is bought in a sale that runs, so that there is something new to tell.
 KINDS = (
-    # Far from the start pages ask once a minute: by then all have begun to.
-    Kind(timedelta(minutes=30), {80: "starts in half an hour"}),
-    Kind(timedelta(seconds=90), {15: "starts in a minute"}),
-    Kind(None, {5: "runs, in the first minute", 400: "runs, nobody at the page for five minutes"}),
+    # Far from the start pages ask once in two minutes: by then all have begun to.
+    Kind(timedelta(minutes=30), {160: "starts in half an hour"}),
+    Kind(timedelta(seconds=150), {15: "starts in two minutes"}),
+    Kind(None, {5: "runs, in the first two minutes", 460: "runs, nobody at the page for five minutes"}),
 )
 # What goes on for longer than two minutes, and has to meet the goal.
 LASTING = frozenset({"starts in half an hour", "runs, nobody at the page for five minutes"})

@@ -43,7 +43,7 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         shop_token=text("SHOP_TOKEN"),
         shop_payment_secret=text("SHOP_PAYMENT_SECRET"),
         shop_events_secret=text("SHOP_EVENTS_SECRET"),
-        shop_url=_url("SHOP_URL", text("SHOP_URL"), plain_anywhere=True),
+        shop_url=_url("SHOP_URL", text("SHOP_URL")),
         return_url=_url("RETURN_URL", text("RETURN_URL"), plain_anywhere=True),
         stripe_api_base=_url("STRIPE_API_BASE", text("STRIPE_API_BASE", "https://api.stripe.com")),
         state_file=text("STATE_FILE", "stripe_adapter.db"),
@@ -52,7 +52,10 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
 
 
 def _url(name: str, value: str, plain_anywhere: bool = False) -> str:
-    """`value` without a slash at its end. Plain HTTP to another host would show Stripe's key to the network."""
+    """`value` without a slash at its end.
+
+    Plain HTTP to another host would show Stripe's key, or an administrator's token, to the network.
+    """
     parts = urlsplit(value)
     plain_here = parts.scheme == "http" and (plain_anywhere or parts.hostname in _LOOPBACK)
     if not parts.hostname or not (parts.scheme == "https" or plain_here):

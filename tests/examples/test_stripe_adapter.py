@@ -252,6 +252,7 @@ def test_settings_are_checked_before_anything_is_served(shop: StripeShop) -> Non
     for name in ("STRIPE_API_KEY", "STRIPE_WEBHOOK_SECRET", "SHOP_TOKEN", "SHOP_PAYMENT_SECRET", "SHOP_URL"):
         assert refused(**{name: ""}) == f"error: {name} is not set\n"
     assert "STRIPE_API_BASE" in refused(STRIPE_API_BASE="http://stripe.example")
+    assert "SHOP_URL" in refused(SHOP_URL="http://shop.example")
     assert "POLL_SECONDS" in refused(POLL_SECONDS="0")
 
 

@@ -18,9 +18,9 @@ export function statusAt(sale, now) {
 export function pollAfter(status, startsIn, untouched) {
   const after = (value, steps) => SECOND * steps.find(([limit]) => value < limit * SECOND)[1];
   if (status === "ended") return LONGEST;
-  if (status === "upcoming") return after(startsIn, [[30, 5], [120, 10], [3600, 60], [Infinity, 300]]);
+  if (status === "upcoming") return after(startsIn, [[30, 5], [120, 10], [600, 60], [3600, 120], [Infinity, 300]]);
   // Units go and come back, sales are paused and go on: who is there sees it soon.
-  return after(untouched, [[60, 4], [300, 15], [Infinity, 60]]);
+  return after(untouched, [[60, 4], [300, 15], [Infinity, 120]]);
 }
 
 /** Watches an item's sale for any number of callbacks. `onIdle` is called when the last one has stopped. */

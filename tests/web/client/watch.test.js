@@ -82,7 +82,8 @@ for (const [name, status, startsIn, least, most] of [
   ["one that is paused", "paused", null, 4000, 4000],
   ["one that has ended", "ended", null, MINUTE, MINUTE],
   ["one that starts in a day", "upcoming", 1440 * MINUTE, 5 * MINUTE, 5 * MINUTE],
-  ["one that starts in half an hour", "upcoming", 30 * MINUTE, MINUTE, MINUTE],
+  ["one that starts in half an hour", "upcoming", 30 * MINUTE, 2 * MINUTE, 2 * MINUTE],
+  ["one that starts in nine minutes", "upcoming", 9 * MINUTE, MINUTE, MINUTE],
   ["one that starts in two minutes", "upcoming", 2 * MINUTE - 1, 10_000, 10_000],
   ["one that is about to start", "upcoming", 29_000, 5000, 5000],
 ]) {
@@ -114,7 +115,7 @@ test("a page that nobody touches asks ever more seldom, and at once when it is t
     return shop.sinceLast().at(-1);
   };
   const [soon, later, late] = [await gapAfter(8000), await gapAfter(70_000), await gapAfter(280_000)];
-  assert.ok(soon <= 5300 && later >= 10_500 && later <= 19_600 && late >= 42_000 && late <= 78_100, `${soon} ${later} ${late}`);
+  assert.ok(soon <= 5300 && later >= 10_500 && later <= 19_600 && late >= 84_000 && late <= 156_100, `${soon} ${later} ${late}`);
   await shop.time.pass(5000);
   const before = shop.requests.length;
   for (const name of ["pointermove", "pointerdown", "keydown"]) tab.fire(name);
