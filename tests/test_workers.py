@@ -70,10 +70,10 @@ def test_a_cleaned_folder_for_temporary_files_costs_no_answer_no_figure_and_no_w
 FAILING = """
 import pathlib, sys, app, serve
 make, broken = app.create_app, pathlib.Path(sys.argv[1])
-def create_app(settings=None, host=None, threads=None):
+def create_app(settings=None, host=None, *more):
     if host is not None and broken.exists():
         raise MemoryError("nothing left")
-    return make(settings, host, threads)
+    return make(settings, host, *more)
 app.create_app = create_app
 serve.main()
 """
