@@ -103,18 +103,15 @@ class FastPath:
     def _show(self, request: ApiRequest, noun: str, goods_id: int) -> Answer:
         if _has_query_or_body(request):
             return None
+        request.route = _ROUTES[noun]
+        self._limits.check(request)  # ahead of the look, which may read the database
         seen = self._services.sale_cache.look(noun, goods_id)
         if seen is None:
             return None
-        request.route = _ROUTES[noun]
         if isinstance(seen, Future):
-            self._limits.check(request)
             return Later(seen, partial(self._found, noun), late=Busy())
         status = seen.status()
-        if status is None:
-            return None
-        self._limits.check(request)
-        return self._shown(noun, seen, status)
+        return None if status is None else self._shown(noun, seen, status)
 
     def _found(self, noun: str, done: "Future[CachedSale | None]") -> Reply | Exception | None:
         error = done.exception()

@@ -303,3 +303,15 @@ def test_preflights_are_free_only_where_pages_of_other_origins_may_call(
         call = Calls(make_app(sqlite_uri, RATE_LIMITS=True, RATE_LIMIT_PER_ADDRESS="2/hour", CORS_ORIGINS=origins))
         statuses[origins] = [call.send("OPTIONS", "/orders", headers=asked).status_code for _ in range(3)]
     assert statuses == {"": [200, 200, 429], "https://shop.example": [200, 200, 200]}
+
+
+def test_a_read_beyond_the_limit_is_not_read(limited: Limited, monkeypatch: pytest.MonkeyPatch) -> None:
+    call = limited()
+    item = put_up(call)
+    cache = call.services.sale_cache
+    looked: list[int] = []
+    look = cache.look
+    monkeypatch.setattr(cache, "look", lambda noun, goods_id: looked.append(goods_id) or look(noun, goods_id))
+    told = [call.get(f"/goods/{item}", **came_from("10.1.1.1")).status_code for _ in range(ADDRESSES + 3)]
+    assert told == [200] * ADDRESSES + [429] * 3
+    assert looked == [item] * ADDRESSES
