@@ -34,10 +34,11 @@ def _unreached(address: str) -> str | None:
     try:
         with contextlib.closing(socket.create_connection((host, port), _CONNECT_SECONDS)):
             return None
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a name that is no name of a host is a ValueError
         return f"cannot be reached ({type(error).__name__})"
 
 
 def _unwritable(path: Path) -> str | None:
-    place = path if path.exists() else path.parent
-    return None if os.access(place, os.W_OK) else "cannot be written"
+    # At its full size it is renamed: the folder has to be writable too.
+    fit = (path.is_file() or not path.exists()) and os.access(path.parent, os.W_OK)
+    return None if fit and (not path.exists() or os.access(path, os.W_OK)) else "cannot be written"

@@ -93,7 +93,7 @@ class CachedSale:
 
 
 class SaleCache:
-    """Reads the rows of hot items. Shared by all threads of a process."""
+    """Reads the rows of items, and keeps those of the hot ones. Shared by all threads of a process."""
 
     def __init__(
         self, read: Read, count: Count = lambda goods_id, code: None, idle_seconds: float = IDLE_SECONDS
@@ -112,9 +112,9 @@ class SaleCache:
         self._asks: dict[tuple[str, int], tuple[float, int, int]] = {}
         self._lock = threading.Lock()
         self._watcher: threading.Thread | None = None
-        # The items of the last read that do not exist, and when that read was sent.
-        self._absent: frozenset[int] = frozenset()
-        self._absent_at = float("-inf")
+        # The wanted items that do not exist, and when the read was sent that said so: of the last MAX_AGE.
+        self._absent: dict[int, float] = {}
+        self._due = float("-inf")  # when the hot items are read again
         # For each item, the futures that wait for its row, and when the read must have been sent at the earliest.
         self._awaited: dict[int, list[tuple[float, Future[CachedSale | None]]]] = {}
         self._awaited_count = 0
@@ -122,7 +122,7 @@ class SaleCache:
 
     @property
     def watching(self) -> bool:
-        """Whether the thread that reads hot items is running."""
+        """Whether the thread that reads is running."""
         watcher = self._watcher
         return watcher is not None and watcher.is_alive()
 
@@ -150,7 +150,7 @@ class SaleCache:
                 if seen.status() is not None:
                     return seen
                 since = now  # an older row would not tell either
-        elif goods_id in self._absent and self._absent_at >= since:
+        elif self._absent.get(goods_id, float("-inf")) >= since:
             return _raises(Refusal(GOODS_NOT_FOUND))
         return self._next(goods_id, since)
 
@@ -244,27 +244,35 @@ class SaleCache:
         while True:
             self._wake.clear()
             with self._lock:
-                kept = self._wanted | {key for key, seen in self._seen.items() if seen.quiet < _QUIET_READS}
-                ids = sorted(kept | set(itertools.islice(self._awaited, _READ_ONCE)))
-                if not ids:
-                    self._seen.clear()
+                self._forget_quiet()
+                now = time.monotonic()
+                # Reads of other items do not hasten those of the hot ones.
+                due = set(self._seen) if now >= self._due else set()
+                kept = self._seen.keys() | self._wanted
+                ids = sorted(due | self._wanted | set(itertools.islice(self._awaited, _READ_ONCE)))
             if not ids:
-                if self._wake.wait(self._idle_seconds):
-                    continue
-                with self._lock:
-                    if not (self._wanted or self._awaited):
-                        self._watcher = None
-                        return
+                # Cut short when a request waits for the next read.
+                if not self._wake.wait(self._due - now if kept else self._idle_seconds) and not kept:
+                    with self._lock:
+                        if not (self._wanted or self._awaited):
+                            self._watcher = None
+                            return
                 continue
             try:
                 self._look(ids, kept)
-                self._wake.wait(_READ_SECONDS)  # cut short when a request waits for the next read
+                if due:
+                    self._due = time.monotonic() + _READ_SECONDS
             except Exception as error:
                 self._go_quiet()
                 if not isinstance(error, Refusal):  # those are logged where they are raised
-                    log.warning("hot items could not be read: %s", type(error).__name__)
+                    log.warning("items could not be read: %s", type(error).__name__)
                 self._tell_failure(ids, error)
                 time.sleep(_READ_SECONDS)
+
+    def _forget_quiet(self) -> None:
+        """Keep no longer what nobody asks for. Needs the lock."""
+        for goods_id in [key for key, seen in self._seen.items() if seen.quiet >= _QUIET_READS]:
+            del self._seen[goods_id]
 
     def _look(self, ids: Sequence[int], kept: Collection[int]) -> None:
         asked_at = time.monotonic()
@@ -279,15 +287,17 @@ class SaleCache:
         answered_at = time.monotonic()
         found = {}
         with self._lock:
-            before, self._seen = self._seen, {}
             for row in rows:
-                last = before.get(row.id)
+                last = self._seen.get(row.id)
                 quiet = 0 if last is None or last.asks else last.quiet + 1
                 found[row.id] = CachedSale(row, asked_at, answered_at, quiet)
                 if row.id in kept:
                     self._seen[row.id] = found[row.id]
             self._wanted.difference_update(kept)
-            self._absent, self._absent_at = frozenset(ids) - found.keys(), asked_at
+            self._absent = {key: at for key, at in self._absent.items() if at >= asked_at - MAX_AGE}
+            for goods_id in set(ids) & set(kept) - found.keys():
+                self._seen.pop(goods_id, None)
+                self._absent[goods_id] = asked_at
             told = self._take_awaiting(ids, asked_at)
         for goods_id, awaiting in told:
             if goods_id in found:

@@ -11,6 +11,7 @@ from core.db.clock import Deadline
 from core.purchase.checkout import Checkout
 from core.purchase.decide import Outcome, PurchaseRequest
 from core.purchase.replays import SaleOpen
+from core.refusals import Busy
 from core.tracing.tracer import Tracer, current, working_for
 
 Answer = TypeVar("Answer")
@@ -23,6 +24,12 @@ class _Purchase:
 
     request: Span
     wait: Span | None
+    answered: bool = False
+
+    def wait_again(self, tracer: Tracer) -> None:
+        self.wait = tracer.part(_WAIT, self.request)
+        if self.answered:  # meanwhile, by another thread
+            self.end_wait()
 
     def end_wait(self) -> None:
         if self.wait is not None:
@@ -49,6 +56,7 @@ class TracedCheckout(Checkout):
 
         def end(done: Future[Outcome] | None = None) -> None:
             self._traced.pop(id(request), None)
+            purchase.answered = True
             purchase.end_wait()
 
         try:
@@ -91,21 +99,23 @@ class TracedCheckout(Checkout):
             "seckill.batch.items": len({request.goods_id for request in requests}),
         }
         span = self._tracer.fan_in(name, [purchase.request for purchase in traced], sizes)
-        outcomes: Sequence[Answer | None] = ()
         try:
             with working_for(span):
                 outcomes = work()
         except BaseException as error:
             span.set_status(Status(StatusCode.ERROR))
             span.set_attribute("error.type", type(error).__name__)
+            if isinstance(error, Busy):  # some are queued again
+                self._wait_again(requests)
             raise
         finally:
             span.end()
-            answered = {
-                id(request) for request, outcome in zip(requests, outcomes, strict=False) if outcome is not None
-            }
-            for request in requests:
-                waiting = self._traced.get(id(request))
-                if waiting is not None and id(request) not in answered:  # put back, or told of the error
-                    waiting.wait = self._tracer.part(_WAIT, waiting.request)
+        queued = zip(requests, outcomes, strict=True)
+        self._wait_again([request for request, outcome in queued if outcome is None or isinstance(outcome, SaleOpen)])
         return outcomes
+
+    def _wait_again(self, requests: Sequence[PurchaseRequest]) -> None:
+        for request in requests:
+            purchase = self._traced.get(id(request))
+            if purchase is not None:
+                purchase.wait_again(self._tracer)

@@ -1,10 +1,11 @@
 """Where spans go: to a collector, by OTLP over HTTP, or to a file."""
 
 import contextlib
+import fcntl
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,8 +22,8 @@ FILE_MAX_BYTES = 64 * 1024 * 1024
 _TELL_SECONDS = 60.0
 
 log = logging.getLogger("seckill.tracing")
-# Guarded tells what failed, without the other side's text and without a stack trace each second.
-logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
+# Guarded tells what failed, without the other side's text. That the queue is full, OpenTelemetry's SDK tells.
+logging.getLogger("opentelemetry.exporter").setLevel(logging.CRITICAL)
 
 
 def of(settings: Settings) -> SpanExporter:
@@ -34,8 +35,20 @@ def of(settings: Settings) -> SpanExporter:
     session.max_redirects = 0  # spans go to the address that was set
     # No proxy can reach this host for us.
     session.trust_env = urlsplit(target).hostname not in LOOPBACK
-    headers = {"Authorization": settings.TRACES_AUTHORIZATION} if settings.TRACES_AUTHORIZATION else {}
-    return OTLPSpanExporter(target, headers=headers, timeout=SEND_SECONDS, session=session)
+    session.auth = _Authorization(settings.TRACES_AUTHORIZATION)
+    return OTLPSpanExporter(target, timeout=SEND_SECONDS, session=session)
+
+
+class _Authorization(requests.auth.AuthBase):
+    """Sets the header, or none. Without it, `requests` would look for a password in ~/.netrc."""
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if self._value:
+            request.headers["Authorization"] = self._value
+        return request
 
 
 class Guarded(SpanExporter):
@@ -81,12 +94,25 @@ class FileExporter(SpanExporter):
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Write the spans, all in one call. Raises OSError."""
         lines = "".join(f"{span.to_json(indent=None)}\n" for span in spans).encode()
-        with contextlib.suppress(FileNotFoundError):
-            if self._path.stat().st_size + len(lines) > FILE_MAX_BYTES:
+        with self._opened() as file:
+            if os.fstat(file).st_size + len(lines) <= FILE_MAX_BYTES:
+                return _written(file, lines)
+            if os.stat(self._path).st_ino == os.fstat(file).st_ino:
+                # Nobody else has turned it over since it was opened.
                 self._path.replace(self._path.with_name(f"{self._path.name}.1"))
+        with self._opened() as file:
+            return _written(file, lines)
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[int]:
+        """The file, for this process alone."""
         file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            written = os.write(file, lines)
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield file
         finally:
             os.close(file)
-        return SpanExportResult.SUCCESS if written == len(lines) else SpanExportResult.FAILURE
+
+
+def _written(file: int, lines: bytes) -> SpanExportResult:
+    return SpanExportResult.SUCCESS if os.write(file, lines) == len(lines) else SpanExportResult.FAILURE

@@ -14,6 +14,7 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -46,6 +47,7 @@ class Tracer:
         self._provider = TracerProvider(
             # The environment's OTEL_RESOURCE_ATTRIBUTES come with it.
             resource=Resource.create(own),
+            sampler=ALWAYS_ON,  # `is_sampled` decides, and no variable of the environment
             shutdown_on_exit=False,  # it could wait for a collector for a minute
             span_limits=SpanLimits(max_span_attribute_length=_MAX_ATTRIBUTE, max_links=_MAX_LINKS),
         )

@@ -40,13 +40,24 @@ export function createKeyring(makeKey = randomKey, unsettled = new Map()) {
 
 const STORED = "console.keys";
 const STORED_MAX = 20;
-const STORED_MS = 15 * 60_000;
+const STORED_MS = 2 * 60_000;
+
+/** Forget all of them: another administrator may sign in here. */
+export const forgetStoredKeys = () => ownStorage()?.removeItem(STORED);
+
+function ownStorage() {
+  try {
+    return globalThis.sessionStorage ?? null;
+  } catch {
+    return null; // forbidden
+  }
+}
 
 /**
- * Unsettled keys of the control called `name` that outlive a reload of the page: for this tab, and a quarter of an hour.
- * After that, who asks for the same again means it anew.
+ * Unsettled keys of the control called `name` that outlive a reload of the page: for this tab, and for two minutes.
+ * After that, the same request is a new one.
  */
-export function storedKeys(name, { storage = sessionStorage, now = Date.now } = {}) {
+export function storedKeys(name, { storage = ownStorage(), now = Date.now } = {}) {
   const read = () => {
     try {
       const found = JSON.parse(storage.getItem(STORED) ?? "[]");

@@ -1,5 +1,7 @@
 // The administrator's token: kept for this tab alone, and nowhere when it is closed.
 
+import { forgetStoredKeys } from "./keys.js";
+
 const NAME = "console.token";
 
 const claimsOf = (token) => {
@@ -32,6 +34,7 @@ export const session = {
     sessionStorage.setItem(NAME, token);
   },
   end() {
+    forgetStoredKeys();
     sessionStorage.removeItem(NAME);
   },
 };

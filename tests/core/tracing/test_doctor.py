@@ -32,3 +32,8 @@ def test_a_file_that_can_be_written_and_one_that_cannot(tmp_path: Path) -> None:
     assert found(TRACES="all", TRACES_TO=str(tmp_path / "spans.jsonl")).state is State.OK
     nowhere = found(TRACES="all", TRACES_TO=str(tmp_path / "no such folder" / "spans.jsonl"))
     assert (nowhere.state, "cannot be written" in nowhere.found) == (State.WARNING, True)
+    assert found(TRACES="all", TRACES_TO=str(tmp_path)).state is State.WARNING
+
+
+def test_a_host_that_has_no_name() -> None:
+    assert "cannot be reached" in found(TRACES="all", TRACES_TO="http://a..b/v1/traces").found

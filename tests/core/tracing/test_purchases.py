@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from opentelemetry.trace import SpanKind, StatusCode
 
 from harness.eventually import eventually
@@ -47,7 +48,7 @@ def test_what_buyers_send_is_in_no_span(call: Calls, spans: Spans) -> None:
     address |= {"postcode": "200000"}
     body = {"shipping_method": "post", "address": address}
     assert call.post(f"/seckill/{item}", USER, json=body, headers={"Idempotency-Key": KEY}).status_code == 201
-    assert call.get("/orders?q=query-of-the-tests", USER).status_code in (200, 422)
+    assert call.get("/goods?q=query-of-the-tests", USER).status_code == 200
     told = "".join(span.to_json() for span in spans.all)
     assert "INSERT INTO orders" in told
     assert "of-the-tests" not in told.lower()
@@ -83,7 +84,7 @@ def test_a_refusal_tells_its_code(sqlite_call: Calls, spans: Spans) -> None:
 def test_a_purchase_without_a_slot_waits_again(call: Calls, spans: Spans) -> None:
     database = call.services.database
     if database.is_sqlite:
-        return  # one writer at a time: no slot is ever taken
+        pytest.skip("one writer at a time: no slot is ever taken")
     item = call.create(order_limit=1)["id"]
     assert call.post(f"/seckill/{item}", "first").status_code == 201
     with ThreadPoolExecutor(1) as pool:
