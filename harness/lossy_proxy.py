@@ -22,9 +22,11 @@ def losing(share: float, seed: int, of: str = "/seckill/", method: str = "POST")
     lock = threading.Lock()
 
     def fate(given: str, path: str) -> str | None:
+        if given != method or not path.startswith(of):
+            return None  # without a lot: how many of these come is by chance, and the lots of the others are not to be
         with lock:
             lost, kind = chance.random() < share, chance.choice((REQUEST, ANSWER, ANSWER))
-        return kind if lost and given == method and path.startswith(of) else None
+        return kind if lost else None
 
     return fate
 
