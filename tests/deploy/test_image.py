@@ -90,7 +90,7 @@ def start(image: str) -> Iterator[Callable[..., Container]]:
 
     def started(*options: str) -> Container:
         running.append(Container(*options))
-        assert eventually(running[-1].is_healthy)
+        assert eventually(running[-1].is_healthy, seconds=100)  # the first one reads the whole image from the disk
         return running[-1]
 
     yield started
