@@ -26,7 +26,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from core.identity import key_source
+from core import address
 from core.ops import places, secret_key, secrets_folder
 from core.ops.secret_key import KNOWN_SECRETS as KNOWN_SECRETS
 from core.ops.secret_key import MIN_SECRET_BYTES as MIN_SECRET_BYTES
@@ -76,6 +76,7 @@ DEFAULT_DATABASE_URI = f"sqlite:///{INSTANCE / 'seckill.db'}"  # the embedded on
 _STAND_IN = secrets.token_hex(32)
 MIN_WEBHOOK_SECRET_BYTES = 24
 _DAY = 86_400  # seconds
+_SAMPLED = re.compile(r"sampled:[1-9][0-9]{0,8}", re.ASCII)
 _TRACES_NEED = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
 _IDENTITY = ("ISSUER", "AUDIENCE")  # what IDENTITY_JWKS needs
 DRIVERS = ("sqlite", "mysql+mysqlconnector", "mariadb+mysqlconnector")
@@ -354,14 +355,14 @@ class Settings(BaseSettings):
     @field_validator("LOG_REQUESTS")
     @classmethod
     def _log_requests(cls, value: str) -> str:
-        if not re.fullmatch(r"all|errors|off|sampled:[1-9][0-9]{0,8}", value, re.ASCII):
+        if not (value in ("all", "errors", "off") or _SAMPLED.fullmatch(value)):
             raise ValueError("it is all, errors, off, or sampled: and a number, such as sampled:100")
         return value
 
     @field_validator("TRACES")
     @classmethod
     def _traces(cls, value: str) -> str:
-        if not re.fullmatch(r"off|all|sampled:[1-9][0-9]{0,8}", value, re.ASCII):
+        if not (value in ("off", "all") or _SAMPLED.fullmatch(value)):
             raise ValueError("it is off, all, or sampled: and a number, such as sampled:100")
         try:
             missing = value != "off" and any(find_spec(name) is None for name in _TRACES_NEED)
@@ -374,14 +375,14 @@ class Settings(BaseSettings):
     @field_validator("TRACES_TO")
     @classmethod
     def _traces_to(cls, value: str) -> str:
-        if wrong := key_source.fault(value, plain=True):
+        if wrong := address.fault(value, plain=True):
             raise ValueError(wrong)
         return value if "://" in value else str(HOME / value)
 
     @field_validator("TRACES_AUTHORIZATION")
     @classmethod
     def _traces_authorization(cls, value: str) -> str:
-        if not value.isascii() or not (value.isprintable() or not value):
+        if not (value.isascii() and value.isprintable()):
             raise ValueError("it is what stands in a header: plain characters on one line")
         return value.strip()
 
@@ -440,7 +441,7 @@ class Settings(BaseSettings):
     @field_validator("IDENTITY_JWKS")
     @classmethod
     def _jwks(cls, value: str) -> str:
-        if value and (wrong := key_source.fault(value)):
+        if value and (wrong := address.fault(value)):
             raise ValueError(wrong)
         return value if not value or "://" in value else str(HOME / value)
 
@@ -547,6 +548,12 @@ def load(*, first_start: bool = False, **overrides: Any) -> Settings:
     return settings
 
 
+def share_of(which: str) -> float:
+    """The share of the requests that LOG_REQUESTS or TRACES says: 1 for `all`, 1/n for `sampled:<n>`, else 0."""
+    _, _, number = which.partition(":")
+    return 1 / int(number) if number else float(which == "all")
+
+
 def _is_command() -> bool:
     """Whether this is a command of `flask` that serves nobody."""
     return os.environ.get("FLASK_RUN_FROM_CLI") == "true" and "run" not in sys.argv[1:]
@@ -646,7 +653,7 @@ def _require_identity(settings: Settings) -> None:
 
 
 def _require_private_traces(settings: Settings) -> None:
-    if settings.TRACES_AUTHORIZATION and key_source.fault(settings.TRACES_TO):
+    if settings.TRACES_AUTHORIZATION and address.fault(settings.TRACES_TO):
         raise InvalidSettings(f"{PREFIX}TRACES_AUTHORIZATION is a secret: {PREFIX}TRACES_TO must be https:// with it")
 
 

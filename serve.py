@@ -177,7 +177,7 @@ def _serve(address: Address, settings: config.Settings) -> None:
 
 
 def _tracer(settings: config.Settings) -> "Tracer | None":
-    """What traces this worker's requests, if the settings want it: OpenTelemetry takes 20 MB of memory."""
+    """What traces this worker's requests, if the settings want it. OpenTelemetry is loaded only then."""
     if settings.TRACES == "off":
         return None
     from core.tracing.tracer import Tracer

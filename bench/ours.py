@@ -35,8 +35,6 @@ class Setup:
     # Where callers are counted, for limits that nobody meets; all come from one address.
     limits: str | None = None
     publisher: bool = True
-    traces: str = "off"
-    traces_to: str = ""
 
 
 DEFAULTS = Setup()
@@ -57,8 +55,6 @@ class Ours(Contender):
             "PUBLISHER": setup.publisher,
             "WEBHOOKS_TO_PRIVATE": "on",
         }
-        if setup.traces != "off":
-            more |= {"TRACES": setup.traces, "TRACES_TO": setup.traces_to}
         if setup.limits is not None:
             more |= {**_UNMET_LIMITS, "RATE_LIMIT_STORAGE": setup.limits}
         self._service = Service(

@@ -33,7 +33,6 @@ BASES = {
     "limits": "off",
     "limits_reads": "off",
     "events": "off",
-    "traces": "off",
     "orders": "few",
 }
 TITLES = {
@@ -54,7 +53,6 @@ TITLES = {
     "limits": "Limits on callers: purchases",
     "limits_reads": "Limits on callers: reads",
     "events": "With and without publishers",
-    "traces": "With and without traces",
     "orders": "Few and many orders in the table",
 }
 

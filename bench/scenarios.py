@@ -292,25 +292,6 @@ def events() -> list[Trial]:
     ]
 
 
-def traces() -> list[Trial]:
-    """Ours without traces, with one request in a hundred traced, and with all, on one hot item."""
-
-    def traced(which: str) -> Trial:
-        def measure(stage: Stage, number: int) -> Run:
-            name = f"ours_traces_{which.replace(':', '_')}"
-            if which != "off" and not stage.collector:
-                stage.collector = f"{stage.stack.enter_context(receiving()).url}/v1/traces"
-            ours = stage.ours(name, Setup(traces=which, traces_to=stage.collector))
-            connections = stage.connections.get("ours", CONNECTIONS)
-            load = Load(first=ours.put_up(), connections=connections, seconds=stage.options.seconds)
-            stage.warm_up(ours, load)
-            return stage.measure(ours, load, ("traces", which, number))
-
-        return Trial("traces", which, measure)
-
-    return [traced("off"), traced("sampled:100"), traced("all")]
-
-
 SCENARIOS: dict[str, Callable[[], list[Trial]]] = {
     scenario.__name__: scenario
     for scenario in (
@@ -331,10 +312,9 @@ SCENARIOS: dict[str, Callable[[], list[Trial]]] = {
         limits,
         limits_reads,
         events,
-        traces,
         orders,
     )
 }
 # Played only when named: they are for those who choose the defaults.
-ON_REQUEST = ("settings", "limits", "limits_reads", "events", "traces")
+ON_REQUEST = ("settings", "limits", "limits_reads", "events")
 QUICK = ("hot_item", "sold_out", "reads", "sweep", "overload")

@@ -40,7 +40,6 @@ class Stage:
     stack: contextlib.ExitStack
     tokens: Path
     redis: BenchRedis | None = None
-    collector: str = ""  # the address that takes spans, once there is one
     connections: dict[str, int] = field(default_factory=dict)
     runs: list[Run] = field(default_factory=list)
     _users: int = USERS

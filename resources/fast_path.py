@@ -70,7 +70,7 @@ class FastPath:
         return Later(readiness.ask(), make, late=Unavailable())
 
     def answer(self, request: ApiRequest, holds_thread: bool = False) -> Answer:
-        """The answer to a plain request for a hot item. Raises what `errors.reply_to` knows.
+        """The answer to a plain request. Raises what `errors.reply_to` knows.
 
         `holds_thread` says that a thread waits for the answer, where it comes later.
         """

@@ -13,7 +13,7 @@ from typing import TextIO
 from prometheus_client import Counter
 from pythonjsonlogger.json import JsonFormatter
 
-from config import Settings
+from config import Settings, share_of
 from core.ops.log_output import GatheredLines
 from core.ops.metrics import BufferedCounter
 
@@ -24,7 +24,7 @@ log = logging.getLogger("seckill.requests")
 _to_json = json.JSONEncoder(ensure_ascii=False).encode
 # A method is the caller's to choose: an unknown one must not make a new series.
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_FAILED = 500  # from this status on a line is written, unless all are off
+FAILED = 500  # from this status on a request has failed: its line is written, unless all are off
 # The request's id, method, route, status, code, beginning and user.
 Tell = Callable[[str, str, str, int, str | None, float, str | None], None]
 
@@ -71,8 +71,7 @@ class _RequestLines(_Handler):
         self._line = _text_line if as_text else _json_line
         self.tell: Tell = self._tell
         if which != "all":
-            share = 0.0 if which == "errors" else 1 / int(which.partition(":")[2])
-            self.tell = self._tell_some(share)
+            self.tell = self._tell_some(share_of(which))
 
     def _tell(
         self, request_id: str, method: str, route: str, status: int, code: str | None, began: float, user_id: str | None
@@ -87,7 +86,7 @@ class _RequestLines(_Handler):
         def tell_some(
             request_id: str, method: str, route: str, status: int, code: str | None, began: float, user_id: str | None
         ) -> None:
-            if status >= _FAILED or any_number() < share:
+            if status >= FAILED or any_number() < share:
                 tell(request_id, method, route, status, code, began, user_id)
 
         return tell_some

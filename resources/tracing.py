@@ -13,10 +13,9 @@ from resources.fast_path import Answer, FastPath
 from resources.limits import Limits, NoLimits
 from resources.pipeline import Pipeline
 from resources.reply import Reply
-from resources.request_log import METHODS
+from resources.request_log import FAILED, METHODS
 
 _SPAN = "seckill.span"  # in a request's environment
-_FAILED = 500  # from this status on a request's span is an error
 
 
 def pipeline(
@@ -81,7 +80,7 @@ class TracedEnvelope(Envelope):
         )
         if request.code is not None:
             span.set_attribute("seckill.code", request.code)
-        if status >= _FAILED:
+        if status >= FAILED:
             span.set_status(Status(StatusCode.ERROR))
         span.end()
 

@@ -6,8 +6,8 @@ import math
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -23,6 +23,7 @@ from core.db.clock import Deadline, deadline_of_request
 from core.db.faults import Kind, read
 from core.db.idle_sessions import IdleSessions
 from core.db.shares import ENDED_BY_SERVER, Share
+from core.held import held
 from core.ops.metrics import POOL_IN_USE
 from core.refusals import Busy, Refusal, Unavailable
 
@@ -42,14 +43,9 @@ def joined() -> Connection | None:
     return _joined.get()
 
 
-@contextmanager
-def joining(connection: Connection) -> Iterator[None]:
+def joining(connection: Connection) -> AbstractContextManager[None]:
     """Let this thread's reads and transactions within the block join the transaction that `connection` is in."""
-    token = _joined.set(connection)
-    try:
-        yield
-    finally:
-        _joined.reset(token)
+    return held(_joined, connection)
 
 
 _PATIENCE = 3600  # seconds
@@ -104,7 +100,7 @@ def patient_engine(settings: Settings, seconds: float = _PATIENCE) -> Engine:
         options["connect_args"] |= {"read_timeout": seconds, "write_timeout": seconds}
     engine = create_engine(settings.database_url, **options)
     if not settings.on_sqlite:
-        event.listen(engine, "do_connect", _open)
+        event.listen(engine, "do_connect", _opener(mysql_connection.Connection))
     return engine
 
 
@@ -127,7 +123,6 @@ class Database:
         self.engine = engine
         self.read_engine = create_engine(settings.database_url, **engine_options(settings, ended_by_server=True))
         self.settings = settings
-        self._opened_as = opened_as
         self.is_sqlite = engine.dialect.name == "sqlite"
         # SQLite admits one writer. Its own wait is a poll that can starve a thread; a lock of the process is fairer.
         self.sqlite_writer = threading.Lock()
@@ -137,15 +132,15 @@ class Database:
         self._in_use = {share: POOL_IN_USE.labels(share.value) for share in Share}
         self._share: Share | None = None
         for each in (engine, self.read_engine):
-            self._listen(each)
+            self._listen(each, opened_as)
         event.listen(self.read_engine, "connect", self._limit_sqlite if self.is_sqlite else self._limit_mysql)
         if self.is_sqlite:
             event.listen(self.read_engine, "before_cursor_execute", self._begin_statement)
         event.listen(engine, "engine_disposed", lambda engine: self.read_engine.dispose())
 
-    def _listen(self, engine: Engine) -> None:
+    def _listen(self, engine: Engine, opened_as: type[mysql_connection.Connection]) -> None:
         if not self.is_sqlite:
-            event.listen(engine, "do_connect", self._open)
+            event.listen(engine, "do_connect", _opener(opened_as))
             event.listen(engine, "handle_error", _tell_disconnect)
         event.listen(engine, "connect", self._set_up_sqlite if self.is_sqlite else self._set_up_mysql)
         if self.is_sqlite:
@@ -227,11 +222,6 @@ class Database:
             cause = error.orig if isinstance(error, DBAPIError) and error.orig else error.__cause__ or error
             log.warning("the database failed a request: %s, error %s", type(cause).__name__, read(error).errno)
 
-    def _open(
-        self, dialect: Any, record: ConnectionPoolEntry, arguments: Any, options: dict[str, Any]
-    ) -> mysql_connection.Connection:
-        return mysql_connection.open(options, self._opened_as)
-
     def _set_up_mysql(self, dbapi_connection: Any, record: Any) -> None:
         with dbapi_connection.cursor() as cursor:
             mariadb = self._is_mariadb(cursor)
@@ -282,10 +272,13 @@ class Database:
             dbapi_connection.execute(f"PRAGMA {pragma}")
 
 
-def _open(
-    dialect: Any, record: ConnectionPoolEntry, arguments: Any, options: dict[str, Any]
-) -> mysql_connection.Connection:
-    return mysql_connection.open(options)
+def _opener(kind: type[mysql_connection.Connection]) -> Callable[..., mysql_connection.Connection]:
+    def connect(
+        dialect: Any, record: ConnectionPoolEntry, arguments: Any, options: dict[str, Any]
+    ) -> mysql_connection.Connection:
+        return mysql_connection.open(options, kind)
+
+    return connect
 
 
 def _tell_disconnect(context: ExceptionContext) -> None:

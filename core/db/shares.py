@@ -5,12 +5,13 @@ number of connections. Reads and health checks also have their own pool, in whos
 that take too long (core/db/database.py).
 """
 
-import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from enum import Enum
 
 from config import Settings
+from core.held import held
 
 # One for the rows of items, one for `/readyz` and one for `/live`, so that none of them ever waits.
 _WATCHERS = 3
@@ -43,14 +44,9 @@ def use(share: Share) -> None:
     _current.set(share)
 
 
-@contextlib.contextmanager
-def using(share: Share) -> Iterator[None]:
+def using(share: Share) -> AbstractContextManager[None]:
     """Let this thread use `share` within the block."""
-    token = _current.set(share)
-    try:
-        yield
-    finally:
-        _current.reset(token)
+    return held(_current, share)
 
 
 def batch_workers(settings: Settings) -> int:

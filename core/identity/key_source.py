@@ -16,34 +16,11 @@ from core.identity.key_set import MAX_BYTES
 
 CONNECT_SECONDS = 5.0
 WHOLE_SECONDS = 10.0  # from the connection on: an answer that comes byte by byte would never exceed a time-out
-MAX_ADDRESS = 2000
 _CHUNK = 16 * 1024
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class Unreadable(Exception):
     """The keys cannot be read; says why, in words of ours: none of the other side's text gets into a log."""
-
-
-def fault(source: str, plain: bool = False) -> str | None:
-    """Why `source` is no place to read keys from; None if it may be. A path is not looked at.
-
-    Plain HTTP beyond this host is one only where it may be `plain`.
-    """
-    if "://" not in source:
-        return None if source.strip() and "\0" not in source else "it is an address or a path"
-    try:
-        parts = urlsplit(source)
-        host, _ = parts.hostname, parts.port  # raises ValueError for a port that is none
-    except ValueError:
-        return "it is not an address"
-    if parts.scheme not in ("https", "http") or not host or len(source) > MAX_ADDRESS:
-        return "it is an https:// address or a path"
-    if not source.isascii() or not source.isprintable() or " " in source or "#" in source or "@" in parts.netloc:
-        return "it has a character that such an address cannot have, or credentials"
-    if parts.scheme == "http" and host not in LOOPBACK and not plain:
-        return "plain http:// is for this host alone: whoever is in between could put in keys"
-    return None
 
 
 def read(source: str) -> bytes:

@@ -40,5 +40,5 @@ def _unreached(address: str) -> str | None:
 
 def _unwritable(path: Path) -> str | None:
     # At its full size it is renamed: the folder has to be writable too.
-    fit = (path.is_file() or not path.exists()) and os.access(path.parent, os.W_OK)
-    return None if fit and (not path.exists() or os.access(path, os.W_OK)) else "cannot be written"
+    fit = os.access(path.parent, os.W_OK) and (not path.exists() or (path.is_file() and os.access(path, os.W_OK)))
+    return None if fit else "cannot be written"

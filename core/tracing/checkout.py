@@ -5,14 +5,14 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from opentelemetry.trace import Span, Status, StatusCode
+from opentelemetry.trace import Span
 
 from core.db.clock import Deadline
 from core.purchase.checkout import Checkout
 from core.purchase.decide import Outcome, PurchaseRequest
 from core.purchase.replays import SaleOpen
 from core.refusals import Busy
-from core.tracing.tracer import Tracer, current, working_for
+from core.tracing.tracer import Tracer, current, end_failed, working_for
 
 Answer = TypeVar("Answer")
 _WAIT = "wait in queue"
@@ -103,13 +103,11 @@ class TracedCheckout(Checkout):
             with working_for(span):
                 outcomes = work()
         except BaseException as error:
-            span.set_status(Status(StatusCode.ERROR))
-            span.set_attribute("error.type", type(error).__name__)
+            end_failed(span, error)
             if isinstance(error, Busy):  # some are queued again
                 self._wait_again(requests)
             raise
-        finally:
-            span.end()
+        span.end()
         queued = zip(requests, outcomes, strict=True)
         self._wait_again([request for request, outcome in queued if outcome is None or isinstance(outcome, SaleOpen)])
         return outcomes

@@ -15,7 +15,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from config import Settings
-from core.identity.key_source import LOOPBACK
+from core.address import LOOPBACK
 
 SEND_SECONDS = 5.0
 FILE_MAX_BYTES = 64 * 1024 * 1024
@@ -97,9 +97,10 @@ class FileExporter(SpanExporter):
         with self._opened() as file:
             if os.fstat(file).st_size + len(lines) <= FILE_MAX_BYTES:
                 return _written(file, lines)
-            if os.stat(self._path).st_ino == os.fstat(file).st_ino:
-                # Nobody else has turned it over since it was opened.
-                self._path.replace(self._path.with_name(f"{self._path.name}.1"))
+            # Unless somebody else has turned it over since it was opened here, and perhaps not made a new one yet.
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(self._path.stat(), os.fstat(file)):
+                    self._path.replace(self._path.with_name(f"{self._path.name}.1"))
         with self._opened() as file:
             return _written(file, lines)
 

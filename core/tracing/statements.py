@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from opentelemetry.trace import Span, Status, StatusCode
+from opentelemetry.trace import Span, SpanKind
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -16,7 +16,7 @@ from config import Settings
 from core.db import mysql_connection
 from core.db.database import Database
 from core.db.faults import read
-from core.tracing.tracer import Tracer, current
+from core.tracing.tracer import Tracer, current, end_failed
 
 _SPAN = "seckill.span"  # of the statement that is under way, in a connection's `info`
 Answer = TypeVar("Answer")
@@ -53,7 +53,8 @@ class _StatementSpans:
         if parent is None:
             return None
         operation = statement.split(None, 1)[0].upper()
-        return self._tracer.statement(operation, parent, {"db.system.name": self._system, "db.query.text": statement})
+        attributes = {"db.system.name": self._system, "db.query.text": statement}
+        return self._tracer.part(operation, parent, SpanKind.CLIENT, attributes)
 
     def around(self, statement: str, send: Callable[[], Answer]) -> Answer:
         """Send a statement."""
@@ -107,13 +108,12 @@ def _sqlite_connection(spans: _StatementSpans) -> type[sqlite3.Connection]:
 
 
 def _end(span: Span | None, error: BaseException | None = None) -> None:
-    """End a span. Of an error it has the class and the database's number; its text may have values in it."""
+    """End the span of a statement, if there is one. An error adds the database's number of it."""
     if span is None:
         return
-    if error is not None:
-        number = read(error).errno if isinstance(error, Exception) else None
-        span.set_status(Status(StatusCode.ERROR))
-        span.set_attribute("error.type", type(error).__name__)
-        if number:
-            span.set_attribute("db.response.status_code", str(number))
-    span.end()
+    if error is None:
+        span.end()
+        return
+    if (number := read(error).errno).isdecimal():
+        span.set_attribute("db.response.status_code", number)
+    end_failed(span, error)

@@ -5,8 +5,8 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 
 from opentelemetry import trace
@@ -15,10 +15,11 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
-from opentelemetry.trace import Link, Span, SpanContext, SpanKind
+from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from config import Settings
+from config import Settings, share_of
+from core.held import held
 from core.tracing import exporters
 from core.version import __version__
 
@@ -38,7 +39,7 @@ class Tracer:
 
     def __init__(self, settings: Settings, exporter: SpanExporter | None = None) -> None:
         """`exporter` takes the spans, by default the one for TRACES_TO. To be made in the process that makes spans."""
-        self._share = share(settings.TRACES)
+        self._share = share_of(settings.TRACES)
         own = {
             "service.name": os.environ.get("OTEL_SERVICE_NAME", _NAME),
             "service.version": __version__,
@@ -63,24 +64,23 @@ class Tracer:
 
     def is_sampled(self) -> bool:
         """Whether to trace the next request. Ours to say: a caller must not choose what tracing costs."""
-        return self._share == 1 or random.random() < self._share  # noqa: S311 (no secret)
+        return random.random() < self._share  # noqa: S311 (no secret)
 
     def request(self, traceparent: str | None, began: float) -> Span:
         """The span of a request that arrived at `began` (`time.perf_counter`). It continues the caller's trace."""
         parent = _traceparent.extract({"traceparent": traceparent}, Context()) if traceparent else Context()
-        context = trace.get_current_span(parent).get_span_context()
-        if context.is_valid and not context.trace_flags.sampled:
-            # The caller's own spans are not kept; ours are.
-            sampled = SpanContext(
-                context.trace_id, context.span_id, True, trace.TraceFlags(trace.TraceFlags.SAMPLED), context.trace_state
-            )
-            parent = trace.set_span_in_context(trace.NonRecordingSpan(sampled), Context())
         arrived = time.time_ns() - int((time.perf_counter() - began) * 1e9)
         return self._tracer.start_span("request", parent, SpanKind.SERVER, start_time=arrived)
 
-    def part(self, name: str, of: Span, attributes: Mapping[str, str | int] | None = None) -> Span:
+    def part(
+        self,
+        name: str,
+        of: Span,
+        kind: SpanKind = SpanKind.INTERNAL,
+        attributes: Mapping[str, str | int] | None = None,
+    ) -> Span:
         """A span within another one."""
-        return self._tracer.start_span(name, trace.set_span_in_context(of), attributes=attributes)
+        return self._tracer.start_span(name, trace.set_span_in_context(of), kind, attributes)
 
     def fan_in(self, name: str, of: Sequence[Span], attributes: Mapping[str, str | int]) -> Span:
         """A span that many spans lead to: a trace of its own, with a link to each, and a link from each."""
@@ -90,10 +90,6 @@ class Tracer:
         for each in of:
             each.add_link(span.get_span_context())
         return span
-
-    def statement(self, name: str, of: Span, attributes: Mapping[str, str | int]) -> Span:
-        """The span of a statement that is sent to the database."""
-        return self._tracer.start_span(name, trace.set_span_in_context(of), SpanKind.CLIENT, attributes=attributes)
 
     def flush(self) -> None:
         """Send what waits."""
@@ -115,16 +111,13 @@ def current() -> Span | None:
     return _current.get()
 
 
-@contextmanager
-def working_for(span: Span) -> Iterator[None]:
+def working_for(span: Span) -> AbstractContextManager[None]:
     """Let this thread work for `span` within the block."""
-    token = _current.set(span)
-    try:
-        yield
-    finally:
-        _current.reset(token)
+    return held(_current, span)
 
 
-def share(traces: str) -> float:
-    """The share of the requests that is traced, by the setting TRACES, which is not `off`."""
-    return 1 / int(traces.partition(":")[2] or "1")
+def end_failed(span: Span, error: BaseException) -> None:
+    """End a span as an error. Of the error it has the class: its text may have values in it."""
+    span.set_status(Status(StatusCode.ERROR))
+    span.set_attribute("error.type", type(error).__name__)
+    span.end()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from core import address
 from core.identity import key_source
 from core.identity.key_set import MAX_BYTES
 from core.identity.key_source import Unreadable
@@ -29,7 +30,7 @@ from harness.identity_keys import publishing
     ],
 )
 def test_https_this_host_and_files_are_places_to_read_keys_from(source: str) -> None:
-    assert key_source.fault(source) is None
+    assert address.fault(source) is None
 
 
 @pytest.mark.parametrize(
@@ -53,7 +54,7 @@ def test_https_this_host_and_files_are_places_to_read_keys_from(source: str) -> 
     ],
 )
 def test_no_other_is(source: str) -> None:
-    assert key_source.fault(source)
+    assert address.fault(source)
 
 
 def test_keys_are_read_by_http_and_from_a_file(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ from flask import Flask
 from opentelemetry.trace import StatusCode
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
-from config import ROOT
+from config import ROOT, share_of
 from core.db.clock import Deadline
-from core.tracing.tracer import share, working_for
+from core.tracing.tracer import working_for
 from harness.service import environment
 from tests.core.tracing.spans import Spans
 from tests.resources.calls import Calls
@@ -51,7 +51,7 @@ def test_a_caller_does_not_choose_what_is_traced(
 
 @pytest.mark.parametrize(("traces", "wanted"), [("all", 1), ("sampled:1", 1), ("sampled:4", 0.25)])
 def test_the_share_that_is_traced(traces: str, wanted: float) -> None:
-    assert share(traces) == wanted
+    assert share_of(traces) == wanted
 
 
 def test_one_in_n_is_traced(
