@@ -60,10 +60,10 @@ def test_a_batch_is_linked_with_all_of_its_purchases(sqlite_call: Calls, spans: 
     with ThreadPoolExecutor(3) as pool:
         with services.database.sqlite_writer:  # the first is in a batch, which waits; the others are the next batch
             first = pool.submit(sqlite_call.post, f"/seckill/{item}", "first")
-            eventually(lambda: services.in_progress.count(item) == 1)
-            eventually(lambda: len(spans.named(WAIT)) == 1)
+            assert eventually(lambda: services.in_progress.count(item) == 1)
+            assert eventually(lambda: len(spans.named(WAIT)) == 1)
             others = [pool.submit(sqlite_call.post, f"/seckill/{item}", user) for user in ("second", "third")]
-            eventually(lambda: services.in_progress.count(item) == 3)
+            assert eventually(lambda: services.in_progress.count(item) == 3)
         assert [each.result().status_code for each in (first, *others)] == [201] * 3
     sizes = {int((span.attributes or {})["seckill.batch.size"]): span for span in spans.named(BATCH)}  # type: ignore[arg-type]
     assert set(sizes) == {1, 2}
@@ -91,7 +91,7 @@ def test_a_purchase_without_a_slot_waits_again(call: Calls, spans: Spans) -> Non
         with database.engine.connect() as holder, holder.begin():
             holder.exec_driver_sql(f"SELECT * FROM purchase_slots WHERE goods_id = {item} FOR UPDATE")
             second = pool.submit(call.post, f"/seckill/{item}", "second")
-            eventually(lambda: len(spans.named(BATCH)) >= 3)
+            assert eventually(lambda: len(spans.named(BATCH)) >= 3)
         assert second.result().status_code == 201
     request = next(span for span in spans.named(REQUEST) if len(linked(span)) > 1)
     waits = spans.within(request)
@@ -108,7 +108,7 @@ def test_a_key_at_a_closed_sale_is_looked_up(sqlite_call: Calls, spans: Spans) -
         assert sqlite_call.post(f"/seckill/{item}", USER, headers=headers).json == bought.json
         return bool(spans.named("key look-up"))
 
-    eventually(is_looked_up)
+    assert eventually(is_looked_up)
     look_up = spans.named("key look-up")[-1]
     assert spans.named(REQUEST)[-1].context.span_id in linked(look_up)
     texts = [str((span.attributes or {}).get("db.query.text")) for span in spans.within(look_up)]
