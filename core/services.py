@@ -1,7 +1,9 @@
 """Everything that a request needs, put together once in each process."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import Engine
 
@@ -18,7 +20,7 @@ from core.ops.readiness import Readiness
 from core.ops.shop_metrics import ShopMetrics
 from core.purchase.checkout import Checkout
 from core.purchase.in_progress import InProgress
-from core.purchase.sale_cache import SaleCache
+from core.purchase.sale_cache import Count, Read, SaleCache
 from core.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -54,15 +56,16 @@ class Services:
 
         `threads` of this process answer what waits, where their number is known. `tracer` traces what is done.
         """
-        database = _database(tracer, engine, settings)
+        make = _makers(tracer)
+        database = make.database(engine, settings)
         memory = host or HostMemory()
         in_progress = InProgress(memory)
         watching = database.of(Share.WATCH)
         counter = PurchaseCounter()
-        sale_cache = SaleCache(lambda ids: goods.read_all(watching, ids), counter.refused)
+        sale_cache = make.sale_cache(lambda ids: goods.read_all(watching, ids), counter.refused)
         provider = IdentityProvider(Rules.of(settings), memory.identity_keys) if settings.IDENTITY_JWKS else None
         tokens = Tokens(settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS, provider, settings.IDENTITY_ONLY)
-        checkout = _checkout(tracer, database, in_progress, sale_cache, threads, counter)
+        checkout = make.checkout(database, in_progress, sale_cache, threads, counter)
         monitor = Monitor.of(database, memory, counter, in_progress.by_item, checkout.caps.open)
         return cls(
             settings,
@@ -84,20 +87,22 @@ class Services:
         return self.host is not None and self.host.draining
 
 
-# OpenTelemetry is loaded only where there is a tracer.
+class _Makers(NamedTuple):
+    """What makes the parts that are traced where there is a tracer."""
+
+    database: Callable[[Engine, Settings], Database] = Database
+    sale_cache: Callable[[Read, Count], SaleCache] = SaleCache
+    checkout: Callable[[Database, InProgress, SaleCache, int | None, PurchaseCounter], Checkout] = Checkout
 
 
-def _database(tracer: "Tracer | None", engine: Engine, settings: Settings) -> Database:
+def _makers(tracer: "Tracer | None") -> _Makers:
     if tracer is None:
-        return Database(engine, settings)
+        return _Makers()
+    # They load OpenTelemetry.
     from core.tracing import statements
-
-    return statements.traced(tracer, engine, settings)
-
-
-def _checkout(tracer: "Tracer | None", *parts: Any) -> Checkout:
-    if tracer is None:
-        return Checkout(*parts)
     from core.tracing.checkout import TracedCheckout
+    from core.tracing.sale_cache import TracedSaleCache
 
-    return TracedCheckout(tracer, *parts)
+    return _Makers(
+        partial(statements.traced, tracer), partial(TracedSaleCache, tracer), partial(TracedCheckout, tracer)
+    )

@@ -1,5 +1,6 @@
 """Spans of requests, from their arrival to their log line. Loaded only where the setting TRACES is on."""
 
+from collections.abc import Iterable, Iterator
 from wsgiref.types import WSGIApplication
 
 from opentelemetry.trace import Span, Status, StatusCode
@@ -56,7 +57,8 @@ class TracedPipeline(Pipeline):
         if span is None:
             return super().by_flask(request)
         with working_for(span):
-            return super().by_flask(request)
+            reply = super().by_flask(request)
+        return reply if isinstance(reply.body, bytes) else reply._replace(body=_within(span, reply.body))
 
 
 class TracedEnvelope(Envelope):
@@ -83,6 +85,12 @@ class TracedEnvelope(Envelope):
         if status >= FAILED:
             span.set_status(Status(StatusCode.ERROR))
         span.end()
+
+
+def _within(span: Span, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The pieces of a response, each made for `span`."""
+    with working_for(span):
+        yield from pieces
 
 
 def _span(request: ApiRequest) -> Span | None:

@@ -12,7 +12,7 @@ from core.purchase.checkout import Checkout
 from core.purchase.decide import Outcome, PurchaseRequest
 from core.purchase.replays import SaleOpen
 from core.refusals import Busy
-from core.tracing.tracer import Tracer, current, end_failed, working_for
+from core.tracing.tracer import Tracer, current
 
 Answer = TypeVar("Answer")
 _WAIT = "wait in queue"
@@ -98,16 +98,12 @@ class TracedCheckout(Checkout):
             "seckill.batch.size": len(requests),
             "seckill.batch.items": len({request.goods_id for request in requests}),
         }
-        span = self._tracer.fan_in(name, [purchase.request for purchase in traced], sizes)
         try:
-            with working_for(span):
+            with self._tracer.shared(name, [purchase.request for purchase in traced], sizes):
                 outcomes = work()
-        except BaseException as error:
-            end_failed(span, error)
-            if isinstance(error, Busy):  # some are queued again
-                self._wait_again(requests)
+        except Busy:  # some are queued again
+            self._wait_again(requests)
             raise
-        span.end()
         queued = zip(requests, outcomes, strict=True)
         self._wait_again([request for request, outcome in queued if outcome is None or isinstance(outcome, SaleOpen)])
         return outcomes

@@ -5,8 +5,8 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 
 from opentelemetry import trace
@@ -82,14 +82,25 @@ class Tracer:
         """A span within another one."""
         return self._tracer.start_span(name, trace.set_span_in_context(of), kind, attributes)
 
-    def fan_in(self, name: str, of: Sequence[Span], attributes: Mapping[str, str | int]) -> Span:
-        """A span that many spans lead to: a trace of its own, with a link to each, and a link from each."""
+    @contextmanager
+    def shared(self, name: str, of: Sequence[Span], attributes: Mapping[str, str | int]) -> Iterator[None]:
+        """Let this thread work within the block for a span that many share.
+
+        It is a trace of its own, with a link to each of them and a link from each.
+        """
         span = self._tracer.start_span(
             name, Context(), attributes=attributes, links=[Link(each.get_span_context()) for each in of]
         )
         for each in of:
-            each.add_link(span.get_span_context())
-        return span
+            if each.is_recording():  # its request may have been told that it waits too long
+                each.add_link(span.get_span_context())
+        try:
+            with working_for(span):
+                yield
+        except BaseException as error:
+            end_failed(span, error)
+            raise
+        span.end()
 
     def flush(self) -> None:
         """Send what waits."""

@@ -5,6 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from opentelemetry.trace import SpanKind, StatusCode
 
+from core.ops import csv_text
+from core.orders import order_list
 from harness.eventually import eventually
 from tests.core.tracing.spans import Spans, linked
 from tests.resources.calls import Calls
@@ -113,6 +115,43 @@ def test_a_key_at_a_closed_sale_is_looked_up(sqlite_call: Calls, spans: Spans) -
     assert spans.named(REQUEST)[-1].context.span_id in linked(look_up)
     texts = [str((span.attributes or {}).get("db.query.text")) for span in spans.within(look_up)]
     assert any("idempotency_key" in text for text in texts)
+
+
+def test_a_read_of_an_item_leads_to_the_statement_that_served_it(call: Calls, spans: Spans) -> None:
+    item = call.create()["id"]
+    assert call.get(f"/goods/{item}").status_code == 200
+    request, read = spans.one("GET /goods/<goods_id>"), spans.one("item read")
+    assert (linked(request), linked(read)) == ({read.context.span_id}, {request.context.span_id})
+    assert dict(read.attributes or {}) == {"seckill.items": 1}
+    texts = [str((span.attributes or {})["db.query.text"]) for span in spans.within(read)]
+    assert any("FROM goods" in text.replace("\n", " ") for text in texts), texts
+
+
+def test_a_read_that_nobody_waits_for_has_no_span(sqlite_call: Calls, spans: Spans) -> None:
+    item = sqlite_call.create()["id"]
+    sqlite_call.services.sale_cache.hot_requests = 1
+    asked = [sqlite_call.get(f"/goods/{item}").status_code for _ in range(20)]
+    assert asked == [200] * 20
+    reads = spans.named("item read")
+    waited = {span.context.span_id for span in spans.named("GET /goods/<goods_id>") if span.links}
+    assert len(waited) < 20, "each one waited for a read of its own"
+    assert set().union(*map(linked, reads)) == waited
+    assert sqlite_call.services.sale_cache.watching
+
+
+def test_the_pieces_of_an_export_have_their_statements(
+    call: Calls, spans: Spans, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(order_list, "MAX_LIMIT", 2)
+    monkeypatch.setattr(csv_text, "_PIECE", 1)
+    item = call.create()["id"]
+    for number in range(5):
+        call.bought(item, f"buyer-{number}")
+    assert call.get("/orders/export", "operator").text.count("\n") == 1 + 5
+    statements = spans.within(spans.one("GET /orders/export"))
+    texts = [str((span.attributes or {}).get("db.query.text")).replace("\n", " ") for span in statements]
+    # Of three pages; the first alone has one or two.
+    assert sum("FROM orders" in text for text in texts) >= 3, texts
 
 
 def test_a_read_that_flask_answers_has_its_statements(call: Calls, spans: Spans) -> None:
