@@ -142,6 +142,11 @@ def goals(server: str) -> tuple[Goal, ...]:
             _tail_crowded,
             at_most=True,
         ),
+        Goal(
+            "beside a console that looks once a second: purchases against without",
+            0.98,
+            _ratio(("watched", "a console"), ("watched", "nobody looks")),
+        ),
         Goal("a worker at rest, MB", 80, _worker_megabytes, at_most=True),
         Goal("many orders in the table, against few", 0.9, _ratio(("orders", "many"), ("orders", "few"))),
         Goal("errors, units oversold or undersold, purchases doubled or lost", 0, _errors, at_most=True, every=True),

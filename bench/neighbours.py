@@ -1,7 +1,11 @@
-"""Ours beside what could be in its way: a flooded item, slow clients, and the other kind of server."""
+"""Ours beside what could be in its way: a flooded item, slow clients, a console, and the other kind of server."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import replace
+from types import TracebackType
+
+import requests
 
 from bench.measure import Run
 from bench.ours import Ours
@@ -17,6 +21,7 @@ FLOOD_CONNECTIONS = 128
 QUIET_CONNECTIONS = 2
 CROWD = Sizes(slow_bodies=64, idle=1000)
 CROWDED_CONNECTIONS = 16
+_LOOK_SECONDS = 1.0  # as web/console/views/live.js
 
 
 def flooded() -> list[Trial]:
@@ -58,6 +63,56 @@ def slow_clients() -> list[Trial]:
         return Crowd(("127.0.0.1", ours.port), CROWD, f"/seckill/{goods_id}", headers)
 
     return [of("alone", None), of("beside them", slow)]
+
+
+class _Console:
+    """Asks for the live figures of all items once a second, as an open console does, while the `with` block runs."""
+
+    def __init__(self, url: str) -> None:
+        self._url = f"{url}/live"
+        self._headers = {"Authorization": f"Bearer {Tokens(SECRET).issue('operator', is_admin=True)}"}
+        self._leave = threading.Event()
+        self._thread = threading.Thread(target=self._look_on)
+        self.answers: list[int] = []
+
+    def __enter__(self) -> "_Console":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._leave.set()
+        self._thread.join()
+
+    def _look_on(self) -> None:
+        with requests.Session() as session:
+            while not self._leave.is_set():
+                self.answers.append(session.get(self._url, headers=self._headers, timeout=20).status_code)
+                self._leave.wait(_LOOK_SECONDS)
+
+
+def watched() -> list[Trial]:
+    """Purchases of one hot item, with and without an operator who watches them."""
+
+    def of(name: str, has_console: bool) -> Trial:
+        def measure(stage: Stage, number: int) -> Run:
+            # A worker goes on reading for a while after the console has left: each has a service of its own.
+            ours = stage.ours("ours_watched" if has_console else "ours")
+            load = Load(first=ours.put_up(), connections=CONNECTIONS, seconds=stage.options.seconds)
+            stage.warm_up(ours, load)
+            labels = ("watched", name, number)
+            if not has_console:
+                return stage.measure(ours, load, labels)
+            with _Console(ours.url) as console:
+                run = stage.measure(ours, load, labels)
+            if set(console.answers) != {200}:
+                run = replace(run, problems=(*run.problems, f"the console was answered {set(console.answers)}"))
+            return run
+
+        return Trial("watched", name, measure)
+
+    return [of("nobody looks", False), of("a console", True)]
 
 
 def servers() -> list[Trial]:

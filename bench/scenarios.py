@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from bench.measure import Run
-from bench.neighbours import flooded, servers, slow_clients
+from bench.neighbours import flooded, servers, slow_clients, watched
 from bench.ours import DEFAULTS, SHIPPED, WITH_COUPON, Setup
 from bench.stage import Stage
 from bench.trial import CONNECTIONS, Trial, purchases
@@ -306,6 +306,7 @@ SCENARIOS: dict[str, Callable[[], list[Trial]]] = {
         overload,
         flooded,
         slow_clients,
+        watched,
         servers,
         generator,
         settings,

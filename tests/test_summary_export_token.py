@@ -116,13 +116,13 @@ def test_an_export_takes_the_same_memory_however_many_orders_there_are(sqlite_ap
         "goods_id, goods_name, user_id, quantity, currency, unit_price, subtotal, discount, shipping_fee, total, "
         "status, purchased_at, expires_at"
     )
-    numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000) "
+    numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) "
     grow = f"INSERT INTO orders (order_no, {columns}) {numbers} SELECT printf('%032d', i), {columns} FROM n, orders"
     execute(sqlite_app, grow + " WHERE orders.id = 1")
     path = tmp_path / "orders.csv"
     run(sqlite_app, "export", "payments", "-o", str(path))  # what is loaded once
     streamed = peak(lambda: run(sqlite_app, "export", "orders", "-o", str(path)))
-    assert len(path.read_text().splitlines()) == 10_002
+    assert len(path.read_text().splitlines()) == 20_002
     at_once = peak(lambda: list(order_list.every(database, Viewer("", is_admin=True), Filters())))
     assert streamed < at_once / 2
 

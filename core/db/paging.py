@@ -71,5 +71,7 @@ def _behind(sort: Sort, after: tuple[Any, Any]) -> ColumnElement[bool]:
     further = sort.value < last if sort.descending else sort.value > last
     if sort.value is sort.id:
         return further
-    further = or_(further, and_(sort.value == last, tied))
+    # SQLite seeks by the bound on the value alone, MySQL by the OR.
+    bound = sort.value <= last if sort.descending else sort.value >= last
+    further = and_(bound, or_(further, and_(sort.value == last, tied)))
     return or_(further, sort.value.is_(None)) if sort.descending and sort.nullable else further

@@ -34,7 +34,7 @@ def _taken(written: StringIO) -> str:
 
 
 def _safe(cell: Any) -> Any:
-    if not isinstance(cell, str):
+    if not isinstance(cell, str) or (cell[:1].isalnum() and cell.isascii()):
         return cell
     begin = unicodedata.normalize("NFKC", cell).lstrip()[:1]
     return f"'{cell}" if begin in _FORMULA_STARTS else cell

@@ -239,8 +239,16 @@ def test_each_filter_reads_little_more_than_its_page(app: Flask) -> None:
                         index = INDEXES[filters.goods_id is not None, filters.user_id is not None]
                         assert f"INDEX {index} (" in searched[0], (what, plan)
                         assert all(detail.startswith("SEARCH orders USING") for detail in searched), (what, plan)
+                        if place is not None:  # it begins where the page does, not at the start of the list
+                            bound = "purchased_at<?" if descending else "purchased_at>?"
+                            assert all(bound in detail for detail in by_time(searched)), (what, plan)
                     else:
                         assert rows_read(connection, query) < 150, what
+
+
+def by_time(searched: list[str]) -> list[str]:
+    """The searches of indexes that are in the order of the list, without those of single rows and of overdue orders."""
+    return [detail for detail in searched if any(f"INDEX {index} (" in detail for index in INDEXES.values())]
 
 
 def rows_read(connection: Connection, query: object) -> int:
