@@ -37,9 +37,6 @@ MAX_THREADS = 1024
 BACKPRESSURE = 4096
 # Seconds that a client may take to send a request's headers.
 HEADER_SECONDS = 10
-# So many new objects that may refer to others have Python look for garbage. At Python's own 700 a worker at its peak
-# looks a hundred times a second, each time at all the requests that it has in hand.
-_GARBAGE_AT = 20_000
 
 
 @dataclass(frozen=True)
@@ -170,7 +167,6 @@ def _serve(address: Address, settings: config.Settings) -> None:
             # What is loaded by now stays: without this, each full garbage collection walks through all of it.
             gc.collect()
             gc.freeze()
-            gc.set_threshold(_GARBAGE_AT, *gc.get_threshold()[1:])
         host.mine.start()
         return adapter
 

@@ -152,7 +152,10 @@ def is_user_id(value: object) -> bool:
     return (
         isinstance(value, str)
         and 1 <= len(value) <= MAX_USER_ID
-        and (value.isalnum() or not any(unicodedata.category(character) in ("Cc", "Cs") for character in value))
+        and (
+            (value.isascii() and value.isprintable())
+            or not any(unicodedata.category(character) in ("Cc", "Cs") for character in value)
+        )
     )
 
 

@@ -3,6 +3,8 @@
 import random
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from io import BytesIO
 from wsgiref.types import WSGIEnvironment
@@ -44,11 +46,19 @@ class ApiRequest:
         self.counted = False  # by the limits on callers
         self._body: bytes | None = None
         self._identity: tuple[Identity | None] | None = None
-        environ[_KEY] = self
+
+    @contextmanager
+    def in_environ(self) -> Iterator[None]:
+        """Can be found by `of` meanwhile. Not for longer: two objects that hold each other are left to the collector."""
+        self.environ[_KEY] = self
+        try:
+            yield
+        finally:
+            del self.environ[_KEY]
 
     @classmethod
     def of(cls, environ: WSGIEnvironment) -> "ApiRequest":
-        """The request that `environ` belongs to. Raises KeyError for one that did not come by the pipeline."""
+        """The request that Flask answers in `environ`. Raises KeyError for one that did not come by the pipeline."""
         found: ApiRequest = environ[_KEY]
         return found
 

@@ -8,6 +8,7 @@ batch is settled, by the thread that completes futures. All else is answered by 
 import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+from functools import partial
 from typing import Any, Protocol
 from wsgiref.types import WSGIEnvironment
 
@@ -18,7 +19,7 @@ from resources.api_request import ApiRequest
 from resources.connections import READING
 from resources.limits import FREE
 from resources.pipeline import Pipeline
-from resources.reply import Headers, Later, Reply
+from resources.reply import Headers, Later, Make, Reply
 from resources.request_queue import Lane, RequestQueue
 
 
@@ -86,8 +87,10 @@ class Dispatcher:
             self._send(request, exchange, answer)
 
     def _answer_later(self, request: ApiRequest, exchange: Exchange, later: Later) -> None:
+        # A callback must not hold its future, which keeps it: both would be left to the garbage collector.
+        make = later.make
         if later.late is None:
-            later.future.add_done_callback(lambda done: self._guarded(self._complete, request, exchange, later))
+            later.future.add_done_callback(partial(self._complete, request, exchange, make))
             return
         pending = self._pending(request, exchange, later.late)
 
@@ -96,15 +99,18 @@ class Dispatcher:
                 return
             try:
                 begin_request(pending.deadline)  # in case that Flask is to answer
-                self._guarded(self._complete, request, exchange, later)
+                self._complete(request, exchange, make, done)
             finally:
                 begin_request(None)
                 self._awaited.discard(pending)
 
         later.future.add_done_callback(complete)
 
-    def _complete(self, request: ApiRequest, exchange: Exchange, later: Later) -> None:
-        self._answer(request, exchange, later.make(later.future))
+    def _complete(self, request: ApiRequest, exchange: Exchange, make: Make, done: Future[Any]) -> None:
+        self._guarded(self._answer_made, request, exchange, make, done)
+
+    def _answer_made(self, request: ApiRequest, exchange: Exchange, make: Make, done: Future[Any]) -> None:
+        self._answer(request, exchange, make(done))
 
     def _pending(self, request: ApiRequest, exchange: Exchange, late: Exception) -> Pending:
         """Answers with `late` at the deadline, unless the answer is claimed before."""

@@ -71,7 +71,8 @@ class Pipeline:
             started[:] = [(int(status[:3]), headers)]
             return _no_write
 
-        response = self.application(request.environ, start_response)
+        with request.in_environ():
+            response = self.application(request.environ, start_response)
         pieces = _Pieces(response)
         try:
             first = next(pieces, b"")  # the application may start its response with the first piece only

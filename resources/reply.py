@@ -19,6 +19,9 @@ class Reply(NamedTuple):
     body: bytes | Iterable[bytes] = b""
 
 
+Make = Callable[[Future[Any]], "Reply | Exception | None"]
+
+
 class Later(NamedTuple):
     """An answer that is there once `future` is done.
 
@@ -28,7 +31,7 @@ class Later(NamedTuple):
     """
 
     future: Future[Any]
-    make: Callable[[Future[Any]], "Reply | Exception | None"]
+    make: Make
     late: Refusal | None = None
 
     def wait(self, seconds: float) -> "Reply | Exception | None":

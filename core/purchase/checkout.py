@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from functools import partial
 
 from core.db import shares
 from core.db.clock import Deadline, deadline_of_request
@@ -14,7 +15,7 @@ from core.ops.metrics import PURCHASES, record
 from core.purchase import batch
 from core.purchase.batcher import Batcher
 from core.purchase.decide import Outcome, Placed, PurchaseRequest, Refused, Replayed
-from core.purchase.in_progress import InProgress
+from core.purchase.in_progress import Counted, InProgress
 from core.purchase.queue import PurchaseQueue
 from core.purchase.replays import SaleOpen, look_up
 from core.purchase.sale_cache import SaleCache
@@ -85,24 +86,24 @@ class Checkout:
             counted.end()
             raise
 
-        def end(done: Future[Outcome]) -> None:
-            counted.end()
-            error = done.exception()
-            order_no = None
-            if error is None:
-                outcome = done.result()
-                label = _label(outcome)
-                if isinstance(outcome, Placed):
-                    order_no = outcome.order.order_no
-            elif isinstance(error, Refusal):
-                label = error.code
-                _count(label)
-            else:
-                label = _INTERNAL_ERROR
-            self._counter.settled(request.goods_id, label, time.monotonic() - arrived, arrived, order_no)
-
-        future.add_done_callback(end)
+        future.add_done_callback(partial(self._settled, request.goods_id, counted, arrived))
         return future
+
+    def _settled(self, goods_id: int, counted: Counted, arrived: float, done: Future[Outcome]) -> None:
+        counted.end()
+        error = done.exception()
+        order_no = None
+        if error is None:
+            outcome = done.result()
+            label = _label(outcome)
+            if isinstance(outcome, Placed):
+                order_no = outcome.order.order_no
+        elif isinstance(error, Refusal):
+            label = error.code
+            _count(label)
+        else:
+            label = _INTERNAL_ERROR
+        self._counter.settled(goods_id, label, time.monotonic() - arrived, arrived, order_no)
 
     def close(self, seconds: float) -> bool:
         """Refuse new requests and wait until those that are pending are answered. False: not in time."""

@@ -20,9 +20,9 @@ class InProgress:
         self._free = list(range(cells - 1, -1, -1))
         self._cells = host.mine.cells
 
-    def counted(self, goods_id: int) -> "_Counted":
+    def counted(self, goods_id: int) -> "Counted":
         """Count one purchase of the item from now on: while a block runs with it, or until its `end`."""
-        return _Counted(self._cells, self._free, goods_id)
+        return Counted(self._cells, self._free, goods_id)
 
     @property
     def here(self) -> int:
@@ -42,8 +42,8 @@ class InProgress:
         return sum(cells.tolist().count(goods_id) for cells in counted)
 
 
-class _Counted:
-    """A cell that is taken; a generator would cost three times as much."""
+class Counted:
+    """A purchase that is counted: a cell that is taken. A generator would cost three times as much."""
 
     __slots__ = ("_cell", "_cells", "_free")
 
