@@ -33,6 +33,7 @@ def rewrite(change: Rewrite) -> None:
 
     ask = Connection.ask
     Connection.ask = lambda self, statement, *values: ask(self, change(_seen_as(self), statement, values), *values)
+    Connection.ask_all = one_by_one
 
 
 def after(act: Callable[[Any, str, Any], None]) -> None:
@@ -52,6 +53,12 @@ def after(act: Callable[[Any, str, Any], None]) -> None:
         return answer
 
     Connection.ask = ask_and_act
+    Connection.ask_all = one_by_one
+
+
+def one_by_one(self: Any, changes: Any) -> list[int]:
+    """`ask_all`, so that what is done at a statement is done between it and the one before."""
+    return [self.ask(statement, *values)[1] for statement, values in changes]
 
 
 def _seen_as(driver_connection: Any) -> Any:

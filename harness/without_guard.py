@@ -112,7 +112,7 @@ def no_known_orders() -> None:
     from core.purchase import statements
 
     standing = statements.standing
-    statements.standing = lambda connection, keys, owners, now: standing(connection, [], owners, now)
+    statements.standing = lambda connection, keys, *rest: standing(connection, [], *rest)
 
 
 def slow_to_order() -> None:

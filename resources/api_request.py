@@ -49,7 +49,7 @@ class ApiRequest:
 
     @contextmanager
     def in_environ(self) -> Iterator[None]:
-        """Can be found by `of` meanwhile. Not for longer: two objects that hold each other are left to the collector."""
+        """Can be found by `of` meanwhile. No longer: objects that hold each other are left to the garbage collector."""
         self.environ[_KEY] = self
         try:
             yield

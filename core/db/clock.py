@@ -35,12 +35,24 @@ class utc_now_after_wait(FunctionElement[datetime]):
 
 @compiles(utc_now)
 def _utc_now(element: utc_now, compiler: SQLCompiler, **kw: Any) -> str:
-    return _SQLITE_NOW if compiler.dialect.name == "sqlite" else "UTC_TIMESTAMP(3)"
+    return now_in(compiler.dialect.name)
 
 
 @compiles(utc_now_after_wait)
 def _utc_now_after_wait(element: utc_now_after_wait, compiler: SQLCompiler, **kw: Any) -> str:
     return now_after_wait_in(compiler.dialect.name)
+
+
+def now_in(dialect: str) -> str:
+    """`utc_now` as text for statements that are written as text."""
+    return _SQLITE_NOW if dialect == "sqlite" else "UTC_TIMESTAMP(3)"
+
+
+def ago_in(dialect: str) -> str:
+    """The moment so many seconds before `now_in`, as text; the seconds are a parameter, written as text."""
+    if dialect == "sqlite":
+        return "strftime('%Y-%m-%d %H:%M:%f000', 'now', '-' || ? || ' seconds')"
+    return "(UTC_TIMESTAMP(3) - INTERVAL %s SECOND)"
 
 
 def now_after_wait_in(dialect: str) -> str:

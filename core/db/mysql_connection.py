@@ -7,7 +7,7 @@ packet (each row and each column name is one), and Python doubles them for the t
 import socket
 import ssl
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mysql.connector.connection import MySQLConnection
@@ -72,14 +72,25 @@ class Connection(MySQLConnection):
 
         It costs a third of a cursor, which handles all types and fetch modes. Raises mysql.connector.Error.
         """
-        converter = self.converter
-        assert converter is not None
-        quoted = tuple(converter.quote(converter.escape(value.encode())) for value in values)
-        result = self.cmd_query(statement.encode() % quoted)
+        result = self.cmd_query(self._filled(statement, values))
         if "columns" not in result:
             return [], int(result["affected_rows"])
         rows, _ = self.get_rows(raw=True)
         return [tuple(None if value is None else value.decode() for value in row) for row in rows], 0
+
+    def ask_all(self, changes: Sequence[tuple[str, Sequence[str]]]) -> list[int]:
+        """Send several statements, none of which returns rows, with their values, in one packet.
+
+        The server carries them out in their order, up to the first that fails. Returns how many rows each changed.
+        Raises mysql.connector.Error.
+        """
+        packet = b";".join(self._filled(statement, values) for statement, values in changes)
+        return [int(result["affected_rows"]) for result in self.cmd_query_iter(packet)]
+
+    def _filled(self, statement: str, values: Sequence[str]) -> bytes:
+        converter = self.converter
+        assert converter is not None
+        return statement.encode() % tuple(converter.quote(converter.escape(value.encode())) for value in values)
 
 
 def open(options: Mapping[str, Any], kind: type[Connection] = Connection) -> Connection:

@@ -1,9 +1,9 @@
 """One transaction for a list of purchases: slots, locked rows, the decision, one INSERT, one UPDATE, COMMIT."""
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from prometheus_client import Gauge, Histogram
 from sqlalchemy import Connection, bindparam, select
@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, select
 from config import Settings
 from core.catalogue import shipping
 from core.catalogue.shipping import Method
-from core.db.clock import Deadline, database_now
+from core.db.clock import Deadline
 from core.db.database import Database
 from core.db.transaction import run
 from core.events import events
@@ -34,6 +34,7 @@ from core.purchase.decide import (
     UserKey,
     decide,
 )
+from core.purchase.sql import carry_out, sql_of
 from core.refusals import GOODS_NOT_FOUND, Refusal
 from models import Order, OrderStatus
 
@@ -51,6 +52,9 @@ LOCK_HOLD_SECONDS = Histogram(
 SLOTS_IN_USE = Gauge(
     "seckill_purchase_slots_in_use", "Slots held by purchase transactions now.", multiprocess_mode="livesum"
 )
+
+# Adds to a batch the requests for these of its items that came since it was taken.
+JoinLate = Callable[[Collection[int]], None]
 
 _READ_ORDERS = select(*orders.VIEW_COLUMNS).where(Order.order_no.in_(bindparam("numbers", expanding=True)))
 
@@ -76,9 +80,11 @@ def serve(
     requests: Sequence[PurchaseRequest],
     deadline: Deadline,
     patient: bool = True,
+    join_late: JoinLate = lambda items: None,
 ) -> list[Outcome | None]:
     """Settle `requests` in one transaction and return an outcome for each, in their order.
 
+    `join_late` is called with the items whose rows are locked, and may add requests for them to `requests`.
     None stands for a request whose item had no free slot: nothing was done for it, and it may be asked again. An
     outcome is returned only after COMMIT was answered, or was found to have happened. Raises Busy (nothing was
     bought; at the first row that others hold for long unless `patient`) or Unavailable (perhaps it was).
@@ -90,7 +96,7 @@ def serve(
     try:
         outcomes = run(
             database,
-            lambda connection: _work(connection, caps, known_caps, requests, rules, holding),
+            lambda connection: _work(connection, caps, known_caps, requests, rules, holding, join_late),
             deadline,
             was_committed=_was_committed,
             rerun_lock_waits=patient,
@@ -122,10 +128,17 @@ def _work(
     requests: Sequence[PurchaseRequest],
     rules: Rules,
     holding: _Run,
+    join_late: JoinLate,
 ) -> list[Outcome | None]:
-    methods = _shipping_methods(connection, requests)
+    # Read ahead of all locks: nobody is to wait for it.
+    methods: Sequence[Method] | None = shipping.all_methods(connection) if _need_methods(requests) else None
     had = caps.take(connection, known_caps)
     holding.took(had)
+    if had:
+        goods = statements.lock_goods(connection, sorted(had))
+        holding.locked_at = time.perf_counter()
+        # Whoever came during the wait for the rows shares this transaction: the more do, the less each one costs.
+        join_late(had)
     outcomes: list[Outcome | None] = [
         None if request.goods_id in known_caps else Refused(Refusal(GOODS_NOT_FOUND)) for request in requests
     ]
@@ -133,21 +146,19 @@ def _work(
         return outcomes
     served = [index for index, request in enumerate(requests) if request.goods_id in had]
     batch = [requests[index] for index in served]
-    goods, now = statements.lock_goods(connection, sorted(had))
-    holding.locked_at = time.perf_counter()
-    now = now or database_now(connection)
+    if methods is None and _need_methods(batch):
+        methods = shipping.all_methods(connection)
     codes = {request.choices.coupon_code for request in batch if request.choices.coupon_code is not None}
-    # Coupons of many items are waited for too: what is over by then is over.
-    coupons, later = coupon_statements.lock(connection, codes) if codes else ({}, None)
-    now = later or now
-    known, held = known_orders_and_held_units(connection, batch, goods, now, rules)
+    coupons = coupon_statements.lock(connection, codes)[0] if codes else {}
+    # The time comes with it: after all waits and all arrivals. What is over by then is over.
+    known, held, now = known_orders_and_held_units(connection, batch, goods, rules)
     owners = {
         (request.user_id, code)
         for request in batch
         if (code := request.choices.coupon_code) in coupons and coupons[code].per_user_limit is not None
     }
     used = coupon_statements.uses(connection, owners) if owners else {}
-    locked = Locked(goods, now, known, held, coupons, used, methods)
+    locked = Locked(goods, now, known, held, coupons, used, methods or ())
     decided = decide(batch, locked, rules, new_order_numbers(len(batch)).__next__)
     _write(connection, [outcome for outcome in decided if isinstance(outcome, Placed)], goods)
     for index, outcome in zip(served, decided, strict=True):
@@ -155,53 +166,44 @@ def _work(
     return outcomes
 
 
-def _shipping_methods(connection: Connection, requests: Sequence[PurchaseRequest]) -> Sequence[Method]:
-    """Read ahead of all locks: nobody is to wait for it. Only a price that has to be told or checked needs them."""
-    if any(
+def _need_methods(requests: Sequence[PurchaseRequest]) -> bool:
+    """Whether the shipping methods are needed: only for a price that has to be told or checked."""
+    return any(
         request.choices.shipping_method is not None or request.choices.expected_total is not None
         for request in requests
-    ):
-        return shipping.all_methods(connection)
-    return ()
+    )
 
 
 def known_orders_and_held_units(
     connection: Connection,
     requests: Sequence[PurchaseRequest],
     goods: Mapping[int, LockedGoods],
-    now: datetime,
     rules: Rules,
-) -> tuple[dict[UserKey, KnownOrder], Mapping[UserGoods, Held]]:
-    """The orders under the requests' keys, whatever item they are for, and what buyers hold and have given up.
+) -> tuple[dict[UserKey, KnownOrder], Mapping[UserGoods, Held], datetime]:
+    """The orders under the requests' keys, whatever item they are for, what buyers hold and gave up, and the time.
 
-    The latter only of items for which it matters: those with a limit, or all where a rule counts what is given up.
+    What they hold only of items for which it matters: those with a limit, or all where a rule counts what is given up.
     """
     keys = {(request.user_id, request.idempotency_key) for request in requests if request.idempotency_key is not None}
     counted: Collection[int] = goods.keys()
     if not rules.hold_cooldown_seconds:
         counted = {key for key, item in goods.items() if item.per_user_limit is not None}
     owners = {(request.user_id, request.goods_id) for request in requests if request.goods_id in counted}
-    forgotten = now - timedelta(seconds=rules.hold_forget_seconds)
-    found = statements.standing(connection, keys, owners, now, forgotten)
+    found = statements.standing(connection, keys, owners, rules.hold_forget_seconds)
     if not found.orders:
-        return {}, found.held
+        return {}, found.held, found.now
     rows = connection.execute(_READ_ORDERS, {"numbers": [order_no for *_, order_no in found.orders]})
-    views = {row.order_no: orders.view(row, now) for row in rows}
+    views = {row.order_no: orders.view(row, found.now) for row in rows}
     known = {(user, key): KnownOrder(views[number], fingerprint) for user, key, fingerprint, number in found.orders}
-    return known, found.held
+    return known, found.held, found.now
 
 
 def _write(connection: Connection, placed: list[Placed], goods: Mapping[int, LockedGoods]) -> None:
     if not placed:
         return
-    statements.insert_orders(connection, placed)
-    if any(outcome.coupon_use for outcome in placed):
-        coupon_statements.write_uses(connection, placed)
     units: dict[int, int] = {}
     for outcome in placed:
         units[outcome.order.goods_id] = units.get(outcome.order.goods_id, 0) + outcome.order.quantity
-    if statements.take_units(connection, units) != len(units):
-        raise RuntimeError("the stock changed under its lock")
     new_events = []
     for order in (outcome.order for outcome in placed):
         new_events.append(NewEvent(EventType.ORDER_PLACED, order.goods_id, order.order_no))
@@ -209,7 +211,14 @@ def _write(connection: Connection, placed: list[Placed], goods: Mapping[int, Loc
             new_events.append(NewEvent(EventType.ORDER_PAID, order.goods_id, order.order_no))
     for key, count in units.items():
         new_events += events.of_stock(key, goods[key].stock, goods[key].stock - count)
-    statements.write_outbox(connection, placed[0].order.purchased_at, new_events)
+    sql = sql_of(connection)
+    changes = [
+        statements.new_orders(sql, placed),
+        *coupon_statements.new_uses(sql, placed),
+        statements.taken_units(units),
+        statements.events_in_outbox(sql, placed[0].order.purchased_at, new_events),
+    ]
+    carry_out(connection, changes)
 
 
 def _was_committed(connection: Connection, outcomes: list[Outcome | None]) -> bool:

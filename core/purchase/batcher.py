@@ -14,7 +14,7 @@ import math
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
 from queue import SimpleQueue
@@ -33,7 +33,8 @@ Answer = TypeVar("Answer")
 # Settles requests in one transaction. None for each that could not be settled now, for want of a slot. The last
 # argument says whether to keep waiting for rows that others hold. Raises Busy where it is certain that nothing was
 # done, Unavailable where it is not, and anything else only where the transaction was rolled back.
-Settle = Callable[[Sequence[PurchaseRequest], Deadline, bool], Sequence[Answer | None]]
+# It may have `Batcher.join_late` add to the list of requests.
+Settle = Callable[[list[PurchaseRequest], Deadline, bool], Sequence[Answer | None]]
 
 # Seconds that a batch is under way before another may be settled beside it.
 STALL_SECONDS = 0.1
@@ -73,6 +74,7 @@ class _Running:
 
     began: float
     entries: list[Entry]
+    requests: list[PurchaseRequest]  # of the entries, in their order
 
 
 class Batcher(Generic[Answer]):
@@ -148,6 +150,19 @@ class Batcher(Generic[Answer]):
             entry.future.set_exception(refused)
         return entry.future
 
+    def join_late(self, requests: list[PurchaseRequest], goods_ids: Collection[int]) -> None:
+        """Add to the requests of a batch that is being settled those that came since for these of its items.
+
+        For `settle` to call, with the list that it was given. The halves of a batch that failed take no more.
+        """
+        with self._lock:
+            running = next((each for each in self._running if each.requests is requests), None)
+            if running is None:
+                return
+            late = self._queue.take_late(goods_ids, self._batch_max - len(requests), self._clock())
+            running.entries += late
+            requests += [entry.request for entry in late]
+
     def close(self, seconds: float) -> bool:
         """Refuse new requests, wait until all pending ones are answered, and end the threads. False: not in time."""
         ends = time.monotonic() + seconds
@@ -198,7 +213,7 @@ class Batcher(Generic[Answer]):
             if running is None:
                 return
             try:
-                self._run(running.entries)
+                self._run(running.entries, running.requests)
             except BaseException as error:
                 # It is unknown how far the transaction came. Those that are queued again were in another one.
                 log.warning("a batch failed: %s", type(error).__name__)
@@ -216,7 +231,7 @@ class Batcher(Generic[Answer]):
                 now = self._clock()
                 batch = self._queue.take(self._batch_max, now) if self._may_take(now) else []
                 if batch:
-                    running = _Running(now, batch)
+                    running = _Running(now, batch, [entry.request for entry in batch])
                     self._running.add(running)
                     return running
                 self._rest(now)
@@ -233,7 +248,7 @@ class Batcher(Generic[Answer]):
         self._changed.wait(max(0.0005, retry_at - now))
         self._rest_until = math.inf
 
-    def _run(self, batch: list[Entry]) -> None:
+    def _run(self, batch: list[Entry], requests: list[PurchaseRequest]) -> None:
         """Settle a batch, or halves of it until the request that fails it stands alone."""
         one_item = all(entry.item is batch[0].item for entry in batch)
         # As a rule the first request has the earliest deadline: the others still have time then.
@@ -242,7 +257,7 @@ class Batcher(Generic[Answer]):
             self._put_back(batch)
             return
         try:
-            outcomes = self._settle([entry.request for entry in batch], deadline, one_item)
+            outcomes = self._settle(requests, deadline, one_item)
         except Busy:
             now = self._clock()
             if now < deadline.end:  # another reason than time, such as a row that somebody keeps, or too many reruns
@@ -259,8 +274,8 @@ class Batcher(Generic[Answer]):
                 self._answer([(batch[0], error)])
             else:  # at the deadline the halves are put back
                 middle = len(batch) // 2
-                self._run(batch[:middle])
-                self._run(batch[middle:])
+                self._run(batch[:middle], requests[:middle])
+                self._run(batch[middle:], requests[middle:])
         else:
             self._finish(list(zip(batch, outcomes, strict=True)))
 

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from functools import partial
 
@@ -137,11 +137,10 @@ class Checkout:
         self._replays.submit(request, deadline, holds_thread).add_done_callback(looked_up)
         return outcome
 
-    def settle(
-        self, requests: Sequence[PurchaseRequest], deadline: Deadline, patient: bool
-    ) -> Sequence[Outcome | None]:
+    def settle(self, requests: list[PurchaseRequest], deadline: Deadline, patient: bool) -> Sequence[Outcome | None]:
         """Settle a batch of purchases (`batcher.Settle`)."""
-        outcomes = batch.serve(self._database, self.caps, requests, deadline, patient)
+        join_late = partial(self.join_late, requests)
+        outcomes = batch.serve(self._database, self.caps, requests, deadline, patient, join_late)
         settled = Counter(
             request.goods_id
             for request, outcome in zip(requests, outcomes, strict=True)
@@ -152,6 +151,10 @@ class Checkout:
         for label, count in Counter(_label(outcome) for outcome in outcomes if outcome is not None).items():
             _count(label, count)
         return outcomes
+
+    def join_late(self, requests: list[PurchaseRequest], goods_ids: Collection[int]) -> None:
+        """Add to a batch the requests for these of its items that came since it was taken."""
+        self._purchases.join_late(requests, goods_ids)
 
     def look_up(
         self, requests: Sequence[PurchaseRequest], deadline: Deadline, patient: bool

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from core.catalogue.coupons import Coupon
 from core.db.clock import now_after_wait_in
 from core.purchase.decide import Placed, UserCoupon
-from core.purchase.sql import Sql, as_batch, change, fetch, number, sql_of, utc
+from core.purchase.sql import Change, Sql, as_batch, fetch, number, sql_of, utc
 
 _USE_FIELDS = ("order_no", "coupon_code", "user_id", "total_limit", "per_user_limit", "number", "user_number")
 
@@ -58,7 +58,7 @@ def uses(connection: Connection, owners: Collection[UserCoupon]) -> dict[UserCou
     return {(user, code): int(count) for user, code, count in rows}
 
 
-def write_uses(connection: Connection, placed: Sequence[Placed]) -> None:
+def new_uses(sql: Sql, placed: Sequence[Placed]) -> list[Change]:
     """Write the uses of coupons that the new orders have, and count them at the coupons."""
     rows: list[list[Any]] = []
     counts: Counter[str] = Counter()
@@ -69,12 +69,14 @@ def write_uses(connection: Connection, placed: Sequence[Placed]) -> None:
             rows.append([order.order_no, coupon.code, order.user_id, coupon.total_limit, coupon.per_user_limit])
             rows[-1] += [use.number, use.user_number]
             counts[coupon.code] += 1
-    if change(connection, _insert_text(sql_of(connection)), as_batch(rows)) != len(rows):
-        raise RuntimeError("a coupon's use was not written")
-    # The condition stands here too: should a lock ever be lost, this costs a retry and never a use.
-    counted = change(connection, _count_text(sql_of(connection)), as_batch(sorted(counts.items())))
-    if counted != len(counts):
-        raise RuntimeError("a coupon changed under its lock")
+    if not rows:
+        return []
+    counted = as_batch(sorted(counts.items()))
+    return [
+        Change(_insert_text(sql), (as_batch(rows),), len(rows), RuntimeError("a coupon's use was not written")),
+        # The condition stands here too: should a lock ever be lost, this costs a retry and never a use.
+        Change(_count_text(sql), (counted,), len(counts), RuntimeError("a coupon changed under its lock")),
+    ]
 
 
 @cache

@@ -121,16 +121,20 @@ class PurchaseQueue:
         ready = self._ready(now)
         if not ready:
             return []
+        first = min(ready)
+        return self._pop([first] if first[1].alone else [each for each in ready if not each[1].alone], batch_max, now)
+
+    def take_late(self, goods_ids: Collection[int], count: int, now: float) -> list[Entry]:
+        """Remove up to `count` more requests for items that are in a running batch, in order of arrival."""
+        items = (self._items.get(goods_id) for goods_id in goods_ids)
+        return self._pop([(item.queued[0].number, item) for item in items if item and item.queued], count, now)
+
+    def _pop(self, ready: list[tuple[int, Item]], count: int, now: float) -> list[Entry]:
+        """Remove up to `count` requests for the items that are `ready`, in order of arrival."""
         heapq.heapify(ready)
-        first = ready[0][1]
-        if first.alone:
-            ready = [ready[0]]
         batch: list[Entry] = []
-        while ready and len(batch) < batch_max:
+        while ready and len(batch) < count:
             item = ready[0][1]
-            if item.alone and item is not first:
-                heapq.heappop(ready)
-                continue
             entry = item.queued.popleft()
             entry.queued = False
             batch.append(entry)

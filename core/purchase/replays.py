@@ -35,7 +35,7 @@ def look_up(
         # Read the items before the orders: a key without an order now had none while the item was closed.
         items, now = statements.read_goods(connection, sorted({request.goods_id for request in requests}))
         now = now or database_now(connection)
-        known, _ = known_orders_and_held_units(connection, requests, {}, now, _RULES)
+        known, _, _ = known_orders_and_held_units(connection, requests, {}, _RULES)
     is_open = {key for key, item in items.items() if sale.status(item, now) == SaleStatus.ON_SALE}
     closed = [request for request in requests if request.goods_id not in is_open]
     decided = iter(decide(closed, Locked(items, now, known), _RULES, new_order_no))

@@ -5,17 +5,19 @@ parameters into SQL one by one, which costs more than all else in a batch.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.engine import Dialect
 
 from core.db.faults import Kind, read
 from core.json_text import to_json
+
+Answer = TypeVar("Answer")
 
 _CODE = "VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin"
 # Of the columns that are no numbers.
@@ -120,17 +122,46 @@ def change(connection: Connection, statement: str, *values: str) -> int:
     return _ask(connection, statement, values)[1]
 
 
+class Change(NamedTuple):
+    """A statement that must change so many `rows`; where it changes another number, `otherwise` is raised."""
+
+    statement: str
+    values: tuple[str, ...]
+    rows: int
+    otherwise: Exception
+
+
+def carry_out(connection: Connection, changes: Sequence[Change]) -> None:
+    """Make several changes, in their order and in one round trip: rows stay locked meanwhile.
+
+    Raises the `otherwise` of the first that changed another number of rows; by then all are made, and to be rolled
+    back.
+    """
+    if connection.dialect.name == "sqlite":
+        counts = [connection.exec_driver_sql(each.statement, each.values).rowcount for each in changes]
+    else:
+        asked = [(each.statement, each.values) for each in changes]
+        counts = _sent(connection, lambda opened: opened.ask_all(asked))
+    for each, count in zip(changes, counts, strict=True):
+        if count != each.rows:
+            raise each.otherwise
+
+
 def _ask(connection: Connection, statement: str, values: Sequence[str]) -> tuple[list[tuple[str | None, ...]], int]:
+    asked: tuple[list[tuple[str | None, ...]], int] = _sent(connection, lambda opened: opened.ask(statement, *values))
+    return asked
+
+
+def _sent(connection: Connection, send: Callable[[Any], Answer]) -> Answer:
     # Past SQLAlchemy, which has to know of the transaction to end it, and of a connection that is lost.
     assert connection.in_transaction()
     opened: Any = connection.connection.dbapi_connection
     try:
-        asked: tuple[list[tuple[str | None, ...]], int] = opened.ask(statement, *values)
+        return send(opened)
     except Exception as error:
         if read(error).kind is not Kind.RERUN:
             connection.invalidate(error)
         raise
-    return asked
 
 
 def number(written: str | int | None) -> int | None:

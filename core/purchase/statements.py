@@ -9,13 +9,13 @@ from typing import Any
 from sqlalchemy import Connection
 
 from core.catalogue.quotes import NO_CHOICES
-from core.db.clock import now_after_wait_in
+from core.db.clock import ago_in, now_after_wait_in, now_in
 from core.db.faults import TooLate
 from core.events.events import NewEvent
 from core.json_text import to_json
 from core.orders.orders import INSERTED_WITHIN, OrderView
 from core.purchase.decide import Held, LockedGoods, Placed, PurchaseRequest, UserGoods, UserKey
-from core.purchase.sql import Sql, as_batch, change, fetch, fetch_rows, number, sql_of, stored, utc
+from core.purchase.sql import Change, Sql, as_batch, fetch, fetch_rows, number, sql_of, stored, utc
 from models import OrderStatus
 
 # What a batch tells of each new order; the rest of its row comes from the item's, which is locked.
@@ -41,6 +41,7 @@ class _Texts:
 
     read_goods: str
     take_preferred_slots: str
+    now: str
     orders_under_keys: str
     held_units: str
     insert_orders: str
@@ -70,13 +71,13 @@ def take_slots(connection: Connection, caps: Mapping[int, int], preferred: int) 
     return had
 
 
-def lock_goods(connection: Connection, ids: Sequence[int]) -> tuple[dict[int, LockedGoods], datetime | None]:
-    """Lock the items' rows, in the order of their ids, and read them with the time after the wait for the locks."""
-    return _goods(connection, ids, sql_of(connection).lock)
+def lock_goods(connection: Connection, ids: Sequence[int]) -> dict[int, LockedGoods]:
+    """Lock the items' rows, in the order of their ids, and read them."""
+    return _goods(connection, ids, sql_of(connection).lock)[0]
 
 
 def read_goods(connection: Connection, ids: Sequence[int]) -> tuple[dict[int, LockedGoods], datetime | None]:
-    """`lock_goods` for those who write nothing by it: it locks nothing."""
+    """The items' rows, not locked, and the time at which they were read; None where there are none."""
     return _goods(connection, ids, "")
 
 
@@ -103,51 +104,54 @@ def _goods(connection: Connection, ids: Sequence[int], lock: str) -> tuple[dict[
 
 @dataclass(frozen=True)
 class Standing:
-    """What buyers have: orders under keys (user, key, the request's fingerprint, the order), and what they hold."""
+    """What buyers have: orders under keys (user, key, the request's fingerprint, the order), and what they hold.
+
+    `now` is the moment at which all that was so.
+    """
 
     orders: Sequence[tuple[str, str, str, str]]
     held: Mapping[UserGoods, Held]
+    now: datetime
 
 
 def standing(
     connection: Connection,
     keys: Collection[UserKey],
     owners: Collection[UserGoods],
-    now: datetime,
-    forgotten: datetime,
+    forget_seconds: int,
 ) -> Standing:
-    """The orders that stand under `keys`, and what each of `owners` holds of an item, or has given up.
+    """The orders that stand under `keys`, and what each of `owners` holds of an item, or has given up; and the time.
 
-    Held are the units of orders that are paid, or pending and not overdue at `now`. What was given up at `forgotten` or
-    before is not counted.
+    Held are the units of orders that are paid, or pending and not overdue. What was given up `forget_seconds` ago or
+    earlier is not counted.
     """
     texts = _texts(sql_of(connection))
-    asked: list[tuple[str, list[Any]]] = []
+    asked: list[tuple[str, list[Any]]] = [(texts.now, [])]
     if keys:
         asked.append((texts.orders_under_keys, [as_batch(keys)]))
     if owners:
-        strike = [stored(now), stored(forgotten)]
-        asked.append((texts.held_units, [stored(now), *strike, *strike, as_batch(owners)]))
-    if not asked:
-        return Standing([], {})
+        asked.append((texts.held_units, [str(forget_seconds), str(forget_seconds), as_batch(owners)]))
     values = [value for _, needed in asked for value in needed]
     rows = fetch_rows(connection, " UNION ALL ".join(text for text, _ in asked), *values)
-    orders, held = [], {}
+    orders, held, now = [], {}, None
     for user, key, fingerprint, order_no, goods_id, units, strikes, last_strike_at in rows:
-        if order_no is None:
+        if user is None:
+            now = utc(key)
+        elif order_no is None:
             held[user, int(goods_id)] = Held(int(units), int(strikes), utc(last_strike_at))
         else:
             orders.append((user, key, fingerprint, order_no))
-    return Standing(orders, held)
+    assert now is not None
+    return Standing(orders, held, now)
 
 
-def insert_orders(connection: Connection, placed: Sequence[Placed]) -> None:
-    """Write the new orders, all of one moment, in one statement. Those with a total of 0 are paid by it.
+def new_orders(sql: Sql, placed: Sequence[Placed]) -> Change:
+    """Writes the new orders, all of one moment. Those with a total of 0 are paid by it.
 
-    Raises TooLate after INSERTED_WITHIN that moment.
+    It raises TooLate after INSERTED_WITHIN that moment.
     """
     first = placed[0].order
-    texts = _texts(sql_of(connection))
+    texts = _texts(sql)
     rows = [_row(outcome.order, outcome.request) for outcome in placed]
     statement = texts.insert_orders
     if any(outcome.request.choices is not NO_CHOICES for outcome in placed):
@@ -159,10 +163,8 @@ def insert_orders(connection: Connection, placed: Sequence[Placed]) -> None:
     placed_at = stored(first.purchased_at)
     times = placed_at, placed_at, stored(first.expires_at)
     latest = stored(first.purchased_at + INSERTED_WITHIN)
-    written = change(connection, statement, *times, as_batch(rows), latest)
-    if written != len(placed):
-        # Too late, or an item is gone, which the next run would find as well.
-        raise TooLate
+    # Or an item is gone, which the next run would find as well.
+    return Change(statement, (*times, as_batch(rows), latest), len(placed), TooLate())
 
 
 def _row(order: OrderView, request: PurchaseRequest) -> list[Any]:
@@ -181,35 +183,38 @@ def _row(order: OrderView, request: PurchaseRequest) -> list[Any]:
     ]
 
 
-def take_units(connection: Connection, units: Mapping[int, int]) -> int:
-    """Move `units` of each item from stock to sold. Returns how many items had as many."""
+def taken_units(units: Mapping[int, int]) -> Change:
+    """Moves `units` of each item from stock to sold."""
     taken = f"CASE id {' '.join(f'WHEN {key:d} THEN {count:d}' for key, count in units.items())} END"
     # The condition stands in the WHERE too: should a lock ever be lost, this costs a retry and never a unit.
-    return change(
-        connection,
+    statement = (
         f"UPDATE goods SET stock = stock - {taken}, sold = sold + {taken}"  # noqa: S608 (numbers alone)
-        f" WHERE id IN ({', '.join(f'{key:d}' for key in units)}) AND stock >= {taken}",
+        f" WHERE id IN ({', '.join(f'{key:d}' for key in units)}) AND stock >= {taken}"
     )
+    return Change(statement, (), len(units), RuntimeError("the stock changed under its lock"))
 
 
-def write_outbox(connection: Connection, occurred_at: datetime, new_events: Sequence[NewEvent]) -> None:
-    """Put events into the outbox, as `core.events.events.write` does."""
-    change(connection, _texts(sql_of(connection)).write_outbox, stored(occurred_at), as_batch(new_events))
+def events_in_outbox(sql: Sql, occurred_at: datetime, new_events: Sequence[NewEvent]) -> Change:
+    """Puts events into the outbox, as `core.events.events.write` does."""
+    values = stored(occurred_at), as_batch(new_events)
+    return Change(_texts(sql).write_outbox, values, 1, RuntimeError("the events were not written"))
 
 
 @cache
 def _texts(sql: Sql) -> _Texts:
     select, value, batch, by_index = sql.select, sql.value, sql.batch, sql.by_index
+    dialect = "sqlite" if sql.sqlite else "mysql"
+    now = now_in(dialect)
     pending, paid, cancelled, expired, refund_due, refunded = OrderStatus
     # An order that its buyer let lapse, whether that was noted yet or not, or gave up; also where money for it came
     # after all, and is to be given back, or was. A refund of what had been paid in time is none.
     strike = (
         f"(status IN ('{expired}', '{cancelled}', '{refund_due}', '{refunded}') AND paid_at IS NULL"
         " AND COALESCE(cancelled_by, orders.user_id) = orders.user_id"
-        f" OR status = '{pending}' AND expires_at <= {value})"
-        f" AND COALESCE(closed_at, expires_at) > {value}"  # not forgotten yet
+        f" OR status = '{pending}' AND expires_at <= {now})"
+        f" AND COALESCE(closed_at, expires_at) > {ago_in(dialect)}"  # not forgotten yet
     )
-    moment = now_after_wait_in("sqlite" if sql.sqlite else "mysql")
+    moment = now_after_wait_in(dialect)
     nothing = ["NULL"] * 4
     under_key = sql.row_of_union(
         "orders.user_id", "orders.idempotency_key", "request_fingerprint", "order_no", *nothing
@@ -217,7 +222,7 @@ def _texts(sql: Sql) -> _Texts:
     held = sql.row_of_union(
         *("orders.user_id", "NULL", "NULL", "NULL", "orders.goods_id"),
         f"SUM(CASE WHEN status = '{paid}' OR status = '{refunded}' AND closed_at IS NULL"
-        f" OR status = '{pending}' AND expires_at > {value} THEN quantity ELSE 0 END)",
+        f" OR status = '{pending}' AND expires_at > {now} THEN quantity ELSE 0 END)",
         f"SUM(CASE WHEN {strike} THEN 1 ELSE 0 END)",
         f"MAX(CASE WHEN {strike} THEN COALESCE(closed_at, expires_at) END)",
     )
@@ -239,6 +244,7 @@ def _texts(sql: Sql) -> _Texts:
         take_preferred_slots=f"{select} held.goods_id, held.slot FROM {batch('goods_id', 'slot')}"
         f" JOIN {by_index('purchase_slots held', 'PRIMARY')}"
         f" ON held.goods_id = batch.goods_id AND held.slot = batch.slot{sql.lock_of('held')} SKIP LOCKED",
+        now=f"SELECT {sql.row_of_union('NULL', now, *['NULL'] * 6)}",
         orders_under_keys=f"{select} {under_key} FROM {batch('user_id', 'idempotency_key')}"
         f" JOIN {by_index('orders', 'orders_user_key')}"
         " ON orders.user_id = batch.user_id AND orders.idempotency_key = batch.idempotency_key",

@@ -1,7 +1,8 @@
 """Spans of purchases: how long each waits in the queue, and the batch that settles it together with others."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -12,7 +13,7 @@ from core.purchase.checkout import Checkout
 from core.purchase.decide import Outcome, PurchaseRequest
 from core.purchase.replays import SaleOpen
 from core.refusals import Busy
-from core.tracing.tracer import Tracer, current
+from core.tracing.tracer import Tracer, current, share
 
 Answer = TypeVar("Answer")
 _WAIT = "wait in queue"
@@ -37,6 +38,34 @@ class _Purchase:
             self.wait = None
 
 
+class _Batch(ExitStack):
+    """Has a span from the first purchase on that is traced; `span` is None before."""
+
+    def __init__(self, tracer: Tracer, name: str) -> None:
+        super().__init__()
+        self._tracer = tracer
+        self._name = name
+        self.span: Span | None = None
+
+    def add(self, purchases: Sequence[_Purchase]) -> None:
+        """Note that these purchases are in the batch, and wait no more."""
+        if not purchases:
+            return
+        for purchase in purchases:
+            purchase.end_wait()
+        of = [purchase.request for purchase in purchases]
+        if self.span is None:
+            self.span = self.enter_context(self._tracer.shared(self._name, of))
+        else:
+            share(self.span, of)
+
+    def tell_sizes(self, requests: Sequence[PurchaseRequest]) -> None:
+        """Note how many purchases there are in the batch, and of how many items."""
+        if self.span is not None:
+            self.span.set_attribute("seckill.batch.size", len(requests))
+            self.span.set_attribute("seckill.batch.items", len({request.goods_id for request in requests}))
+
+
 class TracedCheckout(Checkout):
     """Sells, and traces the purchases of requests that are traced. Shared by all threads of a process."""
 
@@ -46,6 +75,8 @@ class TracedCheckout(Checkout):
         self._tracer = tracer
         # By the id() of the purchase request, which lives as long as its entry here. Equal requests are not the same.
         self._traced: dict[int, _Purchase] = {}
+        # By the id() of the list of its requests.
+        self._batches: dict[int, _Batch] = {}
 
     def buy(self, request: PurchaseRequest, holds_thread: bool = False) -> Future[Outcome]:
         """As Checkout's."""
@@ -67,13 +98,18 @@ class TracedCheckout(Checkout):
         future.add_done_callback(end)
         return future
 
-    def settle(
-        self, requests: Sequence[PurchaseRequest], deadline: Deadline, patient: bool
-    ) -> Sequence[Outcome | None]:
+    def settle(self, requests: list[PurchaseRequest], deadline: Deadline, patient: bool) -> Sequence[Outcome | None]:
         """As Checkout's."""
         return self._within(
             "purchase batch", requests, lambda: super(TracedCheckout, self).settle(requests, deadline, patient)
         )
+
+    def join_late(self, requests: list[PurchaseRequest], goods_ids: Collection[int]) -> None:
+        """As Checkout's."""
+        known = len(requests)
+        super().join_late(requests, goods_ids)
+        if self._traced:
+            self._batches[id(requests)].add(self._traced_of(requests[known:]))
 
     def look_up(
         self, requests: Sequence[PurchaseRequest], deadline: Deadline, patient: bool
@@ -87,29 +123,28 @@ class TracedCheckout(Checkout):
         self, name: str, requests: Sequence[PurchaseRequest], work: Callable[[], Sequence[Answer | None]]
     ) -> Sequence[Answer | None]:
         """Do `work` within a span, if any of the requests is traced."""
-        if not self._traced:
-            return work()
-        traced = [found for request in requests if (found := self._traced.get(id(request))) is not None]
-        if not traced:
-            return work()
-        for purchase in traced:
-            purchase.end_wait()
-        sizes = {
-            "seckill.batch.size": len(requests),
-            "seckill.batch.items": len({request.goods_id for request in requests}),
-        }
+        batch = self._batches[id(requests)] = _Batch(self._tracer, name)
         try:
-            with self._tracer.shared(name, [purchase.request for purchase in traced], sizes):
+            with batch:
+                batch.add(self._traced_of(requests))
                 outcomes = work()
+                batch.tell_sizes(requests)
         except Busy:  # some are queued again
             self._wait_again(requests)
             raise
+        finally:
+            del self._batches[id(requests)]
+        if batch.span is None:
+            return outcomes
         queued = zip(requests, outcomes, strict=True)
         self._wait_again([request for request, outcome in queued if outcome is None or isinstance(outcome, SaleOpen)])
         return outcomes
 
+    def _traced_of(self, requests: Sequence[PurchaseRequest]) -> list[_Purchase]:
+        if not self._traced:
+            return []
+        return [found for request in requests if (found := self._traced.get(id(request))) is not None]
+
     def _wait_again(self, requests: Sequence[PurchaseRequest]) -> None:
-        for request in requests:
-            purchase = self._traced.get(id(request))
-            if purchase is not None:
-                purchase.wait_again(self._tracer)
+        for purchase in self._traced_of(requests):
+            purchase.wait_again(self._tracer)

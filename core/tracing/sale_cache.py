@@ -43,5 +43,6 @@ class TracedSaleCache(SaleCache):
         asking = [self._asking.popleft() for _ in range(len(self._asking))]
         if not asking:
             return self._read_rows(ids)
-        with self._tracer.shared("item read", asking, {"seckill.items": len(ids)}):
+        with self._tracer.shared("item read", asking) as span:
+            span.set_attribute("seckill.items", len(ids))
             return self._read_rows(ids)

@@ -4,7 +4,7 @@ The text of a statement is as it was written, with marks in place of values: wha
 """
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from opentelemetry.trace import Span, SpanKind
@@ -86,6 +86,11 @@ def _mysql_connection(spans: _StatementSpans) -> type[mysql_connection.Connectio
     class TracedConnection(mysql_connection.Connection):
         def ask(self, statement: str, *values: str) -> tuple[list[tuple[str | None, ...]], int]:
             return spans.around(statement, lambda: super(TracedConnection, self).ask(statement, *values))
+
+        def ask_all(self, changes: Sequence[tuple[str, Sequence[str]]]) -> list[int]:
+            # One round trip, and so one span.
+            text = "; ".join(statement for statement, _ in changes)
+            return spans.around(text, lambda: super(TracedConnection, self).ask_all(changes))
 
         def commit(self) -> None:
             spans.around("COMMIT", super().commit)

@@ -15,7 +15,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
-from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from config import Settings, share_of
@@ -83,20 +83,16 @@ class Tracer:
         return self._tracer.start_span(name, trace.set_span_in_context(of), kind, attributes)
 
     @contextmanager
-    def shared(self, name: str, of: Sequence[Span], attributes: Mapping[str, str | int]) -> Iterator[None]:
+    def shared(self, name: str, of: Sequence[Span]) -> Iterator[Span]:
         """Let this thread work within the block for a span that many share.
 
         It is a trace of its own, with a link to each of them and a link from each.
         """
-        span = self._tracer.start_span(
-            name, Context(), attributes=attributes, links=[Link(each.get_span_context()) for each in of]
-        )
-        for each in of:
-            if each.is_recording():  # its request may have been told that it waits too long
-                each.add_link(span.get_span_context())
+        span = self._tracer.start_span(name, Context())
+        share(span, of)
         try:
             with working_for(span):
-                yield
+                yield span
         except BaseException as error:
             end_failed(span, error)
             raise
@@ -111,6 +107,14 @@ class Tracer:
         end = threading.Thread(target=self._provider.shutdown, daemon=True)
         end.start()
         end.join(seconds)
+
+
+def share(span: Span, of: Sequence[Span]) -> None:
+    """Link a span that many share with those of more of them."""
+    for each in of:
+        span.add_link(each.get_span_context())
+        if each.is_recording():  # its request may have been told that it waits too long
+            each.add_link(span.get_span_context())
 
 
 # The library's own way to keep it costs twenty times as much, at each statement that is not traced.

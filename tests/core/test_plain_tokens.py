@@ -36,10 +36,16 @@ def test_other_tokens_are_left_to_the_library(claims: dict) -> None:
 
 
 # What is wrong with these is judged by who asks, of plain tokens and others alike.
-_JUDGED_LATER = {"an empty sub", "an over-long sub", "a sub with a NUL", "a scope of a list", "a sub with a lone surrogate"}
+_JUDGED_LATER = {
+    "an empty sub",
+    "an over-long sub",
+    "a sub with a NUL",
+    "a scope of a list",
+    "a sub with a lone surrogate",
+}
 
 
-@pytest.mark.parametrize("wrong", forged(KEY).keys() - _JUDGED_LATER)
+@pytest.mark.parametrize("wrong", sorted(forged(KEY).keys() - _JUDGED_LATER))
 def test_a_token_that_proves_nothing_has_no_claims(wrong: str) -> None:
     assert read(forged(KEY)[wrong]) is None
 

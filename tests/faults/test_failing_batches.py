@@ -23,6 +23,7 @@ from core.purchase.slots import Caps
 from core.refusals import Unavailable
 from core.services import Services
 from harness.database_server import DatabaseServer
+from harness.rewriting import one_by_one
 from resources.context import EXTENSION
 from tests.core.purchase.fake_settler import until
 from tests.faults.proxy import Cut, Proxy
@@ -31,6 +32,7 @@ from tests.races.inside import Inside
 PATIENCE = 20  # seconds
 NO_ITEM = 10**6
 BUYERS = 6
+ALL_CHANGES = "all changes of a batch, which are sent together"
 
 
 class Counter:
@@ -105,7 +107,19 @@ def counter(make_app: Callable[..., Flask], proxy: Proxy, own_uri: str, inside: 
 def once(moment: str, statement: str, act: Callable[[Connection], None]) -> Iterator[None]:
     """Act at the next statement of a batch that begins so, `before` or `after` it."""
     acted: list[str] = []
-    ask = Connection.ask
+    ask, ask_all = Connection.ask, Connection.ask_all
+
+    def asked_all(self: Connection, changes: Sequence[tuple[str, Sequence[str]]]) -> list[int]:
+        if statement is not ALL_CHANGES:
+            return one_by_one(self, changes)
+        first = not acted
+        acted.append(statement)
+        if first and moment == "before":
+            act(self)
+        counts = ask_all(self, changes)
+        if first and moment == "after":
+            act(self)
+        return counts
 
     def asked(self: Connection, text: str, *values: str) -> Any:
         is_it = not acted and text.startswith(statement)
@@ -120,11 +134,18 @@ def once(moment: str, statement: str, act: Callable[[Connection], None]) -> Iter
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Connection, "ask", asked)
+        patch.setattr(Connection, "ask_all", asked_all)
         yield
     assert acted, f"there was no {statement}"
 
 
-STEPS = [("before", "SELECT JSON_ARRAY(id, name"), ("after", "INSERT INTO orders"), ("after", "UPDATE goods")]
+STEPS = [
+    ("before", "SELECT JSON_ARRAY(id, name"),
+    ("after", "INSERT INTO orders"),
+    ("after", "UPDATE goods"),
+    ("before", ALL_CHANGES),
+    ("after", ALL_CHANGES),
+]
 
 
 @pytest.mark.parametrize(("moment", "statement"), STEPS)

@@ -2,14 +2,16 @@
 
 import threading
 import time
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Collection
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import Connection
 
 from core.catalogue.quotes import Choices
-from core.db.clock import Deadline
+from core.db.clock import Deadline, database_now
 from core.purchase import batch, coupon_statements, statements
 from core.purchase.decide import Outcome, PurchaseRequest, Refused
 from core.purchase.slots import Caps
@@ -61,12 +63,19 @@ def test_who_waits_for_a_coupon_past_the_end_is_too_late(
 def test_by_the_time_at_which_they_came_they_would_not_be(
     services: Services, inside: Inside, monkeypatch: pytest.MonkeyPatch, what_ends: str
 ) -> None:
-    text_of = coupon_statements.lock_text
+    came_at: list[datetime] = []
+    lock, standing = coupon_statements.lock, statements.standing
 
-    def without_the_wait(sql: coupon_statements.Sql) -> str:
-        return text_of(sql).replace("SYSDATE(3)", "UTC_TIMESTAMP(3)")
+    def look_and_lock(connection: Connection, codes: Collection[str]) -> Any:
+        came_at.append(database_now(connection))
+        return lock(connection, codes)
 
-    monkeypatch.setattr(coupon_statements, "lock_text", without_the_wait)
+    def at_that_time(*arguments: Any) -> Any:
+        found = standing(*arguments)
+        return statements.Standing(found.orders, found.held, came_at[-1])
+
+    monkeypatch.setattr(coupon_statements, "lock", look_and_lock)
+    monkeypatch.setattr(statements, "standing", at_that_time)
     # An order that comes so long after its time is decided anew: the second guard.
     monkeypatch.setattr(statements, "INSERTED_WITHIN", timedelta(minutes=1))
     assert not isinstance(outcome_after_a_wait(services, inside, what_ends), Refused)

@@ -1,0 +1,230 @@
+"""Requests that come while a batch waits for its rows are settled with it."""
+
+import time
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import Connection, insert, text
+
+from core.catalogue.quotes import Address, Choices
+from core.db.clock import EPOCH, Deadline, database_now
+from core.ops import audit
+from core.purchase import batch, statements
+from core.purchase.decide import Outcome, Placed, PurchaseRequest, Refused
+from core.purchase.slots import Caps
+from core.services import Services
+from models import ShippingMethod
+from tests.core.purchase.fake_settler import PATIENCE, FakeSettler, Outcomes, until, user_of, users, users_of
+from tests.core.purchase.test_batch import told
+from tests.core.selling import Selling
+
+
+class Waiting:
+    """A settler whose batches with the item 1 wait for its row, and then take in who came for the items `locked`."""
+
+    def __init__(self, settler: FakeSettler, *locked: int) -> None:
+        self.settler = settler
+        self.locked = locked
+        self.got_row = settler.hold(1)
+        self.joined: list[str] = []
+        settler.answer = self._answer
+
+    def _answer(self, requests: Sequence[PurchaseRequest]) -> Outcomes:
+        assert isinstance(requests, list)
+        self.settler.batcher.join_late(requests, self.locked)
+        self.joined.append(users(requests))
+        return self.settler.outcomes(requests)
+
+
+def test_who_came_for_its_items_joins_a_batch_in_the_order_of_arrival() -> None:
+    with FakeSettler() as settler:
+        waiting = Waiting(settler, 1)
+        futures = [settler.begin("a")]
+        futures += [settler.submit(user, item) for user, item in (("b", 1), ("c", 2), ("d", 1))]
+        waiting.got_row.set()
+        assert users_of(futures) == "abcd"
+        assert waiting.joined == ["abd", "c"]
+
+
+def test_a_batch_that_others_join_is_no_larger_than_allowed() -> None:
+    with FakeSettler(batch_max=3) as settler:
+        waiting = Waiting(settler, 1)
+        futures = [settler.begin("a"), *(settler.submit(user) for user in "bcdefg")]
+        waiting.got_row.set()
+        assert users_of(futures) == "abcdefg"
+        assert waiting.joined == ["abc", "def", "g"]
+
+
+def test_who_joins_a_batch_is_answered_whatever_happens_to_it() -> None:
+    with FakeSettler() as settler:
+        waiting = Waiting(settler, 1)
+        first = settler.begin("a")
+        late = [settler.submit(user) for user in "bcd"]
+        joins = settler.answer
+
+        def fail(requests: Sequence[PurchaseRequest]) -> Outcomes:
+            outcomes = joins(requests)
+            if "c" in users(requests):
+                raise ZeroDivisionError
+            return outcomes
+
+        settler.answer = fail
+        waiting.got_row.set()
+        assert users_of([first, late[0], late[2]]) == "abd"
+        with pytest.raises(ZeroDivisionError):
+            late[1].result(PATIENCE)
+        # The halves of a batch that failed take in nobody: one that fails would spoil what was settled before.
+        assert waiting.joined == ["abcd", "ab", "cd", "c", "d"]
+
+
+def test_who_waits_past_the_deadline_joins_no_batch() -> None:
+    with FakeSettler() as settler:
+        waiting = Waiting(settler, 1)
+        first = settler.begin("a")
+        late = settler.submit("b", seconds=1)
+        settler.pass_until(late.done, 0.1)
+        waiting.got_row.set()
+        assert user_of(first) == "a"
+        assert waiting.joined == ["a"]
+
+
+def test_nobody_joins_a_batch_that_has_ended() -> None:
+    with FakeSettler() as settler:
+        seen: list[list[PurchaseRequest]] = []
+
+        def keep(requests: Sequence[PurchaseRequest]) -> Outcomes:
+            assert isinstance(requests, list)
+            seen.append(requests)
+            return settler.outcomes(requests)
+
+        settler.answer = keep
+        assert user_of(settler.submit("a")) == "a"
+        until(lambda: not settler.batcher.pending)
+        held = settler.hold(1)
+        future = settler.begin("b")
+        queued = settler.submit("c")
+        settler.batcher.join_late(seen[0], [1])
+        assert users(seen[0]) == "a"
+        held.set()
+        assert users_of([future, queued]) == "bc"
+
+
+def serve(
+    services: Services, requests: list[PurchaseRequest], join_late: Callable[[Collection[int]], None]
+) -> list[Outcome | None]:
+    return batch.serve(
+        services.database, Caps(services.database, 2), requests, Deadline(20), patient=True, join_late=join_late
+    )
+
+
+def test_late_requests_are_settled_in_the_same_transaction(services: Services) -> None:
+    selling = Selling(services)
+    item, other = selling.item(stock=3, per_user_limit=2), selling.item()
+    requests = [PurchaseRequest(item, "alice", 1, "key"), PurchaseRequest(other, "bob"), PurchaseRequest(999, "eve")]
+    asked: list[set[int]] = []
+
+    def join(items: Collection[int]) -> None:
+        asked.append(set(items))
+        requests.extend([PurchaseRequest(item, "alice", 2), PurchaseRequest(item, "alice", 1, "key")])
+        requests.extend([PurchaseRequest(item, "bob", 2), PurchaseRequest(item, "carol")])
+
+    outcomes = serve(services, requests, join)
+    assert asked == [{item, other}]
+    assert [told(outcome) for outcome in outcomes] == [
+        *("Placed", "Placed", "goods_not_found"),
+        *("limit_reached", "Replayed", "Placed", "sold_out"),
+    ]
+    assert {outcome.order.purchased_at for outcome in outcomes if isinstance(outcome, Placed)} == {
+        outcome.order.purchased_at for outcome in outcomes[:1] if isinstance(outcome, Placed)
+    }
+    assert audit.run(services.settings).clean
+
+
+def test_late_requests_may_choose_what_the_first_did_not(services: Services) -> None:
+    selling = Selling(services)
+    item, code = selling.item(shippable=False), selling.coupon()
+    sent = selling.item(shippable=True)
+    with services.database.engine.begin() as connection:
+        method = {"code": "courier", "name": "Courier", "base_fee": 8, "additional_fee": 2, "regions": ["CN"]}
+        connection.execute(insert(ShippingMethod).values({**method, "created_at": EPOCH, "updated_at": EPOCH}))
+    address = Address("Li Na", "13800138000", "CN-31", "1 Nanjing Road", "200000")
+    choices = Choices(shipping_method="courier", address=address)
+    requests = [PurchaseRequest(item, "alice"), PurchaseRequest(sent, "bob")]
+
+    def join(items: Collection[int]) -> None:
+        requests.append(PurchaseRequest(item, "carol", choices=Choices(coupon_code=code)))
+        requests.append(PurchaseRequest(sent, "dave", choices=choices))
+
+    outcomes = serve(services, requests, join)
+    assert [told(outcome) for outcome in outcomes] == ["Placed", "shipping_required", "Placed", "Placed"]
+    with services.database.reading() as connection:
+        query = "SELECT user_id, coupon_code, shipping_method FROM orders ORDER BY user_id"
+        rows = [tuple(row) for row in connection.execute(text(query))]
+    assert rows == [("alice", None, None), ("carol", code, None), ("dave", None, "courier")]
+    assert audit.run(services.settings).clean
+
+
+def outcome_of_the_late(services: Services) -> Outcome | None:
+    """Whoever comes while the batch has its rows, but after the sale's end."""
+    selling = Selling(services)
+    end = selling.now() + timedelta(seconds=1)
+    item = selling.item(ends_at=end)
+    requests = [PurchaseRequest(item, "alice")]
+
+    def join(items: Collection[int]) -> None:
+        while selling.now() <= end:
+            time.sleep(0.05)
+        requests.append(PurchaseRequest(item, "bob"))
+
+    return serve(services, requests, join)[1]
+
+
+def test_the_time_is_taken_when_the_last_has_come(services: Services) -> None:
+    outcome = outcome_of_the_late(services)
+    assert isinstance(outcome, Refused)
+    assert outcome.refusal.code == "sale_ended"
+
+
+def test_by_the_time_of_the_lock_who_comes_too_late_would_buy(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locked_at: list[datetime] = []
+    lock, standing = statements.lock_goods, statements.standing
+
+    def lock_and_look(connection: Connection, ids: Sequence[int]) -> Any:
+        goods = lock(connection, ids)
+        locked_at.append(database_now(connection))
+        return goods
+
+    def at_that_time(*arguments: Any) -> Any:
+        found = standing(*arguments)
+        return statements.Standing(found.orders, found.held, locked_at[-1])
+
+    monkeypatch.setattr(statements, "lock_goods", lock_and_look)
+    monkeypatch.setattr(statements, "standing", at_that_time)
+    # An order that comes so long after its time is decided anew: the second guard.
+    monkeypatch.setattr(statements, "INSERTED_WITHIN", timedelta(minutes=1))
+    assert isinstance(outcome_of_the_late(services), Placed)
+
+
+def test_a_service_lets_buyers_join_the_batch_that_waits_for_their_item(
+    make_app: Callable[..., Flask], server_uri: str
+) -> None:
+    """On a server: on SQLite a test would have to hold up all who write."""
+    services = make_app(server_uri).extensions["seckill"]
+    selling = Selling(services)
+    item = selling.item(stock=100)
+    first = services.checkout.buy(PurchaseRequest(item, "first"))
+    first.result(PATIENCE)  # the slots are made
+    with services.database.engine.begin() as connection:
+        connection.execute(text("SELECT id FROM goods WHERE id = :id FOR UPDATE"), {"id": item})
+        waits = services.checkout.buy(PurchaseRequest(item, "buyer-0"))
+        until(lambda: services.checkout.caps.open().get(item) == 1)
+        late = [services.checkout.buy(PurchaseRequest(item, f"buyer-{number}")) for number in range(1, 20)]
+    outcomes = [future.result(PATIENCE) for future in (waits, *late)]
+    assert all(isinstance(outcome, Placed) for outcome in outcomes)
+    moments = {outcome.order.purchased_at for outcome in outcomes if isinstance(outcome, Placed)}
+    assert len(moments) == 1, "they were settled in batches of their own"
