@@ -1,4 +1,4 @@
-"""`/orders/export`: orders as CSV, streamed, safe to open in a spreadsheet."""
+"""`/orders/export`: orders as CSV, safe to open in a spreadsheet; read in pages, written to a file, then sent."""
 
 from collections.abc import Iterator
 

@@ -16,7 +16,7 @@ DEFAULT_LIMIT = 20
 
 @dataclass(frozen=True)
 class PageRequest:
-    """The number of rows (1 to 100), and the sort value and id after which to begin, if not at the start."""
+    """The number of rows (clients: 1 to 100), and the sort value and id after which to begin, if not at the start."""
 
     limit: int = DEFAULT_LIMIT
     after: tuple[Any, Any] | None = None

@@ -77,7 +77,7 @@ def run(
                 return result
             if deadline.passed:
                 raise Busy() from unanswered.__cause__  # it was not committed: nothing was done
-        except Exception as error:
+        except Exception as error:  # a deadlock (1213) and all else that fault_table.py calls RERUN or LOST: once more
             fault = read(error)
             if fault.kind is Kind.OTHER:
                 raise

@@ -84,7 +84,10 @@ def view(row: AnyRow, now: datetime) -> OrderView:
 
 
 def holds_units(now: datetime) -> ColumnElement[bool]:
-    """Whether an order counts towards its buyer's limit at `now`: paid, not restocked; or pending, not overdue."""
+    """Whether an order counts towards its buyer's limit at `now`: paid, not restocked; or pending, not overdue.
+
+    `held_units` in core/purchase/statements.py is the same rule for a batch of buyers.
+    """
     return or_(
         Order.status == OrderStatus.PAID,
         KEPT_BY_REFUNDED,

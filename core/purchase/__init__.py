@@ -1,1 +1,1 @@
-"""The purchase path: line -> slots -> locked rows -> one decision -> one transaction. See docs/locking.md."""
+"""The purchase path: cache -> queue -> batch -> slots -> locked rows -> decision -> COMMIT. See docs/locking.md."""

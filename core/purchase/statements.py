@@ -73,6 +73,7 @@ def take_slots(connection: Connection, caps: Mapping[int, int], preferred: int) 
 
 def lock_goods(connection: Connection, ids: Sequence[int]) -> dict[int, LockedGoods]:
     """Lock the items' rows, in the order of their ids, and read them."""
+    # Without the time of the lock: who joins the batch comes later.
     return _goods(connection, ids, sql_of(connection).lock)[0]
 
 
@@ -204,7 +205,7 @@ def events_in_outbox(sql: Sql, occurred_at: datetime, new_events: Sequence[NewEv
 def _texts(sql: Sql) -> _Texts:
     select, value, batch, by_index = sql.select, sql.value, sql.batch, sql.by_index
     dialect = "sqlite" if sql.sqlite else "mysql"
-    now = now_in(dialect)
+    now = now_in(dialect)  # the statement's beginning: where this stands, nothing is waited for
     pending, paid, cancelled, expired, refund_due, refunded = OrderStatus
     # An order that its buyer let lapse, whether that was noted yet or not, or gave up; also where money for it came
     # after all, and is to be given back, or was. A refund of what had been paid in time is none.
@@ -219,6 +220,7 @@ def _texts(sql: Sql) -> _Texts:
     under_key = sql.row_of_union(
         "orders.user_id", "orders.idempotency_key", "request_fingerprint", "order_no", *nothing
     )
+    # The units that count towards a limit: as `holds_units` in core/orders/orders.py has it.
     held = sql.row_of_union(
         *("orders.user_id", "NULL", "NULL", "NULL", "orders.goods_id"),
         f"SUM(CASE WHEN status = '{paid}' OR status = '{refunded}' AND closed_at IS NULL"
