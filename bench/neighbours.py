@@ -73,7 +73,7 @@ class _Console:
         self._headers = {"Authorization": f"Bearer {Tokens(SECRET).issue('operator', is_admin=True)}"}
         self._leave = threading.Event()
         self._thread = threading.Thread(target=self._look_on)
-        self.answers: list[int] = []
+        self.answers: list[int | str] = []
 
     def __enter__(self) -> "_Console":
         self._thread.start()
@@ -88,7 +88,11 @@ class _Console:
     def _look_on(self) -> None:
         with requests.Session() as session:
             while not self._leave.is_set():
-                self.answers.append(session.get(self._url, headers=self._headers, timeout=20).status_code)
+                try:
+                    status: int | str = session.get(self._url, headers=self._headers, timeout=20).status_code
+                except requests.RequestException as error:
+                    status = type(error).__name__
+                self.answers.append(status)
                 self._leave.wait(_LOOK_SECONDS)
 
 

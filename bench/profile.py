@@ -51,6 +51,7 @@ FUNCTIONS: tuple[tuple[Any, str], ...] = (
     (transaction, "_run_once"),
     (statements, "standing"),
     (mysql_connection.Connection, "ask"),
+    (mysql_connection.Connection, "ask_all"),
 )
 
 

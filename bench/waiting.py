@@ -14,13 +14,13 @@ from collections.abc import Sequence
 from core.db.clock import Deadline
 from core.purchase.batcher import Batcher
 from core.purchase.decide import PurchaseRequest
-from core.purchase.queue import PurchaseQueue
+from core.purchase.queue import JoinLate, PurchaseQueue
 
 
 def main(requests: int = 4000, seconds: float = 5) -> None:
     released = threading.Event()
 
-    def settle(batch: Sequence[PurchaseRequest], deadline: Deadline, patient: bool) -> list[str]:
+    def settle(batch: Sequence[PurchaseRequest], deadline: Deadline, patient: bool, join_late: JoinLate) -> list[str]:
         released.wait()
         return ["settled"] * len(batch)
 

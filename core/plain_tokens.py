@@ -29,8 +29,11 @@ def claims(token: str, key: bytes) -> dict[str, Any] | None:
     if not hmac.compare_digest(expected, signature.encode()):
         return None
     try:
-        found = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        data = base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
+        found = json.loads(data)
     except (ValueError, RecursionError):
+        return None
+    if base64.urlsafe_b64encode(data).rstrip(b"=") != payload.encode():  # what it does not know, decoding leaves out
         return None
     if not isinstance(found, dict) or not _CLAIMS.issuperset(found):
         return None

@@ -61,6 +61,7 @@ class Tokens:
         self._provider_only = provider_only
         if provider_only:
             self._keys = tuple(_key_of_pages(key) for key in self._keys)
+        self._readable_keys = frozenset(filter(_may_sign, self._keys))
         # By the whole token, signature included: only who holds it finds it. With the moment at which it expires.
         self._verified: dict[str, tuple[Identity, float]] = {}
         self._characters = 0  # of the remembered tokens
@@ -94,7 +95,8 @@ class Tokens:
                 return self._verify_providers(self.provider, token, header)
         if len(token) <= _MAX_TOKEN:
             for key in self._keys:
-                claims = _claims(token, key)
+                claims = plain_tokens.claims(token, key.encode()) if key in self._readable_keys else None
+                claims = claims or _claims(token, key)
                 if claims is not None:
                     identity, expires = _identity(claims), int(claims["exp"])  # as PyJWT reads it: in whole seconds
                     if self._provider_only:
@@ -164,6 +166,15 @@ def _key_of_pages(key: str) -> str:
     return hmac.new(key.encode(), b"seckill tokens of the pages", hashlib.sha256).hexdigest()
 
 
+def _may_sign(key: str) -> bool:
+    """Whether the library takes the key: one that looks like a public key could be known to anybody."""
+    try:
+        jwt.get_algorithm_by_name(ALGORITHM).prepare_key(key)
+    except jwt.InvalidKeyError:
+        return False
+    return True
+
+
 def _header(token: str) -> dict[str, Any]:
     """The header of a token, of which nothing is verified; empty where it has none."""
     try:
@@ -173,9 +184,6 @@ def _header(token: str) -> dict[str, Any]:
 
 
 def _claims(token: str, key: str) -> dict[str, Any] | None:
-    plain = plain_tokens.claims(token, key.encode())
-    if plain is not None:
-        return plain
     try:
         # Only what the contract names is judged: `iat` and `aud` of an issuer's own are not ours.
         return jwt.decode(

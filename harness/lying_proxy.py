@@ -11,6 +11,7 @@ _QUERY = 3
 # With query attributes, which MySQL knows and MariaDB does not, two numbers stand ahead of the text.
 _ATTRIBUTES = b"\x00\x01"
 FOUND_ROWS = 0x2
+SEVERAL_STATEMENTS = 0x10000
 
 Change = Callable[[str], str]
 

@@ -49,7 +49,11 @@ class ApiRequest:
 
     @contextmanager
     def in_environ(self) -> Iterator[None]:
-        """Can be found by `of` meanwhile. No longer: objects that hold each other are left to the garbage collector."""
+        """Let `of` find this request while the block runs.
+
+        It is removed afterwards: the request and its environment would otherwise refer to each other, and both be left
+        to the garbage collector.
+        """
         self.environ[_KEY] = self
         try:
             yield

@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from typing import Any
 
+from mysql.connector import Error as DriverError
 from sqlalchemy import Connection, Engine, delete, insert, select, text
 from sqlalchemy.exc import DBAPIError
 
@@ -120,6 +121,7 @@ class _Proof:
             self._read_committed,
             self._constraints,
             self._json_null,
+            self._several_statements,
             self._clock,
             # Those that wait first: what skips is tried on rows that they have locked.
             lambda: self._blocks("SELECT … FOR UPDATE", self._read_locked),
@@ -191,6 +193,23 @@ class _Proof:
         ((value,),) = fetch(self._begun(self._first), batch, as_batch([[None]]))
         if value is not None:
             raise Lie(f"a JSON null in JSON_TABLE is {value!r} and not NULL")
+
+    def _several_statements(self) -> None:
+        """What a batch changes is sent in one packet."""
+        opened: Any = self._begun(self._first).connection.dbapi_connection
+        change = _WRITE.replace(":run", "%s").replace(":number", "%s").replace(":units", "%s")
+        changes = [(change, (units, self._run, number)) for units, number in (("2", "3"), ("-1", "2"), ("7", "1"))]
+        try:
+            opened.ask_all(changes)
+        except DriverError as error:
+            if error.errno not in _CHECK_VIOLATED:
+                raise Lie(f"several statements in one packet are refused ({error.errno})") from error
+        else:
+            raise Lie("of several statements in one packet it says nothing of one that fails")
+        units = [self._ask(self._first, _READ, number=number).scalar_one() for number in (1, 3)]
+        if units != [1, 2]:
+            raise Lie("of several statements in one packet it carries out what stands behind one that fails")
+        self._first.rollback()
 
     def _clock(self) -> None:
         row = self._first.exec_driver_sql("SELECT SYSDATE(6), SLEEP(0.01), SYSDATE(6)").one()

@@ -1,7 +1,7 @@
 """One transaction for a list of purchases: slots, locked rows, the decision, one INSERT, one UPDATE, COMMIT."""
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -34,6 +34,7 @@ from core.purchase.decide import (
     UserKey,
     decide,
 )
+from core.purchase.queue import JoinLate
 from core.purchase.sql import carry_out, sql_of
 from core.refusals import GOODS_NOT_FOUND, Refusal
 from models import Order, OrderStatus
@@ -52,9 +53,6 @@ LOCK_HOLD_SECONDS = Histogram(
 SLOTS_IN_USE = Gauge(
     "seckill_purchase_slots_in_use", "Slots held by purchase transactions now.", multiprocess_mode="livesum"
 )
-
-# Adds to a batch the requests for these of its items that came since it was taken.
-JoinLate = Callable[[Collection[int]], None]
 
 _READ_ORDERS = select(*orders.VIEW_COLUMNS).where(Order.order_no.in_(bindparam("numbers", expanding=True)))
 
@@ -77,14 +75,14 @@ class _Run:
 def serve(
     database: Database,
     caps: slots.Caps,
-    requests: Sequence[PurchaseRequest],
+    requests: list[PurchaseRequest],
     deadline: Deadline,
     patient: bool = True,
-    join_late: JoinLate = lambda items: None,
+    join_late: JoinLate = lambda goods_ids: (),
 ) -> list[Outcome | None]:
     """Settle `requests` in one transaction and return an outcome for each, in their order.
 
-    `join_late` is called with the items whose rows are locked, and may add requests for them to `requests`.
+    What `join_late` returns once the rows are locked is added to `requests`, and settled with them.
     None stands for a request whose item had no free slot: nothing was done for it, and it may be asked again. An
     outcome is returned only after COMMIT was answered, or was found to have happened. Raises Busy (nothing was
     bought; at the first row that others hold for long unless `patient`) or Unavailable (perhaps it was).
@@ -125,32 +123,29 @@ def _work(
     connection: Connection,
     caps: slots.Caps,
     known_caps: dict[int, int],
-    requests: Sequence[PurchaseRequest],
+    requests: list[PurchaseRequest],
     rules: Rules,
     holding: _Run,
     join_late: JoinLate,
 ) -> list[Outcome | None]:
-    # Read ahead of all locks: nobody is to wait for it.
+    # Read ahead of all locks, which others wait for.
     methods: Sequence[Method] | None = shipping.all_methods(connection) if _need_methods(requests) else None
     had = caps.take(connection, known_caps)
     holding.took(had)
-    if had:
-        goods = statements.lock_goods(connection, sorted(had))
-        holding.locked_at = time.perf_counter()
-        # Whoever came during the wait for the rows shares this transaction: the more do, the less each one costs.
-        join_late(had)
-    outcomes: list[Outcome | None] = [
-        None if request.goods_id in known_caps else Refused(Refusal(GOODS_NOT_FOUND)) for request in requests
-    ]
     if not had:
-        return outcomes
+        return _without_slots(requests, known_caps)
+    goods = statements.lock_goods(connection, sorted(had))
+    holding.locked_at = time.perf_counter()
+    # Requests that arrived during the wait for the rows share this transaction: the larger it is, the less each costs.
+    requests.extend(join_late(had))
+    outcomes = _without_slots(requests, known_caps)
     served = [index for index, request in enumerate(requests) if request.goods_id in had]
     batch = [requests[index] for index in served]
-    if methods is None and _need_methods(batch):
+    if methods is None and _need_methods(batch):  # of those that joined: their one read is made under the locks
         methods = shipping.all_methods(connection)
     codes = {request.choices.coupon_code for request in batch if request.choices.coupon_code is not None}
     coupons = coupon_statements.lock(connection, codes)[0] if codes else {}
-    # The time comes with it: after all waits and all arrivals. What is over by then is over.
+    # The time by which all is decided comes with this: after all waits and all arrivals.
     known, held, now = known_orders_and_held_units(connection, batch, goods, rules)
     owners = {
         (request.user_id, code)
@@ -164,6 +159,11 @@ def _work(
     for index, outcome in zip(served, decided, strict=True):
         outcomes[index] = outcome
     return outcomes
+
+
+def _without_slots(requests: Sequence[PurchaseRequest], known: Collection[int]) -> list[Outcome | None]:
+    """The outcomes where no item had a free slot; `known` are the items that exist."""
+    return [None if request.goods_id in known else Refused(Refusal(GOODS_NOT_FOUND)) for request in requests]
 
 
 def _need_methods(requests: Sequence[PurchaseRequest]) -> bool:

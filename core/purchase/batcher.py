@@ -1,9 +1,10 @@
 """Settles purchase requests in batches, each in one transaction. (Known as group commit.)
 
-Requests wait in one queue for all items. A small pool of worker threads takes them in batches and settles them; the
-requests that arrive meanwhile are the next batch, so the load makes the batches and there is no timer. One batch is
-under way at a time; another one beside it, for other items, only while all that are under way have taken over
-STALL_SECONDS. One more thread completes the futures, and one enforces the deadlines.
+Requests wait in one queue for all items. A small pool of worker threads takes them in batches and settles them. Those
+that arrive meanwhile join the batch if it has not got their item's row yet, and are the next batch otherwise: the load
+makes the batches, and there is no timer. One batch is under way at a time; another one beside it, for other items, only
+while all that are under way have taken over STALL_SECONDS. One more thread completes the futures, and one enforces the
+deadlines.
 
 Every request is answered, whatever happens to the thread that settles it: by its outcome, by the error that it alone
 caused, by Busy where certainly nothing was done for it, or by Unavailable where that is not known.
@@ -17,6 +18,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
+from functools import partial
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 
@@ -25,16 +27,16 @@ from prometheus_client import Gauge, Histogram
 from core.db.clock import Deadline
 from core.ops.metrics import record
 from core.purchase.decide import PurchaseRequest
-from core.purchase.queue import Entry, PurchaseQueue
+from core.purchase.queue import Entry, JoinLate, PurchaseQueue
 from core.refusals import Busy, Unavailable
 
 Answer = TypeVar("Answer")
 
-# Settles requests in one transaction. None for each that could not be settled now, for want of a slot. The last
-# argument says whether to keep waiting for rows that others hold. Raises Busy where it is certain that nothing was
+# Settles requests in one transaction. None for each that could not be settled now, for want of a slot. The third
+# argument says whether to keep waiting for rows that others hold. The last one may be called, once and again: what it
+# returns belongs to the batch from then on, behind the others. Raises Busy where it is certain that nothing was
 # done, Unavailable where it is not, and anything else only where the transaction was rolled back.
-# It may have `Batcher.join_late` add to the list of requests.
-Settle = Callable[[list[PurchaseRequest], Deadline, bool], Sequence[Answer | None]]
+Settle = Callable[[Sequence[PurchaseRequest], Deadline, bool, JoinLate], Sequence[Answer | None]]
 
 # Seconds that a batch is under way before another may be settled beside it.
 STALL_SECONDS = 0.1
@@ -74,7 +76,6 @@ class _Running:
 
     began: float
     entries: list[Entry]
-    requests: list[PurchaseRequest]  # of the entries, in their order
 
 
 class Batcher(Generic[Answer]):
@@ -150,19 +151,6 @@ class Batcher(Generic[Answer]):
             entry.future.set_exception(refused)
         return entry.future
 
-    def join_late(self, requests: list[PurchaseRequest], goods_ids: Collection[int]) -> None:
-        """Add to the requests of a batch that is being settled those that came since for these of its items.
-
-        For `settle` to call, with the list that it was given. The halves of a batch that failed take no more.
-        """
-        with self._lock:
-            running = next((each for each in self._running if each.requests is requests), None)
-            if running is None:
-                return
-            late = self._queue.take_late(goods_ids, self._batch_max - len(requests), self._clock())
-            running.entries += late
-            requests += [entry.request for entry in late]
-
     def close(self, seconds: float) -> bool:
         """Refuse new requests, wait until all pending ones are answered, and end the threads. False: not in time."""
         ends = time.monotonic() + seconds
@@ -213,7 +201,7 @@ class Batcher(Generic[Answer]):
             if running is None:
                 return
             try:
-                self._run(running.entries, running.requests)
+                self._run(running.entries, partial(self._join_late, running))
             except BaseException as error:
                 # It is unknown how far the transaction came. Those that are queued again were in another one.
                 log.warning("a batch failed: %s", type(error).__name__)
@@ -231,7 +219,7 @@ class Batcher(Generic[Answer]):
                 now = self._clock()
                 batch = self._queue.take(self._batch_max, now) if self._may_take(now) else []
                 if batch:
-                    running = _Running(now, batch, [entry.request for entry in batch])
+                    running = _Running(now, batch)
                     self._running.add(running)
                     return running
                 self._rest(now)
@@ -248,7 +236,16 @@ class Batcher(Generic[Answer]):
         self._changed.wait(max(0.0005, retry_at - now))
         self._rest_until = math.inf
 
-    def _run(self, batch: list[Entry], requests: list[PurchaseRequest]) -> None:
+    def _join_late(self, running: _Running, goods_ids: Collection[int]) -> Sequence[PurchaseRequest]:
+        """Add to a batch the requests that are queued for these of its items (`JoinLate`)."""
+        with self._lock:
+            # By the batch's own items: one that was told all its outcomes meanwhile is another item to the queue.
+            items = {entry.item for entry in running.entries if entry.request.goods_id in goods_ids}
+            late = self._queue.take_late(items, self._batch_max - len(running.entries), self._clock())
+            running.entries += late
+        return [entry.request for entry in late]
+
+    def _run(self, batch: list[Entry], join_late: JoinLate) -> None:
         """Settle a batch, or halves of it until the request that fails it stands alone."""
         one_item = all(entry.item is batch[0].item for entry in batch)
         # As a rule the first request has the earliest deadline: the others still have time then.
@@ -257,7 +254,7 @@ class Batcher(Generic[Answer]):
             self._put_back(batch)
             return
         try:
-            outcomes = self._settle(requests, deadline, one_item)
+            outcomes = self._settle([entry.request for entry in batch], deadline, one_item, join_late)
         except Busy:
             now = self._clock()
             if now < deadline.end:  # another reason than time, such as a row that somebody keeps, or too many reruns
@@ -274,8 +271,8 @@ class Batcher(Generic[Answer]):
                 self._answer([(batch[0], error)])
             else:  # at the deadline the halves are put back
                 middle = len(batch) // 2
-                self._run(batch[:middle], requests[:middle])
-                self._run(batch[middle:], requests[middle:])
+                for half in (batch[:middle], batch[middle:]):
+                    self._run(half, lambda goods_ids: ())
         else:
             self._finish(list(zip(batch, outcomes, strict=True)))
 

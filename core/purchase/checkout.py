@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
 
@@ -16,7 +16,7 @@ from core.purchase import batch
 from core.purchase.batcher import Batcher
 from core.purchase.decide import Outcome, Placed, PurchaseRequest, Refused, Replayed
 from core.purchase.in_progress import Counted, InProgress
-from core.purchase.queue import PurchaseQueue
+from core.purchase.queue import JoinLate, PurchaseQueue
 from core.purchase.replays import SaleOpen, look_up
 from core.purchase.sale_cache import SaleCache
 from core.purchase.slots import Caps
@@ -105,6 +105,11 @@ class Checkout:
             label = _INTERNAL_ERROR
         self._counter.settled(goods_id, label, time.monotonic() - arrived, arrived, order_no)
 
+    @property
+    def pending(self) -> int:
+        """Requests without an outcome, queued or in a batch."""
+        return self._replays.pending + self._purchases.pending
+
     def close(self, seconds: float) -> bool:
         """Refuse new requests and wait until those that are pending are answered. False: not in time."""
         return self._replays.close(seconds) and self._purchases.close(seconds)
@@ -137,13 +142,15 @@ class Checkout:
         self._replays.submit(request, deadline, holds_thread).add_done_callback(looked_up)
         return outcome
 
-    def settle(self, requests: list[PurchaseRequest], deadline: Deadline, patient: bool) -> Sequence[Outcome | None]:
+    def settle(
+        self, requests: Sequence[PurchaseRequest], deadline: Deadline, patient: bool, join_late: JoinLate
+    ) -> Sequence[Outcome | None]:
         """Settle a batch of purchases (`batcher.Settle`)."""
-        join_late = partial(self.join_late, requests)
-        outcomes = batch.serve(self._database, self.caps, requests, deadline, patient, join_late)
+        all_requests = list(requests)  # and those that join
+        outcomes = batch.serve(self._database, self.caps, all_requests, deadline, patient, join_late)
         settled = Counter(
             request.goods_id
-            for request, outcome in zip(requests, outcomes, strict=True)
+            for request, outcome in zip(all_requests, outcomes, strict=True)
             if outcome is not None and not (isinstance(outcome, Refused) and outcome.refusal.code == GOODS_NOT_FOUND)
         )
         if settled:
@@ -152,12 +159,8 @@ class Checkout:
             _count(label, count)
         return outcomes
 
-    def join_late(self, requests: list[PurchaseRequest], goods_ids: Collection[int]) -> None:
-        """Add to a batch the requests for these of its items that came since it was taken."""
-        self._purchases.join_late(requests, goods_ids)
-
     def look_up(
-        self, requests: Sequence[PurchaseRequest], deadline: Deadline, patient: bool
+        self, requests: Sequence[PurchaseRequest], deadline: Deadline, patient: bool, join_late: JoinLate
     ) -> Sequence[Outcome | SaleOpen | None]:
         """Look up a batch of keys at closed sales (`batcher.Settle`)."""
         return look_up(self._database, requests, deadline)

@@ -22,7 +22,7 @@ def lock(connection: Connection, codes: Collection[str]) -> tuple[dict[str, Coup
 
     The time is None where none of them exists.
     """
-    rows = fetch(connection, lock_text(sql_of(connection)), as_batch([code] for code in sorted(codes)))
+    rows = fetch(connection, _lock_text(sql_of(connection)), as_batch([code] for code in sorted(codes)))
     found, moments = {}, []
     for *columns, moment in rows:
         coupon = _coupon(*columns)
@@ -59,7 +59,7 @@ def uses(connection: Connection, owners: Collection[UserCoupon]) -> dict[UserCou
 
 
 def new_uses(sql: Sql, placed: Sequence[Placed]) -> list[Change]:
-    """Write the uses of coupons that the new orders have, and count them at the coupons."""
+    """The INSERT of the uses of coupons that the new orders have, and the UPDATE that counts them, if there are any."""
     rows: list[list[Any]] = []
     counts: Counter[str] = Counter()
     for outcome in placed:
@@ -80,7 +80,7 @@ def new_uses(sql: Sql, placed: Sequence[Placed]) -> list[Change]:
 
 
 @cache
-def lock_text(sql: Sql) -> str:
+def _lock_text(sql: Sql) -> str:
     return (
         f"{sql.select} {', '.join(f'coupons.{name}' for name in Coupon.__slots__)},"
         f" {now_after_wait_in('sqlite' if sql.sqlite else 'mysql')}"

@@ -9,12 +9,15 @@ import heapq
 import itertools
 import math
 from collections import deque
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Future
 
 from core.db.clock import Deadline
 from core.purchase.decide import PurchaseRequest
 from core.refusals import Busy
+
+# Called with the ids of the items whose rows a batch has: returns the requests for them that join the batch.
+JoinLate = Callable[[Collection[int]], Sequence[PurchaseRequest]]
 
 # An item is stuck when it had its turn, and no request for it has had an outcome for so long since. In seconds.
 STUCK_SECONDS = 1.0
@@ -124,10 +127,9 @@ class PurchaseQueue:
         first = min(ready)
         return self._pop([first] if first[1].alone else [each for each in ready if not each[1].alone], batch_max, now)
 
-    def take_late(self, goods_ids: Collection[int], count: int, now: float) -> list[Entry]:
-        """Remove up to `count` more requests for items that are in a running batch, in order of arrival."""
-        items = (self._items.get(goods_id) for goods_id in goods_ids)
-        return self._pop([(item.queued[0].number, item) for item in items if item and item.queued], count, now)
+    def take_late(self, items: Iterable[Item], count: int, now: float) -> list[Entry]:
+        """Remove up to `count` more requests for items of a running batch, in order of arrival."""
+        return self._pop([(item.queued[0].number, item) for item in items if item.queued], count, now)
 
     def _pop(self, ready: list[tuple[int, Item]], count: int, now: float) -> list[Entry]:
         """Remove up to `count` requests for the items that are `ready`, in order of arrival."""

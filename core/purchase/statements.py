@@ -147,9 +147,9 @@ def standing(
 
 
 def new_orders(sql: Sql, placed: Sequence[Placed]) -> Change:
-    """Writes the new orders, all of one moment. Those with a total of 0 are paid by it.
+    """The INSERT of the new orders, all of one moment. Those with a total of 0 are paid by it.
 
-    It raises TooLate after INSERTED_WITHIN that moment.
+    `carry_out` raises TooLate for it after INSERTED_WITHIN that moment.
     """
     first = placed[0].order
     texts = _texts(sql)
@@ -185,7 +185,7 @@ def _row(order: OrderView, request: PurchaseRequest) -> list[Any]:
 
 
 def taken_units(units: Mapping[int, int]) -> Change:
-    """Moves `units` of each item from stock to sold."""
+    """The UPDATE that moves `units` of each item from stock to sold."""
     taken = f"CASE id {' '.join(f'WHEN {key:d} THEN {count:d}' for key, count in units.items())} END"
     # The condition stands in the WHERE too: should a lock ever be lost, this costs a retry and never a unit.
     statement = (
@@ -196,7 +196,7 @@ def taken_units(units: Mapping[int, int]) -> Change:
 
 
 def events_in_outbox(sql: Sql, occurred_at: datetime, new_events: Sequence[NewEvent]) -> Change:
-    """Puts events into the outbox, as `core.events.events.write` does."""
+    """The INSERT of events into the outbox, as `core.events.events.write` makes it."""
     values = stored(occurred_at), as_batch(new_events)
     return Change(_texts(sql).write_outbox, values, 1, RuntimeError("the events were not written"))
 

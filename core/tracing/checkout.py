@@ -1,9 +1,11 @@
 """Spans of purchases: how long each waits in the queue, and the batch that settles it together with others."""
 
+import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from opentelemetry.trace import Span
@@ -11,6 +13,7 @@ from opentelemetry.trace import Span
 from core.db.clock import Deadline
 from core.purchase.checkout import Checkout
 from core.purchase.decide import Outcome, PurchaseRequest
+from core.purchase.queue import JoinLate
 from core.purchase.replays import SaleOpen
 from core.refusals import Busy
 from core.tracing.tracer import Tracer, current, share
@@ -39,25 +42,25 @@ class _Purchase:
 
 
 class _Batch(ExitStack):
-    """Has a span from the first purchase on that is traced; `span` is None before."""
+    """Has a span once a purchase in it is traced, which then begins with the batch; `span` is None before."""
 
     def __init__(self, tracer: Tracer, name: str) -> None:
         super().__init__()
         self._tracer = tracer
         self._name = name
+        self._began: int | None = None  # when the first requests were added, in ns of Unix time
         self.span: Span | None = None
 
     def add(self, purchases: Sequence[_Purchase]) -> None:
         """Note that these purchases are in the batch, and wait no more."""
-        if not purchases:
-            return
         for purchase in purchases:
             purchase.end_wait()
         of = [purchase.request for purchase in purchases]
-        if self.span is None:
-            self.span = self.enter_context(self._tracer.shared(self._name, of))
-        else:
+        if self.span is not None:
             share(self.span, of)
+        elif of:
+            self.span = self.enter_context(self._tracer.shared(self._name, of, self._began))
+        self._began = self._began or time.time_ns()
 
     def tell_sizes(self, requests: Sequence[PurchaseRequest]) -> None:
         """Note how many purchases there are in the batch, and of how many items."""
@@ -75,8 +78,6 @@ class TracedCheckout(Checkout):
         self._tracer = tracer
         # By the id() of the purchase request, which lives as long as its entry here. Equal requests are not the same.
         self._traced: dict[int, _Purchase] = {}
-        # By the id() of the list of its requests.
-        self._batches: dict[int, _Batch] = {}
 
     def buy(self, request: PurchaseRequest, holds_thread: bool = False) -> Future[Outcome]:
         """As Checkout's."""
@@ -98,46 +99,52 @@ class TracedCheckout(Checkout):
         future.add_done_callback(end)
         return future
 
-    def settle(self, requests: list[PurchaseRequest], deadline: Deadline, patient: bool) -> Sequence[Outcome | None]:
+    def settle(
+        self, requests: Sequence[PurchaseRequest], deadline: Deadline, patient: bool, join_late: JoinLate
+    ) -> Sequence[Outcome | None]:
         """As Checkout's."""
+        settle = super().settle
         return self._within(
-            "purchase batch", requests, lambda: super(TracedCheckout, self).settle(requests, deadline, patient)
+            "purchase batch", requests, join_late, lambda join: settle(requests, deadline, patient, join)
         )
-
-    def join_late(self, requests: list[PurchaseRequest], goods_ids: Collection[int]) -> None:
-        """As Checkout's."""
-        known = len(requests)
-        super().join_late(requests, goods_ids)
-        if self._traced:
-            self._batches[id(requests)].add(self._traced_of(requests[known:]))
 
     def look_up(
-        self, requests: Sequence[PurchaseRequest], deadline: Deadline, patient: bool
+        self, requests: Sequence[PurchaseRequest], deadline: Deadline, patient: bool, join_late: JoinLate
     ) -> Sequence[Outcome | SaleOpen | None]:
         """As Checkout's."""
-        return self._within(
-            "key look-up", requests, lambda: super(TracedCheckout, self).look_up(requests, deadline, patient)
-        )
+        look_up = partial(super().look_up, requests, deadline, patient)
+        return self._within("key look-up", requests, join_late, look_up)
 
     def _within(
-        self, name: str, requests: Sequence[PurchaseRequest], work: Callable[[], Sequence[Answer | None]]
+        self,
+        name: str,
+        requests: Sequence[PurchaseRequest],
+        join_late: JoinLate,
+        work: Callable[[JoinLate], Sequence[Answer | None]],
     ) -> Sequence[Answer | None]:
-        """Do `work` within a span, if any of the requests is traced."""
-        batch = self._batches[id(requests)] = _Batch(self._tracer, name)
+        """Do `work` within a span, if any of the requests is traced, or any that joins them."""
+        batch = _Batch(self._tracer, name)
+        all_requests = list(requests)
+
+        def join(goods_ids: Collection[int]) -> Sequence[PurchaseRequest]:
+            late = join_late(goods_ids)
+            all_requests.extend(late)
+            batch.add(self._traced_of(late))
+            return late
+
         try:
             with batch:
                 batch.add(self._traced_of(requests))
-                outcomes = work()
-                batch.tell_sizes(requests)
+                try:
+                    outcomes = work(join)
+                finally:
+                    batch.tell_sizes(all_requests)
         except Busy:  # some are queued again
-            self._wait_again(requests)
+            self._wait_again(all_requests)
             raise
-        finally:
-            del self._batches[id(requests)]
-        if batch.span is None:
-            return outcomes
-        queued = zip(requests, outcomes, strict=True)
-        self._wait_again([request for request, outcome in queued if outcome is None or isinstance(outcome, SaleOpen)])
+        if batch.span is not None:
+            queued = zip(all_requests, outcomes, strict=True)
+            self._wait_again([each for each, outcome in queued if outcome is None or isinstance(outcome, SaleOpen)])
         return outcomes
 
     def _traced_of(self, requests: Sequence[PurchaseRequest]) -> list[_Purchase]:

@@ -24,14 +24,23 @@ def _without(key: str, claim: str) -> str:
 
 def _raw(key: str, header: str, payload: str, algorithm: str = "HS256") -> str:
     """A token signed as it should be, over parts that no library would write."""
-    parts = [base64.urlsafe_b64encode(part.encode()).rstrip(b"=") for part in (header, payload)]
-    signature = jwt.get_algorithm_by_name(algorithm).sign(b".".join(parts), key.encode())
-    return b".".join([*parts, base64.urlsafe_b64encode(signature).rstrip(b"=")]).decode()
+    return _signed_parts(key, _part(header), _part(payload), algorithm)
+
+
+def _part(text: str, last_two: str = "-_") -> str:
+    return base64.b64encode(text.encode(), last_two.encode()).rstrip(b"=").decode()
+
+
+def _signed_parts(key: str, header: str, payload: str, algorithm: str = "HS256") -> str:
+    parts = f"{header}.{payload}"
+    signature = jwt.get_algorithm_by_name(algorithm).sign(parts.encode(), key.encode())
+    return f"{parts}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
 
 
 def forged(key: str) -> dict[str, str]:
     """The tokens, by what is wrong with each; `key` is the one that a right token is signed with."""
     head, _, signature = signed(key).split(".")
+    other_alphabet = _part('{"sub": "???>>>", "exp": 4102444800}', "+/")
     return {
         "nothing at all": "",
         "no token": "abc",
@@ -65,5 +74,10 @@ def forged(key: str) -> dict[str, str]:
         "an over-long token": signed(key, more="x" * 5000),
         "a critical extension": _raw(key, '{"alg": "HS256", "crit": ["b64"], "b64": false}', GOOD),
         "not ASCII": "é.é.é",
+        "padding in the payload": _signed_parts(key, _part(HEADER), _part(GOOD) + "=="),
+        "a payload of the other alphabet": _signed_parts(key, _part(HEADER), other_alphabet),
+        "a newline in the payload": _signed_parts(key, _part(HEADER), _part(GOOD) + "\n"),
+        "a blank in the payload": _signed_parts(key, _part(HEADER), _part(GOOD)[:4] + " " + _part(GOOD)[4:]),
+        "four parts": _signed_parts(key, _part(HEADER), _part(GOOD) + "."),
         "a changed payload": f"{head}.{signed(key, sub='mallory').split('.')[1]}.{signature}",
     }

@@ -1,5 +1,7 @@
 """The short way to read a token knows no token that the library would not, and reads it as the library does."""
 
+import base64
+import hmac
 import time
 
 import jwt
@@ -59,6 +61,17 @@ def test_a_token_with_any_other_character_has_no_claims() -> None:
             with pytest.raises(InvalidToken):
                 # The last character of a signature has bits to spare: the library takes another one for it.
                 Tokens(KEY).verify(changed if place < len(token) - 1 else changed + "AAAA")
+
+
+@pytest.mark.parametrize(
+    "key", ["ssh-rsa AAAAB3NzaC1yc2E", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----"]
+)
+def test_under_a_key_that_looks_public_no_token_is_valid(key: str) -> None:
+    token = Tokens(KEY).issue("alice")
+    head, payload, _ = token.split(".")
+    signature = base64.urlsafe_b64encode(hmac.digest(key.encode(), f"{head}.{payload}".encode(), "sha256"))
+    with pytest.raises(InvalidToken):
+        Tokens(KEY, [key]).verify(f"{head}.{payload}.{signature.rstrip(b'=').decode()}")
 
 
 def test_a_token_holds_until_the_second_that_it_names(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from core.ops import audit
 from core.purchase import batch
 from core.purchase.batcher import Batcher
 from core.purchase.decide import Outcome, Placed, PurchaseRequest
-from core.purchase.queue import PurchaseQueue
+from core.purchase.queue import JoinLate, PurchaseQueue
 from core.purchase.slots import Caps
 from core.refusals import Unavailable
 from core.services import Services
@@ -48,11 +48,13 @@ class Counter:
         self._gathered = threading.Event()
         self.sizes: list[int] = []
 
-        def settle(requests: Sequence[PurchaseRequest], deadline: Deadline, patient: bool) -> list[Outcome | None]:
+        def settle(
+            requests: Sequence[PurchaseRequest], deadline: Deadline, patient: bool, join_late: JoinLate
+        ) -> list[Outcome | None]:
             self.sizes.append(len(requests))
             if requests[0].goods_id == NO_ITEM:
                 assert self._gathered.wait(PATIENCE)
-            return batch.serve(services.database, caps, requests, deadline, patient)
+            return batch.serve(services.database, caps, list(requests), deadline, patient, join_late)
 
         self.batcher: Batcher[Outcome] = Batcher(
             settle, PurchaseQueue(1000, PATIENCE), batch_max=100, workers=1, grace_seconds=PATIENCE
@@ -157,6 +159,24 @@ def test_a_connection_lost_before_commit_costs_nobody_their_order(
 
     with once(moment, statement, kill):
         counter.assert_each_bought_once(counter.buy_together())
+
+
+def test_a_connection_lost_between_two_changes_of_a_packet_costs_nobody_their_order(
+    counter: Counter, inside: Inside
+) -> None:
+    """The last change waits for a table that somebody has locked; those before it have been answered."""
+    waiting = "SELECT id FROM information_schema.processlist WHERE info LIKE '%INTO outbox%' AND state LIKE 'Waiting%'"
+    holder = inside.server.connect(inside.database)
+    try:
+        holder.cursor().execute("LOCK TABLES outbox WRITE")
+        buyers = counter.buy_together()
+        until(lambda: inside.query(waiting))
+        inside.query(f"KILL {inside.query(waiting)[0][0]}")
+        until(lambda: inside.query(waiting))  # it has been run again, on another connection
+        holder.cursor().execute("UNLOCK TABLES")
+        counter.assert_each_bought_once(buyers)
+    finally:
+        holder.close()
 
 
 @pytest.mark.parametrize(("moment", "statement"), STEPS)

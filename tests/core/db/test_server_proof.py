@@ -16,7 +16,7 @@ from core.db.database import Database
 from core.db.server_proof import Lie, prove
 from harness.database_server import DatabaseServer
 from harness.kinds import SERVERS, on
-from harness.lying_proxy import FOUND_ROWS, Change, LyingProxy, without
+from harness.lying_proxy import FOUND_ROWS, SEVERAL_STATEMENTS, Change, LyingProxy, without
 from harness.service import SECRET, environment
 from server.prepare import upgrade
 from tests.database_line import after_database_line
@@ -56,6 +56,12 @@ def locks_more(statement: str) -> str:
     )
 
 
+def goes_on_after_an_error(statement: str) -> str:
+    """Of the three changes in one packet the third is carried out ahead of the second, which fails."""
+    first, *others = statement.split(";UPDATE server_proof")
+    return ";UPDATE server_proof".join([first, *reversed(others)])
+
+
 ISOLATION = "READ COMMITTED"
 LIES: dict[str, tuple[Change, str]] = {
     "FOR UPDATE is dropped": (without("FOR UPDATE( OF held)?"), "SELECT … FOR UPDATE does not wait"),
@@ -93,6 +99,14 @@ LIES: dict[str, tuple[Change, str]] = {
     "a JSON null is a text, as of MySQL 8.0.20": (
         without(r"\[\[null\]\]", instead=r'[["null"]]'),
         "a JSON null in JSON_TABLE is 'null' and not NULL",
+    ),
+    "of several statements the first alone is carried out": (
+        without(";UPDATE server_proof.*"),
+        "of several statements in one packet it says nothing of one that fails",
+    ),
+    "of several statements all are carried out, whichever fails": (
+        goes_on_after_an_error,
+        "it carries out what stands behind one that fails",
     ),
     "SYSDATE is NOW": (without("SYSDATE", instead="NOW"), "SYSDATE() stands still"),
 }
@@ -136,6 +150,11 @@ def test_a_lie_is_named(through: Callable[..., str], monkeypatch: pytest.MonkeyP
 def test_a_server_that_counts_changed_rows_is_named(through: Callable[..., str]) -> None:
     with pytest.raises(Lie, match="counts the rows that it changed"):
         prove(settings_of(through(lambda statement: statement, forget=FOUND_ROWS)))
+
+
+def test_a_server_that_takes_one_statement_at_a_time_is_named(through: Callable[..., str]) -> None:
+    with pytest.raises(Lie, match=r"several statements in one packet are refused \(1064\)"):
+        prove(settings_of(through(lambda statement: statement, forget=SEVERAL_STATEMENTS)))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from types import TracebackType
 from core.db.clock import Deadline
 from core.purchase.batcher import STALL_SECONDS, Batcher
 from core.purchase.decide import Outcome, PurchaseRequest, Refused
-from core.purchase.queue import PurchaseQueue
+from core.purchase.queue import JoinLate, PurchaseQueue
 from core.refusals import SOLD_OUT, Refusal
 
 PATIENCE = 30  # real seconds after which a test gives up
@@ -43,7 +43,8 @@ class FakeSettler:
     """A batcher and the batches that it was given to settle.
 
     A batch with an item that is held waits until the item is released; a request for an item in `without_slot` is
-    answered None. `answer` may be replaced. At the end no request may be left, and the threads must end.
+    answered None. Once a batch is not held any more, requests for those of its items that are in `joined_items` join
+    it. `answer` may be replaced. At the end no request may be left, and the threads must end.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class FakeSettler:
         self.settled: list[str] = []  # users who had an outcome, in that order
         self.busiest = 0  # batches that were under way at once
         self.without_slot: set[int] = set()
+        self.joined_items: set[int] = set()
         self.answer: Callable[[Sequence[PurchaseRequest]], Outcomes] = self.outcomes
         self.clock = FakeClock()
         self._read_clock = clock or self.clock
@@ -91,7 +93,9 @@ class FakeSettler:
             assert ended
             assert self.batcher.pending == 0
 
-    def _settle(self, requests: Sequence[PurchaseRequest], deadline: Deadline, patient: bool) -> Outcomes:
+    def _settle(
+        self, requests: Sequence[PurchaseRequest], deadline: Deadline, patient: bool, join_late: JoinLate
+    ) -> Outcomes:
         with self._lock:
             self.patient.append(patient)
             self.batches.append(users(requests))
@@ -100,6 +104,7 @@ class FakeSettler:
         try:
             for item in {request.goods_id for request in requests} & self._held.keys():
                 assert self._held[item].wait(PATIENCE)
+            requests = [*requests, *join_late(self.joined_items)]
             outcomes = self.answer(requests)
             with self._lock:
                 self.settled += [

@@ -65,6 +65,7 @@ def each_is_told_the_truth_once(queue: type[PurchaseQueue], seed: int) -> Counte
     ) as settler:
         luck = Luck(seed)
         settler.answer = luck.answer
+        settler.joined_items = set(range(ITEMS))
         ends = time.monotonic() + SECONDS
         answers: Counter[str] = Counter()
         told_busy: list[str] = []

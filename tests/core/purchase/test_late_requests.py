@@ -11,110 +11,120 @@ from sqlalchemy import Connection, insert, text
 
 from core.catalogue.quotes import Address, Choices
 from core.db.clock import EPOCH, Deadline, database_now
+from core.db.faults import TooLate
 from core.ops import audit
 from core.purchase import batch, statements
 from core.purchase.decide import Outcome, Placed, PurchaseRequest, Refused
+from core.purchase.queue import JoinLate
 from core.purchase.slots import Caps
+from core.refusals import Unavailable
 from core.services import Services
 from models import ShippingMethod
-from tests.core.purchase.fake_settler import PATIENCE, FakeSettler, Outcomes, until, user_of, users, users_of
+from tests.core.purchase.fake_settler import PATIENCE, FakeSettler, Outcomes, until, user_of, users_of
 from tests.core.purchase.test_batch import told
 from tests.core.selling import Selling
 
 
-class Waiting:
-    """A settler whose batches with the item 1 wait for its row, and then take in who came for the items `locked`."""
-
-    def __init__(self, settler: FakeSettler, *locked: int) -> None:
-        self.settler = settler
-        self.locked = locked
-        self.got_row = settler.hold(1)
-        self.joined: list[str] = []
-        settler.answer = self._answer
-
-    def _answer(self, requests: Sequence[PurchaseRequest]) -> Outcomes:
-        assert isinstance(requests, list)
-        self.settler.batcher.join_late(requests, self.locked)
-        self.joined.append(users(requests))
-        return self.settler.outcomes(requests)
-
-
-def test_who_came_for_its_items_joins_a_batch_in_the_order_of_arrival() -> None:
+def test_requests_for_its_items_join_a_batch_in_the_order_of_arrival() -> None:
     with FakeSettler() as settler:
-        waiting = Waiting(settler, 1)
+        settler.joined_items = {1}
+        row = settler.hold(1)
         futures = [settler.begin("a")]
         futures += [settler.submit(user, item) for user, item in (("b", 1), ("c", 2), ("d", 1))]
-        waiting.got_row.set()
+        row.set()
         assert users_of(futures) == "abcd"
-        assert waiting.joined == ["abd", "c"]
+        assert settler.settled == list("abdc")
+
+
+def test_requests_for_several_items_join_in_the_order_of_arrival() -> None:
+    with FakeSettler() as settler:
+        settler.joined_items = {1, 2}
+        row = settler.hold(1)
+        futures = settler.queue_together(("a", 1), ("b", 2))
+        until(lambda: "ab" in settler.batches)
+        futures += [settler.submit(user, item) for user, item in (("c", 2), ("d", 1), ("e", 3), ("f", 2))]
+        row.set()
+        assert users_of(futures) == "abcdef"
+        assert settler.settled == list("-abcdfe")
 
 
 def test_a_batch_that_others_join_is_no_larger_than_allowed() -> None:
     with FakeSettler(batch_max=3) as settler:
-        waiting = Waiting(settler, 1)
+        settler.joined_items = {1}
+        row = settler.hold(1)
         futures = [settler.begin("a"), *(settler.submit(user) for user in "bcdefg")]
-        waiting.got_row.set()
+        row.set()
         assert users_of(futures) == "abcdefg"
-        assert waiting.joined == ["abc", "def", "g"]
+        assert settler.batches == ["a", "def", "g"]
 
 
-def test_who_joins_a_batch_is_answered_whatever_happens_to_it() -> None:
+def test_a_request_that_joins_is_answered_whatever_happens_to_the_batch() -> None:
     with FakeSettler() as settler:
-        waiting = Waiting(settler, 1)
+        settler.joined_items = {1}
+        row = settler.hold(1)
         first = settler.begin("a")
         late = [settler.submit(user) for user in "bcd"]
-        joins = settler.answer
-
-        def fail(requests: Sequence[PurchaseRequest]) -> Outcomes:
-            outcomes = joins(requests)
-            if "c" in users(requests):
-                raise ZeroDivisionError
-            return outcomes
-
-        settler.answer = fail
-        waiting.got_row.set()
+        settler.fail_with("c", ZeroDivisionError())
+        row.set()
         assert users_of([first, late[0], late[2]]) == "abd"
         with pytest.raises(ZeroDivisionError):
             late[1].result(PATIENCE)
-        # The halves of a batch that failed take in nobody: one that fails would spoil what was settled before.
-        assert waiting.joined == ["abcd", "ab", "cd", "c", "d"]
+        assert settler.batches == ["a", "ab", "cd", "c", "d"]
 
 
-def test_who_waits_past_the_deadline_joins_no_batch() -> None:
+def test_the_halves_of_a_batch_that_failed_are_joined_by_nobody() -> None:
+    """One more that fails would spoil the halves as well."""
     with FakeSettler() as settler:
-        waiting = Waiting(settler, 1)
+        settler.joined_items = {1}
+        row = settler.hold(1)
+        futures = [settler.begin("a"), settler.submit("b")]
+
+        def fail(requests: Sequence[PurchaseRequest]) -> Outcomes:
+            if len(requests) == 2:
+                futures.append(settler.submit("c"))
+                raise ZeroDivisionError
+            return settler.outcomes(requests)
+
+        settler.answer = fail
+        row.set()
+        until(lambda: len(futures) == 3)
+        assert users_of(futures) == "abc"
+        assert settler.batches == ["a", "a", "b", "c"]
+
+
+def test_requests_that_were_told_busy_join_no_batch() -> None:
+    with FakeSettler() as settler:
+        settler.joined_items = {1}
+        row = settler.hold(1)
         first = settler.begin("a")
         late = settler.submit("b", seconds=1)
         settler.pass_until(late.done, 0.1)
-        waiting.got_row.set()
+        row.set()
         assert user_of(first) == "a"
-        assert waiting.joined == ["a"]
+        assert settler.settled == ["a"]
 
 
-def test_nobody_joins_a_batch_that_has_ended() -> None:
-    with FakeSettler() as settler:
-        seen: list[list[PurchaseRequest]] = []
+def test_a_batch_that_nobody_waits_for_any_more_takes_in_no_requests_of_the_next_one() -> None:
+    """Its requests were answered by the watch, and the queue has forgotten their item: the next ones begin anew."""
+    with FakeSettler(workers=3, grace=1) as settler:
+        settler.joined_items = {1}
+        forgotten = settler.hold(1)
+        first = settler.begin("a", seconds=1)
+        settler.pass_until(first.done, 0.1)
+        assert isinstance(first.exception(), Unavailable)
+        row = settler.hold(1)
+        futures = [settler.begin("b"), settler.submit("c")]
+        forgotten.set()
+        until(lambda: "a" in settler.settled)
+        settler.stall()
+        futures.append(settler.submit("d"))
+        row.set()
+        assert users_of(futures) == "bcd"
+        assert settler.settled == list("abcd")
+        assert settler.busiest == 2, "two batches of one item, beside the one that was forgotten"
 
-        def keep(requests: Sequence[PurchaseRequest]) -> Outcomes:
-            assert isinstance(requests, list)
-            seen.append(requests)
-            return settler.outcomes(requests)
 
-        settler.answer = keep
-        assert user_of(settler.submit("a")) == "a"
-        until(lambda: not settler.batcher.pending)
-        held = settler.hold(1)
-        future = settler.begin("b")
-        queued = settler.submit("c")
-        settler.batcher.join_late(seen[0], [1])
-        assert users(seen[0]) == "a"
-        held.set()
-        assert users_of([future, queued]) == "bc"
-
-
-def serve(
-    services: Services, requests: list[PurchaseRequest], join_late: Callable[[Collection[int]], None]
-) -> list[Outcome | None]:
+def serve(services: Services, requests: list[PurchaseRequest], join_late: JoinLate) -> list[Outcome | None]:
     return batch.serve(
         services.database, Caps(services.database, 2), requests, Deadline(20), patient=True, join_late=join_late
     )
@@ -126,10 +136,10 @@ def test_late_requests_are_settled_in_the_same_transaction(services: Services) -
     requests = [PurchaseRequest(item, "alice", 1, "key"), PurchaseRequest(other, "bob"), PurchaseRequest(999, "eve")]
     asked: list[set[int]] = []
 
-    def join(items: Collection[int]) -> None:
+    def join(items: Collection[int]) -> list[PurchaseRequest]:
         asked.append(set(items))
-        requests.extend([PurchaseRequest(item, "alice", 2), PurchaseRequest(item, "alice", 1, "key")])
-        requests.extend([PurchaseRequest(item, "bob", 2), PurchaseRequest(item, "carol")])
+        more = [PurchaseRequest(item, "alice", 2), PurchaseRequest(item, "alice", 1, "key")]
+        return [*more, PurchaseRequest(item, "bob", 2), PurchaseRequest(item, "carol")]
 
     outcomes = serve(services, requests, join)
     assert asked == [{item, other}]
@@ -154,9 +164,9 @@ def test_late_requests_may_choose_what_the_first_did_not(services: Services) -> 
     choices = Choices(shipping_method="courier", address=address)
     requests = [PurchaseRequest(item, "alice"), PurchaseRequest(sent, "bob")]
 
-    def join(items: Collection[int]) -> None:
-        requests.append(PurchaseRequest(item, "carol", choices=Choices(coupon_code=code)))
-        requests.append(PurchaseRequest(sent, "dave", choices=choices))
+    def join(items: Collection[int]) -> list[PurchaseRequest]:
+        with_coupon = PurchaseRequest(item, "carol", choices=Choices(coupon_code=code))
+        return [with_coupon, PurchaseRequest(sent, "dave", choices=choices)]
 
     outcomes = serve(services, requests, join)
     assert [told(outcome) for outcome in outcomes] == ["Placed", "shipping_required", "Placed", "Placed"]
@@ -167,6 +177,28 @@ def test_late_requests_may_choose_what_the_first_did_not(services: Services) -> 
     assert audit.run(services.settings).clean
 
 
+def test_requests_that_joined_stay_when_the_transaction_is_run_again(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    selling = Selling(services)
+    item = selling.item(stock=3)
+    late = [[PurchaseRequest(item, "bob")], [PurchaseRequest(item, "carol")]]
+    carry_out, runs = batch.carry_out, []
+
+    def fail_once(connection: Connection, changes: Sequence[Any]) -> None:
+        runs.append(changes)
+        carry_out(connection, changes)
+        if len(runs) == 1:
+            raise TooLate
+
+    monkeypatch.setattr(batch, "carry_out", fail_once)
+    outcomes = serve(services, [PurchaseRequest(item, "alice")], lambda items: late.pop(0))
+    assert [outcome.order.user_id for outcome in outcomes if isinstance(outcome, Placed)] == ["alice", "bob", "carol"]
+    assert len(runs) == 2
+    assert selling.stock(item) == (0, 3)
+    assert audit.run(services.settings).clean
+
+
 def outcome_of_the_late(services: Services) -> Outcome | None:
     """Whoever comes while the batch has its rows, but after the sale's end."""
     selling = Selling(services)
@@ -174,10 +206,10 @@ def outcome_of_the_late(services: Services) -> Outcome | None:
     item = selling.item(ends_at=end)
     requests = [PurchaseRequest(item, "alice")]
 
-    def join(items: Collection[int]) -> None:
+    def join(items: Collection[int]) -> list[PurchaseRequest]:
         while selling.now() <= end:
             time.sleep(0.05)
-        requests.append(PurchaseRequest(item, "bob"))
+        return [PurchaseRequest(item, "bob")]
 
     return serve(services, requests, join)[1]
 

@@ -32,7 +32,7 @@ def put_up(services: Services, **fields: Any) -> int:
 
 
 def buy(services: Services, *requests: PurchaseRequest) -> list[Outcome | None]:
-    return batch.serve(services.database, Caps(services.database, 2), requests, Deadline(10))
+    return batch.serve(services.database, Caps(services.database, 2), list(requests), Deadline(10))
 
 
 def seen(services: Services, *requests: PurchaseRequest) -> list[Outcome | SaleOpen | None]:

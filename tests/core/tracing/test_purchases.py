@@ -67,7 +67,7 @@ def test_a_batch_is_linked_with_all_of_its_purchases(sqlite_call: Calls, spans: 
             assert eventually(lambda: services.in_progress.count(item) == 1)
             assert eventually(lambda: len(spans.named(WAIT)) == 1)
             others = [pool.submit(sqlite_call.post, f"/seckill/{item}", user) for user in ("second", "third")]
-            assert eventually(lambda: services.in_progress.count(item) == 3)
+            assert eventually(lambda: services.checkout.pending == 3)
         assert [each.result().status_code for each in (first, *others)] == [201] * 3
     batch = spans.one(BATCH)
     assert (batch.attributes or {})["seckill.batch.size"] == 3
@@ -89,9 +89,9 @@ def test_a_batch_has_a_span_from_the_first_purchase_on_that_is_traced(
     with ThreadPoolExecutor(2) as pool:
         with services.database.sqlite_writer:
             first = pool.submit(sqlite_call.post, f"/seckill/{item}", "first")
-            assert eventually(lambda: services.in_progress.count(item) == 1)
+            assert eventually(lambda: services.checkout.pending == 1)
             second = pool.submit(sqlite_call.post, f"/seckill/{item}", "second")
-            assert eventually(lambda: services.in_progress.count(item) == 2)
+            assert eventually(lambda: services.checkout.pending == 2)
         assert [each.result().status_code for each in (first, second)] == [201, 201]
     batch = spans.one(BATCH)
     assert (batch.attributes or {})["seckill.batch.size"] == 2
