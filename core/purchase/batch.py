@@ -146,7 +146,7 @@ def _work(
     codes = {request.choices.coupon_code for request in batch if request.choices.coupon_code is not None}
     coupons = coupon_statements.lock(connection, codes)[0] if codes else {}
     # The time by which all is decided comes with this: after all waits and all arrivals.
-    known, held, now = known_orders_and_held_units(connection, batch, goods, rules)
+    known, held, now = read_standing(connection, batch, goods, rules)
     owners = {
         (request.user_id, code)
         for request in batch
@@ -174,7 +174,7 @@ def _need_methods(requests: Sequence[PurchaseRequest]) -> bool:
     )
 
 
-def known_orders_and_held_units(
+def read_standing(
     connection: Connection,
     requests: Sequence[PurchaseRequest],
     goods: Mapping[int, LockedGoods],

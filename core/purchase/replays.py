@@ -13,7 +13,7 @@ from core.db.clock import Deadline, database_now
 from core.db.database import Database
 from core.orders.order_numbers import new_order_no
 from core.purchase import statements
-from core.purchase.batch import known_orders_and_held_units
+from core.purchase.batch import read_standing
 from core.purchase.decide import Locked, Outcome, PurchaseRequest, Rules, decide
 
 _RULES = Rules()  # nothing is placed by a look-up
@@ -35,7 +35,7 @@ def look_up(
         # Read the items before the orders: a key without an order now had none while the item was closed.
         items, now = statements.read_goods(connection, sorted({request.goods_id for request in requests}))
         now = now or database_now(connection)
-        known, _, _ = known_orders_and_held_units(connection, requests, {}, _RULES)
+        known, _, _ = read_standing(connection, requests, {}, _RULES)
     is_open = {key for key, item in items.items() if sale.status(item, now) == SaleStatus.ON_SALE}
     closed = [request for request in requests if request.goods_id not in is_open]
     decided = iter(decide(closed, Locked(items, now, known), _RULES, new_order_no))
