@@ -6,22 +6,15 @@ from typing import Any
 
 import click
 
-from cli.terminal import as_json_option, errors_in_one_line, fail, on_database, print_json, print_table
+from cli.terminal import as_json_option, errors_in_one_line, fail, on_database, print_json, print_table, user_id
 from core.db.shares import Share
-from core.tokens import MAX_USER_ID, is_user_id
 from resources.context import services
 
 # Some of it remains: the person has unpaid orders.
 EXIT_LEFT = 3
 
 
-def _user_id(context: click.Context, parameter: click.Parameter, value: str) -> str:
-    if not is_user_id(value):
-        raise click.BadParameter(f"a user's id has 1 to {MAX_USER_ID} characters, none of them a control character")
-    return value
-
-
-user_option = click.option("--user", required=True, callback=_user_id, help="The user's id.")
+user_option = click.option("--user", required=True, callback=user_id, help="The user's id.")
 
 
 @click.group("person")

@@ -15,6 +15,7 @@ from flask.cli import with_appcontext
 
 from core.ops.text_output import drop_what_cannot_be_written, takes_everything
 from core.refusals import Refusal
+from core.tokens import MAX_USER_ID, is_user_id
 from resources.context import services
 
 if TYPE_CHECKING:
@@ -55,13 +56,27 @@ def unwritable_in_one_line() -> Iterator[None]:
     """End the command with one line where its output cannot be written; with none where nobody reads it any more."""
     try:
         yield
-        sys.stdout.flush()
+        if sys.stdout is not None:  # it is where the shell has closed it (`>&-`)
+            sys.stdout.flush()
     except BrokenPipeError:
         _write_no_more()
         sys.exit(1)
     except OSError as error:
         _write_no_more()
         fail(f"the output cannot be written: {error.strerror or error}")
+
+
+def user_id(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """The callback of an option that names a user: the text that its bytes are in UTF-8, whatever the terminal's own
+    encoding is. Refuses what can be no user's id.
+    """
+    if value is None:
+        return None
+    with contextlib.suppress(UnicodeDecodeError):
+        value = os.fsencode(value).decode()
+    if not is_user_id(value):
+        raise click.BadParameter(f"a user's id has 1 to {MAX_USER_ID} characters, none of them a control character")
+    return value
 
 
 def _write_no_more() -> None:

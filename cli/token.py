@@ -6,7 +6,7 @@ from typing import Any
 import click
 from flask.cli import with_appcontext
 
-from cli.terminal import as_json_option, fail, print_json, tell_key, unwritable_in_one_line
+from cli.terminal import as_json_option, fail, print_json, tell_key, unwritable_in_one_line, user_id
 from config import INSTANCE
 from core.db.clock import iso
 from core.ops.secret_key import missing
@@ -17,7 +17,7 @@ MAX_TOKENS = 100_000
 
 
 @click.command("token")
-@click.option("--user", help="The user's id, 1 to 64 characters.")
+@click.option("--user", callback=user_id, help="The user's id, 1 to 64 characters.")
 @click.option("--count", type=click.IntRange(1, MAX_TOKENS), help="Tokens of as many users instead, one a line.")
 @click.option("--prefix", default="load-", show_default=True, help="Their ids are this and a number from 1 on.")
 @click.option("--admin", is_flag=True, help="With an administrator's rights.")
