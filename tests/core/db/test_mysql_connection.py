@@ -119,6 +119,13 @@ def test_a_large_statement_is_sent_whole(connection: Connection) -> None:
     assert (length, sum_of_it) == (2 * MIB, hashlib.sha256(text.encode()).hexdigest())
 
 
+def test_no_piece_of_a_statement_waits_for_the_server_to_confirm_the_others(connection: Connection) -> None:
+    assert connection._socket is not None
+    opened = connection._socket.sock
+    if opened.family != socket.AF_UNIX:
+        assert opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def test_an_answer_that_comes_too_late_is_a_time_out(connect: Callable[..., Connection]) -> None:
     slow = connect()
     began = time.monotonic()
