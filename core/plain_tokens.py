@@ -1,6 +1,6 @@
 """Reads the tokens of a sale's crowd: JSON Web Tokens, HS256, of the one form that most of them have.
 
-A library reads all others. For this form it takes ten times as long, and at the start of a sale nearly every request
+A library reads all others. For this form it takes five times as long, and at the start of a sale nearly every request
 bears a token that was not seen before.
 """
 
@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 # {"alg":"HS256","typ":"JWT"}, as nearly all libraries write it.
-HEADER = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9"
+_HEADER = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9"
 # The claims that the contract names, and one that is not judged. A token with others is the library's to read.
 _CLAIMS = frozenset({"sub", "exp", "scope", "iat"})
 
@@ -23,7 +23,7 @@ def claims(token: str, key: bytes) -> dict[str, Any] | None:
     """
     signed, _, signature = token.rpartition(".")
     header, _, payload = signed.partition(".")
-    if header != HEADER or not token.isascii():
+    if header != _HEADER or not token.isascii():
         return None
     expected = base64.urlsafe_b64encode(hmac.digest(key, signed.encode(), "sha256")).rstrip(b"=")
     if not hmac.compare_digest(expected, signature.encode()):

@@ -48,7 +48,7 @@ def fetch(connection: Connection, query: Select[Any], sort: Sort, page: PageRequ
     value = sort.value.label("sort_value")
     query = query.add_columns(value)
     if page.after is not None:
-        query = query.where(_behind(sort, page.after))
+        query = query.where(behind(sort, page.after))
     # If a column is named twice, SQLite sorts rows that its index already has in order.
     columns = (sort.value,) if sort.value is sort.id else (sort.value, sort.id)
     order = (column.desc() for column in columns) if sort.descending else columns
@@ -59,7 +59,7 @@ def fetch(connection: Connection, query: Select[Any], sort: Sort, page: PageRequ
     return Page(shown, (shown[-1].sort_value, shown[-1].id) if more else None)
 
 
-def _behind(sort: Sort, after: tuple[Any, Any]) -> ColumnElement[bool]:
+def behind(sort: Sort, after: tuple[Any, Any]) -> ColumnElement[bool]:
     """Whether a row comes after the one with the sort value and id `after`. NULL comes before all values."""
     value, row_id = after
     # Not as a pair: for that MySQL would read the whole index.

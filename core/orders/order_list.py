@@ -16,7 +16,7 @@ from sqlalchemy.sql.operators import custom_op
 
 from core.db.clock import Deadline, deadline_of_request, utc_now
 from core.db.database import AnyRow, Database
-from core.db.paging import Page, PageRequest
+from core.db.paging import Page, PageRequest, Sort, behind
 from core.orders.orders import INSERTED_WITHIN, VIEW_COLUMNS, OrderView, Viewer, view
 from core.refusals import Busy
 from models import Order, OrderStatus
@@ -195,15 +195,10 @@ def _between(
         yield moment >= filters.purchased_from
     if filters.purchased_to is not None:
         yield moment < filters.purchased_to
-    # Not as a pair: for that MySQL would read the whole index. SQLite seeks by the bound on the time alone.
-    if after is not None and descending:
-        yield moment <= after.purchased_at
-        yield or_(moment < after.purchased_at, and_(moment == after.purchased_at, key < after.id))
-    elif after is not None:
-        yield moment >= after.purchased_at
-        yield or_(moment > after.purchased_at, and_(moment == after.purchased_at, key > after.id))
+    if after is not None:
+        yield behind(Sort(moment.expression, key.expression, descending), after)
     if up_to is not None:
-        yield moment <= up_to.purchased_at
+        yield moment <= up_to.purchased_at  # as `behind` has it
         yield or_(moment < up_to.purchased_at, and_(moment == up_to.purchased_at, key <= up_to.id))
 
 

@@ -34,7 +34,7 @@ from core.purchase.decide import (
     UserKey,
     decide,
 )
-from core.purchase.queue import JoinLate
+from core.purchase.queue import JoinLate, nobody_joins
 from core.purchase.sql import carry_out, sql_of
 from core.refusals import GOODS_NOT_FOUND, Refusal
 from models import Order, OrderStatus
@@ -78,7 +78,7 @@ def serve(
     requests: list[PurchaseRequest],
     deadline: Deadline,
     patient: bool = True,
-    join_late: JoinLate = lambda goods_ids: (),
+    join_late: JoinLate = nobody_joins,
 ) -> list[Outcome | None]:
     """Settle `requests` in one transaction and return an outcome for each, in their order.
 
@@ -133,12 +133,12 @@ def _work(
     had = caps.take(connection, known_caps)
     holding.took(had)
     if not had:
-        return _without_slots(requests, known_caps)
+        return _unsettled(requests, known_caps)
     goods = statements.lock_goods(connection, sorted(had))
     holding.locked_at = time.perf_counter()
     # Requests that arrived during the wait for the rows share this transaction: the larger it is, the less each costs.
     requests.extend(join_late(had))
-    outcomes = _without_slots(requests, known_caps)
+    outcomes = _unsettled(requests, known_caps)
     served = [index for index, request in enumerate(requests) if request.goods_id in had]
     batch = [requests[index] for index in served]
     if methods is None and _need_methods(batch):  # of those that joined: their one read is made under the locks
@@ -161,8 +161,8 @@ def _work(
     return outcomes
 
 
-def _without_slots(requests: Sequence[PurchaseRequest], known: Collection[int]) -> list[Outcome | None]:
-    """The outcomes where no item had a free slot; `known` are the items that exist."""
+def _unsettled(requests: Sequence[PurchaseRequest], known: Collection[int]) -> list[Outcome | None]:
+    """The outcomes of requests that are not settled, or not yet; `known` are the items that exist."""
     return [None if request.goods_id in known else Refused(Refusal(GOODS_NOT_FOUND)) for request in requests]
 
 

@@ -27,7 +27,7 @@ from prometheus_client import Gauge, Histogram
 from core.db.clock import Deadline
 from core.ops.metrics import record
 from core.purchase.decide import PurchaseRequest
-from core.purchase.queue import Entry, JoinLate, PurchaseQueue
+from core.purchase.queue import Entry, JoinLate, PurchaseQueue, nobody_joins
 from core.refusals import Busy, Unavailable
 
 Answer = TypeVar("Answer")
@@ -272,7 +272,7 @@ class Batcher(Generic[Answer]):
             else:  # at the deadline the halves are put back
                 middle = len(batch) // 2
                 for half in (batch[:middle], batch[middle:]):
-                    self._run(half, lambda goods_ids: ())
+                    self._run(half, nobody_joins)
         else:
             self._finish(list(zip(batch, outcomes, strict=True)))
 

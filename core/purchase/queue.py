@@ -27,6 +27,11 @@ _HELD_ITEMS = 1000
 _LONGEST_RETRY_AFTER = 30  # seconds
 
 
+def nobody_joins(goods_ids: Collection[int]) -> Sequence[PurchaseRequest]:
+    """The JoinLate of a batch that takes in no requests."""
+    return ()
+
+
 class Item:
     """What the queue knows of an item, for as long as a request for it is pending."""
 

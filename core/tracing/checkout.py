@@ -103,10 +103,8 @@ class TracedCheckout(Checkout):
         self, requests: Sequence[PurchaseRequest], deadline: Deadline, patient: bool, join_late: JoinLate
     ) -> Sequence[Outcome | None]:
         """As Checkout's."""
-        settle = super().settle
-        return self._within(
-            "purchase batch", requests, join_late, lambda join: settle(requests, deadline, patient, join)
-        )
+        settle = partial(super().settle, requests, deadline, patient)
+        return self._within("purchase batch", requests, join_late, settle)
 
     def look_up(
         self, requests: Sequence[PurchaseRequest], deadline: Deadline, patient: bool, join_late: JoinLate

@@ -2,20 +2,19 @@
 
 import threading
 import time
-from collections.abc import Callable, Collection
-from datetime import datetime, timedelta
-from typing import Any
+from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from flask import Flask
-from sqlalchemy import Connection
 
 from core.catalogue.quotes import Choices
-from core.db.clock import Deadline, database_now
-from core.purchase import batch, coupon_statements, statements
+from core.db.clock import Deadline
+from core.purchase import batch, coupon_statements
 from core.purchase.decide import Outcome, PurchaseRequest, Refused
 from core.purchase.slots import Caps
 from core.services import Services
+from tests.core.purchase.earlier_time import decide_by_the_time_before
 from tests.core.selling import Selling
 from tests.races.inside import Inside, until
 
@@ -63,19 +62,5 @@ def test_who_waits_for_a_coupon_past_the_end_is_too_late(
 def test_by_the_time_at_which_they_came_they_would_not_be(
     services: Services, inside: Inside, monkeypatch: pytest.MonkeyPatch, what_ends: str
 ) -> None:
-    came_at: list[datetime] = []
-    lock, standing = coupon_statements.lock, statements.standing
-
-    def look_and_lock(connection: Connection, codes: Collection[str]) -> Any:
-        came_at.append(database_now(connection))
-        return lock(connection, codes)
-
-    def at_that_time(*arguments: Any) -> Any:
-        found = standing(*arguments)
-        return statements.Standing(found.orders, found.held, came_at[-1])
-
-    monkeypatch.setattr(coupon_statements, "lock", look_and_lock)
-    monkeypatch.setattr(statements, "standing", at_that_time)
-    # An order that comes so long after its time is decided anew: the second guard.
-    monkeypatch.setattr(statements, "INSERTED_WITHIN", timedelta(minutes=1))
+    decide_by_the_time_before(monkeypatch, coupon_statements, "lock")
     assert not isinstance(outcome_after_a_wait(services, inside, what_ends), Refused)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Collection, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +10,7 @@ from flask import Flask
 from sqlalchemy import Connection, insert, text
 
 from core.catalogue.quotes import Address, Choices
-from core.db.clock import EPOCH, Deadline, database_now
+from core.db.clock import EPOCH, Deadline
 from core.db.faults import TooLate
 from core.ops import audit
 from core.purchase import batch, statements
@@ -20,6 +20,7 @@ from core.purchase.slots import Caps
 from core.refusals import Unavailable
 from core.services import Services
 from models import ShippingMethod
+from tests.core.purchase.earlier_time import decide_by_the_time_before
 from tests.core.purchase.fake_settler import PATIENCE, FakeSettler, Outcomes, until, user_of, users_of
 from tests.core.purchase.test_batch import told
 from tests.core.selling import Selling
@@ -223,22 +224,7 @@ def test_the_time_is_taken_when_the_last_has_come(services: Services) -> None:
 def test_by_the_time_of_the_lock_who_comes_too_late_would_buy(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    locked_at: list[datetime] = []
-    lock, standing = statements.lock_goods, statements.standing
-
-    def lock_and_look(connection: Connection, ids: Sequence[int]) -> Any:
-        goods = lock(connection, ids)
-        locked_at.append(database_now(connection))
-        return goods
-
-    def at_that_time(*arguments: Any) -> Any:
-        found = standing(*arguments)
-        return statements.Standing(found.orders, found.held, locked_at[-1])
-
-    monkeypatch.setattr(statements, "lock_goods", lock_and_look)
-    monkeypatch.setattr(statements, "standing", at_that_time)
-    # An order that comes so long after its time is decided anew: the second guard.
-    monkeypatch.setattr(statements, "INSERTED_WITHIN", timedelta(minutes=1))
+    decide_by_the_time_before(monkeypatch, statements, "lock_goods")
     assert isinstance(outcome_of_the_late(services), Placed)
 
 
