@@ -20,7 +20,7 @@ from core.ops.readiness import Readiness
 from core.ops.shop_metrics import ShopMetrics
 from core.purchase.checkout import Checkout
 from core.purchase.in_progress import InProgress
-from core.purchase.sale_cache import Count, Read, SaleCache
+from core.purchase.sale_cache import Count, Read, Rest, SaleCache
 from core.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -62,7 +62,8 @@ class Services:
         in_progress = InProgress(memory)
         watching = database.of(Share.WATCH)
         counter = PurchaseCounter()
-        sale_cache = make.sale_cache(lambda ids: goods.read_all(watching, ids), counter.refused)
+        items = goods.Reader(watching)
+        sale_cache = make.sale_cache(items.read, counter.refused, items.rest)
         provider = IdentityProvider(Rules.of(settings), memory.identity_keys) if settings.IDENTITY_JWKS else None
         tokens = Tokens(settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS, provider, settings.IDENTITY_ONLY)
         checkout = make.checkout(database, in_progress, sale_cache, threads, counter)
@@ -91,7 +92,7 @@ class _Makers(NamedTuple):
     """What makes the parts that are traced where there is a tracer."""
 
     database: Callable[[Engine, Settings], Database] = Database
-    sale_cache: Callable[[Read, Count], SaleCache] = SaleCache
+    sale_cache: Callable[[Read, Count, Rest], SaleCache] = SaleCache
     checkout: Callable[[Database, InProgress, SaleCache, int | None, PurchaseCounter], Checkout] = Checkout
 
 

@@ -23,6 +23,7 @@ from core.catalogue.search import searchable
 from core.db.clock import database_now, iso, utc_now
 from core.db.database import AnyRow, Database
 from core.db.paging import Page, PageRequest, Sort, fetch
+from core.db.text_query import KeptConnection, TextQuery
 from core.db.transaction import plain
 from core.db.versioned_table import VersionedTable, check_window, differing
 from core.events import events
@@ -70,8 +71,8 @@ _table = VersionedTable(
         utc_now().label("now"),
     ),
 )
-# Built once: the sale cache executes it all the time.
 _READ_ALL = _table.select().where(Goods.id.in_(bindparam("ids", expanding=True)))
+_ROWS = TextQuery(_table.select())
 
 
 def find(database: Database, goods_id: int) -> AnyRow:
@@ -84,15 +85,26 @@ def read(connection: Connection, goods_id: int) -> AnyRow:
     return _table.read(connection, goods_id)
 
 
-def read_all(database: Database, ids: Sequence[int]) -> list[AnyRow]:
-    """The rows of those of the items that exist, with the database's time as `now`. Raises Busy or Unavailable."""
-    with database.reading() as connection:
-        return read_all_on(connection, ids)
-
-
-def read_all_on(connection: Connection, ids: Sequence[int]) -> list[AnyRow]:
-    """`read_all` on a connection that the caller has."""
+def read_all(connection: Connection, ids: Sequence[int]) -> list[AnyRow]:
+    """The rows of those of the items that exist, with the database's time as `now`."""
     return list(connection.execute(_READ_ALL, {"ids": ids}))
+
+
+class Reader:
+    """Reads items again and again, as the sale cache does. For one thread at a time."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._connection = KeptConnection(database)
+
+    def read(self, ids: Sequence[int]) -> list[AnyRow]:
+        """As `read_all`. Raises Busy or Unavailable."""
+        with self._connection.use() as connection:
+            return _ROWS.read(self._database, connection, ids)
+
+    def rest(self) -> None:
+        """Keep no connection until the next read."""
+        self._connection.close()
 
 
 def list_page(

@@ -70,6 +70,11 @@ def iso(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds")[:23] + "Z"
 
 
+def utc(written: str | None) -> datetime | None:
+    """A time as it is written in the database."""
+    return None if written is None else datetime.fromisoformat(written).replace(tzinfo=timezone.utc)
+
+
 class Deadline:
     """A moment of this process's monotonic clock at which waiting ends."""
 

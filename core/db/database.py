@@ -6,7 +6,7 @@ import math
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -203,8 +203,24 @@ class Database:
         try:
             with self._connected(self._share or shares.current(), deadline) as connection:
                 yield connection
-        except (DBAPIError, mysql.connector.Error) as error:  # of a statement, or of the rollback at the end
+        # Of a statement, or of the rollback at the end.
+        except (DBAPIError, mysql.connector.Error, sqlite3.Error) as error:
             raise self.refusal(error) from error
+
+    def ask(self, connection: Connection, statement: str) -> Iterable[Sequence[Any]]:
+        """The rows of a statement without parameters, past SQLAlchemy: values as text, or as SQLite has them.
+
+        `connection` is one for reads, without an open transaction; this has one of its own. Raises what the driver
+        raises.
+        """
+        opened: Any = connection.connection.dbapi_connection
+        if self.is_sqlite:
+            self._begin_statement(connection)
+            return opened.execute(statement).fetchall()  # type: ignore[no-any-return]
+        with connection.begin() as transaction:  # which it is in anyway, as far as the server knows
+            rows: Iterable[Sequence[Any]] = opened.ask(statement)[0]
+            transaction.rollback()
+        return rows
 
     def refusal(self, error: Exception) -> Exception:
         """The refusal for a failure of the database, after logging its cause; `error` itself if it is none."""
@@ -261,15 +277,13 @@ class Database:
 
         dbapi_connection.set_progress_handler(is_late, _SQLITE_STEPS)
 
-    def _begin_statement(
-        self, connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
-    ) -> None:
+    def _begin_statement(self, connection: Connection, *of_event: Any) -> None:
         connection.info["statement_ends_at"] = time.monotonic() + self.settings.DATABASE_TIMEOUT_SECONDS
 
     def _set_up_sqlite(self, dbapi_connection: sqlite3.Connection, record: Any) -> None:
         dbapi_connection.isolation_level = None  # the driver begins nothing by itself; `_begin_sqlite` does
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
-            dbapi_connection.execute(f"PRAGMA {pragma}")
+            dbapi_connection.cursor().execute(f"PRAGMA {pragma}")
 
 
 def _opener(kind: type[mysql_connection.Connection]) -> Callable[..., mysql_connection.Connection]:

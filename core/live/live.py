@@ -178,7 +178,7 @@ class Live:
             rows = store.recent(connection, as_datetime(since), window.goods_id, but_of)
             self._unpaid.look(connection, now)
             wanted = {window.goods_id} if window.goods_id else self._in_demand(rows)
-            items = {row.id: row for row in goods.read_all_on(connection, sorted(wanted))}
+            items = {row.id: row for row in goods.read_all(connection, sorted(wanted))}
         watched.found = window.goods_id is None or window.goods_id in items
         if is_first:  # whatever was shown until now knew nothing of what was before
             watched.window = Window(window.goods_id)

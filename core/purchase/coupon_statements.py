@@ -10,9 +10,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from core.catalogue.coupons import Coupon
-from core.db.clock import now_after_wait_in
+from core.db.clock import now_after_wait_in, utc
 from core.purchase.decide import Placed, UserCoupon
-from core.purchase.sql import Change, Sql, as_batch, fetch, number, sql_of, utc
+from core.purchase.sql import Change, Sql, as_batch, fetch, number, sql_of
 
 _USE_FIELDS = ("order_no", "coupon_code", "user_id", "total_limit", "per_user_limit", "number", "user_number")
 

@@ -40,6 +40,7 @@ IDLE_SECONDS = 0.5
 
 Read = Callable[[Sequence[int]], Sequence[AnyRow]]
 Count = Callable[[int, str], object]
+Rest = Callable[[], object]
 
 log = logging.getLogger("seckill.sale_cache")
 
@@ -96,16 +97,22 @@ class SaleCache:
     """Reads the rows of items, and keeps those of the hot ones. Shared by all threads of a process."""
 
     def __init__(
-        self, read: Read, count: Count = lambda goods_id, code: None, idle_seconds: float = IDLE_SECONDS
+        self,
+        read: Read,
+        count: Count = lambda goods_id, code: None,
+        rest: Rest = lambda: None,
+        idle_seconds: float = IDLE_SECONDS,
     ) -> None:
         """`read` returns the rows of items, with the database's time as `now`; it may raise.
 
-        `count` is told of each purchase that is refused from here.
+        `count` is told of each purchase that is refused from here. `rest` is called, in the thread that reads, when
+        there is nothing more to read for now.
         """
         self._idle_seconds = idle_seconds
         self._count = count
         self.hot_requests = HOT_REQUESTS
         self._read = read
+        self._rest = rest
         self._seen: dict[int, CachedSale] = {}
         self._wanted: set[int] = set()
         # For each question and item: when the count began, the count, and the count of the interval before.
@@ -253,6 +260,7 @@ class SaleCache:
             if not ids:
                 # Cut short when a request waits for the next read.
                 if not self._wake.wait(self._due - now if kept else self._idle_seconds) and not kept:
+                    self._rest()  # ahead of this thread's end: another may begin at once
                     with self._lock:
                         if not (self._wanted or self._awaited):
                             self._watcher = None

@@ -7,7 +7,7 @@ parameters into SQL one by one, which costs more than all else in a batch.
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
@@ -166,11 +166,6 @@ def _sent(connection: Connection, send: Callable[[Any], Answer]) -> Answer:
 
 def number(written: str | int | None) -> int | None:
     return None if written is None else int(written)
-
-
-def utc(written: str | None) -> datetime | None:
-    """A time as it is written in the database."""
-    return None if written is None else datetime.fromisoformat(written).replace(tzinfo=timezone.utc)
 
 
 def stored(moment: datetime) -> str:

@@ -9,13 +9,13 @@ from typing import Any
 from sqlalchemy import Connection
 
 from core.catalogue.quotes import NO_CHOICES
-from core.db.clock import ago_in, now_after_wait_in, now_in
+from core.db.clock import ago_in, now_after_wait_in, now_in, utc
 from core.db.faults import TooLate
 from core.events.events import NewEvent
 from core.json_text import to_json
 from core.orders.orders import INSERTED_WITHIN, OrderView
 from core.purchase.decide import Held, LockedGoods, Placed, PurchaseRequest, UserGoods, UserKey
-from core.purchase.sql import Change, Sql, as_batch, fetch, fetch_rows, number, sql_of, stored, utc
+from core.purchase.sql import Change, Sql, as_batch, fetch, fetch_rows, number, sql_of, stored
 from models import OrderStatus
 
 # What a batch tells of each new order; the rest of its row comes from the item's, which is locked.

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from opentelemetry.trace import Span
 
 from core.db.database import AnyRow
-from core.purchase.sale_cache import CachedSale, Count, Read, SaleCache
+from core.purchase.sale_cache import CachedSale, Count, Read, Rest, SaleCache
 from core.tracing.tracer import Tracer, current
 
 _ASKING_MAX = 4096  # beyond that the oldest have no link
@@ -17,8 +17,8 @@ _ASKING_MAX = 4096  # beyond that the oldest have no link
 class TracedSaleCache(SaleCache):
     """Reads items, and traces the reads for which requests wait that are traced. Shared by all threads of a process."""
 
-    def __init__(self, tracer: Tracer, read: Read, count: Count) -> None:
-        super().__init__(self._read_for_all, count)
+    def __init__(self, tracer: Tracer, read: Read, count: Count, rest: Rest) -> None:
+        super().__init__(self._read_for_all, count, rest)
         self._tracer = tracer
         self._read_rows = read
         self._asking: deque[Span] = deque(maxlen=_ASKING_MAX)

@@ -103,6 +103,9 @@ def _mysql_connection(spans: _StatementSpans) -> type[mysql_connection.Connectio
 
 def _sqlite_connection(spans: _StatementSpans) -> type[sqlite3.Connection]:
     class TracedConnection(sqlite3.Connection):
+        def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
+            return spans.around(statement, lambda: super(TracedConnection, self).execute(statement, *values))
+
         def commit(self) -> None:
             spans.around("COMMIT", super().commit)
 

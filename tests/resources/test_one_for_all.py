@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import event
+from sqlalchemy import Connection, event
 
+from core.db.database import Database
 from core.ops import readiness
 from core.ops.readiness import Readiness
 from core.purchase import sale_cache as sale_cache_module
@@ -24,6 +25,14 @@ SOON = 20.0
 @pytest.fixture
 def late(make_app: Callable[..., Flask], database_uri: str, monkeypatch: pytest.MonkeyPatch) -> Iterator["Late"]:
     made = Late(Calls(make_app(database_uri, PURCHASE_WAIT_SECONDS=20)))
+    ask = Database.ask
+
+    def ask_late(database: Database, connection: Connection, statement: str) -> object:
+        rows = ask(database, connection, statement)
+        made.hold(statement)
+        return rows
+
+    monkeypatch.setattr(Database, "ask", ask_late)
     yield made
     made.goes.set()
     monkeypatch.setattr(sale_cache_module, "_QUIET_READS", 1)
@@ -41,9 +50,9 @@ class Late:
         self.asked = 0
         self.late_for = "FROM goods"
         for engine in (call.services.database.engine, call.services.database.read_engine):
-            event.listen(engine, "after_cursor_execute", self._hold)
+            event.listen(engine, "after_cursor_execute", lambda connection, cursor, text, *rest: self.hold(text))
 
-    def _hold(self, connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+    def hold(self, statement: str) -> None:
         if self.late_for in statement:
             self.asked += 1
             assert self.goes.wait(60)

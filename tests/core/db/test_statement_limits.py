@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from flask import Flask
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from core.db.database import Database
 from core.db.shares import Share
@@ -37,15 +37,29 @@ def running(database: Database) -> list[int]:
         return list(connection.scalars(text(RUNNING)))
 
 
-def read_without_end(database: Database, share: Share) -> None:
+Execute = Callable[[Database, Connection], object]
+
+
+def execute(database: Database, connection: Connection) -> object:
+    return connection.execute(text(ENDLESS))
+
+
+def ask(database: Database, connection: Connection) -> object:
+    return database.ask(connection, ENDLESS)
+
+
+def read_without_end(database: Database, share: Share, by: Execute = execute) -> None:
     with pytest.raises(Unavailable), database.of(share).reading() as connection:
-        connection.execute(text(ENDLESS))
+        by(database, connection)
 
 
+@pytest.mark.parametrize("by", [execute, ask])
 @pytest.mark.parametrize("share", [Share.READS, Share.WATCH])
-def test_a_read_without_end_is_told_unavailable_and_ended_by_the_server(database: Database, share: Share) -> None:
+def test_a_read_without_end_is_told_unavailable_and_ended_by_the_server(
+    database: Database, share: Share, by: Execute
+) -> None:
     began = time.monotonic()
-    readers = [threading.Thread(target=read_without_end, args=(database, share)) for _ in range(2)]
+    readers = [threading.Thread(target=read_without_end, args=(database, share, by)) for _ in range(2)]
     for reader in readers:
         reader.start()
     for reader in readers:

@@ -36,6 +36,7 @@ class Reader:
         self.fields: dict[str, Any] = SOLD_OUT
         self.began: list[float] = []
         self.asked: list[Sequence[int]] = []
+        self.rests: list[bool] = []  # whether the thread was still there
         self.error: Exception | None = None
         self.errors_once: list[Exception] = []
         self.goes = threading.Event()
@@ -65,7 +66,7 @@ def reader() -> Reader:
 @pytest.fixture
 def sale_cache(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> Iterator[SaleCache]:
     """A gate whose thread is gone after the test: what it leaves behind would disturb others."""
-    made = SaleCache(reader, idle_seconds=0.05)
+    made = SaleCache(reader, rest=lambda: reader.rests.append(made.watching), idle_seconds=0.05)
     yield made
     monkeypatch.setattr(sale_cache_module, "_QUIET_READS", 1)  # not to wait for it long
     reader.goes.set()
@@ -192,6 +193,8 @@ def test_watching_ends_when_nobody_asks_and_begins_again(
     time.sleep(0.3)
     assert len(reader.began) == reads
     assert sale_cache.sizes["cached"] == 0
+    # Another thread may begin as soon as this one counts as gone: by then it must have given up its connection.
+    assert reader.rests == [True]
     reader.error = None
     known(sale_cache)
 
