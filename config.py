@@ -237,6 +237,12 @@ class Settings(BaseSettings):
         le=10_000,
         description="Purchases that one worker keeps in its queue while an item is stuck or slow.",
     )
+    POLLS_PER_SECOND: float = Field(
+        10.0,
+        ge=1,
+        le=10_000,
+        description="Requests a second of open pages that one worker answers; if more come, `Poll-After` spreads them.",
+    )
     BATCH_MAX: int = Field(
         64, ge=1, le=1000, description="Purchases that are settled together in one transaction, at most."
     )

@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 
 from config import Settings
 from core.catalogue import goods
+from core.catalogue.poll_times import PollTimes
 from core.db.database import Database
 from core.db.shares import Share
 from core.identity.provider import IdentityProvider, Rules
@@ -36,6 +37,7 @@ class Services:
     tokens: Tokens
     in_progress: InProgress
     sale_cache: SaleCache
+    poll_times: PollTimes
     checkout: Checkout
     readiness: Readiness
     host: HostMemory | None
@@ -74,6 +76,7 @@ class Services:
             tokens,
             in_progress,
             sale_cache,
+            PollTimes(settings.POLLS_PER_SECOND),
             checkout,
             Readiness(database, lambda: host is not None and host.draining, tokens.has_keys),
             host,

@@ -109,24 +109,27 @@ class FastPath:
         if seen is None:
             return None
         if isinstance(seen, Future):
-            return Later(seen, partial(self._found, noun), late=Busy())
+            return Later(seen, partial(self._found, request, noun), late=Busy())
         status = seen.status()
-        return None if status is None else self._shown(noun, seen, status)
+        return None if status is None else self._shown(request, noun, seen, status)
 
-    def _found(self, noun: str, done: "Future[CachedSale | None]") -> Reply | Exception | None:
+    def _found(self, request: ApiRequest, noun: str, done: "Future[CachedSale | None]") -> Reply | Exception | None:
         error = done.exception()
         if error is not None:
             return error if isinstance(error, Exception) else Unavailable()
         seen = done.result()
         status = None if seen is None else seen.status()
-        return None if seen is None or status is None else self._shown(noun, seen, status)
+        return None if seen is None or status is None else self._shown(request, noun, seen, status)
 
-    def _shown(self, noun: str, seen: CachedSale, status: str) -> Reply:
+    def _shown(self, request: ApiRequest, noun: str, seen: CachedSale, status: str) -> Reply:
         shown = seen.memo.get((noun, status))
         if shown is None:
             make = _show_sale if noun == "seckill" else _show_goods
             shown = seen.memo[noun, status] = make(seen, status, self._services)
-        return Reply(200, shown.headers, shown.body(seen))
+        headers = shown.headers
+        if noun == "seckill":
+            headers = headers + seckill.turn(request, self._services)
+        return Reply(200, headers, shown.body(seen))
 
 
 class NoFastPath:

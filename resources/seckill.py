@@ -3,6 +3,8 @@
 from concurrent.futures import Future
 from typing import Any
 
+from flask import request
+
 from core.catalogue import goods, quotes, sale
 from core.db.clock import iso
 from core.db.database import AnyRow
@@ -13,15 +15,20 @@ from core.services import Services
 from core.tokens import Identity
 from resources import inputs, schemas
 from resources.answers import conditional, digest, optional_time
+from resources.api_request import ApiRequest
 from resources.auth import Access
 from resources.context import services
 from resources.goods import goods_id
 from resources.operation import ApiResource, Operation, operation
 from resources.orders import order_json
-from resources.reply import Later, Reply, json_reply
+from resources.reply import Headers, Later, Reply, json_reply
 
 _TAG = "Seckill"
 CACHE_CONTROL = "no-cache"
+_POLL_AFTER = {
+    "Poll-After": "seconds, at most 60, that a page which watches the sale is to wait before it asks again, where many"
+    " do; only in answers to requests with `If-None-Match`"
+}
 QUOTE_REFUSALS = ("shipping_not_available", "coupon_invalid", "coupon_exhausted", "coupon_not_applicable")
 
 
@@ -37,6 +44,17 @@ def sale_json(row: AnyRow, status: str, served: Services) -> tuple[dict[str, Any
         "in_progress": served.in_progress.count(row.id),
     }
     return state, digest(row.id, *state.values())
+
+
+def turn(request: ApiRequest, served: Services) -> Headers:
+    """What an answer with the state of a sale adds for a page that asks again: when to ask next.
+
+    A request without `If-None-Match` has no turn: nobody has seen its answer before.
+    """
+    if "HTTP_IF_NONE_MATCH" not in request.environ:
+        return []
+    seconds = int(served.poll_times.next())
+    return [("Poll-After", str(seconds))] if seconds else []
 
 
 def bought(outcome: Placed | Replayed) -> tuple[dict[str, Any], int, dict[str, str]]:
@@ -108,14 +126,15 @@ class Seckill(ApiResource):
             Access.PUBLIC,
             {200: schemas.SaleState, 304: None},
             refusals=("goods_not_found", "unavailable"),
-            answer_headers={"ETag": "covers all but `server_time`"},
+            answer_headers={"ETag": "covers all but `server_time`", **_POLL_AFTER},
         )
     )
     def get(self, goods_id_text: str) -> Reply:
         """Read the live state of a sale."""
         row = goods.find(services().database, goods_id(goods_id_text))
         state, etag = sale_json(row, sale.status(row, row.now), services())
-        return conditional(state | {"server_time": iso(row.now)}, etag, CACHE_CONTROL)
+        reply = conditional(state | {"server_time": iso(row.now)}, etag, CACHE_CONTROL)
+        return reply._replace(headers=reply.headers + turn(ApiRequest.of(request.environ), services()))
 
     @operation(BUY)
     def post(

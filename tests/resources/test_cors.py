@@ -36,7 +36,7 @@ def test_a_named_origin_may_read_answers_and_their_headers(shared: Calls, origin
         assert answer.headers["Access-Control-Allow-Origin"] == origin
         assert "origin" in words(", ".join(answer.headers.getlist("Vary")))
         exposed = words(answer.headers["Access-Control-Expose-Headers"])
-        assert exposed >= {"etag", "location", "retry-after", "x-request-id", "idempotent-replayed"}
+        assert exposed >= {"etag", "location", "poll-after", "retry-after", "x-request-id", "idempotent-replayed"}
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_answers_ahead_of_flask_may_be_read_by_a_named_origin(shared: Calls, ori
         assert answer.headers.getlist("Access-Control-Allow-Origin") == [origin]
         assert "Access-Control-Allow-Credentials" not in answer.headers
         exposed = words(answer.headers["Access-Control-Expose-Headers"])
-        assert exposed >= {"etag", "location", "retry-after", "x-request-id", "idempotent-replayed"}
+        assert exposed >= {"etag", "location", "poll-after", "retry-after", "x-request-id", "idempotent-replayed"}
 
 
 @pytest.mark.parametrize(

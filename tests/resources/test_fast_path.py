@@ -105,7 +105,8 @@ def crowd(app: Flask, crowd_at: Callable[[Flask], Crowd]) -> Crowd:
 @pytest.fixture
 def sqlite_crowd(make_app: Callable[..., Flask], sqlite_uri: str, crowd_at: Callable[[Flask], Crowd]) -> Crowd:
     """One that pages of another origin may call."""
-    return crowd_at(make_app(sqlite_uri, CORS_ORIGINS=SHOP_ORIGIN))
+    # When the next turn of an open page is depends on how fast it asks.
+    return crowd_at(make_app(sqlite_uri, CORS_ORIGINS=SHOP_ORIGIN, POLLS_PER_SECOND=10_000))
 
 
 def headers_of(answer: TestResponse) -> set[tuple[str, str]]:

@@ -1,12 +1,15 @@
 """Watching a sale live, and buying."""
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 import pytest
+from flask import Flask
 
-from tests.resources.calls import FAR_AHEAD, OPERATOR, Calls, problem, wrong_fields
+from tests.resources.calls import FAR_AHEAD, OPERATOR, Calls, problem, without_fast_path, wrong_fields
 
 PAST = "2001-01-01T00:00:00.000Z"
 ORDER_FIELDS = [
@@ -314,3 +317,31 @@ def test_the_time_of_the_answer_is_no_part_of_the_etag(sqlite_call: Calls) -> No
     assert sqlite_call.get(path, headers={"If-None-Match": first.headers["ETag"]}).status_code == 304
     sqlite_call.bought(item["id"])
     assert sqlite_call.get(path, headers={"If-None-Match": first.headers["ETag"]}).status_code == 200
+
+
+@pytest.mark.parametrize("by_flask", [False, True])
+def test_pages_that_ask_again_together_are_told_when_to_ask_next(
+    make_app: Callable[..., Flask], sqlite_uri: str, by_flask: bool
+) -> None:
+    app = make_app(sqlite_uri, POLLS_PER_SECOND=1)
+    if by_flask:
+        app.wsgi_app = without_fast_path(app.wsgi_app)  # type: ignore[method-assign, arg-type]
+    call = Calls(app)
+    item = call.create()["id"]
+
+    def asked(path: str = f"/seckill/{item}", **headers: str) -> tuple[int, int | None]:
+        answer = call.get(path, headers=headers)
+        return answer.status_code, answer.headers.get("Poll-After", type=int)
+
+    known = {"If-None-Match": call.get(f"/seckill/{item}").headers["ETag"]}
+    assert asked() == (200, None)  # whoever has seen nothing yet is no open page
+    assert asked(**known) == (304, None)  # the first turn is free
+    waits = [asked(**known) for _ in range(70)]
+    assert {status for status, _ in waits} == {304}
+    seconds = [wait or 0 for _, wait in waits]
+    assert all(earlier <= later for earlier, later in pairwise(seconds[:20]))
+    assert 5 < seconds[19] <= 20  # some time has passed meanwhile
+    assert max(seconds) <= 60
+    assert asked(**{"If-None-Match": '"other"'})[0] == 200
+    assert (asked(**{"If-None-Match": '"other"'})[1] or 0) > 20
+    assert asked(f"/goods/{item}", **known)[1] is None

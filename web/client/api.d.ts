@@ -9893,6 +9893,8 @@ export interface operations {
                 headers: {
                     /** @description covers all but `server_time` */
                     ETag?: string;
+                    /** @description seconds, at most 60, that a page which watches the sale is to wait before it asks again, where many do; only in answers to requests with `If-None-Match` */
+                    "Poll-After"?: string;
                     [name: string]: unknown;
                 };
                 content: {

@@ -36,7 +36,7 @@ export function createTransport({ baseUrl, token, getToken, language, platform }
     }
   }
 
-  /** One request. Returns {status, body, etag, replayed, sentAt, receivedAt}. */
+  /** One request. Returns {status, body, etag, pollAfter, replayed, sentAt, receivedAt}. */
   async function send(method, path, { body, token, key, etag, query, signal } = {}) {
     const headers = { Accept: "application/json" };
     if (language) headers["Accept-Language"] = language;
@@ -65,6 +65,7 @@ export function createTransport({ baseUrl, token, getToken, language, platform }
       const answer = {
         status: response.status,
         etag: response.headers.get("ETag"),
+        pollAfter: milliseconds(response.headers.get("Poll-After"), platform),
         replayed: response.headers.get("Idempotent-Replayed") === "true",
         sentAt,
         receivedAt: platform.now(),

@@ -38,6 +38,7 @@ export function createWatcher(id, { transport, clock, platform, onIdle }) {
   let seen = null; // the status that was last told
   let touchedAt = 0;
   let askedAt = 0;
+  let spread = 0; // milliseconds that the service asks to wait, since many pages are open
 
   function state() {
     const now = clock.now();
@@ -83,9 +84,10 @@ export function createWatcher(id, { transport, clock, platform, onIdle }) {
   }
 
   async function ask() {
-    // An answer of 304 does not tell the time.
+    // An answer of 304 does not tell the time, one to a request without ETag not how many pages are open.
     const known = sale && !clock.isStale() ? etag : null;
     const answer = await transport.send("GET", `/seckill/${encodeURIComponent(id)}`, { etag: known });
+    if (known) spread = Math.min(answer.pollAfter ?? 0, LONGEST);
     if (!answer.body) return;
     clock.add(Date.parse(answer.body.server_time), answer.sentAt, answer.receivedAt);
     ({ etag, body: sale } = answer);
@@ -94,13 +96,16 @@ export function createWatcher(id, { transport, clock, platform, onIdle }) {
   async function poll() {
     if (asking) return;
     let wait;
+    let least = 1; // what the service asks for is the least
     askedAt = platform.now();
     try {
       await (asking = ask());
       error = null;
       failures = 0;
       const { status, startsIn } = state();
-      wait = clock.isStale() ? SECOND : pollAfter(status, startsIn, platform.now() - touchedAt);
+      const own = clock.isStale() ? SECOND : pollAfter(status, startsIn, platform.now() - touchedAt);
+      wait = clock.isStale() ? own : Math.max(own, spread);
+      if (wait === own) least = 1 - JITTER;
     } catch (failure) {
       error = failure;
       if (failure.status === 404) wait = LONGEST;
@@ -109,7 +114,7 @@ export function createWatcher(id, { transport, clock, platform, onIdle }) {
       asking = null;
     }
     if (!callbacks.size) return;
-    schedule(wait, error ? 1 : undefined); // what the service asks for is the least
+    schedule(wait, least);
     tell();
   }
 
@@ -120,7 +125,7 @@ export function createWatcher(id, { transport, clock, platform, onIdle }) {
 
   function touch() {
     touchedAt = platform.now();
-    if (!error && touchedAt - askedAt > 4 * SECOND) refresh();
+    if (!error && touchedAt - askedAt > Math.max(4 * SECOND, spread)) refresh();
   }
 
   function look() {

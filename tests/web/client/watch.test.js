@@ -255,6 +255,51 @@ test("it heeds Retry-After", async () => {
   assert.ok(wait >= 40_000 && wait <= 60_000, `${wait}`);
 });
 
+/** A service that asks pages to wait, and a page whose clock is set. */
+async function crowded(wait) {
+  const shop = new Sale();
+  shop.delays = [1, 1];
+  const serve = shop.service;
+  shop.service = (request) => {
+    const answer = serve(request);
+    if (request.headers["If-None-Match"]) answer.headers["Poll-After"] = String(wait);
+    return answer;
+  };
+  const watched = watch(shop);
+  await shop.time.until(() => shop.requests.length === 4);
+  return { shop, ...watched };
+}
+
+test("where many pages are open it waits as long as Poll-After says, give or take more", async () => {
+  const { shop } = await crowded(30);
+  await shop.time.until(() => shop.requests.length === 10); // after five minutes it asks more seldom by itself
+  const gaps = shop.sinceLast().slice(3);
+  // One that asks for the time again learns nothing of the others, and keeps to what it knows.
+  assert.ok(shop.requests.slice(4).some(({ headers }) => !headers["If-None-Match"]));
+  assert.ok(Math.min(...gaps) >= 30_000 && Math.max(...gaps) <= 39_010, String(gaps));
+});
+
+test("Poll-After makes no page ask more often, and none wait longer than a minute", async () => {
+  const soon = await crowded(1);
+  await soon.shop.time.until(() => soon.shop.requests.length === 9);
+  assert.ok(soon.shop.sinceLast().slice(3).every((gap) => gap >= 2800 && gap <= 5210));
+  const late = await crowded(3600);
+  await late.shop.time.until(() => late.shop.requests.length === 7);
+  assert.ok(late.shop.sinceLast().slice(3).every((gap) => gap >= 60_000 && gap <= 78_010));
+});
+
+test("a touch does not ask ahead of Poll-After, but a tab that is shown again does", async () => {
+  const { shop, tab } = await crowded(30);
+  await shop.time.pass(20_000);
+  tab.fire("pointermove");
+  await shop.time.pass(500);
+  assert.equal(shop.requests.length, 4);
+  tab.show(false);
+  tab.show(true);
+  await shop.time.pass(10);
+  assert.equal(shop.requests.length, 5);
+});
+
 test("watches of one item share their requests, and the last one to stop ends them", async () => {
   const shop = new Sale();
   const { tab, client, seen, watching } = watch(shop);
