@@ -238,7 +238,7 @@ class Settings(BaseSettings):
         description="Purchases that one worker keeps in its queue while an item is stuck or slow.",
     )
     POLLS_PER_SECOND: float = Field(
-        10.0,
+        8.0,
         ge=1,
         le=10_000,
         description="Requests a second of open pages that one worker answers; if more come, `Poll-After` spreads them.",

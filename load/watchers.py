@@ -57,11 +57,14 @@ def measure(service: Service, goods_id: int, pages: int, windows: Sequence[int])
     command = ["node", str(_PROGRAM), service.url, str(goods_id), str(pages), str(SECONDS), *map(str, windows)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603  # the words are ours
         assert process.stdout is not None
-        for _ in windows:
-            process.stdout.readline()
-            used, began = seconds(tree(service.process.pid)), time.monotonic()
-            counted = json.loads(process.stdout.readline())
-            yield 100 * (seconds(tree(service.process.pid)) - used) / (time.monotonic() - began), counted
+        try:
+            for _ in windows:
+                process.stdout.readline()
+                used, began = seconds(tree(service.process.pid)), time.monotonic()
+                counted = json.loads(process.stdout.readline())
+                yield 100 * (seconds(tree(service.process.pid)) - used) / (time.monotonic() - began), counted
+        finally:
+            process.kill()  # whoever interrupts this leaves no pages open
 
 
 def idle(service: Service) -> float:

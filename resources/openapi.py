@@ -5,6 +5,7 @@ bodies, response headers) is added here. Imported only when somebody asks for th
 """
 
 from collections.abc import Iterator, Mapping
+from http import HTTPStatus
 from typing import Any
 
 from flask import Flask
@@ -25,6 +26,7 @@ _VERBS = ("get", "post", "put", "patch", "delete")  # as they are shown
 _ID = {"type": "integer", "format": "int64", "minimum": 1}
 _IDS = ("goods_id", "webhook_id", "delivery_id")
 _SIGNATURE = "signature"
+_NUMBERS = frozenset({"Poll-After"})  # headers of answers that are no text
 _CODE = {"type": "string", "pattern": fields.CODE}
 # Parameters that the code reads by itself, by operation.
 _IF_MATCH = {
@@ -166,9 +168,9 @@ def _complete(described: dict[str, Any], declared: Operation, models: Mapping[st
     for status, answer in answers.items():
         for media in answer.get("content", {}).values():
             _add_example(media, models)
-        if status < 300 and declared.answer_headers:
+        if status <= HTTPStatus.NOT_MODIFIED and declared.answer_headers:
             answer["headers"] = {
-                name: {"description": text, "schema": {"type": "string"}}
+                name: {"description": text, "schema": {"type": "integer" if name in _NUMBERS else "string"}}
                 for name, text in declared.answer_headers.items()
             }
     if declared.media is not None:

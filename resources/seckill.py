@@ -26,8 +26,8 @@ from resources.reply import Headers, Later, Reply, json_reply
 _TAG = "Seckill"
 CACHE_CONTROL = "no-cache"
 _POLL_AFTER = {
-    "Poll-After": "seconds, at most 60, that a page which watches the sale is to wait before it asks again, where many"
-    " do; only in answers to requests with `If-None-Match`"
+    "Poll-After": "seconds, from 1 to 60, that a page which watches the sale is to wait before it asks again; only"
+    " where many do, and in answers to requests with `If-None-Match`"
 }
 QUOTE_REFUSALS = ("shipping_not_available", "coupon_invalid", "coupon_exhausted", "coupon_not_applicable")
 

@@ -4,11 +4,11 @@ import threading
 import time
 from collections.abc import Callable
 
-LONGEST = 60.0  # seconds: a page that shows a sale is not to be older
+LONGEST = 60.0  # seconds: who watches a sale is to see within about a minute what has become of it
 
 
 class PollTimes:
-    """Gives each page that asks again a turn of its own, at most `per_second` turns a second.
+    """Gives each page that asks again a turn of its own: `per_second` turns a second, until each page waits LONGEST.
 
     While fewer pages ask, each has its turn at once, and asks as often as it likes. It is shared by all threads of a
     process, and knows of no other process: each bounds what it answers itself.

@@ -71,7 +71,7 @@ def iso(moment: datetime) -> str:
 
 
 def utc(written: str | None) -> datetime | None:
-    """A time as it is written in the database."""
+    """The time that is `written`, as the database has it; None for None."""
     return None if written is None else datetime.fromisoformat(written).replace(tzinfo=timezone.utc)
 
 

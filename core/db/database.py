@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeVar
 
 import mysql.connector
 from sqlalchemy import Connection, Engine, NullPool, Row, create_engine, event
@@ -31,6 +31,7 @@ from core.refusals import Busy, Refusal, Unavailable
 _SQL_MODE = "STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE,NO_ZERO_IN_DATE,NO_ENGINE_SUBSTITUTION"
 log = logging.getLogger("seckill.database")
 
+Answer = TypeVar("Answer")
 AnyRow = Row[*tuple[Any, ...]]
 WRITES = "seckill_writes"
 
@@ -207,18 +208,20 @@ class Database:
         except (DBAPIError, mysql.connector.Error, sqlite3.Error) as error:
             raise self.refusal(error) from error
 
-    def ask(self, connection: Connection, statement: str) -> Iterable[Sequence[Any]]:
-        """The rows of a statement without parameters, past SQLAlchemy: values as text, or as SQLite has them.
+    def ask(self, connection: Connection, statement: str, numbers: Sequence[int]) -> Iterable[Sequence[Any]]:
+        """The rows of one statement, past SQLAlchemy and in no transaction: values as text, or as SQLite has them.
 
-        `connection` is one for reads, without an open transaction; this has one of its own. Raises what the driver
-        raises.
+        Each `%s` in the statement (on SQLite each `?`) is one of `numbers`. `connection` is one for reads. Raises what
+        the driver raises.
         """
-        opened: Any = connection.connection.dbapi_connection
         if self.is_sqlite:
             self._begin_statement(connection)
-            return opened.execute(statement).fetchall()  # type: ignore[no-any-return]
-        with connection.begin() as transaction:  # which it is in anyway, as far as the server knows
-            rows: Iterable[Sequence[Any]] = opened.ask(statement)[0]
+            opened: Any = connection.connection.dbapi_connection
+            return opened.execute(statement, numbers).fetchall()  # type: ignore[no-any-return]
+        # The server begins a transaction with each statement, and SQLAlchemy ends none that it does not know.
+        with connection.begin() as transaction:
+            values = [str(number) for number in numbers]
+            rows: Iterable[Sequence[Any]] = sent(connection, lambda opened: opened.ask(statement, *values))[0]
             transaction.rollback()
         return rows
 
@@ -283,7 +286,21 @@ class Database:
     def _set_up_sqlite(self, dbapi_connection: sqlite3.Connection, record: Any) -> None:
         dbapi_connection.isolation_level = None  # the driver begins nothing by itself; `_begin_sqlite` does
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
-            dbapi_connection.cursor().execute(f"PRAGMA {pragma}")
+            dbapi_connection.cursor().execute(f"PRAGMA {pragma}")  # no statement of a request: it is not traced
+
+
+def sent(connection: Connection, send: Callable[[Any], Answer]) -> Answer:
+    """What `send` returns, called with the driver's connection, past SQLAlchemy. Raises what `send` raises."""
+    # SQLAlchemy has to know of the transaction to end it, and of a connection that is lost: it would send a ROLLBACK,
+    # and wait for it as long again.
+    assert connection.in_transaction()
+    opened: Any = connection.connection.dbapi_connection
+    try:
+        return send(opened)
+    except Exception as error:
+        if read(error).kind is not Kind.RERUN:
+            connection.invalidate(error)
+        raise
 
 
 def _opener(kind: type[mysql_connection.Connection]) -> Callable[..., mysql_connection.Connection]:

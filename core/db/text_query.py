@@ -32,7 +32,8 @@ class TextQuery:
         """The rows with these ids, as far as they exist: their columns as attributes. Raises what the driver raises."""
         if not ids:
             return []
-        found = database.ask(connection, f"{self._text(connection.dialect)} ({', '.join(f'{key:d}' for key in ids)})")
+        mark = "?" if database.is_sqlite else "%s"
+        found = database.ask(connection, f"{self._text(connection.dialect)} ({', '.join([mark] * len(ids))})", ids)
         return [self._made(self._converted(list(values))) for values in found]
 
     def _text(self, dialect: Dialect) -> str:

@@ -5,7 +5,7 @@ parameters into SQL one by one, which costs more than all else in a batch.
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.engine import Dialect
 
-from core.db.faults import Kind, read
+from core.db.database import sent
 from core.json_text import to_json
 
 Answer = TypeVar("Answer")
@@ -141,27 +141,15 @@ def carry_out(connection: Connection, changes: Sequence[Change]) -> None:
         counts = [connection.exec_driver_sql(each.statement, each.values).rowcount for each in changes]
     else:
         asked = [(each.statement, each.values) for each in changes]
-        counts = _sent(connection, lambda opened: opened.ask_all(asked))
+        counts = sent(connection, lambda opened: opened.ask_all(asked))
     for each, count in zip(changes, counts, strict=True):
         if count != each.rows:
             raise each.otherwise
 
 
 def _ask(connection: Connection, statement: str, values: Sequence[str]) -> tuple[list[tuple[str | None, ...]], int]:
-    asked: tuple[list[tuple[str | None, ...]], int] = _sent(connection, lambda opened: opened.ask(statement, *values))
+    asked: tuple[list[tuple[str | None, ...]], int] = sent(connection, lambda opened: opened.ask(statement, *values))
     return asked
-
-
-def _sent(connection: Connection, send: Callable[[Any], Answer]) -> Answer:
-    # Past SQLAlchemy, which has to know of the transaction to end it, and of a connection that is lost.
-    assert connection.in_transaction()
-    opened: Any = connection.connection.dbapi_connection
-    try:
-        return send(opened)
-    except Exception as error:
-        if read(error).kind is not Kind.RERUN:
-            connection.invalidate(error)
-        raise
 
 
 def number(written: str | int | None) -> int | None:

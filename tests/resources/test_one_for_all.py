@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -27,8 +27,8 @@ def late(make_app: Callable[..., Flask], database_uri: str, monkeypatch: pytest.
     made = Late(Calls(make_app(database_uri, PURCHASE_WAIT_SECONDS=20)))
     ask = Database.ask
 
-    def ask_late(database: Database, connection: Connection, statement: str) -> object:
-        rows = ask(database, connection, statement)
+    def ask_late(database: Database, connection: Connection, statement: str, numbers: Sequence[int]) -> object:
+        rows = ask(database, connection, statement, numbers)
         made.hold(statement)
         return rows
 

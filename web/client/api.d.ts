@@ -5328,6 +5328,8 @@ export interface operations {
             /** @description Not Modified */
             304: {
                 headers: {
+                    /** @description the coupon's version and uses; `If-Match` compares the version alone */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -6183,6 +6185,8 @@ export interface operations {
             /** @description Not Modified */
             304: {
                 headers: {
+                    /** @description the item's version and stock; `If-Match` compares the version alone */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -9893,8 +9897,8 @@ export interface operations {
                 headers: {
                     /** @description covers all but `server_time` */
                     ETag?: string;
-                    /** @description seconds, at most 60, that a page which watches the sale is to wait before it asks again, where many do; only in answers to requests with `If-None-Match` */
-                    "Poll-After"?: string;
+                    /** @description seconds, from 1 to 60, that a page which watches the sale is to wait before it asks again; only where many do, and in answers to requests with `If-None-Match` */
+                    "Poll-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9916,6 +9920,10 @@ export interface operations {
             /** @description Not Modified */
             304: {
                 headers: {
+                    /** @description covers all but `server_time` */
+                    ETag?: string;
+                    /** @description seconds, from 1 to 60, that a page which watches the sale is to wait before it asks again; only where many do, and in answers to requests with `If-None-Match` */
+                    "Poll-After"?: number;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -10739,6 +10747,8 @@ export interface operations {
             /** @description Not Modified */
             304: {
                 headers: {
+                    /** @description the method's version */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -11402,6 +11412,8 @@ export interface operations {
             /** @description Not Modified */
             304: {
                 headers: {
+                    /** @description the subscription's version */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content?: never;

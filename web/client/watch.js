@@ -38,6 +38,7 @@ export function createWatcher(id, { transport, clock, platform, onIdle }) {
   let seen = null; // the status that was last told
   let touchedAt = 0;
   let askedAt = 0;
+  let dueAt = 0; // when it asks next
   let spread = 0; // milliseconds that the service asks to wait, since many pages are open
 
   function state() {
@@ -80,7 +81,9 @@ export function createWatcher(id, { transport, clock, platform, onIdle }) {
   function schedule(wait, least = 1 - JITTER) {
     platform.clearTimeout(pollTimer);
     if (!callbacks.size || isHidden()) return;
-    pollTimer = platform.setTimeout(poll, wait * (least + (1 + JITTER - least) * platform.random()));
+    const after = wait * (least + (1 + JITTER - least) * platform.random());
+    dueAt = platform.now() + after;
+    pollTimer = platform.setTimeout(poll, after);
   }
 
   async function ask() {
@@ -103,9 +106,9 @@ export function createWatcher(id, { transport, clock, platform, onIdle }) {
       error = null;
       failures = 0;
       const { status, startsIn } = state();
-      const own = clock.isStale() ? SECOND : pollAfter(status, startsIn, platform.now() - touchedAt);
-      wait = clock.isStale() ? own : Math.max(own, spread);
-      if (wait === own) least = 1 - JITTER;
+      const heeded = clock.isStale() ? 0 : spread;
+      wait = Math.max(clock.isStale() ? SECOND : pollAfter(status, startsIn, platform.now() - touchedAt), heeded);
+      least = Math.max(1 - JITTER, heeded / wait);
     } catch (failure) {
       error = failure;
       if (failure.status === 404) wait = LONGEST;
@@ -125,7 +128,10 @@ export function createWatcher(id, { transport, clock, platform, onIdle }) {
 
   function touch() {
     touchedAt = platform.now();
-    if (!error && touchedAt - askedAt > Math.max(4 * SECOND, spread)) refresh();
+    if (error) return;
+    const wait = Math.max(4 * SECOND, spread) - (touchedAt - askedAt);
+    if (wait <= 0) refresh();
+    else if (dueAt > touchedAt + wait * (1 + JITTER)) schedule(wait, 1);
   }
 
   function look() {

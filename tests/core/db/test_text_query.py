@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import timezone
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -13,6 +14,7 @@ from core.db import shares
 from core.db.database import Database
 from core.db.shares import Share
 from core.refusals import Busy
+from harness.eventually import eventually
 from tests.resources.calls import FAR_AHEAD, OPERATOR, Calls
 
 ALL = {
@@ -60,6 +62,22 @@ def test_the_rows_are_those_that_sqlalchemy_reads(call: Calls, database: Databas
     assert rows[0].paused is True
     assert rows[1].starts_at.tzinfo is timezone.utc
     assert reader.read([]) == []
+
+
+def test_no_transaction_is_left_open(call: Calls, database: Database) -> None:
+    item = call.create()["id"]
+    with database.reading() as connection:
+        opened: Any = connection.connection.dbapi_connection
+        assert goods._ROWS.read(database, connection, [item])[0].id == item
+        assert not opened.in_transaction
+
+
+def test_the_cache_gives_its_connection_back_when_nobody_asks(call: Calls, database: Database) -> None:
+    item = call.create()["id"]
+    assert call.get(f"/seckill/{item}").status_code == 200
+    pool: Any = database.read_engine.pool
+    assert eventually(lambda: not call.services.sale_cache.watching)
+    assert pool.checkedout() == 0
 
 
 def test_each_read_has_what_was_committed_before_it(call: Calls, reader: goods.Reader) -> None:

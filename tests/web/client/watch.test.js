@@ -256,8 +256,8 @@ test("it heeds Retry-After", async () => {
 });
 
 /** A service that asks pages to wait, and a page whose clock is set. */
-async function crowded(wait) {
-  const shop = new Sale();
+async function crowded(wait, seed = 1) {
+  const shop = new Sale(seed);
   shop.delays = [1, 1];
   const serve = shop.service;
   shop.service = (request) => {
@@ -286,6 +286,26 @@ test("Poll-After makes no page ask more often, and none wait longer than a minut
   const late = await crowded(3600);
   await late.shop.time.until(() => late.shop.requests.length === 7);
   assert.ok(late.shop.sinceLast().slice(3).every((gap) => gap >= 60_000 && gap <= 78_010));
+});
+
+test("where it would ask about as often by itself it asks no sooner than Poll-After says", async () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const { shop } = await crowded(4, seed);
+    await shop.time.until(() => shop.requests.length === 7);
+    assert.ok(shop.sinceLast().slice(3).every((gap) => gap >= 4000 && gap <= 5210), String(shop.sinceLast()));
+  }
+});
+
+test("a page that was left and is touched asks as soon as Poll-After lets it", async () => {
+  const { shop, tab } = await crowded(30);
+  await shop.time.pass(400_000);
+  const from = shop.requests.length;
+  await shop.time.until(() => shop.requests.length === from + 1);
+  await shop.time.pass(10_000);
+  for (let touch = 0; touch < 5; touch++) tab.fire("pointermove");
+  await shop.time.until(() => shop.requests.length === from + 2);
+  const gap = shop.sinceLast().at(-1);
+  assert.ok(gap >= 30_000 && gap <= 36_010, `${gap}`);
 });
 
 test("a touch does not ask ahead of Poll-After, but a tab that is shown again does", async () => {
