@@ -5,7 +5,8 @@ It knows the few forms that the modules in client/ keep to, and raises ValueErro
 - `import { a, b } from "./x.js";` and `export { a } from "./x.js";`, without new names, and nothing else imported;
 - `export` ahead of a declaration;
 - a comment has its own lines, or ends a line without a quotation mark in it;
-- a name at the top level is that of one module alone; no text depends on the indentation of its lines.
+- a name at the top level is that of one module alone;
+- no text depends on the indentation of its lines, or on how a line ends ahead of a closing bracket.
 """
 
 import re
@@ -18,6 +19,8 @@ _UNKNOWN = re.compile(r"^(?:import|export)\b.*|\bimport\(.*", re.MULTILINE)
 _COMMENT = re.compile(r"^[ \t]*(?://.*|/\*\*(?:(?!\*/)[\s\S])*\*/)\n", re.MULTILINE)
 _TRAILING_COMMENT = re.compile(r"(?<=[;,{}()]) // [^\"'`\n]*$", re.MULTILINE)
 _BLANKS = re.compile(r"\n\s+")
+# What ends a line ahead of a closing bracket, and is not needed there.
+_ENDS = re.compile(r";\n(?=\})|,?\n(?=[}\])])")
 _NEWLINE = "\n"
 
 
@@ -29,7 +32,7 @@ def packed(entry: Path) -> bytes:
     names = _DECLARED.findall(text)
     if len(names) != len(set(names)):
         raise ValueError(f"two modules of {entry.name} have the name {max(names, key=names.count)}")
-    return f"{_BLANKS.sub(_NEWLINE, text)}export {{ {', '.join(exported)} }};\n".encode()
+    return f"{_ENDS.sub('', _BLANKS.sub(_NEWLINE, text))}export {{ {', '.join(exported)} }};\n".encode()
 
 
 def _add(path: Path, parts: dict[Path, str]) -> list[str]:

@@ -36,7 +36,7 @@ def test_what_is_passed_on_is_exported(tmp_path: Path) -> None:
     assert packed(entry).endswith(b"export { b, c };\n")
 
 
-def test_comments_and_indentation_go_and_what_looks_like_them_stays(tmp_path: Path) -> None:
+def test_comments_indentation_and_ends_ahead_of_brackets_go_and_what_looks_like_them_stays(tmp_path: Path) -> None:
     text = """// one
 /** two */
 /**
@@ -47,12 +47,18 @@ const url = "https://a/*"; // four
 function half() {
   return 8 / 2; // six
 }
+const some = [
+  [1],
+  { two: half(), },
+];
 const text = "; // seven";
 """
     kept = """const url = "https://a/*";
 function half() {
-return 8 / 2;
-}
+return 8 / 2}
+const some = [
+[1],
+{ two: half(), }];
 const text = "; // seven";
 export {  };
 """

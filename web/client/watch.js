@@ -38,7 +38,6 @@ export function createWatcher(id, { transport, clock, platform, onIdle }) {
   let seen = null; // the status that was last told
   let touchedAt = 0;
   let askedAt = 0;
-  let dueAt = 0; // when it asks next
   let spread = 0; // milliseconds that the service asks to wait, since many pages are open
 
   function state() {
@@ -81,16 +80,14 @@ export function createWatcher(id, { transport, clock, platform, onIdle }) {
   function schedule(wait, least = 1 - JITTER) {
     platform.clearTimeout(pollTimer);
     if (!callbacks.size || isHidden()) return;
-    const after = wait * (least + (1 + JITTER - least) * platform.random());
-    dueAt = platform.now() + after;
-    pollTimer = platform.setTimeout(poll, after);
+    pollTimer = platform.setTimeout(poll, wait * (least + (1 + JITTER - least) * platform.random()));
   }
 
   async function ask() {
     // An answer of 304 does not tell the time, one to a request without ETag not how many pages are open.
     const known = sale && !clock.isStale() ? etag : null;
     const answer = await transport.send("GET", `/seckill/${encodeURIComponent(id)}`, { etag: known });
-    if (known) spread = Math.min(answer.pollAfter ?? 0, LONGEST);
+    if (known) spread = Math.min(answer.pollAfter, LONGEST);
     if (!answer.body) return;
     clock.add(Date.parse(answer.body.server_time), answer.sentAt, answer.receivedAt);
     ({ etag, body: sale } = answer);
@@ -99,16 +96,13 @@ export function createWatcher(id, { transport, clock, platform, onIdle }) {
   async function poll() {
     if (asking) return;
     let wait;
-    let least = 1; // what the service asks for is the least
     askedAt = platform.now();
     try {
       await (asking = ask());
       error = null;
       failures = 0;
       const { status, startsIn } = state();
-      const heeded = clock.isStale() ? 0 : spread;
-      wait = Math.max(clock.isStale() ? SECOND : pollAfter(status, startsIn, platform.now() - touchedAt), heeded);
-      least = Math.max(1 - JITTER, heeded / wait);
+      wait = clock.isStale() ? SECOND : Math.max(spread, pollAfter(status, startsIn, platform.now() - touchedAt));
     } catch (failure) {
       error = failure;
       if (failure.status === 404) wait = LONGEST;
@@ -117,7 +111,8 @@ export function createWatcher(id, { transport, clock, platform, onIdle }) {
       asking = null;
     }
     if (!callbacks.size) return;
-    schedule(wait, least);
+    // What the service asks for is the least.
+    schedule(wait, error ? 1 : Math.min(1, Math.max(1 - JITTER, spread / wait)));
     tell();
   }
 
@@ -128,10 +123,8 @@ export function createWatcher(id, { transport, clock, platform, onIdle }) {
 
   function touch() {
     touchedAt = platform.now();
-    if (error) return;
-    const wait = Math.max(4 * SECOND, spread) - (touchedAt - askedAt);
-    if (wait <= 0) refresh();
-    else if (dueAt > touchedAt + wait * (1 + JITTER)) schedule(wait, 1);
+    const wait = askedAt + Math.max(4 * SECOND, spread) - touchedAt;
+    if (!error && (wait < 0 || !clock.isStale())) schedule(wait, 1);
   }
 
   function look() {
