@@ -122,9 +122,10 @@ export function createWatcher(id, { transport, clock, platform, onIdle }) {
   }
 
   function touch() {
+    const left = platform.now() - touchedAt > 60 * SECOND; // so that it asks seldom
     touchedAt = platform.now();
     const wait = askedAt + Math.max(4 * SECOND, spread) - touchedAt;
-    if (!error && (wait < 0 || !clock.isStale())) schedule(wait, 1);
+    if (!error && (wait < 0 || left)) schedule(wait, 1);
   }
 
   function look() {

@@ -308,6 +308,16 @@ test("a page that was left and is touched asks as soon as Poll-After lets it", a
   assert.ok(gap >= 30_000 && gap <= 36_010, `${gap}`);
 });
 
+test("a touch just after the start does not put off what is asked then", async () => {
+  const { shop, tab } = await crowded(60);
+  shop.sale = { ...shop.sale, status: "upcoming", starts_at: shop.at(90_000) };
+  await shop.time.pass(90_100); // it has asked again meanwhile, and knows of the start
+  const before = shop.requests.length;
+  tab.fire("pointermove");
+  await shop.time.pass(1400);
+  assert.equal(shop.requests.length, before + 1);
+});
+
 test("a touch does not ask ahead of Poll-After, but a tab that is shown again does", async () => {
   const { shop, tab } = await crowded(30);
   await shop.time.pass(20_000);
