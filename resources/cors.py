@@ -14,7 +14,7 @@ from resources.api_request import ApiRequest
 log = logging.getLogger("seckill")
 
 # What such a page may read beside the body.
-_EXPOSED = ["ETag", "Idempotent-Replayed", "Location", "Poll-After", "Retry-After", "X-Request-ID"]
+_EXPOSED = ["ETag", "Idempotent-Replayed", "Location", "Poll-After", "Retry-After", "Server-Time", "X-Request-ID"]
 _LONGEST = 300  # characters of a header
 # An origin that may stand in the log: nothing in it breaks a line.
 _PLAIN = re.compile(r"[a-z][a-z0-9+.-]{0,30}://[A-Za-z0-9.:_~\[\]-]{1,200}", re.ASCII)

@@ -128,7 +128,7 @@ class FastPath:
             shown = seen.memo[noun, status] = make(seen, status, self._services)
         headers = shown.headers
         if noun == "seckill":
-            headers = headers + seckill.turn(request, self._services)
+            headers = headers + seckill.for_watchers(request, self._services, seen.now_iso())
         return Reply(200, headers, shown.body(seen))
 
 

@@ -25,9 +25,10 @@ from resources.reply import Headers, Later, Reply, json_reply
 
 _TAG = "Seckill"
 CACHE_CONTROL = "no-cache"
-_POLL_AFTER = {
+_FOR_WATCHERS = {
+    "Server-Time": "what `server_time` is, of which 304 has none; in answers to requests with `If-None-Match`",
     "Poll-After": "seconds, from 1 to 60, that a page which watches the sale is to wait before it asks again; only"
-    " where many do, and in answers to requests with `If-None-Match`"
+    " where many do, and in answers to requests with `If-None-Match`",
 }
 QUOTE_REFUSALS = ("shipping_not_available", "coupon_invalid", "coupon_exhausted", "coupon_not_applicable")
 
@@ -46,15 +47,17 @@ def sale_json(row: AnyRow, status: str, served: Services) -> tuple[dict[str, Any
     return state, digest(row.id, *state.values())
 
 
-def turn(request: ApiRequest, served: Services) -> Headers:
-    """What an answer with the state of a sale adds for a page that asks again: when to ask next.
+def for_watchers(request: ApiRequest, served: Services, now: str) -> Headers:
+    """What an answer with the state of a sale adds for a page that asks again: the time, and when to ask next.
 
     A request without `If-None-Match` has no turn: nobody has seen its answer before.
     """
     if "HTTP_IF_NONE_MATCH" not in request.environ:
         return []
-    seconds = int(served.poll_times.next())
-    return [("Poll-After", str(seconds))] if seconds else []
+    headers = [("Server-Time", now)]
+    if seconds := int(served.poll_times.next()):
+        headers.append(("Poll-After", str(seconds)))
+    return headers
 
 
 def bought(outcome: Placed | Replayed) -> tuple[dict[str, Any], int, dict[str, str]]:
@@ -126,15 +129,17 @@ class Seckill(ApiResource):
             Access.PUBLIC,
             {200: schemas.SaleState, 304: None},
             refusals=("goods_not_found", "unavailable"),
-            answer_headers={"ETag": "covers all but `server_time`", **_POLL_AFTER},
+            answer_headers={"ETag": "covers all but `server_time`", **_FOR_WATCHERS},
         )
     )
     def get(self, goods_id_text: str) -> Reply:
         """Read the live state of a sale."""
         row = goods.find(services().database, goods_id(goods_id_text))
         state, etag = sale_json(row, sale.status(row, row.now), services())
-        reply = conditional(state | {"server_time": iso(row.now)}, etag, CACHE_CONTROL)
-        return reply._replace(headers=reply.headers + turn(ApiRequest.of(request.environ), services()))
+        now = iso(row.now)
+        reply = conditional(state | {"server_time": now}, etag, CACHE_CONTROL)
+        added = for_watchers(ApiRequest.of(request.environ), services(), now)
+        return reply._replace(headers=reply.headers + added)
 
     @operation(BUY)
     def post(

@@ -322,6 +322,25 @@ def test_the_time_of_the_answer_is_no_part_of_the_etag(sqlite_call: Calls) -> No
 
 
 @pytest.mark.parametrize("by_flask", [False, True])
+def test_an_answer_of_304_tells_the_time_as_well(
+    make_app: Callable[..., Flask], sqlite_uri: str, by_flask: bool
+) -> None:
+    app = make_app(sqlite_uri)
+    if by_flask:
+        app.wsgi_app = without_fast_path(app.wsgi_app)  # type: ignore[method-assign, arg-type]
+    call = Calls(app)
+    path = f"/seckill/{call.create()['id']}"
+    before = call.get(path)
+    known = call.get(path, headers={"If-None-Match": before.headers["ETag"]})
+    other = call.get(path, headers={"If-None-Match": '"other"'})
+    after = call.get(path)
+    assert [answer.status_code for answer in (before, known, other, after)] == [200, 304, 200, 200]
+    assert before.json["server_time"] <= known.headers["Server-Time"] <= other.json["server_time"]
+    assert other.headers["Server-Time"] == other.json["server_time"] <= after.json["server_time"]
+    assert "Server-Time" not in before.headers
+
+
+@pytest.mark.parametrize("by_flask", [False, True])
 def test_pages_that_ask_again_together_are_told_when_to_ask_next(
     make_app: Callable[..., Flask], sqlite_uri: str, by_flask: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

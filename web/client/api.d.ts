@@ -9899,6 +9899,8 @@ export interface operations {
                     ETag?: string;
                     /** @description seconds, from 1 to 60, that a page which watches the sale is to wait before it asks again; only where many do, and in answers to requests with `If-None-Match` */
                     "Poll-After"?: number;
+                    /** @description what `server_time` is, of which 304 has none; in answers to requests with `If-None-Match` */
+                    "Server-Time"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9924,6 +9926,8 @@ export interface operations {
                     ETag?: string;
                     /** @description seconds, from 1 to 60, that a page which watches the sale is to wait before it asks again; only where many do, and in answers to requests with `If-None-Match` */
                     "Poll-After"?: number;
+                    /** @description what `server_time` is, of which 304 has none; in answers to requests with `If-None-Match` */
+                    "Server-Time"?: string;
                     [name: string]: unknown;
                 };
                 content?: never;

@@ -36,7 +36,7 @@ export function createTransport({ baseUrl, token, getToken, language, platform }
     }
   }
 
-  /** One request. Returns {status, body, etag, pollAfter, replayed, sentAt, receivedAt}. */
+  /** One request. Returns {status, body, etag, pollAfter, serverTime, replayed, sentAt, receivedAt}. */
   async function send(method, path, { body, token, key, etag, query, signal } = {}) {
     const headers = { Accept: "application/json" };
     if (language) headers["Accept-Language"] = language;
@@ -66,6 +66,7 @@ export function createTransport({ baseUrl, token, getToken, language, platform }
         status: response.status,
         etag: response.headers.get("ETag"),
         pollAfter: milliseconds(response.headers.get("Poll-After"), platform),
+        serverTime: response.headers.get("Server-Time"),
         replayed: response.headers.get("Idempotent-Replayed") === "true",
         sentAt,
         receivedAt: platform.now(),

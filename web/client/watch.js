@@ -84,13 +84,12 @@ export function createWatcher(id, { transport, clock, platform, onIdle }) {
   }
 
   async function ask() {
-    // An answer of 304 does not tell the time, one to a request without ETag not how many pages are open.
+    // An answer to a request without ETag does not tell how many pages are open, but it surely tells the time.
     const known = sale && !clock.isStale() ? etag : null;
     const answer = await transport.send("GET", `/seckill/${encodeURIComponent(id)}`, { etag: known });
     if (known) spread = Math.min(answer.pollAfter, LONGEST);
-    if (!answer.body) return;
-    clock.add(Date.parse(answer.body.server_time), answer.sentAt, answer.receivedAt);
-    ({ etag, body: sale } = answer);
+    clock.add(Date.parse(answer.body?.server_time ?? answer.serverTime), answer.sentAt, answer.receivedAt);
+    if (answer.body) ({ etag, body: sale } = answer);
   }
 
   async function poll() {
