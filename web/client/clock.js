@@ -2,7 +2,6 @@
 
 const DRIFT = 1e-4; // by how much a quartz may run wrong, at worst
 const KEPT = 8; // samples
-const FRESH = 150_000; // milliseconds
 const JUMP = 250; // milliseconds: some browsers round both clocks to 100
 
 /**
@@ -24,8 +23,8 @@ export function createClock(platform) {
     now: () => (samples.length ? best().offset + platform.now() : null),
     /** By how many milliseconds `now` may be wrong at most. */
     error: () => (samples.length ? error(best()) : Infinity),
-    /** Whether the next answer has to tell the time. */
-    isStale: () => samples.length < 3 || jumped() || platform.now() - samples.at(-1).receivedAt > FRESH,
+    /** Whether another answer is needed soon. */
+    isStale: () => samples.length < 3 || jumped(),
     jumped: () => samples.length > 0 && jumped(),
     add(serverTime, sentAt, receivedAt) {
       if (!Number.isFinite(serverTime)) return;

@@ -39,6 +39,7 @@ export function createWatcher(id, { transport, clock, platform, onIdle }) {
   let touchedAt = 0;
   let askedAt = 0;
   let spread = 0; // milliseconds that the service asks to wait, since many pages are open
+  let timeless = false; // the last answer did not tell the time, as behind a proxy that takes headers off
 
   function state() {
     const now = clock.now();
@@ -84,11 +85,13 @@ export function createWatcher(id, { transport, clock, platform, onIdle }) {
   }
 
   async function ask() {
-    // An answer to a request without ETag does not tell how many pages are open, but it surely tells the time.
-    const known = sale && !clock.isStale() ? etag : null;
+    // A request without ETag is no open page's, and learns nothing of the others. Its answer surely tells the time.
+    const known = timeless || clock.jumped() ? null : etag;
     const answer = await transport.send("GET", `/seckill/${encodeURIComponent(id)}`, { etag: known });
     if (known) spread = Math.min(answer.pollAfter, LONGEST);
-    clock.add(Date.parse(answer.body?.server_time ?? answer.serverTime), answer.sentAt, answer.receivedAt);
+    const time = answer.body?.server_time ?? answer.serverTime;
+    timeless = !time;
+    clock.add(Date.parse(time), answer.sentAt, answer.receivedAt);
     if (answer.body) ({ etag, body: sale } = answer);
   }
 
