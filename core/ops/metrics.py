@@ -2,6 +2,8 @@
 
 import collections
 import logging
+import os
+import threading
 from collections.abc import Callable
 
 from prometheus_client import Counter, Gauge
@@ -31,6 +33,8 @@ class BufferedCounter:
     """
 
     _all: "list[BufferedCounter]" = []  # noqa: RUF012 (of the process, like the figures themselves)
+    # Who reads the counters while another thread settles has to wait for it: what that has taken is not counted yet.
+    _settling = threading.RLock()
 
     def __init__(self, counter: Counter) -> None:
         self._counter = counter
@@ -50,14 +54,20 @@ class BufferedCounter:
             tally._settle()
 
     def _settle(self) -> None:
-        counts: collections.Counter[tuple[str, ...]] = collections.Counter()
-        while self._counted:
-            try:
+        with self._settling:
+            counts: collections.Counter[tuple[str, ...]] = collections.Counter()
+            while self._counted:
                 counts[self._counted.popleft()] += 1
-            except IndexError:  # another thread has taken them
-                break
-        for labels, count in counts.items():
-            record(lambda labels=labels, count=count: self._counter.labels(*labels).inc(count))  # type: ignore[misc]
+            for labels, count in counts.items():
+                record(lambda labels=labels, count=count: self._counter.labels(*labels).inc(count))  # type: ignore[misc]
+
+    @classmethod
+    def begin_anew(cls) -> None:
+        """Forget that a thread was settling, which a fork has left behind."""
+        cls._settling = threading.RLock()
+
+
+os.register_at_fork(after_in_child=BufferedCounter.begin_anew)
 
 
 def record(figure: Callable[[], object]) -> None:
