@@ -126,10 +126,11 @@ class FastPath:
         if shown is None:
             make = _show_sale if noun == "seckill" else _show_goods
             shown = seen.memo[noun, status] = make(seen, status, self._services)
-        headers = shown.headers
-        if noun == "seckill":
-            headers = headers + seckill.for_watchers(request, self._services, seen.now_iso())
-        return Reply(200, headers, shown.body(seen))
+        if noun == "goods":
+            return Reply(200, shown.headers, shown.head)
+        now = seen.now_iso()
+        headers = shown.headers + seckill.for_watchers(request, self._services, now)
+        return Reply(200, headers, shown.head + now.encode() + shown.tail)
 
 
 class NoFastPath:
@@ -156,9 +157,6 @@ class _Shown(NamedTuple):
     headers: Headers
     head: bytes
     tail: bytes = b""  # after the moment of the answer, where it is stated
-
-    def body(self, seen: CachedSale) -> bytes:
-        return self.head + seen.now_iso().encode() + self.tail if self.tail else self.head
 
 
 def _show_goods(seen: CachedSale, status: str, services: Services) -> _Shown:

@@ -26,7 +26,7 @@ from resources.reply import Headers, Later, Reply, json_reply
 _TAG = "Seckill"
 CACHE_CONTROL = "no-cache"
 _FOR_WATCHERS = {
-    "Server-Time": "what `server_time` is, of which 304 has none; in answers to requests with `If-None-Match`",
+    "Server-Time": "the same as `server_time`, since a 304 has no body; in answers to requests with `If-None-Match`",
     "Poll-After": "seconds, from 1 to 60, that a page which watches the sale is to wait before it asks again; only"
     " where many do, and in answers to requests with `If-None-Match`",
 }

@@ -60,7 +60,7 @@ console.log(
   JSON.stringify({
     ahead: ahead > 0,
     early: [early.code, early.starts_at === first.sale.starts_at],
-    same: same === first,
+    same: same.sale === first.sale && same.lead !== first.lead, // the clock is set anew
     total: [quote.data?.total, bought.order.total],
     replayed: [bought.replayed, again.replayed, again.order.order_no === bought.order.order_no],
     over: told(over),

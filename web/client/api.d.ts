@@ -9899,7 +9899,7 @@ export interface operations {
                     ETag?: string;
                     /** @description seconds, from 1 to 60, that a page which watches the sale is to wait before it asks again; only where many do, and in answers to requests with `If-None-Match` */
                     "Poll-After"?: number;
-                    /** @description what `server_time` is, of which 304 has none; in answers to requests with `If-None-Match` */
+                    /** @description the same as `server_time`, since a 304 has no body; in answers to requests with `If-None-Match` */
                     "Server-Time"?: string;
                     [name: string]: unknown;
                 };
@@ -9926,7 +9926,7 @@ export interface operations {
                     ETag?: string;
                     /** @description seconds, from 1 to 60, that a page which watches the sale is to wait before it asks again; only where many do, and in answers to requests with `If-None-Match` */
                     "Poll-After"?: number;
-                    /** @description what `server_time` is, of which 304 has none; in answers to requests with `If-None-Match` */
+                    /** @description the same as `server_time`, since a 304 has no body; in answers to requests with `If-None-Match` */
                     "Server-Time"?: string;
                     [name: string]: unknown;
                 };

@@ -15,7 +15,8 @@ export function createClock(platform) {
 
   const error = (sample) => sample.trip / 2 + (platform.now() - sample.receivedAt) * DRIFT;
   // performance.now() may stand still while the machine sleeps. The visitor's clock then has jumped ahead of it.
-  const jumped = () => Math.abs(platform.date() - platform.now() - gap) > JUMP;
+  const hasMoved = (since) => Math.abs(platform.date() - platform.now() - since) > JUMP;
+  const jumped = () => hasMoved(gap);
   const best = () => samples.reduce((one, other) => (error(other) < error(one) ? other : one));
 
   return {
@@ -26,12 +27,15 @@ export function createClock(platform) {
     /** Whether another answer is needed soon. */
     isStale: () => samples.length < 3 || jumped(),
     jumped: () => samples.length > 0 && jumped(),
-    add(serverTime, sentAt, receivedAt) {
-      if (!Number.isFinite(serverTime)) return;
+    /** Takes the time that an answer told. False where it told none, or the machine slept while it was on its way. */
+    add(time, { sentAt, sentOn, receivedAt }) {
+      const serverTime = Date.parse(time);
+      if (!serverTime || hasMoved(sentOn - sentAt)) return false;
       if (jumped()) samples = [];
       gap = platform.date() - platform.now();
       const trip = receivedAt - sentAt;
       samples = [...samples.slice(1 - KEPT), { offset: serverTime - (sentAt + receivedAt) / 2, trip, receivedAt }];
+      return true;
     },
   };
 }

@@ -36,7 +36,7 @@ export function createTransport({ baseUrl, token, getToken, language, platform }
     }
   }
 
-  /** One request. Returns {status, body, etag, pollAfter, serverTime, replayed, sentAt, receivedAt}. */
+  /** One request. Returns {status, body, etag, pollAfter, serverTime, replayed, sentAt, sentOn, receivedAt}. */
   async function send(method, path, { body, token, key, etag, query, signal } = {}) {
     const headers = { Accept: "application/json" };
     if (language) headers["Accept-Language"] = language;
@@ -51,6 +51,7 @@ export function createTransport({ baseUrl, token, getToken, language, platform }
     if (signal?.aborted) giveUp();
     signal?.addEventListener("abort", giveUp);
     const sentAt = platform.now();
+    const sentOn = platform.date();
     try {
       const response = await platform.fetch(base + path + search(query), {
         method,
@@ -69,6 +70,7 @@ export function createTransport({ baseUrl, token, getToken, language, platform }
         serverTime: response.headers.get("Server-Time"),
         replayed: response.headers.get("Idempotent-Replayed") === "true",
         sentAt,
+        sentOn,
         receivedAt: platform.now(),
       };
       const text = await response.text();

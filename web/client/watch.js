@@ -73,7 +73,7 @@ export function createWatcher(id, { transport, clock, platform, onIdle }) {
     if (!ahead || isHidden() || !callbacks.size) return;
     // At the full seconds of what is left, so that the last one is the start itself.
     tickTimer = platform.setTimeout(() => {
-      if (clock.jumped()) refresh();
+      if (clock.jumped() && !error) refresh();
       tell();
     }, (ahead % SECOND || SECOND) + 1);
   }
@@ -89,9 +89,8 @@ export function createWatcher(id, { transport, clock, platform, onIdle }) {
     const known = timeless || clock.jumped() ? null : etag;
     const answer = await transport.send("GET", `/seckill/${encodeURIComponent(id)}`, { etag: known });
     if (known) spread = Math.min(answer.pollAfter, LONGEST);
-    const time = answer.body?.server_time ?? answer.serverTime;
-    timeless = !time;
-    clock.add(Date.parse(time), answer.sentAt, answer.receivedAt);
+    // What a cache has kept has an old time in its body, and a new one in its headers.
+    timeless = !clock.add(answer.serverTime ?? answer.body?.server_time, answer);
     if (answer.body) ({ etag, body: sale } = answer);
   }
 

@@ -307,6 +307,68 @@ test("a page that has to ask for the time learns nothing of the others, and keep
   assert.ok(Math.min(...gaps) >= 30_000 && Math.max(...gaps) <= 39_010, String(gaps));
 });
 
+/** A page with a countdown of a day, whose machine then sleeps for 40 minutes; `during` is run just before. */
+async function slept(during = () => {}) {
+  const shop = new Sale();
+  shop.sale = { ...shop.sale, status: "upcoming", starts_at: shop.at(24 * 60 * MINUTE) };
+  const watched = watch(shop);
+  await shop.time.pass(10_000);
+  await during(shop, watched.tab);
+  watched.tab.asleep += 40 * MINUTE; // performance.now() stood still
+  shop.time.sleep(40 * MINUTE);
+  return { shop, ...watched };
+}
+
+test("an answer that was on its way while the machine slept does not set the clock", async () => {
+  let before;
+  const { shop, client } = await slept(async (shop, tab) => {
+    shop.delays = [10, 300];
+    tab.show(false);
+    tab.show(true);
+    await shop.time.pass(100); // the service has answered, and the answer is not there yet
+    before = shop.requests.length;
+  });
+  await shop.time.until(() => shop.requests.length > before);
+  await shop.time.pass(1000);
+  assert.ok(Math.abs(client.clock.now() - EPOCH - shop.time.now) <= 160);
+  assert.equal(shop.requests.length, before + 1);
+  assert.equal(shop.requests.at(-1).headers["If-None-Match"], undefined);
+});
+
+test("after a sleep a service that is in trouble is not asked each second", async () => {
+  const { shop } = await slept((shop) => (shop.fault = () => problem(503, "busy", {}, { "Retry-After": "60" })));
+  const before = shop.requests.length;
+  await shop.time.pass(MINUTE);
+  assert.equal(shop.requests.length, before + 1);
+});
+
+test("a time that cannot be read is none", async () => {
+  const shop = new Sale();
+  const serve = shop.service;
+  shop.service = (request) => {
+    const answer = serve(request);
+    if (answer.status === 304) answer.headers["Server-Time"] = "soon";
+    return answer;
+  };
+  const { client } = watch(shop);
+  await shop.time.pass(30_000);
+  assert.ok(client.clock.error() < 1000);
+  assert.ok(shop.requests.length <= 13, `${shop.requests.length}`);
+});
+
+test("the time of an answer's headers goes before the one in its body, which a cache may have kept", async () => {
+  const shop = new Sale();
+  const serve = shop.service;
+  shop.service = () => {
+    const { status, headers, body } = serve({ headers: {} });
+    const server_time = new Date(EPOCH - MINUTE).toISOString();
+    return { status, headers: { ...headers, "Server-Time": shop.at(0) }, body: { ...body, server_time } };
+  };
+  const { client } = watch(shop);
+  await shop.time.pass(10_000);
+  assert.ok(Math.abs(client.clock.now() - EPOCH - shop.time.now) <= 250);
+});
+
 test("an answer of 304 sets the clock right", async () => {
   const shop = new Sale();
   shop.delays = [600, 0];
