@@ -35,7 +35,7 @@ class Live(ApiResource):
     def get(self, caller: Identity, query: models.LiveQuery) -> dict[str, Any]:
         """Watch a sale, or all sales, as they run.
 
-        Over the last ten minutes, of all workers of all hosts: this host's at most a second old, others' two. Computed
+        Over the last ten minutes, of all workers of all hosts: this host's at most a second old, others' four. Computed
         at most twice a second in a worker however often it is asked for, and answered with the database frozen too.
         """
         return live_json(services().monitor.live.picture(query.goods_id, _WAIT_SECONDS))

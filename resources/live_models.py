@@ -138,7 +138,7 @@ class LiveItem(Answer):
 
 
 class LiveFigures(Answer):
-    """A sale as it runs, over all workers of all hosts, at most a second old."""
+    """A sale as it runs, over all workers of all hosts; this host's figures are at most a second old."""
 
     model_config = ConfigDict(json_schema_extra=example(_LIVE))
 

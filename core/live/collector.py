@@ -9,8 +9,9 @@ from core.live.clock import KnownTime
 from core.live.counter import PurchaseCounter
 from core.live.tally import Tally
 
-# Seconds between two turns.
-SECONDS = 0.5
+# Seconds between two turns. With those for which a picture is shown again (live.py) they are less than one: figures
+# are to be at most a second old, and a turn takes its time.
+SECONDS = 0.375
 # Seconds that are shown to the other workers; readers keep what is older themselves.
 SHOWN_SECONDS = 8
 # Rows that wait for the database, at most: the oldest are given up.

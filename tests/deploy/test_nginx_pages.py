@@ -1,11 +1,14 @@
-"""The pages behind deploy/nginx.conf: files are sent by nginx itself, and forms work."""
+"""The pages behind deploy/nginx.conf, on SQLite and on MySQL: files are sent by nginx itself, and forms work."""
 
 import gzip
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 import requests
 
+from harness.database_server import DatabaseServer
+from harness.kinds import on
 from harness.nginx import Nginx
 from harness.service import Service
 from tests.web.browsing import parsed
@@ -19,12 +22,18 @@ ORIGIN = "https://shop.example"
 HTML = {"Accept": "text/html"}
 
 
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+@pytest.fixture(scope="module", params=["sqlite", on("mysql")])
+def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service that the tests of this file share, once on SQLite and once on MySQL."""
     folder = tmp_path_factory.mktemp("service")
-    running = Service(f"sqlite:///{folder}/seckill.db", folder / "log", PROXIES=1, CORS_ORIGINS=ORIGIN)
-    yield running
-    running.stop()
+    with ExitStack() as stack:
+        uri = f"sqlite:///{folder}/seckill.db"
+        if request.param == "mysql":
+            server: DatabaseServer = request.getfixturevalue("mysql")
+            uri = stack.enter_context(server.throwaway_database())
+        running = Service(uri, folder / "log", PROXIES=1, CORS_ORIGINS=ORIGIN)
+        stack.callback(running.stop)
+        yield running
 
 
 def fetched(url: str, encoding: str = "identity", **headers: str) -> tuple[requests.Response, bytes]:

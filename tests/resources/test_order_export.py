@@ -1,14 +1,22 @@
 """`/orders/export`: all that a list has, as CSV that a spreadsheet may open."""
 
 import csv
+import gc
 from collections.abc import Callable
+from datetime import timedelta
 from io import StringIO
+from typing import Any
 
 import pytest
 import requests
+from sqlalchemy import insert
 
+from core.db.paging import Page
+from core.orders import order_list
+from core.orders.orders import OrderView
 from harness.service import Service
-from tests.resources.calls import ADDRESS, OPERATOR, Calls, problem, wrong_fields
+from models import Order, OrderStatus
+from tests.resources.calls import ADDRESS, LONG_AGO, OPERATOR, Calls, problem, wrong_fields
 from tests.resources.test_lists import walk
 
 PATH = "/orders/export"
@@ -87,6 +95,71 @@ def test_it_is_streamed(start_service: Callable[..., Service], sqlite_uri: str) 
     ) as answer:
         assert answer.headers["Transfer-Encoding"] == "chunked"
         assert len(answer.content.splitlines()) == 4
+
+
+class Watched:
+    """Counts the pages that an export reads, and the most orders that there are in memory when it reads one."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.pages = 0
+        self.most_orders = 0
+        self._before = orders_in_memory()  # of other tests
+        self._read = order_list.list_page
+        monkeypatch.setattr(order_list, "list_page", self._list_page)
+
+    def _list_page(self, *arguments: Any, **options: Any) -> Page[OrderView]:
+        page = self._read(*arguments, **options)
+        self.pages += 1
+        self.most_orders = max(self.most_orders, orders_in_memory() - self._before)
+        return page
+
+
+def orders_in_memory() -> int:
+    return sum(type(each) is OrderView for each in gc.get_objects())
+
+
+def test_a_long_export_reads_and_keeps_one_page_after_the_other(call: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
+    page, count = order_list._ROWS_AT_ONCE, 4 * order_list._ROWS_AT_ONCE + 7
+    store_orders(call, count)
+    watched = Watched(monkeypatch)
+    answer = call.get(PATH, OPERATOR)
+    assert answer.status_code == 200
+    lines = 0
+    for piece in answer.iter_encoded():
+        # A piece may be of two pages, and has a few lines: one with all lines was put together in memory.
+        assert watched.pages <= lines // page + 2, f"{watched.pages} pages were read after {lines} lines"
+        lines += piece.count(b"\n")
+    assert lines == count + 1
+    assert watched.pages == 5
+    assert watched.most_orders <= 3 * page, "the first page, the one that was sent last, and the one just read"
+
+
+def store_orders(call: Calls, count: int) -> None:
+    """Store paid orders of long ago, which no page has to wait for."""
+    with call.services.database.engine.begin() as connection:
+        connection.execute(
+            insert(Order),
+            [
+                {
+                    "order_no": f"{number:032x}",
+                    "goods_id": 1,
+                    "goods_name": "Kettle",
+                    "user_id": f"user-{number}",
+                    "quantity": 1,
+                    "currency": "CNY",
+                    "unit_price": 100,
+                    "subtotal": 100,
+                    "discount": 0,
+                    "shipping_fee": 0,
+                    "total": 100,
+                    "status": OrderStatus.PAID,
+                    "purchased_at": LONG_AGO + timedelta(seconds=number),
+                    "expires_at": LONG_AGO + timedelta(seconds=number + 900),
+                    "paid_at": LONG_AGO + timedelta(seconds=number + 1),
+                }
+                for number in range(count)
+            ],
+        )
 
 
 def test_one_that_fails_midway_is_an_error_and_no_short_export(

@@ -260,7 +260,7 @@ export interface paths {
         };
         /**
          * Watch a sale, or all sales, as they run.
-         * @description Over the last ten minutes, of all workers of all hosts: this host's at most a second old, others' two. Computed at most twice a second in a worker however often it is asked for, and answered with the database frozen too.
+         * @description Over the last ten minutes, of all workers of all hosts: this host's at most a second old, others' four. Computed at most twice a second in a worker however often it is asked for, and answered with the database frozen too.
          */
         get: operations["getLive"];
         put?: never;
@@ -2125,7 +2125,7 @@ export interface components {
         };
         /**
          * LiveFigures
-         * @description A sale as it runs, over all workers of all hosts, at most a second old.
+         * @description A sale as it runs, over all workers of all hosts; this host's figures are at most a second old.
          * @example {
          *       "alarm": false,
          *       "alarm_since": null,
