@@ -13,6 +13,7 @@ from core.ops.audit import Report
 from core.services import Services
 from models import OPEN_OUTCOMES, Coupon, CouponUse, Event, Goods, Order, Payment, PaymentClaim
 
+# Of the beginning of a run, which may take longer than a payment may.
 NOW = datetime.now(timezone.utc).replace(microsecond=0)
 MINUTES = timedelta(minutes=1)
 # What is told of an order in each status.
@@ -77,7 +78,7 @@ def place(
         "status": "pending",
         "per_user_limit": 2,
         "purchased_at": NOW,
-        "expires_at": NOW + 15 * MINUTES,
+        "expires_at": NOW + timedelta(days=1),
     } | values
     status = order["status"]
     order.setdefault("subtotal", order["unit_price"] * order["quantity"])
