@@ -109,10 +109,15 @@ def test_what_people_type_runs_nowhere(shop: Service, browse: Browse) -> None:
     for box in page.get_by_role("textbox").all():
         box.fill(EVIL[:30])
     page.get_by_label("Phone").fill("123456")
-    page.get_by_label("Coupon").fill("")
     page.get_by_label("Postcode").fill("200000")
     page.get_by_label("Region").select_option("CN-31")
     page.locator('[data-method="evil"]').click()
+    page.get_by_role("button", name="Buy", exact=True).click()
+    # No coupon has such a code: it is refused, and stays in its field.
+    expect(page.locator("[data-code]")).not_to_have_attribute("data-code", "bought")
+    expect(page.get_by_label("Coupon")).to_have_value(EVIL[:30])
+    assert page.locator("img[onerror], main script").count() == 0
+    page.get_by_label("Coupon").fill("")
     page.get_by_role("button", name="Buy", exact=True).click()
     expect(page.locator("[data-code]")).to_have_attribute("data-code", "bought")
     settled(page, "/shop/orders")
