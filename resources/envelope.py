@@ -66,7 +66,7 @@ def _unless_known(request: ApiRequest, reply: Reply) -> Reply:
     if reply.status != 200 or request.method not in ("GET", "HEAD") or etag is None:
         return reply
     known = request.environ["HTTP_IF_NONE_MATCH"]
-    # As a rule it is one tag, as it was sent: to read the list would cost more than all else of such an answer.
+    # As a rule it is the one tag, as it was sent: there is no list to read.
     if known != etag and not parse_etags(known).contains_weak(unquote_etag(etag)[0] or ""):
         return reply
     return Reply(_NOT_MODIFIED, [pair for pair in reply.headers if pair[0] not in _OF_A_BODY])
