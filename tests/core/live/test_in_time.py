@@ -103,7 +103,7 @@ class Host:
         return self.time.moment
 
 
-PHASES = [0.0, TICK, 0.25, 0.5 - TICK]
+PHASES = [0.0, TICK, 0.25, collector.SECONDS - TICK]
 
 
 class TestAge:

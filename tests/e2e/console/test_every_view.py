@@ -7,6 +7,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.e2e.console.shop import Shop
+from tests.e2e.console.views import settled
 
 Open = Callable[..., Page]
 PHONE = {"width": 390, "height": 844}
@@ -50,11 +51,6 @@ def places(shop: Shop) -> dict[str, object]:
     return {"goods": goods["id"], "order": order["order_no"], "webhook": webhook["id"]}
 
 
-def _settled(page: Page) -> None:
-    expect(page.get_by_role("heading", level=1)).to_be_visible()
-    expect(page.locator(".loading")).to_have_count(0, timeout=60_000)
-
-
 def _faults(page: Page) -> list[str]:
     found = Axe().run(page)
     return [f"{one['id']}: {[node['html'] for node in one['nodes'][:3]]}" for one in found.response["violations"]]
@@ -66,7 +62,7 @@ def test_view_is_accessible(open_console: Open, places: dict[str, object], view:
     dark = scheme == "dark"
     options = {"viewport": PHONE, "locale": "zh-CN"} if dark else {}
     page = open_console(view.format(**places), color_scheme=scheme, **options)
-    _settled(page)
+    settled(page)
 
     assert _faults(page) == []
 
@@ -84,7 +80,7 @@ def test_no_view_is_wider_than_the_page(open_console: Open, places: dict[str, ob
     page = open_console(viewport=size)
     for view in VIEWS:
         page.goto(page.url.split("/admin")[0] + view.format(**places))
-        _settled(page)
+        settled(page)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), view
 
 

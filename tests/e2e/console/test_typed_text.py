@@ -1,4 +1,4 @@
-"""Text that is typed into the console, and tries to be more than text: it runs nowhere, and is shown as it is."""
+"""Text of people that tries to be more than text: in the console it runs nowhere, and is shown as it is."""
 
 from collections.abc import Callable
 
@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.console.shop import Shop
+from tests.e2e.console.views import settled
 
 Open = Callable[..., Page]
 # A dialog, an error of a script and a breach of the Content-Security-Policy are faults of the page (conftest.py).
@@ -13,7 +14,7 @@ SCRIPT = "<img src=x onerror=alert(1)><script>alert(2)</script>"
 
 
 def _is_text_alone(page: Page) -> None:
-    assert page.locator("#console img, #console script, #console iframe").count() == 0
+    assert page.locator("#console img, #console script, #console iframe").count() == 0, page.url
 
 
 def test_the_reference_of_a_refund_is_shown_as_it_was_typed(shop: Shop, open_console: Open) -> None:
@@ -67,4 +68,35 @@ def test_a_field_that_cannot_have_it_says_so_and_shows_it_as_text(
 
     expect(page.get_by_label(field).first).to_have_attribute("aria-invalid", "true")
     expect(page.get_by_label(field).first).to_have_value(SCRIPT)
+    _is_text_alone(page)
+
+
+@pytest.mark.parametrize("language", ["en-GB", "zh-CN"])
+def test_text_of_people_is_text(shop: Shop, open_console: Open, language: str) -> None:
+    goods = shop.put_up(SCRIPT, description=SCRIPT, shippable=True)
+    address = {"name": SCRIPT, "phone": "123", "region": "CN-31", "line1": SCRIPT, "line2": SCRIPT, "postcode": "1"}
+    shop.call("POST", "/shipping-methods", json={"code": f"script-{language}", "name": SCRIPT, "base_fee": 0})
+    order = shop.buy(goods["id"], user=SCRIPT, address=address, shipping_method=f"script-{language}")
+    shop.call("PATCH", f"/goods/{goods['id']}", user="rival", json={"description": f"{SCRIPT}."})
+    sale = f"/admin/sales/{goods['id']}"
+    places = (
+        f"/admin?q={SCRIPT}",
+        sale,
+        f"{sale}/edit",
+        f"{sale}/report",
+        "/admin/shipping",
+        "/admin/orders",
+        f"/admin/orders/{order['order_no']}",
+    )
+    for place in places:
+        page = open_console(place, locale=language)
+        settled(page)
+        shown = page.get_by_role("textbox").first if place.endswith("edit") else page.get_by_text(SCRIPT).first
+        expect(shown).to_be_visible()
+        _is_text_alone(page)
+
+
+def test_query_of_an_address_is_text(open_console: Open) -> None:
+    page = open_console(f"/admin/orders?user_id={SCRIPT}&status={SCRIPT}&goods_id={SCRIPT}")
+    expect(page.get_by_text("Some fields are missing or wrong")).to_be_visible()
     _is_text_alone(page)

@@ -255,15 +255,20 @@ test("it heeds Retry-After", async () => {
   assert.ok(wait >= 40_000 && wait <= 60_000, `${wait}`);
 });
 
-test("pages that are opened together have their turns before they begin to ask again and again", async () => {
-  const shop = new Sale();
-  shop.sale = { ...shop.sale, status: "upcoming", starts_at: shop.at(100_000) }; // by itself a page asks every 10 s
+/** Has the service ask open pages to wait for so many seconds. */
+function crowd(shop, wait) {
   const serve = shop.service;
   shop.service = (request) => {
     const answer = serve(request);
-    if (request.headers["If-None-Match"]) answer.headers["Poll-After"] = "45";
+    if (request.headers["If-None-Match"]) answer.headers["Poll-After"] = String(wait);
     return answer;
   };
+}
+
+test("pages that are opened together have their turns before they begin to ask again and again", async () => {
+  const shop = new Sale();
+  shop.sale = { ...shop.sale, status: "upcoming", starts_at: shop.at(100_000) }; // by itself a page asks every 10 s
+  crowd(shop, 45);
   watch(shop);
   await shop.time.until(() => shop.requests.length === 3);
   await shop.time.pass(30_000);
@@ -274,12 +279,7 @@ test("pages that are opened together have their turns before they begin to ask a
 async function crowded(wait, seed = 1) {
   const shop = new Sale(seed);
   shop.delays = [1, 1];
-  const serve = shop.service;
-  shop.service = (request) => {
-    const answer = serve(request);
-    if (request.headers["If-None-Match"]) answer.headers["Poll-After"] = String(wait);
-    return answer;
-  };
+  crowd(shop, wait);
   const watched = watch(shop);
   await shop.time.until(() => shop.requests.length === 4);
   return { shop, ...watched };
