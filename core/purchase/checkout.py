@@ -112,7 +112,8 @@ class Checkout:
 
     def close(self, seconds: float) -> bool:
         """Refuse new requests and wait until those that are pending are answered. False: not in time."""
-        return self._replays.close(seconds) and self._purchases.close(seconds)
+        replays_ended = self._replays.close(seconds)
+        return self._purchases.close(seconds) and replays_ended
 
     def _may_have_bought(self, request: PurchaseRequest) -> bool:
         """Whether the item is refused, but the key may have bought. Requests without one are refused ahead of here."""
