@@ -89,11 +89,30 @@ def _texts(part: Any, place: str) -> Iterator[str]:
             yield from _texts(list(named.values()) if name == "properties" else one, f"{place}/{name}")
 
 
-def _examples(document: Document) -> Iterator[str]:
-    components = {"components": document["components"]}
+def referred(part: Any, document: Document) -> dict[str, dict[str, Any]]:
+    """The models that a part of the description refers to, and those that these refer to, by name."""
+    models: dict[str, dict[str, Any]] = document["components"]["schemas"]
+    found: dict[str, dict[str, Any]] = {}
+    left = [part]
+    while left:
+        one = left.pop()
+        if isinstance(one, list):
+            left += one
+        elif isinstance(one, dict):
+            left += one.values()
+            name = str(one.get("$ref", "")).rpartition("#/components/schemas/")[2]
+            if name in models and name not in found:
+                found[name] = models[name]
+                left.append(models[name])
+    return found
 
+
+def _examples(document: Document) -> Iterator[str]:
     def wrong(place: str, schema: dict[str, Any], shown: list[Any]) -> Iterator[str]:
-        whole = jsonschema_rs.validator_for({**schema, **components})
+        if not shown:
+            return
+        # With all models, to read them would take most of the time.
+        whole = jsonschema_rs.validator_for({**schema, "components": {"schemas": referred(schema, document)}})
         yield from (f"an example of {place} does not keep to its schema" for one in shown if not whole.is_valid(one))
 
     for place, media_type, media in contents(document):

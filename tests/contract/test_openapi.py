@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 
 import app as application
-from harness.openapi_lint import contents, faults, operations
+from harness.openapi_lint import contents, faults, operations, referred
 from resources.field_texts import TEXTS
 from resources.limits import FREE
 from resources.problems import FIELD_PROBLEMS, PROBLEMS
@@ -97,12 +97,22 @@ BREAKS: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
 }
 
 
+@pytest.fixture
+def small(document: dict[str, Any]) -> dict[str, Any]:
+    """The part of the description that is about goods alone. In it the linter finds nothing either."""
+    document["paths"] = {path: document["paths"][path] for path in ("/goods", "/goods/{goods_id}")}
+    document["components"]["schemas"] = referred(document["paths"], document)
+    document["tags"] = [tag for tag in document["tags"] if tag["name"] == "Goods"]
+    assert faults(document) == []
+    return document
+
+
 @pytest.mark.parametrize(("break_it", "told"), BREAKS.values(), ids=BREAKS)
 def test_the_linter_tells_of_each_fault(
-    document: dict[str, Any], break_it: Callable[[dict[str, Any]], Any], told: str
+    small: dict[str, Any], break_it: Callable[[dict[str, Any]], Any], told: str
 ) -> None:
-    break_it(document)
-    assert any(told in line for line in faults(document)), faults(document)
+    break_it(small)
+    assert any(told in line for line in faults(small)), faults(small)
 
 
 def test_no_text_of_a_field_is_left_over(document: dict[str, Any]) -> None:
