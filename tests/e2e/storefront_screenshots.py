@@ -1,4 +1,8 @@
-"""Makes the pictures of the storefront under docs/img/: `python -m tests.e2e.storefront_screenshots`."""
+"""Makes the pictures of the storefront under docs/img/: `python -m tests.e2e.storefront_screenshots`.
+
+`en`, `zh` or `element` after it makes a part of them: those in a language, or those of the element in the page of
+another shop.
+"""
 
 import sys
 import tempfile
@@ -10,11 +14,14 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from config import ROOT
 from core.tokens import Tokens
+from examples.shop import Shop
 from harness.service import SECRET, Service
+from harness.serving import serving
 from tests.e2e.conftest import ARGUMENTS, CHROMIUM, DESKTOP, PHONE
 
 FOLDER = ROOT / "docs" / "img"
 SIZES = {"desktop": DESKTOP, "phone": PHONE}
+MODES = (("desktop", "light", "en"), ("desktop", "dark", "zh"), ("phone", "light", "zh"), ("phone", "dark", "en"))
 ADDRESS = {
     "name": "王芳",
     "phone": "+86 138-0000-0000",
@@ -22,6 +29,15 @@ ADDRESS = {
     "line1": "1 Nanjing Road 南京路 1 号",
     "postcode": "200000",
 }
+
+
+class Embedding(Shop):
+    """The example's shop, whose page is about `goods`."""
+
+    goods = 0
+
+    def page(self, name: str) -> bytes:
+        return super().page(name).replace(b'goods="1"', f'goods="{self.goods}"'.encode())
 
 
 def fill(shop: Service) -> int:
@@ -79,25 +95,48 @@ def picture(page: Page, path: str, name: str) -> None:
     page.screenshot(path=FOLDER / f"{name}.png", full_page=path != "/")
 
 
+def of_the_element(browser: Browser, shop: Embedding, size: str, scheme: str) -> None:
+    """The page of another shop that embeds the element, after a purchase. The example's page speaks English alone."""
+    context = browser.new_context(
+        color_scheme=scheme,  # type: ignore[arg-type]
+        device_scale_factor=1 if size == "desktop" else 1.5,
+        locale="en-US",
+        viewport={"width": SIZES[size][0], "height": 600},
+    )
+    headers = {"Origin": shop.url}
+    context.request.post(f"{shop.url}/sign-in", form={"name": "alice"}, headers=headers, max_redirects=0)
+    page = context.new_page()
+    page.goto(shop.url)
+    button = page.locator("flash-sale button").first
+    button.click()
+    expect(page.locator("flash-sale")).to_have_attribute("data-code", "bought")
+    expect(button).to_have_attribute("aria-disabled", "false")
+    page.evaluate("document.activeElement.blur()")
+    page.screenshot(path=FOLDER / f"element-{size}-{scheme}-en.png")
+
+
 def main() -> None:
     FOLDER.mkdir(exist_ok=True)
-    languages = sys.argv[1:] or ["en", "zh"]
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        shop = Service(f"sqlite:///{folder}/shop.db", Path(folder) / "log", PAYMENT_PROVIDER="test")
+    parts = sys.argv[1:] or ["en", "zh", "element"]
+    embedding = Embedding(0, "", SECRET)
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright, serving(embedding):
+        shop = Service(
+            f"sqlite:///{folder}/shop.db", Path(folder) / "log", PAYMENT_PROVIDER="test", CORS_ORIGINS=embedding.url
+        )
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         try:
             tea = fill(shop)
-            for size, scheme, language in (
-                ("desktop", "light", "en"),
-                ("desktop", "dark", "zh"),
-                ("phone", "light", "zh"),
-                ("phone", "dark", "en"),
-            ):
-                if language not in languages:
+            for size, scheme, language in MODES:
+                if language not in parts:
                     continue
                 page = visitor(browser, shop, size, scheme, language).new_page()
                 for path, name in (("/", "storefront"), (f"/shop/{tea}", "item"), ("/shop/orders", "orders")):
                     picture(page, path, f"{name}-{size}-{scheme}-{language}")
+            if "element" in parts:
+                embedding.service = shop.url
+                embedding.goods = shop.create_goods(name="Mechanical Keyboard", price=19900, list_price=39900, stock=62)
+                for size, scheme in (("desktop", "light"), ("desktop", "dark"), ("phone", "light"), ("phone", "dark")):
+                    of_the_element(browser, embedding, size, scheme)
         finally:
             browser.close()
             shop.stop()

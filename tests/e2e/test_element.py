@@ -11,12 +11,14 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from examples.shop import Shop
+from harness.database_server import DatabaseServer
 from harness.eventually import eventually
 from harness.lossy_proxy import ANSWER, LossyProxy, losing
 from harness.service import SECRET, Service
 from harness.serving import serving
 from tests.e2e.conftest import SECONDS
 
+pytestmark = pytest.mark.mysql
 Visit = Callable[..., Page]
 BOUGHT = re.compile("^bought$")
 
@@ -40,9 +42,9 @@ def shop() -> Iterator[AnyItemShop]:
 
 
 @pytest.fixture(scope="module")
-def service(shop: AnyItemShop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    folder = tmp_path_factory.mktemp("element")
-    running = Service(f"sqlite:///{folder / 'shop.db'}", folder / "service.log", CORS_ORIGINS=shop.url)
+def service(shop: AnyItemShop, mysql: DatabaseServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    uri = mysql.create_database("element_in_a_browser")
+    running = Service(uri, tmp_path_factory.mktemp("element") / "service.log", CORS_ORIGINS=shop.url)
     yield running
     running.stop()
 
@@ -132,6 +134,20 @@ def test_it_shows_an_item_and_sells_it(service: Service, shop: AnyItemShop, visi
     assert page.frames == [page.main_frame]
     assert [cookie["name"] for cookie in context.cookies(service.url)] == ["session"]  # the shop's: hosts share them
     assert page.evaluate("document.cookie") == ""
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "Pay by {}."), ("zh", "请在 {} 前付款。")])
+def test_it_says_until_when_to_pay(
+    service: Service, shop: AnyItemShop, visitor: Visit, language: str, words: str
+) -> None:
+    buyer = f"payer-{language}"
+    page = show(visitor(buyer, timezone_id="UTC"), shop, service.create_goods(), language)
+    page.get_by_role("button", name={"en": "Buy", "zh": "抢购"}[language], exact=True).click()
+    expect(element(page)).to_have_attribute("data-code", BOUGHT)
+    (order,) = orders_of(service, buyer)
+    at = datetime.fromisoformat(order["expires_at"])
+    shown = {"en": f"{at:%I:%M}\u202f{at:%p}".lstrip("0"), "zh": f"{at:%H:%M}"}[language]
+    expect(element(page).get_by_role("status").first).to_contain_text(words.format(shown))
 
 
 @pytest.mark.parametrize("clicks", [2, 3])

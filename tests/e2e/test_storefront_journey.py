@@ -25,6 +25,7 @@ WORDS = {
         "see": "See the order",
         "pay": "Pay",
         "cancel": "Cancel",
+        "due": r"It is yours\. Please pay .*240\.40 by \d",
     },
     "zh-CN": {
         "quantity": "数量",
@@ -40,6 +41,7 @@ WORDS = {
         "see": "查看订单",
         "pay": "支付",
         "cancel": "取消",
+        "due": r"抢到了！请在 .*\d.* 前支付 .*240\.40",
     },
 }
 
@@ -70,6 +72,7 @@ def test_the_whole_journey(shop: Service, browse: Browse, buyer: str, language: 
     expect(page.locator("[data-quote-total]")).to_have_attribute("data-quote-total", str(25600 - 2560 + 1000))
     page.get_by_role("button", name=words["buy"], exact=True).click()
     outcome(page, "bought")
+    expect(page.locator("[data-code]")).to_contain_text(re.compile(words["due"]))
     page.get_by_role("link", name=words["see"]).click()
     (order,) = orders(shop, buyer)
     assert (order["quantity"], order["total"], order["address"]["name"]) == (2, 24040, "王芳")

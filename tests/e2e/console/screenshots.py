@@ -1,6 +1,10 @@
-"""Makes the pictures of the console under docs/img/: `python -m tests.e2e.console.screenshots`."""
+"""Makes the pictures of the console under docs/img/: `python -m tests.e2e.console.screenshots`.
+
+With `records` after it, it makes those alone that need no buyers: sign-in, forms, one order, lists, the audit.
+"""
 
 import random
+import sys
 import tempfile
 import threading
 import time
@@ -21,12 +25,19 @@ SIZES = {"desktop": DESKTOP, "phone": PHONE}
 MODES = (("desktop", "light", "en"), ("desktop", "dark", "zh"), ("phone", "light", "zh"), ("phone", "dark", "en"))
 SALE_SECONDS = 75
 BUYERS = 10
+RECORDS = (  # a view, the name of its picture, and what it shows when it is ready
+    ("/admin/sales/{goods}/edit", "sale-form", "form.record"),
+    ("/admin/orders/{order}", "order", "article.payment"),
+    ("/admin/coupons", "coupons", "[data-coupon]"),
+    ("/admin/shipping", "shipping", "[data-method]"),
+    ("/admin/webhooks", "webhooks", "[data-webhook-id]"),
+    ("/admin/audit", "audit", "[data-check]"),
+)
 
 
 def put_up(shop: Shop) -> int:
     """Some sales. Returns the one that people storm."""
-    soon = (datetime.now(timezone.utc) + timedelta(hours=2)).isoformat(timespec="milliseconds")
-    shop.put_up("Desk Lamp 护眼台灯", price=8800, stock=60, starts_at=soon)
+    shop.put_up("Desk Lamp 护眼台灯", price=8800, stock=60, starts_at=in_hours(2))
     shop.put_up("Travel Mug 保温杯", price=4900, stock=0)
     tea = shop.put_up("Longjing Tea 西湖龙井", price=12800, stock=80, per_user_limit=3)
     late = shop.buy(tea["id"], user="late payer")
@@ -36,6 +47,55 @@ def put_up(shop: Shop) -> int:
         "Mechanical Keyboard 机械键盘", price=19900, list_price=39900, stock=480, per_user_limit=2
     )["id"]
     return stormed
+
+
+def put_up_records(shop: Shop) -> dict[str, object]:
+    """What the views of single records show. Returns the item and the order of which there are pictures.
+
+    The shipping methods are those that a new database has.
+    """
+    for coupon in (
+        {"code": "TEA10", "kind": "percent", "percent": 10, "max_discount": 5000, "total_limit": 500},
+        {"code": "KEYS20", "kind": "amount", "amount": 2000, "currency": "CNY", "min_spend": 10000},
+        {"code": "FREIGHT", "kind": "free_shipping", "active": False},
+    ):
+        shop.call("POST", "/coupons", json=coupon)
+    for name, types in (
+        ("order", ["order.paid", "order.refunded"]),
+        ("goods", ["goods.sold_out", "goods.restocked"]),
+        ("archive", None),
+    ):
+        shop.call("POST", "/webhooks", json={"url": f"http://127.0.0.1:9/{name}", "types": types})
+    goods = shop.put_up(
+        "Oolong Tea 铁观音",
+        description="Roasted by hand. 100 g.\n手工焙制，100 克。",
+        price=12800,
+        list_price=25600,
+        per_user_limit=3,
+        shippable=True,
+        starts_at=in_hours(-1),
+        ends_at=in_hours(9),
+    )
+    order = shop.buy(
+        goods["id"],
+        user="buyer-117",
+        quantity=2,
+        coupon_code="TEA10",
+        shipping_method="express",
+        address={
+            "name": "王芳",
+            "phone": "+86 138-0000-0000",
+            "region": "CN-31",
+            "line1": "1 Nanjing Road 南京路 1 号",
+            "postcode": "200000",
+        },
+    )
+    shop.tell_payment(order["order_no"], order["total"])
+    return {"goods": goods["id"], "order": order["order_no"]}
+
+
+def in_hours(hours: float) -> str:
+    return (datetime.now(timezone.utc) + timedelta(hours=hours)).isoformat(timespec="milliseconds")
 
 
 def storm(shop: Shop, goods_id: int) -> None:
@@ -66,7 +126,7 @@ def storm(shop: Shop, goods_id: int) -> None:
         thread.join()
 
 
-def operator(browser: Browser, shop: Shop, size: str, scheme: str, language: str) -> Page:
+def operator(browser: Browser, shop: Shop, size: str, scheme: str, language: str, is_signed_in: bool = True) -> Page:
     width, height = SIZES[size]
     context = browser.new_context(
         base_url=shop.url,
@@ -76,7 +136,8 @@ def operator(browser: Browser, shop: Shop, size: str, scheme: str, language: str
         timezone_id="Asia/Shanghai",
         viewport={"width": width, "height": height},
     )
-    context.add_init_script(f"sessionStorage['console.token'] = '{shop.admin_token}'")
+    if is_signed_in:
+        context.add_init_script(f"sessionStorage['console.token'] = '{shop.admin_token}'")
     return context.new_page()
 
 
@@ -103,6 +164,37 @@ def pictures(page: Page, goods_id: int, suffix: str, whole: bool) -> None:
         page.screenshot(path=FOLDER / f"console-{name}-{suffix}.png", full_page=whole and name in ("sale", "report"))
 
 
+def of_a_storm(browser: Browser, shop: Shop) -> None:
+    """The views of a sale while people buy, and after it."""
+    stormed = put_up(shop)
+    buyers = threading.Thread(target=storm, args=(shop, stormed))
+    buyers.start()
+    time.sleep(SALE_SECONDS / 4)
+    for mode in MODES:
+        live(operator(browser, shop, *mode), stormed, "-".join(mode))
+    buyers.join()
+    for mode in MODES:
+        pictures(operator(browser, shop, *mode), stormed, "-".join(mode), whole=mode[0] == "desktop")
+
+
+def records(browser: Browser, shop: Shop, mode: tuple[str, str, str], places: dict[str, object]) -> None:
+    """What is seen first of the views of single records and of the lists of few."""
+    suffix = "-".join(mode)
+    stranger = operator(browser, shop, *mode, is_signed_in=False)
+    stranger.goto("/admin")
+    expect(stranger.locator("#token")).to_be_visible()
+    stranger.screenshot(path=FOLDER / f"console-sign-in-{suffix}.png")
+    page = operator(browser, shop, *mode)
+    for path, name, shown in RECORDS:
+        page.goto(path.format(**places))
+        if name == "audit":
+            page.locator(".head-actions button").click()
+        expect(page.locator(shown).first).to_be_visible(timeout=60_000)
+        expect(page.locator(".loading")).to_have_count(0, timeout=60_000)
+        page.evaluate("document.activeElement.blur()")
+        page.screenshot(path=FOLDER / f"console-{name}-{suffix}.png")
+
+
 def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
@@ -111,19 +203,16 @@ def main() -> None:
             Path(folder) / "log",
             PAYMENT_PROVIDER="test",
             PAYMENT_WEBHOOK_SECRETS=PROVIDER_SECRET,
+            WEBHOOKS_TO_PRIVATE="on",
         )
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         try:
             shop = Shop(service)
-            stormed = put_up(shop)
-            buyers = threading.Thread(target=storm, args=(shop, stormed))
-            buyers.start()
-            time.sleep(SALE_SECONDS / 4)
+            if sys.argv[1:] != ["records"]:
+                of_a_storm(browser, shop)
+            places = put_up_records(shop)
             for mode in MODES:
-                live(operator(browser, shop, *mode), stormed, "-".join(mode))
-            buyers.join()
-            for mode in MODES:
-                pictures(operator(browser, shop, *mode), stormed, "-".join(mode), whole=mode[0] == "desktop")
+                records(browser, shop, mode, places)
         finally:
             browser.close()
             service.stop()

@@ -1,7 +1,9 @@
 """The controls of a running sale, while a buyer looks on."""
 
+import re
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import Page, Request, Route, expect
 
 from harness.eventually import eventually
@@ -28,6 +30,18 @@ def test_buyer_sees_pause_and_resume(shop: Shop, open_console: Open) -> None:
 
     expect(page.get_by_text("operator paused the sale")).to_be_visible()
     expect(page.get_by_text("operator resumed the sale")).to_be_visible()
+
+
+@pytest.mark.parametrize(("language", "says"), [("en-GB", "Buyers will see:"), ("zh-CN", "买家将看到：")])
+def test_each_control_says_what_buyers_will_see(shop: Shop, open_console: Open, language: str, says: str) -> None:
+    later = shop.put_up("Controlled later", starts_at="2030-01-01T00:00:00Z")
+    for goods in (later, shop.put_up("Controlled")):
+        page = open_console(f"/admin/sales/{goods['id']}", locale=language)
+        controls = page.locator(".control")
+        # Whether it runs; stock in and out; the end; both limits.
+        expect(controls).to_have_count(6)
+        for control in controls.all():
+            expect(control.locator("p.muted")).to_contain_text(re.compile(says + r"\s*\S.{8}"))
 
 
 def test_buyer_at_the_storefront_sees_what_the_operator_does(shop: Shop, open_console: Open) -> None:

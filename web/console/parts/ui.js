@@ -100,19 +100,26 @@ export const Facts = ({ of }) =>
     ${of.filter(Boolean).map(([term, value]) => html`<div key=${term}><dt>${term}</dt><dd>${value}</dd></div>`)}
   </dl>`;
 
-/** A table that can be scrolled by keyboard where it is wider than the page. `columns`: `[key, heading, class]`. */
+/** A table. Where it is wider than its page, it can be scrolled by keyboard; on a phone each row is a block of its own.
+ *  `columns`: `[key, heading, class]`. Browsers take a table that is laid out as blocks for none, so its roles are said. */
 export function Table({ caption, columns, rows, empty }) {
   if (!rows.length) return html`<p class="empty">${empty}</p>`;
   return html`<div class="table-scroll" tabindex="0" role="group" aria-label=${caption}>
-    <table class=${columns.length > 4 ? "broad" : undefined}>
+    <table role="table" class=${columns.length > 4 ? "broad" : undefined}>
       <caption class="visually-hidden">${caption}</caption>
-      <thead>
-        <tr>${columns.map(([key, heading, look]) => html`<th scope="col" key=${key} class=${look}>${heading}</th>`)}</tr>
+      <thead role="rowgroup">
+        <tr role="row">
+          ${columns.map(
+            ([key, heading, look]) => html`<th role="columnheader" scope="col" key=${key} class=${look}>${heading}</th>`,
+          )}
+        </tr>
       </thead>
-      <tbody>
+      <tbody role="rowgroup">
         ${rows.map(
-          (row) => html`<tr key=${row.key} ...${row.attributes}>
-            ${columns.map(([key, , look]) => html`<td key=${key} class=${look}>${row[key]}</td>`)}
+          (row) => html`<tr role="row" key=${row.key} ...${row.attributes}>
+            ${columns.map(
+              ([key, heading, look]) => html`<td role="cell" key=${key} class=${look} data-heading=${heading}>${row[key]}</td>`,
+            )}
           </tr>`,
         )}
       </tbody>
