@@ -38,12 +38,18 @@ class Crowd:
         self._tokens = call.services.tokens
 
     def left_behind(self, method: str, path: str, expected: int, **more: str) -> int:
-        """The number of objects that the collector finds after REQUESTS of buyers who are all new."""
+        """The number of objects that the collector finds after REQUESTS of buyers who are all new.
+
+        The smaller one of two trials: what the last threads of an earlier test leave behind, they leave once.
+        """
         self._ask(method, path, expected, "warm-up", more)
-        gc.collect()
-        for number in range(REQUESTS):
-            self._ask(method, path, expected, f"buyer-{number}", more)
-        return gc.collect()
+        found = []
+        for trial in "first", "second":
+            gc.collect()
+            for number in range(REQUESTS):
+                self._ask(method, path, expected, f"{trial}-buyer-{number}", more)
+            found.append(gc.collect())
+        return min(found)
 
     def _ask(self, method: str, path: str, expected: int, user: str, more: dict[str, str]) -> None:
         environ = {
