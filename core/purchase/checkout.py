@@ -111,9 +111,10 @@ class Checkout:
         return self._replays.pending + self._purchases.pending
 
     def close(self, seconds: float) -> bool:
-        """Refuse new requests and wait until those that are pending are answered. False: not in time."""
+        """Refuse new requests and wait, `seconds` at most, until the pending ones are answered. False: not in time."""
+        ends = time.monotonic() + seconds
         replays_ended = self._replays.close(seconds)
-        return self._purchases.close(seconds) and replays_ended
+        return self._purchases.close(max(0.0, ends - time.monotonic())) and replays_ended
 
     def _may_have_bought(self, request: PurchaseRequest) -> bool:
         """Whether the item is refused, but the key may have bought. Requests without one are refused ahead of here."""

@@ -105,7 +105,7 @@ export const Facts = ({ of }) =>
 export function Table({ caption, columns, rows, empty }) {
   if (!rows.length) return html`<p class="empty">${empty}</p>`;
   return html`<div class="table-scroll" tabindex="0" role="group" aria-label=${caption}>
-    <table role="table" class=${columns.length > 4 ? "broad" : undefined}>
+    <table role="table" class=${columns.length > 4 ? "rows broad" : "rows"}>
       <caption class="visually-hidden">${caption}</caption>
       <thead role="rowgroup">
         <tr role="row">
@@ -118,7 +118,7 @@ export function Table({ caption, columns, rows, empty }) {
         ${rows.map(
           (row) => html`<tr role="row" key=${row.key} ...${row.attributes}>
             ${columns.map(
-              ([key, heading, look]) => html`<td role="cell" key=${key} class=${look} data-heading=${heading}>${row[key]}</td>`,
+              ([key, heading, look]) => html`<td role="cell" key=${key} class=${look} data-heading=${heading}><div class="cell">${row[key]}</div></td>`,
             )}
           </tr>`,
         )}
