@@ -12,16 +12,13 @@ from pathlib import Path
 import requests
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from config import ROOT
 from core.tokens import Tokens
-from examples.shop import Shop
 from harness.service import SECRET, Service
 from harness.serving import serving
-from tests.e2e.conftest import ARGUMENTS, CHROMIUM, DESKTOP, PHONE
+from tests.e2e.conftest import ARGUMENTS, CHROMIUM
+from tests.e2e.embedding import AnyItemShop
+from tests.e2e.pictures import FOLDER, MODES, SIZES
 
-FOLDER = ROOT / "docs" / "img"
-SIZES = {"desktop": DESKTOP, "phone": PHONE}
-MODES = (("desktop", "light", "en"), ("desktop", "dark", "zh"), ("phone", "light", "zh"), ("phone", "dark", "en"))
 ADDRESS = {
     "name": "王芳",
     "phone": "+86 138-0000-0000",
@@ -29,15 +26,6 @@ ADDRESS = {
     "line1": "1 Nanjing Road 南京路 1 号",
     "postcode": "200000",
 }
-
-
-class Embedding(Shop):
-    """The example's shop, whose page is about `goods`."""
-
-    goods = 0
-
-    def page(self, name: str) -> bytes:
-        return super().page(name).replace(b'goods="1"', f'goods="{self.goods}"'.encode())
 
 
 def fill(shop: Service) -> int:
@@ -95,7 +83,7 @@ def picture(page: Page, path: str, name: str) -> None:
     page.screenshot(path=FOLDER / f"{name}.png", full_page=path != "/")
 
 
-def of_the_element(browser: Browser, shop: Embedding, size: str, scheme: str) -> None:
+def of_the_element(browser: Browser, shop: AnyItemShop, size: str, scheme: str) -> None:
     """The page of another shop that embeds the element, after a purchase. The example's page speaks English alone."""
     context = browser.new_context(
         color_scheme=scheme,  # type: ignore[arg-type]
@@ -118,7 +106,7 @@ def of_the_element(browser: Browser, shop: Embedding, size: str, scheme: str) ->
 def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     parts = sys.argv[1:] or ["en", "zh", "element"]
-    embedding = Embedding(0, "", SECRET)
+    embedding = AnyItemShop(0, "", SECRET)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright, serving(embedding):
         shop = Service(
             f"sqlite:///{folder}/shop.db", Path(folder) / "log", PAYMENT_PROVIDER="test", CORS_ORIGINS=embedding.url
@@ -135,7 +123,7 @@ def main() -> None:
             if "element" in parts:
                 embedding.service = shop.url
                 embedding.goods = shop.create_goods(name="Mechanical Keyboard", price=19900, list_price=39900, stock=62)
-                for size, scheme in (("desktop", "light"), ("desktop", "dark"), ("phone", "light"), ("phone", "dark")):
+                for size, scheme, _ in MODES:
                     of_the_element(browser, embedding, size, scheme)
         finally:
             browser.close()

@@ -17,21 +17,11 @@ from harness.lossy_proxy import ANSWER, LossyProxy, losing
 from harness.service import SECRET, Service
 from harness.serving import serving
 from tests.e2e.conftest import SECONDS
+from tests.e2e.embedding import AnyItemShop
 
 pytestmark = pytest.mark.mysql
 Visit = Callable[..., Page]
 BOUGHT = re.compile("^bought$")
-
-
-class AnyItemShop(Shop):
-    """The example's shop, whose page is about the item that a test says."""
-
-    goods = 1
-    language = "en"
-
-    def page(self, name: str) -> bytes:
-        page = super().page(name).replace(b'goods="1"', f'goods="{self.goods}"'.encode())
-        return page.replace(b'lang="en"', f'lang="{self.language}"'.encode())
 
 
 @pytest.fixture(scope="module")

@@ -14,15 +14,12 @@ from pathlib import Path
 import requests
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from config import ROOT
 from core.tokens import Tokens
 from harness.service import SECRET, Service
-from tests.e2e.conftest import ARGUMENTS, CHROMIUM, DESKTOP, PHONE
+from tests.e2e.conftest import ARGUMENTS, CHROMIUM
 from tests.e2e.console.shop import PROVIDER_SECRET, Shop
+from tests.e2e.pictures import FOLDER, MODES, SIZES
 
-FOLDER = ROOT / "docs" / "img"
-SIZES = {"desktop": DESKTOP, "phone": PHONE}
-MODES = (("desktop", "light", "en"), ("desktop", "dark", "zh"), ("phone", "light", "zh"), ("phone", "dark", "en"))
 SALE_SECONDS = 75
 BUYERS = 10
 RECORDS = (  # a view, the name of its picture, and what it shows when it is ready
