@@ -84,6 +84,34 @@ def test_no_view_is_wider_than_the_page(open_console: Open, places: dict[str, ob
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), view
 
 
+def test_lists_on_a_phone_stay_tables_and_name_each_line(open_console: Open, places: dict[str, object]) -> None:
+    page = open_console("/admin/shipping", viewport=PHONE)
+    settled(page)
+    headings = page.get_by_role("columnheader").all_text_contents()
+    assert headings == ["Name", "Code", "State", "Fee", "Each further unit", "Regions"]
+    # By the attributes: a role that comes of the element alone is lost where the table is laid out as blocks.
+    rows = page.locator("table[role=table]:has(thead[role=rowgroup] th[role=columnheader]) > tbody[role=rowgroup]")
+    cells = rows.locator("tr[role=row]").last.locator("td[role=cell]")
+    expect(cells).to_have_count(len(headings))
+    said = "cells => cells.map(cell => getComputedStyle(cell, '::before').content)"
+    assert cells.evaluate_all(said) == ["none", *(f'"{heading}"' for heading in headings[1:])]
+    table = page.locator(".table-scroll")
+    assert table.evaluate("table => table.scrollWidth <= table.clientWidth")
+
+
+def test_a_conflict_on_a_phone_says_whose_each_value_is(shop: Shop, open_console: Open) -> None:
+    edited = shop.put_up("Edited on a phone")["id"]
+    page = open_console(f"/admin/sales/{edited}/edit", viewport=PHONE)
+    page.get_by_label("Name").fill("Mine")
+    shop.call("PATCH", f"/goods/{edited}", json={"name": "Theirs"})
+    page.get_by_role("button", name="Save").click()
+    head = page.locator(".conflict thead")
+    expect(head).to_have_text("FieldBeforeYoursTheirs")
+    box = head.bounding_box()
+    assert box is not None
+    assert box["height"] > 10  # not clipped, as the head of a list is
+
+
 def test_states_that_come_by_pressing_are_accessible(shop: Shop, open_console: Open, places: dict[str, object]) -> None:
     page = open_console("/admin/sales/new")
     page.get_by_role("button", name="Create").click()

@@ -101,7 +101,7 @@ export const Facts = ({ of }) =>
   </dl>`;
 
 /** A table. Where it is wider than its page, it can be scrolled by keyboard; on a phone each row is a block of its own.
- *  `columns`: `[key, heading, class]`. Browsers take a table that is laid out as blocks for none, so its roles are said. */
+ *  `columns`: `[key, heading, class]`. Browsers drop the meaning of a table that is laid out as blocks, so its roles are said. */
 export function Table({ caption, columns, rows, empty }) {
   if (!rows.length) return html`<p class="empty">${empty}</p>`;
   return html`<div class="table-scroll" tabindex="0" role="group" aria-label=${caption}>
@@ -118,7 +118,8 @@ export function Table({ caption, columns, rows, empty }) {
         ${rows.map(
           (row) => html`<tr role="row" key=${row.key} ...${row.attributes}>
             ${columns.map(
-              ([key, heading, look]) => html`<td role="cell" key=${key} class=${look} data-heading=${heading}><div class="cell">${row[key]}</div></td>`,
+              ([key, heading, look]) =>
+                html`<td role="cell" key=${key} class=${look} data-heading=${heading}><div class="cell">${row[key]}</div></td>`,
             )}
           </tr>`,
         )}
