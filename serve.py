@@ -116,7 +116,7 @@ def _serve(address: Address, settings: config.Settings) -> None:
     from granian.log import LogLevels
 
     # Imported once here, and shared by the workers, which are forked: a new one is there in no time. All of it stays:
-    # garbage collections that walk through it meanwhile take a sixth of the start, and later ones unshare its pages.
+    # collections meanwhile would take a sixth of the start; later ones would write into it, and so copy shared pages.
     gc.disable()
     import app
     from core.ops import figures

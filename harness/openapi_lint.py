@@ -93,17 +93,19 @@ def referred(part: Any, document: Document) -> dict[str, dict[str, Any]]:
     """The models that a part of the description refers to, and those that these refer to, by name."""
     models: dict[str, dict[str, Any]] = document["components"]["schemas"]
     found: dict[str, dict[str, Any]] = {}
-    left = [part]
-    while left:
-        one = left.pop()
+    pending = [part]
+    while pending:
+        one = pending.pop()
         if isinstance(one, list):
-            left += one
+            pending += one
         elif isinstance(one, dict):
-            left += one.values()
-            name = str(one.get("$ref", "")).rpartition("#/components/schemas/")[2]
-            if name in models and name not in found:
+            pending += one.values()
+            # A field may be named `$ref`.
+            reference = str(one.get("$ref", ""))
+            name = reference.removeprefix("#/components/schemas/")
+            if name != reference and name in models and name not in found:
                 found[name] = models[name]
-                left.append(models[name])
+                pending.append(models[name])
     return found
 
 
@@ -111,7 +113,7 @@ def _examples(document: Document) -> Iterator[str]:
     def wrong(place: str, schema: dict[str, Any], shown: list[Any]) -> Iterator[str]:
         if not shown:
             return
-        # With all models, to read them would take most of the time.
+        # Only the models that it refers to: reading all of them for each schema took most of the time.
         whole = jsonschema_rs.validator_for({**schema, "components": {"schemas": referred(schema, document)}})
         yield from (f"an example of {place} does not keep to its schema" for one in shown if not whole.is_valid(one))
 

@@ -73,7 +73,7 @@ def pytest_collection_finish() -> None:
     # each of them a second in which nothing else of the process ran: longer than some deadlines on a busy machine.
     gc.collect()
     gc.freeze()
-    gc.set_threshold(700, 10, 100)
+    gc.set_threshold(700, 10, 100)  # full ones are ten times rarer than by default
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
