@@ -8,6 +8,7 @@ import itertools
 import re
 import shutil
 import sqlite3
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,9 @@ class Copies:
         self._file = directory / "made.db"
         # By the server's port.
         self._statements: dict[int | None, list[str]] = {}
-        self._tables: dict[int | None, dict[str, str]] = {}
+        # As the server shows them, where the migrations made them and where a copy did. MySQL repeats what was written:
+        # it shows a column's character set, though it is the table's, only where it was stated.
+        self._tables: dict[int | None, list[dict[str, str]]] = {}
         self._complete: set[str] = set()
 
     def fill(self, engine: Engine) -> bool:
@@ -57,6 +60,9 @@ class Copies:
             for statement in statements:
                 connection.exec_driver_sql(statement)
             connection.commit()
+            known = self._tables[engine.url.port]
+            if len(known) == 1:
+                known.append(_without_counters(_tables(connection)))
         return True
 
     def vouch(self, uri: str) -> None:
@@ -75,8 +81,8 @@ class Copies:
         with engine.connect() as connection:
             if engine.url.port in self._statements:
                 return
-            tables = {name: _create(connection, name) for name in inspect(connection).get_table_names()}
-            self._tables[engine.url.port] = {name: _without_counter(text) for name, text in tables.items()}
+            tables = _tables(connection)
+            self._tables[engine.url.port] = [_without_counters(tables)]
             self._statements[engine.url.port] = [
                 # A percent sign would be taken for a parameter.
                 line.replace("%", "%%")
@@ -84,9 +90,9 @@ class Copies:
                 for line in (text, *_rows(connection, name))
             ]
 
-    def tables(self, port: int) -> dict[str, str]:
-        """The tables that the migrations make on the server at `port`, as it shows them; empty if not known yet."""
-        return self._tables.get(port, {})
+    def are_all(self, port: int, tables: dict[str, str]) -> bool:
+        """Whether these are all tables that the migrations make on the server at `port`, as it shows them."""
+        return tables in self._tables.get(port, [])
 
 
 def _address(url: URL) -> str:
@@ -101,8 +107,10 @@ def is_fresh(engine: Engine) -> bool:
         return not inspect(connection).get_table_names()
 
 
-def _create(connection: Connection, name: str) -> str:
-    return connection.exec_driver_sql(f"SHOW CREATE TABLE `{name}`").one()[1]
+def _tables(connection: Connection) -> dict[str, str]:
+    """The statements that make the tables, by their names."""
+    names = inspect(connection).get_table_names()
+    return {name: connection.exec_driver_sql(f"SHOW CREATE TABLE `{name}`").one()[1] for name in names}
 
 
 def _rows(connection: Connection, name: str) -> list[str]:
@@ -122,12 +130,13 @@ class Recycled:
         self._server = server
         self._copies = copies
         self._free: list[str] = []
+        self._name = f"recycled_{uuid.uuid4().hex[:6]}"
         self._numbers = itertools.count(1)
 
     def take(self) -> str:
         """The address of a database: empty, or with all tables and no rows but those that the migrations make."""
         if not self._free:
-            return self._server.create_database(f"recycled_{next(self._numbers)}")
+            return self._server.create_database(f"{self._name}_{next(self._numbers)}")
         self._copies.vouch(self._free[-1])
         return self._free.pop()
 
@@ -155,21 +164,22 @@ class Recycled:
         ask("SET SESSION lock_wait_timeout = 2, innodb_lock_wait_timeout = 2")
         if ask("SHOW TRIGGERS"):
             return False
-        used: list[str] = []
-        found = {}
-        for (table,) in ask("SHOW TABLES"):
-            shown = ask(f"SHOW CREATE TABLE `{table}`")[0][1]
-            found[table] = _without_counter(shown)
-            if found[table] != shown or ask(f"SELECT 1 FROM `{table}` LIMIT 1"):
-                used.append(table)
-        if found != self._copies.tables(self._server.port):
+        shown = {table: ask(f"SHOW CREATE TABLE `{table}`")[0][1] for (table,) in ask("SHOW TABLES")}
+        found = _without_counters(shown)
+        if not self._copies.are_all(self._server.port, found):
             return False
         if ask(f"SELECT version_num FROM {_REVISION}") != [(SCHEMA_REVISION,)]:
             return False
-        for table in used:
-            if table != _REVISION:
-                ask(f"TRUNCATE `{table}`")
+        filled = [f"SELECT '{table}' WHERE EXISTS (SELECT 1 FROM `{table}`)" for table in shown]
+        used = {table for (table,) in ask(" UNION ALL ".join(filled))}
+        used |= {table for table in shown if found[table] != shown[table]}
+        for table in used - {_REVISION}:
+            ask(f"TRUNCATE `{table}`")
         return True
+
+
+def _without_counters(shown: dict[str, str]) -> dict[str, str]:
+    return {name: _without_counter(text) for name, text in shown.items()}
 
 
 def _without_counter(shown: str) -> str:
