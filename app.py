@@ -1,6 +1,6 @@
 """The application: wired here, and the whole route table in one place."""
 
-from cli import first_process  # noqa: F401  # ahead of what takes time to load
+from cli import first_process, loading  # noqa: F401  # ahead of what takes time to load
 
 # isort: split
 from typing import TYPE_CHECKING
@@ -38,6 +38,8 @@ from web.storefront import shop
 
 if TYPE_CHECKING:
     from core.tracing.tracer import Tracer
+
+loading.done()
 
 ROUTES = {
     "/goods": GoodsList,

@@ -6,6 +6,9 @@ HOST, PORT, WORKERS and THREADS, in the environment or the file of settings, cha
 config.py.
 """
 
+from cli import loading  # noqa: F401  # ahead of what takes time to load
+
+# isort: split
 import argparse
 import contextlib
 import gc
@@ -115,9 +118,7 @@ def _serve(address: Address, settings: config.Settings) -> None:
     from granian.http import HTTP1Settings
     from granian.log import LogLevels
 
-    # Imported once here, and shared by the workers, which are forked: a new one is there in no time. All of it stays:
-    # collections meanwhile would take a sixth of the start; later ones would write into it, and so copy shared pages.
-    gc.disable()
+    # Imported once here, and shared by the workers, which are forked: a new one is there in no time.
     import app
     from core.ops import figures
     from core.ops.host_memory import HostMemory
@@ -128,8 +129,6 @@ def _serve(address: Address, settings: config.Settings) -> None:
     from server.granian_adapter import GranianAdapter
     from server.supervisor import Supervisor
 
-    gc.freeze()
-    gc.enable()
     _prepare(settings)
     request_log.configure(settings)
     host = HostMemory(parts=2 * address.workers)  # at a reload the old workers and the new ones live side by side
