@@ -4,7 +4,6 @@ A test process makes thousands of applications. Routes are compiled once, and ea
 database. Both are what Werkzeug and SQLAlchemy keep for one application or engine, looked up by the same keys.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import Connection, Engine, event
@@ -49,13 +48,19 @@ def compile_statements_once() -> None:
 
 def compile_routes_once() -> None:
     """For all applications of this process."""
-    made: dict[tuple[str, str, bool], Callable[..., Any]] = {}
-    make = Rule._compile_builder
+    made: dict[tuple[str, str], Rule] = {}
+    compile_rule = Rule.compile
 
-    def once(rule: Rule, append_unknown: bool = True) -> Callable[..., Any]:
-        key = (rule.rule, repr((rule._trace, rule.defaults)), append_unknown)
-        if key not in made:
-            made[key] = make(rule, append_unknown)
-        return made[key]
+    def once(rule: Rule) -> None:
+        key = rule.rule, repr((rule.defaults, rule.subdomain, rule.host, rule.merge_slashes, rule.strict_slashes))
+        like = made.get(key)
+        if like is None:
+            compile_rule(rule)
+            made[key] = rule
+            return
+        rule._parts, rule._trace, rule._converters = like._parts, like._trace, like._converters
+        rule.arguments = set(like.arguments)
+        rule._build = like._build.__func__.__get__(rule, None)  # type: ignore[attr-defined]
+        rule._build_unknown = like._build_unknown.__func__.__get__(rule, None)  # type: ignore[attr-defined]
 
-    Rule._compile_builder = once  # type: ignore[method-assign]
+    Rule.compile = once  # type: ignore[method-assign]

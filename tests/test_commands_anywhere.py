@@ -17,6 +17,7 @@ import config
 from cli.commands import COMMANDS
 from core.ops import command_line
 from harness.service import SECRET, environment
+from tests import each_command
 from tests.core.selling import Selling
 from tests.database_line import after_database_line
 from tests.test_greeting import silent_proxy
@@ -145,31 +146,29 @@ def test_a_file_that_is_named_and_cannot_be_read_ends_service_and_commands_with_
         assert str(path).encode() in ended.stderr
 
 
-@every_command
-def test_without_a_key_none_makes_one_and_what_signs_ends_with_one_line(name: str, tmp_path: Path) -> None:
+def test_without_a_key_none_makes_one_and_what_signs_ends_with_one_line(tmp_path: Path) -> None:
     instance = tmp_path / "instance"
-    program = (
-        f"import pathlib, config; config.INSTANCE = pathlib.Path({str(instance)!r}); from flask.cli import main; main()"
-    )
-    env = environment(f"sqlite:///{tmp_path}/seckill.db") | {"FLASK_APP": "app"}
+    env = environment(f"sqlite:///{tmp_path}/seckill.db") | {"SECKILL_INSTANCE": str(instance)}
     del env["SECKILL_SECRET_KEY"]
-    ended = ran([sys.executable, "-c", program, *CALLS[name]], env, config.ROOT)
-    if name in ("token", "doctor"):
-        assert b"SECKILL_SECRET_KEY is not set" in ended.stdout + ended.stderr
-    if name == "token":
-        assert (ended.returncode, ended.stdout, ended.stderr.count(b"\n")) == (1, b"", 1), ended.stderr
-    if name == "init-db":
-        assert ended.returncode == 0
+    ended = each_command.run(CALLS, env, tmp_path / "printed")
+    for name in "token", "doctor":
+        assert b"SECKILL_SECRET_KEY is not set" in ended[name].stdout + ended[name].stderr
+    token = ended["token"]
+    assert (token.returncode, token.stdout, token.stderr.count(b"\n")) == (1, b"", 1), token.stderr
+    others = {name: call.returncode for name, call in ended.items() if name not in ("token", "doctor")}
+    assert others == dict.fromkeys(others, 0)
     assert not instance.exists()
 
 
-@pytest.mark.parametrize("name", sorted(CALLS.keys() - WITHOUT_DATABASE - {"init-db"}))
-def test_none_but_init_db_makes_a_sqlite_file(name: str, tmp_path: Path) -> None:
-    ended = ran(flask(*CALLS[name]), environment(f"sqlite:///{tmp_path}/none.db"), tmp_path)
-    assert ended.returncode != 0
-    told = ended.stdout + after_database_line(ended.stderr.decode()).encode()
-    assert b"init-db" in told
-    assert os.listdir(tmp_path) == []
+def test_none_but_init_db_makes_a_sqlite_file(tmp_path: Path) -> None:
+    calls = {name: CALLS[name] for name in CALLS.keys() - WITHOUT_DATABASE - {"init-db"}}
+    place = tmp_path / "place"
+    place.mkdir()
+    for name, ended in each_command.run(calls, environment(f"sqlite:///{place}/none.db"), tmp_path / "printed").items():
+        assert ended.returncode != 0, name
+        told = ended.stdout + after_database_line(ended.stderr.decode()).encode()
+        assert b"init-db" in told, name
+    assert os.listdir(place) == []
 
 
 def test_an_env_file_of_the_folder_does_not_move_the_instance(tmp_path: Path) -> None:
