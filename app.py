@@ -1,6 +1,6 @@
 """The application: wired here, and the whole route table in one place."""
 
-from cli import first_process, loading  # noqa: F401  # ahead of what takes time to load
+from cli import loading  # ahead of what takes time to load
 
 # isort: split
 from typing import TYPE_CHECKING

@@ -3,7 +3,7 @@
 It is `python serve.py` and `flask` without the need to name the application.
 """
 
-from cli import first_process, loading  # noqa: F401  # ahead of what takes time to load
+from cli import loading  # noqa: F401  # ahead of what takes time to load
 
 # isort: split
 import os

@@ -60,7 +60,7 @@ def wait_until(happened: Callable[[], object]) -> None:
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while not happened():
         assert time.monotonic() < deadline
-        time.sleep(0.02)
+        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("stop_signal", [signal.SIGTERM, signal.SIGINT])
@@ -82,15 +82,25 @@ def test_a_sweeper_ends_well_by_either_signal(
         assert after_database_line(sweeper.stderr.read()) == ""
 
 
-def test_a_first_process_ends_by_a_signal_that_comes_while_it_is_loading(sqlite_uri: str) -> None:
+@pytest.mark.parametrize("stop_signal", [signal.SIGTERM, signal.SIGINT])
+def test_a_first_process_ends_by_a_signal_that_comes_while_it_is_loading(sqlite_uri: str, stop_signal: int) -> None:
     if subprocess.run([*_NAMESPACE, "true"], capture_output=True, check=False).returncode:
         pytest.skip("this host allows no namespace of processes")
     with loop(sqlite_uri, "sweep", as_process_1=True) as sweeper:
         wait_until(lambda: [pid for pid in children(sweeper.pid) if catches(pid, signal.SIGTERM)])
         (pid,) = children(sweeper.pid)
-        os.kill(pid, signal.SIGTERM)
-        assert sweeper.wait(_PATIENCE_SECONDS / 2) == 128 + signal.SIGTERM
+        os.kill(pid, stop_signal)
+        assert sweeper.wait(_PATIENCE_SECONDS / 2) == 128 + stop_signal
         assert after_database_line(sweeper.stderr.read()) == ""
+
+
+def test_ctrl_c_ends_a_command_that_is_loading_without_a_traceback(sqlite_uri: str) -> None:
+    with loop(sqlite_uri, "sweep") as sweeper:
+        wait_until(lambda: catches(sweeper.pid, signal.SIGINT))  # as each program in Python does at first
+        wait_until(lambda: not catches(sweeper.pid, signal.SIGINT))
+        sweeper.send_signal(signal.SIGINT)
+        assert sweeper.wait(_PATIENCE_SECONDS / 2) == -signal.SIGINT
+        assert sweeper.stderr.read() == ""
 
 
 def catches(pid: int, number: int) -> bool:
