@@ -32,11 +32,11 @@ test-packages:
 	@[ -n "$(SECKILL_TEST_DATABASE_URI)" ] || harness/install_mysql >/dev/null
 	@harness/install_promtool >/dev/null
 
-# The representative races and faults wait more than they work, and no other test is beside them.
+# A few races and faults with no other test beside them; those that are tried purchase by purchase too, in batches alone.
 .PHONY: test
 test: .venv/.dev test-packages ## Run the tests, on SQLite, and on MySQL, MariaDB, Redis and nginx that they start themselves
 	$(BIN)/pytest --numprocesses=3 --dist=worksteal -m "not long and not cluster and not node and not e2e and not image"
-	$(BIN)/pytest --numprocesses=3 --dist=worksteal -m "representative and not mariadb" tests/races tests/faults
+	$(BIN)/pytest --numprocesses=3 --dist=worksteal -m "every_run and not mariadb" -k "not one-by-one" tests/races tests/faults
 
 .PHONY: faults
 faults: .venv/.dev test-packages ## Run the long tests: races, a model of sales, and kills and freezes of everything

@@ -172,9 +172,10 @@ class Recycled:
             return False
         filled = [f"SELECT '{table}' WHERE EXISTS (SELECT 1 FROM `{table}`)" for table in shown]
         used = {table for (table,) in ask(" UNION ALL ".join(filled))}
-        used |= {table for table in shown if found[table] != shown[table]}
-        for table in used - {_REVISION}:
-            ask(f"TRUNCATE `{table}`")
+        counted = {table for table in shown if found[table] != shown[table]}
+        for table in (used | counted) - {_REVISION}:
+            # TRUNCATE takes MySQL as long as ten other statements, but ids begin at 1 again.
+            ask(f"TRUNCATE `{table}`" if table in counted else f"DELETE FROM `{table}`")
         return True
 
 

@@ -39,10 +39,12 @@ _numbers = itertools.count(1)
 
 
 # Tests that take long or want the machine for themselves. They run on MySQL; those that are marked `representative` run
-# on MariaDB as well, and in `make test`. All other tests that touch a server run on both.
+# on MariaDB as well, and some of these, marked `every_run`, in `make test`. All other tests that touch a server run on
+# both.
 LONG = ("tests/races/", "tests/faults/", "tests/contract/test_sales_model.py")
 # What starts whole services or commands: on MariaDB it is long as well. What they ask of MariaDB, other tests try.
 LONG_ON_MARIADB = (
+    "tests/core/live/test_served.py",
     "tests/test_cli.py",
     "tests/test_interrupted_setup.py",
     "tests/test_serve.py",

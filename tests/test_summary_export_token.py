@@ -108,6 +108,7 @@ def peak(work: Callable[[], object]) -> int:
     return most
 
 
+@pytest.mark.long
 def test_an_export_takes_the_same_memory_however_many_orders_there_are(sqlite_app: Flask, tmp_path: Path) -> None:
     database = sqlite_app.extensions["seckill"].database
     selling = Selling(sqlite_app.extensions["seckill"])

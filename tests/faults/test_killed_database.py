@@ -26,6 +26,7 @@ def survive_a_database_kill(server: DatabaseServer, service: Service, inside: In
 
 
 @pytest.mark.representative
+@pytest.mark.every_run
 def test_every_acknowledged_order_outlives_the_database_server(
     own_server: DatabaseServer, start_service: Callable[..., Service]
 ) -> None:
@@ -37,6 +38,7 @@ def test_every_acknowledged_order_outlives_the_database_server(
 
 
 @pytest.mark.representative
+@pytest.mark.every_run
 def test_with_a_log_that_is_not_flushed_at_commit_it_does_not(
     own_server: DatabaseServer, start_service: Callable[..., Service]
 ) -> None:

@@ -32,6 +32,7 @@ def survive_kills(service: Service, inside: Inside) -> None:
 
 
 @pytest.mark.representative
+@pytest.mark.every_run
 def test_every_acknowledged_order_outlives_its_worker(
     own_uri: str, start_service: Callable[..., Service], inside: Inside
 ) -> None:
@@ -62,6 +63,7 @@ class SqliteInside:
 
 
 @pytest.mark.representative
+@pytest.mark.every_run
 def test_an_order_acknowledged_ahead_of_its_commit_does_not(
     own_uri: str, start_service: Callable[..., Service], inside: Inside
 ) -> None:

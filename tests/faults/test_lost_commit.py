@@ -55,12 +55,14 @@ def buy_with_a_cut_commit(app: Flask, proxy: Proxy, inside: Inside, cut: Cut) ->
 
 
 @pytest.mark.representative
+@pytest.mark.every_run
 @pytest.mark.parametrize("cut", Cut)
 def test_a_lost_answer_to_a_commit_makes_one_order(cut_off_app: Flask, proxy: Proxy, inside: Inside, cut: Cut) -> None:
     buy_with_a_cut_commit(cut_off_app, proxy, inside, cut)
 
 
 @pytest.mark.representative
+@pytest.mark.every_run
 @pytest.mark.parametrize(
     ("cut", "found"),
     [pytest.param(Cut.AFTER, False, id="rerun-blindly"), pytest.param(Cut.BEFORE, True, id="trust-blindly")],

@@ -26,11 +26,13 @@ def cancel_once(service: Service) -> None:
 
 
 @pytest.mark.representative
+@pytest.mark.every_run
 def test_twenty_cancellations_at_once_give_the_units_back_once(four_workers: Callable[..., Service]) -> None:
     cancel_once(four_workers())
 
 
 @pytest.mark.representative
+@pytest.mark.every_run
 def test_without_the_condition_on_the_status_they_give_them_back_again(four_workers: Callable[..., Service]) -> None:
     # Three units each time: more than the six that are not sold.
     with pytest.raises(AssertionError, match=r"cancelled \d+ times; ([7-9]|\d{2,}) units left"):

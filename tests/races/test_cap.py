@@ -56,6 +56,7 @@ def keep_the_cap(service: Service, inside: Inside) -> None:
 
 
 @pytest.mark.representative
+@pytest.mark.every_run
 @BATCHES
 def test_transactions_at_work_are_as_many_as_the_cap_and_never_more(
     own_uri: str, start_service: Callable[..., Service], inside: Inside, batches: dict[str, int]
@@ -64,6 +65,7 @@ def test_transactions_at_work_are_as_many_as_the_cap_and_never_more(
 
 
 @pytest.mark.representative
+@pytest.mark.every_run
 def test_without_locked_slots_there_are_more(
     own_uri: str, start_service: Callable[..., Service], inside: Inside
 ) -> None:

@@ -38,6 +38,7 @@ def one_key_for_two_items(service: Service) -> None:
 
 
 @pytest.mark.representative
+@pytest.mark.every_run
 @BATCHES
 def test_fifty_identical_keyed_requests_make_one_order(
     four_workers: Callable[..., Service], batches: dict[str, int]
@@ -62,6 +63,7 @@ def test_without_the_look_for_a_known_order_most_get_no_answer(
 
 
 @pytest.mark.representative
+@pytest.mark.every_run
 def test_without_row_lock_and_unique_index_they_make_several(
     four_workers: Callable[..., Service], inside: Inside
 ) -> None:

@@ -20,6 +20,7 @@ def sell_up_to_the_limit(service: Service) -> None:
 
 
 @pytest.mark.representative
+@pytest.mark.every_run
 @BATCHES
 def test_forty_parallel_requests_of_one_user_get_the_limit_and_no_more(
     four_workers: Callable[..., Service], batches: dict[str, int]
@@ -28,6 +29,7 @@ def test_forty_parallel_requests_of_one_user_get_the_limit_and_no_more(
 
 
 @pytest.mark.representative
+@pytest.mark.every_run
 def test_without_the_row_lock_they_get_more(four_workers: Callable[..., Service]) -> None:
     service = four_workers("no_row_lock", "slow_to_order")
     fails_soon(lambda: sell_up_to_the_limit(service), match="orders within a limit of 3")

@@ -45,6 +45,7 @@ def two_requests_under_a_key(service: Service) -> None:
 
 
 @pytest.mark.representative
+@pytest.mark.every_run
 def test_fifty_identical_restocks_are_booked_once(four_workers: Callable[..., Service]) -> None:
     fifty_identical_restocks(four_workers())
 

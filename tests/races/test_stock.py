@@ -26,6 +26,7 @@ def sell_exactly(service: Service, buyers: int, units: int, **fields: object) ->
 
 
 @pytest.mark.representative
+@pytest.mark.every_run
 @BATCHES
 def test_two_hundred_buyers_get_exactly_fifty_units(
     four_workers: Callable[..., Service], batches: dict[str, int]
@@ -34,6 +35,7 @@ def test_two_hundred_buyers_get_exactly_fifty_units(
 
 
 @pytest.mark.representative
+@pytest.mark.every_run
 def test_without_the_row_lock_they_do_not(four_workers: Callable[..., Service], inside: Inside) -> None:
     service = four_workers("no_row_lock", "slow_to_order")
     # The last line of defence; with it the buyers would get a 500 in place of a unit that is not there.
