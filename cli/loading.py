@@ -1,7 +1,8 @@
-"""How the application is loaded, which takes a second. To be imported ahead of all else; `done` follows the last import.
+"""How the application is loaded, which takes a second.
 
-There are no garbage collections: all that is loaded stays. Collections meanwhile take a sixth of a command's time. Later
-ones would walk through all of it as well, and in a worker, which is forked, copy each page that they write into.
+To be imported ahead of all else; `done` is called after the last import. Meanwhile there are no garbage collections,
+since all that is loaded stays: they take a sixth of a command's time. Later ones would walk through all of it as well,
+and in a worker, which is forked, copy each page that they write into.
 
 A signal ends the process at once: SIGINT without a traceback, and both SIGINT and SIGTERM also as process 1 of a
 container, for which the kernel drops a signal that has no handler. What runs for long says later how it stops.
