@@ -175,6 +175,8 @@ def _serve(address: Address, settings: config.Settings) -> None:
 
     threading.Thread(target=_greet, args=(address, settings), daemon=True).start()
     supervisor.serve(target_loader=load, wrap_loader=False)
+    if supervisor.failed:
+        sys.exit("error: the supervisor failed; the log says why")
     if supervisor.gave_up:
         sys.exit("error: no worker could start; the log says why")
 

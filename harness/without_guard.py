@@ -215,6 +215,16 @@ def granian_respawn() -> None:
     Supervisor._serve_loop = loop
 
 
+def supervisor_fails() -> None:
+    """The supervisor has a fault, in the moment in which it is to replace a worker."""
+    from server.supervisor import Supervisor
+
+    def replace(self: Any, *arguments: Any) -> None:
+        raise LookupError
+
+    Supervisor._replace = replace
+
+
 def hold_slow_user() -> None:
     """No guard is out: the purchase of SLOW_USER stays in its transaction, with its slot and its row."""
 
@@ -271,6 +281,7 @@ WITHOUT_GUARD: dict[str, Callable[[], None]] = {
         commit_halfway,
         acknowledge_before_commit,
         granian_respawn,
+        supervisor_fails,
         socket_outlives_worker,
         hold_slow_user,
         one_item_first,

@@ -64,17 +64,27 @@ class Supervisor(mp.MPServer):
         super().__init__(**options)
         self.main_loop_interrupt = Wakeup()  # type: ignore[assignment]
         self.gave_up = False
+        self.failed = False
         self._settings = settings
         self._host = host
         self._stop_signal = 0
         self._signals_heard = 0
         self._pid = os.getpid()
         self._came_up = False
-        # By the number of the part of the host's memory that it has.
+        # By the number of the part of the host's memory that it has. A dead worker keeps it until its end is noted.
         self._workers: dict[int, mp.WorkerProcess] = {}
         # Of each place among the workers: failed starts in a row, and when the next is tried.
         self._failures = [0] * self.workers
         self._next_tries: dict[int, float] = {}
+
+    def serve(self, *rest: Any, **named: Any) -> None:
+        """Serve until a signal. A fault of this process ends the workers: nobody would replace or stop them."""
+        try:
+            super().serve(*rest, **named)
+        except Exception as error:
+            log.exception("the supervisor failed, and the service ends: %s", type(error).__name__)
+            self.failed = True
+            self._stop_workers()  # type: ignore[no-untyped-call]
 
     def signal_handler_interrupt(self, signum: int = 0, *rest: Any, **named: Any) -> None:
         if os.getpid() != self._pid:
@@ -93,7 +103,8 @@ class Supervisor(mp.MPServer):
         return self._workers[part]
 
     def _is_taken(self, part: int) -> bool:
-        return part in self._workers and self._workers[part].is_alive()
+        worker = self._workers.get(part)
+        return worker is not None and (worker.is_alive() or worker in self.wrks)
 
     def _serve_loop(self, spawn_target: Any, target_loader: Callable[[], Any]) -> None:
         while not self.interrupt_signal and not self.gave_up:
@@ -101,6 +112,7 @@ class Supervisor(mp.MPServer):
             self.main_loop_interrupt.clear()
             if self.reload_signal:
                 self._reload(spawn_target, target_loader)  # type: ignore[no-untyped-call]
+                self._next_tries.clear()  # no place is empty any more
             for index, worker in enumerate(self.wrks):
                 if self.interrupt_signal:
                     break

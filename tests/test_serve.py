@@ -98,6 +98,26 @@ def test_a_worker_that_dies_is_replaced_however_often(start_service: Start, sqli
         service.wait_until_ready()
 
 
+def test_all_workers_that_die_at_once_are_replaced(start_service: Start, sqlite_uri: str) -> None:
+    service = start_service(sqlite_uri, workers=4)
+    for _ in range(3):
+        victims = service.worker_pids()
+        for victim in reversed(victims):
+            os.kill(victim, signal.SIGKILL)
+        assert eventually(lambda gone=victims: len(set(service.worker_pids()) - set(gone)) == 4, 30)
+        service.wait_until_ready()
+    assert service.stop() == 0
+
+
+def test_a_fault_of_the_supervisor_ends_the_service_and_all_workers(start_service: Start, sqlite_uri: str) -> None:
+    service = start_service(sqlite_uri, workers=3, without_guard=["supervisor_fails"])
+    workers = service.worker_pids()
+    os.kill(workers[1], signal.SIGKILL)
+    assert service.process.wait(30) == 1
+    assert "the supervisor failed, and the service ends: LookupError" in service.log.read_text()
+    assert eventually(lambda: not [pid for pid in workers if Path(f"/proc/{pid}").exists()], 10)
+
+
 @pytest.mark.parametrize("stop_signal", [signal.SIGINT, signal.SIGTERM])
 def test_stopping_the_service_stops_all_of_it(start_service: Start, sqlite_uri: str, stop_signal: int) -> None:
     service = start_service(sqlite_uri, workers=2)
