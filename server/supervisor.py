@@ -71,7 +71,7 @@ class Supervisor(mp.MPServer):
         self._signals_heard = 0
         self._pid = os.getpid()
         self._came_up = False
-        # By the number of the part of the host's memory that it has. A dead worker keeps it until its end is noted.
+        # By the number of the part of the host's memory that it has. A dead worker keeps it until it is replaced.
         self._workers: dict[int, mp.WorkerProcess] = {}
         # Of each place among the workers: failed starts in a row, and when the next is tried.
         self._failures = [0] * self.workers

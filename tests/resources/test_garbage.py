@@ -15,9 +15,9 @@ from resources.pipeline import Pipeline
 from tests.resources.calls import Calls
 from tests.resources.test_fast_path_and_flask_agree import Exchange
 
-REQUESTS = 100
+REQUESTS = 300
 # Caches may be renewed meanwhile, and background threads work. What is left of a request is three objects at least.
-FEW = 2 * REQUESTS
+FEW = REQUESTS
 
 
 @pytest.fixture(autouse=True)
@@ -94,7 +94,7 @@ def test_it_would_be_if_the_environment_kept_its_request(sqlite_call: Calls, mon
 
     monkeypatch.setattr(ApiRequest, "__init__", keep)
     sqlite_call.create(stock=10_000)
-    with pytest.raises(AssertionError, match=" < 200"):
+    with pytest.raises(AssertionError, match=" < 300"):
         assert Crowd(sqlite_call).left_behind("POST", "/seckill/1", 201) < FEW
 
 
@@ -106,5 +106,5 @@ def test_it_would_be_if_a_callback_held_its_future(sqlite_call: Calls, monkeypat
 
     monkeypatch.setattr(Future, "add_done_callback", holding)
     sqlite_call.create(stock=10_000)
-    with pytest.raises(AssertionError, match=" < 200"):
+    with pytest.raises(AssertionError, match=" < 300"):
         assert Crowd(sqlite_call).left_behind("POST", "/seckill/1", 201) < FEW
