@@ -7,20 +7,25 @@ import ipaddress
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mysql.connector.errors import InterfaceError
+from mysql.connector.errors import ConnectionTimeoutError, InterfaceError
 from mysql.connector.network import MySQLTCPSocket
 
-# The driver's own, of the C client: TLS failed; the password may not be sent so.
+from core.name_lookup import NAMES
+
+# The driver's own, of the C client: TLS failed; the password may not be sent so; no connection.
 TLS_FAILED = 2026
 PASSWORD_IN_CLEAR = 2061
+NOT_REACHED = 2003
 
 _contexts: dict[Any, ssl.SSLContext] = {}
 _making = threading.Lock()
+_CONNECT_SECONDS = 10.0  # where no time-out is stated
 _KEPT = 16  # contexts; renewed certificates make new ones
 
 
@@ -58,15 +63,35 @@ def is_local(sock: Any) -> bool:
 
 
 class TcpSocket(MySQLTCPSocket):
-    """The driver's socket with a shared TLS context, and without delay: see `open_connection`."""
+    """The driver's socket, opened within its time-out, with a shared TLS context, and without delay."""
 
     def open_connection(self) -> None:
-        """Open it. Raises what the driver raises."""
-        super().open_connection()
+        """Open it. The look-up of the host's name is part of the time-out. Raises what the driver raises."""
+        name, stated = self.server_host, self._connection_timeout
+        seconds = _CONNECT_SECONDS if stated is None else stated
+        began = time.monotonic()
+        self.server_host = self._look_up(seconds)
+        left = max(0.1, seconds - (time.monotonic() - began))
+        self.set_connection_timeout(left)  # type: ignore[arg-type]  # a socket's time-out may be a fraction
+        try:
+            super().open_connection()
+        finally:
+            self.server_host = name
+            self.set_connection_timeout(stated)
         assert self.sock is not None
         # TLS cuts a long statement into pieces of 16 KiB. The kernel would keep the last one back until the server has
         # confirmed the others, 40 ms later: rows stay locked meanwhile.
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def _look_up(self, seconds: float) -> str:
+        """An address of the host, as the driver prefers it: IPv6 if that is forced, else IPv4 if there is one."""
+        try:
+            found = NAMES.addresses(self.server_host, self.server_port, seconds)
+        except OSError as error:
+            kind = ConnectionTimeoutError if isinstance(error, TimeoutError) else InterfaceError
+            place = (self.server_host, self.server_port, error.strerror or str(error))
+            raise kind(errno=NOT_REACHED, values=place) from error
+        return next((address for address in found if (":" in address) is self.force_ipv6), found[0])
 
     def build_ssl_context(
         self,

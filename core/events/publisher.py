@@ -20,9 +20,9 @@ from core.db.shares import Share
 from core.events import deliveries, event_log, webhooks
 from core.events.deliveries import Claim
 from core.events.sequencer import number
-from core.events.url_policy import Resolver
 from core.events.webhook_call import Answer, DeliveryError, Message, send
 from core.json_text import to_json
+from core.name_lookup import NAMES, NameLookup
 from core.ops.metrics import record
 from core.refusals import Refusal
 
@@ -73,13 +73,13 @@ class Publisher:
         database: Database,
         resting: Callable[[], bool] = lambda: False,
         crowded: Callable[[], bool] = lambda: False,
-        resolver: Resolver | None = None,
+        names: NameLookup = NAMES,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
         self._resting = resting
         self._crowded = crowded
-        self._resolver = resolver
+        self._names = names
         self._clock = clock
         self._senders: dict[int, threading.Thread] = {}
         self._rests: dict[int, _Rest] = {}
@@ -177,7 +177,7 @@ class Publisher:
             body = to_json(event_log.as_message(events[row.seq]))
             message = Message(event_log.event_id(row.seq), taken.now + timedelta(seconds=passed), body, taken.secrets)
             spent_before = time.thread_time()
-            answer = send(taken.url, message, self._database.settings.WEBHOOKS_TO_PRIVATE, self._resolver)
+            answer = send(taken.url, message, self._database.settings.WEBHOOKS_TO_PRIVATE, self._names)
             with self._books:
                 status = deliveries.note(self._database, taken, row, answer)
             record(ATTEMPTS.labels(status).inc)

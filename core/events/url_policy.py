@@ -5,18 +5,15 @@ them. So a name that changes its address after the check (DNS rebinding) gains n
 """
 
 import ipaddress
-import queue
 import re
-import socket
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from core.name_lookup import NAMES, NameLookup
 from core.refusals import InvalidField
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Resolver = Callable[[str, int], Sequence[str]]
 
 MAX_URL = 2000
 RESOLVE_SECONDS = 5.0
@@ -91,14 +88,16 @@ def check(url: str, private: bool) -> None:
 
 
 def addresses(
-    target: Target, private: bool, resolver: Resolver | None = None, seconds: float = RESOLVE_SECONDS
+    target: Target, private: bool, names: NameLookup = NAMES, seconds: float = RESOLVE_SECONDS
 ) -> Sequence[str]:
     """The addresses to connect to, the preferred first. Raises Forbidden if any of them is forbidden, or Unresolved."""
     if not private and target.scheme != "https":
         raise Forbidden
-    found = _resolved(resolver or _ask_system, target, seconds)
-    if not found:
-        raise Unresolved
+    try:
+        # The system also takes `127.1` and `0x7f000001` for addresses, so only its own answer can be judged.
+        found = names.addresses(target.host, target.port, seconds)
+    except OSError:
+        raise Unresolved from None
     if not private and any(is_private(address) for address in found):
         raise Forbidden
     return found
@@ -115,26 +114,3 @@ def is_private(written: str) -> bool:
     if any(address.version == relay.version and address in relay for relay in _RELAYS):
         return True
     return not address.is_global or address.is_multicast or address.is_reserved
-
-
-def _ask_system(host: str, port: int) -> Sequence[str]:
-    # The system also takes `127.1` and `0x7f000001` for addresses, so only its own answer can be judged.
-    answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(answer[4][0]) for answer in answers))
-
-
-def _resolved(resolver: Resolver, target: Target, seconds: float) -> Sequence[str]:
-    """Resolve in a separate thread, since the system's resolver has no timeout."""
-    answers: queue.SimpleQueue[Sequence[str]] = queue.SimpleQueue()
-
-    def ask() -> None:
-        try:
-            answers.put(resolver(target.host, target.port))
-        except (OSError, UnicodeError):
-            answers.put(())
-
-    threading.Thread(target=ask, name="resolve", daemon=True).start()
-    try:
-        return answers.get(timeout=seconds)
-    except queue.Empty:
-        raise Unresolved from None

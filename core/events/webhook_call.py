@@ -15,7 +15,8 @@ from enum import StrEnum
 from functools import cache
 
 from core.cut_off import cut_off
-from core.events.url_policy import Forbidden, Resolver, Target, Unresolved, addresses, parse
+from core.events.url_policy import Forbidden, Target, Unresolved, addresses, parse
+from core.name_lookup import NAMES, NameLookup
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 10.0
@@ -85,14 +86,14 @@ def tls_context() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-def send(url: str, message: Message, private: bool, resolver: Resolver | None = None) -> Answer:
+def send(url: str, message: Message, private: bool, names: NameLookup = NAMES) -> Answer:
     """Send `message` to `url`. Takes at most WHOLE_SECONDS, plus the time to resolve the name.
 
     Failures of the subscriber, DNS or the network are returned, not raised.
     """
     try:
         target = parse(url)
-        found = addresses(target, private, resolver)
+        found = addresses(target, private, names)
     except Forbidden:
         return Answer(None, DeliveryError.FORBIDDEN_TARGET)
     except (Unresolved, ValueError):

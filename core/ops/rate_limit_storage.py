@@ -14,6 +14,8 @@ from typing import Any, Protocol, TypeVar
 
 from limits.storage import RedisStorage
 
+from core.name_lookup import NAMES
+
 Found = TypeVar("Found")
 
 # The maximum number of counted callers, users and addresses; beyond it, the oldest windows are dropped.
@@ -97,6 +99,7 @@ class SharedCounts(RedisStorage):
     def __init__(self, uri: str, **options: Any) -> None:
         """Opens no connection. `uri` is an address of Redis, whose options win over those here."""
         from redis.backoff import NoBackoff
+        from redis.connection import Connection, SSLConnection
         from redis.retry import Retry
 
         self._local = LocalCounts()
@@ -104,7 +107,8 @@ class SharedCounts(RedisStorage):
         self._silent_until = 0.0
         self._state = threading.Lock()
         patience = {"socket_timeout": _PATIENCE_SECONDS, "socket_connect_timeout": _PATIENCE_SECONDS}
-        super().__init__(uri, retry=Retry(NoBackoff(), 0), **patience, **options)  # type: ignore[arg-type]
+        kind = _bounded(SSLConnection if uri.startswith("rediss:") else Connection)
+        super().__init__(uri, retry=Retry(NoBackoff(), 0), connection_class=kind, **patience, **options)  # type: ignore[arg-type]
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
         return self._ask(
@@ -156,3 +160,15 @@ class SharedCounts(RedisStorage):
         if first:
             # Not the error's text: it can contain the address with a password.
             log.warning("requests are counted by each worker alone: Redis failed with %s", type(error).__name__)
+
+
+def _bounded(kind: Any) -> Any:
+    """A kind of connections to Redis that are not tried where the look-up of the host's name takes too long."""
+
+    class Bounded(kind):  # type: ignore[misc]
+        def connect(self) -> None:
+            # Its own look-up, which has no time-out, follows upon one that was answered.
+            NAMES.addresses(self.host, self.port, _PATIENCE_SECONDS)
+            super().connect()
+
+    return Bounded

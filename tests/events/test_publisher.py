@@ -21,6 +21,7 @@ from core.events import deliveries
 from core.events import publisher as publishers
 from core.events.deliveries import BACK_OFF, GIVE_UP, LEASE
 from core.events.publisher import Publisher
+from core.name_lookup import NameLookup
 from harness.receiver import Receiver, receiving, status
 from harness.service import environment
 from models import Webhook, WebhookDelivery
@@ -189,7 +190,7 @@ def test_a_target_that_leads_inside_is_not_sent_to_and_the_log_says_so(call: Cal
         with call.services.database.engine.begin() as connection:
             connection.execute(update(Webhook).values(url=f"https://shop.example:{inside.port}/hook"))
         buy(call)
-        publish(Publisher(call.services.database, resolver=lambda host, port: ["127.0.0.1"]))
+        publish(Publisher(call.services.database, names=NameLookup(lambda host, port: ["127.0.0.1"])))
         assert inside.received == []
     (row,) = rows(call)
     assert (row.status, row.attempts, row.last_status, row.last_error) == ("pending", 1, None, "forbidden_target")

@@ -16,6 +16,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from core.events import webhook_call
 from core.events.webhook_call import Answer, Message, send
+from core.name_lookup import NameLookup
 from harness.receiver import Receiver, receiving, status
 
 SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDC2FVsBQIhrs="
@@ -80,7 +81,7 @@ def test_a_name_is_resolved_once_and_that_answer_is_connected_to(receiver: Recei
         return ["127.0.0.1"] if len(asked) == 1 else ["203.0.113.1"]
 
     url = f"http://shop.example:{receiver.port}/hook"
-    assert send(url, message(), private=True, resolver=changing) == Answer(204, None)
+    assert send(url, message(), private=True, names=NameLookup(changing)) == Answer(204, None)
     assert asked == ["shop.example"]
     assert receiver.received[0].headers["host"] == f"shop.example:{receiver.port}"
 
@@ -91,15 +92,15 @@ def test_a_name_that_leads_inside_by_now_is_not_connected_to(receiver: Receiver)
     from core.events.url_policy import addresses, parse
 
     url = f"https://shop.example:{receiver.port}/hook"
-    assert addresses(parse(url), False, rebinding)  # as at the subscription
-    assert send(url, message(), private=False, resolver=rebinding) == Answer(None, "forbidden_target")
+    assert addresses(parse(url), False, NameLookup(rebinding))  # as at the subscription
+    assert send(url, message(), private=False, names=NameLookup(rebinding)) == Answer(None, "forbidden_target")
     assert receiver.received == []
 
 
 def test_a_second_address_is_tried_where_the_first_takes_no_connection(receiver: Receiver) -> None:
     found = ["127.0.0.2", "127.0.0.1"]  # the receiver listens on the latter alone
     url = f"http://shop.example:{receiver.port}/hook"
-    assert send(url, message(), private=True, resolver=lambda host, port: found) == Answer(204, None)
+    assert send(url, message(), private=True, names=NameLookup(lambda host, port: found)) == Answer(204, None)
 
 
 def test_nobody_there_is_an_error_of_the_connection() -> None:
@@ -232,6 +233,6 @@ def test_the_certificate_must_be_trusted_and_for_the_name_though_the_address_is_
     names: list[str | None] = []
     with tls_receiver(certificate, names) as port:
         url = f"https://{host}:{port}/hook"
-        assert send(url, message(), private=True, resolver=lambda *_: ["127.0.0.1"]) == answer
+        assert send(url, message(), private=True, names=NameLookup(lambda *_: ["127.0.0.1"])) == answer
     webhook_call.tls_context.cache_clear()
     assert names == [None if host == "127.0.0.1" else host]

@@ -1,0 +1,127 @@
+"""DNS falls silent while the service runs: each request is answered all the same, and no thread waits on."""
+
+import re
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+from mysql.connector.errors import Error as DatabaseError
+
+from core.db import mysql_connection
+from core.db.tls import TcpSocket
+from harness.database_server import free_port
+from harness.eventually import eventually
+from tests.resources.calls import OPERATOR, Calls, problem
+
+HOST = "localhost"  # a name, though of this host
+SECONDS = 1.0
+REQUESTS: tuple[tuple[str, str, str], ...] = (
+    ("GET", "/orders", "alice"),
+    ("GET", "/payments", OPERATOR),
+    ("POST", "/seckill/{item}", "alice"),
+    ("POST", "/orders/{order_no}/cancel", "bob"),
+)
+
+
+class Dns:
+    """The system's resolver, which answers for the database's host, or does not."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._ask = socket.getaddrinfo
+        self._speaks = threading.Event()
+        self._speaks.set()
+        self.waiting = 0
+        monkeypatch.setattr(socket, "getaddrinfo", self._answer)
+
+    def _answer(self, host: Any, *rest: Any, **named: Any) -> Any:
+        if host == HOST and not self._speaks.is_set():
+            self.waiting += 1
+            self._speaks.wait()
+            self.waiting -= 1
+        return self._ask(host, *rest, **named)
+
+    def fall_silent(self) -> None:
+        self._speaks.clear()
+
+    def speak(self) -> None:
+        self._speaks.set()
+
+
+@pytest.fixture
+def dns(monkeypatch: pytest.MonkeyPatch) -> Iterator[Dns]:
+    made = Dns(monkeypatch)
+    yield made
+    made.speak()
+    assert eventually(lambda: not made.waiting)
+
+
+@pytest.fixture
+def call(make_app: Callable[..., Flask], server_uri: str) -> Calls:
+    """An application whose database has a name."""
+    uri = server_uri.replace("@127.0.0.1:", f"@{HOST}:")
+    assert HOST in uri
+    return Calls(
+        make_app(uri, PAYMENT_PROVIDER="test", DATABASE_TIMEOUT_SECONDS=SECONDS, PURCHASE_WAIT_SECONDS=SECONDS)
+    )
+
+
+def test_who_needs_a_new_connection_is_told_so_and_the_others_need_none(call: Calls, dns: Dns) -> None:
+    item = call.create()["id"]
+    order_no = call.bought(item, "bob")["order_no"]
+    call.services.database.engine.dispose()  # the database was restarted
+    dns.fall_silent()
+    for method, path, by in REQUESTS:
+        problem(call.send(method, path.format(item=item, order_no=order_no), by), 503, "unavailable")
+        assert dns.waiting == 1, "one thread waits for the resolver, however many ask"
+    assert call.get("/healthz").status_code == 200
+    dns.speak()
+    for method, path, by in REQUESTS:
+        answer = call.send(method, path.format(item=item, order_no=order_no), by)
+        assert answer.status_code in (200, 201), answer.json
+
+
+def test_without_the_bound_a_request_waits_for_as_long_as_dns_is_silent(
+    call: Calls, dns: Dns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TcpSocket, "_look_up", lambda self, seconds: self.server_host)
+    call.services.database.engine.dispose()
+    dns.fall_silent()
+    answered = threading.Event()
+
+    def ask() -> None:
+        call.get("/orders", "alice")
+        answered.set()
+
+    threading.Thread(target=ask, daemon=True).start()
+    assert eventually(lambda: dns.waiting)
+    assert not answered.wait(5 * SECONDS)
+    dns.speak()
+    assert answered.wait(60)
+
+
+@pytest.mark.parametrize(("forced", "taken"), [(False, "127.0.0.1"), (True, "::1")])
+def test_of_several_addresses_the_driver_s_choice_is_taken(
+    monkeypatch: pytest.MonkeyPatch, forced: bool, taken: str
+) -> None:
+    found = [
+        (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::1", 1, 0, 0)),
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 1)),
+    ]
+    ask, port = socket.getaddrinfo, free_port()
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda host, *rest, **named: found if host == "db.example" else ask(host, *rest, **named)
+    )
+    with pytest.raises(DatabaseError, match=re.escape(f"{taken}:{port}")):
+        mysql_connection.open({"host": "db.example", "port": port, "user": "u", "force_ipv6": forced})
+
+
+def test_a_name_without_an_address_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def answer(*_: Any, **__: Any) -> Any:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", answer)
+    with pytest.raises(DatabaseError, match=r"db\.example:3306.*Name or service not known"):
+        mysql_connection.open({"host": "db.example", "port": 3306, "user": "u"})
