@@ -12,10 +12,12 @@ import requests
 
 from config import ROOT
 from core.tokens import Tokens
+from harness import forks
 from harness.database_server import free_port
 
 SECRET = "the-tests-sign-their-tokens-with-this-key"
 START_SECONDS = 60
+_SERVE = str(ROOT / "serve.py")
 
 
 def environment(database_uri: str, **settings: object) -> dict[str, str]:
@@ -24,6 +26,17 @@ def environment(database_uri: str, **settings: object) -> dict[str, str]:
     # One address makes all requests here; who compares or tests limits asks for them.
     given = {"SQLALCHEMY_DATABASE_URI": database_uri, "SECRET_KEY": SECRET, "RATE_LIMITS": "off", **settings}
     return inherited | {f"SECKILL_{name}": str(value) for name, value in given.items()}
+
+
+def run_command(
+    arguments: Sequence[str], env: Mapping[str, str], seconds: float = 120
+) -> "subprocess.CompletedProcess[str]":
+    """Run a command of `flask` to its end, in the project's folder, and return what it printed."""
+    args = ["-m", "flask", *arguments]
+    if forks.can_start(env):
+        return forks.run(args, env, seconds)
+    command = [sys.executable, *args]
+    return subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, timeout=seconds, check=False)
 
 
 class Service:
@@ -51,11 +64,16 @@ class Service:
         self.environment |= process_environment or {}
         self._tokens = Tokens(SECRET)
         self._workers = workers
-        program = ["-m", "harness.without_guard", *without_guard] if without_guard else [ROOT / "serve.py"]
+        self.process: subprocess.Popen[bytes] | forks.Fork
         with log.open("wb") as file:
-            self.process = subprocess.Popen(
-                [sys.executable, *program], env=self.environment, cwd=ROOT, stdout=file, stderr=file
-            )
+            if without_guard:
+                program = [sys.executable, "-m", "harness.without_guard", *without_guard]
+                self.process = subprocess.Popen(program, env=self.environment, cwd=ROOT, stdout=file, stderr=file)
+            elif forks.can_start(self.environment):
+                self.process = forks.start([_SERVE], self.environment, file)
+            else:
+                program = [sys.executable, _SERVE]
+                self.process = subprocess.Popen(program, env=self.environment, cwd=ROOT, stdout=file, stderr=file)
         try:
             self.wait_until_ready()
         except BaseException:
@@ -129,15 +147,7 @@ class Service:
 
     def audit(self) -> subprocess.CompletedProcess[str]:
         """`flask audit` on the service's database."""
-        return subprocess.run(
-            [Path(sys.executable).parent / "flask", "audit", "--json"],
-            env=self.environment,
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        return run_command(["audit", "--json"], self.environment)
 
     def stop(self, stop_signal: int = signal.SIGINT) -> int:
         """Stop the service and wait for its end; returns its exit code."""

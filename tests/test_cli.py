@@ -25,7 +25,7 @@ from core.payments.payment_records import PaymentEvent, PaymentEventType
 from core.services import Services
 from core.tokens import Identity
 from examples.payment_provider import new_secret
-from harness.service import SECRET, environment
+from harness.service import SECRET, environment, run_command
 from tests.core.selling import Selling
 from tests.database_line import after_database_line
 from tests.resources.calls import ADDRESS
@@ -49,15 +49,7 @@ def execute(app: Flask, statement: str) -> None:
 
 def flask_command(uri: str, *arguments: str, **settings: object) -> subprocess.CompletedProcess[str]:
     """The command in a process of its own, from the project's root."""
-    return subprocess.run(
-        [*FLASK, *arguments],
-        cwd=config.ROOT,
-        env=environment(uri, **settings),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return run_command(arguments, environment(uri, **settings))
 
 
 def lines_of_a_loop(uri: str, command: str, **settings: object) -> list[str]:

@@ -17,7 +17,7 @@ from app import create_app
 from config import ROOT, load
 from harness.database_server import DatabaseServer
 from harness.interrupted import Interrupted, before_change, counted_changes
-from harness.service import SECRET, environment
+from harness.service import SECRET, environment, run_command
 from models import SCHEMA_REVISION
 from server.prepare import CannotStart, offer_migrations, upgrade
 from tests.database_line import after_database_line
@@ -190,14 +190,13 @@ def test_a_grant_that_was_missing_is_given_and_the_next_start_finishes(
         grants = {"SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "INDEX", "ALTER"} - {lacking}
         cursor.execute(f"CREATE USER {user}@'127.0.0.1'")
         cursor.execute(f"GRANT {', '.join(grants)} ON {url.database}.* TO {user}@'127.0.0.1'")
-        command = [Path(sys.executable).parent / "flask", "init-db"]
         told = environment(url.set(username=user).render_as_string(hide_password=False))
         for _ in range(2):
-            refused = subprocess.run(command, env=told, cwd=ROOT, capture_output=True, text=True, check=False)
+            refused = run_command(["init-db"], told)
             assert (refused.returncode, refused.stdout, after_database_line(refused.stderr).count("\n")) == (1, "", 1)
             assert "lacks a privilege" in refused.stderr
         cursor.execute(f"GRANT {lacking} ON {url.database}.* TO {user}@'127.0.0.1'")
-        done = subprocess.run(command, env=told, cwd=ROOT, capture_output=True, text=True, check=False)
+        done = run_command(["init-db"], told)
         assert (done.returncode, after_database_line(done.stderr)) == (0, "")
         cursor.execute(f"DROP USER {user}@'127.0.0.1'")
     root.close()

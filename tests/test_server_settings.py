@@ -2,21 +2,18 @@
 
 import json
 import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from sqlalchemy import inspect
 from sqlalchemy.engine import make_url
 
-from config import ROOT
 from core.db import server_version
 from core.db.server_settings import LOOKED_AT, obstacles
 from harness.database_server import DatabaseServer
 from harness.kinds import SERVERS, on
-from harness.service import environment
+from harness.service import environment, run_command
 from tests.database_line import after_database_line
 from tests.tables import engine
 
@@ -55,14 +52,7 @@ def execute(server: DatabaseServer, *statements: str) -> None:
 
 
 def flask(uri: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [Path(sys.executable).parent / "flask", *arguments],
-        env=environment(uri) | {"COLUMNS": "250"},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return run_command(arguments, environment(uri) | {"COLUMNS": "250"})
 
 
 def refused(uri: str) -> str:

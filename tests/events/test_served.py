@@ -11,7 +11,7 @@ import requests
 
 from config import ROOT
 from harness.receiver import Receiver
-from harness.service import Service
+from harness.service import Service, run_command
 
 PATIENCE = 20  # seconds, for "never"
 
@@ -62,10 +62,10 @@ def test_with_the_publisher_off_it_is_left_to_the_command(
     time.sleep(2.5)
     assert receiver.received == []
     options = {"cwd": ROOT, "env": service.environment, "text": True}
-    ran = subprocess.run(flask_publish(service, "--json"), capture_output=True, timeout=60, check=True, **options)
+    ran = run_command(["publish", "--json"], service.environment)
     assert json.loads(ran.stdout) == {"numbered": 1, "attempts": {"delivered": 1}}
     assert len(receiver.received) == 1
-    again = subprocess.run(flask_publish(service), capture_output=True, timeout=60, check=True, **options)
+    again = run_command(["publish"], service.environment)
     assert again.stdout == "0 events numbered; attempts to deliver: none.\n"
     loop = subprocess.Popen(flask_publish(service, "--loop"), stdout=subprocess.DEVNULL, **options)
     try:

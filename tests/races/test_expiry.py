@@ -1,14 +1,10 @@
 """Units that are not paid for in time are for others to buy, with no process but the workers."""
 
-import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import requests
 
-from config import ROOT
-from harness.service import Service
+from harness.service import Service, run_command
 from tests.races.crowd import assert_audit_clean
 from tests.races.inside import Inside, until
 
@@ -41,10 +37,6 @@ def test_with_the_sweeper_off_it_is_left_to_the_command(
     assert shown() == "expired"  # at once, and it counts towards the limit no longer
     assert service.buy(item, "alice", quantity=3).json()["code"] == "insufficient_stock"
     assert inside.query("SELECT status FROM orders") == [("pending",)]
-    command = [Path(sys.executable).parent / "flask", "sweep", "--json"]
-    swept = subprocess.run(
-        command, env=service.environment, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
-    )
-    assert swept.stdout == '{"expired": 1}\n'
+    assert run_command(["sweep", "--json"], service.environment).stdout == '{"expired": 1}\n'
     assert service.buy(item, "alice", quantity=3).status_code == 201
     assert_audit_clean(service)

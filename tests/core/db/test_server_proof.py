@@ -5,7 +5,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -17,7 +16,7 @@ from core.db.server_proof import Lie, prove
 from harness.database_server import DatabaseServer
 from harness.kinds import SERVERS, on
 from harness.lying_proxy import FOUND_ROWS, SEVERAL_STATEMENTS, Change, LyingProxy, without
-from harness.service import SECRET, environment
+from harness.service import SECRET, environment, run_command
 from server.prepare import upgrade
 from tests.database_line import after_database_line
 from tests.tables import engine
@@ -175,17 +174,9 @@ def test_a_server_that_keeps_no_constraint_is_named(
 
 def test_a_server_that_lies_is_refused_in_one_line(through: Callable[..., str]) -> None:
     change, told = LIES["FOR UPDATE is dropped where SKIP LOCKED is added, as TiDB does"]
-    flask = Path(sys.executable).parent / "flask"
     told_environment = environment(through(change)) | {"COLUMNS": "250"}
     for command in (["init-db"], ["doctor"]):
-        ended = subprocess.run(
-            [flask, *command],
-            env=told_environment,
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        ended = run_command(command, told_environment)
         assert ended.returncode == 1
         assert told in (ended.stderr if command == ["init-db"] else ended.stdout)
         assert after_database_line(ended.stderr).count("\n") == (1 if command == ["init-db"] else 0)

@@ -1,0 +1,190 @@
+"""Starts programs of this project as forks of a process that has loaded the application.
+
+To load it takes a second of processor time, and the tests start hundreds of services and commands. A fork is a process
+like any other, but for what is decided while it loads, such as the encoding of its output. Whoever tests that, or takes
+a guard out before the application is loaded, starts Python itself.
+"""
+
+import atexit
+import contextlib
+import json
+import os
+import random
+import runpy
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import IO
+
+import config
+
+_MOST_BYTES = 100_000  # of a program's arguments and environment
+# What is read while Python or the application is loading, and never again.
+_OF_LOADING = ("PYTHON", "LC_", "LANG", "TZ", "LD_", "MALLOC_", "HOME", "XDG_", config.INSTANCE_NAME)
+
+
+class Fork:
+    """A program that runs: the part of subprocess.Popen that the tests use."""
+
+    def __init__(self, args: Sequence[str], status: int) -> None:
+        """`status` is read: the process id, and the exit code once the program has ended. Both are lines."""
+        self.args = args
+        self.returncode: int | None = None
+        self._status = os.fdopen(status, "rb", buffering=0)
+        self._lock = threading.Lock()
+        self.pid = int(self._line())
+
+    def poll(self) -> int | None:
+        """The exit code, or None while the program runs. A signal that ended it is a negative number."""
+        with self._lock:
+            if self.returncode is None and select.select([self._status], [], [], 0)[0]:
+                self.returncode = int(self._line() or -signal.SIGKILL)
+                self._status.close()
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the program's end. Raises subprocess.TimeoutExpired."""
+        ends = None if timeout is None else time.monotonic() + timeout
+        while (code := self.poll()) is None:
+            left = None if ends is None else ends - time.monotonic()
+            if left is not None and left <= 0:
+                raise subprocess.TimeoutExpired(self.args, timeout or 0)
+            with contextlib.suppress(ValueError):  # another thread has seen the end
+                select.select([self._status], [], [], left)
+        return code
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, unless the program has ended."""
+        if self.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def _line(self) -> bytes:
+        return self._status.readline().strip()
+
+
+_connection: socket.socket | None = None
+_starting = threading.Lock()
+
+
+def can_start(env: Mapping[str, str]) -> bool:
+    """Whether a fork does what a new process with this environment would."""
+    return sys.platform == "linux" and _of_loading(env) == _of_loading(os.environ)
+
+
+def _of_loading(env: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in env.items() if name.startswith(_OF_LOADING)}
+
+
+def start(args: Sequence[str], env: Mapping[str, str], output: IO[bytes], errors: IO[bytes] | None = None) -> Fork:
+    """Run a program as `python *args` would, in the project's folder: a path of one, or `-m` and a module."""
+    reads, writes = os.pipe()
+    told = json.dumps({"args": list(args), "env": dict(env)}).encode()
+    with _starting:
+        socket.send_fds(_loaded(), [told], [output.fileno(), (errors or output).fileno(), writes])
+    os.close(writes)
+    return Fork(args, reads)
+
+
+def run(args: Sequence[str], env: Mapping[str, str], timeout: float) -> "subprocess.CompletedProcess[str]":
+    """Run a program to its end (`start`), and return what it printed. Raises subprocess.TimeoutExpired."""
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        program = start(args, env, output, errors)
+        try:
+            code = program.wait(timeout)
+        except BaseException:
+            program.kill()
+            raise
+        texts = []
+        for file in (output, errors):
+            file.seek(0)
+            texts.append(file.read().decode())
+    return subprocess.CompletedProcess(args, code, *texts)
+
+
+def _loaded() -> socket.socket:
+    """The way to the process that has loaded the application; it is started with the first program."""
+    global _connection
+    if _connection is None:
+        ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        process = subprocess.Popen(
+            [sys.executable, "-m", __name__, str(its.fileno())],
+            cwd=config.ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            pass_fds=[its.fileno()],
+        )
+        its.close()
+        atexit.register(process.wait)
+        atexit.register(ours.close)  # called first: the process ends with it
+        _connection = ours
+    return _connection
+
+
+def _serve(connection: socket.socket) -> None:
+    """Start a program for each message, until the other side has gone. Returns in each program, to become it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the tests, which end their programs
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # who waits for a program is waited for by nobody
+    while True:
+        told, files, _, _ = socket.recv_fds(connection, _MOST_BYTES, 3)
+        if not told:
+            os._exit(0)
+        if not os.fork():
+            connection.close()
+            _keep(*files)
+            return _become(**json.loads(told))
+        for file in files:
+            os.close(file)
+
+
+def _keep(output: int, errors: int, status: int) -> None:
+    """Fork the program, and tell its process id and its end. Returns in the program."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    program = os.fork()
+    if not program:
+        os.close(status)
+        for number, file in (1, output), (2, errors):
+            os.dup2(file, number)
+            os.close(file)
+        return
+    os.write(status, f"{program}\n".encode())
+    for file in 1, 2, output, errors:
+        os.close(file)
+    _, ended = os.waitpid(program, 0)
+    os.write(status, f"{os.waitstatus_to_exitcode(ended)}\n".encode())
+    os._exit(0)
+
+
+def _become(args: list[str], env: dict[str, str]) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ.clear()
+    os.environ.update(env)
+    random.seed()
+    first, *rest = args
+    if first == "-m":
+        sys.argv[:] = rest
+        runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
+    else:
+        sys.argv[:] = args
+        runpy.run_path(first, run_name="__main__")
+
+
+if __name__ == "__main__":
+    import flask.cli  # noqa: F401
+
+    import app  # noqa: F401
+    from server.supervisor import Supervisor  # noqa: F401
+
+    _serve(socket.socket(fileno=int(sys.argv[1])))
