@@ -107,7 +107,7 @@ def test_nobody_there_is_an_error_of_the_connection() -> None:
     with receiving() as gone:
         pass
     assert send(gone.url, message(), private=True) == Answer(None, "connection")
-    assert send("https://nowhere.invalid/", message(), True, lambda *_: ()) == Answer(None, "unresolved")
+    assert send("https://nowhere.invalid/", message(), True, NameLookup(lambda *_: ())) == Answer(None, "unresolved")
 
 
 @contextmanager

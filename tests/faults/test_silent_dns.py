@@ -17,7 +17,7 @@ from harness.eventually import eventually
 from tests.resources.calls import OPERATOR, Calls, problem
 
 HOST = "localhost"  # a name, though of this host
-SECONDS = 1.0
+SECONDS = 2.0
 REQUESTS: tuple[tuple[str, str, str], ...] = (
     ("GET", "/orders", "alice"),
     ("GET", "/payments", OPERATOR),
@@ -63,9 +63,7 @@ def call(make_app: Callable[..., Flask], server_uri: str) -> Calls:
     """An application whose database has a name."""
     uri = server_uri.replace("@127.0.0.1:", f"@{HOST}:")
     assert HOST in uri
-    return Calls(
-        make_app(uri, PAYMENT_PROVIDER="test", DATABASE_TIMEOUT_SECONDS=SECONDS, PURCHASE_WAIT_SECONDS=SECONDS)
-    )
+    return Calls(make_app(uri, PAYMENT_PROVIDER="test", DATABASE_TIMEOUT_SECONDS=SECONDS, PURCHASE_WAIT_SECONDS=20))
 
 
 def test_who_needs_a_new_connection_is_told_so_and_the_others_need_none(call: Calls, dns: Dns) -> None:
@@ -97,7 +95,7 @@ def test_without_the_bound_a_request_waits_for_as_long_as_dns_is_silent(
 
     threading.Thread(target=ask, daemon=True).start()
     assert eventually(lambda: dns.waiting)
-    assert not answered.wait(5 * SECONDS)
+    assert not answered.wait(3 * SECONDS)
     dns.speak()
     assert answered.wait(60)
 

@@ -16,7 +16,7 @@ from core.refusals import Busy
 from tests.resources.calls import OPERATOR, Calls, problem
 
 # Nobody waits long for a connection that does not come free.
-IMPATIENT = {"PURCHASE_WAIT_SECONDS": 1.0}
+IMPATIENT = {"PURCHASE_WAIT_SECONDS": 2.0}
 READS = (
     ("GET", "/goods", None),
     ("GET", "/goods/1/changes", OPERATOR),
