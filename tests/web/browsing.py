@@ -2,14 +2,18 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from html.parser import HTMLParser
 from typing import Any
 
+import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
 from core.tokens import Tokens
 from harness.service import SECRET
+from web.storefront import pages
+from web.storefront.page_cache import PageCache
 
 HTML = "text/html,application/xhtml+xml"
 _VOID = {"meta", "link", "input", "img", "path", "br", "hr"}
@@ -56,20 +60,20 @@ class _Reader(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.root = Element("", {})
-        self._open = [self.root]
+        self.open = [self.root]
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         element = Element(tag, {name: value or "" for name, value in attrs})
-        self._open[-1].parts.append(element)
+        self.open[-1].parts.append(element)
         if tag not in _VOID:
-            self._open.append(element)
+            self.open.append(element)
 
     def handle_endtag(self, tag: str) -> None:
         if tag not in _VOID:
-            assert self._open.pop().tag == tag, f"</{tag}> closes another element"
+            assert self.open.pop().tag == tag, f"</{tag}> closes another element"
 
     def handle_data(self, data: str) -> None:
-        self._open[-1].parts.append(data)
+        self.open[-1].parts.append(data)
 
 
 def parsed(html: str) -> Element:
@@ -77,7 +81,7 @@ def parsed(html: str) -> Element:
     reader = _Reader()
     reader.feed(html)
     reader.close()
-    assert reader._open == [reader.root]
+    assert reader.open == [reader.root]
     return reader.root
 
 
@@ -144,3 +148,8 @@ class Browser:
         if answer.mimetype == "text/html":
             self.page = parsed(answer.text)
         return self.page if answer.mimetype == "text/html" else Element("", {})
+
+
+def keep_pages(monkeypatch: pytest.MonkeyPatch, **bounds: float) -> None:
+    """Have the applications that are made from now on keep pages within `bounds`, which are PageCache's."""
+    monkeypatch.setattr(pages, "PageCache", partial(PageCache, **bounds))

@@ -13,8 +13,7 @@ from core.refusals import Busy, Unavailable
 from core.tokens import Tokens
 from harness.service import SECRET
 from tests.resources.calls import FAR_AHEAD, Calls, problem
-from tests.web.browsing import Browser, Element
-from web.storefront import page_cache
+from tests.web.browsing import Browser, Element, keep_pages
 
 ADDRESS = {
     "name": "王芳",
@@ -28,7 +27,7 @@ ADDRESS = {
 
 @pytest.fixture(autouse=True)
 def _nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page_cache, "_SECONDS", 0)
+    keep_pages(monkeypatch, seconds=0)
 
 
 def orders(call: Calls, user: str = "alice") -> list[dict]:

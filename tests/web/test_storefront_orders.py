@@ -6,13 +6,12 @@ import pytest
 from flask import Flask
 
 from tests.resources.calls import ADDRESS, Calls
-from tests.web.browsing import Browser
-from web.storefront import page_cache
+from tests.web.browsing import Browser, keep_pages
 
 
 @pytest.fixture(autouse=True)
 def _nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page_cache, "_SECONDS", 0)
+    keep_pages(monkeypatch, seconds=0)
 
 
 def test_an_order_can_be_cancelled(alice: Browser, sqlite_call: Calls) -> None:

@@ -11,11 +11,12 @@ from flask import Flask
 from core.db.clock import Deadline, begin_request
 from core.refusals import Busy
 from tests.resources.calls import Calls
-from tests.web.browsing import Browser
+from tests.web.browsing import Browser, keep_pages
 from web.storefront import page_cache, pages
 from web.storefront.page_cache import MadePage, PageCache, gap
 
 WAIT = 20  # seconds; of what comes at once unless it is broken
+KEPT = {"seconds": 3600, "stale_seconds": 3600}
 
 
 class Slow:
@@ -42,10 +43,9 @@ def threads() -> Iterator[ThreadPoolExecutor]:
 
 
 @pytest.fixture
-def kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def kept() -> PageCache:
     """What is kept is kept for the whole test."""
-    monkeypatch.setattr(page_cache, "_SECONDS", 3600)
-    monkeypatch.setattr(page_cache, "_STALE_SECONDS", 3600)
+    return PageCache(WAIT, **KEPT)
 
 
 def never() -> str:
@@ -65,12 +65,8 @@ def waiting(cache: PageCache, threads: ThreadPoolExecutor, many: int) -> list[Fu
     return asked
 
 
-def test_while_a_page_is_made_the_others_get_the_last_one(
-    monkeypatch: pytest.MonkeyPatch, threads: ThreadPoolExecutor
-) -> None:
-    monkeypatch.setattr(page_cache, "_STALE_SECONDS", 3600)
-    monkeypatch.setattr(page_cache, "_SECONDS", 0)
-    cache, slow = PageCache(WAIT), Slow()
+def test_while_a_page_is_made_the_others_get_the_last_one(threads: ThreadPoolExecutor) -> None:
+    cache, slow = PageCache(WAIT, seconds=0, stale_seconds=3600), Slow()
     assert cache.get("page", lambda: "first").whole == b"first"
     made = threads.submit(cache.get, "page", slow)
     assert slow.begun.wait(WAIT)
@@ -79,42 +75,40 @@ def test_while_a_page_is_made_the_others_get_the_last_one(
     assert made.result(WAIT).whole == b"slow"
 
 
-@pytest.mark.usefixtures("kept")
-def test_all_who_wait_get_the_page_that_one_makes(threads: ThreadPoolExecutor) -> None:
-    cache, slow = PageCache(WAIT), Slow()
-    made = threads.submit(cache.get, "page", slow)
+def test_all_who_wait_get_the_page_that_one_makes(kept: PageCache, threads: ThreadPoolExecutor) -> None:
+    slow = Slow()
+    made = threads.submit(kept.get, "page", slow)
     assert slow.begun.wait(WAIT)
-    asked = waiting(cache, threads, 5)
+    asked = waiting(kept, threads, 5)
     slow.go_on.set()
     assert {one.result(WAIT).whole for one in [made, *asked]} == {b"slow"}
     assert slow.times == 1
 
 
-@pytest.mark.usefixtures("kept")
-def test_all_who_wait_get_the_failure_and_who_comes_within_a_second_too(threads: ThreadPoolExecutor) -> None:
-    cache, slow = PageCache(WAIT), Slow()
+def test_all_who_wait_get_the_failure_and_who_comes_within_a_second_too(
+    kept: PageCache, threads: ThreadPoolExecutor
+) -> None:
+    slow = Slow()
     slow.error = ConnectionError("gone")
-    made = threads.submit(cache.get, "page", slow)
+    made = threads.submit(kept.get, "page", slow)
     assert slow.begun.wait(WAIT)
-    asked = waiting(cache, threads, 5)
+    asked = waiting(kept, threads, 5)
     slow.go_on.set()
     assert all(isinstance(one.exception(WAIT), ConnectionError) for one in [made, *asked])
     with pytest.raises(ConnectionError):
-        cache.get("page", never)
-    assert cache.get("another", lambda: "page").whole == b"page"
+        kept.get("page", never)
+    assert kept.get("another", lambda: "page").whole == b"page"
 
 
-def test_a_failure_is_forgotten_after_that(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page_cache, "_SECONDS", 0)
-    cache = PageCache(WAIT)
+def test_a_failure_is_forgotten_after_that() -> None:
+    cache = PageCache(WAIT, seconds=0)
     with pytest.raises(AssertionError):
         cache.get("page", never)
     assert cache.get("page", lambda: "page").whole == b"page"
 
 
-@pytest.mark.usefixtures("kept")
 def test_a_failure_of_one_request_is_not_the_others(threads: ThreadPoolExecutor) -> None:
-    cache, slow = PageCache(WAIT, lambda error: False), Slow()
+    cache, slow = PageCache(WAIT, lambda error: False, **KEPT), Slow()
     slow.error = ConnectionError("gone")
     made = threads.submit(cache.get, "page", slow)
     assert slow.begun.wait(WAIT)
@@ -155,37 +149,55 @@ def test_without_a_deadline_of_its_own_it_waits_as_long_as_a_purchase(threads: T
 
 
 def test_only_so_many_pages_are_kept() -> None:
-    cache = PageCache(WAIT)
-    for number in range(page_cache._PAGES + 10):
+    cache = PageCache(WAIT, pages=10, **KEPT)
+    for number in range(20):
         cache.get(number, lambda: "page")
-    assert len(cache._pages) == page_cache._PAGES
-
-
-@pytest.mark.usefixtures("kept")
-def test_what_leads_to_no_page_pushes_none_out() -> None:
-    cache = PageCache(WAIT)
-    cache.get("hot", lambda: "page")
-    for number in range(2 * max(page_cache._PAGES, page_cache._FAILURES)):
+    for number in range(10):
         with pytest.raises(AssertionError):
             cache.get(number, never)
+    for number in range(10, 20):
+        assert cache.get(number, never).whole == b"page"
+
+
+def test_what_leads_to_no_page_pushes_none_out() -> None:
+    cache, made = PageCache(WAIT, pages=10, failures=10, **KEPT), list[int]()
+    cache.get("hot", lambda: "page")
+
+    def fail(number: int) -> None:
+        """Ask for a page that cannot be made; that it was tried is noted."""
+
+        def make() -> str:
+            made.append(number)
+            raise ConnectionError
+
+        with pytest.raises(ConnectionError):
+            cache.get(number, make)
+
+    numbers = range(20)
+    for number in numbers:
+        fail(number)
     assert cache.get("hot", never).whole == b"page"
-    assert len(cache._failures) == page_cache._FAILURES
-    assert not cache._making
+    assert made == [*numbers]
+    # Of the failures the last ten are known; nothing is left of those before.
+    for number in (*numbers[10:], *numbers[:10]):
+        fail(number)
+    assert made == [*numbers, *numbers[:10]]
 
 
-@pytest.mark.usefixtures("kept")
 @pytest.mark.parametrize("path", ["/?cursor={}", "/shop/{}", "/shop/x{}", "/shop/0{}"])
 def test_nobody_pushes_pages_out_by_addresses_of_their_own(
-    visitor: Browser, sqlite_call: Calls, monkeypatch: pytest.MonkeyPatch, path: str
+    make_app: Callable[..., Flask], sqlite_uri: str, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    monkeypatch.setattr(page_cache, "_PAGES", 2)
-    hot = sqlite_call.create(name="first name")
-    sqlite_call.create()
+    keep_pages(monkeypatch, pages=2, **KEPT)
+    app = make_app(sqlite_uri)
+    visitor, call = Browser(app), Calls(app)
+    hot = call.create(name="first name")
+    call.create()
     for address in ("/", f"/shop/{hot['id']}"):
         visitor.get(address)
-    sqlite_call.patch(f"/goods/{hot['id']}", json={"name": "next name"})
+    call.patch(f"/goods/{hot['id']}", json={"name": "next name"})
     # Of a cursor that is good no page is kept either.
-    cursor = sqlite_call.get("/goods?limit=1&sort=-id").json["next_cursor"]
+    cursor = call.get("/goods?limit=1&sort=-id").json["next_cursor"]
     for number in [cursor] if "cursor" in path else range(1000, 1005):
         visitor.get(path.format(number))
         assert visitor.answer.status_code == (200 if "cursor" in path else 404)
@@ -205,8 +217,10 @@ def test_a_page_that_does_not_come_in_time_is_told_as_busy(sqlite_app: Flask, mo
     assert visitor.client.get("/").json["code"] == "busy"
 
 
-@pytest.mark.usefixtures("kept")
-def test_the_limit_on_one_address_is_not_told_to_others(make_app: Callable[..., Flask], sqlite_uri: str) -> None:
+def test_the_limit_on_one_address_is_not_told_to_others(
+    make_app: Callable[..., Flask], sqlite_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep_pages(monkeypatch, **KEPT)
     app = make_app(sqlite_uri, RATE_LIMITS=True, RATE_LIMIT_PER_ADDRESS="3/minute", PROXIES=1)
     one, other = Browser(app), Browser(app)
     # A page and the call of the API that it makes are two requests.

@@ -3,13 +3,14 @@
 import gzip
 import posixpath
 import re
+from collections.abc import Callable
 
 import pytest
 from flask import Flask
 
 from tests.resources.calls import FAR_AHEAD, Calls
-from tests.web.browsing import Browser
-from web.storefront import page_cache, pictures
+from tests.web.browsing import Browser, keep_pages
+from web.storefront import pictures
 
 GONE = "2001-01-01T00:00:00.000Z"
 EVIL = "<script>alert(1)</script>\"'&{{7*7}}"
@@ -17,7 +18,7 @@ EVIL = "<script>alert(1)</script>\"'&{{7*7}}"
 
 @pytest.fixture(autouse=True)
 def _nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page_cache, "_SECONDS", 0)
+    keep_pages(monkeypatch, seconds=0)
 
 
 def test_the_start_page_lists_the_goods(visitor: Browser, sqlite_call: Calls) -> None:
@@ -198,20 +199,22 @@ def test_the_page_of_a_visitor_is_kept_by_nobody(alice: Browser, sqlite_call: Ca
 
 
 def test_a_page_is_made_once_a_second_however_many_ask(
-    sqlite_app: Flask, sqlite_call: Calls, monkeypatch: pytest.MonkeyPatch
+    make_app: Callable[..., Flask], sqlite_uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(page_cache, "_SECONDS", 3600)
-    item = sqlite_call.create(name="before")
+    keep_pages(monkeypatch, seconds=3600)
+    app = make_app(sqlite_uri)
+    call = Calls(app)
+    item = call.create(name="before")
     path = f"/shop/{item['id']}"
-    assert Browser(sqlite_app).get(path).one("h1").text == "before"
-    sqlite_call.patch(f"/goods/{item['id']}", json={"name": "after"})
-    signed_in = Browser(sqlite_app)
+    assert Browser(app).get(path).one("h1").text == "before"
+    call.patch(f"/goods/{item['id']}", json={"name": "after"})
+    signed_in = Browser(app)
     signed_in.sign_in()
-    assert Browser(sqlite_app).get(path).one("h1").text == "before"
+    assert Browser(app).get(path).one("h1").text == "before"
     # Of those who are signed in there is one page too, filled in for each.
     assert signed_in.get(path).one("h1").text == "after"
-    sqlite_call.patch(f"/goods/{item['id']}", json={"name": "later"})
-    other = Browser(sqlite_app)
+    call.patch(f"/goods/{item['id']}", json={"name": "later"})
+    other = Browser(app)
     other.sign_in("<bob>")
     assert other.get(path).one("h1").text == "after"
     assert other.page.one(class_="muted small visitor-name")["title"] == "<bob>"

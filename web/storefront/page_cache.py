@@ -20,11 +20,11 @@ from markupsafe import Markup, escape
 from core.db.clock import deadline_of_request
 from core.refusals import Busy
 
-_SECONDS = 1.0
+SECONDS = 1.0
 # While one thread makes a page anew, the others send the last one for so long.
-_STALE_SECONDS = 10.0
-_PAGES = 256
-_FAILURES = 256
+STALE_SECONDS = 10.0
+PAGES = 256
+FAILURES = 256
 # Random, so that nothing that people typed is taken for a gap.
 _MARK = secrets.token_hex(16)
 _GAP = re.compile(f"\0{_MARK}:([a-z_]+)\0")
@@ -79,22 +79,36 @@ _Made = Future[MadePage | Exception | None]
 class PageCache:
     """Made pages by key, the most lately used ones. Shared by all threads."""
 
-    def __init__(self, wait_seconds: float, for_all: Callable[[Exception], bool] = lambda error: True) -> None:
+    def __init__(
+        self,
+        wait_seconds: float,
+        for_all: Callable[[Exception], bool] = lambda error: True,
+        seconds: float = SECONDS,
+        stale_seconds: float = STALE_SECONDS,
+        pages: int = PAGES,
+        failures: int = FAILURES,
+    ) -> None:
         """A request without a deadline waits for `wait_seconds` while another makes its page.
 
-        `for_all` tells whether an error of `make` would meet everybody who asks for the page.
+        `for_all` tells whether an error of `make` would meet everybody who asks for the page. A page or a failure is
+        sent until it is `seconds` old, a page that is being made anew until `stale_seconds`. At most `pages` and
+        `failures` are kept.
         """
         self._wait_seconds = wait_seconds
         self._for_all = for_all
+        self._seconds = seconds
+        self._stale_seconds = stale_seconds
+        self._most_pages = pages
+        self._most_failures = failures
         self._pages: OrderedDict[Hashable, _Kept] = OrderedDict()
         self._failures: OrderedDict[Hashable, _Kept] = OrderedDict()
         self._making: dict[Hashable, _Made] = {}
         self._lock = threading.Lock()
 
     def get(self, key: Hashable, make: Callable[[], str]) -> MadePage:
-        """The page of `key`, at most a second old unless it is being made.
+        """The page of `key`, at most `seconds` old unless it is being made.
 
-        Raises what `make` raises, here or within the last second elsewhere, and Busy where the request's deadline
+        Raises what `make` raises, here or within the last `seconds` elsewhere, and Busy where the request's deadline
         passes while another thread makes the page.
         """
         deadline = deadline_of_request(self._wait_seconds)
@@ -120,9 +134,9 @@ class PageCache:
         page, failure = self._pages.get(key), self._failures.get(key)
         if page is not None:
             self._pages.move_to_end(key)
-            if page.younger_than(_STALE_SECONDS if key in self._making else _SECONDS):
+            if page.younger_than(self._stale_seconds if key in self._making else self._seconds):
                 return page.what
-        return failure.what if failure is not None and failure.younger_than(_SECONDS) else None
+        return failure.what if failure is not None and failure.younger_than(self._seconds) else None
 
     def _make(self, key: Hashable, mine: _Made, make: Callable[[], str]) -> MadePage:
         # Its age counts from before it was read.
@@ -140,9 +154,9 @@ class PageCache:
                 # Only now: keys that lead to no page push none out.
                 if isinstance(found, MadePage):
                     self._failures.pop(key, None)
-                    _put(self._pages, key, _Kept(found, began), _PAGES)
+                    _put(self._pages, key, _Kept(found, began), self._most_pages)
                 elif found is not None:
-                    _put(self._failures, key, _Kept(found, began), _FAILURES)
+                    _put(self._failures, key, _Kept(found, began), self._most_failures)
             mine.set_result(found)
 
 
