@@ -24,15 +24,15 @@ from core.purchase.decide import refusal_of
 from core.refusals import GOODS_NOT_FOUND, Busy, Refusal, Unavailable
 
 MAX_AGE = 0.25  # seconds
-_READ_SECONDS = 0.08  # between two reads, so that one may be late before a row is too old
+READ_SECONDS = 0.08  # between two reads, so that one may be late before a row is too old
 # So many equal requests within MAX_AGE make an item hot. Fewer are no load, and get the latest row.
 HOT_REQUESTS = 10
 # Reads after which an item for which no request came is dropped.
-_QUIET_READS = 6
-_WATCHED = 256  # items at most; requests for others read the database
-_COUNTED = 20_000  # pairs of question and item whose requests are counted
+QUIET_READS = 6
+ITEMS_MAX = 256  # items at most; requests for others read the database
+COUNTED_MAX = 20_000  # pairs of question and item whose requests are counted
 # Requests that wait for the next read, at most: as many as a worker keeps connections open.
-_AWAITED = 4096
+WAITING_MAX = 4096
 # Items that are read for them in one statement, at most.
 _READ_ONCE = 256
 # Seconds without anything to read until the thread that reads ends.
@@ -102,15 +102,21 @@ class SaleCache:
         count: Count = lambda goods_id, code: None,
         rest: Rest = lambda: None,
         idle_seconds: float = IDLE_SECONDS,
+        items: int = ITEMS_MAX,
+        waiting: int = WAITING_MAX,
     ) -> None:
         """`read` returns the rows of items, with the database's time as `now`; it may raise.
 
         `count` is told of each purchase that is refused from here. `rest` is called, in the thread that reads, when
-        there is nothing more to read for now.
+        there is nothing more to read for now. At most `items` are read again and again, and at most `waiting` requests
+        wait for the next read. `hot_requests` and `quiet_reads` may be changed at any time.
         """
         self._idle_seconds = idle_seconds
+        self._most_items = items
+        self._most_waiting = waiting
         self._count = count
         self.hot_requests = HOT_REQUESTS
+        self.quiet_reads = QUIET_READS
         self._read = read
         self._rest = rest
         self._seen: dict[int, CachedSale] = {}
@@ -168,7 +174,7 @@ class SaleCache:
         """
         found: Future[CachedSale | None] = Future()
         with self._lock:
-            if self._awaited_count >= _AWAITED:
+            if self._awaited_count >= self._most_waiting:
                 raise Busy()
             if keep and not self._add(goods_id):
                 return None
@@ -217,7 +223,7 @@ class SaleCache:
         since, asks, before = self._asks.get((question, goods_id), (now, 0, 0))
         if now - since > MAX_AGE:
             since, asks, before = now, 0, asks if now - since <= 2 * MAX_AGE else 0
-        if len(self._asks) >= _COUNTED:
+        if len(self._asks) >= COUNTED_MAX:
             self._asks.clear()
         self._asks[question, goods_id] = since, asks + 1, before
         return asks + 1 >= self.hot_requests or before >= self.hot_requests
@@ -235,7 +241,7 @@ class SaleCache:
         """Have the item read from now on; False where too many are. Needs the lock."""
         if goods_id in self._seen or goods_id in self._wanted:
             return True
-        if len(self._wanted) + len(self._seen) >= _WATCHED:
+        if len(self._wanted) + len(self._seen) >= self._most_items:
             return False
         self._wanted.add(goods_id)
         return True
@@ -269,17 +275,17 @@ class SaleCache:
             try:
                 self._look(ids, kept)
                 if due:
-                    self._due = time.monotonic() + _READ_SECONDS
+                    self._due = time.monotonic() + READ_SECONDS
             except Exception as error:
                 self._go_quiet()
                 if not isinstance(error, Refusal):  # those are logged where they are raised
                     log.warning("items could not be read: %s", type(error).__name__)
                 self._tell_failure(ids, error)
-                time.sleep(_READ_SECONDS)
+                time.sleep(READ_SECONDS)
 
     def _forget_quiet(self) -> None:
         """Keep no longer what nobody asks for. Needs the lock."""
-        for goods_id in [key for key, seen in self._seen.items() if seen.quiet >= _QUIET_READS]:
+        for goods_id in [key for key, seen in self._seen.items() if seen.quiet >= self.quiet_reads]:
             del self._seen[goods_id]
 
     def _look(self, ids: Sequence[int], kept: Collection[int]) -> None:

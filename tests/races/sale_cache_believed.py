@@ -28,7 +28,7 @@ def long_memory() -> None:
     """What the sale cache has seen is believed for two seconds, and seldom looked at again."""
     from core.purchase import sale_cache
 
-    sale_cache.MAX_AGE, sale_cache._READ_SECONDS = 2.0, 1.5
+    sale_cache.MAX_AGE, sale_cache.READ_SECONDS = 2.0, 1.5
 
 
 if __name__ == "__main__":

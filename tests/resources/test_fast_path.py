@@ -52,7 +52,7 @@ class Crowd:
     def knows(self, goods_id: int) -> None:
         """Let the sale cache see the item as it now is."""
         began, self.sale_cache.hot_requests = time.monotonic(), 0
-        while not (seen := self.sale_cache.seen("buy", goods_id)) or seen._asked_at < began:
+        while not (seen := self.sale_cache.seen("buy", goods_id)) or seen.asked_at < began:
             assert time.monotonic() < began + 10
             time.sleep(0.01)
 
@@ -92,9 +92,9 @@ def crowd_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Flask], Crow
     monkeypatch.setattr(sale_cache_module, "MAX_AGE", 30.0)
     yield make
     # The database goes, so the sale cache must have ended its looking by then.
-    monkeypatch.setattr(sale_cache_module, "_QUIET_READS", 1)
     for one in made:
-        while one.sale_cache._watcher is not None:
+        one.sale_cache.quiet_reads = 1
+        while one.sale_cache.watching:
             time.sleep(0.01)
 
 
@@ -230,7 +230,6 @@ def test_the_time_of_the_answer_moves_while_the_etag_stays(crowd: Crowd) -> None
 def test_one_who_reads_after_a_crowd_of_buyers_sees_the_very_latest(crowd: Crowd) -> None:
     item = crowd.put_up("sold_out")
     crowd.sale_cache.hot_requests = HOT_REQUESTS
-    crowd.sale_cache._asks.clear()
     for _ in range(3 * HOT_REQUESTS):
         problem(crowd.ahead("POST", f"/seckill/{item}", "alice"), 409, "sold_out")
     crowd.call.patch(f"/goods/{item}", json={"stock_delta": 3})
@@ -242,7 +241,7 @@ def test_each_purchase_counts_once_towards_a_crowd(crowd: Crowd) -> None:
     crowd.sale_cache.hot_requests = HOT_REQUESTS
     for _ in range(HOT_REQUESTS - 1):
         crowd.call.bought(item)
-    assert crowd.sale_cache._watcher is None, "fewer than a crowd have asked"
+    assert not crowd.sale_cache.watching, "fewer than a crowd have asked"
 
 
 def test_refusals_from_memory_are_counted_and_written_down(crowd: Crowd) -> None:

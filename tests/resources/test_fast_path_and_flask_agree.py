@@ -382,8 +382,8 @@ def crowd(twins: Twins, monkeypatch: pytest.MonkeyPatch) -> Iterator[Twins]:
         while sale_cache.seen(question, goods_id) is None:
             time.sleep(0.01)
     yield twins
-    monkeypatch.setattr(sale_cache_module, "_QUIET_READS", 1)
-    while sale_cache._watcher is not None:
+    sale_cache.quiet_reads = 1
+    while sale_cache.watching:
         time.sleep(0.01)
 
 

@@ -202,8 +202,8 @@ def test_what_the_gate_refuses_is_free_and_needs_no_leave(limited: Limited, monk
     answers = [call.get(f"/seckill/{item}") for _ in range(ADDRESSES - USERS + 1)]
     assert [answer.status_code for answer in answers] == [200] * (ADDRESSES - USERS) + [429]
     problem(ahead(call, item, "alice"), 409, "sold_out")
-    monkeypatch.setattr(sale_cache_module, "_QUIET_READS", 1)
-    while sale_cache._watcher is not None:
+    sale_cache.quiet_reads = 1
+    while sale_cache.watching:
         time.sleep(0.01)
 
 

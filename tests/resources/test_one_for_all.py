@@ -14,7 +14,6 @@ from sqlalchemy import Connection, event
 from core.db.database import Database
 from core.ops import readiness
 from core.ops.readiness import Readiness
-from core.purchase import sale_cache as sale_cache_module
 from core.purchase.sale_cache import SaleCache
 from tests.resources.calls import Calls, problem
 
@@ -35,8 +34,8 @@ def late(make_app: Callable[..., Flask], database_uri: str, monkeypatch: pytest.
     monkeypatch.setattr(Database, "ask", ask_late)
     yield made
     made.goes.set()
-    monkeypatch.setattr(sale_cache_module, "_QUIET_READS", 1)
-    made.until(lambda: made.call.services.sale_cache._watcher is None)
+    made.call.services.sale_cache.quiet_reads = 1
+    made.until(lambda: not made.call.services.sale_cache.watching)
 
 
 class Late:
@@ -80,7 +79,7 @@ def read_once(late: Late) -> None:
     sale_cache.hot_requests = 0
     with late.crowd(f"/seckill/{late.item}") as answers:
         # All have asked: they wait for the row, or stand before the database themselves.
-        late.until(lambda: sale_cache._awaited_count + late.asked >= CLIENTS or late.asked > 2)
+        late.until(lambda: sale_cache.sizes["waiting"] + late.asked >= CLIENTS or late.asked > 2)
         asked = late.asked
         late.goes.set()
         states = [answer.result(SOON) for answer in answers]

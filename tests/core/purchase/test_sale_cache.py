@@ -64,11 +64,11 @@ def reader() -> Reader:
 
 
 @pytest.fixture
-def sale_cache(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> Iterator[SaleCache]:
+def sale_cache(reader: Reader) -> Iterator[SaleCache]:
     """A gate whose thread is gone after the test: what it leaves behind would disturb others."""
     made = SaleCache(reader, rest=lambda: reader.rests.append(made.watching), idle_seconds=0.05)
     yield made
-    monkeypatch.setattr(sale_cache_module, "_QUIET_READS", 1)  # not to wait for it long
+    made.quiet_reads = 1  # not to wait for it long
     reader.goes.set()
     until(lambda: not is_watching(made))
 
@@ -228,7 +228,7 @@ def test_each_question_is_counted_by_itself(sale_cache: SaleCache) -> None:
 
 def test_no_more_items_are_watched_than_are_allowed(sale_cache: SaleCache, reader: Reader) -> None:
     sale_cache.hot_requests = 1
-    most = sale_cache_module._WATCHED
+    most = sale_cache_module.ITEMS_MAX
     until(lambda: [sale_cache.refusal(item) for item in range(1, most + 50)] and len(reader.began) > 5)
     assert max(len(ids) for ids in reader.asked) == most
     # Room is made again once the crowd has gone elsewhere.
@@ -236,9 +236,9 @@ def test_no_more_items_are_watched_than_are_allowed(sale_cache: SaleCache, reade
 
 
 def test_the_counts_of_questions_do_not_grow_without_bound(sale_cache: SaleCache) -> None:
-    for item in range(sale_cache_module._COUNTED + 1000):
+    for item in range(sale_cache_module.COUNTED_MAX + 1000):
         sale_cache.refusal(item)
-    assert sale_cache.sizes["counted"] <= sale_cache_module._COUNTED
+    assert sale_cache.sizes["counted"] <= sale_cache_module.COUNTED_MAX
 
 
 def test_many_threads_may_ask_at_once(sale_cache: SaleCache, reader: Reader) -> None:

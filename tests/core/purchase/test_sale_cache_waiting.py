@@ -1,13 +1,12 @@
 """Reads of a hot item while the sale cache has nothing young enough: they wait for one read, and make no other."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from datetime import timedelta
 
 import pytest
 
-from core.purchase import sale_cache as sale_cache_module
 from core.purchase.sale_cache import MAX_AGE, CachedSale, SaleCache
 from core.refusals import Busy, Refusal, Unavailable
 from tests.core.purchase.test_sale_cache import ITEM, OPEN, Reader, database_time, is_watching, known, reader, until
@@ -16,14 +15,25 @@ __all__ = ["reader"]
 
 
 @pytest.fixture
-def sale_cache(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> Iterator[SaleCache]:
-    """A gate to which everybody is a crowd, and whose thread is gone after the test."""
-    made = SaleCache(reader, idle_seconds=0.05)
-    made.hot_requests = 1
-    yield made
-    monkeypatch.setattr(sale_cache_module, "_QUIET_READS", 1)
+def make_cache(reader: Reader) -> Iterator[Callable[..., SaleCache]]:
+    """Makes a gate to which everybody is a crowd, and whose thread is gone after the test."""
+    made: list[SaleCache] = []
+
+    def make(**bounds: int) -> SaleCache:
+        made.append(SaleCache(reader, idle_seconds=0.05, **bounds))
+        made[-1].hot_requests = 1
+        return made[-1]
+
+    yield make
     reader.goes.set()
-    until(lambda: not is_watching(made))
+    for one in made:
+        one.quiet_reads = 1
+        until(lambda one=one: not is_watching(one))
+
+
+@pytest.fixture
+def sale_cache(make_cache: Callable[..., SaleCache]) -> SaleCache:
+    return make_cache()
 
 
 def freeze(sale_cache: SaleCache, reader: Reader) -> None:
@@ -143,8 +153,8 @@ def test_the_moment_of_a_start_sends_nobody_to_the_database(sale_cache: SaleCach
     assert {"upcoming", "on_sale"} <= told
 
 
-def test_no_more_wait_than_are_allowed(sale_cache: SaleCache, reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sale_cache_module, "_AWAITED", 10)
+def test_no_more_wait_than_are_allowed(make_cache: Callable[..., SaleCache], reader: Reader) -> None:
+    sale_cache = make_cache(waiting=10)
     reader.goes.clear()
     crowd = waiting(sale_cache, 10)
     with pytest.raises(Busy):
@@ -155,9 +165,9 @@ def test_no_more_wait_than_are_allowed(sale_cache: SaleCache, reader: Reader, mo
 
 
 def test_an_item_that_cannot_be_watched_as_well_is_left_to_the_database(
-    sale_cache: SaleCache, reader: Reader, monkeypatch: pytest.MonkeyPatch
+    make_cache: Callable[..., SaleCache], reader: Reader
 ) -> None:
-    monkeypatch.setattr(sale_cache_module, "_WATCHED", 1)
+    sale_cache = make_cache(items=1)
     reader.goes.clear()
     assert isinstance(sale_cache.look("seckill", ITEM), Future)
     assert sale_cache.look("seckill", ITEM + 1) is None
