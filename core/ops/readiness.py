@@ -12,7 +12,7 @@ from core.db.schema import WrongSchema
 from core.db.shares import Share
 from core.refusals import Refusal
 
-_SECONDS = 1.0  # between two checks, whatever their results
+SECONDS = 1.0  # between two checks, whatever their results
 
 log = logging.getLogger("seckill.readiness")
 
@@ -21,10 +21,14 @@ class Readiness:
     """Shared by all threads of a process."""
 
     def __init__(
-        self, database: Database, draining: Callable[[], bool], has_keys: Callable[[], bool] = lambda: True
+        self,
+        database: Database,
+        draining: Callable[[], bool],
+        has_keys: Callable[[], bool] = lambda: True,
+        seconds: float = SECONDS,
     ) -> None:
         """The host is ready if `database` can be reached and has the right schema, and it `has_keys` to verify tokens
-        by, unless it is `draining`.
+        by, unless it is `draining`. A result counts for `seconds`, which may be changed at any time.
         """
         # Connections of its own, so that a busy host is ready all the same.
         self._database = database.of(Share.WATCH)
@@ -33,12 +37,13 @@ class Readiness:
         self._lock = threading.Lock()
         self._newest: Future[bool] | None = None
         self._began_at = 0.0
+        self.seconds = seconds
 
     def ask(self) -> "Future[bool]":
-        """A future of the result: of less than a second ago, or of the check in progress. It does not wait."""
+        """A future of the result: of less than `seconds` ago, or of the check in progress. It does not wait."""
         with self._lock:
             found = self._newest
-            if found is not None and (not found.done() or time.monotonic() - self._began_at < _SECONDS):
+            if found is not None and (not found.done() or time.monotonic() - self._began_at < self.seconds):
                 return found
             found = self._newest = Future()
             self._began_at = time.monotonic()

@@ -1,7 +1,7 @@
 """The metrics that are looked up when somebody asks for them: of items, orders, money and events.
 
 Those of buyers who ask now are in memory, and are there whatever the database does. The rest is read from the database
-by a thread of its own, at most once in SECONDS: whoever asks waits for it only a moment.
+by a thread of its own, at most once in two seconds: whoever asks waits for it only a moment.
 """
 
 import logging
@@ -25,7 +25,7 @@ from core.ops.shop_look import ITEMS_MAX, look
 from core.refusals import Refusal
 
 SECONDS = 2.0  # between two looks into the database
-_WAIT_SECONDS = 0.5  # that a scrape waits for a look
+WAIT_SECONDS = 0.5  # that a scrape waits for a look
 _OLD_SECONDS = 30.0  # after which figures are shown no more: the last look still waits for its answer
 
 log = logging.getLogger("seckill.metrics")
@@ -40,14 +40,21 @@ class ShopMetrics(Collector):
         clock: KnownTime,
         collect: Callable[[], None],
         rows: Callable[[int], Iterable[Row]],
+        seconds: float = SECONDS,
+        wait_seconds: float = WAIT_SECONDS,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`collect` takes up what this process has counted; `rows` returns what all workers of the host have, from a
-        second on.
+        second on. Between two looks into the database there are `seconds` of the clock `monotonic`; a scrape waits for
+        one for `wait_seconds`.
         """
         self._database = database.of(Share.READS)
         self._clock = clock
         self._collect = collect
         self._rows = rows
+        self._seconds = seconds
+        self._wait_seconds = wait_seconds
+        self._monotonic = monotonic
         self._lock = threading.Lock()
         self._look: Future[None] | None = None
         self._began_at = float("-inf")
@@ -83,13 +90,13 @@ class ShopMetrics(Collector):
     def _of_database(self, asked: list[int]) -> Iterator[Metric]:
         """The figures of a look that is done in time, or of the last one."""
         with self._lock:
-            if (self._look is None or self._look.done()) and time.monotonic() - self._began_at >= SECONDS:
+            if (self._look is None or self._look.done()) and self._monotonic() - self._began_at >= self._seconds:
                 self._begin(asked)
             current = self._look
         if current is not None:
-            wait([current], _WAIT_SECONDS)
+            wait([current], self._wait_seconds)
         with self._lock:
-            now = time.monotonic()
+            now = self._monotonic()
             # Scrapes may be further apart than that: only a look that does not end says that the database is away.
             is_stuck = self._look is not None and not self._look.done() and now - self._began_at > _OLD_SECONDS
             is_up = self._is_up and not is_stuck
@@ -106,7 +113,7 @@ class ShopMetrics(Collector):
             threading.Thread(target=self._read_all, args=(asked, done), name="metrics", daemon=True).start()
         except RuntimeError:  # no thread can be started now
             return
-        self._look, self._began_at = done, time.monotonic()
+        self._look, self._began_at = done, self._monotonic()
 
     def _read_all(self, asked: list[int], done: "Future[None]") -> None:
         """What was read ahead of a failure is shown: the rest is left out, and no figure is older than it seems."""
@@ -122,7 +129,7 @@ class ShopMetrics(Collector):
             log.warning("the figures could not be read: %s", type(error).__name__)
         finally:
             with self._lock:
-                self._read, self._read_at, self._is_up = read, time.monotonic(), is_up
+                self._read, self._read_at, self._is_up = read, self._monotonic(), is_up
             done.set_result(None)
 
 

@@ -44,7 +44,7 @@ class Checkout:
         settings = database.settings
         self._database = database.of(Share.PURCHASES)
         self.caps = Caps(self._database, settings.API_ORDER_LIMIT)
-        self._counter = counter or PurchaseCounter()
+        self.counter = counter or PurchaseCounter()
         self._wait_seconds = settings.PURCHASE_WAIT_SECONDS
         self._in_progress = in_progress
         self._sale_cache = sale_cache
@@ -103,7 +103,7 @@ class Checkout:
             _count(label)
         else:
             label = _INTERNAL_ERROR
-        self._counter.settled(goods_id, label, time.monotonic() - arrived, arrived, order_no)
+        self.counter.settled(goods_id, label, time.monotonic() - arrived, arrived, order_no)
 
     @property
     def pending(self) -> int:
@@ -156,7 +156,7 @@ class Checkout:
             if outcome is not None and not (isinstance(outcome, Refused) and outcome.refusal.code == GOODS_NOT_FOUND)
         )
         if settled:
-            self._counter.batch(settled)
+            self.counter.batch(settled)
         for label, count in Counter(_label(outcome) for outcome in outcomes if outcome is not None).items():
             _count(label, count)
         return outcomes

@@ -1,11 +1,13 @@
 """Health is told ahead of Flask, and in Flask's words."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from flask import Flask
 from werkzeug.test import EnvironBuilder, TestResponse, run_wsgi_app
 
+from core.ops.host_memory import HostMemory
 from resources.pipeline import Pipeline
 from tests.resources.calls import without_fast_path
 from tests.resources.test_fast_path import headers_of
@@ -20,11 +22,12 @@ def ask(application: Any, method: str, path: str, headers: dict[str, str]) -> Te
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/healthz?x=1"])
 @pytest.mark.parametrize("draining", [False, True])
 def test_health_is_told_as_flask_tells_it(
-    sqlite_app: Flask, path: str, draining: bool, monkeypatch: pytest.MonkeyPatch
+    make_app: Callable[..., Flask], sqlite_uri: str, path: str, draining: bool
 ) -> None:
-    pipeline = sqlite_app.wsgi_app
+    host = HostMemory()
+    host.draining = draining
+    pipeline = make_app(sqlite_uri, host).wsgi_app
     assert isinstance(pipeline, Pipeline)
-    monkeypatch.setattr(sqlite_app.extensions["seckill"].readiness, "_draining", lambda: draining)
     ahead, flask = ByDispatcher(pipeline), without_fast_path(pipeline)
     for method in ("GET", "HEAD", "OPTIONS", "POST"):
         for headers in ({}, {"Origin": "https://evil.example"}, {"Accept-Language": "zh"}):

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, event
 
 from core.db.database import Database
 from core.ops import readiness
+from core.ops.host_memory import HostMemory
 from core.ops.readiness import Readiness
 from core.purchase.sale_cache import SaleCache
 from tests.resources.calls import Calls, problem
@@ -22,8 +23,15 @@ SOON = 20.0
 
 
 @pytest.fixture
-def late(make_app: Callable[..., Flask], database_uri: str, monkeypatch: pytest.MonkeyPatch) -> Iterator["Late"]:
-    made = Late(Calls(make_app(database_uri, PURCHASE_WAIT_SECONDS=20)))
+def host() -> HostMemory:
+    return HostMemory()
+
+
+@pytest.fixture
+def late(
+    make_app: Callable[..., Flask], database_uri: str, host: HostMemory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator["Late"]:
+    made = Late(Calls(make_app(database_uri, host, PURCHASE_WAIT_SECONDS=20)))
     ask = Database.ask
 
     def ask_late(database: Database, connection: Connection, statement: str, numbers: Sequence[int]) -> object:
@@ -128,8 +136,8 @@ def test_readiness_is_looked_up_at_most_once_a_second(late: Late) -> None:
     look_once_a_second(late)
 
 
-def test_with_no_memory_each_request_looks(late: Late, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(readiness, "_SECONDS", 0.0)
+def test_with_no_memory_each_request_looks(late: Late) -> None:
+    late.call.services.readiness.seconds = 0
     with pytest.raises(AssertionError, match="each of them looks"):
         look_once_a_second(late)
 
@@ -153,22 +161,20 @@ def test_a_bad_outcome_is_remembered_as_well_and_for_a_second(late: Late, monkey
         raise readiness.WrongSchema("not this one")
 
     monkeypatch.setattr(readiness.schema, "check", fail)
-    monkeypatch.setattr(readiness, "_SECONDS", 60.0)
+    late.call.services.readiness.seconds = 60
     for _ in range(20):
         problem(late.get("/readyz"), 503, "unavailable")
     assert len(asked) == 1
     monkeypatch.undo()
-    late.call.services.readiness._began_at -= readiness._SECONDS
+    late.call.services.readiness.seconds = 0
     assert late.get("/readyz").status_code == 200
 
 
-def test_a_host_that_drains_says_so_at_once(late: Late, monkeypatch: pytest.MonkeyPatch) -> None:
-    draining = threading.Event()
-    monkeypatch.setattr(late.call.services.readiness, "_draining", draining.is_set)
+def test_a_host_that_drains_says_so_at_once(late: Late, host: HostMemory) -> None:
     assert late.get("/readyz").status_code == 200
-    draining.set()
+    host.draining = True
     problem(late.get("/readyz"), 503, "unavailable")
-    draining.clear()
+    host.draining = False
     assert late.get("/readyz").status_code == 200
 
 

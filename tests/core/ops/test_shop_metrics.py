@@ -1,9 +1,10 @@
 """Figures that are looked up in the database when metrics are asked for: right, bounded, and never in the way."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -12,10 +13,12 @@ from sqlalchemy import insert, update
 from core.catalogue import goods
 from core.events import deliveries, webhooks
 from core.events.sequencer import number
+from core.live.clock import KnownTime, as_datetime
 from core.ops import shop_look, shop_metrics
 from core.ops.shop_metrics import ShopMetrics
 from core.refusals import Unavailable
 from core.services import Services
+from harness.eventually import eventually
 from models import Order, OrderStatus, Outbox, Payment, WebhookDelivery
 from tests.core.selling import Selling
 
@@ -27,11 +30,16 @@ def shop(services: Services) -> Selling:
     return Selling(services)
 
 
+def patient(services: Services, **more: Any) -> ShopMetrics:
+    """Metrics for which a scrape waits long; by default it has the database looked into each time."""
+    monitor = services.monitor
+    options = {"seconds": 0, "wait_seconds": 20} | more
+    return ShopMetrics(services.database, monitor.clock, monitor.collect, monitor.rows, **options)
+
+
 def shown(services: Services) -> dict[tuple[str, ...], float]:
     """What a fresh look shows."""
-    metrics = services.shop_metrics
-    metrics._began_at = float("-inf")
-    return as_shown(metrics)
+    return as_shown(patient(services))
 
 
 def as_shown(metrics: ShopMetrics) -> dict[tuple[str, ...], float]:
@@ -42,9 +50,10 @@ def as_shown(metrics: ShopMetrics) -> dict[tuple[str, ...], float]:
     }
 
 
-@pytest.fixture(autouse=True)
-def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shop_metrics, "_WAIT_SECONDS", 20)
+def put_forward(clock: KnownTime, seconds: float) -> None:
+    """Let the database have told a time that is so much later."""
+    now = time.monotonic()
+    clock.heard(as_datetime(clock.at(now) + seconds), now, now)
 
 
 def write(services: Services, statement: object) -> None:
@@ -75,7 +84,7 @@ def test_no_more_than_so_many_items_have_figures_and_those_that_buyers_ask_for_d
     items = [shop.item() for _ in range(6)]
     wanted = items[0]
     services.monitor.collect()
-    counter = services.checkout._counter
+    counter = services.checkout.counter
     counter.batch({wanted: 1})
     counter.settled(wanted, "placed", 0.1, 0.0, None)
     found = shown(services)
@@ -89,16 +98,16 @@ def test_an_item_whose_buyers_come_while_nothing_is_decided_is_shown_as_stalled(
     services: Services, shop: Selling
 ) -> None:
     item = shop.item()
-    counter, clock = services.checkout._counter, services.monitor.clock
-    clock._ahead -= 6
+    counter, clock = services.checkout.counter, services.monitor.clock
+    put_forward(clock, -6)
     counter.batch({item: 1})
     services.monitor.collect()  # it is known to exist
     counter.settled(item, "busy", 3.0, 0.0, None)
     services.monitor.collect()
-    clock._ahead += 3
+    put_forward(clock, 3)
     counter.settled(item, "busy", 3.0, 0.0, None)
     services.monitor.collect()
-    clock._ahead += 3
+    put_forward(clock, 3)
     assert 5 <= shown(services)["seckill_item_stalled_seconds", str(item)] <= 8
     counter.settled(item, "sold_out", 0.1, 0.0, None)
     assert shown(services)["seckill_item_stalled_seconds", str(item)] == 0
@@ -179,8 +188,7 @@ def test_many_who_ask_make_one_look(
     looks: list[int] = []
     look = shop_look.look
     monkeypatch.setattr(shop_metrics, "look", lambda *given: (looks.append(1), look(*given))[1])
-    monkeypatch.setattr(shop_metrics, "SECONDS", 3600)
-    metrics = make_app(sqlite_uri).extensions["seckill"].shop_metrics
+    metrics = patient(make_app(sqlite_uri).extensions["seckill"], seconds=3600)
     threads = [threading.Thread(target=lambda: as_shown(metrics)) for _ in range(20)]
     for thread in threads:
         thread.start()
@@ -194,8 +202,9 @@ def test_a_database_that_fails_leaves_its_figures_out(
     make_app: Callable[..., Flask], sqlite_uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     services = make_app(sqlite_uri).extensions["seckill"]
+    metrics = patient(services)
     Selling(services).item()
-    assert len(shown(services)) > 5
+    assert len(as_shown(metrics)) > 5
 
     def failing(*given: object) -> Iterator[object]:
         yield from list(look(*given))[:1]
@@ -204,21 +213,28 @@ def test_a_database_that_fails_leaves_its_figures_out(
     look = shop_look.look
     monkeypatch.setattr(shop_metrics, "look", failing)
     # What was read ahead of the failure is there, and nothing that is older.
-    assert set(shown(services)) == {("seckill_database_up",), ("seckill_database_clock_ahead_seconds",)}
-    assert shown(services)["seckill_database_up",] == 0
+    assert set(as_shown(metrics)) == {("seckill_database_up",), ("seckill_database_clock_ahead_seconds",)}
+    assert as_shown(metrics)["seckill_database_up",] == 0
     monkeypatch.undo()
-    assert shown(services)["seckill_database_up",] == 1
+    assert as_shown(metrics)["seckill_database_up",] == 1
 
 
 def test_figures_that_are_old_are_shown_no_more(
     make_app: Callable[..., Flask], sqlite_uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    moment, hangs, goes = [0.0], threading.Event(), threading.Event()
+
+    def hanging(*given: object) -> Iterator[object]:
+        hangs.set()
+        goes.wait(60)
+        return iter(())
+
     services = make_app(sqlite_uri).extensions["seckill"]
-    metrics = services.shop_metrics
-    assert shown(services)["seckill_database_up",] == 1
-    monkeypatch.setattr(shop_metrics, "_WAIT_SECONDS", 0)
-    metrics._look = Future()  # one that hangs
+    metrics = patient(services, wait_seconds=0.1, monotonic=lambda: moment[0])
+    assert eventually(lambda: as_shown(metrics)["seckill_database_up",] == 1)
+    monkeypatch.setattr(shop_metrics, "look", hanging)
+    assert eventually(lambda: as_shown(metrics) and hangs.is_set())
     assert as_shown(metrics)["seckill_database_up",] == 1
-    metrics._read_at -= 31
-    metrics._began_at -= 31
+    moment[0] += 31
     assert as_shown(metrics) == {("seckill_database_up",): 0}
+    goes.set()
