@@ -166,7 +166,7 @@ def _serve(address: Address, settings: config.Settings) -> None:
             )
             adapter = GranianAdapter(Dispatcher(application.wsgi_app, address.threads), at_end=stop.wait)
             stop.watch()
-            _start_background_jobs(services)
+            start_background_jobs(services)
             # What is loaded by now stays: without this, each full garbage collection walks through all of it.
             gc.collect()
             gc.freeze()
@@ -200,7 +200,7 @@ def _close(services: "Services", tracer: "Tracer | None") -> None:
     request_log.flush(seconds=1.0)
 
 
-def _start_background_jobs(services: "Services") -> None:
+def start_background_jobs(services: "Services") -> None:
     """What a worker does beside answering. Its threads are its own: it was forked by now."""
     from core import idempotency
     from core.events import publisher
@@ -227,7 +227,7 @@ def _start_background_jobs(services: "Services") -> None:
 
 def _prepare(settings: config.Settings) -> None:
     """Prepare the database in a process of its own: the workers are not to inherit what only that needs."""
-    process = multiprocessing.Process(target=_prepare_here, args=(settings,))
+    process = multiprocessing.Process(target=prepare_here, args=(settings,))
     process.start()
     try:
         process.join()
@@ -237,7 +237,8 @@ def _prepare(settings: config.Settings) -> None:
         sys.exit(1)
 
 
-def _prepare_here(settings: config.Settings) -> None:
+def prepare_here(settings: config.Settings) -> None:
+    """Prepare the database in this process. What is wrong with it ends the process, with one line."""
     from click import ClickException
 
     import app
@@ -267,10 +268,11 @@ def _greet(address: Address, settings: config.Settings) -> None:
         except OSError:
             time.sleep(0.05)
     with contextlib.suppress(OSError, ValueError):  # nobody reads it
-        print(_greeting(address, settings), flush=True)
+        print(greeting(address, settings), flush=True)
 
 
-def _greeting(address: Address, settings: config.Settings) -> str:
+def greeting(address: Address, settings: config.Settings) -> str:
+    """What is printed at the start: where to look, and lines to try. Tokens stand in it on SQLite alone."""
     from core.ops.command_line import flask_line
     from core.tokens import Tokens
 

@@ -61,7 +61,7 @@ if __name__ == "__main__":
     from app import create_app
     from server.prepare import prove, upgrade
 
-    works = {"upgrade": upgrade, "prove": prove, "start": lambda app: serve._prepare_here(config.load())}
+    works = {"upgrade": upgrade, "prove": prove, "start": lambda app: serve.prepare_here(config.load())}
     work = works[sys.argv[2] if len(sys.argv) > 2 else "upgrade"]
     with before_change(int(sys.argv[1]), lambda statement: os.kill(os.getpid(), signal.SIGKILL)):
         work(create_app())

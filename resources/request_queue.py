@@ -28,6 +28,18 @@ class Lane(Enum):
     READS = "reads"
 
 
+def lane_threads(threads: int) -> dict[Lane, int]:
+    """How many threads requests of each lane may take, where `threads` run at once.
+
+    Reads leave a quarter of them to others, and changes an eighth. The lane of those who watch has one besides.
+    """
+    return {
+        Lane.WATCH: 1,
+        Lane.CHANGES: max(1, threads - max(1, threads // 8)),
+        Lane.READS: max(1, threads * 3 // 4),
+    }
+
+
 class _Waiting:
     __slots__ = ("most", "requests", "running")
 
@@ -44,12 +56,7 @@ class RequestQueue:
         """At most `threads` run at once, and one more for those who watch the service."""
         self._deadlines = deadlines
         self._most = threads
-        # Whoever reads leaves a quarter of the threads, and whoever changes something an eighth.
-        self._lanes = {
-            Lane.WATCH: _Waiting(1),
-            Lane.CHANGES: _Waiting(max(1, threads - max(1, threads // 8))),
-            Lane.READS: _Waiting(max(1, threads * 3 // 4)),
-        }
+        self._lanes = {lane: _Waiting(most) for lane, most in lane_threads(threads).items()}
         self._lock = threading.Lock()
         self._calls: SimpleQueue[None] = SimpleQueue()  # one for each idle thread that is to look around
         self._idle = 0
@@ -84,6 +91,15 @@ class RequestQueue:
         """Requests that wait, or run."""
         with self._lock:
             return sum(len(waiting.requests) + waiting.running for waiting in self._lanes.values())
+
+    def running(self, lane: Lane) -> int:
+        """Requests of the lane that run."""
+        return self._lanes[lane].running
+
+    @property
+    def threads(self) -> int:
+        """The threads that were begun."""
+        return self._threads
 
     def _start(self) -> None:
         try:

@@ -111,7 +111,7 @@ def test_what_is_excepted_already_stays_so(monkeypatch: pytest.MonkeyPatch) -> N
 def test_on_a_server_s_database_the_printed_tokens_are_made_in_any_folder(tmp_path: Path) -> None:
     uri = "mysql+mysqlconnector://user@127.0.0.1:1/shop"
     settings = config.load(SQLALCHEMY_DATABASE_URI=uri, SECRET_KEY=SECRET)
-    greeting = serve._greeting(serve.Address("127.0.0.1", 8000, 1, 1), settings)
+    greeting = serve.greeting(serve.Address("127.0.0.1", 8000, 1, 1), settings)
     (tmp_path / "app.py").write_text("raise SystemExit('the application of somebody else')")
     identities = []
     for header in re.findall(r'-H ("Authorization: Bearer .*?\)")', greeting):

@@ -254,7 +254,7 @@ def chores_of(monkeypatch: pytest.MonkeyPatch, services: Services) -> dict[str, 
     """What a worker does beside answering, by its name; nothing of it is begun."""
     begun: dict[str, Callable[[], object]] = {}
     monkeypatch.setattr(background_jobs, "start", lambda name, seconds, work: begun.__setitem__(name, work))
-    serve._start_background_jobs(services)
+    serve.start_background_jobs(services)
     return begun
 
 

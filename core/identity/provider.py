@@ -149,10 +149,11 @@ class IdentityProvider:
 
     def start(self) -> None:
         """Read the keys now, and keep them fresh, in a thread of its own. To be called after the process was forked."""
-        self._begin_with_kept()
+        self.begin_with_kept()
         threading.Thread(target=self._keep_fresh, name="identity keys", daemon=True).start()
 
-    def _begin_with_kept(self) -> None:
+    def begin_with_kept(self) -> None:
+        """Begin with the keys that a provider of this host has kept, unless they are too old or half written."""
         found = self._kept and self._kept.take()
         if found and self._clock() - found[1] < OUTAGE_SECONDS:
             self._read_at = found[1]

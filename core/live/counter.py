@@ -46,6 +46,11 @@ class PurchaseCounter:
         """Count a batch that was settled: how many purchases of each item. All of them exist."""
         self._batches.append(sizes)
 
+    @property
+    def waiting(self) -> int:
+        """The number of purchases that are not added up yet."""
+        return len(self._events)
+
     def knows(self, goods_id: int) -> bool:
         """Whether the item was found to exist. Ids that somebody made up must neither make a row nor raise an alarm."""
         return goods_id in self._known

@@ -26,7 +26,7 @@ from core.purchase.slots import MAX_SLOTS
 from core.refusals import GOODS_NOT_FOUND, Busy, Refusal
 
 READ_SECONDS = 1.0  # between two looks into the database
-_SHOWN_SECONDS = 0.5  # for which a picture is shown again
+SHOWN_SECONDS = 0.5  # for which a picture is shown again
 _FRESH_SECONDS = 3  # that are taken from memory for each picture; the reader takes all that is there
 _PRESENT_SECONDS = 60  # in which a worker that sells has something to tell
 _LEFT_SECONDS = 15.0  # after which nobody is taken to look any more
@@ -116,7 +116,7 @@ class Live:
             raise Refusal(GOODS_NOT_FOUND)
         with self._lock:
             now = time.monotonic()
-            if watched.picture is None or now - watched.shown_at >= _SHOWN_SECONDS:
+            if watched.picture is None or now - watched.shown_at >= SHOWN_SECONDS:
                 watched.picture, watched.shown_at = self._draw(watched), now
             return watched.picture
 

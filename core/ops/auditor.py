@@ -37,7 +37,7 @@ class Auditor:
         Raises Busy while another audit or report is made on this host, and Unavailable where the database cannot be
         read to the end in so many seconds.
         """
-        with self._alone():
+        with self.alone():
             return self._run(seconds)
 
     @contextmanager
@@ -47,8 +47,25 @@ class Auditor:
         Raises as `run` does.
         """
         deadline = Deadline(REPORT_SECONDS)
-        with self._alone():
+        with self.alone():
             yield self._run(SECONDS), deadline
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nothing is audited on this host within the block. Raises Busy while an audit or report is made."""
+        if not self._lock.acquire(blocking=False):
+            raise Busy(_RETRY_AFTER)
+        try:
+            try:
+                fcntl.lockf(self._host.audit_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise Busy(_RETRY_AFTER) from None
+            try:
+                yield
+            finally:
+                fcntl.lockf(self._host.audit_file, fcntl.LOCK_UN)
+        finally:
+            self._lock.release()
 
     def latest(self, seconds_old: float) -> LatestAudit | None:
         """The newest audit of this host, where it is not older than that."""
@@ -64,19 +81,3 @@ class Auditor:
             raise Unavailable() from error
         latest_audit.write(self._host.audit_file, LatestAudit.of(began, report))
         return report
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        if not self._lock.acquire(blocking=False):
-            raise Busy(_RETRY_AFTER)
-        try:
-            try:
-                fcntl.lockf(self._host.audit_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise Busy(_RETRY_AFTER) from None
-            try:
-                yield
-            finally:
-                fcntl.lockf(self._host.audit_file, fcntl.LOCK_UN)
-        finally:
-            self._lock.release()

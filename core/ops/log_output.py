@@ -17,10 +17,10 @@ from core.ops.text_output import LineWriter
 # Seconds that a line may wait to be written together with others.
 _GATHER_SECONDS = 0.1
 # Lines that may wait, since the reader of the log may have stopped. Beyond these the oldest are lost.
-_ORDINARY_MAX = 100_000
-_URGENT_MAX = 10_000
+ORDINARY_MAX = 100_000
+URGENT_MAX = 10_000
 # Ordinary lines that are written before the next look for urgent ones.
-_AT_ONCE = 2000
+AT_ONCE = 2000
 # Seconds that the end of a process waits for its last lines.
 _END_SECONDS = 1.0
 _POLL_SECONDS = 0.005
@@ -43,8 +43,20 @@ class GatheredLines:
     Urgent lines have a queue of their own and are written first. Adding a line never blocks.
     """
 
-    def __init__(self, stream: TextIO | None) -> None:
+    def __init__(
+        self,
+        stream: TextIO | None,
+        ordinary_max: int = ORDINARY_MAX,
+        urgent_max: int = URGENT_MAX,
+        at_once: int = AT_ONCE,
+    ) -> None:
+        """At most `ordinary_max` and `urgent_max` lines wait; `at_once` ordinary ones are written between two looks for
+        urgent ones.
+        """
         self._writer = LineWriter(stream)
+        self._ordinary_max = ordinary_max
+        self._urgent_max = urgent_max
+        self._at_once = at_once
         self._begin()
         util.register_after_fork(self, GatheredLines._begin)  # threads and their locks do not come along
 
@@ -60,11 +72,16 @@ class GatheredLines:
         self._thread: threading.Thread | None = None
         util.Finalize(None, self.drain, args=(_END_SECONDS,), exitpriority=0)
 
+    @property
+    def waiting(self) -> int:
+        """The number of lines that wait, without those that are just being written."""
+        return len(self._lines) + len(self._urgent)
+
     def write(self, line: str | Made) -> None:
         """Have `line` written. One that is still to be made is made by the thread that writes, not by the request's."""
         lines = self._lines
         lines.append(line)
-        if len(lines) > _ORDINARY_MAX:
+        if len(lines) > self._ordinary_max:
             self._lose(lines)
         if self._asleep:
             self._wake()
@@ -72,7 +89,7 @@ class GatheredLines:
     def write_first(self, line: str) -> None:
         """Have `line` written now, ahead of the ordinary lines that wait."""
         self._urgent.append(line)
-        if len(self._urgent) > _URGENT_MAX:
+        if len(self._urgent) > self._urgent_max:
             self._lose(self._urgent)
         self._wake()
         self._hurry.set()
@@ -115,8 +132,8 @@ class GatheredLines:
             # Those that are added meanwhile wait for the next time, but for urgent ones.
             left = len(self._lines)
             while left > 0 or self._urgent:
-                unwritten = self._writer.write(self._next(min(left, _AT_ONCE)))
-                left -= _AT_ONCE
+                unwritten = self._writer.write(self._next(min(left, self._at_once)))
+                left -= self._at_once
                 if unwritten:
                     self._count_lost("unwritten", unwritten)
                 elif (

@@ -4,6 +4,7 @@ import fcntl
 import math
 import multiprocessing
 import os
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -40,12 +41,13 @@ def hold(file: int, held: "multiprocessing.synchronize.Event", done: "multiproce
     os._exit(0)
 
 
-def test_while_another_worker_makes_one_it_is_busy(sqlite_app: Flask) -> None:
-    call = Calls(sqlite_app)
+def test_while_another_worker_makes_one_it_is_busy(make_app: Callable[..., Flask], sqlite_uri: str) -> None:
+    host = HostMemory()
+    call = Calls(make_app(sqlite_uri, host))
     item = call.create()["id"]
     fork = multiprocessing.get_context("fork")
     held, done = fork.Event(), fork.Event()
-    other = fork.Process(target=hold, args=(call.services.auditor._host.audit_file, held, done))
+    other = fork.Process(target=hold, args=(host.audit_file, held, done))
     other.start()
     assert held.wait(60)
     for path in ("/audit", f"/goods/{item}/report"):
@@ -70,7 +72,7 @@ def test_one_that_takes_too_long_is_ended_and_the_next_can_be_made(sqlite_app: F
 
 def test_a_thread_of_the_same_worker_is_busy_too(sqlite_app: Flask) -> None:
     auditor = sqlite_app.extensions["seckill"].auditor
-    with auditor._alone(), pytest.raises(Busy):
+    with auditor.alone(), pytest.raises(Busy):
         auditor.run()
 
 

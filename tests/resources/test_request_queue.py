@@ -10,7 +10,7 @@ from core.db.clock import Deadline, deadline_of_request
 from core.db.deadlines import Deadlines
 from core.refusals import Busy
 from resources import request_queue
-from resources.request_queue import Lane, RequestQueue
+from resources.request_queue import Lane, RequestQueue, lane_threads
 
 SOON = 10.0
 
@@ -41,7 +41,7 @@ class Work:
         self.queue.put(lane, Deadline(seconds), run, lambda: self.expired.append(name))
 
     def running(self) -> int:
-        return sum(waiting.running for waiting in self.queue._lanes.values())
+        return sum(map(self.queue.running, Lane))
 
 
 @pytest.fixture
@@ -60,13 +60,18 @@ def fill(work: Work, lane: Lane, count: int = 20) -> None:
 @pytest.mark.parametrize(("full", "other"), [(Lane.READS, Lane.CHANGES), (Lane.CHANGES, Lane.READS)])
 def test_a_full_lane_leaves_threads_to_the_other(work: Work, full: Lane, other: Lane) -> None:
     fill(work, full)
-    until(lambda: work.running() == work.queue._lanes[full].most)
+    until(lambda: work.queue.running(full) == lane_threads(8)[full])
     work.put(other, "other")
     until(lambda: "other" in work.began)
 
 
+@pytest.fixture
+def reads_take_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(request_queue, "lane_threads", lambda threads: lane_threads(threads) | {Lane.READS: 100})
+
+
+@pytest.mark.usefixtures("reads_take_all")
 def test_without_lanes_it_does_not(work: Work) -> None:
-    work.queue._lanes[Lane.READS].most = 100
     fill(work, Lane.READS)
     until(lambda: work.running() == 8)
     work.put(Lane.CHANGES, "other", seconds=0.3)
@@ -80,7 +85,7 @@ def test_who_watches_is_served_while_all_others_wait(work: Work) -> None:
     until(lambda: work.running() == 8)
     work.put(Lane.WATCH, "figures")
     until(lambda: "figures" in work.began)
-    assert work.queue._threads == 9
+    assert work.queue.threads == 9
 
 
 def test_a_request_is_not_run_after_its_deadline(work: Work) -> None:

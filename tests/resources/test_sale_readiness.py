@@ -107,7 +107,7 @@ def test_rows_that_break_a_promise_are_a_problem(sqlite_app: Flask) -> None:
 def test_an_audit_under_way_is_not_waited_for(sqlite_app: Flask) -> None:
     call = Calls(sqlite_app)
     item = call.create(starts_at=FAR_AHEAD)["id"]
-    with call.services.auditor._alone():
+    with call.services.auditor.alone():
         assert "Another audit" in entries(call, item)["audit"]["found"]
 
 

@@ -88,7 +88,7 @@ def test_keys_that_are_too_old_or_half_written_are_not_begun_with(tmp_path: Path
 
     def begun(now: float) -> int:
         later = IdentityProvider(rules, kept, clock=lambda: now)
-        later._begin_with_kept()
+        later.begin_with_kept()
         return len(later.keys)
 
     assert begun(0) == 0
@@ -133,6 +133,6 @@ def test_the_doctor_reads_the_keys(tmp_path: Path) -> None:
 @pytest.mark.parametrize("only", [True, False])
 def test_the_greeting_offers_no_administrator_s_line_where_only_the_provider_names_them(only: bool) -> None:
     settings = config.load(SECRET_KEY=SECRET, **told("keys.json", IDENTITY_ONLY=only))
-    greeting = serve._greeting(serve.Address("127.0.0.1", 8000, 1, 1), settings)
+    greeting = serve.greeting(serve.Address("127.0.0.1", 8000, 1, 1), settings)
     assert ("stock_delta" in greeting) is not only
     assert "Buy a unit" in greeting

@@ -109,7 +109,7 @@ PHASES = [0.0, TICK, 0.25, collector.SECONDS - TICK]
 class TestAge:
     def test_the_periods_of_the_code_keep_the_promise(self) -> None:
         # A worker shows its count at each turn, which takes its time; a picture made before it is shown for a while.
-        assert collector.SECONDS + live._SHOWN_SECONDS < AGE_AT_MOST
+        assert collector.SECONDS + live.SHOWN_SECONDS < AGE_AT_MOST
 
     @pytest.mark.parametrize("phase", PHASES)
     @pytest.mark.parametrize("looks_from", [0.0, 0.25, 0.5 - TICK])
@@ -146,7 +146,7 @@ class TestAge:
 
 class TestAlarm:
     def test_the_periods_of_the_code_keep_the_promise(self) -> None:
-        assert BUYERS_SECONDS + collector.SECONDS + STALLED_SECONDS + live._SHOWN_SECONDS < ALARM_WITHIN
+        assert BUYERS_SECONDS + collector.SECONDS + STALLED_SECONDS + live.SHOWN_SECONDS < ALARM_WITHIN
 
     @pytest.mark.parametrize("turned_away", [False, True], ids=["they wait", "they are turned away at once"])
     @pytest.mark.parametrize("phase", PHASES)

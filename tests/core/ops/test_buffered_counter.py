@@ -24,8 +24,7 @@ class SlowCounter:
 
 
 @pytest.fixture
-def counted(monkeypatch: pytest.MonkeyPatch) -> SlowCounter:
-    monkeypatch.setattr(BufferedCounter, "_all", [])
+def counted() -> SlowCounter:
     counter = SlowCounter()
     BufferedCounter(counter).add("x")  # type: ignore[arg-type]
     return counter

@@ -100,9 +100,9 @@ def test_a_worker_killed_while_it_adds_a_figure_leaves_the_others() -> None:
 
     def half_of_an_entry() -> None:
         work(3)
-        book = figures._Book(host.mine.figures)
-        end = book._words[0]
-        book._words[end] = 40  # and the number of words does not include it yet
+        words = host.mine.figures.cast("q")
+        end = words[0]
+        words[end] = 40  # and the number of words does not include it yet
         killed()
 
     as_worker(host, 0, half_of_an_entry)

@@ -4,13 +4,15 @@ import fcntl
 import io
 import logging
 import os
+import select
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from prometheus_client import REGISTRY
 
 from core.ops import log_output
-from core.ops.log_output import LOST, GatheredLines
+from core.ops.log_output import GatheredLines
 from harness.eventually import eventually
 
 FLOOD = 3000
@@ -24,6 +26,10 @@ class Reader:
         fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, 4096)
         self.stream = os.fdopen(write, "w", encoding="utf-8")
         self.text = ""
+
+    def has_some(self) -> bool:
+        """Whether something was written that is not read yet."""
+        return bool(select.select([self.end], [], [], 0)[0])
 
     def read(self, until: str) -> list[str]:
         """The lines up to the one that contains `until`."""
@@ -57,15 +63,11 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[GatheredLines]]:
 
 
 def lost(why: str) -> float:
-    return LOST.labels(why)._value.get()
+    return REGISTRY.get_sample_value("seckill_log_lines_lost_total", {"why": why}) or 0.0
 
 
-def test_a_warning_is_not_lost_behind_a_flood_that_nobody_reads(
-    reader: Reader, told: list[GatheredLines], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(log_output, "_ORDINARY_MAX", 1000)
-    monkeypatch.setattr(log_output, "_AT_ONCE", 100)
-    lines, before = GatheredLines(reader.stream), lost("full")
+def test_a_warning_is_not_lost_behind_a_flood_that_nobody_reads(reader: Reader, told: list[GatheredLines]) -> None:
+    lines, before = GatheredLines(reader.stream, ordinary_max=1000, at_once=100), lost("full")
     told.append(lines)
     lines.write_first("begin\n")
     for number in range(FLOOD):
@@ -82,12 +84,11 @@ def test_a_warning_is_not_lost_behind_a_flood_that_nobody_reads(
     assert len([line for line in written if line.startswith("request")]) == 2 * FLOOD - dropped
 
 
-def test_warnings_are_bounded_and_the_newest_are_kept(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log_output, "_URGENT_MAX", 10)
-    lines, before = GatheredLines(reader.stream), lost("full")
+def test_warnings_are_bounded_and_the_newest_are_kept(reader: Reader) -> None:
+    lines, before = GatheredLines(reader.stream, urgent_max=10), lost("full")
     for number in range(FLOOD):
         lines.write_first(f"warning {number} {'x' * 100}\n")
-    assert len(lines._urgent) <= 10
+    assert lines.waiting <= 10
     written = reader.read(f"warning {FLOOD - 1} ")
     assert len(written) == FLOOD - (lost("full") - before)
 
@@ -111,9 +112,9 @@ def test_the_end_of_a_process_does_not_wait_for_a_reader_that_has_stopped(reader
     for number in range(FLOOD):
         lines.write(f"request {number} {'x' * 100}\n")
     lines.write_first("look at this\n")
-    assert eventually(lines._writing.locked)
+    assert eventually(reader.has_some)
     lines.drain(seconds=0.1)
-    assert lines._lines  # it returned, though they are not written
+    assert lines.waiting  # it returned, though they are not written
 
 
 def test_a_thread_that_adds_the_first_line_while_the_writer_falls_asleep_is_not_forgotten() -> None:
