@@ -6,20 +6,24 @@ them. Whoever looks does so at every tick.
 
 import copy
 import itertools
+import threading
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
+from core.db.clock import Deadline
+from core.db.shares import Share
 from core.live import clock, collector, live
 from core.live.counter import PurchaseCounter
 from core.live.monitor import Monitor
 from core.live.window import STALLED_SECONDS
 from core.ops import background_jobs
 from core.ops.host_memory import HostMemory
+from core.refusals import Unavailable
 from resources.live import live_json
 
 # What docs/console.md promises, in seconds.
@@ -52,6 +56,31 @@ class FakeTime:
         return self.moment
 
 
+class Silence:
+    """A database that does not answer before the test has ended."""
+
+    is_sqlite = False
+    settings = SimpleNamespace(API_ORDER_LIMIT=2, DATABASE_TIMEOUT_SECONDS=2)
+
+    def __init__(self) -> None:
+        self._ended = threading.Event()
+        self._asking: list[threading.Thread] = []
+
+    def of(self, share: Share) -> "Silence":
+        return self
+
+    def reading(self, deadline: Deadline) -> NoReturn:
+        self._asking.append(threading.current_thread())
+        self._ended.wait()
+        raise Unavailable
+
+    def end(self) -> None:
+        """Refuse all who ask, and wait for the end of their threads."""
+        self._ended.set()
+        for thread in self._asking:
+            thread.join()
+
+
 class Worker:
     """A worker of the host, whose database never answers."""
 
@@ -60,10 +89,8 @@ class Worker:
         memory.take(number)
         self.counter = PurchaseCounter()
         self.waiting: Counter[int] = Counter()
-        database: Any = SimpleNamespace(is_sqlite=False, settings=SimpleNamespace(API_ORDER_LIMIT=2))
-        database.of = lambda share: database
-        self.monitor = Monitor.of(database, memory, self.counter, lambda: self.waiting, dict)
-        self.monitor.live._reader = SimpleNamespace(is_alive=lambda: True)  # type: ignore[assignment]
+        self.database: Any = Silence()
+        self.monitor = Monitor.of(self.database, memory, self.counter, lambda: self.waiting, dict)
 
     def settle(self, outcome: str) -> None:
         self.counter.settled(ITEM, outcome, 0.01, 0.0, None)
@@ -103,6 +130,23 @@ class Host:
         return self.time.moment
 
 
+@pytest.fixture
+def host_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[float], Host]]:
+    """Makes hosts, by the `phase` of each."""
+    made: list[Host] = []
+
+    def make(phase: float) -> Host:
+        made.append(Host(monkeypatch, phase))
+        return made[-1]
+
+    yield make
+    for host in made:
+        host.time.moment += 3600  # nobody looks any more
+    for host in made:
+        for worker in (host.asked, host.selling):
+            worker.database.end()
+
+
 PHASES = [0.0, TICK, 0.25, collector.SECONDS - TICK]
 
 
@@ -114,9 +158,9 @@ class TestAge:
     @pytest.mark.parametrize("phase", PHASES)
     @pytest.mark.parametrize("looks_from", [0.0, 0.25, 0.5 - TICK])
     def test_a_purchase_of_another_worker_is_in_the_figures_within_a_second(
-        self, monkeypatch: pytest.MonkeyPatch, phase: float, looks_from: float
+        self, host_at: Callable[[float], Host], phase: float, looks_from: float
     ) -> None:
-        host = Host(monkeypatch, phase)
+        host = host_at(phase)
         begins = host.time.moment + looks_from
         placed_at: list[float] = []
         while (now := host.tick()) < begins + 3:
@@ -131,9 +175,9 @@ class TestAge:
 
     @pytest.mark.parametrize("looks_from", [0.0, TICK, 0.25])
     def test_a_purchase_of_the_worker_that_is_asked_is_as_well(
-        self, monkeypatch: pytest.MonkeyPatch, looks_from: float
+        self, host_at: Callable[[float], Host], looks_from: float
     ) -> None:
-        host = Host(monkeypatch, 0.25)
+        host = host_at(0.25)
         begins = host.time.moment + looks_from
         placed_at: list[float] = []
         while (now := host.tick()) < begins + 3:
@@ -151,10 +195,10 @@ class TestAlarm:
     @pytest.mark.parametrize("turned_away", [False, True], ids=["they wait", "they are turned away at once"])
     @pytest.mark.parametrize("phase", PHASES)
     def test_it_is_on_within_five_seconds_after_the_last_decision_and_not_before_it(
-        self, monkeypatch: pytest.MonkeyPatch, phase: float, turned_away: bool
+        self, host_at: Callable[[float], Host], phase: float, turned_away: bool
     ) -> None:
         for fraction, looks_from in itertools.product((0.0, TICK, 0.4375, 0.5, 0.9375), (0.0, 0.25)):
-            self._try(Host(monkeypatch, phase), fraction, looks_from, turned_away)
+            self._try(host_at(phase), fraction, looks_from, turned_away)
 
     def _try(self, host: Host, fraction: float, looks_from: float, turned_away: bool) -> None:
         begins = host.time.moment + looks_from
@@ -181,9 +225,9 @@ class TestAlarm:
 
     @pytest.mark.parametrize("phase", PHASES)
     def test_it_stays_off_while_one_buyer_a_second_is_served_and_others_wait(
-        self, monkeypatch: pytest.MonkeyPatch, phase: float
+        self, host_at: Callable[[float], Host], phase: float
     ) -> None:
-        host = Host(monkeypatch, phase)
+        host = host_at(phase)
         ends = host.time.moment + 8
         host.selling.waiting[ITEM] = 5
         while (now := host.tick()) < ends:
@@ -193,8 +237,8 @@ class TestAlarm:
                 host.selling.settle("busy")
             assert not host.asked.look()["alarm"]
 
-    def test_it_stays_off_where_the_last_buyer_was_served(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        host = Host(monkeypatch, 0.25)
+    def test_it_stays_off_where_the_last_buyer_was_served(self, host_at: Callable[[float], Host]) -> None:
+        host = host_at(0.25)
         host.selling.waiting[ITEM] = 1
         begins = host.time.moment
         while (now := host.tick()) < begins + 9:
