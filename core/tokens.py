@@ -22,8 +22,8 @@ ALGORITHM = "HS256"
 ADMIN_SCOPE = "admin"
 MAX_USER_ID = 64
 _MAX_TOKEN = 4096
-_REMEMBERED = 20_000  # tokens
-_REMEMBERED_CHARACTERS = 32_000_000  # of all of them; ours have a few hundred, a provider's one or two thousand
+REMEMBERED_MAX = 20_000  # tokens
+REMEMBERED_CHARACTERS_MAX = 32_000_000  # of all of them; ours have a few hundred, a provider's one or two thousand
 
 
 class InvalidToken(Exception):
@@ -45,7 +45,8 @@ class Tokens:
     are for the service's own pages: they are signed under keys derived for that purpose, and make nobody an
     administrator.
 
-    A token that was verified is remembered until it expires: buyers send theirs again and again.
+    A token that was verified is remembered until it expires: buyers send theirs again and again. At most
+    `remembered_max` are, of `remembered_characters_max` characters together.
     """
 
     def __init__(
@@ -54,17 +55,21 @@ class Tokens:
         fallbacks: Sequence[str] = (),
         provider: IdentityProvider | None = None,
         provider_only: bool = False,
+        remembered_max: int = REMEMBERED_MAX,
+        remembered_characters_max: int = REMEMBERED_CHARACTERS_MAX,
     ) -> None:
         self._keys = (key, *fallbacks)
         if any(is_blank(key) for key in self._keys):
             raise ValueError("a key is blank: anybody could sign with it")
         self._provider_only = provider_only
         if provider_only:
-            self._keys = tuple(_key_of_pages(key) for key in self._keys)
+            self._keys = tuple(key_of_pages(key) for key in self._keys)
         self._readable_keys = frozenset(filter(_may_sign, self._keys))
         # By the whole token, signature included: only who holds it finds it. With the moment at which it expires.
         self._verified: dict[str, tuple[Identity, float]] = {}
         self._characters = 0  # of the remembered tokens
+        self._remembered_max = remembered_max
+        self._remembered_characters_max = remembered_characters_max
         self.provider = provider
         if provider is not None:
             provider.when_keys_go(self._forget)
@@ -120,7 +125,8 @@ class Tokens:
         return identity, proven.expires
 
     def _remember(self, token: str, identity: Identity, expires: int) -> None:
-        if len(self._verified) >= _REMEMBERED or self._characters + len(token) > _REMEMBERED_CHARACTERS:
+        characters = self._characters + len(token)
+        if len(self._verified) >= self._remembered_max or characters > self._remembered_characters_max:
             self._forget()
         if token not in self._verified:
             self._characters += len(token)
@@ -161,7 +167,7 @@ def is_user_id(value: object) -> bool:
     )
 
 
-def _key_of_pages(key: str) -> str:
+def key_of_pages(key: str) -> str:
     """A key for the tokens of the pages, from which `key` cannot be found."""
     return hmac.new(key.encode(), b"seckill tokens of the pages", hashlib.sha256).hexdigest()
 

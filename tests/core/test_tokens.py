@@ -5,7 +5,6 @@ import time
 import jwt
 import pytest
 
-from core import tokens as tokens_module
 from core.tokens import Identity, InvalidToken, Tokens, is_user_id
 from tests.core.forged_tokens import HOUR, forged, signed
 
@@ -138,19 +137,17 @@ def test_a_remembered_token_is_one_of_these_keys() -> None:
         Tokens(KEY).verify(token)
 
 
-def test_a_token_that_is_verified_again_takes_no_more_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    tokens = Tokens(KEY)
-    first, again = tokens.issue("first"), tokens.issue("again")
-    monkeypatch.setattr(tokens_module, "_REMEMBERED_CHARACTERS", len(first) + 2 * len(again))
+def test_a_token_that_is_verified_again_takes_no_more_room() -> None:
+    first, again = (Tokens(KEY).issue(user) for user in ("first", "again"))
+    tokens = Tokens(KEY, remembered_characters_max=len(first) + 2 * len(again))
     tokens.verify(first)
     for _ in range(10):
         tokens.verify_until(again)
     assert tokens.known(first) is not None
 
 
-def test_no_more_tokens_are_remembered_than_are_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tokens_module, "_REMEMBERED", 5)
-    tokens = Tokens(KEY)
+def test_no_more_tokens_are_remembered_than_are_allowed() -> None:
+    tokens = Tokens(KEY, remembered_max=5)
     users = [f"user-{number}" for number in range(23)]
     issued = [tokens.issue(user) for user in users]
     for _ in range(2):
