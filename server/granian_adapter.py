@@ -27,7 +27,7 @@ from resources.reply import Headers
 BODY_SECONDS = 30.0
 # Seconds within which granian opens a file that it is to send.
 OPEN_SECONDS = 60.0
-_TICK_SECONDS = 0.5  # between two looks for bodies that are late
+TICK_SECONDS = 0.5  # between two looks for bodies that are late
 
 log = logging.getLogger("seckill.server")
 
@@ -35,10 +35,21 @@ log = logging.getLogger("seckill.server")
 class GranianAdapter:
     """The application of a worker, as granian calls it."""
 
-    def __init__(self, dispatcher: Dispatcher, at_end: Callable[[], None] = lambda: None) -> None:
-        """`at_end` is called when granian has no connection any more, and would end the process."""
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        at_end: Callable[[], None] = lambda: None,
+        body_seconds: float = BODY_SECONDS,
+        tick_seconds: float = TICK_SECONDS,
+    ) -> None:
+        """`at_end` is called when granian has no connection any more, and would end the process.
+
+        A client may take `body_seconds` to send a body; every `tick_seconds` those that are late are ended.
+        """
         self._dispatcher = dispatcher
         self._at_end = at_end
+        self._body_seconds = body_seconds
+        self._tick_seconds = tick_seconds
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0
         # Requests whose body is on its way, and until when it may be.
@@ -66,7 +77,7 @@ class GranianAdapter:
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Take note of the loop. Called by granian, in the loop's thread."""
         self._loop, self._thread = loop, threading.get_ident()
-        loop.call_later(_TICK_SECONDS, self._end_late_bodies)
+        loop.call_later(self._tick_seconds, self._end_late_bodies)
 
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Let the worker end what it has taken up. Called by granian, after the loop has ended."""
@@ -98,7 +109,7 @@ class GranianAdapter:
         task = asyncio.current_task()
         assert task is not None
         # One look at all of them costs a tenth of what a timer for each would.
-        self._receiving[task] = time.monotonic() + BODY_SECONDS
+        self._receiving[task] = time.monotonic() + self._body_seconds
         try:
             return await _chunks(protocol) if chunked else await protocol()
         except ProtocolClosed:
@@ -118,7 +129,7 @@ class GranianAdapter:
         for task in [task for task, until in self._receiving.items() if until <= now and task not in self._late]:
             self._late.add(task)
             task.cancel()
-        self._loop.call_later(_TICK_SECONDS, self._end_late_bodies)
+        self._loop.call_later(self._tick_seconds, self._end_late_bodies)
 
     def call(self, function: Callable[[], None]) -> None:
         """Have the loop call a function. To be called from another thread."""

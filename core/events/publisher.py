@@ -65,7 +65,8 @@ class Publisher:
     """One process's publisher.
 
     `resting` says whether to begin no new work, since the host is about to stop; `crowded`, whether purchases need this
-    process, so that deliveries have to wait. `clock` (in seconds) times the pauses after failures.
+    process, so that deliveries have to wait. `clock` (in seconds) times the pauses after failures; by `pause`, given
+    seconds, a sender makes way for purchases.
     """
 
     def __init__(
@@ -75,12 +76,14 @@ class Publisher:
         crowded: Callable[[], bool] = lambda: False,
         names: NameLookup = NAMES,
         clock: Callable[[], float] = time.monotonic,
+        pause: Callable[[float], object] = time.sleep,
     ) -> None:
         self._database = database
         self._resting = resting
         self._crowded = crowded
         self._names = names
         self._clock = clock
+        self._pause = pause
         self._senders: dict[int, threading.Thread] = {}
         self._rests: dict[int, _Rest] = {}
         self._lock = threading.Lock()
@@ -190,8 +193,6 @@ class Publisher:
                 self._hand_back(taken, place + 1, self._leave_alone(webhook_id))
                 return False
         return True
-
-    _pause = staticmethod(time.sleep)
 
     def _make_way(self, spent: float) -> None:
         """While crowded, leave the processor to purchases: all senders together take a small share of its time."""

@@ -22,7 +22,7 @@ Found = TypeVar("Found")
 MOST_KEYS = 50_000
 _FEW_KEYS = 1000
 # Seconds without a call to Redis after a failure, and the timeouts to connect and to answer.
-_SILENT_SECONDS = 1.0
+SILENT_SECONDS = 1.0
 _PATIENCE_SECONDS = 0.25
 
 log = logging.getLogger("seckill.limits")
@@ -96,14 +96,18 @@ class LocalCounts:
 class SharedCounts(RedisStorage):
     """Counts in Redis. While it fails, this process counts by itself, and one request a second tries Redis again."""
 
-    def __init__(self, uri: str, **options: Any) -> None:
-        """Opens no connection. `uri` is an address of Redis, whose options win over those here."""
+    def __init__(self, uri: str, silent_seconds: float = SILENT_SECONDS, **options: Any) -> None:
+        """Opens no connection. `uri` is an address of Redis, whose options win over those here.
+
+        After a failure Redis is not called for `silent_seconds`.
+        """
         from redis.backoff import NoBackoff
         from redis.connection import Connection, SSLConnection
         from redis.retry import Retry
 
         self._local = LocalCounts()
         self._failing = False
+        self._silent_seconds = silent_seconds
         self._silent_until = 0.0
         self._state = threading.Lock()
         patience = {"socket_timeout": _PATIENCE_SECONDS, "socket_connect_timeout": _PATIENCE_SECONDS}
@@ -148,7 +152,7 @@ class SharedCounts(RedisStorage):
             now = time.monotonic()
             if now < self._silent_until:
                 return False
-            self._silent_until = now + _SILENT_SECONDS  # one thread tries, the others do not wait for it
+            self._silent_until = now + self._silent_seconds  # one thread tries, the others do not wait for it
             return True
 
     def _failed(self, error: Exception) -> None:
@@ -156,7 +160,7 @@ class SharedCounts(RedisStorage):
             now = time.monotonic()
             first = not self._failing
             # Later failures of calls that began before the first failure are not logged again.
-            self._failing, self._silent_until = True, now + _SILENT_SECONDS
+            self._failing, self._silent_until = True, now + self._silent_seconds
         if first:
             # Not the error's text: it can contain the address with a password.
             log.warning("requests are counted by each worker alone: Redis failed with %s", type(error).__name__)

@@ -247,13 +247,12 @@ def test_one_event_that_is_refused_does_not_stop_the_next(
 
 @pytest.mark.parametrize("crowded", [True, False])
 def test_in_a_crowd_a_sender_makes_way_for_buyers_after_each_attempt(
-    private_call: Calls, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, crowded: bool
+    private_call: Calls, receiver: Receiver, crowded: bool
 ) -> None:
     pauses: list[float] = []
-    monkeypatch.setattr(Publisher, "_pause", staticmethod(pauses.append))
     private_call.create_webhook(receiver.url)
     buy(private_call, 3)
-    publish(Publisher(private_call.services.database, crowded=lambda: crowded))
+    publish(Publisher(private_call.services.database, crowded=lambda: crowded, pause=pauses.append))
     assert len(receiver.received) == 3
     assert len(pauses) == (3 if crowded else 0)
     assert all(pause > 0 for pause in pauses)

@@ -83,11 +83,13 @@ class Dispatcher:
         exchange.response_bytes(503, [], type(error).__name__.encode())
 
 
-def run(answer: Callable[[Exchange, Any], object], act: Callable[[GranianAdapter], Awaitable[None]]) -> None:
-    """Let `act` call an adapter whose requests are answered by `answer`."""
+def run(
+    answer: Callable[[Exchange, Any], object], act: Callable[[GranianAdapter], Awaitable[None]], **times: float
+) -> None:
+    """Let `act` call an adapter whose requests are answered by `answer`. `times` are the adapter's."""
 
     async def main() -> None:
-        adapter = GranianAdapter(Dispatcher(answer))  # type: ignore[arg-type]
+        adapter = GranianAdapter(Dispatcher(answer), **times)  # type: ignore[arg-type]
         adapter.__rsgi_init__(asyncio.get_running_loop())
         await asyncio.wait_for(act(adapter), PATIENCE)
 
@@ -133,10 +135,7 @@ def test_answers_from_other_threads_are_all_sent_though_one_cannot_be(caplog: py
     assert "a response could not be sent: ValueError" in caplog.text
 
 
-def test_a_body_that_never_comes_is_told_busy_and_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(granian_adapter, "BODY_SECONDS", 0.05)
-    monkeypatch.setattr(granian_adapter, "_TICK_SECONDS", 0.01)
-
+def test_a_body_that_never_comes_is_told_busy_and_keeps_nobody_waiting() -> None:
     async def act(adapter: GranianAdapter) -> None:
         slow, quick = Protocol(None), Protocol(b"hello")
         late = asyncio.ensure_future(adapter.__rsgi__(scope_of(WITH_BODY), slow))  # type: ignore[arg-type]
@@ -146,7 +145,7 @@ def test_a_body_that_never_comes_is_told_busy_and_keeps_nobody_waiting(monkeypat
         await late
         assert slow.sent == [(503, b"Busy")]
 
-    run(echo, act)
+    run(echo, act, body_seconds=0.05, tick_seconds=0.01)
 
 
 @pytest.mark.parametrize("stated", ["65538", "10000000", "x", "-1", "0", ""])

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from core.ops import rate_limit_storage
 from core.ops.rate_limit_storage import LocalCounts, SharedCounts, open_storage
 from harness.database_server import free_port
 from harness.eventually import PATIENCE_SECONDS
@@ -77,11 +76,9 @@ def test_no_call_is_lost_between_threads() -> None:
     assert sorted(seen) == [(number, count) for number in range(50) for count in range(1, 9)]
 
 
-def test_a_storage_that_keeps_failing_is_told_of_once(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(rate_limit_storage, "_SILENT_SECONDS", 0.0)  # each call tries again
-    counts = SharedCounts(f"redis://:hunter2@127.0.0.1:{free_port()}/0")
+def test_a_storage_that_keeps_failing_is_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    # Each call tries again.
+    counts = SharedCounts(f"redis://:hunter2@127.0.0.1:{free_port()}/0", silent_seconds=0)
     assert [counts.incr("a", 60) for _ in range(4)] == [1, 2, 3, 4]
     assert [record.name for record in caplog.records] == ["seckill.limits"]
     assert "hunter2" not in caplog.text
