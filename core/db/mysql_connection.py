@@ -18,7 +18,7 @@ from sqlalchemy.util import asbool
 from core.db.mysql_login import Authenticator
 from core.db.tls import TLS_FAILED, Protection, TcpSocket, Unprotected, is_local, protection
 
-_READ_BYTES = 32 * 1024
+READ_BYTES = 32 * 1024
 
 
 class Connection(MySQLConnection):
@@ -29,8 +29,13 @@ class Connection(MySQLConnection):
 
     def protection(self) -> Protection:
         """The protection of this connection."""
+        return protection(self.sock, is_local(self.sock))
+
+    @property
+    def sock(self) -> Any:
+        """The socket of this connection, which is open."""
         assert self._socket is not None
-        return protection(self._socket.sock, is_local(self._socket.sock))
+        return self._socket.sock
 
     @property
     def login_plugin(self) -> str:
@@ -62,7 +67,7 @@ class Connection(MySQLConnection):
         opened = self._socket
         assert opened is not None
         # Not earlier: the TLS handshake replaces the socket.
-        opened.sock = _ReadAhead(opened.sock)  # type: ignore[assignment, arg-type]
+        opened.sock = ReadAhead(opened.sock)  # type: ignore[assignment, arg-type]
 
     def is_connected(self) -> bool:
         return self._socket is not None
@@ -108,7 +113,7 @@ def open(options: Mapping[str, Any], kind: type[Connection] = Connection) -> Con
     return kind(**given)
 
 
-class _ReadAhead:
+class ReadAhead:
     """The socket of one connection, with the methods that the driver calls, read in large pieces."""
 
     def __init__(self, sock: socket.socket) -> None:
@@ -121,13 +126,17 @@ class _ReadAhead:
         """Fill `buffer` with up to `size` bytes; 0 at the connection's end. Raises what the socket raises."""
         if self._at == len(self._arrived):
             try:
-                self._arrived, self._at = self._sock.recv(_READ_BYTES), 0
+                self._arrived, self._at = self._sock.recv(READ_BYTES), 0
             except BlockingIOError as error:
                 raise TimeoutError("timed out") from error
         piece = self._arrived[self._at : self._at + size]
         self._at += len(piece)
         buffer[: len(piece)] = piece
         return len(piece)
+
+    def gettimeout(self) -> float | None:
+        """The seconds that each wait for the server may take."""
+        return self._timeout
 
     def settimeout(self, seconds: float | None) -> None:
         """Bound each wait for the server to `seconds`."""

@@ -16,7 +16,7 @@ from mysql.connector.errors import ReadTimeoutError
 from sqlalchemy.engine import make_url
 
 from core.db import mysql_connection
-from core.db.mysql_connection import Connection, _ReadAhead
+from core.db.mysql_connection import Connection, ReadAhead
 from harness.database_server import DatabaseServer, numbers
 from harness.kinds import SERVERS, on
 
@@ -78,7 +78,7 @@ def connection(connect: Callable[..., Connection], request: pytest.FixtureReques
     made = connect(read_timeout=30)
     cipher = rows(made, "SHOW SESSION STATUS LIKE 'Ssl_cipher'")[0][1]
     assert bool(cipher) is ("TLS" in request.node.name), "not the kind of connection that is to be tested"
-    assert isinstance(made._socket.sock, _ReadAhead)
+    assert isinstance(made.sock, ReadAhead)
     return made
 
 
@@ -92,7 +92,7 @@ def rows(connection: Connection, statement: str, *values: object) -> list[Any]:
 
 
 def test_answers_of_all_sizes_are_read_to_the_byte(connection: Connection) -> None:
-    piece = mysql_connection._READ_BYTES
+    piece = mysql_connection.READ_BYTES
     for size in [0, 1, 250, 251, piece - 10, piece - 9, piece, piece + 1, 65_535, 65_536, MIB, 15 * MIB]:
         ((text, after),) = rows(connection, "SELECT REPEAT('ab', %s), 'the end'", size // 2)
         assert (len(text), after) == (size // 2 * 2, "the end")
@@ -120,8 +120,7 @@ def test_a_large_statement_is_sent_whole(connection: Connection) -> None:
 
 
 def test_no_piece_of_a_statement_waits_for_the_server_to_confirm_the_others(connection: Connection) -> None:
-    assert connection._socket is not None
-    opened = connection._socket.sock
+    opened = connection.sock
     if opened.family != socket.AF_UNIX:
         assert opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
@@ -170,7 +169,7 @@ def test_a_connection_that_the_server_ends_is_lost_and_not_silent(connect: Calla
 
 def test_a_connection_can_be_opened_again(connection: Connection) -> None:
     connection.reconnect()
-    assert isinstance(connection._socket.sock, _ReadAhead)
+    assert isinstance(connection.sock, ReadAhead)
     assert rows(connection, "SELECT REPEAT('x', 100000)") == [("x" * 100_000,)]
 
 
@@ -204,13 +203,13 @@ def test_what_is_asked_past_the_cursor_has_the_same_time_out(connect: Callable[.
 
 
 @pytest.fixture
-def pair() -> Iterator[tuple[_ReadAhead, socket.socket]]:
+def pair() -> Iterator[tuple[ReadAhead, socket.socket]]:
     near, far = socket.socketpair()
     with near, far:
-        yield _ReadAhead(near), far
+        yield ReadAhead(near), far
 
 
-def test_what_arrived_together_is_handed_out_piece_by_piece(pair: tuple[_ReadAhead, socket.socket]) -> None:
+def test_what_arrived_together_is_handed_out_piece_by_piece(pair: tuple[ReadAhead, socket.socket]) -> None:
     near, far = pair
     far.sendall(b"abcdefg")
     buffer = bytearray(4)
@@ -220,7 +219,7 @@ def test_what_arrived_together_is_handed_out_piece_by_piece(pair: tuple[_ReadAhe
     assert near.recv_into(memoryview(buffer), 4) == 0
 
 
-def test_neither_reading_nor_writing_outlasts_its_time(pair: tuple[_ReadAhead, socket.socket]) -> None:
+def test_neither_reading_nor_writing_outlasts_its_time(pair: tuple[ReadAhead, socket.socket]) -> None:
     near, _ = pair
     near.settimeout(0.2)
     for act in (lambda: near.recv_into(memoryview(bytearray(4)), 4), lambda: near.sendall(b"x" * 50 * MIB)):
@@ -230,7 +229,7 @@ def test_neither_reading_nor_writing_outlasts_its_time(pair: tuple[_ReadAhead, s
         assert 0.15 < time.monotonic() - began < 0.2 + SLACK
 
 
-def test_without_a_time_it_waits(pair: tuple[_ReadAhead, socket.socket]) -> None:
+def test_without_a_time_it_waits(pair: tuple[ReadAhead, socket.socket]) -> None:
     near, far = pair
     near.settimeout(0.1)
     near.settimeout(None)
@@ -239,7 +238,7 @@ def test_without_a_time_it_waits(pair: tuple[_ReadAhead, socket.socket]) -> None
     assert near.recv_into(memoryview(buffer), 4) == 4
 
 
-def test_a_signal_does_not_end_a_wait(pair: tuple[_ReadAhead, socket.socket]) -> None:
+def test_a_signal_does_not_end_a_wait(pair: tuple[ReadAhead, socket.socket]) -> None:
     near, far = pair
     near.settimeout(5)
     before = signal.signal(signal.SIGALRM, lambda *arguments: None)
@@ -258,5 +257,5 @@ def test_the_service_s_own_connections_read_ahead(make_app: Callable[..., Any], 
         opened = connection.connection.dbapi_connection
         assert isinstance(opened, Connection)
         connection.exec_driver_sql("SELECT 1").all()
-        assert isinstance(opened._socket.sock, _ReadAhead)
-        assert opened._socket.sock._timeout == 2
+        assert isinstance(opened.sock, ReadAhead)
+        assert opened.sock.gettimeout() == 2

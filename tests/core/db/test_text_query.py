@@ -7,14 +7,16 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import event
+from sqlalchemy import event, select
 
 from core.catalogue import goods
 from core.db import shares
 from core.db.database import Database
 from core.db.shares import Share
+from core.db.text_query import TextQuery
 from core.refusals import Busy
 from harness.eventually import eventually
+from models import Goods
 from tests.resources.calls import FAR_AHEAD, OPERATOR, Calls
 
 ALL = {
@@ -68,7 +70,7 @@ def test_no_transaction_is_left_open(call: Calls, database: Database) -> None:
     item = call.create()["id"]
     with database.reading() as connection:
         opened: Any = connection.connection.dbapi_connection
-        assert goods._ROWS.read(database, connection, [item])[0].id == item
+        assert TextQuery(select(Goods.id)).read(database, connection, [item])[0].id == item
         assert not opened.in_transaction
 
 
@@ -108,8 +110,9 @@ def test_after_an_error_another_connection_is_used(
     reader.read([item])
     closed = []
     event.listen(database.read_engine, "close", lambda *of_event: closed.append(1))
+    ask = Database.ask
     with monkeypatch.context() as broken:
-        broken.setattr(goods._ROWS, "_text", lambda dialect: "SELECT * FROM nowhere WHERE id IN")
+        broken.setattr(Database, "ask", lambda self, opened, text, ids: ask(self, opened, "SELECT * FROM nowhere", []))
         with pytest.raises(Exception, match="nowhere"):
             reader.read([item])
     assert closed  # what it was in the middle of is not known
