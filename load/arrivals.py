@@ -60,12 +60,17 @@ class Arrivals:
                 await asyncio.sleep(ahead)
             elif self.due % 64 == 0:
                 await asyncio.sleep(0)  # late: answers are to be read all the same
-            self._come(began + due)
+            self.come(began + due)
+        await self.finish()
+
+    async def finish(self) -> None:
+        """Wait for the last answers, and close the connections."""
         if self._open:
             await asyncio.wait(self._open)
         await self._connections.close()
 
-    def _come(self, due: float) -> None:
+    def come(self, due: float) -> None:
+        """Let a buyer come who was due at `due` (`time.monotonic`)."""
         self.due += 1
         if len(self._open) >= MOST_OPEN:
             self.generator[DROPPED] += 1

@@ -102,9 +102,8 @@ def test_a_latency_begins_when_the_buyer_was_due() -> None:
         writer.write(REFUSAL)
 
     async def come_late(run: Arrivals) -> None:
-        run._come(time.monotonic() - 5)
-        await asyncio.wait(run._open)
-        await run._connections.close()
+        run.come(time.monotonic() - 5)
+        await run.finish()
 
     run = run_against(refuse, drive=come_late)
     assert run.tally.latencies["buy"][0] >= 5000
