@@ -22,7 +22,7 @@ from models import IdempotencyKey
 KEPT = timedelta(hours=24)
 # Seconds between two looks of a worker for answers that are older.
 PRUNE_SECONDS = 60.0
-_FORGOTTEN_AT_ONCE = 500
+FORGOTTEN_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +90,9 @@ def once(
     return answer, is_replay
 
 
-def prune(database: Database, stopping: Callable[[], bool] = lambda: False) -> int:
-    """Forget the keys that are older than 24 hours, in small pieces. How many there were. Raises Busy or Unavailable.
+def prune(database: Database, stopping: Callable[[], bool] = lambda: False, at_once: int = FORGOTTEN_AT_ONCE) -> int:
+    """Forget the keys that are older than 24 hours, in pieces of `at_once`. How many there were. Raises Busy or
+    Unavailable.
 
     Any number of processes may do so at once. Once `stopping`, nothing more is begun.
     """
@@ -100,13 +101,13 @@ def prune(database: Database, stopping: Callable[[], bool] = lambda: False) -> i
         with database.reading() as connection:
             before = database_now(connection) - KEPT
             old = select(IdempotencyKey.id).where(IdempotencyKey.kept_at <= before).order_by(IdempotencyKey.kept_at)
-            ids = connection.execute(old.limit(_FORGOTTEN_AT_ONCE)).scalars().all()
+            ids = connection.execute(old.limit(at_once)).scalars().all()
         if not ids:
             break
         gone = delete(IdempotencyKey).where(IdempotencyKey.id.in_(sorted(ids)), IdempotencyKey.kept_at <= before)
         deadline = Deadline(database.settings.PURCHASE_WAIT_SECONDS)
         forgotten += run(database, lambda connection, gone=gone: connection.execute(gone).rowcount, deadline)  # type: ignore[misc]
-        if len(ids) < _FORGOTTEN_AT_ONCE:
+        if len(ids) < at_once:
             break
     return forgotten
 

@@ -24,7 +24,7 @@ class MySQL(DatabaseServer):
 
     def server_command(self) -> list[str]:
         return [
-            *_program("mysqld"),
+            *program("mysqld"),
             "--no-defaults",
             f"--basedir={_folder()}",
             "--mysqlx=OFF",
@@ -46,7 +46,7 @@ def _folder() -> Path:
     return _root() / "usr" if (_root() / "complete").exists() else _root()
 
 
-def _program(name: str) -> list[str]:
+def program(name: str) -> list[str]:
     """The command that runs a program of this MySQL, by the loader and the libraries that it came with."""
     found = next(path for path in (_folder() / "sbin" / name, _folder() / "bin" / name) if path.exists())
     if not (_root() / "complete").exists():
@@ -58,7 +58,7 @@ def _program(name: str) -> list[str]:
 @cache
 def _initialized() -> Path:
     """An initialised data directory, made once for each version of the server and shared by all test runs."""
-    version = subprocess.run([*_program("mysqld"), "--version"], capture_output=True, text=True, check=True).stdout
+    version = subprocess.run([*program("mysqld"), "--version"], capture_output=True, text=True, check=True).stdout
     number = version.partition(" Ver ")[2].split()[0]
     cache_folder = Path(
         os.environ.get("SECKILL_TEST_MYSQL_DIR")
@@ -71,7 +71,7 @@ def _initialized() -> Path:
         if not made.exists():
             with tempfile.TemporaryDirectory(dir=cache_folder) as draft:
                 data = Path(draft) / "data"
-                command = [*_program("mysqld"), "--no-defaults", f"--basedir={_folder()}", f"--datadir={data}"]
+                command = [*program("mysqld"), "--no-defaults", f"--basedir={_folder()}", f"--datadir={data}"]
                 options = ["--initialize-insecure", "--secure-file-priv=NULL", "--innodb-redo-log-capacity=16M"]
                 subprocess.run([*command, *options, *as_root()], check=True, capture_output=True)
                 (data / "auto.cnf").unlink()  # each server makes an id of its own

@@ -91,7 +91,7 @@ def test_payments_are_exported_in_pages(app: Flask, monkeypatch: pytest.MonkeyPa
     from core.payments import payment_records, payments
     from core.payments.payment_records import PaymentEvent, PaymentEventType
 
-    monkeypatch.setattr(payment_records, "_READ_AT_ONCE", 2)
+    monkeypatch.setattr(payment_records, "READ_AT_ONCE", 2)
     for number in range(4):
         told = PaymentEvent(f"e-{number}", PaymentEventType.SUCCEEDED, "none", 7, "CNY", f"@p-{number}")
         payments.receive(app.extensions["seckill"].database, told)

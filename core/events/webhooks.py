@@ -20,7 +20,7 @@ from models import DeliveryStatus, Event, RemovedWebhook, Sequencer, Webhook, We
 
 MOST = 100
 _SECRET_BYTES = 32
-_DELETED_AT_ONCE = 1000
+DELETED_AT_ONCE = 1000
 
 _table = VersionedTable(
     Webhook,
@@ -112,10 +112,10 @@ def delete_removed_logs(database: Database) -> bool:
         webhook_id = connection.execute(one).scalar_one_or_none()
         if webhook_id is None:
             return False
-        some = select(WebhookDelivery.id).where(WebhookDelivery.webhook_id == webhook_id).limit(_DELETED_AT_ONCE)
+        some = select(WebhookDelivery.id).where(WebhookDelivery.webhook_id == webhook_id).limit(DELETED_AT_ONCE)
         ids = connection.execute(some).scalars().all()
         connection.execute(delete(WebhookDelivery).where(WebhookDelivery.id.in_(ids)))
-        if len(ids) < _DELETED_AT_ONCE:
+        if len(ids) < DELETED_AT_ONCE:
             connection.execute(delete(RemovedWebhook).where(RemovedWebhook.webhook_id == webhook_id))
         return True
 

@@ -8,7 +8,7 @@ from typing import Any
 
 # A spreadsheet takes text that begins with one of these, or with its full-width form, for a formula.
 _FORMULA_STARTS = frozenset("=+-@")
-_PIECE = 8192  # characters
+PIECE_CHARACTERS = 8192
 
 
 def pieces(names: Sequence[str], rows: Iterable[Iterable[Any]]) -> Iterator[str]:
@@ -21,7 +21,7 @@ def pieces(names: Sequence[str], rows: Iterable[Iterable[Any]]) -> Iterator[str]
     writer.writerow(names)
     for row in rows:
         writer.writerow([_safe(cell) for cell in row])
-        if written.tell() > _PIECE:
+        if written.tell() > PIECE_CHARACTERS:
             yield _taken(written)
     yield _taken(written)
 

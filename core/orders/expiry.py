@@ -20,7 +20,7 @@ from models import Order, OrderStatus
 # At most this many orders of an item expire in one transaction, which bounds how long the item's row is locked.
 BATCH = 100
 # At most this many overdue orders are read at once.
-_LOOK = 1000
+READ_AT_ONCE = 1000
 
 ORDERS_EXPIRED = Counter("seckill_orders_expired_total", "Orders whose expiry a sweep has noted.")
 SWEEP_SECONDS = Histogram(
@@ -78,7 +78,7 @@ def overdue(database: Database, left: set[int]) -> Sequence[AnyRow]:
         .with_hint(Order, "FORCE INDEX (orders_status_expires)")
         .where(Order.status == OrderStatus.PENDING, Order.expires_at <= utc_now())
         .order_by(Order.expires_at)
-        .limit(_LOOK)
+        .limit(READ_AT_ONCE)
     )
     if left:
         query = query.where(Order.goods_id.not_in(sorted(left)))

@@ -22,7 +22,7 @@ from core.refusals import Busy
 from models import Order, OrderStatus
 
 _LOOK_AGAIN = 0.02  # seconds
-_ROWS_AT_ONCE = 1000  # of an export: composing a page's statement costs as much as reading hundreds of rows
+ROWS_AT_ONCE = 1000  # of an export: composing a page's statement costs as much as reading hundreds of rows
 _MYSQL = ("mysql", "mariadb")
 
 
@@ -91,13 +91,13 @@ def every(database: Database, viewer: Viewer, filters: Filters) -> Iterator[list
         deadline = Deadline(database.settings.PURCHASE_WAIT_SECONDS)
         return list_page(database, viewer, request, filters, descending=False, deadline=deadline)
 
-    first = read(PageRequest(_ROWS_AT_ONCE))
+    first = read(PageRequest(ROWS_AT_ONCE))
 
     def pages() -> Iterator[list[OrderView]]:
         page = first
         yield page.items
         while page.after is not None:
-            page = read(PageRequest(_ROWS_AT_ONCE, page.after))
+            page = read(PageRequest(ROWS_AT_ONCE, page.after))
             yield page.items
 
     return pages()

@@ -42,7 +42,7 @@ _RESOLVED_BY_ITSELF: Mapping[str, PaymentResolution] = {
     PaymentOutcome.REFUNDED: PaymentResolution.REFUNDED,
 }
 
-_READ_AT_ONCE = 500
+READ_AT_ONCE = 500
 Money = tuple[str, int, str]  # the order it is for, amount in the currency's minor unit, currency
 
 
@@ -195,11 +195,11 @@ def every(database: Database) -> Iterator[AnyRow]:
     """
     last = 0
     while True:
-        query = select(*Payment.__table__.columns).where(Payment.id > last).order_by(Payment.id).limit(_READ_AT_ONCE)
+        query = select(*Payment.__table__.columns).where(Payment.id > last).order_by(Payment.id).limit(READ_AT_ONCE)
         with database.reading(Deadline(database.settings.PURCHASE_WAIT_SECONDS)) as connection:
             rows = connection.execute(query).all()
         yield from rows
-        if len(rows) < _READ_AT_ONCE:
+        if len(rows) < READ_AT_ONCE:
             return
         last = rows[-1].id
 

@@ -30,7 +30,7 @@ from models import CouponUse, IdempotencyKey, Order, OrderStatus, Payment
 PSEUDONYM = "erased-"
 _PSEUDONYMS = re.compile(f"{PSEUDONYM}[0-9a-f]{{24}}")  # a user may have a name that only begins so
 # Orders of one item that one transaction moves: it bounds how long the item's row is locked.
-_ORDERS_AT_ONCE = 100
+ORDERS_AT_ONCE = 100
 # Seconds for one small transaction, its waits for locks and its reruns.
 _PATIENCE = 30
 _MOVED = tuple(status for status in OrderStatus if status != OrderStatus.PENDING)
@@ -92,8 +92,8 @@ def _pieces(database: Database, user_id: str) -> Iterator[tuple[int, list[Any]]]
             return
         for goods_id, group in groupby(rows, key=lambda row: row.goods_id):
             orders = list(group)
-            for first in range(0, len(orders), _ORDERS_AT_ONCE):
-                yield goods_id, orders[first : first + _ORDERS_AT_ONCE]
+            for first in range(0, len(orders), ORDERS_AT_ONCE):
+                yield goods_id, orders[first : first + ORDERS_AT_ONCE]
 
 
 def _move(connection: Connection, user_id: str, goods_id: int, orders: list[Any]) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 import base64
 import os
 import stat
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -384,7 +385,8 @@ def test_the_keys_of_an_identity_provider_may_lie_in_a_file() -> None:
 
 
 def test_traces_need_the_packages_of_opentelemetry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(config, "_TRACES_NEED", ("no_such_package.within",))
+    renamed = "opentelemetry", "no_such_package"
+    monkeypatch.setattr(config, "find_spec", lambda name: find_spec(name.replace(*renamed)))
     with pytest.raises(InvalidSettings, match=r"pip install 'flash-sale\[traces\]'"):
         load(SECRET_KEY="k" * 32, TRACES="all")
     assert load(SECRET_KEY="k" * 32).TRACES == "off"

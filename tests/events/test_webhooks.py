@@ -205,7 +205,7 @@ def test_a_delivery_is_sent_once_more_when_somebody_asks(
 def test_the_log_goes_with_the_subscription(
     private_call: Calls, publisher: Publisher, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhooks, "_DELETED_AT_ONCE", 2)
+    monkeypatch.setattr(webhooks, "DELETED_AT_ONCE", 2)
     hook, other = (private_call.create_webhook(receiver.url)["id"] for _ in range(2))
     item = private_call.create(stock=100)
     for number in range(5):

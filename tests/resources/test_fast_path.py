@@ -18,7 +18,7 @@ from core.purchase.decide import Outcome, PurchaseRequest
 from core.purchase.sale_cache import HOT_REQUESTS
 from core.refusals import Unavailable
 from harness.service import SECRET
-from resources import fast_path
+from resources import seckill
 from tests.core.forged_tokens import signed
 from tests.resources.calls import FAR_AHEAD, OPERATOR, Calls, problem, without_fast_path, wrong_fields
 from tests.resources.test_fast_path_and_flask_agree import ByDispatcher
@@ -277,7 +277,7 @@ def test_a_bug_in_the_layer_is_a_500_that_tells_nothing(
         words = " ".join(["what", "went", "wrong"])  # not so in the source, which the trace shows
         raise KeyError(words)
 
-    monkeypatch.setattr(fast_path, "_show_sale", broken)
+    monkeypatch.setattr(seckill, "sale_json", broken)
     answer = sqlite_crowd.ahead("GET", f"/seckill/{item}", headers={"X-Request-ID": "mine-1", "Accept-Language": "zh"})
     assert problem(answer, 500, "internal_error")["title"] == "内部错误"
     assert "unexpected KeyError" in caplog.text

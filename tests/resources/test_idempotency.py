@@ -333,15 +333,14 @@ def test_the_answer_is_given_for_24_hours_by_the_database_s_clock(call: Calls) -
     assert scene.send(call, json={"stock_delta": 1}).json["stock"] == 16
 
 
-def test_keys_that_are_older_are_forgotten_in_pieces(call: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(idempotency, "_FORGOTTEN_AT_ONCE", 2)
+def test_keys_that_are_older_are_forgotten_in_pieces(call: Calls) -> None:
     path = _goods(call)
     for number in range(5):
         call.patch(path, json={"stock_delta": 1}, headers={"Idempotency-Key": f"old-{number}"})
     make_older(call, timedelta(hours=24))
     call.patch(path, json={"stock_delta": 1}, headers={"Idempotency-Key": "new"})
     assert idempotency.prune(call.services.database, lambda: True) == 0
-    assert idempotency.prune(call.services.database) == 5
+    assert idempotency.prune(call.services.database, at_once=2) == 5
     with call.services.database.reading() as connection:
         assert connection.execute(select(IdempotencyKey.idempotency_key)).scalars().all() == ["new"]
     assert idempotency.prune(call.services.database) == 0

@@ -119,7 +119,7 @@ def orders_in_memory() -> int:
 
 
 def test_a_long_export_reads_and_keeps_one_page_after_the_other(call: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
-    page, count = order_list._ROWS_AT_ONCE, 4 * order_list._ROWS_AT_ONCE + 7
+    page, count = order_list.ROWS_AT_ONCE, 4 * order_list.ROWS_AT_ONCE + 7
     store_orders(call, count)
     watched = Watched(monkeypatch)
     answer = call.get(PATH, OPERATOR)

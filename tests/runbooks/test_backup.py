@@ -40,7 +40,7 @@ def shell(own_server: DatabaseServer, server_kind: str, tmp_path: Path) -> Calla
     folder.mkdir()
     for name in ("mysql", "mysqldump"):
         if server_kind == "mysql":
-            command = mysql._program(name)
+            command = mysql.program(name)
         else:
             command = [shutil.which({"mysql": "mariadb", "mysqldump": "mariadb-dump"}[name]) or name]
         address = ["--no-defaults", "-h127.0.0.1", f"-P{own_server.port}", "-uroot"]

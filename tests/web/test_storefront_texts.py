@@ -19,7 +19,7 @@ PAGES = "\n".join(
     for path in FOLDER.glob(kind)
     if path.name != "texts.py"
 )
-KEYS = {**texts._PAGES, **texts._SHARED}
+KEYS = {**texts.PAGES, **texts.SHARED}
 
 
 def named(source: str) -> set[str]:

@@ -13,7 +13,7 @@ from resources.reasons import REASONS
 OTHER = {"en": "zh", "zh": "en"}
 LANGUAGE_NAMES = {"en": "English", "zh": "中文"}
 
-_PAGES = {
+PAGES = {
     "shop": Text("Flash sale", "秒杀"),
     "tagline": Text("A few units, one moment.", "限量好物，准点开抢。"),
     "skip": Text("Skip to content", "跳到正文"),
@@ -90,7 +90,7 @@ _PAGES = {
 }
 
 # What scripts say as well.
-_SHARED = {
+SHARED = {
     "status.on_sale": Text("On sale", "抢购中"),
     "status.upcoming": Text("Upcoming", "未开始"),
     "status.sold_out": Text("Sold out", "已售罄"),
@@ -192,7 +192,7 @@ _SHARED = {
 
 def text(key: str, language: str, **values: object) -> str:
     """The text for `key`, with its values. Raises KeyError for a key that is not there."""
-    found = _SHARED.get(key) or _PAGES[key]
+    found = SHARED.get(key) or PAGES[key]
     return found.in_language(language).format(**values)
 
 
@@ -202,7 +202,7 @@ def outcome(code: str, language: str, details: Mapping[str, object]) -> str:
     reason = reasons.get(str(details.get("reason")))
     if reason is not None:
         return reason.in_language(language)
-    own = _SHARED.get(f"outcome.{code}")
+    own = SHARED.get(f"outcome.{code}")
     if own is None:
         return PROBLEMS[code].detail.in_language(language) if code in PROBLEMS else text("error_title", language)
     return own.in_language(language).format_map(_Known(details))
@@ -218,7 +218,7 @@ class _Known(dict[str, object]):
 @cache
 def for_scripts(language: str) -> str:
     """What scripts say, as JSON that may stand within HTML."""
-    told = {key: shown.in_language(language) for key, shown in _SHARED.items()}
+    told = {key: shown.in_language(language) for key, shown in SHARED.items()}
     for code, reasons in REASONS.items():
         told |= {f"reason.{code}.{reason}": shown.in_language(language) for reason, shown in reasons.items()}
     for code, problem in PROBLEMS.items():

@@ -52,7 +52,7 @@ def test_many_orders_take_few_transactions_in_batches(
     services: Services, selling: Selling, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(expiry, "BATCH", 4)
-    monkeypatch.setattr(expiry, "_LOOK", 6)
+    monkeypatch.setattr(expiry, "READ_AT_ONCE", 6)
     item, other = selling.item(stock=100), selling.item(stock=100)
     orders = [selling.bought(goods_id, f"buyer-{n}") for n in range(7) for goods_id in (item, other)]
     selling.make_overdue(*orders)

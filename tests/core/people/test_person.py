@@ -164,7 +164,7 @@ def test_one_that_was_interrupted_is_finished_by_the_next(
 
 
 def test_beside_a_sale_limits_coupons_and_audit_hold(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(erasure, "_ORDERS_AT_ONCE", 3)
+    monkeypatch.setattr(erasure, "ORDERS_AT_ONCE", 3)
     selling = Selling(services)
     item = selling.item(stock=1000, per_user_limit=1000, price=100)
     selling.coupon("MANY", total_limit=1000, per_user_limit=500)

@@ -165,8 +165,8 @@ def test_a_read_that_nobody_waits_for_has_no_span(sqlite_call: Calls, spans: Spa
 def test_the_pieces_of_an_export_have_their_statements(
     call: Calls, spans: Spans, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(order_list, "_ROWS_AT_ONCE", 2)
-    monkeypatch.setattr(csv_text, "_PIECE", 1)
+    monkeypatch.setattr(order_list, "ROWS_AT_ONCE", 2)
+    monkeypatch.setattr(csv_text, "PIECE_CHARACTERS", 1)
     item = call.create()["id"]
     for number in range(5):
         call.bought(item, f"buyer-{number}")
