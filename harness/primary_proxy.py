@@ -87,7 +87,7 @@ class _Follower:
                 self._says_so[port] = False
                 if connection is not None:
                     with contextlib.suppress(Exception):
-                        connection.shutdown()  # not close(): that would wait for a frozen server
+                        connection._socket.sock.close()  # not close(): that would wait for a frozen server
                 connection = None
             time.sleep(_INTERVAL_SECONDS)
 

@@ -59,7 +59,7 @@ class Watched:
             cursor.execute(f"SET SESSION wait_timeout = {SILENCE}")
             number = witness.connection_id
             until(lambda n=number: not self.ask("SELECT 1 FROM information_schema.processlist WHERE id = %s", n))
-            witness.shutdown()
+            witness.close()
 
     def ask(self, statement: str, *values: Any) -> list[Any]:
         connection = self.server.connect()
