@@ -1,6 +1,6 @@
-"""Looks up the addresses of hosts in a stated time.
+"""Looks up the addresses of hosts within a stated time.
 
-The system's resolver has no time-out: it waits for a DNS that is silent for half a minute.
+The system's resolver takes no time-out of its caller. While DNS is silent, it gives up after half a minute.
 """
 
 import ipaddress
@@ -23,7 +23,10 @@ def ask_system(host: str, port: int) -> Sequence[str]:
 
 
 class NameLookup:
-    """Looks up names, each in a thread of its own. Who asks for the same name meanwhile waits for the same answer."""
+    """Looks up names, each in a thread of its own. Calls for one host and port at the same time share a thread.
+
+    Each kind of work has a lookup of its own: names that hang for one must not use up the threads of another.
+    """
 
     def __init__(self, resolver: Resolver = ask_system, most: int = _MOST) -> None:
         """At most `most` names are looked up at once."""
@@ -35,7 +38,8 @@ class NameLookup:
     def addresses(self, host: str, port: int, seconds: float) -> Sequence[str]:
         """The addresses of a host, the preferred first; one at least.
 
-        Raises TimeoutError where none is known in so many seconds, and another OSError where there is none.
+        Raises TimeoutError if the resolver does not answer in so many seconds, or if too many names are being looked up
+        already; another OSError if the host has no address.
         """
         if _is_address(host):
             return [host]
@@ -84,7 +88,3 @@ def _is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-# That of this process.
-NAMES = NameLookup()

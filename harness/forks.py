@@ -1,8 +1,8 @@
 """Starts programs of this project as forks of a process that has loaded the application.
 
 To load it takes a second of processor time, and the tests start hundreds of services and commands. A fork is a process
-like any other, but for what is decided while it loads, such as the encoding of its output. Whoever tests that, or takes
-a guard out before the application is loaded, starts Python itself.
+like any other, except for what is decided while Python and the application load, such as the encoding of its output. A
+test of these, or one that takes a guard away before the application is loaded, starts Python itself.
 """
 
 import atexit
@@ -80,7 +80,7 @@ _starting = threading.Lock()
 
 
 def can_start(env: Mapping[str, str]) -> bool:
-    """Whether a fork does what a new process with this environment would."""
+    """Whether a fork does what a new process with this environment would: all that loading depends on is as here."""
     return sys.platform == "linux" and _of_loading(env) == _of_loading(os.environ)
 
 
@@ -89,9 +89,14 @@ def _of_loading(env: Mapping[str, str]) -> dict[str, str]:
 
 
 def start(args: Sequence[str], env: Mapping[str, str], output: IO[bytes], errors: IO[bytes] | None = None) -> Fork:
-    """Run a program as `python *args` would, in the project's folder: a path of one, or `-m` and a module."""
-    reads, writes = os.pipe()
+    """Run a program in the project's folder. `args` are its path, or `-m` and its module, and then its arguments.
+
+    Unlike with `python`, the folder of a program that is given by its path is not searched for modules.
+    """
     told = json.dumps({"args": list(args), "env": dict(env)}).encode()
+    if len(told) > _MOST_BYTES:
+        raise ValueError(f"arguments and environment are longer than {_MOST_BYTES} bytes")
+    reads, writes = os.pipe()
     with _starting:
         socket.send_fds(_loaded(), [told], [output.fileno(), (errors or output).fileno(), writes])
     os.close(writes)
@@ -134,9 +139,9 @@ def _loaded() -> socket.socket:
 
 
 def _serve(connection: socket.socket) -> None:
-    """Start a program for each message, until the other side has gone. Returns in each program, to become it."""
+    """Start a program for each message, until the other side has gone. Returns in each program, at its end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the tests, which end their programs
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # who waits for a program is waited for by nobody
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the processes of `_keep` leave no zombies
     while True:
         told, files, _, _ = socket.recv_fds(connection, _MOST_BYTES, 3)
         if not told:

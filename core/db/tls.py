@@ -16,13 +16,15 @@ from typing import Any
 from mysql.connector.errors import ConnectionTimeoutError, InterfaceError
 from mysql.connector.network import MySQLTCPSocket
 
-from core.name_lookup import NAMES
+from core.name_lookup import NameLookup
 
-# The driver's own, of the C client: TLS failed; the password may not be sent so; no connection.
+# The driver's own, of the C client.
 TLS_FAILED = 2026
 PASSWORD_IN_CLEAR = 2061
-NOT_REACHED = 2003
+_NOT_REACHED = 2003
+_UNKNOWN_HOST = 2005
 
+_names = NameLookup()
 _contexts: dict[Any, ssl.SSLContext] = {}
 _making = threading.Lock()
 _CONNECT_SECONDS = 10.0  # where no time-out is stated
@@ -63,10 +65,13 @@ def is_local(sock: Any) -> bool:
 
 
 class TcpSocket(MySQLTCPSocket):
-    """The driver's socket, opened within its time-out, with a shared TLS context, and without delay."""
+    """The driver's socket, with a bound on the look-up of the host's name, a shared TLS context, and TCP_NODELAY."""
 
     def open_connection(self) -> None:
-        """Open it. The look-up of the host's name is part of the time-out. Raises what the driver raises."""
+        """Open it. The time-out of the connection is for the look-up and the TCP connection together.
+
+        Raises what the driver raises.
+        """
         name, stated = self.server_host, self._connection_timeout
         seconds = _CONNECT_SECONDS if stated is None else stated
         began = time.monotonic()
@@ -84,13 +89,14 @@ class TcpSocket(MySQLTCPSocket):
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def _look_up(self, seconds: float) -> str:
-        """An address of the host, as the driver prefers it: IPv6 if that is forced, else IPv4 if there is one."""
+        """The address that the driver would choose: IPv6 with `force_ipv6`, else IPv4, if there is one of that kind."""
+        host, port = self.server_host, self.server_port
         try:
-            found = NAMES.addresses(self.server_host, self.server_port, seconds)
+            found = _names.addresses(host, port, seconds)
+        except TimeoutError as error:
+            raise ConnectionTimeoutError(errno=_NOT_REACHED, values=(host, port, str(error))) from error
         except OSError as error:
-            kind = ConnectionTimeoutError if isinstance(error, TimeoutError) else InterfaceError
-            place = (self.server_host, self.server_port, error.strerror or str(error))
-            raise kind(errno=NOT_REACHED, values=place) from error
+            raise InterfaceError(errno=_UNKNOWN_HOST, values=(host, error.strerror or str(error))) from error
         return next((address for address in found if (":" in address) is self.force_ipv6), found[0])
 
     def build_ssl_context(

@@ -20,9 +20,10 @@ from core.db.shares import Share
 from core.events import deliveries, event_log, webhooks
 from core.events.deliveries import Claim
 from core.events.sequencer import number
+from core.events.url_policy import NAMES
 from core.events.webhook_call import Answer, DeliveryError, Message, send
 from core.json_text import to_json
-from core.name_lookup import NAMES, NameLookup
+from core.name_lookup import NameLookup
 from core.ops.metrics import record
 from core.refusals import Refusal
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from core.name_lookup import NAMES, NameLookup
+from core.name_lookup import NameLookup
 from core.refusals import InvalidField
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -19,6 +19,7 @@ MAX_URL = 2000
 RESOLVE_SECONDS = 5.0
 # A subscription's creation waits for DNS no longer than this: every delivery resolves the name again.
 _LOOK_SECONDS = 2.0
+NAMES = NameLookup()
 _PORTS = {"https": 443, "http": 80}
 _VISIBLE = re.compile(r"[!-~]+")
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}")

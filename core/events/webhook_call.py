@@ -15,8 +15,8 @@ from enum import StrEnum
 from functools import cache
 
 from core.cut_off import cut_off
-from core.events.url_policy import Forbidden, Target, Unresolved, addresses, parse
-from core.name_lookup import NAMES, NameLookup
+from core.events.url_policy import NAMES, Forbidden, Target, Unresolved, addresses, parse
+from core.name_lookup import NameLookup
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 10.0

@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 from limits.storage import RedisStorage
 
-from core.name_lookup import NAMES
+from core.name_lookup import NameLookup
 
 Found = TypeVar("Found")
 
@@ -24,6 +24,8 @@ _FEW_KEYS = 1000
 # Seconds without a call to Redis after a failure, and the timeouts to connect and to answer.
 SILENT_SECONDS = 1.0
 _PATIENCE_SECONDS = 0.25
+
+_names = NameLookup()
 
 log = logging.getLogger("seckill.limits")
 
@@ -172,7 +174,7 @@ def _bounded(kind: Any) -> Any:
     class Bounded(kind):  # type: ignore[misc]
         def connect(self) -> None:
             # Its own look-up, which has no time-out, follows upon one that was answered.
-            NAMES.addresses(self.host, self.port, _PATIENCE_SECONDS)
+            _names.addresses(self.host, self.port, _PATIENCE_SECONDS)
             super().connect()
 
     return Bounded

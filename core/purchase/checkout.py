@@ -1,4 +1,4 @@
-"""Queues purchase requests, counts them and their outcomes, and completes their futures."""
+"""Queues purchase requests, and counts them and their outcomes."""
 
 import time
 from collections import Counter
@@ -22,7 +22,7 @@ from core.purchase.sale_cache import SaleCache
 from core.purchase.slots import Caps
 from core.refusals import GOODS_NOT_FOUND, Refusal
 
-# Reads lock nothing: as many as there are.
+# A look-up only reads, and locks nothing: it takes all requests that a crowd is likely to bring at once.
 _LOOKED_UP_TOGETHER = 1000
 _INTERNAL_ERROR = "internal_error"
 
@@ -38,8 +38,8 @@ class Checkout:
         threads: int | None = None,
         counter: PurchaseCounter | None = None,
     ) -> None:
-        """`counter` counts by item. `threads` answer what waits, where their number is known: either queue leaves a
-        quarter of them to others.
+        """`counter` counts by item. `threads` is the number of threads that may wait for answers, if it is known: while
+        an item is stuck or slow, each queue keeps at most three quarters of them waiting.
         """
         settings = database.settings
         self._database = database.of(Share.PURCHASES)
@@ -58,7 +58,7 @@ class Checkout:
             queue(),
             batch_max=settings.BATCH_MAX,
             workers=shares.batch_workers(settings),  # each has a connection
-            grace_seconds=settings.batch_seconds,  # it ends by itself
+            grace_seconds=settings.batch_seconds,  # after them a batch has ended, unless all its time-outs failed
             name="purchase",
         )
         self._replays: Batcher[Outcome | SaleOpen] = Batcher(
@@ -117,7 +117,9 @@ class Checkout:
         return self._purchases.close(max(0.0, ends - time.monotonic())) and replays_ended
 
     def _may_have_bought(self, request: PurchaseRequest) -> bool:
-        """Whether the item is refused, but the key may have bought. Requests without one are refused ahead of here."""
+        """Whether the item is refused, but the key may have bought. On the fast path, a request without a key never
+        comes here: it is refused from the cache.
+        """
         return request.idempotency_key is not None and self._sale_cache.is_closed(request.goods_id)
 
     def _look_up_first(self, request: PurchaseRequest, deadline: Deadline, holds_thread: bool) -> Future[Outcome]:
