@@ -38,12 +38,16 @@ class Fork:
         self.returncode: int | None = None
         self._status = os.fdopen(status, "rb", buffering=0)
         self._lock = threading.Lock()
-        self.pid = int(self._line())
+        first = self._line()
+        if not first:
+            self._status.close()
+            raise OSError("the process that has loaded the application has ended")
+        self.pid = int(first)
 
     def poll(self) -> int | None:
         """The exit code, or None while the program runs. A signal that ended it is a negative number."""
         with self._lock:
-            if self.returncode is None and select.select([self._status], [], [], 0)[0]:
+            if self.returncode is None and self._waits(0):
                 self.returncode = int(self._line() or -signal.SIGKILL)
                 self._status.close()
         return self.returncode
@@ -56,7 +60,7 @@ class Fork:
             if left is not None and left <= 0:
                 raise subprocess.TimeoutExpired(self.args, timeout or 0)
             with contextlib.suppress(ValueError):  # another thread has seen the end
-                select.select([self._status], [], [], left)
+                self._waits(left)
         return code
 
     def send_signal(self, number: int) -> None:
@@ -71,17 +75,25 @@ class Fork:
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
 
+    def _waits(self, seconds: float | None) -> bool:
+        """Wait for the next line. Returns whether it is there."""
+        look = select.poll()
+        look.register(self._status, select.POLLIN)
+        return bool(look.poll(None if seconds is None else seconds * 1000))
+
     def _line(self) -> bytes:
         return self._status.readline().strip()
 
 
+# The environment in which the application is loaded, though tests may change that of this process later.
+_of_this_process = dict(os.environ)
 _connection: socket.socket | None = None
 _starting = threading.Lock()
 
 
 def can_start(env: Mapping[str, str]) -> bool:
     """Whether a fork does what a new process with this environment would: all that loading depends on is as here."""
-    return sys.platform == "linux" and _of_loading(env) == _of_loading(os.environ)
+    return sys.platform == "linux" and _of_loading(env) == _of_loading(_of_this_process)
 
 
 def _of_loading(env: Mapping[str, str]) -> dict[str, str]:
@@ -126,6 +138,7 @@ def _loaded() -> socket.socket:
         ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         process = subprocess.Popen(
             [sys.executable, "-m", __name__, str(its.fileno())],
+            env=_of_this_process,
             cwd=config.ROOT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""The service as its users start it: serve.py in a process of its own, spoken to over HTTP."""
+"""The service in a process of its own, spoken to over HTTP."""
 
 import os
 import signal
@@ -40,7 +40,10 @@ def run_command(
 
 
 class Service:
-    """A running service; `without_guard` names the guards that it runs without (harness/without_guard.py)."""
+    """A running service: serve.py as its users start it, or, with `fork`, as a fork of a process that has loaded it.
+
+    `without_guard` names the guards that it runs without (harness/without_guard.py).
+    """
 
     def __init__(
         self,
@@ -49,6 +52,7 @@ class Service:
         workers: int = 1,
         threads: int = 16,
         without_guard: Sequence[str] = (),
+        fork: bool = False,
         process_environment: Mapping[str, str] | None = None,
         **settings: object,
     ) -> None:
@@ -69,7 +73,7 @@ class Service:
             if without_guard:
                 program = [sys.executable, "-m", "harness.without_guard", *without_guard]
                 self.process = subprocess.Popen(program, env=self.environment, cwd=ROOT, stdout=file, stderr=file)
-            elif forks.can_start(self.environment):
+            elif fork and forks.can_start(self.environment):
                 self.process = forks.start([_SERVE], self.environment, file)
             else:
                 program = [sys.executable, _SERVE]

@@ -289,7 +289,8 @@ def start_service(tmp_path: Path, copies: Copies) -> Iterator[Callable[..., Serv
             engine = create_engine(uri)
             copies.fill(engine)
             engine.dispose()
-            service = Service(uri, tmp_path / f"service-{next(numbers)}.log", **options)  # type: ignore[arg-type]
+            log = tmp_path / f"service-{next(numbers)}.log"
+            service = Service(uri, log, **{"fork": True, **options})  # type: ignore[arg-type]
             running.callback(service.stop)
             return service
 

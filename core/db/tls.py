@@ -89,7 +89,7 @@ class TcpSocket(MySQLTCPSocket):
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def _look_up(self, seconds: float) -> str:
-        """The address that the driver would choose: IPv6 with `force_ipv6`, else IPv4, if there is one of that kind."""
+        """One of the host's addresses: of IPv6 with `force_ipv6`, else of IPv4, if there is one of that kind."""
         host, port = self.server_host, self.server_port
         try:
             found = _names.addresses(host, port, seconds)

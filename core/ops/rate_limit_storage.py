@@ -169,12 +169,14 @@ class SharedCounts(RedisStorage):
 
 
 def _bounded(kind: Any) -> Any:
-    """A kind of connections to Redis that are not tried where the look-up of the host's name takes too long."""
+    """A class of Redis connections that first resolve the host's name within a time limit."""
 
     class Bounded(kind):  # type: ignore[misc]
         def connect(self) -> None:
-            # Its own look-up, which has no time-out, follows upon one that was answered.
-            _names.addresses(self.host, self.port, _PATIENCE_SECONDS)
+            # The pool calls this ahead of each command. Its own look-up, which has no time-out, comes right after one
+            # that was answered.
+            if not self.is_connected:
+                _names.addresses(self.host, self.port, _PATIENCE_SECONDS)
             super().connect()
 
     return Bounded

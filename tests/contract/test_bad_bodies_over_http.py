@@ -36,7 +36,9 @@ class Answer:
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     directory = tmp_path_factory.mktemp("bad-bodies")
-    running = Service(f"sqlite:///{directory / 'seckill.db'}", directory / "service.log", workers=2, threads=8)
+    running = Service(
+        f"sqlite:///{directory / 'seckill.db'}", directory / "service.log", workers=2, threads=8, fork=True
+    )
     yield running
     running.stop()
 

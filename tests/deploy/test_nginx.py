@@ -30,7 +30,7 @@ StartUpstream = Callable[..., Upstream]
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     directory = tmp_path_factory.mktemp("service")
-    running = Service(f"sqlite:///{directory}/seckill.db", directory / "log", workers=2)
+    running = Service(f"sqlite:///{directory}/seckill.db", directory / "log", workers=2, fork=True)
     yield running
     running.stop()
 

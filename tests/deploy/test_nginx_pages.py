@@ -31,7 +31,7 @@ def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         if request.param == "mysql":
             server: DatabaseServer = request.getfixturevalue("mysql")
             uri = stack.enter_context(server.throwaway_database())
-        running = Service(uri, folder / "log", PROXIES=1, CORS_ORIGINS=ORIGIN)
+        running = Service(uri, folder / "log", PROXIES=1, CORS_ORIGINS=ORIGIN, fork=True)
         stack.callback(running.stop)
         yield running
 

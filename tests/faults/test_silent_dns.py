@@ -13,6 +13,7 @@ from mysql.connector.errors import Error as DatabaseError
 from core.db import mysql_connection
 from core.db.tls import TcpSocket
 from core.events import url_policy
+from core.name_lookup import NameLookup
 from harness.database_server import free_port
 from harness.eventually import eventually
 from tests.resources.calls import OPERATOR, Calls, problem
@@ -101,6 +102,14 @@ def test_without_the_bound_a_request_waits_for_as_long_as_dns_is_silent(
     assert answered.wait(60)
 
 
+def told_of(names: NameLookup) -> str | None:
+    try:
+        names.addresses("one.more.example", 443, 60)
+    except OSError as error:
+        return error.strerror
+    return None
+
+
 def test_names_of_subscribers_that_hang_keep_no_connection_from_the_database(
     call: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,6 +118,7 @@ def test_names_of_subscribers_that_hang_keep_no_connection_from_the_database(
     def answer(host: Any, *rest: Any, **named: Any) -> Any:
         if str(host).endswith(".example"):
             goes.wait()
+            raise socket.gaierror(socket.EAI_NONAME, "no such name")
         return ask(host, *rest, **named)
 
     monkeypatch.setattr(socket, "getaddrinfo", answer)
@@ -121,6 +131,7 @@ def test_names_of_subscribers_that_hang_keep_no_connection_from_the_database(
         assert call.get("/orders", "alice").status_code == 200
     finally:
         goes.set()
+    assert eventually(lambda: told_of(url_policy.NAMES) == "no such name")  # the threads have ended
 
 
 @pytest.mark.parametrize(("forced", "taken"), [(False, "127.0.0.1"), (True, "::1")])

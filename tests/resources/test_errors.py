@@ -420,7 +420,7 @@ def test_a_bug_is_no_less_a_problem_when_the_application_is_tested(
     assert (answer.status_code, answer.json["code"]) == (500, "internal_error")
 
 
-def test_a_purchase_behind_a_held_row_is_told_busy_within_its_time_and_bought_nothing(
+def test_a_purchase_behind_a_held_row_is_told_busy_while_it_is_held_and_bought_nothing(
     make_app: Callable[..., Flask], server_uri: str, server
 ) -> None:
     call = Calls(make_app(server_uri, PURCHASE_WAIT_SECONDS=1, LOCK_WAIT_SECONDS=1))

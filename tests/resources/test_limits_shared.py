@@ -1,8 +1,11 @@
 """Limits on callers that several workers share, in a Redis that works, freezes, stops and comes back."""
 
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -91,3 +94,29 @@ def test_a_redis_that_fails_stops_no_sale_and_is_used_again_when_it_is_back(
     told = service.log.read_text()
     assert told.count("requests are counted by each worker alone") == 1
     assert told.count("requests are counted in Redis again") == 1
+
+
+def test_a_connection_that_is_open_needs_no_dns(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    speaks = threading.Event()
+    speaks.set()
+    ask = socket.getaddrinfo
+
+    def answer(host: Any, *rest: Any, **named: Any) -> Any:
+        if host == "localhost":
+            asked.append(host)
+            speaks.wait()
+        return ask(host, *rest, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", answer)
+    counts = SharedCounts(redis.url.replace("127.0.0.1", "localhost"))
+    assert counts.incr("a", 60) == 1
+    looked_up = len(asked)
+    assert looked_up > 0
+    speaks.clear()
+    try:
+        assert counts.incr("a", 60) == 2
+        assert SharedCounts(redis.url).get("a") == 2, "it was counted in Redis"
+    finally:
+        speaks.set()
+    assert len(asked) == looked_up

@@ -115,7 +115,7 @@ def test_no_page_says_the_host_that_the_caller_names(sqlite_call: Calls) -> None
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     directory = tmp_path_factory.mktemp("paths")
-    running = Service(f"sqlite:///{directory / 'seckill.db'}", directory / "service.log")
+    running = Service(f"sqlite:///{directory / 'seckill.db'}", directory / "service.log", fork=True)
     yield running
     running.stop()
 
