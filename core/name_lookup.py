@@ -73,7 +73,7 @@ class NameLookup:
         except OSError as error:
             failure = error
         except Exception as error:  # such as UnicodeError, for a label of no or of too many characters
-            failure.add_note(type(error).__name__)
+            failure.__cause__ = error
         with self._lock:
             del self._under_way[name]  # who asks from here on wants a new answer
         if addresses:

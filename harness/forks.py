@@ -91,6 +91,9 @@ _connection: socket.socket | None = None
 _starting = threading.Lock()
 
 
+Program = subprocess.Popen[bytes] | Fork
+
+
 def can_start(env: Mapping[str, str]) -> bool:
     """Whether a fork does what a new process with this environment would: all that loading depends on is as here."""
     return sys.platform == "linux" and _of_loading(env) == _of_loading(_of_this_process)
@@ -100,17 +103,25 @@ def _of_loading(env: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in env.items() if name.startswith(_OF_LOADING)}
 
 
-def start(args: Sequence[str], env: Mapping[str, str], output: IO[bytes], errors: IO[bytes] | None = None) -> Fork:
-    """Run a program in the project's folder. `args` are its path, or `-m` and its module, and then its arguments.
+def start_python(args: Sequence[str], env: Mapping[str, str], output: IO[bytes], errors: IO[bytes]) -> Program:
+    """Run `python *args` in the project's folder."""
+    return subprocess.Popen([sys.executable, *args], env=env, cwd=config.ROOT, stdout=output, stderr=errors)
 
-    Unlike with `python`, the folder of a program that is given by its path is not searched for modules.
+
+def start(args: Sequence[str], env: Mapping[str, str], output: IO[bytes], errors: IO[bytes]) -> Program:
+    """Run a program in the project's folder, as a fork where that is the same (`can_start`), else by `start_python`.
+
+    `args` are its path, or `-m` and its module, and then its arguments. A fork does not search the folder of a program
+    that is given by its path for modules.
     """
+    if not can_start(env):
+        return start_python(args, env, output, errors)
     told = json.dumps({"args": list(args), "env": dict(env)}).encode()
     if len(told) > _MOST_BYTES:
         raise ValueError(f"arguments and environment are longer than {_MOST_BYTES} bytes")
     reads, writes = os.pipe()
     with _starting:
-        socket.send_fds(_loaded(), [told], [output.fileno(), (errors or output).fileno(), writes])
+        socket.send_fds(_loaded(), [told], [output.fileno(), errors.fileno(), writes])
     os.close(writes)
     return Fork(args, reads)
 
@@ -123,6 +134,7 @@ def run(args: Sequence[str], env: Mapping[str, str], timeout: float) -> "subproc
             code = program.wait(timeout)
         except BaseException:
             program.kill()
+            program.wait()
             raise
         texts = []
         for file in (output, errors):

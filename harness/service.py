@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,7 +16,6 @@ from harness.database_server import free_port
 
 SECRET = "the-tests-sign-their-tokens-with-this-key"
 START_SECONDS = 60
-_SERVE = str(ROOT / "serve.py")
 
 
 def environment(database_uri: str, **settings: object) -> dict[str, str]:
@@ -29,14 +27,10 @@ def environment(database_uri: str, **settings: object) -> dict[str, str]:
 
 
 def run_command(
-    arguments: Sequence[str], env: Mapping[str, str], seconds: float = 120
+    arguments: Sequence[str], env: Mapping[str, str], seconds: float = 60
 ) -> "subprocess.CompletedProcess[str]":
     """Run a command of `flask` to its end, in the project's folder, and return what it printed."""
-    args = ["-m", "flask", *arguments]
-    if forks.can_start(env):
-        return forks.run(args, env, seconds)
-    command = [sys.executable, *args]
-    return subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, timeout=seconds, check=False)
+    return forks.run(["-m", "flask", *arguments], env, seconds)
 
 
 class Service:
@@ -68,16 +62,11 @@ class Service:
         self.environment |= process_environment or {}
         self._tokens = Tokens(SECRET)
         self._workers = workers
-        self.process: subprocess.Popen[bytes] | forks.Fork
+        program = ["-m", "harness.without_guard", *without_guard] if without_guard else [str(ROOT / "serve.py")]
+        # Guards are taken away before the application is loaded.
+        start = forks.start if fork and not without_guard else forks.start_python
         with log.open("wb") as file:
-            if without_guard:
-                program = [sys.executable, "-m", "harness.without_guard", *without_guard]
-                self.process = subprocess.Popen(program, env=self.environment, cwd=ROOT, stdout=file, stderr=file)
-            elif fork and forks.can_start(self.environment):
-                self.process = forks.start([_SERVE], self.environment, file)
-            else:
-                program = [sys.executable, _SERVE]
-                self.process = subprocess.Popen(program, env=self.environment, cwd=ROOT, stdout=file, stderr=file)
+            self.process: forks.Program = start(program, self.environment, file, file)
         try:
             self.wait_until_ready()
         except BaseException:
@@ -151,7 +140,7 @@ class Service:
 
     def audit(self) -> subprocess.CompletedProcess[str]:
         """`flask audit` on the service's database."""
-        return run_command(["audit", "--json"], self.environment)
+        return run_command(["audit", "--json"], self.environment, seconds=120)
 
     def stop(self, stop_signal: int = signal.SIGINT) -> int:
         """Stop the service and wait for its end; returns its exit code."""

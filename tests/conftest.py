@@ -28,6 +28,7 @@ from harness.schema_copy import Copies, Recycled, is_fresh
 from harness.service import SECRET, Service
 from server.loopback import reach_directly
 from server.prepare import upgrade
+from tests.dns import Dns
 
 if TYPE_CHECKING:
     from core.tracing.tracer import Tracer
@@ -192,6 +193,14 @@ def sqlite_uri(tmp_path: Path) -> str:
 def database_uri(request: pytest.FixtureRequest) -> str:
     """An empty database; the test runs once on each kind."""
     return request.getfixturevalue(f"{request.param}_uri")
+
+
+@pytest.fixture
+def dns(monkeypatch: pytest.MonkeyPatch) -> Iterator[Dns]:
+    """The resolver of names, which can fall silent."""
+    made = Dns(monkeypatch)
+    yield made
+    made.speak()
 
 
 @pytest.fixture(scope="session")

@@ -48,7 +48,8 @@ def test_each_has_its_own_environment_and_none_of_the_one_before(env: dict[str, 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 0), (signal.SIGKILL, -9)])
 def test_it_takes_signals(env: dict[str, str], tmp_path: Path, number: int, code: int) -> None:
     with (tmp_path / "output").open("wb") as output:
-        program = forks.start(LOOP, env, output)
+        program = forks.start(LOOP, env, output, output)
+    assert isinstance(program, forks.Fork)
     assert eventually(lambda: b"Database" in (tmp_path / "output").read_bytes())
     with pytest.raises(subprocess.TimeoutExpired):
         program.wait(0.05)

@@ -192,11 +192,11 @@ def test_a_grant_that_was_missing_is_given_and_the_next_start_finishes(
         cursor.execute(f"GRANT {', '.join(grants)} ON {url.database}.* TO {user}@'127.0.0.1'")
         told = environment(url.set(username=user).render_as_string(hide_password=False))
         for _ in range(2):
-            refused = run_command(["init-db"], told)
+            refused = run_command(["init-db"], told, seconds=120)
             assert (refused.returncode, refused.stdout, after_database_line(refused.stderr).count("\n")) == (1, "", 1)
             assert "lacks a privilege" in refused.stderr
         cursor.execute(f"GRANT {lacking} ON {url.database}.* TO {user}@'127.0.0.1'")
-        done = run_command(["init-db"], told)
+        done = run_command(["init-db"], told, seconds=120)
         assert (done.returncode, after_database_line(done.stderr)) == (0, "")
         cursor.execute(f"DROP USER {user}@'127.0.0.1'")
     root.close()

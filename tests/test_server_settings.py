@@ -52,7 +52,7 @@ def execute(server: DatabaseServer, *statements: str) -> None:
 
 
 def flask(uri: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return run_command(arguments, environment(uri) | {"COLUMNS": "250"})
+    return run_command(arguments, environment(uri) | {"COLUMNS": "250"}, seconds=120)
 
 
 def refused(uri: str) -> str:

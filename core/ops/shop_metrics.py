@@ -1,7 +1,7 @@
 """The metrics that are looked up when somebody asks for them: of items, orders, money and events.
 
 Those of buyers who ask now are in memory, and are there whatever the database does. The rest is read from the database
-by a thread of its own, at most once in two seconds: whoever asks waits for it only a moment.
+by a thread of its own, at most once in SECONDS: whoever asks waits for it only a moment.
 """
 
 import logging

@@ -63,10 +63,11 @@ def test_with_the_publisher_off_it_is_left_to_the_command(
     assert receiver.received == []
     options = {"cwd": ROOT, "env": service.environment, "text": True}
     ran = run_command(["publish", "--json"], service.environment)
+    assert ran.returncode == 0
     assert json.loads(ran.stdout) == {"numbered": 1, "attempts": {"delivered": 1}}
     assert len(receiver.received) == 1
     again = run_command(["publish"], service.environment)
-    assert again.stdout == "0 events numbered; attempts to deliver: none.\n"
+    assert (again.returncode, again.stdout) == (0, "0 events numbered; attempts to deliver: none.\n")
     loop = subprocess.Popen(flask_publish(service, "--loop"), stdout=subprocess.DEVNULL, **options)
     try:
         assert service.buy(item, "bob").status_code == 201

@@ -3,8 +3,7 @@
 import re
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 from flask import Flask
@@ -13,9 +12,9 @@ from mysql.connector.errors import Error as DatabaseError
 from core.db import mysql_connection
 from core.db.tls import TcpSocket
 from core.events import url_policy
-from core.name_lookup import NameLookup
 from harness.database_server import free_port
 from harness.eventually import eventually
+from tests.dns import Dns
 from tests.resources.calls import OPERATOR, Calls, problem
 
 HOST = "localhost"  # a name, though of this host
@@ -26,38 +25,6 @@ REQUESTS: tuple[tuple[str, str, str], ...] = (
     ("POST", "/seckill/{item}", "alice"),
     ("POST", "/orders/{order_no}/cancel", "bob"),
 )
-
-
-class Dns:
-    """The system's resolver, which answers for the database's host, or does not."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._ask = socket.getaddrinfo
-        self._speaks = threading.Event()
-        self._speaks.set()
-        self.waiting = 0
-        monkeypatch.setattr(socket, "getaddrinfo", self._answer)
-
-    def _answer(self, host: Any, *rest: Any, **named: Any) -> Any:
-        if host == HOST and not self._speaks.is_set():
-            self.waiting += 1
-            self._speaks.wait()
-            self.waiting -= 1
-        return self._ask(host, *rest, **named)
-
-    def fall_silent(self) -> None:
-        self._speaks.clear()
-
-    def speak(self) -> None:
-        self._speaks.set()
-
-
-@pytest.fixture
-def dns(monkeypatch: pytest.MonkeyPatch) -> Iterator[Dns]:
-    made = Dns(monkeypatch)
-    yield made
-    made.speak()
-    assert eventually(lambda: not made.waiting)
 
 
 @pytest.fixture
@@ -72,7 +39,7 @@ def test_who_needs_a_new_connection_is_told_so_and_the_others_need_none(call: Ca
     item = call.create()["id"]
     order_no = call.bought(item, "bob")["order_no"]
     call.services.database.engine.dispose()  # the database was restarted
-    dns.fall_silent()
+    dns.fall_silent(HOST)
     for method, path, by in REQUESTS:
         problem(call.send(method, path.format(item=item, order_no=order_no), by), 503, "unavailable")
         assert dns.waiting == 1, "one thread waits for the resolver, however many ask"
@@ -88,7 +55,7 @@ def test_without_the_bound_a_request_waits_for_as_long_as_dns_is_silent(
 ) -> None:
     monkeypatch.setattr(TcpSocket, "_look_up", lambda self, seconds: self.server_host)
     call.services.database.engine.dispose()
-    dns.fall_silent()
+    dns.fall_silent(HOST)
     answered = threading.Event()
 
     def ask() -> None:
@@ -102,36 +69,14 @@ def test_without_the_bound_a_request_waits_for_as_long_as_dns_is_silent(
     assert answered.wait(60)
 
 
-def told_of(names: NameLookup) -> str | None:
-    try:
-        names.addresses("one.more.example", 443, 60)
-    except OSError as error:
-        return error.strerror
-    return None
-
-
-def test_names_of_subscribers_that_hang_keep_no_connection_from_the_database(
-    call: Calls, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ask, goes = socket.getaddrinfo, threading.Event()
-
-    def answer(host: Any, *rest: Any, **named: Any) -> Any:
-        if str(host).endswith(".example"):
-            goes.wait()
-            raise socket.gaierror(socket.EAI_NONAME, "no such name")
-        return ask(host, *rest, **named)
-
-    monkeypatch.setattr(socket, "getaddrinfo", answer)
-    try:
-        for number in range(1000):
-            with pytest.raises(TimeoutError) as told:
-                url_policy.NAMES.addresses(f"{number}.example", 443, 0)
-        assert "too many names are being looked up" in str(told.value)
-        call.services.database.engine.dispose()
-        assert call.get("/orders", "alice").status_code == 200
-    finally:
-        goes.set()
-    assert eventually(lambda: told_of(url_policy.NAMES) == "no such name")  # the threads have ended
+def test_names_of_subscribers_that_hang_keep_no_connection_from_the_database(call: Calls, dns: Dns) -> None:
+    dns.fall_silent(".example")
+    for number in range(1000):
+        with pytest.raises(TimeoutError) as told:
+            url_policy.NAMES.addresses(f"{number}.example", 443, 0)
+    assert "too many names are being looked up" in str(told.value)
+    call.services.database.engine.dispose()
+    assert call.get("/orders", "alice").status_code == 200
 
 
 @pytest.mark.parametrize(("forced", "taken"), [(False, "127.0.0.1"), (True, "::1")])
@@ -150,10 +95,7 @@ def test_of_several_addresses_the_driver_s_choice_is_taken(
         mysql_connection.open({"host": "db.example", "port": port, "user": "u", "force_ipv6": forced})
 
 
-def test_a_name_without_an_address_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    def answer(*_: Any, **__: Any) -> Any:
-        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-
-    monkeypatch.setattr(socket, "getaddrinfo", answer)
+@pytest.mark.usefixtures("dns")
+def test_a_name_without_an_address_is_named() -> None:
     with pytest.raises(DatabaseError, match=r"2005: .*db\.example.*Name or service not known"):
         mysql_connection.open({"host": "db.example", "port": 3306, "user": "u"})

@@ -1,11 +1,8 @@
 """Limits on callers that several workers share, in a Redis that works, freezes, stops and comes back."""
 
-import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
@@ -13,6 +10,7 @@ import requests
 from core.ops.rate_limit_storage import SharedCounts
 from harness.redis import Redis, is_installed
 from harness.service import Service
+from tests.dns import Dns
 
 pytestmark = pytest.mark.skipif(not is_installed(), reason="redis-server is not installed")
 
@@ -96,27 +94,12 @@ def test_a_redis_that_fails_stops_no_sale_and_is_used_again_when_it_is_back(
     assert told.count("requests are counted in Redis again") == 1
 
 
-def test_a_connection_that_is_open_needs_no_dns(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
-    speaks = threading.Event()
-    speaks.set()
-    ask = socket.getaddrinfo
-
-    def answer(host: Any, *rest: Any, **named: Any) -> Any:
-        if host == "localhost":
-            asked.append(host)
-            speaks.wait()
-        return ask(host, *rest, **named)
-
-    monkeypatch.setattr(socket, "getaddrinfo", answer)
+def test_a_connection_that_is_open_needs_no_dns(redis: Redis, dns: Dns) -> None:
     counts = SharedCounts(redis.url.replace("127.0.0.1", "localhost"))
     assert counts.incr("a", 60) == 1
-    looked_up = len(asked)
+    looked_up = dns.asked.count("localhost")
     assert looked_up > 0
-    speaks.clear()
-    try:
-        assert counts.incr("a", 60) == 2
-        assert SharedCounts(redis.url).get("a") == 2, "it was counted in Redis"
-    finally:
-        speaks.set()
-    assert len(asked) == looked_up
+    dns.fall_silent("localhost")
+    assert counts.incr("a", 60) == 2
+    assert SharedCounts(redis.url).get("a") == 2, "it was counted in Redis"
+    assert dns.asked.count("localhost") == looked_up

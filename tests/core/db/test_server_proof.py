@@ -176,7 +176,7 @@ def test_a_server_that_lies_is_refused_in_one_line(through: Callable[..., str]) 
     change, told = LIES["FOR UPDATE is dropped where SKIP LOCKED is added, as TiDB does"]
     told_environment = environment(through(change)) | {"COLUMNS": "250"}
     for command in (["init-db"], ["doctor"]):
-        ended = run_command(command, told_environment)
+        ended = run_command(command, told_environment, seconds=120)
         assert ended.returncode == 1
         assert told in (ended.stderr if command == ["init-db"] else ended.stdout)
         assert after_database_line(ended.stderr).count("\n") == (1 if command == ["init-db"] else 0)

@@ -1,16 +1,15 @@
 """Counting callers in this process: windows that end, and a bound on what is remembered."""
 
-import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 
 from core.ops.rate_limit_storage import LocalCounts, SharedCounts, open_storage
 from harness.database_server import free_port
 from harness.eventually import PATIENCE_SECONDS
+from tests.dns import Dns
 
 
 @pytest.fixture
@@ -85,23 +84,15 @@ def test_a_storage_that_keeps_failing_is_told_of_once(caplog: pytest.LogCaptureF
 
 
 @pytest.mark.parametrize("scheme", ["redis", "rediss"])
-def test_while_dns_is_silent_callers_are_counted_here(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
-    speaks = threading.Event()
-    ask = socket.getaddrinfo
-
-    def answer(host: Any, *rest: Any, **named: Any) -> Any:
-        if host == "cache.example":
-            speaks.wait()
-        return ask(host, *rest, **named)
-
-    monkeypatch.setattr(socket, "getaddrinfo", answer)
+def test_while_dns_is_silent_callers_are_counted_here(dns: Dns, scheme: str) -> None:
+    dns.fall_silent("cache.example")
     counts = SharedCounts(f"{scheme}://cache.example:6379/0")
     with ThreadPoolExecutor(1) as threads:
         counted = threads.submit(lambda: [counts.incr("a", 60) for _ in range(3)])
         try:
             assert counted.result(PATIENCE_SECONDS) == [1, 2, 3]
         finally:
-            speaks.set()
+            dns.speak()
 
 
 def test_windows_that_are_over_are_forgotten_when_others_come(clock: list[float]) -> None:
