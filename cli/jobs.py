@@ -25,8 +25,8 @@ def sweep(loop: bool, as_json: bool) -> None:
     from core.orders import expiry
 
     def once() -> None:
-        expired = expiry.sweep(services().database)
-        idempotency.prune(services().database)
+        expired = expiry.sweep(services().database, stop_is_asked)
+        idempotency.prune(services().database, stop_is_asked)
         if as_json and (expired or not loop):
             print_json({"expired": expired})
         elif expired or not loop:

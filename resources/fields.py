@@ -122,7 +122,14 @@ def _region(value: str) -> str:
 
 
 def _none_if_blank(value: str) -> str | None:
-    return value if value.strip() else None
+    return _with_a_letter_or_digit(value) if value.strip() else None
+
+
+def _with_a_letter_or_digit(value: str) -> str:
+    """A phone number or a postcode that is more than blanks and hyphens."""
+    if not any(character.isalnum() for character in value):
+        raise failed("invalid_format")
+    return value
 
 
 def _shown_line_or_none(value: str) -> str | None:
@@ -235,7 +242,12 @@ Regions = Annotated[
     AfterValidator(distinct),
 ]
 PersonName = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(_shown_line)]
-Phone = Annotated[str, StringConstraints(pattern=r"^[0-9+(). -]{3,32}$"), Field(examples=["+86 138 0000 0000"])]
+Phone = Annotated[
+    str,
+    StringConstraints(pattern=r"^[0-9+(). -]{3,32}$"),
+    AfterValidator(_with_a_letter_or_digit),
+    Field(examples=["+86 138 0000 0000"]),
+]
 AddressLine = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_shown_line)]
 # Optional; forms send an empty text for it.
 MoreOfAddress = Annotated[str, StringConstraints(max_length=200), AfterValidator(_shown_line_or_none)]

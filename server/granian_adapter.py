@@ -5,12 +5,13 @@ answer that is there at once is sent at once; one that comes later, from another
 """
 
 import asyncio
+import contextlib
 import logging
 import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from io import BytesIO
 from typing import IO, Any
@@ -18,7 +19,7 @@ from wsgiref.types import WSGIEnvironment
 
 from granian.rsgi import HTTPProtocol, ProtocolClosed, Scope  # type: ignore[attr-defined]  # not in its __all__
 
-from core.refusals import Busy
+from core.refusals import Busy, Unavailable
 from resources.body import MAX_BYTES, READ_AT_MOST, stated_length
 from resources.dispatch import Dispatcher
 from resources.reply import Headers
@@ -111,7 +112,7 @@ class GranianAdapter:
         # One look at all of them costs a tenth of what a timer for each would.
         self._receiving[task] = time.monotonic() + self._body_seconds
         try:
-            return await _chunks(protocol) if chunked else await protocol()
+            return await _chunks(protocol, environ) if chunked else await protocol()
         except ProtocolClosed:
             return b""
         except asyncio.CancelledError:
@@ -172,18 +173,22 @@ class _Exchange:
             self._adapter.call(lambda: self.send(status, headers, body))
 
     def response_chunks(self, status: int, headers: Headers, chunks: Iterable[bytes]) -> None:
-        """Send a response that is made in pieces, from a thread that may wait. Raises what making them raises.
+        """Send a response that is made in pieces, from a thread that may wait.
 
         It is sent from a file, once it is complete: granian neither waits for a slow client between two pieces, nor
-        can it break off a response that has begun.
+        can it break off a response that has begun. Raises what making the pieces raises, and Unavailable where they
+        cannot be stored.
         """
-        file = tempfile.TemporaryFile()  # noqa: SIM115 (closed by the loop)
+        file = _nameless_file()
         try:
             for chunk in chunks:
-                file.write(chunk)
-            file.flush()
+                with _room():
+                    file.write(chunk)
+            with _room():
+                file.flush()
         except BaseException:
-            file.close()
+            with contextlib.suppress(OSError):  # what it could not write it tries again
+                file.close()
             raise
         self._adapter.call(lambda: self._send_file(status, headers, file))
 
@@ -209,8 +214,33 @@ class _Exchange:
             self.answered.set_result(None)
 
 
-async def _chunks(protocol: HTTPProtocol) -> bytes:
-    """A body without a stated length, up to one byte more than allowed; nothing of one that was cut off."""
+def _nameless_file() -> IO[bytes]:
+    """A temporary file that nobody finds. Raises Unavailable."""
+    with _room():
+        try:
+            return tempfile.TemporaryFile()
+        except FileNotFoundError:
+            # The folder that was chosen for the first file is gone: hosts clean theirs. Another is chosen.
+            tempfile.tempdir = None
+            return tempfile.TemporaryFile()
+
+
+@contextlib.contextmanager
+def _room() -> Iterator[None]:
+    """Raises Unavailable where a temporary file cannot be made or written."""
+    try:
+        yield
+    except OSError as error:
+        log.error("no room for a response in a temporary file: %s", error.strerror)
+        raise Unavailable from error
+
+
+async def _chunks(protocol: HTTPProtocol, environ: WSGIEnvironment) -> bytes:
+    """A body without a stated length, up to one byte more than allowed; nothing of one that was cut off.
+
+    One that ends without a byte is no body: `environ` then has no header of its encoding. One that was cut off still has
+    it, by which it is known (resources/body.py).
+    """
     data = bytearray()
     ends = 0
     async for chunk in protocol:
@@ -219,7 +249,11 @@ async def _chunks(protocol: HTTPProtocol) -> bytes:
         data += chunk
         if len(data) > MAX_BYTES:
             return bytes(data[:READ_AT_MOST])
-    return bytes(data) if ends <= 1 else b""
+    if ends > 1:
+        return b""
+    if not data:
+        del environ["HTTP_TRANSFER_ENCODING"]
+    return bytes(data)
 
 
 def environ_of(scope: Scope) -> WSGIEnvironment:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -105,10 +106,38 @@ def test_ctrl_c_ends_a_command_that_is_loading_without_a_traceback(sqlite_uri: s
 
 def catches(pid: int, number: int) -> bool:
     """Whether a process has a handler for a signal."""
+    return has(pid, number, "SigCgt")
+
+
+def pending(pid: int, number: int) -> bool:
+    """Whether the process has not taken the signal yet."""
+    return has(pid, number, "SigPnd", "ShdPnd")
+
+
+def has(pid: int, number: int, *sets: str) -> bool:
+    """Whether one of a process's sets of signals has this one."""
     with contextlib.suppress(OSError):
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-        return any(line.startswith("SigCgt:") and int(line.split()[1], 16) >> (number - 1) & 1 for line in lines)
+        lines = [line.split() for line in Path(f"/proc/{pid}/status").read_text().splitlines()]
+        masks = [int(line[1], 16) for line in lines if line[0].removesuffix(":") in sets]
+        return any(mask >> (number - 1) & 1 for mask in masks)
     return False
+
+
+def test_a_sweeper_that_is_stopped_ends_the_transaction_in_hand_and_begins_no_other(
+    sqlite_app: Flask, sqlite_uri: str
+) -> None:
+    selling = Selling(sqlite_app.extensions["seckill"])
+    overdue = [selling.bought(selling.item()) for _ in range(3)]
+    selling.make_overdue(*overdue)
+    with contextlib.closing(sqlite3.connect(sqlite_uri.removeprefix("sqlite:///"), isolation_level=None)) as holder:
+        holder.execute("BEGIN IMMEDIATE")  # the sweep's first transaction waits for it
+        with loop(sqlite_uri, "sweep", SWEEP_SECONDS=60, PURCHASE_WAIT_SECONDS=_PATIENCE_SECONDS) as sweeper:
+            wait_until(lambda: has(sweeper.pid, signal.SIGTERM, "SigBlk"))
+            sweeper.send_signal(signal.SIGTERM)
+            wait_until(lambda: pending(sweeper.pid, signal.SIGTERM))
+            holder.execute("ROLLBACK")
+            assert sweeper.wait(_PATIENCE_SECONDS / 2) == 0
+    assert len([order for order in overdue if selling.status(order) == "pending"]) >= 2
 
 
 def test_a_publisher_that_is_stopped_ends_the_delivery_in_hand_and_begins_no_other(
@@ -137,10 +166,3 @@ def test_a_publisher_that_is_stopped_ends_the_delivery_in_hand_and_begins_no_oth
         assert len(receiver.received) == 1
     deliveries = call.get(f"/webhooks/{webhook['id']}/deliveries", OPERATOR).json["items"]
     assert sorted(row["status"] for row in deliveries) == ["delivered", "pending"]
-
-
-def pending(pid: int, number: int) -> bool:
-    """Whether the process has not taken the signal yet."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    sets = [int(line.split()[1], 16) for line in lines if line.startswith(("SigPnd", "ShdPnd"))]
-    return any(waiting >> (number - 1) & 1 for waiting in sets)

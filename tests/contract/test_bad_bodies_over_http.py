@@ -152,6 +152,22 @@ def test_a_small_chunked_body_is_read_whole(service: Service, goods_id: int) -> 
     assert answer.json["quantity"] == 3
 
 
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        ("/seckill/{item}", 201),
+        ("/seckill/{item}/quote", 200),
+        ("/orders/{order}/cancel", 200),
+        ("/goods/{item}/pause", 200),
+    ],
+)
+def test_a_chunked_body_of_no_chunk_is_none(service: Service, target: str, status: int) -> None:
+    item = service.create_goods()
+    bought = service.buy(item, "shopper").json()
+    answer = send_chunked(service, target.format(item=item, order=bought["order_no"]))
+    assert answer.status == status, answer.body
+
+
 def test_a_chunked_body_is_checked_like_any_other(service: Service, goods_id: int) -> None:
     target = f"/seckill/{goods_id}"
     assert send_chunked(service, target, b"{").json["code"] == "malformed_json"
