@@ -17,6 +17,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from core.db.clock import Deadline, database_now
 from core.db.database import Database
 from core.db.transaction import run
+from core.events.sequencer import ROWS_AT_ONCE, number_once
 from models import (
     CouponUse,
     DeliveryStatus,
@@ -77,6 +78,8 @@ def prune(database: Database, stopping: Callable[[], bool] = lambda: False) -> P
                 break
             deleted.update(some)
 
+    # Where no publisher runs, the outbox has the events: unnumbered they would never go, and their orders too early.
+    _number_all(database, stopping)
     # Deliveries are deleted before their events.
     for key in subscriptions:
         older(settings.DELIVERIES_KEEP_DAYS, partial(_deliveries, webhook_id=key))
@@ -87,6 +90,13 @@ def prune(database: Database, stopping: Callable[[], bool] = lambda: False) -> P
     older(settings.ORDERS_KEEP_DAYS, _orders)
     older(settings.FIGURES_KEEP_DAYS, _figures)
     return Pruned(**{kind.name: deleted[kind.name] for kind in fields(Pruned)})
+
+
+def _number_all(database: Database, stopping: Callable[[], bool]) -> None:
+    """Number the events that were committed before this call."""
+    rows = ROWS_AT_ONCE
+    while rows == ROWS_AT_ONCE and not stopping():
+        rows = number_once(database, Deadline(database.settings.PURCHASE_WAIT_SECONDS)).rows
 
 
 def _deliveries(connection: Connection, end: datetime, webhook_id: int) -> Counter[str]:

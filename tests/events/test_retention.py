@@ -9,7 +9,7 @@ from sqlalchemy import delete, event, func, select, update
 from core.events import sequencer
 from core.events.publisher import Publisher
 from core.ops import audit, retention
-from models import Event, GoodsChange, Order, Payment, Sequencer, WebhookDelivery
+from models import Event, GoodsChange, Order, Outbox, Payment, Sequencer, WebhookDelivery
 from tests.resources.calls import OPERATOR, Calls, problem
 
 KINDS = ("EVENTS", "DELIVERIES", "PAYMENTS", "CHANGES", "ORDERS")
@@ -231,6 +231,28 @@ def test_orders_that_hold_nothing_go_if_told_to_and_after_their_events(call: Cal
     with call.services.database.reading() as connection:
         assert sorted(connection.scalars(select(Order.order_no))) == sorted(kept)
         assert connection.execute(select(Sequencer.pruned_seq)).scalar_one() > 0
+    assert clean(call)
+
+
+def test_without_a_publisher_events_go_in_time_too_and_orders_after_them(
+    call: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "ROWS_AT_ONCE", 2)
+    monkeypatch.setattr(sequencer, "ROWS_AT_ONCE", 2)
+    item = call.create(stock=30)["id"]
+    for n in range(4):
+        order_no = call.bought(item, f"gone-{n}")["order_no"]
+        assert call.post(f"/orders/{order_no}/cancel", f"gone-{n}").status_code == 200
+    for column in (Order.purchased_at, Order.expires_at, Order.closed_at):
+        age(call, Order, column, 400)
+    age(call, Outbox, Outbox.occurred_at, 400)
+    assert (count(call, Event), count(call, Outbox)) == (0, 8)
+    assert prune(call, ORDERS_KEEP_DAYS=365).orders == 0  # their events are there
+    told = count(call, Event)
+    assert (count(call, Outbox), count(call, Order)) == (0, 4)
+    assert clean(call)
+    pruned = prune(call, ORDERS_KEEP_DAYS=365, EVENTS_KEEP_DAYS=90)
+    assert (pruned.events, pruned.orders) == (told, 4)
     assert clean(call)
 
 
