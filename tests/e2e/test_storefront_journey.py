@@ -133,6 +133,23 @@ def test_the_button_wakes_at_the_start_without_reloading(shop: Service, browse: 
     assert page.evaluate("() => window.notReloaded")
 
 
+def test_the_button_of_a_sale_that_is_paused_before_its_start_sleeps_too(
+    shop: Service, browse: Browse, buyer: str
+) -> None:
+    item = shop.create_goods(starts_at=in_seconds(6))
+    operator = shop.headers("operator", admin=True)
+    requests.post(f"{shop.url}/goods/{item}/pause", headers=operator, timeout=20).raise_for_status()
+    page = open_item(browse, item, buyer)
+    button = page.get_by_role("button", name="Buy", exact=True)
+    expect(button).to_be_disabled()
+    expect(page.get_by_role("timer")).to_have_text(re.compile(r"^00:00:0\d$"))
+    # Behind its start it is like any sale that is paused: whoever asks is told.
+    expect(button).to_be_enabled()
+    expect(page.get_by_role("timer")).to_be_hidden()
+    buy(page)
+    outcome(page, "sale_paused")
+
+
 def test_the_price_follows_what_is_typed(shop: Service, browse: Browse, buyer: str) -> None:
     page = open_item(browse, shop.create_goods(price=1000), buyer)
     total = page.locator("[data-quote-total]")

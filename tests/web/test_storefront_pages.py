@@ -8,10 +8,11 @@ from collections.abc import Callable
 import pytest
 from flask import Flask
 
-from tests.resources.calls import FAR_AHEAD, Calls
+from tests.resources.calls import FAR_AHEAD, OPERATOR, Calls
 from tests.web.browsing import Browser, keep_pages
 from web.storefront import pictures
 
+FARTHER_AHEAD = "2199-06-01T00:00:00.000Z"
 GONE = "2001-01-01T00:00:00.000Z"
 EVIL = "<script>alert(1)</script>\"'&{{7*7}}"
 
@@ -93,6 +94,27 @@ def test_the_button_is_disabled_before_the_start_alone(
     page = visitor.get(f"/shop/{sqlite_call.create(**fields)['id']}")
     assert page.all(data_state=None)[0].text == state
     assert ("disabled" in page.one("button", id="buy-button").attributes) is disabled
+
+
+@pytest.mark.parametrize(
+    ("fields", "ahead"),
+    [
+        ({"starts_at": FAR_AHEAD}, True),
+        ({"starts_at": FAR_AHEAD, "ends_at": FARTHER_AHEAD}, True),
+        ({"starts_at": GONE, "ends_at": FAR_AHEAD}, False),
+        ({"ends_at": FAR_AHEAD}, False),
+    ],
+)
+def test_the_start_of_a_paused_sale_lies_ahead_as_well(
+    visitor: Browser, sqlite_call: Calls, fields: dict, ahead: bool
+) -> None:
+    item = sqlite_call.create(**fields)["id"]
+    sqlite_call.post(f"/goods/{item}/pause", OPERATOR)
+    for page in (visitor.get(f"/shop/{item}"), visitor.get("/")):
+        timer = page.one("time", role="timer")
+        assert (timer["datetime"], timer["data-kind"]) == (FAR_AHEAD, "start" if ahead else "end")
+    button = visitor.get(f"/shop/{item}").one("button", id="buy-button")
+    assert ("disabled" in button.attributes) is ahead
 
 
 def test_pages_are_in_the_language_that_the_browser_asks_for(sqlite_app: Flask, sqlite_call: Calls) -> None:

@@ -224,9 +224,9 @@ export class FlashSale extends (globalThis.HTMLElement ?? Object) {
     this.dataset.status = status;
     stock.textContent = status === "ended" ? "" : texts.left(view.sale.stock);
     state.textContent = texts[status];
-    const left = status === "upcoming" ? view.startsIn : status === "ended" ? null : view.endsIn;
+    const left = { start: view.startsIn, end: view.endsIn }[view.ahead] ?? null;
     label.hidden = timer.hidden = left === null;
-    label.textContent = status === "upcoming" ? texts.startsIn : texts.endsIn;
+    label.textContent = view.ahead === "start" ? texts.startsIn : texts.endsIn;
     timer.textContent = countdown(left, texts);
     // Disabled it would lose the focus in mid-purchase.
     button.setAttribute("aria-disabled", String(this.#isResting()));

@@ -62,6 +62,8 @@ export interface SaleView {
   /** What is left until the start, at least 0; null if the sale has no start, or before the first answer. */
   startsIn: number | null;
   endsIn: number | null;
+  /** Which of the two comes next: the start of a sale that has not begun, paused or not, or the end of one that has. */
+  ahead: "start" | "end" | null;
   /** Why the latest request failed, or null: `sale` is then older than it should be. */
   error: SeckillError | null;
 }

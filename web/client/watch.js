@@ -14,6 +14,12 @@ export function statusAt(sale, now) {
   return sale.stock > 0 ? "on_sale" : "sold_out";
 }
 
+/** What comes next, the "start" or the "end", or null. A paused sale may not have begun. */
+function comesNext(sale, status, startsIn) {
+  if (status === "upcoming" || (status === "paused" && startsIn)) return "start";
+  return sale?.ends_at && status !== "ended" ? "end" : null;
+}
+
 /** Milliseconds until the next request. Nobody has touched the page for `untouched` milliseconds. */
 export function pollAfter(status, startsIn, untouched) {
   const after = (value, steps) => SECOND * steps.find(([limit]) => value < limit * SECOND)[1];
@@ -44,15 +50,10 @@ export function createWatcher(id, { transport, clock, platform, onIdle }) {
   function state() {
     const now = clock.now();
     const until = (time) => (time && now !== null ? Math.max(0, Date.parse(time) - now) : null);
-    return {
-      goodsId: id,
-      sale,
-      error,
-      now,
-      status: sale && statusAt(sale, now),
-      startsIn: sale && until(sale.starts_at),
-      endsIn: sale && until(sale.ends_at),
-    };
+    const status = sale && statusAt(sale, now);
+    const startsIn = sale && until(sale.starts_at);
+    const ahead = comesNext(sale, status, startsIn);
+    return { goodsId: id, sale, error, now, status, startsIn, endsIn: sale && until(sale.ends_at), ahead };
   }
 
   const tellOne = (callback, shown) => attempt(() => callback(shown));
@@ -67,15 +68,15 @@ export function createWatcher(id, { transport, clock, platform, onIdle }) {
     tick(shown);
   }
 
-  function tick({ startsIn, endsIn, status }) {
+  function tick({ startsIn, endsIn, ahead }) {
     platform.clearTimeout(tickTimer);
-    const ahead = status === "upcoming" ? startsIn : endsIn;
-    if (!ahead || isHidden() || !callbacks.size) return;
+    const left = ahead === "start" ? startsIn : endsIn;
+    if (!left || isHidden() || !callbacks.size) return;
     // At the full seconds of what is left, so that the last one is the start itself.
     tickTimer = platform.setTimeout(() => {
       if (clock.jumped() && !error) refresh();
       tell();
-    }, (ahead % SECOND || SECOND) + 1);
+    }, (left % SECOND || SECOND) + 1);
   }
 
   function schedule(wait, least = 1 - JITTER) {

@@ -77,9 +77,9 @@ function follow(root, button) {
   return (view) => {
     if (!view.sale) return;
     showSale(root, view);
-    button.disabled = view.status === "upcoming";
-    if (view.status === "upcoming" && view.startsIn !== null) toStart(view.startsIn);
-    else if (view.endsIn !== null && view.status !== "ended") toEnd(view.endsIn);
+    button.disabled = view.ahead === "start";
+    if (view.ahead === "start" && view.startsIn !== null) toStart(view.startsIn);
+    else if (view.ahead === "end" && view.endsIn !== null) toEnd(view.endsIn);
     if (before === "upcoming" && view.status === "on_sale") say(t("said.started"));
     if (before !== "ended" && view.status === "ended") say(t("said.over"));
     before = view.status;

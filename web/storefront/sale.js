@@ -23,13 +23,9 @@ export function showSale(root, view) {
 }
 
 function countdown(line, view) {
-  const [kind, to, left] =
-    view.status === "upcoming"
-      ? ["start", view.sale.starts_at, view.startsIn]
-      : view.status === "ended" || !view.sale.ends_at
-        ? [null, null, null]
-        : ["end", view.sale.ends_at, view.endsIn];
+  const kind = view.ahead;
   line.hidden = kind === null;
+  const [to, left] = kind === "start" ? [view.sale.starts_at, view.startsIn] : [view.sale.ends_at, view.endsIn];
   if (kind === null || left === null) return;
   const time = line.querySelector("time") ?? addTimer(line);
   write(line.querySelector("span"), t(kind === "start" ? "starts_in" : "ends_in"));

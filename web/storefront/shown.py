@@ -1,6 +1,7 @@
 """What the API tells of items, quotes and orders, as the pages show it."""
 
 from collections.abc import Mapping
+from datetime import datetime, timezone
 from typing import Any
 
 from core.catalogue.pricing import decimals
@@ -45,8 +46,17 @@ def item(goods: Mapping[str, Any], language: str) -> dict[str, Any]:
         "tone": _TONES.get(goods["status"]),
         "starts_at": goods["starts_at"],
         "ends_at": goods["ends_at"],
+        "before_start": _is_before_start(goods),
         "countdown": _countdown(goods, language),
     }
+
+
+def _is_before_start(goods: Mapping[str, Any]) -> bool:
+    """Whether the sale has not begun. A paused one may not have, by this host's clock, until a script knows better."""
+    starts = goods["starts_at"]
+    if goods["status"] == "paused" and starts:
+        return datetime.fromisoformat(starts) > datetime.now(timezone.utc)
+    return bool(goods["status"] == "upcoming")
 
 
 def _countdown(goods: Mapping[str, Any], language: str) -> dict[str, str] | None:
@@ -54,7 +64,7 @@ def _countdown(goods: Mapping[str, Any], language: str) -> dict[str, str] | None
     starts, ends = goods["starts_at"], goods["ends_at"]
     if goods["status"] == "ended":
         return None
-    if goods["status"] == "upcoming" and starts:
+    if _is_before_start(goods):
         return {"to": starts, "label": text("starts_at", language), "shown": moment(starts), "kind": "start"}
     if ends:
         return {"to": ends, "label": text("ends_at", language), "shown": moment(ends), "kind": "end"}

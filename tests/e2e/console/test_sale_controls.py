@@ -160,7 +160,13 @@ def test_outcome_that_stays_unknown_is_said_and_the_same_number_typed_again_adds
 def test_sale_is_started_ahead_of_its_time(shop: Shop, open_console: Open) -> None:
     goods_id = shop.put_up("Upcoming", starts_at="2040-01-01T00:00:00Z")["id"]
     page = open_console(f"/admin/sales/{goods_id}")
-    expect(page.get_by_role("timer").filter(has_text="Starts in")).to_be_visible()
+    starts_in = page.get_by_role("timer").filter(has_text="Starts in")
+    expect(starts_in).to_be_visible()
+    shop.call("POST", f"/goods/{goods_id}/pause")
+    _status(shop, goods_id, "paused")
+    expect(page.get_by_role("button", name="Resume")).to_be_visible()
+    expect(starts_in).to_be_visible()
+    page.get_by_role("button", name="Resume").click()
 
     page.get_by_role("button", name="Start now").click()
 

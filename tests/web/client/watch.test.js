@@ -159,6 +159,37 @@ test("at the start the status turns by the clock, to the millisecond, without an
   assert.equal(turned.startsIn, 0);
 });
 
+test("of a paused sale that has not begun the start comes next, and it passes by the clock", async () => {
+  const shop = new Sale();
+  shop.sale = { ...shop.sale, status: "paused", starts_at: shop.at(10_000), ends_at: shop.at(60_000) };
+  const { seen } = watch(shop);
+  await shop.time.pass(1000);
+  shop.fault = () => "lost";
+  await shop.time.pass(8000);
+  assert.deepEqual([seen.at(-1).status, seen.at(-1).ahead], ["paused", "start"]);
+  const shown = new Set(seen.map(({ startsIn }) => Math.ceil(startsIn / 1000)));
+  assert.ok(shown.size >= 8, "it counts down");
+  await shop.time.pass(5000);
+  assert.deepEqual([seen.at(-1).status, seen.at(-1).ahead], ["paused", "end"]);
+});
+
+for (const [status, times, ahead] of [
+  ["on_sale", {}, null],
+  ["on_sale", { ends_at: 5000 }, "end"],
+  ["paused", { starts_at: -5000 }, null],
+  ["upcoming", { starts_at: 5000, ends_at: 9000 }, "start"],
+  ["ended", { starts_at: 5000, ends_at: 9000 }, null],
+]) {
+  test(`what comes next of a sale that is ${status} with ${JSON.stringify(times)}`, async () => {
+    const shop = new Sale();
+    const at = Object.entries(times).map(([name, wait]) => [name, shop.at(wait)]);
+    shop.sale = { ...shop.sale, status, ...Object.fromEntries(at) };
+    const { seen } = watch(shop);
+    await shop.time.pass(1000);
+    assert.equal(seen.at(-1).ahead, ahead);
+  });
+}
+
 test("pages do not all ask at the moment of the start", async () => {
   const asked = [];
   for (let seed = 1; seed <= 30; seed++) {

@@ -82,8 +82,11 @@ function Countdown({ goods, ahead }) {
     const timer = setInterval(() => setNow(Date.now()), 1000);
     return () => clearInterval(timer);
   }, []);
-  const what = goods.status === "upcoming" ? "starts_at" : "ends_at";
-  const left = goods[what] ? (Date.parse(goods[what]) - now - ahead) / 1000 : null;
+  const until = (time) => (time ? (Date.parse(time) - now - ahead) / 1000 : null);
+  // A paused sale may not have begun.
+  const isBeforeStart = ["upcoming", "paused"].includes(goods.status) && until(goods.starts_at) > 0;
+  const what = isBeforeStart ? "starts_at" : "ends_at";
+  const left = until(goods[what]);
   if (left === null || left <= 0 || goods.status === "ended") return null;
   return html`<span role="timer" aria-live="off">${t(`sale.countdown.${what}`, { time: seconds(left) })}</span>`;
 }
