@@ -17,7 +17,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import serve
-from harness import load_without_guard, payment_without_guard
+from harness import load_without_guard, payment_without_guard, sale_cache_without_guard
 from harness.rewriting import after as _after
 from harness.rewriting import locks, without_locks
 from harness.rewriting import rewrite as _rewrite
@@ -287,6 +287,7 @@ WITHOUT_GUARD: dict[str, Callable[[], None]] = {
         one_item_first,
         *payment_without_guard.WITHOUT_GUARD,
         *load_without_guard.WITHOUT_GUARD,
+        *sale_cache_without_guard.WITHOUT_GUARD,
     )
 }
 

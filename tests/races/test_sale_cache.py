@@ -1,12 +1,10 @@
 """What the sale cache remembers in four workers never costs a winner their order, and never outlasts 250 ms."""
 
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
 
 import pytest
 import requests
@@ -122,25 +120,9 @@ def test_winners_keep_their_orders_in_front_of_a_crowd(four_workers: Callable[..
     winners_keep_their_orders(four_workers())
 
 
-@pytest.fixture
-def without(four_workers: Callable[..., Service], monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Service]:
-    """Starts four workers with a guard of the sale cache out (gate_believed.py)."""
-    start = subprocess.Popen
-
-    def start_workers(without_guard: str) -> Service:
-        def start_it(command: list[Any], **options: Any) -> Any:
-            return start([command[0], "-m", "tests.races.sale_cache_believed", without_guard], **options)
-
-        with monkeypatch.context() as changed:
-            changed.setattr(subprocess, "Popen", start_it)
-            return four_workers()
-
-    return start_workers
-
-
-def test_with_the_sale_cache_believed_they_do_not(without: Callable[[str], Service]) -> None:
+def test_with_the_sale_cache_believed_they_do_not(four_workers: Callable[..., Service]) -> None:
     with pytest.raises(AssertionError, match="a winner is refused"):
-        winners_keep_their_orders(without("keys_believed"))
+        winners_keep_their_orders(four_workers("keys_believed"))
 
 
 def restock_is_seen(service: Service) -> None:
@@ -158,8 +140,8 @@ def test_a_restock_is_seen_by_every_worker_within_250_ms(four_workers: Callable[
     restock_is_seen(four_workers())
 
 
-def test_with_a_longer_memory_it_is_not(without: Callable[[str], Service]) -> None:
-    service = without("long_memory")
+def test_with_a_longer_memory_it_is_not(four_workers: Callable[..., Service]) -> None:
+    service = four_workers("long_memory")
     fails_soon(lambda: restock_is_seen(service), match="told what is old")
 
 

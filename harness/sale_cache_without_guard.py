@@ -1,15 +1,7 @@
-"""The service with a guard of the sale cache taken out: what the twins of its tests run against.
+"""Guards of the sale cache, to be taken out by `harness.without_guard`."""
 
-    python -m tests.races.sale_cache_believed keys_believed
-
-In the manner of harness/without_guard.py.
-"""
-
-import sys
 from collections.abc import Sequence
 from typing import Any
-
-from harness import without_guard
 
 
 def keys_believed() -> None:
@@ -31,6 +23,4 @@ def long_memory() -> None:
     sale_cache.MAX_AGE, sale_cache.READ_SECONDS = 2.0, 1.5
 
 
-if __name__ == "__main__":
-    without_guard.WITHOUT_GUARD.update(keys_believed=keys_believed, long_memory=long_memory)
-    without_guard.main(sys.argv[1:])
+WITHOUT_GUARD = (keys_believed, long_memory)
