@@ -1,5 +1,6 @@
 """What the service says no with. The codes are part of the contract: once set, they are set."""
 
+from collections.abc import Mapping
 from typing import Any
 
 GOODS_NOT_FOUND = "goods_not_found"
@@ -48,11 +49,25 @@ class RefusalWithEffect(Refusal):
     """A refusal that comes after something was written that must stay: a transaction around it is committed."""
 
 
-class InvalidField(Refusal):
-    """A value that only the stored state shows to be wrong, such as an end before the stored start."""
+class InvalidFields(Refusal):
+    """Values that only the stored state shows to be wrong, such as an end before the stored start."""
+
+    def __init__(self, codes: Mapping[str, str]) -> None:
+        """`codes` has the error code of each field."""
+        super().__init__(VALIDATION_FAILED, errors=[{"field": field, "code": code} for field, code in codes.items()])
+
+
+class InvalidField(InvalidFields):
+    """A value that only the stored state shows to be wrong."""
 
     def __init__(self, field: str, field_code: str) -> None:
-        super().__init__(VALIDATION_FAILED, errors=[{"field": field, "code": field_code}])
+        super().__init__({field: field_code})
+
+
+def check_fields(codes: Mapping[str, str]) -> None:
+    """Raise InvalidFields where there is any code."""
+    if codes:
+        raise InvalidFields(codes)
 
 
 class Busy(Refusal):

@@ -7,9 +7,8 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringC
 
 import models
 from core.db.paging import DEFAULT_LIMIT
-from core.events import events, webhook_call
+from core.events import events, url_policy, webhook_call
 from core.events.event_log import ORDER_FIELDS
-from core.events.url_policy import MAX_URL
 from core.orders.orders import OrderView
 from resources import fields
 from resources.bases import Answer, Input, PageQuery, Patch, Query, example, patch_example
@@ -20,9 +19,20 @@ DeliveryError = Annotated[str, fields.OneOf(webhook_call.DeliveryError)]
 
 _NUMBER = {"type": "integer", "minimum": 0, "maximum": fields.MAX_ID}
 EventNumber = Annotated[int, BeforeValidator(fields.digits), Field(ge=0, le=fields.MAX_ID), WithJsonSchema({**_NUMBER})]
+
+
+def _url(value: str) -> str:
+    try:
+        url_policy.parse(value)
+    except ValueError:
+        raise fields.failed("invalid_format") from None
+    return value
+
+
 Url = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=MAX_URL),
+    StringConstraints(min_length=1, max_length=url_policy.MAX_URL),
+    AfterValidator(_url),
     Field(description="https, of the public internet; no user, password or fragment"),
 ]
 Types = Annotated[

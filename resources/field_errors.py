@@ -130,6 +130,8 @@ def _hint(model: type[BaseModel], place: tuple[int | str, ...], guess: bool) -> 
     if not guess or len(name) > MAX_NAME:
         return None
     fields = _schema_at(model, place[:-1]).get("properties", {})
+    if name in fields:
+        return None  # there is such a field, but not for this caller
     plain = re.sub(r"(?<=[a-z])(?=[A-Z])|[- ]", "_", name).lower()  # goodsId, goods-id
     near = difflib.get_close_matches(plain, fields, 1) or [one for one in fields if one.startswith(f"{plain}_")][:1]
     return Text(f"Did you mean `{near[0]}`?", f"是否指 `{near[0]}`？") if near else None

@@ -24,6 +24,7 @@ from core.db.clock import EPOCH
 from core.db.paging import MAX_LIMIT
 from core.tokens import MAX_USER_ID
 from resources import shown_text
+from resources.paging import is_cursor
 
 # Of the error types of our own checks, before the code that `errors[]` has.
 CUSTOM_PREFIX = "seckill."
@@ -118,6 +119,12 @@ def _currency(value: str) -> str:
 def _region(value: str) -> str:
     if not is_known(value):
         raise failed("unknown_region")
+    return value
+
+
+def _cursor(value: str) -> str:
+    if not is_cursor(value):
+        raise failed("invalid_cursor")
     return value
 
 
@@ -261,7 +268,7 @@ IDEMPOTENCY_KEY = r"^[!-~]{1,255}$"
 IdempotencyKey = Annotated[
     str, StringConstraints(pattern=IDEMPOTENCY_KEY), Field(examples=["5b0c8f1e-93a4-4c0e-8d5e-0d1a7f6b2c11"])
 ]
-Cursor = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+Cursor = Annotated[str, StringConstraints(min_length=1, max_length=1000), AfterValidator(_cursor)]
 PageLimit = Annotated[
     int,
     BeforeValidator(digits),

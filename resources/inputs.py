@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from core.catalogue import quotes
 from core.catalogue.addresses import needs_postcode
 from core.catalogue.quotes import NO_CHOICES, Choices
+from core.tokens import Identity
 from resources import fields
 from resources.bases import Input as _Input
 from resources.bases import PageQuery as _PageQuery
@@ -118,9 +119,13 @@ class OrdersFilter(_Query):
     purchased_from: fields.Time | None = Field(None, description="for administrators: the first moment")
     purchased_to: fields.Time | None = Field(None, description="for administrators: the first moment after the end")
 
-
-# Filters that are for administrators only.
-ADMINS_FILTERS = ("user_id", "purchased_from", "purchased_to")
+    @field_validator("user_id", "purchased_from", "purchased_to", mode="before")
+    @classmethod
+    def _is_for_administrators(cls, value: Any, info: ValidationInfo) -> Any:
+        caller = info.context
+        if isinstance(caller, Identity) and not caller.is_admin:
+            raise fields.failed("unknown_field")
+        return value
 
 
 class OrdersQuery(OrdersFilter, _PageQuery):

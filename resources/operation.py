@@ -134,7 +134,7 @@ def _read(declared: Operation, request: ApiRequest, services: Services, keyed: b
     if declared.body is not None:
         arguments["body"] = _body(declared, data, errors)
     if declared.query is not None:
-        arguments["query"] = _validate(declared.query, _query(request, errors), errors)
+        arguments["query"] = _validate(declared.query, _query(request, errors), errors, caller)
     elif request.environ.get("QUERY_STRING"):
         # `?quantity=5` would otherwise buy one.
         errors += [{"field": name[:MAX_NAME], "code": "unknown_field"} for name in _query(request, errors)]
@@ -194,9 +194,11 @@ class ApiResource(Resource):  # type: ignore[misc]
                 raise TypeError(f"{cls.__name__}.{verb.lower()} is no operation")
 
 
-def _validate(model: type[BaseModel], value: Mapping[str, Any], errors: list[FieldError]) -> BaseModel | None:
+def _validate(
+    model: type[BaseModel], value: Mapping[str, Any], errors: list[FieldError], caller: Identity | None = None
+) -> BaseModel | None:
     try:
-        return model.model_validate(value)
+        return model.model_validate(value, context=caller)
     except ValidationError as failed:
         errors += field_errors.of(model, failed)
         return None

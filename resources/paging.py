@@ -78,6 +78,11 @@ def _cipher(key: str) -> "AESGCM":
     return AESGCM(hmac.digest(key.encode(), b"seckill cursor", "sha256"))
 
 
+def is_cursor(text: str) -> bool:
+    """Whether `text` has the form of a cursor. Whether a list made it, only that list can tell."""
+    return _as_bytes(text) is not None
+
+
 def _as_text(sealed: bytes) -> str:
     return _VERSION + urlsafe_b64encode(sealed).decode().rstrip("=")
 

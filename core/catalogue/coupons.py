@@ -11,8 +11,8 @@ from sqlalchemy import Connection, func, select
 from core import refusals
 from core.catalogue.coded_table import CodedTable
 from core.catalogue.pricing import discount_of
-from core.db.versioned_table import Fields, check_window
-from core.refusals import InvalidField, Refusal
+from core.db.versioned_table import Fields, wrong_in_window
+from core.refusals import Refusal
 from models import Coupon as CouponRow
 from models import CouponKind, CouponUse
 
@@ -110,21 +110,23 @@ def misfit_of_kind(kind: str, field: str, value: Any) -> str | None:
     return "missing" if value is None and VALUE_FIELDS.get(kind) == field else None
 
 
-def _check(row: Fields, given: Fields) -> None:
-    for field in (*VALUE_FIELDS, "max_discount", "currency"):
+def _wrong(row: Fields, given: Fields) -> dict[str, str]:
+    """The error codes of the values that do not fit the row's kind or each other."""
+    wrong = wrong_in_window(row)
+    for field in (*VALUE_FIELDS.values(), "max_discount", "currency"):
         # A coupon of an earlier version may have no currency: it can be changed while inactive, but not activated.
         if field == "currency" and not row["active"] and field not in given:
             continue
         code = misfit_of_kind(row["kind"], field, row[field])
         if code is not None:
-            raise InvalidField(field, code)
-    check_window(row)
+            wrong[field] = code
+    return wrong
 
 
 _DEFAULTS: Mapping[str, Any] = {
     name: None for name in Coupon.__slots__ if name not in ("code", "kind", "active", "used")
 } | {"active": True}
-catalogue = CodedTable(CouponRow, refusals.COUPON_NOT_FOUND, defaults=_DEFAULTS, check=_check)
+catalogue = CodedTable(CouponRow, refusals.COUPON_NOT_FOUND, defaults=_DEFAULTS, wrong=_wrong)
 
 _COLUMNS = tuple(CouponRow.__table__.columns[name] for name in Coupon.__slots__)
 

@@ -25,9 +25,9 @@ from core.db.database import AnyRow, Database
 from core.db.paging import Page, PageRequest, Sort, fetch
 from core.db.text_query import KeptConnection, TextQuery
 from core.db.transaction import plain
-from core.db.versioned_table import VersionedTable, check_window, differing
+from core.db.versioned_table import VersionedTable, differing, wrong_in_window
 from core.events import events
-from core.refusals import InvalidField, Refusal
+from core.refusals import Refusal, check_fields
 from models import Goods, GoodsChange, Order, PurchaseSlot
 
 MAX_STOCK = 10**9
@@ -144,7 +144,7 @@ def create_in(connection: Connection, actor: str, fields: Mapping[str, Any]) -> 
     """`create` in a transaction of the caller's."""
     now = database_now(connection)
     values = {**DEFAULTS, **fields, "created_at": now, "updated_at": now}
-    check_window(values)
+    check_fields(wrong_in_window(values))
     goods_id = connection.execute(insert(Goods).values(_stored(values))).inserted_primary_key[0]  # type: ignore[index]
     row = read(connection, goods_id)
     shown = {name: {"from": None, "to": values[name]} for name in values if name not in ("created_at", "updated_at")}
@@ -168,11 +168,12 @@ def change(
     def work(connection: Connection) -> AnyRow:
         row = _table.lock(connection, goods_id, versions)
         changed = differing(row, fields)
-        check_window({**row._mapping, **changed})
+        wrong = wrong_in_window({**row._mapping, **changed})
+        if row.stock + row.sold + stock_delta > MAX_STOCK:
+            wrong["stock_delta"] = "out_of_range"
+        check_fields(wrong)
         if row.stock + stock_delta < 0:
             raise Refusal(refusals.STOCK_CONFLICT)
-        if row.stock + row.sold + stock_delta > MAX_STOCK:
-            raise InvalidField("stock_delta", "out_of_range")
         shown = {name: {"from": getattr(row, name), "to": value} for name, value in changed.items()}
         if stock_delta:
             shown["stock"] = {"from": row.stock, "to": row.stock + stock_delta}
@@ -204,7 +205,7 @@ def start_now(database: Database, actor: str, goods_id: int, versions: set[int] 
         now = database_now(connection)
         if row.starts_at is None or row.starts_at <= now:
             return row
-        check_window({**row._mapping, "starts_at": now})
+        check_fields(wrong_in_window({**row._mapping, "starts_at": now}))
         shown = {"starts_at": {"from": row.starts_at, "to": now}}
         return _apply(connection, row, GoodsAction.UPDATED, actor, {"starts_at": now}, shown, 0)
 

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Select, delete, select, update
 from core import refusals
 from core.db.clock import utc_now
 from core.db.database import AnyRow, Database
-from core.refusals import InvalidField, Refusal
+from core.refusals import Refusal
 from models import Coupon, Goods, ShippingMethod, Webhook
 
 Fields = Mapping[str, Any]
@@ -79,8 +79,8 @@ def differing(row: AnyRow, fields: Fields) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if getattr(row, name) != value}
 
 
-def check_window(row: Fields) -> None:
-    """Raises InvalidField where the row's `ends_at` is before its `starts_at`."""
+def wrong_in_window(row: Fields) -> dict[str, str]:
+    """The error code of the row's `ends_at`, where it is before its `starts_at`."""
     starts_at, ends_at = row["starts_at"], row["ends_at"]
-    if starts_at is not None and ends_at is not None and ends_at < starts_at:
-        raise InvalidField("ends_at", "window_reversed")
+    is_reversed = starts_at is not None and ends_at is not None and ends_at < starts_at
+    return {"ends_at": "window_reversed"} if is_reversed else {}
