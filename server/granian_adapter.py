@@ -238,8 +238,8 @@ def _room() -> Iterator[None]:
 async def _chunks(protocol: HTTPProtocol, environ: WSGIEnvironment) -> bytes:
     """A body without a stated length, up to one byte more than allowed; nothing of one that was cut off.
 
-    One that ends without a byte is no body: `environ` then has no header of its encoding. One that was cut off still has
-    it, by which it is known (resources/body.py).
+    One that ends without a byte is no body: its encoding is then removed from `environ`. One that was cut off still has
+    it, and is known by it (resources/body.py).
     """
     data = bytearray()
     ends = 0

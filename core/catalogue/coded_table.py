@@ -8,14 +8,15 @@ from sqlalchemy import Connection, insert, select
 
 from core.db.clock import utc_now
 from core.db.database import AnyRow, Database
+from core.db.hints import with_hint
 from core.db.paging import Page, PageRequest, Sort, fetch
 from core.db.transaction import plain
 from core.db.versioned_table import Fields, VersionedTable, differing
-from core.refusals import InvalidField
+from core.refusals import InvalidField, check_fields
 
 
-def _anything_goes(row: Fields, given: Fields) -> None:
-    pass
+def _nothing_is_wrong(row: Fields, given: Fields) -> dict[str, str]:
+    return {}
 
 
 def _room_without_end(connection: Connection) -> None:
@@ -26,13 +27,14 @@ def _room_without_end(connection: Connection) -> None:
 class CodedTable(VersionedTable):
     """A versioned table whose key is a `code` that an administrator chooses.
 
-    `defaults` are the columns that a creation may leave out. `check` judges every row before it is written, together
-    with the values that the request gives; `make_room` is called before a row is added. Both raise InvalidField.
+    `defaults` are the columns that a creation may leave out. `wrong` judges every row before it is written, together
+    with the values that the request gives: it returns the error codes of fields. `make_room` is called before a row is
+    added, and raises InvalidField.
     """
 
     key: str = "code"
     defaults: Fields = field(default_factory=dict)
-    check: Callable[[Fields, Fields], None] = _anything_goes
+    wrong: Callable[[Fields, Fields], dict[str, str]] = _nothing_is_wrong
     make_room: Callable[[Connection], None] = _room_without_end
 
     def list_page(self, database: Database, page: PageRequest, sort: str = "code", **wanted: Any) -> Page[AnyRow]:
@@ -49,7 +51,7 @@ class CodedTable(VersionedTable):
         index = "_".join((self.table.__tablename__, *sorted(wanted, reverse=True), name.removesuffix("_at")))
         if any(each.name == index for each in self.table.metadata.tables[self.table.__tablename__].indexes):
             # MariaDB would merge the indexes of single filters, and sort all that it found.
-            query = query.with_hint(self.table, f"FORCE INDEX ({index})", "mysql")
+            query = with_hint(query, self.table, f"FORCE INDEX ({index})")
         order = Sort(self.column(name), code, descending=sort.startswith("-"))
         with database.reading() as connection:
             return fetch(connection, query, order, page)
@@ -64,7 +66,7 @@ class CodedTable(VersionedTable):
                 raise InvalidField("code", "taken")
             self.make_room(connection)
             values = {**self.defaults, **fields, "created_at": utc_now(), "updated_at": utc_now()}
-            self.check(values, values)
+            check_fields(self.wrong(values, values))
             connection.execute(insert(self.table).values(values))
             return self.read(connection, code)
 
@@ -74,7 +76,7 @@ class CodedTable(VersionedTable):
         """Set `fields` of a row that has one of `versions` (None: any).
 
         The row is locked meanwhile: a purchase uses it either as it was or as it will be. Raises Refusal `not_found` or
-        version_mismatch, or InvalidField.
+        version_mismatch, or InvalidFields.
         """
 
         def work(connection: Connection) -> AnyRow:
@@ -82,7 +84,7 @@ class CodedTable(VersionedTable):
             changed = differing(row, fields)
             if not changed:
                 return row
-            self.check({**row._mapping, **changed}, changed)
+            check_fields(self.wrong({**row._mapping, **changed}, changed))
             return self.write(connection, row, changed)
 
         return plain(database, work)

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, case, exists, func, insert, literal, or_, sel
 
 from core.db.clock import database_now, utc_now
 from core.db.database import AnyRow, Database
+from core.db.hints import with_hint
 from core.db.transaction import plain
 from core.events.webhook_call import Answer, DeliveryError
 from models import DeliveryStatus, Event, Outbox, RemovedWebhook, Webhook, WebhookDelivery
@@ -111,16 +112,14 @@ def due(database: Database) -> list[int]:
 def claim(database: Database, webhook_id: int) -> Claim | None:
     """Claim the deliveries to a subscriber that are due, at most CLAIMED_AT_ONCE; None where there are none."""
     ours = (WebhookDelivery.webhook_id == webhook_id, WebhookDelivery.status == DeliveryStatus.PENDING)
-    index = "FORCE INDEX (webhook_deliveries_due)"
     query = (
         select(WebhookDelivery.id, WebhookDelivery.seq, WebhookDelivery.attempts, WebhookDelivery.created_at)
-        .with_hint(WebhookDelivery, index, "mysql")
-        .with_hint(WebhookDelivery, index, "mariadb")
         .where(*ours, WebhookDelivery.next_attempt_at <= utc_now())
         .order_by(WebhookDelivery.next_attempt_at, WebhookDelivery.id)
         .limit(CLAIMED_AT_ONCE)
         .with_for_update(skip_locked=True)
     )
+    query = with_hint(query, WebhookDelivery, "FORCE INDEX (webhook_deliveries_due)")
     valid = or_(Webhook.old_secret_ends_at.is_(None), Webhook.old_secret_ends_at > utc_now())
     old = case((valid, Webhook.old_secret), else_=None).label("old_secret")
     subscriber = select(Webhook.url, Webhook.secret, old).where(Webhook.id == webhook_id, Webhook.active)

@@ -153,6 +153,14 @@ def test_an_address_without_a_postcode_is_taken_where_the_country_has_none(call:
     assert wrong_fields(answer) == {"address.postcode": "invalid_format"}
 
 
+@pytest.mark.parametrize("path", ["/seckill/{item}", "/seckill/{item}/quote"])
+def test_a_phone_number_and_a_postcode_are_more_than_blanks_and_hyphens(sqlite_call: Calls, path: str) -> None:
+    item = sqlite_call.create(shippable=True)["id"]
+    for wrong in ({"phone": "   "}, {"phone": "---"}, {"phone": "( ) . +"}, {"postcode": "---"}, {"postcode": " - "}):
+        answer = sqlite_call.post(path.format(item=item), "alice", json={"address": ADDRESS | wrong})
+        assert wrong_fields(answer) == {f"address.{field}": "invalid_format" for field in wrong}
+
+
 def test_a_second_line_that_a_form_left_empty_is_none(sqlite_call: Calls) -> None:
     sqlite_call.post("/shipping-methods", OPERATOR, json={"code": "standard", "name": "Standard", "base_fee": 0})
     item = sqlite_call.create(shippable=True)["id"]

@@ -41,7 +41,9 @@ def test_elsewhere_a_name_does_not_sign_in(app: Flask) -> None:
     assert "The site that you came from signs you in" in shown.text
 
 
-@pytest.mark.parametrize("name", ["", "  ", "x" * 65, "a\x07"])
+@pytest.mark.parametrize(
+    "name", ["", "  ", "x" * 65, "a\x07", "\u202eadmin", "\u200b\u200b", "\u3164", "a\u200bb", "\u2800"]
+)
 def test_a_name_that_no_user_can_have_signs_nobody_in(demo_visitor: Browser, name: str) -> None:
     assert demo_visitor.post("/shop/session", {"name": name}).status_code == 401
     assert "Set-Cookie" not in demo_visitor.answer.headers

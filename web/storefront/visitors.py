@@ -12,6 +12,7 @@ from core.tokens import Identity, InvalidToken, is_user_id
 from resources.answers import flask_response
 from resources.api_request import ApiRequest
 from resources.reply import json_reply
+from resources.shown_text import has_visible, hidden_character
 from web import session as sessions
 from web.session import Session, Sessions
 from web.storefront import forms
@@ -64,7 +65,8 @@ class Visitors:
         given = self._given()
         if self._settings.demo_sign_in and "token" not in given and "name" in given:
             name = given["name"].strip()
-            if not is_user_id(name):
+            # A token may name any user; a name that somebody types here is one that others see as it stands.
+            if not is_user_id(name) or hidden_character(name) or not has_visible(name):
                 raise ValueError("no user can have this name")
             return self._sessions.open(name, int(time.time()) + sessions.MAX_SECONDS)
         identity, expires = self._services.tokens.verify_until(given.get("token", "").strip())
