@@ -50,7 +50,7 @@ class RefusalWithEffect(Refusal):
 
 
 class InvalidFields(Refusal):
-    """Values that only the stored state shows to be wrong, such as an end before the stored start."""
+    """Fields are wrong by what only the service knows, such as an end before the stored start."""
 
     def __init__(self, codes: Mapping[str, str]) -> None:
         """`codes` has the error code of each field."""
@@ -58,7 +58,7 @@ class InvalidFields(Refusal):
 
 
 class InvalidField(InvalidFields):
-    """A value that only the stored state shows to be wrong."""
+    """One field is wrong."""
 
     def __init__(self, field: str, field_code: str) -> None:
         super().__init__({field: field_code})

@@ -5,7 +5,7 @@ from typing import Any
 
 
 def keys_believed() -> None:
-    """Who comes with a key is told what the sale cache believes, without a look-up in the database."""
+    """At a closed sale the key of a purchase is not looked up: all are refused, those who have bought by it too."""
     from core.purchase import checkout
     from core.purchase.decide import PurchaseRequest, Refused
     from core.refusals import SOLD_OUT, Refusal

@@ -30,7 +30,7 @@ def check(data: bytes, length: int | None, environ: WSGIEnvironment, expected: b
     if not expected:
         return
     # A body that was cut off must not pass for a shorter one, nor for none: an empty body buys a unit. The server
-    # hands on a chunked body that broke as an empty one, and one that ended without a byte as none.
+    # hands on no byte of a chunked body that broke; where one ended well and has none, it removes the header.
     if len(data) < (length or 0) or (not data and "HTTP_TRANSFER_ENCODING" in environ):
         raise Refusal(MALFORMED_JSON)
     if data:

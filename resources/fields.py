@@ -129,14 +129,7 @@ def _cursor(value: str) -> str:
 
 
 def _none_if_blank(value: str) -> str | None:
-    return _with_a_letter_or_digit(value) if value.strip() else None
-
-
-def _with_a_letter_or_digit(value: str) -> str:
-    """A phone number or a postcode that is more than blanks and hyphens."""
-    if not any(character.isalnum() for character in value):
-        raise failed("invalid_format")
-    return value
+    return value if value.strip() else None
 
 
 def _shown_line_or_none(value: str) -> str | None:
@@ -251,15 +244,17 @@ Regions = Annotated[
 PersonName = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(_shown_line)]
 Phone = Annotated[
     str,
-    StringConstraints(pattern=r"^[0-9+(). -]{3,32}$"),
-    AfterValidator(_with_a_letter_or_digit),
+    StringConstraints(pattern=r"^[+(). -]*[0-9][0-9+(). -]*$", min_length=3, max_length=32),
     Field(examples=["+86 138 0000 0000"]),
 ]
 AddressLine = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_shown_line)]
 # Optional; forms send an empty text for it.
 MoreOfAddress = Annotated[str, StringConstraints(max_length=200), AfterValidator(_shown_line_or_none)]
 Postcode = Annotated[
-    str, StringConstraints(pattern=r"^[A-Za-z0-9 -]{0,16}$"), AfterValidator(_none_if_blank), Field(examples=["200000"])
+    str,
+    StringConstraints(pattern=r"^( *|[ -]*[A-Za-z0-9][A-Za-z0-9 -]*)$", max_length=16),
+    AfterValidator(_none_if_blank),
+    Field(examples=["200000"]),
 ]
 Total = Annotated[int, Field(ge=0, le=MAX_TOTAL, description="in the currency's minor unit")]
 UserId = Annotated[str, StringConstraints(min_length=1, max_length=MAX_USER_ID), AfterValidator(_one_line)]

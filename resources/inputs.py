@@ -121,7 +121,7 @@ class OrdersFilter(_Query):
 
     @field_validator("user_id", "purchased_from", "purchased_to", mode="before")
     @classmethod
-    def _is_for_administrators(cls, value: Any, info: ValidationInfo) -> Any:
+    def _refuse_to_buyers(cls, value: Any, info: ValidationInfo) -> Any:
         caller = info.context
         if isinstance(caller, Identity) and not caller.is_admin:
             raise fields.failed("unknown_field")

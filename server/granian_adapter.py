@@ -11,7 +11,7 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from io import BytesIO
 from typing import IO, Any
@@ -19,7 +19,7 @@ from wsgiref.types import WSGIEnvironment
 
 from granian.rsgi import HTTPProtocol, ProtocolClosed, Scope  # type: ignore[attr-defined]  # not in its __all__
 
-from core.refusals import Busy, Unavailable
+from core.refusals import Busy
 from resources.body import MAX_BYTES, READ_AT_MOST, stated_length
 from resources.dispatch import Dispatcher
 from resources.reply import Headers
@@ -176,18 +176,16 @@ class _Exchange:
         """Send a response that is made in pieces, from a thread that may wait.
 
         It is sent from a file, once it is complete: granian neither waits for a slow client between two pieces, nor
-        can it break off a response that has begun. Raises what making the pieces raises, and Unavailable where they
-        cannot be stored.
+        can it break off a response that has begun. Raises what making the pieces raises, and OSError where no temporary
+        folder has room.
         """
         file = _nameless_file()
         try:
             for chunk in chunks:
-                with _room():
-                    file.write(chunk)
-            with _room():
-                file.flush()
+                file.write(chunk)
+            file.flush()
         except BaseException:
-            with contextlib.suppress(OSError):  # what it could not write it tries again
+            with contextlib.suppress(OSError):  # closing writes what is left, and fails again on a full disk
                 file.close()
             raise
         self._adapter.call(lambda: self._send_file(status, headers, file))
@@ -215,24 +213,13 @@ class _Exchange:
 
 
 def _nameless_file() -> IO[bytes]:
-    """A temporary file that nobody finds. Raises Unavailable."""
-    with _room():
-        try:
-            return tempfile.TemporaryFile()
-        except FileNotFoundError:
-            # The folder that was chosen for the first file is gone: hosts clean theirs. Another is chosen.
-            tempfile.tempdir = None
-            return tempfile.TemporaryFile()
-
-
-@contextlib.contextmanager
-def _room() -> Iterator[None]:
-    """Raises Unavailable where a temporary file cannot be made or written."""
+    """A temporary file without a name in its folder. Raises OSError."""
     try:
-        yield
-    except OSError as error:
-        log.error("no room for a response in a temporary file: %s", error.strerror)
-        raise Unavailable from error
+        return tempfile.TemporaryFile()
+    except FileNotFoundError:
+        # The folder that was chosen for the first file is gone: hosts clean theirs. Another is chosen.
+        tempfile.tempdir = None
+        return tempfile.TemporaryFile()
 
 
 async def _chunks(protocol: HTTPProtocol, environ: WSGIEnvironment) -> bytes:

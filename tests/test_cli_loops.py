@@ -123,9 +123,7 @@ def has(pid: int, number: int, *sets: str) -> bool:
     return False
 
 
-def test_a_sweeper_that_is_stopped_ends_the_transaction_in_hand_and_begins_no_other(
-    sqlite_app: Flask, sqlite_uri: str
-) -> None:
+def test_a_sweeper_that_is_stopped_begins_no_further_transaction(sqlite_app: Flask, sqlite_uri: str) -> None:
     selling = Selling(sqlite_app.extensions["seckill"])
     overdue = [selling.bought(selling.item()) for _ in range(3)]
     selling.make_overdue(*overdue)

@@ -8,7 +8,6 @@ from sqlalchemy import Connection, insert, select
 
 from core.db.clock import utc_now
 from core.db.database import AnyRow, Database
-from core.db.hints import with_hint
 from core.db.paging import Page, PageRequest, Sort, fetch
 from core.db.transaction import plain
 from core.db.versioned_table import Fields, VersionedTable, differing
@@ -51,13 +50,13 @@ class CodedTable(VersionedTable):
         index = "_".join((self.table.__tablename__, *sorted(wanted, reverse=True), name.removesuffix("_at")))
         if any(each.name == index for each in self.table.metadata.tables[self.table.__tablename__].indexes):
             # MariaDB would merge the indexes of single filters, and sort all that it found.
-            query = with_hint(query, self.table, f"FORCE INDEX ({index})")
+            query = query.with_hint(self.table, f"FORCE INDEX ({index})")
         order = Sort(self.column(name), code, descending=sort.startswith("-"))
         with database.reading() as connection:
             return fetch(connection, query, order, page)
 
     def create(self, database: Database, fields: Fields) -> AnyRow:
-        """Make a row of checked values. Raises InvalidField, with the field's code `taken` where the code is."""
+        """Make a row of checked values. Raises InvalidFields: `code` is `taken` where another row has it."""
         code = fields["code"]
 
         def work(connection: Connection) -> AnyRow:

@@ -13,7 +13,6 @@ from sqlalchemy import Connection, case, exists, func, insert, literal, or_, sel
 
 from core.db.clock import database_now, utc_now
 from core.db.database import AnyRow, Database
-from core.db.hints import with_hint
 from core.db.transaction import plain
 from core.events.webhook_call import Answer, DeliveryError
 from models import DeliveryStatus, Event, Outbox, RemovedWebhook, Webhook, WebhookDelivery
@@ -114,12 +113,12 @@ def claim(database: Database, webhook_id: int) -> Claim | None:
     ours = (WebhookDelivery.webhook_id == webhook_id, WebhookDelivery.status == DeliveryStatus.PENDING)
     query = (
         select(WebhookDelivery.id, WebhookDelivery.seq, WebhookDelivery.attempts, WebhookDelivery.created_at)
+        .with_hint(WebhookDelivery, "FORCE INDEX (webhook_deliveries_due)")
         .where(*ours, WebhookDelivery.next_attempt_at <= utc_now())
         .order_by(WebhookDelivery.next_attempt_at, WebhookDelivery.id)
         .limit(CLAIMED_AT_ONCE)
         .with_for_update(skip_locked=True)
     )
-    query = with_hint(query, WebhookDelivery, "FORCE INDEX (webhook_deliveries_due)")
     valid = or_(Webhook.old_secret_ends_at.is_(None), Webhook.old_secret_ends_at > utc_now())
     old = case((valid, Webhook.old_secret), else_=None).label("old_secret")
     subscriber = select(Webhook.url, Webhook.secret, old).where(Webhook.id == webhook_id, Webhook.active)

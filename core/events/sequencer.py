@@ -10,6 +10,7 @@ Galera) compare what was written, so only two writes of one row conflict, and th
 AUTO_INCREMENT would not do either: each writer has its own range there.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
@@ -51,17 +52,18 @@ class Numbered:
 NOTHING = Numbered(0, 0)
 
 
-def number(database: Database, seconds: float, wait: bool = True) -> int:
+def number(database: Database, seconds: float, wait: bool = True, stopping: Callable[[], bool] = lambda: False) -> int:
     """Number the events committed before this call, for at most `seconds`. Returns how many it numbered.
 
-    If another sequencer is running, it waits for that one, unless `wait` is false. Raises Busy or Unavailable.
+    If another sequencer is running, it waits for that one, unless `wait` is false. Once `stopping`, it begins no
+    further transaction. Raises Busy or Unavailable.
     """
     deadline = Deadline(seconds)
     numbered = 0
     while True:
         done = number_once(database, deadline, wait)
         numbered += done.events
-        if done.rows < ROWS_AT_ONCE or deadline.passed:
+        if done.rows < ROWS_AT_ONCE or deadline.passed or stopping():
             return numbered
 
 

@@ -17,7 +17,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from core.db.clock import Deadline, database_now
 from core.db.database import Database
 from core.db.transaction import run
-from core.events.sequencer import ROWS_AT_ONCE, number_once
+from core.events import sequencer
 from models import (
     CouponUse,
     DeliveryStatus,
@@ -25,6 +25,7 @@ from models import (
     GoodsChange,
     Order,
     OrderStatus,
+    Outbox,
     Payment,
     PaymentOutcome,
     SaleFigures,
@@ -35,6 +36,8 @@ from models import (
 
 # The maximum number of rows of one transaction.
 AT_ONCE = 1000
+# Seconds for which events are numbered first, at most.
+_NUMBER_SECONDS = 60.0
 # An order's last event may be this much later than the order's last time: for so long no sweeper may have run.
 _SLACK = timedelta(days=7)
 # Outcomes of payments without an effect that no operator has to resolve.
@@ -78,8 +81,9 @@ def prune(database: Database, stopping: Callable[[], bool] = lambda: False) -> P
                 break
             deleted.update(some)
 
-    # Where no publisher runs, the outbox has the events: unnumbered they would never go, and their orders too early.
-    _number_all(database, stopping)
+    # Where no publisher runs, events wait in the outbox, from which nothing is deleted.
+    if not stopping():
+        sequencer.number(database, _NUMBER_SECONDS, stopping=stopping)
     # Deliveries are deleted before their events.
     for key in subscriptions:
         older(settings.DELIVERIES_KEEP_DAYS, partial(_deliveries, webhook_id=key))
@@ -90,13 +94,6 @@ def prune(database: Database, stopping: Callable[[], bool] = lambda: False) -> P
     older(settings.ORDERS_KEEP_DAYS, _orders)
     older(settings.FIGURES_KEEP_DAYS, _figures)
     return Pruned(**{kind.name: deleted[kind.name] for kind in fields(Pruned)})
-
-
-def _number_all(database: Database, stopping: Callable[[], bool]) -> None:
-    """Number the events that were committed before this call."""
-    rows = ROWS_AT_ONCE
-    while rows == ROWS_AT_ONCE and not stopping():
-        rows = number_once(database, Deadline(database.settings.PURCHASE_WAIT_SECONDS)).rows
 
 
 def _deliveries(connection: Connection, end: datetime, webhook_id: int) -> Counter[str]:
@@ -179,8 +176,11 @@ def _orders(connection: Connection, end: datetime) -> Counter[str]:
 
     Their idempotency keys are deleted with them: the same request again is a new one.
     """
-    oldest = connection.execute(select(Event.occurred_at).order_by(Event.seq).limit(1)).scalar()
-    end = end if oldest is None else min(end, oldest - _SLACK)
+    for oldest in (
+        connection.execute(select(Event.occurred_at).order_by(Event.seq).limit(1)).scalar(),
+        connection.execute(select(Outbox.occurred_at).order_by(Outbox.id).limit(1)).scalar(),
+    ):
+        end = end if oldest is None else min(end, oldest - _SLACK)
     paid = exists().where(Payment.order_no == Order.order_no)
     old = select(Order.id).where(
         Order.status.in_((OrderStatus.CANCELLED, OrderStatus.EXPIRED)), Order.expires_at < end, Order.closed_at < end

@@ -15,7 +15,6 @@ from sqlalchemy import Connection, insert, or_, select, update
 
 from core.db.clock import Deadline, database_now, utc_now_after_wait
 from core.db.database import AnyRow, Database
-from core.db.hints import with_hint
 from core.db.paging import Page, PageRequest, Sort, fetch
 from core.orders import orders
 from core.orders.orders import OrderView
@@ -85,7 +84,7 @@ class Resolution:
 def lock_order(connection: Connection, order_no: str) -> tuple[OrderView | None, datetime]:
     """Lock the order and read it. Returns it, or None where there is none, and the database's time after the wait."""
     query = select(*orders.VIEW_COLUMNS, utc_now_after_wait().label("now")).where(Order.order_no == order_no)
-    row = connection.execute(with_hint(query, Order, orders.BY_NUMBER).with_for_update()).one_or_none()
+    row = connection.execute(query.with_hint(Order, orders.BY_NUMBER).with_for_update()).one_or_none()
     if row is None:
         return None, database_now(connection)
     return orders.view(row, row.now), row.now
@@ -225,7 +224,7 @@ def list_page(
     if order_no is not None:
         query, index = query.where(Payment.order_no == order_no), "payments_order"
     # Left to its statistics, the server may read the whole table from its end when few rows match.
-    query = with_hint(query, Payment, f"FORCE INDEX ({index})")
+    query = query.with_hint(Payment, f"FORCE INDEX ({index})")
     newest_first = Sort(Payment.id.expression, Payment.id.expression, descending=True)
     with database.reading() as connection:
         return fetch(connection, query, newest_first, page)

@@ -20,7 +20,6 @@ from sqlalchemy import Connection, case, delete, func, null, or_, select, update
 
 from core.db.clock import Deadline
 from core.db.database import Database
-from core.db.hints import with_hint
 from core.db.transaction import run
 from core.orders import holds
 from core.orders.orders import BY_NUMBER
@@ -101,7 +100,7 @@ def _move(connection: Connection, user_id: str, goods_id: int, orders: list[Any]
     """Move orders of one item to a pseudonym of their own. Returns how many were moved, and how many notes erased."""
     # Late money reads under this lock what a buyer holds: it must find all orders of a piece moved, or none.
     holds.lock(connection, goods_id, {order.coupon_code for order in orders if order.coupon_code is not None})
-    query = with_hint(select(Order.order_no), Order, BY_NUMBER)
+    query = select(Order.order_no).with_hint(Order, BY_NUMBER)
     query = query.where(Order.order_no.in_([order.order_no for order in orders]))
     query = query.where(Order.user_id == user_id, Order.status.in_(_MOVED)).order_by(Order.order_no)
     numbers = connection.execute(query.with_for_update()).scalars().all()

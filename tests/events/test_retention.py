@@ -237,7 +237,6 @@ def test_orders_that_hold_nothing_go_if_told_to_and_after_their_events(call: Cal
 def test_without_a_publisher_events_go_in_time_too_and_orders_after_them(
     call: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retention, "ROWS_AT_ONCE", 2)
     monkeypatch.setattr(sequencer, "ROWS_AT_ONCE", 2)
     item = call.create(stock=30)["id"]
     for n in range(4):
@@ -253,6 +252,17 @@ def test_without_a_publisher_events_go_in_time_too_and_orders_after_them(
     assert clean(call)
     pruned = prune(call, ORDERS_KEEP_DAYS=365, EVENTS_KEEP_DAYS=90)
     assert (pruned.events, pruned.orders) == (told, 4)
+    assert clean(call)
+
+
+def test_orders_whose_events_are_not_numbered_yet_stay(call: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
+    order_no = call.bought(call.create()["id"], "gone")["order_no"]
+    assert call.post(f"/orders/{order_no}/cancel", "gone").status_code == 200
+    for column in (Order.purchased_at, Order.expires_at, Order.closed_at):
+        age(call, Order, column, 400)
+    age(call, Outbox, Outbox.occurred_at, 400)
+    monkeypatch.setattr(retention.sequencer, "number", lambda *told, **more: 0)  # as where time ran out
+    assert prune(call, ORDERS_KEEP_DAYS=365).orders == 0
     assert clean(call)
 
 

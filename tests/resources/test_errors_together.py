@@ -1,4 +1,4 @@
-"""All that is wrong with a request's fields is listed at once, whether its form or the stored state shows it."""
+"""Wrong fields are listed at once: first all that the request itself shows, then all that the stored state shows."""
 
 from typing import Any
 

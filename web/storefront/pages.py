@@ -19,7 +19,6 @@ from web.storefront.visitors import Visitors
 
 _GOODS = 60  # on a page
 _ORDERS = 20
-_SECTIONS = {"on_sale": "on_sale", "upcoming": "upcoming"}  # all other states are over
 # What the gaps of a cached page stand for.
 _GAPS = {name: gap(name) for name in ("visitor", "form_token", "key")}
 
@@ -29,6 +28,13 @@ class Section(NamedTuple):
 
     name: str
     goods: list[dict[str, Any]]
+
+
+def _section(item: dict[str, Any]) -> str:
+    """Where `/` shows an item: what is neither on sale nor still to begin is over, or held up."""
+    if item["before_start"]:
+        return "upcoming"
+    return "on_sale" if item["status"] == "on_sale" else "over"
 
 
 class Outcome(NamedTuple):
@@ -57,7 +63,7 @@ class Pages:
             page = api.get("/goods", spoken, limit=_GOODS, sort="-id", cursor=cursor)
             by_section: dict[str, list[dict[str, Any]]] = {"on_sale": [], "upcoming": [], "over": []}
             for goods in page["items"]:
-                by_section[_SECTIONS.get(goods["status"], "over")].append(shown.item(goods, spoken))
+                by_section[_section(item := shown.item(goods, spoken))].append(item)
             sections = [Section(name, goods) for name, goods in by_section.items() if goods]
             return self._render(
                 "home.html", "home", spoken, session, sections=sections, next_cursor=page["next_cursor"]

@@ -52,7 +52,9 @@ def item(goods: Mapping[str, Any], language: str) -> dict[str, Any]:
 
 
 def _is_before_start(goods: Mapping[str, Any]) -> bool:
-    """Whether the sale has not begun. A paused one may not have, by this host's clock, until a script knows better."""
+    """Whether the sale has not begun. Of a paused sale this host's clock decides; the page's script then goes by the
+    database's.
+    """
     starts = goods["starts_at"]
     if goods["status"] == "paused" and starts:
         return datetime.fromisoformat(starts) > datetime.now(timezone.utc)

@@ -65,9 +65,9 @@ class Visitors:
         given = self._given()
         if self._settings.demo_sign_in and "token" not in given and "name" in given:
             name = given["name"].strip()
-            # A token may name any user; a name that somebody types here is one that others see as it stands.
+            # A token may name any user. A name that is typed must be one that people can read.
             if not is_user_id(name) or hidden_character(name) or not has_visible(name):
-                raise ValueError("no user can have this name")
+                raise ValueError("nobody can sign in by this name")
             return self._sessions.open(name, int(time.time()) + sessions.MAX_SECONDS)
         identity, expires = self._services.tokens.verify_until(given.get("token", "").strip())
         return self._sessions.open(identity.user_id, expires)

@@ -164,7 +164,7 @@ def test_sale_is_started_ahead_of_its_time(shop: Shop, open_console: Open) -> No
     expect(starts_in).to_be_visible()
     shop.call("POST", f"/goods/{goods_id}/pause")
     _status(shop, goods_id, "paused")
-    expect(page.get_by_role("button", name="Resume")).to_be_visible()
+    expect(page.get_by_role("button", name="Resume")).to_be_enabled()  # so the page knows that it is paused
     expect(starts_in).to_be_visible()
     page.get_by_role("button", name="Resume").click()
 

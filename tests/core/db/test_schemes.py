@@ -1,4 +1,4 @@
-"""Index hints: for MariaDB too, by whichever name of its dialect the address has."""
+"""A shop on MariaDB, by either scheme of its address: SQLAlchemy has a dialect of another name for each."""
 
 from collections.abc import Callable
 
@@ -16,7 +16,6 @@ def test_a_shop_on_mariadb_by_either_scheme(make_app: Callable[..., Flask], mari
     assert engine.dialect.name == scheme
     item = call.create()["id"]
     call.create_coupon("TEN")
-    call.create_webhook()
     order_no = call.bought(item, "alice", coupon_code="TEN")["order_no"]
     assert call.post(f"/orders/{order_no}/pay", "alice").json["status"] == "paid"
     statements: list[str] = []
