@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
@@ -29,12 +29,18 @@ _PATIENCE_SECONDS = 30
 
 
 @contextlib.contextmanager
-def loop(uri: str, *arguments: str, as_process_1: bool = False, **settings: object) -> Iterator[subprocess.Popen[str]]:
+def loop(
+    uri: str,
+    *arguments: str,
+    as_process_1: bool = False,
+    process_environment: Mapping[str, str] | None = None,
+    **settings: object,
+) -> Iterator[subprocess.Popen[str]]:
     """A command with --loop, killed where it did not end."""
     process = subprocess.Popen(
         [*(_NAMESPACE if as_process_1 else []), sys.executable, "-m", "flask", *arguments, "--loop"],
         cwd=config.ROOT,
-        env=environment(uri, **settings) | {"PYTHONUNBUFFERED": "1"},
+        env=environment(uri, **settings) | {"PYTHONUNBUFFERED": "1"} | (process_environment or {}),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -83,30 +89,61 @@ def test_a_sweeper_ends_well_by_either_signal(
         assert after_database_line(sweeper.stderr.read()) == ""
 
 
+# Python runs this at its start: the import of the models, halfway through the loading, waits until the test ends.
+_HOLD = """
+import sys
+
+class Hold:
+    def find_spec(self, name, path=None, target=None):
+        if name == "models":
+            open({fifo!r}).read()
+
+sys.meta_path.insert(0, Hold())
+"""
+
+
+@pytest.fixture
+def held_loading(tmp_path: Path) -> Iterator[tuple[dict[str, str], Callable[[], bool]]]:
+    """An environment in which commands are held while they load, and whether one is."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    (tmp_path / "sitecustomize.py").write_text(_HOLD.format(fifo=str(fifo)))
+    with contextlib.ExitStack() as writers:
+
+        def is_held() -> bool:
+            try:
+                writers.callback(os.close, os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
+            except OSError:  # nobody has opened it to read
+                return False
+            return True
+
+        yield {"PYTHONPATH": str(tmp_path)}, is_held
+
+
 @pytest.mark.parametrize("stop_signal", [signal.SIGTERM, signal.SIGINT])
-def test_a_first_process_ends_by_a_signal_that_comes_while_it_is_loading(sqlite_uri: str, stop_signal: int) -> None:
+def test_a_first_process_ends_by_a_signal_that_comes_while_it_is_loading(
+    sqlite_uri: str, held_loading: tuple[dict[str, str], Callable[[], bool]], stop_signal: int
+) -> None:
     if subprocess.run([*_NAMESPACE, "true"], capture_output=True, check=False).returncode:
         pytest.skip("this host allows no namespace of processes")
-    with loop(sqlite_uri, "sweep", as_process_1=True) as sweeper:
-        wait_until(lambda: [pid for pid in children(sweeper.pid) if catches(pid, signal.SIGTERM)])
+    process_environment, is_held = held_loading
+    with loop(sqlite_uri, "sweep", as_process_1=True, process_environment=process_environment) as sweeper:
+        wait_until(is_held)
         (pid,) = children(sweeper.pid)
         os.kill(pid, stop_signal)
         assert sweeper.wait(_PATIENCE_SECONDS / 2) == 128 + stop_signal
         assert after_database_line(sweeper.stderr.read()) == ""
 
 
-def test_ctrl_c_ends_a_command_that_is_loading_without_a_traceback(sqlite_uri: str) -> None:
-    with loop(sqlite_uri, "sweep") as sweeper:
-        wait_until(lambda: catches(sweeper.pid, signal.SIGINT))  # as each program in Python does at first
-        wait_until(lambda: not catches(sweeper.pid, signal.SIGINT))
+def test_ctrl_c_ends_a_command_that_is_loading_without_a_traceback(
+    sqlite_uri: str, held_loading: tuple[dict[str, str], Callable[[], bool]]
+) -> None:
+    process_environment, is_held = held_loading
+    with loop(sqlite_uri, "sweep", process_environment=process_environment) as sweeper:
+        wait_until(is_held)
         sweeper.send_signal(signal.SIGINT)
         assert sweeper.wait(_PATIENCE_SECONDS / 2) == -signal.SIGINT
         assert sweeper.stderr.read() == ""
-
-
-def catches(pid: int, number: int) -> bool:
-    """Whether a process has a handler for a signal."""
-    return has(pid, number, "SigCgt")
 
 
 def pending(pid: int, number: int) -> bool:
