@@ -4,6 +4,7 @@ import gc
 import itertools
 import os
 import shutil
+import signal
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -70,6 +71,9 @@ def pytest_configure() -> None:
     # What the developer's own shell has set is not what is tested.
     for name in [name for name in os.environ if name.startswith(config.PREFIX) and "TEST" not in name]:
         del os.environ[name]
+    # What a shell runs in the background ignores Ctrl-C, and so does all that it starts, which the tests end by it.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish() -> None:
