@@ -177,10 +177,11 @@ def _orders(connection: Connection, end: datetime) -> Counter[str]:
     Their idempotency keys are deleted with them: the same request again is a new one.
     """
     for oldest in (
-        connection.execute(select(Event.occurred_at).order_by(Event.seq).limit(1)).scalar(),
-        connection.execute(select(Outbox.occurred_at).order_by(Outbox.id).limit(1)).scalar(),
+        select(Event.occurred_at).order_by(Event.seq),
+        select(Outbox.occurred_at).order_by(Outbox.id),
     ):
-        end = end if oldest is None else min(end, oldest - _SLACK)
+        if (moment := connection.execute(oldest.limit(1)).scalar()) is not None:
+            end = min(end, moment - _SLACK)
     paid = exists().where(Payment.order_no == Order.order_no)
     old = select(Order.id).where(
         Order.status.in_((OrderStatus.CANCELLED, OrderStatus.EXPIRED)), Order.expires_at < end, Order.closed_at < end

@@ -63,7 +63,8 @@ class Pages:
             page = api.get("/goods", spoken, limit=_GOODS, sort="-id", cursor=cursor)
             by_section: dict[str, list[dict[str, Any]]] = {"on_sale": [], "upcoming": [], "over": []}
             for goods in page["items"]:
-                by_section[_section(item := shown.item(goods, spoken))].append(item)
+                item = shown.item(goods, spoken)
+                by_section[_section(item)].append(item)
             sections = [Section(name, goods) for name, goods in by_section.items() if goods]
             return self._render(
                 "home.html", "home", spoken, session, sections=sections, next_cursor=page["next_cursor"]

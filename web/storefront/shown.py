@@ -26,6 +26,7 @@ def item(goods: Mapping[str, Any], language: str) -> dict[str, Any]:
     """An item."""
     image = goods["image_url"]
     photo = image if image.startswith(_LOADABLE) and not image.startswith("//") else None
+    before_start = _is_before_start(goods)
     put_up, price, list_price = goods["stock"] + goods["sold"], goods["price"], goods["list_price"]
     dearer = list_price is not None and list_price > price
     return {
@@ -46,8 +47,8 @@ def item(goods: Mapping[str, Any], language: str) -> dict[str, Any]:
         "tone": _TONES.get(goods["status"]),
         "starts_at": goods["starts_at"],
         "ends_at": goods["ends_at"],
-        "before_start": _is_before_start(goods),
-        "countdown": _countdown(goods, language),
+        "before_start": before_start,
+        "countdown": _countdown(goods, before_start, language),
     }
 
 
@@ -61,12 +62,12 @@ def _is_before_start(goods: Mapping[str, Any]) -> bool:
     return bool(goods["status"] == "upcoming")
 
 
-def _countdown(goods: Mapping[str, Any], language: str) -> dict[str, str] | None:
+def _countdown(goods: Mapping[str, Any], before_start: bool, language: str) -> dict[str, str] | None:
     """The moment that lies ahead, if there is one."""
     starts, ends = goods["starts_at"], goods["ends_at"]
     if goods["status"] == "ended":
         return None
-    if _is_before_start(goods):
+    if before_start:
         return {"to": starts, "label": text("starts_at", language), "shown": moment(starts), "kind": "start"}
     if ends:
         return {"to": ends, "label": text("ends_at", language), "shown": moment(ends), "kind": "end"}
