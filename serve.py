@@ -11,51 +11,23 @@ from cli import loading  # noqa: F401  # ahead of what takes time to load
 # isort: split
 import argparse
 import contextlib
-import gc
 import multiprocessing
 import os
 import signal
-import socket
 import sys
 import threading
 import time
 import urllib.request
-from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any
 
 import config
 from core.ops.text_output import escape_what_cannot_be_shown
-
-if TYPE_CHECKING:
-    from core.services import Services
-    from core.tracing.tracer import Tracer
+from server.address import Address
 
 # Why these: docs/performance.md.
 WORKERS = 2
 THREADS = 32  # answer what has to wait, but for purchases
 MAX_WORKERS = 64
 MAX_THREADS = 1024
-# Connections that one worker keeps open, idle ones among them.
-BACKPRESSURE = 4096
-# Seconds that a client may take to send a request's headers.
-HEADER_SECONDS = 10
-
-
-@dataclass(frozen=True)
-class Address:
-    """Where and with how many to serve."""
-
-    host: str
-    port: int
-    workers: int
-    threads: int
-
-    @property
-    def url(self) -> str:
-        """The address to paste into a browser on this host."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
 
 def main() -> None:
@@ -76,7 +48,7 @@ def main() -> None:
             _number(told.get("THREADS"), "THREADS", THREADS, MAX_THREADS),
         )
         _warn_of_unknown_names()
-        _require_free_port(address)
+        address.require_free()
         _serve(address, settings)
     except ClickException as error:
         sys.exit(f"error: {error.message}")
@@ -99,130 +71,25 @@ def _warn_of_unknown_names() -> None:
         print(f"warning: {name} is no setting of this service; see README.md", file=sys.stderr)
 
 
-def _require_free_port(address: Address) -> None:
-    # granian shares its port between workers: a second service on it would start, and get half of the requests.
-    try:
-        family, kind, protocol, _, place = socket.getaddrinfo(
-            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(place)
-            probe.listen(1)
-    except OSError as error:
-        raise config.InvalidSettings(f"cannot listen on {address.host}:{address.port}: {error.strerror}") from error
-
-
 def _serve(address: Address, settings: config.Settings) -> None:
-    from granian.constants import HTTPModes, Interfaces, Loops
-    from granian.http import HTTP1Settings
-    from granian.log import LogLevels
-
     # Imported once here, and shared by the workers, which are forked: a new one is there in no time.
-    import app
-    from core.ops import figures
     from core.ops.host_memory import HostMemory
     from resources import request_log
-    from resources.dispatch import Dispatcher
-    from resources.pipeline import Pipeline
-    from server import worker
-    from server.granian_adapter import GranianAdapter
-    from server.supervisor import Supervisor
+    from server import supervisor, worker
 
     _prepare(settings)
     request_log.configure(settings)
-    host = HostMemory(parts=2 * address.workers)  # at a reload the old workers and the new ones live side by side
-    supervisor = Supervisor(
-        settings,
-        host,
-        target="app:create_app",
-        address=address.host,
-        port=address.port,
-        interface=Interfaces.RSGI,
-        loop=Loops.uvloop,  # 1.15 times the refusals of asyncio's own
-        workers=address.workers,
-        backpressure=BACKPRESSURE,
-        http=HTTPModes.http1,
-        http1_settings=HTTP1Settings(header_read_timeout=HEADER_SECONDS * 1000),
-        websockets=False,
-        workers_kill_timeout=int(settings.answer_seconds) + 2,  # docs/deployment.md, "Stop"
-        # granian's own lines go where ours go; its warnings judge the number of threads by another measure.
-        log_level=LogLevels.error,
-        log_dictconfig={"formatters": {}, "handlers": {}, "loggers": {"_granian": {"propagate": True}}},
-    )
+    host = HostMemory(parts=address.workers)
 
-    def load(part: int) -> Any:
-        worker.hold_signals()
-        with worker.told_if_it_fails():
-            figures.keep_in(host.take(part).figures)
-            tracer = _tracer(settings)
-            application = app.create_app(settings, host, address.threads, tracer)
-            services = application.extensions["seckill"]
-            assert isinstance(application.wsgi_app, Pipeline)
-            stop = worker.Stop(
-                lambda: adapter.loop,
-                lambda: services.in_progress.here + adapter.in_hand,
-                partial(_close, services, tracer),
-            )
-            adapter = GranianAdapter(Dispatcher(application.wsgi_app, address.threads), at_end=stop.wait)
-            stop.watch()
-            start_background_jobs(services)
-            # What is loaded by now stays: without this, each full garbage collection walks through all of it.
-            gc.collect()
-            gc.freeze()
-        host.mine.start()
-        return adapter
+    def start(part: int) -> multiprocessing.Process:
+        process = multiprocessing.Process(target=worker.run, args=(part, host, address, settings))
+        process.start()
+        return process
 
+    supervisor.hold_signals()
     threading.Thread(target=_greet, args=(address, settings), daemon=True).start()
-    supervisor.serve(target_loader=load, wrap_loader=False)
-    if supervisor.failed:
-        sys.exit("error: the supervisor failed; the log says why")
-    if supervisor.gave_up:
-        sys.exit("error: no worker could start; the log says why")
-
-
-def _tracer(settings: config.Settings) -> "Tracer | None":
-    """What traces this worker's requests, if the settings want it. OpenTelemetry is loaded only then."""
-    if settings.TRACES == "off":
-        return None
-    from core.tracing.tracer import Tracer
-
-    return Tracer(settings)
-
-
-def _close(services: "Services", tracer: "Tracer | None") -> None:
-    """Leave nothing undone: called when a worker has answered all that it took up."""
-    from resources import request_log
-
-    services.checkout.close(seconds=1.0)
-    if tracer is not None:
-        tracer.close(seconds=1.0)
-    request_log.flush(seconds=1.0)
-
-
-def start_background_jobs(services: "Services") -> None:
-    """What a worker does beside answering. Its threads are its own: it was forked by now."""
-    from core import idempotency
-    from core.events import publisher
-    from core.ops import background_jobs
-    from core.ops.metrics import BufferedCounter
-    from core.orders import expiry
-
-    services.monitor.start()
-    if services.tokens.provider is not None:
-        services.tokens.provider.start()
-    # Also where no lines of requests are written, whose writer does it: another worker shows the counts of this one.
-    background_jobs.start("counts", 1.0, BufferedCounter.settle)
-    if services.settings.SWEEPER:
-        seconds = services.settings.SWEEP_SECONDS
-        background_jobs.start("sweeper", seconds, lambda: expiry.sweep(services.database, lambda: services.draining))
-        forget = partial(idempotency.prune, services.database, lambda: services.draining)
-        background_jobs.start("old keys", idempotency.PRUNE_SECONDS, forget)
-    if services.settings.PUBLISHER:
-        made = publisher.Publisher(
-            services.database, lambda: services.draining, lambda: services.in_progress.here > publisher.CROWD
-        )
-        background_jobs.start("publisher", publisher.SECONDS, made.turn)
+    # How long a stop may take: docs/deployment.md, "Stop".
+    supervisor.Supervisor(host, start, settings.DRAIN_SECONDS, stop_seconds=settings.answer_seconds + 2).run()
 
 
 def _prepare(settings: config.Settings) -> None:

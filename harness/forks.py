@@ -214,7 +214,6 @@ def _become(args: list[str], env: dict[str, str]) -> None:
 if __name__ == "__main__":
     import flask.cli  # noqa: F401
 
-    import app  # noqa: F401
-    from server.supervisor import Supervisor  # noqa: F401
+    from server import supervisor, worker  # noqa: F401
 
     _serve(socket.socket(fileno=int(sys.argv[1])))

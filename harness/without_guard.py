@@ -202,27 +202,31 @@ def acknowledge_before_commit() -> None:
     core.db.transaction._run_once = hasty
 
 
-def granian_respawn() -> None:
-    """granian's own watch over its workers, with its respawn switched on."""
-    from granian.server.mp import MPServer
-
+def crash_loop_ends() -> None:
+    """The supervisor takes two deaths within 5.5 seconds for a crash loop, and replaces no more."""
     from server.supervisor import Supervisor
 
-    def loop(self: Any, *arguments: Any) -> None:
-        self.respawn_failed_workers = True
-        MPServer._serve_loop(self, *arguments)
+    bury = Supervisor._bury
+    died_at: dict[int, float] = {}
 
-    Supervisor._serve_loop = loop
+    def once(self: Any, place: Any, process: Any) -> None:
+        bury(self, place, process)
+        now = time.monotonic()
+        if now - died_at.get(place.part, 0.0) < 5.5:
+            place.next_try = float("inf")
+        died_at[place.part] = now
+
+    Supervisor._bury = once  # type: ignore[method-assign]
 
 
 def supervisor_fails() -> None:
     """The supervisor has a fault, in the moment in which it is to replace a worker."""
     from server.supervisor import Supervisor
 
-    def replace(self: Any, *arguments: Any) -> None:
+    def bury(self: Any, place: Any, process: Any) -> None:
         raise LookupError
 
-    Supervisor._replace = replace
+    Supervisor._bury = bury  # type: ignore[method-assign]
 
 
 def hold_slow_user() -> None:
@@ -280,7 +284,7 @@ WITHOUT_GUARD: dict[str, Callable[[], None]] = {
         host_clock,
         commit_halfway,
         acknowledge_before_commit,
-        granian_respawn,
+        crash_loop_ends,
         supervisor_fails,
         socket_outlives_worker,
         hold_slow_user,

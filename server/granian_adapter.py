@@ -39,16 +39,11 @@ class GranianAdapter:
     def __init__(
         self,
         dispatcher: Dispatcher,
-        at_end: Callable[[], None] = lambda: None,
         body_seconds: float = BODY_SECONDS,
         tick_seconds: float = TICK_SECONDS,
     ) -> None:
-        """`at_end` is called when granian has no connection any more, and would end the process.
-
-        A client may take `body_seconds` to send a body; every `tick_seconds` those that are late are ended.
-        """
+        """A client may take `body_seconds` to send a body; every `tick_seconds` those that are late are ended."""
         self._dispatcher = dispatcher
-        self._at_end = at_end
         self._body_seconds = body_seconds
         self._tick_seconds = tick_seconds
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -66,11 +61,6 @@ class GranianAdapter:
         return self._dispatcher.in_hand
 
     @property
-    def loop(self) -> asyncio.AbstractEventLoop | None:
-        """The loop that granian runs; None before it does."""
-        return self._loop
-
-    @property
     def is_in_loop(self) -> bool:
         """Whether this is the loop's thread."""
         return threading.get_ident() == self._thread
@@ -79,10 +69,6 @@ class GranianAdapter:
         """Take note of the loop. Called by granian, in the loop's thread."""
         self._loop, self._thread = loop, threading.get_ident()
         loop.call_later(self._tick_seconds, self._end_late_bodies)
-
-    def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Let the worker end what it has taken up. Called by granian, after the loop has ended."""
-        self._at_end()
 
     async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
         """Answer one request. Called by granian."""

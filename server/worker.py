@@ -1,37 +1,98 @@
-"""Stops a worker: when its supervisor says so or is gone, and as soon as it has answered all requests.
-
-Each signal that granian's own handler gets goes into a channel that holds few, and blocks the event loop once it is
-full. So a thread of ours takes the signals, and hands on the first alone.
-"""
+"""One worker: it loads the application, answers requests, and runs its share of the background jobs."""
 
 import asyncio
 import contextlib
+import gc
 import logging
-import multiprocessing
-import os
-import signal
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING
 
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-# Seconds without a request in hand until the connections that are still open are cut: of clients that have sent half a
-# request, or take their answer slowly.
-LINGER_SECONDS = 1.0
-_LOOK_SECONDS = 0.05
+import uvloop
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+from granian.server.embed import Server
+
+import app
+from config import Settings
+from core import idempotency
+from core.events import publisher
+from core.ops import background_jobs, figures
+from core.ops.host_memory import HostMemory
+from core.ops.metrics import BufferedCounter
+from core.orders import expiry
+from core.services import Services
+from resources import request_log
+from resources.dispatch import Dispatcher
+from resources.pipeline import Pipeline
+from server.address import Address
+from server.granian_adapter import GranianAdapter
+from server.stop import Stop
+
+if TYPE_CHECKING:
+    from core.tracing.tracer import Tracer
+
+# Connections that one worker keeps open, idle ones among them.
+BACKPRESSURE = 4096
+# Connections that wait in the kernel until a worker takes them.
+BACKLOG = 1024
+# Seconds that a client may take to send a request's headers.
+HEADER_SECONDS = 10
 
 log = logging.getLogger("seckill.server")
 
 
-def hold_signals() -> None:
-    """Keep SIGINT and SIGTERM waiting for `Stop`. To be called before the worker starts a thread."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+def run(part: int, host: HostMemory, address: Address, settings: Settings) -> None:
+    """Answer requests until told to stop, with part number `part` of the host's memory.
+
+    To be called in a process of its own, which ends with code 0 once it was told to stop, and with code 1 where it
+    cannot serve.
+    """
+    with _told_if_it_fails():
+        figures.keep_in(host.take(part).figures)
+        tracer = _tracer(settings)
+        application = app.create_app(settings, host, address.threads, tracer)
+        services: Services = application.extensions["seckill"]
+        assert isinstance(application.wsgi_app, Pipeline)
+        adapter = GranianAdapter(Dispatcher(application.wsgi_app, address.threads))
+        server = granian(adapter, address)
+        start_background_jobs(services)
+        # What is loaded by now stays: without this, each full garbage collection walks through all of it.
+        gc.collect()
+        gc.freeze()
+        host.mine.start()
+        uvloop.run(  # 1.15 times the refusals of asyncio's own loop
+            _serve(
+                server,
+                in_hand=lambda: services.in_progress.here + adapter.in_hand,
+                before_exit=partial(_close, services, tracer),
+            )
+        )
+
+
+def granian(adapter: object, address: Address) -> Server:
+    """granian, set as the service needs it, for an application of its asynchronous interface (RSGI)."""
+    return Server(
+        adapter,
+        address=address.host,
+        port=address.port,
+        interface=Interfaces.RSGI,
+        backlog=BACKLOG,
+        backpressure=BACKPRESSURE,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=HEADER_SECONDS * 1000),
+        websockets=False,
+        # granian's own lines go where ours go; its warnings judge the number of threads by another measure.
+        log_level=LogLevels.error,
+        log_dictconfig={"formatters": {}, "handlers": {}, "loggers": {"_granian": {"propagate": True}}},
+    )
 
 
 @contextlib.contextmanager
-def told_if_it_fails() -> Iterator[None]:
-    """While a worker starts: what fails is one line of the log, and the worker ends."""
+def _told_if_it_fails() -> Iterator[None]:
+    """What fails is one line of the log, and the worker ends."""
     try:
         yield
     except Exception as error:
@@ -39,66 +100,45 @@ def told_if_it_fails() -> Iterator[None]:
         sys.exit(1)
 
 
-class Stop:
-    """Stops this worker on SIGINT or SIGTERM, or when its supervisor is gone, however it went.
-
-    The worker takes no more connections, answers what it has taken up, and ends with code 0.
-    """
-
-    def __init__(
-        self,
-        loop: Callable[[], asyncio.AbstractEventLoop | None],
-        in_hand: Callable[[], int],
-        before_exit: Callable[[], object],
-    ) -> None:
-        """`loop` is granian's event loop, once it runs; `in_hand` counts requests without an answer."""
-        self._loop = loop
-        self._in_hand = in_hand
-        self._before_exit = before_exit
-        self._told = threading.Event()
-        self._disconnected = threading.Event()
-        self._parent = multiprocessing.parent_process()
-
-    def watch(self) -> None:
-        """Wait for a signal, and for the end of the supervisor, in threads of their own."""
-        for wait in (self._wait_for_parent, self._wait_for_signal):
-            threading.Thread(target=wait, daemon=True).start()
-
-    def wait(self) -> None:
-        """Wait for the end of the process, if it was told to stop: requests may be running whose clients are gone.
-
-        To be called once no connection is open.
-        """
-        self._disconnected.set()
-        while self._told.is_set():
-            time.sleep(_LOOK_SECONDS)
-
-    def _wait_for_parent(self) -> None:
-        if self._parent is not None:
-            self._parent.join()
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    def _wait_for_signal(self) -> None:
-        signal.sigwait(STOP_SIGNALS)
-        self._told.set()
-        try:
-            loop = self._loop()
-            if loop is not None:
-                loop.call_soon_threadsafe(_hand_on)
-            idle_since = time.monotonic()
-            while time.monotonic() - idle_since < LINGER_SECONDS:
-                time.sleep(_LOOK_SECONDS)
-                if self._in_hand():
-                    idle_since = time.monotonic()
-                elif self._disconnected.is_set():
-                    break
-            self._before_exit()
-        finally:
-            os._exit(0)
+async def _serve(server: Server, in_hand: Callable[[], int], before_exit: Callable[[], object]) -> None:
+    loop = asyncio.get_running_loop()
+    stop = Stop(lambda: loop.call_soon_threadsafe(server.stop), in_hand, before_exit)
+    stop.watch()
+    await server.serve()
+    stop.wait()  # keeps the loop, for which it is no matter any more: no client is left
 
 
-def _hand_on() -> None:
-    """Let granian's handler, in the event loop's thread, have a signal: it takes no more connections."""
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
-    signal.raise_signal(signal.SIGTERM)
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+def _tracer(settings: Settings) -> "Tracer | None":
+    """What traces this worker's requests, if the settings want it. OpenTelemetry is loaded only then."""
+    if settings.TRACES == "off":
+        return None
+    from core.tracing.tracer import Tracer
+
+    return Tracer(settings)
+
+
+def _close(services: Services, tracer: "Tracer | None") -> None:
+    """Leave nothing undone: called when a worker has answered all that it took up."""
+    services.checkout.close(seconds=1.0)
+    if tracer is not None:
+        tracer.close(seconds=1.0)
+    request_log.flush(seconds=1.0)
+
+
+def start_background_jobs(services: Services) -> None:
+    """What a worker does beside answering. Its threads are its own: it was forked by now."""
+    services.monitor.start()
+    if services.tokens.provider is not None:
+        services.tokens.provider.start()
+    # Also where no lines of requests are written, whose writer does it: another worker shows the counts of this one.
+    background_jobs.start("counts", 1.0, BufferedCounter.settle)
+    if services.settings.SWEEPER:
+        seconds = services.settings.SWEEP_SECONDS
+        background_jobs.start("sweeper", seconds, lambda: expiry.sweep(services.database, lambda: services.draining))
+        forget = partial(idempotency.prune, services.database, lambda: services.draining)
+        background_jobs.start("old keys", idempotency.PRUNE_SECONDS, forget)
+    if services.settings.PUBLISHER:
+        made = publisher.Publisher(
+            services.database, lambda: services.draining, lambda: services.in_progress.here > publisher.CROWD
+        )
+        background_jobs.start("publisher", publisher.SECONDS, made.turn)

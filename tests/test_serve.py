@@ -17,7 +17,6 @@ from flask import Flask
 from sqlalchemy import insert, select
 
 import config
-import serve
 from config import ROOT
 from core.db.clock import utc_now
 from core.db.database import patient_engine
@@ -28,6 +27,7 @@ from harness.database_server import DatabaseServer, free_port
 from harness.eventually import eventually
 from harness.service import Service, environment
 from models import SCHEMA_REVISION, IdempotencyKey
+from server import worker
 from tests.core.selling import Selling
 
 Start = Callable[..., Service]
@@ -254,7 +254,7 @@ def chores_of(monkeypatch: pytest.MonkeyPatch, services: Services) -> dict[str, 
     """What a worker does beside answering, by its name; nothing of it is begun."""
     begun: dict[str, Callable[[], object]] = {}
     monkeypatch.setattr(background_jobs, "start", lambda name, seconds, work: begun.__setitem__(name, work))
-    serve.start_background_jobs(services)
+    worker.start_background_jobs(services)
     return begun
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import requests
@@ -55,38 +56,37 @@ def test_ctrl_c_again_and_again_answers_what_is_in_hand_and_ends_well(
     assert service.process.wait(STOP_SECONDS) == 0
 
 
-WAKE = """
-import random, signal, sys, threading
-from server.supervisor import Wakeup
-wakeup = {"Wakeup": Wakeup, "Event": threading.Event}[sys.argv[1]]()
-heard = 0
-def hear(*signal):
-    global heard
-    heard += 1
-    wakeup.set()
-signal.signal(signal.SIGALRM, hear)
-for number in range(1, 30_001):
-    signal.setitimer(signal.ITIMER_REAL, random.uniform(0.00001, 0.0001))
-    while heard < number:
-        wakeup.wait(0)
-        wakeup.clear()
-"""
+def test_a_closed_terminal_stops_the_service(start_service: Start, sqlite_uri: str) -> None:
+    service = start_service(sqlite_uri, workers=2)
+    for pid in everybody(service):
+        os.kill(pid, signal.SIGHUP)
+    assert service.process.wait(STOP_SECONDS) == 0
 
 
-def wake_again_and_again(kind: str, seconds: float) -> int:
-    """Set what the main thread waits for from its own signal handler, in whatever it is at."""
-    command = [sys.executable, "-c", WAKE, kind]
-    return subprocess.run(command, cwd=ROOT, timeout=seconds, check=False).returncode
-
-
-def test_a_signal_ends_a_wait_whatever_the_main_thread_is_at() -> None:
-    assert wake_again_and_again("Wakeup", 100) == 0
+def test_under_nohup_a_closed_terminal_stops_nothing(start_service: Start, sqlite_uri: str) -> None:
+    inherited = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        service = start_service(sqlite_uri, workers=2, fork=False)
+    finally:
+        signal.signal(signal.SIGHUP, inherited)
+    pids = everybody(service)
+    for pid in pids:
+        os.kill(pid, signal.SIGHUP)
+    # Were it heard, readyz would fail, or nobody would answer.
+    assert requests.get(f"{service.url}/readyz", timeout=5).ok
+    assert everybody(service) == pids
+    assert service.stop() == 0
 
 
 @pytest.mark.long
-def test_with_an_event_it_waits_for_itself() -> None:
-    with pytest.raises(subprocess.TimeoutExpired):
-        wake_again_and_again("Event", 20)
+def test_a_worker_that_does_not_stop_is_killed(start_service: Start, sqlite_uri: str) -> None:
+    service = start_service(sqlite_uri, workers=2)
+    frozen, _ = service.worker_pids()
+    os.kill(frozen, signal.SIGSTOP)
+    service.process.send_signal(signal.SIGINT)
+    assert service.process.wait(60) == 0
+    assert f"{frozen}" in next(line for line in service.log.read_text().splitlines() if "is killed" in line)
+    assert not Path(f"/proc/{frozen}").exists()
 
 
 @pytest.mark.long

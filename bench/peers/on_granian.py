@@ -8,22 +8,27 @@ threads call the application, BLOCKING_THREADS in each worker.
 
 import importlib
 import multiprocessing
+import signal
 import sys
+from collections.abc import Callable
 from typing import Any
 
+import uvloop
 from granian import Granian
-from granian.constants import HTTPModes, Interfaces, Loops
+from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
-import serve
 from resources.api_request import ApiRequest
 from resources.dispatch import Dispatcher
 from resources.envelope import Envelope
 from resources.fast_path import NoFastPath
 from resources.pipeline import Pipeline
 from resources.reply import Reply
+from server import worker
+from server.address import Address
 from server.granian_adapter import GranianAdapter
+from server.stop import STOP_SIGNALS
 
 # So many did best of 1 to 96 with a callable that does nothing.
 BLOCKING_THREADS = 8
@@ -52,25 +57,39 @@ def main(target: str, port: int, workers: int, threads: int = 0) -> None:
     module, _, factory = target.partition(":")
 
     def load() -> Any:
-        application = getattr(importlib.import_module(module), factory)()
-        if not threads:
-            return application
-        return GranianAdapter(Dispatcher(Bare(application), threads))
+        return getattr(importlib.import_module(module), factory)()
 
+    if threads:
+        _serve_as_the_service_does(load, Address("127.0.0.1", port, workers, threads))
+        return
     Granian(
         target,
         address="127.0.0.1",
         port=port,
-        interface=Interfaces.RSGI if threads else Interfaces.WSGI,
-        loop=Loops.uvloop,
+        interface=Interfaces.WSGI,
         workers=workers,
-        blocking_threads=None if threads else BLOCKING_THREADS,
-        backpressure=serve.BACKPRESSURE,
+        blocking_threads=BLOCKING_THREADS,
+        backpressure=worker.BACKPRESSURE,
         http=HTTPModes.http1,
-        http1_settings=HTTP1Settings(header_read_timeout=serve.HEADER_SECONDS * 1000),
+        http1_settings=HTTP1Settings(header_read_timeout=worker.HEADER_SECONDS * 1000),
         websockets=False,
         log_level=LogLevels.error,
     ).serve(target_loader=load, wrap_loader=False)
+
+
+def _serve_as_the_service_does(load: Callable[[], Any], address: Address) -> None:
+    def run() -> None:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+        adapter = GranianAdapter(Dispatcher(Bare(load()), address.threads))
+        uvloop.run(worker.granian(adapter, address).serve())
+
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    running = [multiprocessing.Process(target=run) for _ in range(address.workers)]
+    for process in running:
+        process.start()
+    signal.sigwait(STOP_SIGNALS)
+    for process in running:
+        process.terminate()
 
 
 if __name__ == "__main__":

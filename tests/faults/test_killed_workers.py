@@ -105,8 +105,10 @@ def test_dead_workers_are_replaced_however_often(sqlite_uri: str, start_service:
     stay_complete(start_service(sqlite_uri, workers=2))
 
 
-def test_by_the_server_s_own_respawn_they_are_not(sqlite_uri: str, start_service: Callable[..., Service]) -> None:
-    service = start_service(sqlite_uri, workers=2, without_guard=["granian_respawn"])
+def test_where_two_deaths_pass_for_a_crash_loop_they_are_not(
+    sqlite_uri: str, start_service: Callable[..., Service]
+) -> None:
+    service = start_service(sqlite_uri, workers=2, without_guard=["crash_loop_ends"])
     with pytest.raises(AssertionError, match="not replaced"):
         stay_complete(service)
 

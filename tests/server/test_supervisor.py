@@ -1,15 +1,10 @@
-"""Workers that die at the same time are all replaced, each with a part of the host's memory of its own."""
+"""Workers that die at the same time are all replaced, each with the part of the host's memory that it had."""
 
-import time
-from types import SimpleNamespace
-from typing import Any
+import itertools
 
 import pytest
-from granian.server import mp
 
-import config
 from core.ops.host_memory import HostMemory
-from harness.service import SECRET
 from server.supervisor import Supervisor
 
 WORKERS = 4
@@ -18,58 +13,130 @@ WORKERS = 4
 class Process:
     """A worker's process as the supervisor sees it; it is dead once it is told so."""
 
+    exitcode = -9
+
     def __init__(self, part: int) -> None:
+        self.pid = part
         self.part = part
-        self.birth = time.monotonic() - 60
-        self.inner = SimpleNamespace(exitcode=-9)
         self.alive = True
 
     def is_alive(self) -> bool:
         return self.alive
 
-    def start(self) -> None:
+    def terminate(self) -> None:
+        self.alive = False
+
+    def kill(self) -> None:
+        self.alive = False
+
+    def join(self, timeout: float | None = None) -> None:
         pass
 
-    def _id(self) -> int:
-        return self.part
+
+class Workers:
+    """Those that the supervisor has started: `running` of them, and `starts` in all."""
+
+    def __init__(self, host: HostMemory) -> None:
+        self._host = host
+        self.started: list[Process] = []
+        self.fails: Exception | None = None
+
+    def start(self, part: int) -> Process:
+        if self.fails:
+            raise self.fails
+        assert part not in {process.part for process in self.running}, "two workers have the same memory"
+        self._host.parts[part].take()
+        self._host.parts[part].start()
+        self.started.append(Process(part))
+        return self.started[-1]
+
+    @property
+    def running(self) -> list[Process]:
+        return [process for process in self.started if process.alive]
+
+
+class Clock:
+    """Seconds as the supervisor reads them."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 @pytest.fixture
-def supervisor(monkeypatch: pytest.MonkeyPatch) -> Supervisor:
-    """A supervisor of workers that have started."""
-    host = HostMemory(parts=2 * WORKERS)
+def host() -> HostMemory:
+    return HostMemory(parts=WORKERS)
 
-    def spawn(self: Any, idx: int, target: Any, callback_loader: Any) -> Process:
-        (part,) = callback_loader.args
-        host.parts[part].take()
-        host.parts[part].start()
-        return Process(part)
 
-    monkeypatch.setattr(mp.MPServer, "_spawn_worker", spawn)
-    made = Supervisor(config.load(SECRET_KEY=SECRET), host, target="app:create_app", workers=WORKERS)
-    made.wrks = [made._spawn_worker(index, None, lambda: None) for index in range(WORKERS)]
+@pytest.fixture
+def workers(host: HostMemory) -> Workers:
+    return Workers(host)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def supervisor(host: HostMemory, workers: Workers, clock: Clock) -> Supervisor:
+    """A supervisor whose workers have been running for a minute."""
+    made = Supervisor(host, workers.start, drain_seconds=0, stop_seconds=1, clock=clock)
+    made.replace_dead()
+    assert len(workers.running) == WORKERS
+    clock.now += 60
     return made
 
 
-@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0), (2, 0, 3, 1)], ids=str)
-def test_workers_that_die_together_are_all_replaced(supervisor: Supervisor, order: tuple[int, ...]) -> None:
-    first: Any = supervisor.wrks[:]
-    for dead in first:
+def test_workers_that_die_together_are_all_replaced(supervisor: Supervisor, workers: Workers, host: HostMemory) -> None:
+    for dead in workers.running:
         dead.alive = False
-    for index in order:
-        supervisor._replace(index, None, lambda: None)
-    second: Any = supervisor.wrks
-    assert all(worker.is_alive() for worker in second)
-    assert len({worker.part for worker in second}) == WORKERS, "two workers have the same memory"
+    supervisor.replace_dead()
+    assert {process.part for process in workers.running} == set(range(WORKERS))
+    assert host.restarts == WORKERS
 
 
-def test_parts_do_not_run_out_however_often_workers_die(supervisor: Supervisor) -> None:
+def test_however_often_workers_die_each_has_memory_of_its_own(
+    supervisor: Supervisor, workers: Workers, clock: Clock
+) -> None:
     for turn in range(50):
-        for index in {turn % WORKERS, (turn + 3) % WORKERS}:
-            dead: Any = supervisor.wrks[index]
-            dead.alive = False
-        for index in reversed(range(WORKERS)):
-            if not supervisor.wrks[index].is_alive():
-                supervisor._replace(index, None, lambda: None)
-    now: Any = supervisor.wrks
-    assert len({worker.part for worker in now}) == WORKERS
+        for part in {turn % WORKERS, (turn + 3) % WORKERS}:
+            next(process for process in workers.running if process.part == part).alive = False
+        supervisor.replace_dead()
+        clock.now += 5
+    assert {process.part for process in workers.running} == set(range(WORKERS))
+
+
+def test_a_worker_that_fails_at_its_start_is_tried_again_after_growing_pauses(
+    supervisor: Supervisor, workers: Workers, clock: Clock
+) -> None:
+    tried: list[float] = []
+    began = clock.now
+    while len(tried) < 9:
+        first = next((process for process in workers.running if process.part == 0), None)
+        if first is not None:
+            first.alive = False
+        before = len(workers.started)
+        supervisor.replace_dead()
+        if len(workers.started) > before:
+            tried.append(clock.now - began)
+        clock.now += 0.25
+    pauses = [later - earlier for earlier, later in itertools.pairwise(tried)]
+    assert pauses == [0.5, 0.75, 1.25, 2.25, 4.25, 8.25, 16.25, 30.25], "each death is noticed 0.25 s after the start"
+    assert {process.part for process in workers.running} >= {1, 2, 3}, "the others serve on"
+
+
+def test_a_host_that_can_have_no_process_for_now_gets_its_workers_later(
+    supervisor: Supervisor, workers: Workers, clock: Clock
+) -> None:
+    for dead in workers.running:
+        dead.alive = False
+    workers.fails = BlockingIOError("no more processes")
+    supervisor.replace_dead()
+    workers.fails = None
+    supervisor.replace_dead()
+    assert workers.running == []
+    clock.now += 0.25
+    supervisor.replace_dead()
+    assert len(workers.running) == WORKERS
