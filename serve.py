@@ -1,4 +1,4 @@
-"""The server: prepares the database and starts granian's workers under the supervisor.
+"""The server: prepares the database and starts the workers under their supervisor.
 
     python serve.py            what `make run` starts
 
@@ -31,7 +31,7 @@ MAX_THREADS = 1024
 
 
 def main() -> None:
-    """Serve until SIGINT or SIGTERM. Whatever prevents the start is one line on standard error and exit code 1."""
+    """Serve until a signal to stop. Whatever prevents the start is one line on standard error and exit code 1."""
     from click import ClickException
 
     escape_what_cannot_be_shown()
@@ -48,8 +48,7 @@ def main() -> None:
             _number(told.get("THREADS"), "THREADS", THREADS, MAX_THREADS),
         )
         _warn_of_unknown_names()
-        address.require_free()
-        _serve(address, settings)
+        _serve(address.when_free(), settings)
     except ClickException as error:
         sys.exit(f"error: {error.message}")
 
@@ -198,7 +197,7 @@ def _read_arguments(arguments: list[str], program: str) -> None:
     parser = argparse.ArgumentParser(
         prog=program,
         usage=f"{program} [-h]",
-        description="Prepare the database and serve until SIGINT or SIGTERM.",
+        description="Prepare the database and serve until SIGINT, SIGTERM or SIGHUP.",
         epilog="\n".join(
             [
                 "What may be set, in the environment or in the file that SECKILL_ENV_FILE names; by default that is",

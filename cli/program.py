@@ -45,7 +45,7 @@ def _application() -> Flask:
 )
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def serve(arguments: tuple[str, ...]) -> None:
-    """Prepare the database and serve until SIGINT or SIGTERM, as `make run` does."""
+    """Prepare the database and serve until SIGINT, SIGTERM or SIGHUP, as `make run` does."""
     import serve as service
 
     del os.environ[_MARK]  # workers are no commands

@@ -206,27 +206,27 @@ def crash_loop_ends() -> None:
     """The supervisor takes two deaths within 5.5 seconds for a crash loop, and replaces no more."""
     from server.supervisor import Supervisor
 
-    bury = Supervisor._bury
+    record_end = Supervisor._record_end
     died_at: dict[int, float] = {}
 
-    def once(self: Any, place: Any, process: Any) -> None:
-        bury(self, place, process)
+    def once(self: Any, worker: Any, process: Any) -> None:
+        record_end(self, worker, process)
         now = time.monotonic()
-        if now - died_at.get(place.part, 0.0) < 5.5:
-            place.next_try = float("inf")
-        died_at[place.part] = now
+        if now - died_at.get(worker.part, 0.0) < 5.5:
+            worker.next_try = float("inf")
+        died_at[worker.part] = now
 
-    Supervisor._bury = once  # type: ignore[method-assign]
+    Supervisor._record_end = once  # type: ignore[method-assign]
 
 
 def supervisor_fails() -> None:
     """The supervisor has a fault, in the moment in which it is to replace a worker."""
     from server.supervisor import Supervisor
 
-    def bury(self: Any, place: Any, process: Any) -> None:
+    def record_end(self: Any, worker: Any, process: Any) -> None:
         raise LookupError
 
-    Supervisor._bury = bury  # type: ignore[method-assign]
+    Supervisor._record_end = record_end  # type: ignore[method-assign]
 
 
 def hold_slow_user() -> None:
@@ -300,8 +300,7 @@ def main(names: list[str]) -> None:
     start = serve._serve
 
     def without_guards(*arguments: Any) -> None:
-        # Not earlier: what this imports reads the directory for the figures, which only exists now. Workers and the
-        # process that prepares the database are forked from here, and inherit it.
+        # Workers and the process that prepares the database are forked from here, and inherit it.
         for name in names:
             WITHOUT_GUARD[name]()
         start(*arguments)

@@ -1,1 +1,1 @@
-"""What runs the application: granian, its workers, and their way to the application."""
+"""What runs the application: the workers, their supervisor, and the way from granian to the application."""

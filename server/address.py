@@ -1,7 +1,9 @@
 """Where the service listens."""
 
+import dataclasses
 import socket
 from dataclasses import dataclass
+from typing import Self
 
 from config import InvalidSettings
 
@@ -21,10 +23,11 @@ class Address:
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
-    def require_free(self) -> None:
-        """Raise InvalidSettings where nobody can listen on it, or somebody does.
+    def when_free(self) -> Self:
+        """The same with the host's IP address, which is all that granian takes.
 
-        granian shares a port between workers: a second service on it would start, and get half of the requests.
+        Raises InvalidSettings where nobody can listen on it, or somebody does. granian shares the port between workers:
+        a second service on it would start, and get half of the requests.
         """
         try:
             family, kind, protocol, _, place = socket.getaddrinfo(
@@ -36,3 +39,4 @@ class Address:
                 probe.listen(1)
         except OSError as error:
             raise InvalidSettings(f"cannot listen on {self.host}:{self.port}: {error.strerror}") from error
+        return dataclasses.replace(self, host=str(place[0]))

@@ -1,10 +1,11 @@
 """Keeps the workers running: replaces each that dies, however often, and drains the host before it stops.
 
-Its signals are blocked, and it takes them one by one where it waits. So none is lost, and none comes in between,
-whatever it is at. Workers inherit that: one that is still starting loses none either.
+Its signals are blocked, and read by `sigtimedwait` where it waits: none is lost, and no handler interrupts it. Workers
+inherit the mask, so one that is still starting loses none either.
 """
 
 import logging
+import math
 import signal
 import time
 from collections.abc import Callable
@@ -23,14 +24,14 @@ _LONGEST_PAUSE_SECONDS = 30.0
 # So many tries of each worker, if none ever came up: then the service itself ends.
 _TRIES = 5
 
-_STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
 log = logging.getLogger("seckill.server")
 
 
 def hold_signals() -> None:
     """Keep signals waiting for `Supervisor.run`. To be called before this process has a thread that could take one."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, {*_STOP_SIGNALS, signal.SIGCHLD})
+    signal.pthread_sigmask(signal.SIG_BLOCK, {*_SIGNALS, signal.SIGCHLD})
 
 
 class CannotServe(ClickException):
@@ -51,18 +52,18 @@ class Process(Protocol):
 
 
 @dataclass
-class _Place:
-    """One of the workers that are to run, with its part of the host's memory. `process` is None between two workers."""
+class _Worker:
+    """One of the workers that are to run, with its part of the host's memory. Between two processes it has none."""
 
     part: int
     process: Process | None = None
-    born: float = 0.0
+    started_at: float = 0.0
     failures: int = 0  # failed starts in a row
     next_try: float = 0.0
 
     @property
     def pause(self) -> float:
-        """Seconds until the next worker may start here."""
+        """Seconds until its next process may start."""
         if not self.failures:
             return 0.0
         return min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2.0 ** min(self.failures - 1, 20))
@@ -88,7 +89,7 @@ class Supervisor:
         self._drain_seconds = drain_seconds
         self._stop_seconds = stop_seconds
         self._clock = clock
-        self._places = [_Place(number) for number in range(len(host.parts))]
+        self._workers = [_Worker(number) for number in range(len(host.parts))]
         self._came_up = False
 
     def run(self) -> None:
@@ -96,11 +97,11 @@ class Supervisor:
 
         However it ends, the workers have ended: nobody would replace or stop them. `hold_signals` was called before.
         """
-        signals = _heard()
         try:
-            stopped_by = self._watch(signals)
-            if stopped_by == signal.SIGTERM and self._drain_seconds:
-                self._drain(signals)
+            if self._watch() == signal.SIGTERM and self._drain_seconds:
+                # `readyz` fails from here on: whoever balances load sends no more. Another signal ends the wait.
+                self._host.draining = True
+                self._watch(self._drain_seconds)
         except CannotServe:
             raise
         except Exception as error:
@@ -109,52 +110,51 @@ class Supervisor:
         finally:
             self._stop()
 
-    def _watch(self, signals: set[signal.Signals]) -> int:
-        """Keep the workers running until one of `signals`, which is returned."""
-        while True:
+    def _watch(self, seconds: float = math.inf) -> int | None:
+        """Keep the workers running until a signal that stops the service, or for `seconds`. Returns the signal."""
+        # SIGHUP is ignored under `nohup`: a closed terminal is to stop nothing then.
+        heard = {number for number in _SIGNALS if signal.getsignal(number) != signal.SIG_IGN}
+        end = self._clock() + seconds
+        while (left := end - self._clock()) > 0:
             self.replace_dead()
             self._came_up = self._came_up or any(part.started for part in self._host.parts)
-            if not self._came_up and all(place.failures >= _TRIES for place in self._places):
+            if not self._came_up and all(worker.failures >= _TRIES for worker in self._workers):
                 raise CannotServe("no worker could start; the log says why")
             # The end of a worker ends the wait as well.
-            heard = signal.sigtimedwait({*signals, signal.SIGCHLD}, _WATCH_SECONDS)
-            if heard is not None and heard.si_signo in signals:
-                return heard.si_signo
-
-    def _drain(self, signals: set[signal.Signals]) -> None:
-        """Fail `readyz`, so that whoever balances load sends no more. Another signal ends the wait."""
-        self._host.draining = True
-        signal.sigtimedwait(signals, self._drain_seconds)
+            taken = signal.sigtimedwait({*heard, signal.SIGCHLD}, min(left, _WATCH_SECONDS))
+            if taken is not None and taken.si_signo in heard:
+                return taken.si_signo
+        return None
 
     def replace_dead(self) -> None:
-        """Start a worker in each place without one: at once or, after a failed start, when its pause is over."""
-        for place in self._places:
-            if place.process is not None and not place.process.is_alive():
-                self._bury(place, place.process)
-            if place.process is None and self._clock() >= place.next_try:
-                self._fill(place)
+        """Start each worker whose process has ended: at once or, after a failed start, when its pause is over."""
+        for worker in self._workers:
+            if worker.process is not None and not worker.process.is_alive():
+                self._record_end(worker, worker.process)
+            if worker.process is None and self._clock() >= worker.next_try:
+                self._start_process(worker)
 
-    def _fill(self, place: _Place) -> None:
-        place.born = self._clock()
+    def _start_process(self, worker: _Worker) -> None:
+        worker.started_at = self._clock()
         try:
-            place.process = self._start(place.part)
-        except (OSError, RuntimeError) as error:  # no process can be had for now
-            place.failures += 1
-            place.next_try = place.born + place.pause
+            worker.process = self._start(worker.part)
+        except OSError as error:  # no process can be had for now
+            worker.failures += 1
+            worker.next_try = worker.started_at + worker.pause
             log.warning("no worker can be started: %s", error)
 
-    def _bury(self, place: _Place, process: Process) -> None:
-        """Note the end of a worker, and when the next may start."""
+    def _record_end(self, worker: _Worker, process: Process) -> None:
+        """Note the end of a worker's process, and when the next may start."""
         now = self._clock()
-        part = self._host.parts[place.part]
-        failed = not part.started or now - place.born < _FAILED_WITHIN_SECONDS
+        part = self._host.parts[worker.part]
+        failed = not part.started or now - worker.started_at < _FAILED_WITHIN_SECONDS
         part.leave()
         self._host.count_restart()
-        place.process = None
-        place.failures = place.failures + 1 if failed else 0
-        place.next_try = now + place.pause
+        worker.process = None
+        worker.failures = worker.failures + 1 if failed else 0
+        worker.next_try = now + worker.pause
         told = (
-            f"worker failed at its start, the next try is in {place.pause:g} s"
+            f"worker failed at its start, the next try is in {worker.pause:g} s"
             if failed
             else "worker ended, starting another"
         )
@@ -162,7 +162,7 @@ class Supervisor:
 
     def _stop(self) -> None:
         """Tell the workers to stop, and kill those that do not in time."""
-        running = [place.process for place in self._places if place.process is not None]
+        running = [worker.process for worker in self._workers if worker.process is not None]
         for process in running:
             process.terminate()
         end = self._clock() + self._stop_seconds
@@ -173,8 +173,3 @@ class Supervisor:
                 log.warning("a worker did not stop in time, and is killed", extra={"pid": process.pid})
                 process.kill()
                 process.join()
-
-
-def _heard() -> set[signal.Signals]:
-    """The signals that stop the service. A closed terminal does, unless SIGHUP is ignored, as `nohup` has it."""
-    return {number for number in _STOP_SIGNALS if signal.getsignal(number) != signal.SIG_IGN}

@@ -57,12 +57,12 @@ def run(part: int, host: HostMemory, address: Address, settings: Settings) -> No
         services: Services = application.extensions["seckill"]
         assert isinstance(application.wsgi_app, Pipeline)
         adapter = GranianAdapter(Dispatcher(application.wsgi_app, address.threads))
-        server = granian(adapter, address)
+        server = embedded_server(adapter, address)
+        server.on_startup(host.mine.start)  # called once the port is taken
         start_background_jobs(services)
         # What is loaded by now stays: without this, each full garbage collection walks through all of it.
         gc.collect()
         gc.freeze()
-        host.mine.start()
         uvloop.run(  # 1.15 times the refusals of asyncio's own loop
             _serve(
                 server,
@@ -72,10 +72,10 @@ def run(part: int, host: HostMemory, address: Address, settings: Settings) -> No
         )
 
 
-def granian(adapter: object, address: Address) -> Server:
+def embedded_server(application: object, address: Address) -> Server:
     """granian, set as the service needs it, for an application of its asynchronous interface (RSGI)."""
     return Server(
-        adapter,
+        application,
         address=address.host,
         port=address.port,
         interface=Interfaces.RSGI,
@@ -96,7 +96,7 @@ def _told_if_it_fails() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        log.exception("a worker could not start: %s: %s", type(error).__name__, error)
+        log.exception("a worker cannot serve: %s: %s", type(error).__name__, error)
         sys.exit(1)
 
 
@@ -105,7 +105,7 @@ async def _serve(server: Server, in_hand: Callable[[], int], before_exit: Callab
     stop = Stop(lambda: loop.call_soon_threadsafe(server.stop), in_hand, before_exit)
     stop.watch()
     await server.serve()
-    stop.wait()  # keeps the loop, for which it is no matter any more: no client is left
+    stop.wait()  # blocks the event loop, which has nothing left to do: no connection is open
 
 
 def _tracer(settings: Settings) -> "Tracer | None":

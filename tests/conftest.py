@@ -74,6 +74,7 @@ def pytest_configure() -> None:
     # What a shell runs in the background ignores Ctrl-C, and so does all that it starts, which the tests end by it.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored under nohup
 
 
 def pytest_collection_finish() -> None:

@@ -17,6 +17,7 @@ from core.ops import command_line
 from core.tokens import Tokens
 from harness.eventually import eventually
 from harness.service import SECRET, Service, environment
+from server.address import Address
 
 PROXIES = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 
@@ -111,7 +112,7 @@ def test_what_is_excepted_already_stays_so(monkeypatch: pytest.MonkeyPatch) -> N
 def test_on_a_server_s_database_the_printed_tokens_are_made_in_any_folder(tmp_path: Path) -> None:
     uri = "mysql+mysqlconnector://user@127.0.0.1:1/shop"
     settings = config.load(SQLALCHEMY_DATABASE_URI=uri, SECRET_KEY=SECRET)
-    greeting = serve.greeting(serve.Address("127.0.0.1", 8000, 1, 1), settings)
+    greeting = serve.greeting(Address("127.0.0.1", 8000, 1, 1), settings)
     (tmp_path / "app.py").write_text("raise SystemExit('the application of somebody else')")
     identities = []
     for header in re.findall(r'-H ("Authorization: Bearer .*?\)")', greeting):

@@ -1,5 +1,6 @@
 """serve.py as `make run` starts it: what it prints, what it refuses, and how it keeps and stops its workers."""
 
+import contextlib
 import os
 import re
 import shlex
@@ -157,9 +158,61 @@ def test_a_worker_at_rest_takes_at_most_a_hundred_and_ten_megabytes(start_servic
     assert eventually(is_small, 30), f"{resident[-1]} KiB"
 
 
+def test_a_worker_that_dies_while_the_host_drains_is_replaced(start_service: Start, sqlite_uri: str) -> None:
+    service = start_service(sqlite_uri, DRAIN_SECONDS=300)
+    service.process.terminate()
+    assert eventually(lambda: requests.get(f"{service.url}/readyz", timeout=5).status_code == 503)
+    (dead,) = service.worker_pids()
+    os.kill(dead, signal.SIGKILL)
+    assert eventually(lambda: len(set(service.worker_pids()) - {dead}) == 1)
+
+    def answers() -> bool:
+        with contextlib.suppress(requests.RequestException):
+            return requests.get(f"{service.url}/goods", timeout=5).ok
+        return False
+
+    assert eventually(answers)
+    assert requests.get(f"{service.url}/readyz", timeout=5).status_code == 503
+    assert service.stop() == 0
+
+
 def test_an_unknown_setting_is_warned_about(start_service: Start, sqlite_uri: str) -> None:
     service = start_service(sqlite_uri, API_ORDER_LIMITS=3)
     assert "warning: SECKILL_API_ORDER_LIMITS is no setting" in service.log.read_text()
+
+
+def test_a_host_may_be_a_name(start_service: Start, sqlite_uri: str) -> None:
+    service = start_service(sqlite_uri, process_environment={"HOST": "localhost"})
+    assert requests.get(f"http://localhost:{service.port}/goods", timeout=10).ok
+
+
+# The service, but for a port that somebody takes once it was found free.
+TAKEN = """
+import socket, serve
+from server.address import Address
+free = Address.when_free
+def when_free(self):
+    address = free(self)
+    global other
+    other = socket.create_server((address.host, address.port))
+    return address
+Address.when_free = when_free
+serve.main()
+"""
+
+
+def test_a_port_that_is_taken_meanwhile_ends_the_service(sqlite_uri: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", TAKEN],
+        env=environment(sqlite_uri) | {"PORT": str(free_port()), "WORKERS": "2"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (1, "error: no worker could start; the log says why\n")
+    assert "a worker cannot serve: RuntimeError: Address already in use" in ended.stdout
 
 
 def test_a_port_in_use_is_one_clear_line(start_service: Start, sqlite_uri: str) -> None:

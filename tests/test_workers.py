@@ -95,8 +95,8 @@ def test_workers_that_never_start_end_the_service_in_one_line(sqlite_uri: str, t
     pauses = re.findall(r"the next try is in (\S+) s", "\n".join(line["message"] for line in lines))
     assert set(pauses) == {"0.25", "0.5", "1", "2", "4"}
     assert len(pauses) <= 2 * 5
-    assert {line["message"] for line in lines if "could not start" in line["message"]} == {
-        "a worker could not start: MemoryError: nothing left"
+    assert {line["message"] for line in lines if "cannot serve" in line["message"]} == {
+        "a worker cannot serve: MemoryError: nothing left"
     }
 
 

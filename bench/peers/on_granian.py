@@ -1,4 +1,4 @@
-"""Serves a WSGI application with granian, set as serve.py sets it.
+"""Serves a WSGI application with granian, set as server/worker.py sets it.
 
 python -m bench.peers.on_granian MODULE:FACTORY PORT WORKERS [THREADS]
 
@@ -81,7 +81,7 @@ def _serve_as_the_service_does(load: Callable[[], Any], address: Address) -> Non
     def run() -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
         adapter = GranianAdapter(Dispatcher(Bare(load()), address.threads))
-        uvloop.run(worker.granian(adapter, address).serve())
+        uvloop.run(worker.embedded_server(adapter, address).serve())
 
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     running = [multiprocessing.Process(target=run) for _ in range(address.workers)]

@@ -1,4 +1,4 @@
-"""Workers that die at the same time are all replaced, each with the part of the host's memory that it had."""
+"""Workers that die are replaced, however many at once, and those that fail at their start after a pause."""
 
 import itertools
 
@@ -34,19 +34,20 @@ class Process:
 
 
 class Workers:
-    """Those that the supervisor has started: `running` of them, and `starts` in all."""
+    """Those that the supervisor has started. They take requests at once, unless they are `slow`."""
 
     def __init__(self, host: HostMemory) -> None:
         self._host = host
         self.started: list[Process] = []
         self.fails: Exception | None = None
+        self.slow = False
 
     def start(self, part: int) -> Process:
         if self.fails:
             raise self.fails
-        assert part not in {process.part for process in self.running}, "two workers have the same memory"
         self._host.parts[part].take()
-        self._host.parts[part].start()
+        if not self.slow:
+            self._host.parts[part].start()
         self.started.append(Process(part))
         return self.started[-1]
 
@@ -125,6 +126,35 @@ def test_a_worker_that_fails_at_its_start_is_tried_again_after_growing_pauses(
     pauses = [later - earlier for earlier, later in itertools.pairwise(tried)]
     assert pauses == [0.5, 0.75, 1.25, 2.25, 4.25, 8.25, 16.25, 30.25], "each death is noticed 0.25 s after the start"
     assert {process.part for process in workers.running} >= {1, 2, 3}, "the others serve on"
+
+
+def test_a_worker_that_ends_before_it_takes_requests_has_failed_however_late(
+    supervisor: Supervisor, workers: Workers, clock: Clock
+) -> None:
+    workers.slow = True
+    first = workers.running[0]
+    first.alive = False
+    supervisor.replace_dead()
+    clock.now += 30
+    workers.running[-1].alive = False
+    supervisor.replace_dead()
+    assert len(workers.running) == WORKERS - 1, "it is tried again after a pause"
+    clock.now += 0.25
+    supervisor.replace_dead()
+    assert len(workers.running) == WORKERS
+
+
+def test_a_good_run_makes_up_for_failed_starts(supervisor: Supervisor, workers: Workers, clock: Clock) -> None:
+    for _ in range(6):  # the last pause was of 4 seconds
+        workers.running[-1].alive = False
+        supervisor.replace_dead()
+        clock.now += 16
+        supervisor.replace_dead()
+        clock.now -= 15.5
+    clock.now += 60
+    workers.running[-1].alive = False
+    supervisor.replace_dead()
+    assert len(workers.running) == WORKERS, "it was replaced at once"
 
 
 def test_a_host_that_can_have_no_process_for_now_gets_its_workers_later(

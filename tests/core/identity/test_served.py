@@ -19,6 +19,7 @@ from core.ops import doctor_identity
 from harness.eventually import eventually
 from harness.identity_keys import AUDIENCE, ISSUER, SigningKey, key_set, publishing
 from harness.service import SECRET, Service
+from server.address import Address
 from tests.resources.calls import Calls, problem
 
 RSA = SigningKey("RS256", "r")
@@ -133,6 +134,6 @@ def test_the_doctor_reads_the_keys(tmp_path: Path) -> None:
 @pytest.mark.parametrize("only", [True, False])
 def test_the_greeting_offers_no_administrator_s_line_where_only_the_provider_names_them(only: bool) -> None:
     settings = config.load(SECRET_KEY=SECRET, **told("keys.json", IDENTITY_ONLY=only))
-    greeting = serve.greeting(serve.Address("127.0.0.1", 8000, 1, 1), settings)
+    greeting = serve.greeting(Address("127.0.0.1", 8000, 1, 1), settings)
     assert ("stock_delta" in greeting) is not only
     assert "Buy a unit" in greeting
