@@ -1,4 +1,4 @@
-"""One transaction for a list of purchases: slots, locked rows, the decision, one INSERT, one UPDATE, COMMIT."""
+"""One transaction for a list of purchases: slots, locked rows, the decision, one statement for each table, COMMIT."""
 
 import time
 from collections.abc import Collection, Mapping, Sequence

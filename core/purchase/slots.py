@@ -20,7 +20,7 @@ from models import Goods, PurchaseSlot
 
 # More transactions than this never help one row; a larger `order_limit` is kept by fewer slots than it allows.
 MAX_SLOTS = 64
-# A change of `order_limit` must take effect within a second on every worker.
+# A change of `order_limit` takes effect on every worker within this time.
 _CAP_SECONDS = 0.5
 _KNOWN_CAPS = 10_000
 
