@@ -13,21 +13,22 @@ from core.db.database import engine_options
 from core.ops.host_memory import HostMemory
 from core.services import Services
 from models import db
-from resources import body, connections, context, cors, docs, errors, limits, paths, problem_pages
-from resources.answers import ProblemApi
+from resources import docs, problem_pages
 from resources.audit import Audit
-from resources.context import EXTENSION
 from resources.coupons import CouponItem, CouponList
-from resources.envelope import Envelope
 from resources.events import EventList
 from resources.fast_path import FastPath
 from resources.goods import GoodsChanges, GoodsItem, GoodsList, GoodsPause, GoodsResume, GoodsStart
+from resources.http import body, connections, context, cors, errors, limits, paths
+from resources.http.answers import ProblemApi
+from resources.http.context import EXTENSION
+from resources.http.envelope import Envelope
+from resources.http.pipeline import Pipeline
 from resources.live import Live
 from resources.ops import Alive, Metrics, Ready
 from resources.order_export import OrderExport
 from resources.orders import OrderCancel, OrderItem, OrderList, OrderPay, OrderRefund
 from resources.payments import PaymentList, PaymentResolve, PaymentWebhook
-from resources.pipeline import Pipeline
 from resources.sales import SaleReady, SaleReport
 from resources.seckill import Seckill, SeckillQuote
 from resources.shipping import ShippingMethodItem, ShippingMethodList
@@ -122,7 +123,7 @@ def create_app(
     if tracer is None:
         pipeline = Pipeline(app.wsgi_app, FastPath(services, callers), Envelope(headers), seconds)
     else:
-        from resources import tracing  # which loads OpenTelemetry
+        from resources.http import tracing  # which loads OpenTelemetry
 
         pipeline = tracing.pipeline(tracer, app.wsgi_app, services, callers, headers, seconds)
     app.wsgi_app = pipeline  # type: ignore[method-assign]

@@ -73,7 +73,7 @@ def _warn_of_unknown_names() -> None:
 def _serve(address: Address, settings: config.Settings) -> None:
     # Imported once here, and shared by the workers, which are forked: a new one is there in no time.
     from core.ops.host_memory import HostMemory
-    from resources import request_log
+    from resources.http import request_log
     from server import supervisor, worker
 
     _prepare(settings)

@@ -30,7 +30,8 @@ from core.catalogue import goods
 from core.db import mysql_connection, transaction
 from core.purchase import batch, batcher, queue, statements
 from harness.service import SECRET
-from resources import dispatch, fast_path, operation, request_log, seckill
+from resources import fast_path, seckill
+from resources.http import dispatch, operation, request_log
 from serve import THREADS
 from server import prepare
 from server.loopback import reach_directly

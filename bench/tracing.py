@@ -27,9 +27,9 @@ from core.catalogue import goods
 from core.tracing.tracer import Tracer
 from harness.receiver import receiving
 from harness.service import SECRET
-from resources import request_log
-from resources.dispatch import Dispatcher
-from resources.reply import Headers
+from resources.http import request_log
+from resources.http.dispatch import Dispatcher
+from resources.http.reply import Headers
 from serve import THREADS
 from server import prepare
 

@@ -8,7 +8,7 @@ import click
 
 from cli.terminal import as_json_option, console, fail, on_database, print_json, print_table
 from core.db.clock import iso
-from resources.context import services
+from resources.http.context import services
 
 if TYPE_CHECKING:
     from core.ops.audit import Report

@@ -7,7 +7,7 @@ from flask import current_app
 
 from cli.terminal import as_json_option, console, errors_in_one_line, on_database, print_json, print_table
 from core.catalogue.goods import MAX_STOCK
-from resources.context import services
+from resources.http.context import services
 
 MAX_SEED = 100_000
 

@@ -11,7 +11,7 @@ import click
 
 from cli.terminal import errors_in_one_line, fail, on_database
 from core.db.shares import Share
-from resources.context import services
+from resources.http.context import services
 
 
 @click.command("export")

@@ -6,7 +6,7 @@ from dataclasses import asdict
 import click
 
 from cli.terminal import again_and_again, as_json_option, errors_in_one_line, on_database, print_json, stop_is_asked
-from resources.context import services
+from resources.http.context import services
 
 _PRUNE_SECONDS = 3600.0
 

@@ -8,7 +8,7 @@ import click
 
 from cli.terminal import as_json_option, errors_in_one_line, fail, on_database, print_json, print_table, user_id
 from core.db.shares import Share
-from resources.context import services
+from resources.http.context import services
 
 # Some of it remains: the person has unpaid orders.
 EXIT_LEFT = 3

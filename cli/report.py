@@ -6,7 +6,7 @@ import click
 
 from cli.terminal import as_json_option, errors_in_one_line, fail, on_database, print_json
 from core.refusals import GOODS_NOT_FOUND, Refusal
-from resources.context import services
+from resources.http.context import services
 
 _UNREADABLE = 2
 

@@ -7,7 +7,7 @@ import click
 
 from cli.terminal import as_json_option, errors_in_one_line, fail, on_database, print_json, print_table
 from core.db.clock import iso
-from resources.context import services
+from resources.http.context import services
 
 if TYPE_CHECKING:
     from core.ops.summary import Sales, Summary

@@ -16,7 +16,7 @@ from flask.cli import with_appcontext
 from core.ops.text_output import drop_what_cannot_be_written, takes_everything
 from core.refusals import Refusal
 from core.tokens import MAX_USER_ID, is_user_id
-from resources.context import services
+from resources.http.context import services
 
 if TYPE_CHECKING:
     from rich.console import Console

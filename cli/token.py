@@ -10,7 +10,7 @@ from cli.terminal import as_json_option, fail, print_json, tell_key, unwritable_
 from config import INSTANCE
 from core.db.clock import iso
 from core.ops.secret_key import missing
-from resources.context import services
+from resources.http.context import services
 
 MAX_TOKEN_HOURS = 24 * 365
 MAX_TOKENS = 100_000

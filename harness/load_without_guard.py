@@ -5,8 +5,8 @@ from typing import Any
 
 def health_waits_in_line() -> None:
     """Checks of health wait for a thread as reads do."""
-    from resources import dispatch
     from resources.fast_path import FastPath
+    from resources.http import dispatch
 
     FastPath.health = lambda self, request: None
     dispatch._WATCHED = frozenset()

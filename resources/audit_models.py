@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import ConfigDict, Field
 
-from resources.bases import Answer, example
+from resources.http.bases import Answer, example
 
 _AUDIT: dict[str, Any] = {
     "ok": False,

@@ -6,8 +6,8 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 
 from core.catalogue import coupons
-from resources import fields
-from resources.bases import Answer, Input, PageQuery, Patch, example, patch_example
+from resources.http import fields
+from resources.http.bases import Answer, Input, PageQuery, Patch, example, patch_example
 from resources.schemas import CouponKind
 
 CouponSort = Literal["code", "-code", "created_at", "-created_at"]

@@ -32,7 +32,7 @@ def register(app: Flask) -> None:
 
     @cache
     def described() -> bytes:
-        from resources import openapi  # late: a worker that nobody asks need not load what it takes
+        from resources.http import openapi  # late: a worker that nobody asks need not load what it takes
 
         return to_json_bytes(openapi.document(app))
 

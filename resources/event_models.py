@@ -10,8 +10,8 @@ from core.db.paging import DEFAULT_LIMIT
 from core.events import events, url_policy, webhook_call
 from core.events.event_log import ORDER_FIELDS
 from core.orders.orders import OrderView
-from resources import fields
-from resources.bases import Answer, Input, PageQuery, Patch, Query, example, patch_example
+from resources.http import fields
+from resources.http.bases import Answer, Input, PageQuery, Patch, Query, example, patch_example
 
 EventType = Annotated[str, fields.OneOf(events.EventType)]
 DeliveryStatus = Annotated[str, fields.OneOf(models.DeliveryStatus)]

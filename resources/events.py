@@ -5,9 +5,9 @@ from typing import Any
 from core.events import event_log
 from core.tokens import Identity
 from resources import event_models as models
-from resources.auth import Access
-from resources.context import services
-from resources.operation import ApiResource, Operation, operation
+from resources.http.auth import Access
+from resources.http.context import services
+from resources.http.operation import ApiResource, Operation, operation
 
 
 class EventList(ApiResource):

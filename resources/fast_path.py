@@ -16,12 +16,13 @@ from core.ops.metrics import BufferedCounter
 from core.purchase.sale_cache import CachedSale
 from core.refusals import Busy, Unavailable
 from core.services import Services
-from resources import body, goods, ops, seckill
-from resources.answers import conditional_headers
-from resources.api_request import ApiRequest
-from resources.limits import Limits, NoLimits
-from resources.operation import run
-from resources.reply import JSON, Headers, Later, Reply, json_reply
+from resources import goods, ops, seckill
+from resources.http import body
+from resources.http.answers import conditional_headers
+from resources.http.api_request import ApiRequest
+from resources.http.limits import Limits, NoLimits
+from resources.http.operation import run
+from resources.http.reply import JSON, Headers, Later, Reply, json_reply
 
 _CACHED_REFUSALS = BufferedCounter(
     Counter(

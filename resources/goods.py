@@ -7,13 +7,13 @@ from core.catalogue import goods, sale
 from core.db.database import AnyRow
 from core.tokens import Identity
 from resources import inputs, schemas
-from resources.auth import Access
-from resources.context import services
-from resources.operation import ApiResource, Operation, operation
-from resources.paging import Listing
-from resources.reply import Reply
-from resources.serialiser import serialiser
-from resources.versioned import Answers, expected_versions, row_id
+from resources.http.auth import Access
+from resources.http.context import services
+from resources.http.operation import ApiResource, Operation, operation
+from resources.http.paging import Listing
+from resources.http.reply import Reply
+from resources.http.serialiser import serialiser
+from resources.http.versioned import Answers, expected_versions, row_id
 
 _TAG = "Goods"
 CACHE_CONTROL = "public, max-age=1"

@@ -9,13 +9,13 @@ from core.catalogue import quotes
 from core.catalogue.addresses import needs_postcode
 from core.catalogue.quotes import NO_CHOICES, Choices
 from core.tokens import Identity
-from resources import fields
-from resources.bases import Input as _Input
-from resources.bases import PageQuery as _PageQuery
-from resources.bases import Patch as _Patch
-from resources.bases import Query as _Query
-from resources.bases import example, patch_example
-from resources.problems import Text
+from resources.http import fields
+from resources.http.bases import Input as _Input
+from resources.http.bases import PageQuery as _PageQuery
+from resources.http.bases import Patch as _Patch
+from resources.http.bases import Query as _Query
+from resources.http.bases import example, patch_example
+from resources.http.problems import Text
 from resources.schemas import OrderStatus, SaleStatus
 
 GoodsSort = Literal["starts_at", "-starts_at", "price", "-price", "created_at", "-created_at", "id", "-id"]

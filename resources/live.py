@@ -11,9 +11,9 @@ from core.live.unpaid import Unpaid
 from core.live.window import SECONDS, Point
 from core.tokens import Identity
 from resources import live_models as models
-from resources.auth import Access
-from resources.context import services
-from resources.operation import ApiResource, Operation, operation
+from resources.http.auth import Access
+from resources.http.context import services
+from resources.http.operation import ApiResource, Operation, operation
 
 # The first who looks waits so long for the database.
 _WAIT_SECONDS = 1.5

@@ -5,8 +5,8 @@ from typing import Any
 
 from pydantic import ConfigDict, Field
 
-from resources import fields
-from resources.bases import Answer, Query, example
+from resources.http import fields
+from resources.http.bases import Answer, Query, example
 from resources.schemas import SaleStatus
 
 _TIME = "2026-11-23T12:00:01.250Z"

@@ -12,9 +12,9 @@ from core.ops.figures import HostFigures
 from core.ops.metrics import BufferedCounter
 from core.refusals import Unavailable
 from resources import schemas
-from resources.auth import Access
-from resources.context import services
-from resources.operation import ApiResource, Operation, operation
+from resources.http.auth import Access
+from resources.http.context import services
+from resources.http.operation import ApiResource, Operation, operation
 
 log = logging.getLogger("seckill.metrics")
 

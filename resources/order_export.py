@@ -13,9 +13,9 @@ from core.orders.order_list import Filters
 from core.orders.orders import Viewer
 from core.tokens import Identity
 from resources import inputs, schemas
-from resources.auth import Access
-from resources.context import services
-from resources.operation import ApiResource, Operation, operation
+from resources.http.auth import Access
+from resources.http.context import services
+from resources.http.operation import ApiResource, Operation, operation
 from resources.orders import filters_of, order_json, viewer_of
 
 CSV = "text/csv"

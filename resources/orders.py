@@ -12,11 +12,11 @@ from core.payments import payments, refunds
 from core.refusals import Refusal
 from core.tokens import Identity
 from resources import inputs, schemas
-from resources.auth import Access
-from resources.context import services
-from resources.operation import ApiResource, Operation, operation
-from resources.paging import Listing
-from resources.serialiser import serialiser
+from resources.http.auth import Access
+from resources.http.context import services
+from resources.http.operation import ApiResource, Operation, operation
+from resources.http.paging import Listing
+from resources.http.serialiser import serialiser
 
 _TAG = "Orders"
 _ORDER_NO = re.compile(r"[0-9a-f]{32}")

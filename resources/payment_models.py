@@ -7,8 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, ValidatorFunc
 
 import models
 from core.payments.payment_records import PaymentEventType
-from resources import fields
-from resources.bases import Answer, Input, PageQuery, example
+from resources.http import fields
+from resources.http.bases import Answer, Input, PageQuery, example
 
 PaymentOutcome = Annotated[str, fields.OneOf(models.PaymentOutcome)]
 Resolution = Annotated[str, fields.OneOf(models.PaymentResolution)]

@@ -8,12 +8,12 @@ from core.payments.payment_records import PaymentEvent, Resolution
 from core.refusals import NOT_FOUND
 from core.tokens import Identity
 from resources import payment_models as models
-from resources.auth import Access
-from resources.context import services
-from resources.operation import ApiResource, Operation, operation
-from resources.paging import Listing
-from resources.serialiser import serialiser
-from resources.versioned import row_id
+from resources.http.auth import Access
+from resources.http.context import services
+from resources.http.operation import ApiResource, Operation, operation
+from resources.http.paging import Listing
+from resources.http.serialiser import serialiser
+from resources.http.versioned import row_id
 
 _TAG = "Payments"
 IGNORED = "ignored"

@@ -6,9 +6,9 @@ from itertools import groupby
 from flask import Flask, Response, render_template_string
 from werkzeug.exceptions import NotFound
 
-from resources.problem_advice import ADVICE
-from resources.problems import FIELD_PROBLEMS, HINTS, PROBLEMS
-from resources.reasons import REASONS
+from resources.http.problem_advice import ADVICE
+from resources.http.problems import FIELD_PROBLEMS, HINTS, PROBLEMS
+from resources.http.reasons import REASONS
 from web import security
 
 _FRAME = """<!doctype html>

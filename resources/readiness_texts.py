@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from resources.problems import Text
+from resources.http.problems import Text
 
 TITLES: Mapping[str, Text] = {
     "window": Text("Window", "销售时段"),

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import ConfigDict, Field
 
-from resources.bases import Answer, example
+from resources.http.bases import Answer, example
 from resources.schemas import SaleStatus
 
 _BEGIN, _END = "2026-11-23T12:00:00.000Z", "2026-11-23T12:00:04.000Z"

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from resources.bases import Answer, example
+from resources.http.bases import Answer, example
 
 FindingState = Literal["ok", "warning", "problem"]
 

@@ -9,12 +9,12 @@ from core.report import sale_report
 from core.tokens import Identity
 from resources import report_models, sale_readiness
 from resources import sale_readiness_models as readiness_models
-from resources.auth import Access
-from resources.context import services
 from resources.goods import goods_id
-from resources.operation import ApiResource, Operation, operation
-from resources.problems import language_of
-from resources.reply import Reply, json_reply
+from resources.http.auth import Access
+from resources.http.context import services
+from resources.http.operation import ApiResource, Operation, operation
+from resources.http.problems import language_of
+from resources.http.reply import Reply, json_reply
 
 _TAG = "Console"
 

@@ -9,11 +9,11 @@ import models
 from core.catalogue import sale, shipping
 from core.catalogue.goods import GoodsAction
 from core.orders.orders import OrderView
-from resources.bases import Answer as _Answer
-from resources.bases import example
-from resources.fields import OneOf
-from resources.problems import FIELD_PROBLEMS, PROBLEMS
-from resources.reasons import REASONS
+from resources.http.bases import Answer as _Answer
+from resources.http.bases import example
+from resources.http.fields import OneOf
+from resources.http.problems import FIELD_PROBLEMS, PROBLEMS
+from resources.http.reasons import REASONS
 
 SaleStatus = Annotated[str, OneOf(sale.SaleStatus)]
 OrderStatus = Annotated[str, OneOf(models.OrderStatus)]

@@ -14,14 +14,14 @@ from core.refusals import Unavailable
 from core.services import Services
 from core.tokens import Identity
 from resources import inputs, schemas
-from resources.answers import conditional, digest, optional_time
-from resources.api_request import ApiRequest
-from resources.auth import Access
-from resources.context import services
 from resources.goods import goods_id
-from resources.operation import ApiResource, Operation, operation
+from resources.http.answers import conditional, digest, optional_time
+from resources.http.api_request import ApiRequest
+from resources.http.auth import Access
+from resources.http.context import services
+from resources.http.operation import ApiResource, Operation, operation
+from resources.http.reply import Headers, Later, Reply, json_reply
 from resources.orders import order_json
-from resources.reply import Headers, Later, Reply, json_reply
 
 _TAG = "Seckill"
 CACHE_CONTROL = "no-cache"

@@ -8,14 +8,14 @@ from core.catalogue import shipping
 from core.refusals import Refusal
 from core.tokens import Identity
 from resources import shipping_models as models
-from resources.auth import Access
-from resources.context import services
-from resources.fields import CODE
-from resources.operation import ApiResource, Operation, operation
-from resources.paging import Listing
-from resources.reply import Reply
-from resources.serialiser import serialiser
-from resources.versioned import Answers, expected_versions
+from resources.http.auth import Access
+from resources.http.context import services
+from resources.http.fields import CODE
+from resources.http.operation import ApiResource, Operation, operation
+from resources.http.paging import Listing
+from resources.http.reply import Reply
+from resources.http.serialiser import serialiser
+from resources.http.versioned import Answers, expected_versions
 
 _TAG = "Shipping"
 _CODE = re.compile(CODE)

@@ -4,8 +4,8 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from resources import fields
-from resources.bases import Answer, Input, PageQuery, Patch, example, patch_example
+from resources.http import fields
+from resources.http.bases import Answer, Input, PageQuery, Patch, example, patch_example
 
 MethodSort = Literal["code", "-code", "created_at", "-created_at"]
 _GIVEN: dict[str, Any] = {

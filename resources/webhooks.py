@@ -10,13 +10,13 @@ from core.tokens import Identity
 from models import DeliveryStatus
 from resources import event_models as models
 from resources import inputs
-from resources.auth import Access
-from resources.context import services
-from resources.operation import ApiResource, Operation, operation
-from resources.paging import Listing
-from resources.reply import Reply
-from resources.serialiser import serialiser
-from resources.versioned import Answered, Answers, expected_versions, row_id
+from resources.http.auth import Access
+from resources.http.context import services
+from resources.http.operation import ApiResource, Operation, operation
+from resources.http.paging import Listing
+from resources.http.reply import Reply
+from resources.http.serialiser import serialiser
+from resources.http.versioned import Answered, Answers, expected_versions, row_id
 
 _TAG = "Webhooks"
 _ETAG = {"ETag": "the subscription's version"}

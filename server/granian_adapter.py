@@ -19,9 +19,9 @@ from wsgiref.types import WSGIEnvironment
 from granian.rsgi import HTTPProtocol, ProtocolClosed, Scope  # type: ignore[attr-defined]  # not in its __all__
 
 from core.refusals import Busy
-from resources.body import MAX_BYTES, READ_AT_MOST, stated_length
-from resources.dispatch import Dispatcher
-from resources.reply import Headers
+from resources.http.body import MAX_BYTES, READ_AT_MOST, stated_length
+from resources.http.dispatch import Dispatcher
+from resources.http.reply import Headers
 from server.environ import environ_of
 
 # Seconds that a client may take to send a body, once its headers are there.
@@ -212,7 +212,7 @@ async def _chunks(protocol: HTTPProtocol, environ: WSGIEnvironment) -> bytes:
     """A body without a stated length, up to one byte more than allowed; nothing of one that was cut off.
 
     One that ends without a byte is no body: its encoding is then removed from `environ`. One that was cut off still has
-    it, and is known by it (resources/body.py).
+    it, and is known by it (resources/http/body.py).
     """
     data = bytearray()
     ends = 0

@@ -24,9 +24,9 @@ from core.ops.host_memory import HostMemory
 from core.ops.metrics import BufferedCounter
 from core.orders import expiry
 from core.services import Services
-from resources import request_log
-from resources.dispatch import Dispatcher
-from resources.pipeline import Pipeline
+from resources.http import request_log
+from resources.http.dispatch import Dispatcher
+from resources.http.pipeline import Pipeline
 from server.address import Address
 from server.granian_adapter import GranianAdapter
 from server.stop import Stop

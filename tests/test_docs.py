@@ -13,7 +13,7 @@ from config import ROOT, Settings
 from core.db.fault_table import GROUPS, KNOWN, Kind
 from core.refusals import __dict__ as refusal_codes
 from harness.service import Service
-from resources.problems import PROBLEMS
+from resources.http.problems import PROBLEMS
 
 README = (ROOT / "README.md").read_text()
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
@@ -36,7 +36,7 @@ def test_the_readme_has_no_setting_that_is_none() -> None:
 
 def test_every_metric_is_documented() -> None:
     declared = set()
-    for path in [*ROOT.glob("core/**/*.py"), *ROOT.glob("resources/*.py")]:
+    for path in [*ROOT.glob("core/**/*.py"), *ROOT.glob("resources/**/*.py")]:
         declared |= set(re.findall(r'"(seckill_[a-z_]+)", *(?:\n *)?"', path.read_text()))
     assert declared
     assert set(re.findall(r"^\| `(seckill_[a-z_]+)`", OPERATIONS, flags=re.MULTILINE)) == declared

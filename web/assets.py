@@ -20,7 +20,7 @@ from types import MappingProxyType
 from flask import Flask, Response, request
 from werkzeug.exceptions import NotFound
 
-from resources.answers import conditional_headers
+from resources.http.answers import conditional_headers
 from web.pack import packed
 
 WEB = Path(__file__).parent

@@ -1,6 +1,6 @@
 """The headers of every page: what a browser may load and run there, and what it tells others.
 
-Those that every answer has, such as `X-Content-Type-Options`, are the pipeline's (resources/envelope.py).
+Those that every answer has, such as `X-Content-Type-Options`, are the pipeline's (resources/http/envelope.py).
 """
 
 from flask import Response

@@ -19,12 +19,12 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
-from resources.api_request import ApiRequest
-from resources.dispatch import Dispatcher
-from resources.envelope import Envelope
 from resources.fast_path import NoFastPath
-from resources.pipeline import Pipeline
-from resources.reply import Reply
+from resources.http.api_request import ApiRequest
+from resources.http.dispatch import Dispatcher
+from resources.http.envelope import Envelope
+from resources.http.pipeline import Pipeline
+from resources.http.reply import Reply
 from server import worker
 from server.address import Address
 from server.granian_adapter import GranianAdapter

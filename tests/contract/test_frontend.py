@@ -14,9 +14,9 @@ import app as application
 from config import ROOT
 from harness.client_types import CLIENT, PROGRAMS, TYPES
 from harness.service import Service
-from resources.auth import Access
-from resources.openapi_problems import codes
-from resources.problems import PROBLEMS
+from resources.http.auth import Access
+from resources.http.openapi_problems import codes
+from resources.http.problems import PROBLEMS
 from resources.seckill import BUY
 
 TEXT = (ROOT / "docs" / "frontend.md").read_text()

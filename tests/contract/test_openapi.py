@@ -9,8 +9,8 @@ from flask import Flask
 import app as application
 from harness.openapi_lint import contents, faults, operations
 from resources.field_texts import TEXTS
-from resources.limits import FREE
-from resources.problems import FIELD_PROBLEMS, PROBLEMS
+from resources.http.limits import FREE
+from resources.http.problems import FIELD_PROBLEMS, PROBLEMS
 
 VERBS = {"get", "post", "put", "patch", "delete"}
 DEFINED_IDS = {

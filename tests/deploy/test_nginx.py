@@ -16,8 +16,8 @@ from config import Settings
 from harness.database_server import free_port
 from harness.nginx import CONFIG, Nginx, has_ipv6, program
 from harness.service import Service
-from resources.body import MAX_BYTES
-from resources.problems import MIME_TYPE, PROBLEMS
+from resources.http.body import MAX_BYTES
+from resources.http.problems import MIME_TYPE, PROBLEMS
 from tests.deploy.conftest import Upstream
 
 pytestmark = pytest.mark.nginx

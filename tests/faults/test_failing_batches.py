@@ -24,7 +24,7 @@ from core.refusals import Unavailable
 from core.services import Services
 from harness.database_server import DatabaseServer
 from harness.rewriting import one_by_one
-from resources.context import EXTENSION
+from resources.http.context import EXTENSION
 from tests.core.purchase.fake_settler import until
 from tests.faults.proxy import Cut, Proxy
 from tests.races.inside import Inside

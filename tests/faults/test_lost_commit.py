@@ -10,7 +10,7 @@ from core.purchase import batch
 from core.services import Services
 from harness.database_server import DatabaseServer
 from harness.rewriting import locks, without_locks
-from resources.context import EXTENSION
+from resources.http.context import EXTENSION
 from tests.faults.proxy import Cut, Proxy
 from tests.races.inside import Inside
 

@@ -15,7 +15,7 @@ from core.services import Services
 from examples.payment_provider import Event, Provider, new_secret
 from examples.payment_provider.provider import FAILED, SUCCEEDED
 from harness.service import Service
-from resources.context import EXTENSION
+from resources.http.context import EXTENSION
 from tests.core.selling import Selling
 from tests.faults.proxy import Cut, Proxy
 from tests.faults.test_killed_workers import kill

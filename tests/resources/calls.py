@@ -13,7 +13,7 @@ from core.tokens import Tokens
 from harness.service import SECRET
 from models import Coupon, Goods, GoodsChange, Order, ShippingMethod, Webhook
 from resources.fast_path import NoFastPath
-from resources.pipeline import Pipeline
+from resources.http.pipeline import Pipeline
 
 # The one administrator; every other name is a buyer's.
 OPERATOR = "operator"

@@ -6,8 +6,8 @@ import pytest
 
 from core.tokens import Tokens
 from harness.service import SECRET
-from resources import callers
-from resources.callers import address, identity
+from resources.http import callers
+from resources.http.callers import address, identity
 
 PEER = "10.0.0.7"
 

@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from resources.problem_advice import ADVICE
-from resources.problems import FIELD_PROBLEMS, PROBLEMS
+from resources.http.problem_advice import ADVICE
+from resources.http.problems import FIELD_PROBLEMS, PROBLEMS
 from tests.resources.calls import Calls
 from tests.web.browsing import HTML, parsed
 from web import security

@@ -16,9 +16,9 @@ from core.catalogue import goods
 from core.payments import payments
 from core.payments.payment_records import PaymentEvent, PaymentEventType
 from models import Sequencer
-from resources import reasons
-from resources.problems import FIELD_PROBLEMS, PROBLEMS
-from resources.reasons import REASONS
+from resources.http import reasons
+from resources.http.problems import FIELD_PROBLEMS, PROBLEMS
+from resources.http.reasons import REASONS
 from tests.resources.calls import ADDRESS, FAR_AHEAD, OPERATOR, Calls
 
 PAST = "2001-01-01T00:00:00.000Z"

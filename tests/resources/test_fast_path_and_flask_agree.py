@@ -18,8 +18,8 @@ from werkzeug.test import EnvironBuilder, TestResponse, run_wsgi_app
 from core.purchase import sale_cache as sale_cache_module
 from core.tokens import Tokens
 from harness.service import SECRET
-from resources.dispatch import Dispatcher
-from resources.pipeline import Pipeline
+from resources.http.dispatch import Dispatcher
+from resources.http.pipeline import Pipeline
 from tests.core.forged_tokens import signed
 from tests.resources.calls import ADDRESS, FAR_AHEAD, OPERATOR, Calls, without_fast_path
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from resources.problems import FIELD_PROBLEMS
+from resources.http.problems import FIELD_PROBLEMS
 from tests.resources.calls import OPERATOR, Calls, problem
 
 MARKER = "marker-of-the-test"

@@ -9,9 +9,9 @@ from concurrent.futures import Future
 
 import pytest
 
-from resources.api_request import ApiRequest
-from resources.dispatch import Dispatcher
-from resources.pipeline import Pipeline
+from resources.http.api_request import ApiRequest
+from resources.http.dispatch import Dispatcher
+from resources.http.pipeline import Pipeline
 from tests.resources.calls import Calls
 from tests.resources.test_fast_path_and_flask_agree import Exchange
 

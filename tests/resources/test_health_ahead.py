@@ -8,7 +8,7 @@ from flask import Flask
 from werkzeug.test import EnvironBuilder, TestResponse, run_wsgi_app
 
 from core.ops.host_memory import HostMemory
-from resources.pipeline import Pipeline
+from resources.http.pipeline import Pipeline
 from tests.resources.calls import without_fast_path
 from tests.resources.test_fast_path import headers_of
 from tests.resources.test_fast_path_and_flask_agree import ByDispatcher

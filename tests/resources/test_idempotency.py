@@ -18,8 +18,8 @@ from core.orders import order_life
 from core.payments import payments
 from core.refusals import Refusal, Unavailable
 from models import Event, IdempotencyKey, Order, WebhookDelivery, db
-from resources.auth import Access
-from resources.operation import Operation
+from resources.http.auth import Access
+from resources.http.operation import Operation
 from tests.resources.calls import ADDRESS, FAR_AHEAD, OPERATOR, Calls, problem, wrong_fields
 
 # Purchases have keys of their own, which last for ever; a provider has ids of its events.

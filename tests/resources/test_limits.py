@@ -13,8 +13,8 @@ from werkzeug.test import TestResponse
 
 from core.purchase import sale_cache as sale_cache_module
 from harness.database_server import free_port
-from resources import request_log
-from resources.limits import FREE
+from resources.http import request_log
+from resources.http.limits import FREE
 from tests.resources.calls import OPERATOR, Calls, authorization, problem
 from tests.resources.test_metrics import figures, rise
 

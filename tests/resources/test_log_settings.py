@@ -17,7 +17,7 @@ import config
 from config import Settings
 from harness.eventually import eventually
 from harness.service import Service
-from resources import request_log
+from resources.http import request_log
 from tests.resources.calls import OPERATOR, Calls
 from tests.resources.test_metrics import figures, rise
 

@@ -19,8 +19,8 @@ from config import Settings
 from core.catalogue import goods
 from core.ops.metrics import BufferedCounter
 from harness.service import SECRET, Service
-from resources import request_log
-from resources.pipeline import Pipeline
+from resources.http import request_log
+from resources.http.pipeline import Pipeline
 from tests.core.forged_tokens import signed
 from tests.resources.calls import ADDRESS, OPERATOR, Calls, without_fast_path
 

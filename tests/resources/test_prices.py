@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from models import db
-from resources.reasons import REASONS as TEXTS
+from resources.http.reasons import REASONS as TEXTS
 from tests.resources.calls import ADDRESS, FAR_AHEAD, OPERATOR, Calls, problem, wrong_fields
 
 PAST = "2001-01-01T00:00:00.000Z"

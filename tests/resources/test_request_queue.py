@@ -9,8 +9,8 @@ import pytest
 from core.db.clock import Deadline, deadline_of_request
 from core.db.deadlines import Deadlines
 from core.refusals import Busy
-from resources import request_queue
-from resources.request_queue import Lane, RequestQueue, lane_threads
+from resources.http import request_queue
+from resources.http.request_queue import Lane, RequestQueue, lane_threads
 
 SOON = 10.0
 

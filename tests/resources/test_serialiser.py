@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from resources.bases import Answer
-from resources.serialiser import serialiser
+from resources.http.bases import Answer
+from resources.http.serialiser import serialiser
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
 

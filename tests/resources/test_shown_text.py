@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from core.catalogue.addresses import needs_postcode
-from resources.shown_text import hidden_character
+from resources.http.shown_text import hidden_character
 from tests.resources.calls import ADDRESS, OPERATOR, Calls, wrong_fields
 
 GOOD = {"name": "x", "currency": "CNY", "price": 1, "stock": 1}

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from resources.dispatch import Exchange
+from resources.http.dispatch import Exchange
 from server import granian_adapter
 from server.environ import environ_of
 from server.granian_adapter import GranianAdapter

@@ -13,7 +13,7 @@ from iso4217 import Currency
 
 import app as application
 from config import Settings
-from resources.fields import CURRENCIES
+from resources.http.fields import CURRENCIES
 from web.assets import WEB, asset_url
 
 CONSOLE = WEB / "console"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from resources.problems import LANGUAGES, PROBLEMS
+from resources.http.problems import LANGUAGES, PROBLEMS
 from web.storefront import texts
 from web.storefront.money import money
 from web.storefront.texts import for_scripts, outcome

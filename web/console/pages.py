@@ -9,8 +9,8 @@ from pathlib import Path
 from flask import Flask, Response, request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from resources.answers import conditional_headers
-from resources.problems import language_of
+from resources.http.answers import conditional_headers
+from resources.http.problems import language_of
 from web import security
 from web.assets import asset_url, assets, version
 
@@ -27,7 +27,7 @@ _TEXTS = {
     "en": {"title": "Sale console", "without_scripts": "The console needs JavaScript."},
     "zh": {"title": "秒杀控制台", "without_scripts": "控制台需要启用 JavaScript。"},
 }
-# The page names files of one version: it is asked for each time, and mostly answered with 304 (resources/envelope.py).
+# The page names files of one version: it is asked for each time, mostly answered with 304 (resources/http/envelope.py).
 _CACHE_CONTROL = "public, no-cache"
 
 

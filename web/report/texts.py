@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from resources.problems import PROBLEMS
+from resources.http.problems import PROBLEMS
 
 _TEXTS: Mapping[str, tuple[str, str]] = {
     "title": ("Report of the sale", "销售报告"),

@@ -15,7 +15,7 @@ from wsgiref.types import WSGIEnvironment
 from flask import current_app, request
 from werkzeug.datastructures import Headers
 
-from resources.api_request import ApiRequest
+from resources.http.api_request import ApiRequest
 
 # Of the visitor's request: where it comes from, and the server's own entries.
 _TAKEN_OVER = (

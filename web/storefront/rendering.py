@@ -11,8 +11,8 @@ from flask import Response, request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from resources.api_request import ApiRequest
-from resources.problems import language_of
+from resources.http.api_request import ApiRequest
+from resources.http.problems import language_of
 from web import security
 from web.assets import asset_url, assets
 from web.storefront.money import moment

@@ -16,9 +16,9 @@ from core.json_text import to_json_bytes
 from core.refusals import Refusal
 from core.services import Services
 from core.tokens import InvalidToken
-from resources.answers import flask_response
-from resources.problems import MIME_TYPE, PROBLEMS
-from resources.reply import json_reply
+from resources.http.answers import flask_response
+from resources.http.problems import MIME_TYPE, PROBLEMS
+from resources.http.reply import json_reply
 from web import session as sessions
 from web.storefront import api, forms, pictures
 from web.storefront.forms import Purchase

@@ -7,8 +7,8 @@ import json
 from collections.abc import Mapping
 from functools import cache
 
-from resources.problems import LANGUAGES, PROBLEMS, Text
-from resources.reasons import REASONS
+from resources.http.problems import LANGUAGES, PROBLEMS, Text
+from resources.http.reasons import REASONS
 
 OTHER = {"en": "zh", "zh": "en"}
 LANGUAGE_NAMES = {"en": "English", "zh": "中文"}

@@ -9,10 +9,10 @@ from werkzeug.exceptions import Forbidden
 
 from core.services import Services
 from core.tokens import Identity, InvalidToken, is_user_id
-from resources.answers import flask_response
-from resources.api_request import ApiRequest
-from resources.reply import json_reply
-from resources.shown_text import has_visible, hidden_character
+from resources.http.answers import flask_response
+from resources.http.api_request import ApiRequest
+from resources.http.reply import json_reply
+from resources.http.shown_text import has_visible, hidden_character
 from web import session as sessions
 from web.session import Session, Sessions
 from web.storefront import forms

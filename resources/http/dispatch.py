@@ -15,12 +15,12 @@ from wsgiref.types import WSGIEnvironment
 from core.db.clock import begin_request
 from core.db.deadlines import Deadlines, Pending
 from core.refusals import Busy
-from resources.api_request import ApiRequest
-from resources.connections import READING
-from resources.limits import FREE
-from resources.pipeline import Pipeline
-from resources.reply import Headers, Later, Make, Reply
-from resources.request_queue import Lane, RequestQueue
+from resources.http.api_request import ApiRequest
+from resources.http.connections import READING
+from resources.http.limits import FREE
+from resources.http.pipeline import Pipeline
+from resources.http.reply import Headers, Later, Make, Reply
+from resources.http.request_queue import Lane, RequestQueue
 
 
 class Exchange(Protocol):

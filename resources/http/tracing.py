@@ -7,14 +7,14 @@ from opentelemetry.trace import Span, Status, StatusCode
 
 from core.services import Services
 from core.tracing.tracer import Tracer, working_for
-from resources.api_request import ApiRequest
-from resources.cors import CorsHeaders
-from resources.envelope import Envelope
 from resources.fast_path import Answer, FastPath
-from resources.limits import Limits, NoLimits
-from resources.pipeline import Pipeline
-from resources.reply import Reply
-from resources.request_log import FAILED, METHODS
+from resources.http.api_request import ApiRequest
+from resources.http.cors import CorsHeaders
+from resources.http.envelope import Envelope
+from resources.http.limits import Limits, NoLimits
+from resources.http.pipeline import Pipeline
+from resources.http.reply import Reply
+from resources.http.request_log import FAILED, METHODS
 
 _SPAN = "seckill.span"  # in a request's environment
 

@@ -23,8 +23,8 @@ from core.catalogue.addresses import is_known
 from core.db.clock import EPOCH
 from core.db.paging import MAX_LIMIT
 from core.tokens import MAX_USER_ID
-from resources import shown_text
-from resources.paging import is_cursor
+from resources.http import shown_text
+from resources.http.paging import is_cursor
 
 # Of the error types of our own checks, before the code that `errors[]` has.
 CUSTOM_PREFIX = "seckill."

@@ -13,9 +13,9 @@ from pydantic import BaseModel, Field
 from core import idempotency
 from core.db.database import Database
 from core.idempotency import Answer, Asked
-from resources import fields
-from resources.api_request import ApiRequest
-from resources.reply import JSON, Reply, reply_of
+from resources.http import fields
+from resources.http.api_request import ApiRequest
+from resources.http.reply import JSON, Reply, reply_of
 
 NAME = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"

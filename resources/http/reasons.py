@@ -7,7 +7,7 @@ from core import refusals
 from core.catalogue.coupons import CouponReason
 from core.catalogue.quotes import Missing
 from core.catalogue.shipping import ShippingReason
-from resources.problems import PROBLEMS, Text
+from resources.http.problems import PROBLEMS, Text
 
 REASONS: Mapping[str, Mapping[str, Text]] = {
     refusals.COUPON_INVALID: {

@@ -2,10 +2,10 @@
 
 from werkzeug.http import parse_etags, unquote_etag
 
-from resources import request_log
-from resources.api_request import ApiRequest
-from resources.cors import CorsHeaders
-from resources.reply import Reply
+from resources.http import request_log
+from resources.http.api_request import ApiRequest
+from resources.http.cors import CorsHeaders
+from resources.http.reply import Reply
 
 # Names of headers are written as here wherever an answer is made.
 _OF_A_BODY = ("Content-Type", "Content-Length")

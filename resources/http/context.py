@@ -4,7 +4,7 @@ import flask
 from flask import Flask, current_app
 
 from core.services import Services
-from resources.api_request import ApiRequest
+from resources.http.api_request import ApiRequest
 
 EXTENSION = "seckill"
 

@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from core.db.paging import DEFAULT_LIMIT
-from resources import fields
-from resources.problems import Text
+from resources.http import fields
+from resources.http.problems import Text
 
 
 class Input(BaseModel):

@@ -10,8 +10,8 @@ from io import BytesIO
 from wsgiref.types import WSGIEnvironment
 
 from core.tokens import Identity, Tokens
-from resources import body
-from resources.callers import identity
+from resources.http import body
+from resources.http.callers import identity
 
 _KEY = "seckill.request"
 _PLAIN_ID = re.compile(r"[A-Za-z0-9._:+/=@-]{1,64}")

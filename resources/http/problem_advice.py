@@ -6,7 +6,7 @@ Shown on the pages under `/problems/`, and by nothing else. `operator` is None w
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from resources.problems import Text
+from resources.http.problems import Text
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from resources.bases import Input
-from resources.fields import CUSTOM_PREFIX
-from resources.problems import Text
+from resources.http.bases import Input
+from resources.http.fields import CUSTOM_PREFIX
+from resources.http.problems import Text
 
 FieldError = dict[str, Any]
 

@@ -15,10 +15,11 @@ from spectree.plugins.flask_plugin import FlaskPlugin
 
 from core.json_text import to_json
 from core.version import __version__
-from resources import fields, openapi_problems, schemas
-from resources.auth import Access
+from resources import schemas
 from resources.field_texts import TAGS, TEXTS
-from resources.operation import Operation
+from resources.http import fields, openapi_problems
+from resources.http.auth import Access
+from resources.http.operation import Operation
 
 TITLE = "Flash sale"
 _SCHEME = "bearer"

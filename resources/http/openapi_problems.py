@@ -4,11 +4,12 @@ from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from resources import problems, schemas
-from resources.auth import Access
-from resources.operation import Operation
-from resources.problems import PROBLEMS
-from resources.reasons import REASONS, detail
+from resources import schemas
+from resources.http import problems
+from resources.http.auth import Access
+from resources.http.operation import Operation
+from resources.http.problems import PROBLEMS
+from resources.http.reasons import REASONS, detail
 
 _MEMBER_EXAMPLES: Mapping[str, Any] = {
     "starts_at": "2026-11-23T12:00:00.000Z",

@@ -21,14 +21,14 @@ from core.db.clock import deadline_of_request
 from core.refusals import IDEMPOTENCY_KEY_REUSED, NOT_FOUND, VALIDATION_FAILED, Refusal, Unavailable
 from core.services import Services
 from core.tokens import Identity
-from resources import body, field_errors, idempotency
-from resources.answers import flask_response
-from resources.api_request import ApiRequest, environ_name
-from resources.auth import Access, authenticate
-from resources.context import services
-from resources.field_errors import MAX_ERRORS, MAX_NAME, FieldError
-from resources.idempotency import KeyHeaders
-from resources.reply import Later, Reply, reply_of
+from resources.http import body, field_errors, idempotency
+from resources.http.answers import flask_response
+from resources.http.api_request import ApiRequest, environ_name
+from resources.http.auth import Access, authenticate
+from resources.http.context import services
+from resources.http.field_errors import MAX_ERRORS, MAX_NAME, FieldError
+from resources.http.idempotency import KeyHeaders
+from resources.http.reply import Later, Reply, reply_of
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -94,7 +94,9 @@ def operation(declared: Operation) -> Callable[[Method], Method]:
 def run(
     declared: Operation, request: ApiRequest, services: Services, act: Callable[..., Any], keyed: bool = False
 ) -> Reply | Later | Response:
-    """Check a request against the declaration, and answer it by `act`. The one way to an answer, from both entrances.
+    """Check a request against the declaration, and answer it by `act`.
+
+    Both entrances call it for whatever may bring a body, a token or a query. Reads on the fast path bring none.
 
     `act` is called with what the declaration asks for, by name. It returns data, alone or with a status and headers, a
     Reply, a Later, or the Response of an answer in pieces. `keyed` requests may bear an `Idempotency-Key`, under which

@@ -15,11 +15,11 @@ from core.json_text import to_json_bytes
 from core.payments.signature import InvalidSignature
 from core.refusals import Refusal
 from core.tokens import InvalidToken
-from resources.answers import flask_response
-from resources.api_request import ApiRequest
-from resources.problems import MIME_TYPE, PROBLEMS, language_of, problem_json
-from resources.reasons import detail
-from resources.reply import Headers, Reply
+from resources.http.answers import flask_response
+from resources.http.api_request import ApiRequest
+from resources.http.problems import MIME_TYPE, PROBLEMS, language_of, problem_json
+from resources.http.reasons import detail
+from resources.http.reply import Headers, Reply
 
 log = logging.getLogger("seckill")
 

@@ -19,10 +19,10 @@ from core.ops import rate_limit_storage
 from core.refusals import RATE_LIMITED, Refusal
 from core.services import Services
 from core.tokens import Tokens
-from resources.api_request import ApiRequest
-from resources.auth import Access, is_signed
-from resources.callers import address
-from resources.cors import is_preflight
+from resources.http.api_request import ApiRequest
+from resources.http.auth import Access, is_signed
+from resources.http.callers import address
+from resources.http.cors import is_preflight
 
 # Whoever watches the service does so most when callers are being refused.
 FREE = frozenset({"/healthz", "/readyz", "/metrics"})

@@ -9,7 +9,7 @@ from flask import Flask
 from flask_cors.core import get_cors_headers, get_cors_options
 from werkzeug.datastructures import Headers
 
-from resources.api_request import ApiRequest
+from resources.http.api_request import ApiRequest
 
 log = logging.getLogger("seckill")
 

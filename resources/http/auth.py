@@ -8,7 +8,7 @@ from core.payments import signature
 from core.payments.signature import SignatureHeaders
 from core.services import Services
 from core.tokens import Identity, InvalidToken
-from resources.api_request import ApiRequest
+from resources.http.api_request import ApiRequest
 
 
 class Access(Enum):

@@ -11,11 +11,11 @@ from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from core.db.clock import Deadline, deadline_of_request
-from resources.api_request import ApiRequest
-from resources.envelope import WITHOUT_BODY, Envelope
-from resources.errors import reply_to
 from resources.fast_path import FastPath, NoFastPath
-from resources.reply import Headers, Later, Reply
+from resources.http.api_request import ApiRequest
+from resources.http.envelope import WITHOUT_BODY, Envelope
+from resources.http.errors import reply_to
+from resources.http.reply import Headers, Later, Reply
 
 _PHRASES = {int(status): f"{status.value} {status.phrase}" for status in HTTPStatus}
 

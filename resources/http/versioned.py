@@ -9,9 +9,9 @@ from flask import request
 
 from core.db.database import AnyRow
 from core.refusals import Refusal
-from resources.answers import conditional
-from resources.fields import MAX_ID
-from resources.reply import Reply
+from resources.http.answers import conditional
+from resources.http.fields import MAX_ID
+from resources.http.reply import Reply
 
 Answered = tuple[dict[str, Any], int, dict[str, str]]
 

@@ -9,7 +9,7 @@ from flask import Response
 from flask_restful import Api
 
 from core.db.clock import iso
-from resources.reply import Reply, json_reply
+from resources.http.reply import Reply, json_reply
 
 
 def optional_time(moment: datetime | None) -> str | None:
