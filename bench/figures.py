@@ -40,7 +40,7 @@ class Figures:
         """Purchase requests by outcome: placed, replayed, or the code of the refusal."""
         return self._by_label(PURCHASES, "outcome")
 
-    def gate_refusals(self) -> dict[str, int]:
+    def cached_refusals(self) -> dict[str, int]:
         """Purchase requests that were refused without asking the database, by code."""
         return self._by_label(GATE_REFUSALS, "code")
 

@@ -135,7 +135,7 @@ class Ours(Contender):
         sold = after.units - before.units
         told = {
             "outcomes": outcomes,
-            "gate_refusals": change.gate_refusals(),
+            "cached_refusals": change.cached_refusals(),
             "statuses": statuses,
             "histograms": change.summaries(),
             "worker_mb": self._worker_mb,

@@ -51,8 +51,8 @@ FUNCTIONS: tuple[tuple[Any, str], ...] = (
     (batch, "decide"),
     (transaction, "_run_once"),
     (statements, "standing"),
-    (mysql_connection.Connection, "ask"),
-    (mysql_connection.Connection, "ask_all"),
+    (mysql_connection.Connection, "execute"),
+    (mysql_connection.Connection, "execute_all"),
 )
 
 

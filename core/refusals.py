@@ -1,4 +1,4 @@
-"""What the service says no with. The codes are part of the contract: once set, they are set."""
+"""What the service says no with. All error codes stand here. They are part of the contract: once set, they are set."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,6 +8,11 @@ ORDER_NOT_FOUND = "order_not_found"
 COUPON_NOT_FOUND = "coupon_not_found"
 SHIPPING_METHOD_NOT_FOUND = "shipping_method_not_found"
 NOT_FOUND = "not_found"
+METHOD_NOT_ALLOWED = "method_not_allowed"
+BAD_REQUEST = "bad_request"
+MALFORMED_JSON = "malformed_json"
+BODY_TOO_LARGE = "body_too_large"
+UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
 SALE_NOT_STARTED = "sale_not_started"
 SALE_ENDED = "sale_ended"
 SALE_PAUSED = "sale_paused"
@@ -23,6 +28,7 @@ SHIPPING_NOT_AVAILABLE = "shipping_not_available"
 HOLD_COOLDOWN = "hold_cooldown"
 RATE_LIMITED = "rate_limited"
 UNAUTHENTICATED = "unauthenticated"
+FORBIDDEN = "forbidden"
 ORDER_NOT_PENDING = "order_not_pending"
 ORDER_NOT_REFUNDABLE = "order_not_refundable"
 PAYMENT_ALREADY_RESOLVED = "payment_already_resolved"
@@ -33,6 +39,7 @@ VALIDATION_FAILED = "validation_failed"
 IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
 BUSY = "busy"
 UNAVAILABLE = "unavailable"
+INTERNAL_ERROR = "internal_error"
 EVENTS_PRUNED = "events_pruned"
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 
-def health_waits_in_line() -> None:
+def health_waits_in_queue() -> None:
     """Checks of health wait for a thread as reads do."""
     from resources.fast_path import FastPath
     from resources.http import dispatch
@@ -62,4 +62,4 @@ def export_fails_midway() -> None:
     order_list.every = broken
 
 
-WITHOUT_GUARD = (export_fails_midway, bodies_hold_the_loop, health_waits_in_line, one_share, no_statement_limit)
+WITHOUT_GUARD = (export_fails_midway, bodies_hold_the_loop, health_waits_in_queue, one_share, no_statement_limit)

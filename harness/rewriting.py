@@ -31,9 +31,9 @@ def rewrite(change: Rewrite) -> None:
     def rewritten(connection, cursor, statement, parameters, context, executemany):
         return change(connection, statement, parameters), parameters
 
-    ask = Connection.ask
-    Connection.ask = lambda self, statement, *values: ask(self, change(_seen_as(self), statement, values), *values)
-    Connection.ask_all = one_by_one
+    ask = Connection.execute
+    Connection.execute = lambda self, statement, *values: ask(self, change(_seen_as(self), statement, values), *values)
+    Connection.execute_all = one_by_one
 
 
 def after(act: Callable[[Any, str, Any], None]) -> None:
@@ -45,20 +45,20 @@ def after(act: Callable[[Any, str, Any], None]) -> None:
     def done(connection, cursor, statement, parameters, context, executemany):
         act(connection, statement, parameters)
 
-    ask = Connection.ask
+    ask = Connection.execute
 
     def ask_and_act(self: Any, statement: str, *values: str) -> Any:
         answer = ask(self, statement, *values)
         act(_seen_as(self), statement, values)
         return answer
 
-    Connection.ask = ask_and_act
-    Connection.ask_all = one_by_one
+    Connection.execute = ask_and_act
+    Connection.execute_all = one_by_one
 
 
 def one_by_one(self: Any, changes: Any) -> list[int]:
-    """`ask_all`, so that what is done at a statement is done between it and the one before."""
-    return [self.ask(statement, *values)[1] for statement, values in changes]
+    """`execute_all`, so that what is done at a statement is done between it and the one before."""
+    return [self.execute(statement, *values)[1] for statement, values in changes]
 
 
 def _seen_as(driver_connection: Any) -> Any:

@@ -22,7 +22,7 @@ from load.connections import Answer, Connections, Lost
 from load.crowd import allow_descriptors
 from load.options import Options
 from load.sale import Sale
-from load.tally import ACCEPTED, FAILED, LIMITED, REPLAYED, BufferedCounter, outcome
+from load.tally import ACCEPTED, FAILED, LIMITED, REPLAYED, RunCounts, outcome
 
 # Requests without an answer at one time. Who comes beyond is dropped, and counted as such: it is not made to wait.
 MOST_OPEN = 2000
@@ -40,7 +40,7 @@ class Arrivals:
 
     def __init__(self, options: Options, goods_id: int, tokens: Tokens) -> None:
         parts = urlsplit(options.url)
-        self.tally = BufferedCounter()
+        self.tally = RunCounts()
         self.generator: Counter[str] = Counter()  # what came of the buyers before they asked, and of those not answered
         self.due = 0
         self._options = options

@@ -17,7 +17,7 @@ import config
 from core.tokens import Tokens
 from load import sale as item
 from load.options import MAX_SPAWN, MAX_USERS, parse
-from load.tally import ACCEPTED, COME_BACK, FAILED, LIMITED, REPLAYED, BufferedCounter, outcome
+from load.tally import ACCEPTED, COME_BACK, FAILED, LIMITED, REPLAYED, RunCounts, outcome
 from server.loopback import reach_directly
 
 reach_directly()
@@ -37,7 +37,7 @@ class Sale:
     """The item of one run, and what is found out about it."""
 
     def __init__(self) -> None:
-        self.tally = BufferedCounter()
+        self.tally = RunCounts()
         self.closes = time.monotonic() + OPTIONS.seconds
         self._item = item.Sale(OPTIONS, TOKENS, COUNTDOWN_SECONDS)
         self.goods_id = self._item.goods_id

@@ -21,7 +21,7 @@ def outcome(status: int, code: str | None, replayed: bool) -> str:
 
 
 @dataclass
-class BufferedCounter:
+class RunCounts:
     """Counts and latencies of one run."""
 
     outcomes: Counter[str] = field(default_factory=Counter)

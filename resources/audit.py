@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from core import refusals as codes
 from core.ops import audit
 from core.tokens import Identity
 from resources import audit_models as models
@@ -12,7 +13,9 @@ from resources.http.operation import ApiResource, Operation, operation
 
 class Audit(ApiResource):
     @operation(
-        Operation("getAudit", "Console", Access.ADMIN, {200: models.AuditReport}, refusals=("busy", "unavailable"))
+        Operation(
+            "getAudit", "Console", Access.ADMIN, {200: models.AuditReport}, refusals=(codes.BUSY, codes.UNAVAILABLE)
+        )
     )
     def get(self, caller: Identity) -> dict[str, Any]:
         """Audit the whole database, in one snapshot, beside a running sale: what `flask audit` does.

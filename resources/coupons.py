@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from core import refusals
+from core import refusals as codes
 from core.catalogue import coupons
 from core.db.database import AnyRow
 from core.refusals import Refusal
@@ -48,7 +49,7 @@ class CouponList(ApiResource):
             Access.ADMIN,
             {200: models.CouponsPage},
             query=models.CouponsQuery,
-            refusals=("unavailable",),
+            refusals=(codes.UNAVAILABLE,),
         )
     )
     def get(self, caller: Identity, query: models.CouponsQuery) -> dict[str, Any]:
@@ -70,7 +71,7 @@ class CouponList(ApiResource):
             Access.ADMIN,
             {201: models.Coupon},
             body=models.CouponCreate,
-            refusals=("unavailable",),
+            refusals=(codes.UNAVAILABLE,),
             answer_headers={"Location": "the coupon's address", **_ETAG},
         )
     )
@@ -86,7 +87,7 @@ class CouponItem(ApiResource):
             _TAG,
             Access.ADMIN,
             {200: models.Coupon, 304: None},
-            refusals=("coupon_not_found", "unavailable"),
+            refusals=(codes.COUPON_NOT_FOUND, codes.UNAVAILABLE),
             answer_headers=_ETAG,
         )
     )
@@ -101,7 +102,7 @@ class CouponItem(ApiResource):
             Access.ADMIN,
             {200: models.Coupon},
             body=models.CouponPatch,
-            refusals=("coupon_not_found", "version_mismatch", "unavailable"),
+            refusals=(codes.COUPON_NOT_FOUND, codes.VERSION_MISMATCH, codes.UNAVAILABLE),
             answer_headers=_ETAG,
         )
     )

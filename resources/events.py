@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from core import refusals as codes
 from core.events import event_log
 from core.tokens import Identity
 from resources import event_models as models
@@ -18,7 +19,7 @@ class EventList(ApiResource):
             Access.ADMIN,
             {200: models.EventsPage},
             query=models.EventsQuery,
-            refusals=("events_pruned", "unavailable"),
+            refusals=(codes.EVENTS_PRUNED, codes.UNAVAILABLE),
         )
     )
     def get(self, caller: Identity, query: models.EventsQuery) -> dict[str, Any]:

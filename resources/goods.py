@@ -3,6 +3,7 @@
 from typing import Any
 
 from core import refusals
+from core import refusals as codes
 from core.catalogue import goods, sale
 from core.db.database import AnyRow
 from core.tokens import Identity
@@ -50,7 +51,7 @@ class GoodsList(ApiResource):
             Access.PUBLIC,
             {200: schemas.GoodsPage},
             query=inputs.GoodsQuery,
-            refusals=("unavailable",),
+            refusals=(codes.UNAVAILABLE,),
         )
     )
     def get(self, query: inputs.GoodsQuery) -> dict[str, Any]:
@@ -71,7 +72,7 @@ class GoodsList(ApiResource):
             Access.ADMIN,
             {201: schemas.Goods},
             body=inputs.GoodsCreate,
-            refusals=("unavailable",),
+            refusals=(codes.UNAVAILABLE,),
             answer_headers={"Location": "the item's address", **_ETAG},
         )
     )
@@ -87,7 +88,7 @@ class GoodsItem(ApiResource):
             _TAG,
             Access.PUBLIC,
             {200: schemas.Goods, 304: None},
-            refusals=("goods_not_found", "unavailable"),
+            refusals=(codes.GOODS_NOT_FOUND, codes.UNAVAILABLE),
             answer_headers=_ETAG,
         )
     )
@@ -103,7 +104,7 @@ class GoodsItem(ApiResource):
             Access.ADMIN,
             {200: schemas.Goods},
             body=inputs.GoodsPatch,
-            refusals=("goods_not_found", "version_mismatch", "stock_conflict", "unavailable"),
+            refusals=(codes.GOODS_NOT_FOUND, codes.VERSION_MISMATCH, codes.STOCK_CONFLICT, codes.UNAVAILABLE),
             answer_headers=_ETAG,
         )
     )
@@ -124,7 +125,7 @@ class GoodsItem(ApiResource):
             _TAG,
             Access.ADMIN,
             {204: None},
-            refusals=("goods_not_found", "version_mismatch", "has_orders", "unavailable"),
+            refusals=(codes.GOODS_NOT_FOUND, codes.VERSION_MISMATCH, codes.HAS_ORDERS, codes.UNAVAILABLE),
         )
     )
     def delete(self, goods_id_text: str, caller: Identity) -> tuple[str, int]:
@@ -142,7 +143,7 @@ def _state_change(operation_id: str, tag: str = _TAG) -> Operation:
         {200: schemas.Goods},
         body=inputs.NoFields,
         body_optional=True,
-        refusals=("goods_not_found", "version_mismatch", "unavailable"),
+        refusals=(codes.GOODS_NOT_FOUND, codes.VERSION_MISMATCH, codes.UNAVAILABLE),
         answer_headers=_ETAG,
     )
 
@@ -186,7 +187,7 @@ class GoodsChanges(ApiResource):
             Access.ADMIN,
             {200: schemas.ChangesPage},
             query=inputs.ChangesQuery,
-            refusals=("goods_not_found", "unavailable"),
+            refusals=(codes.GOODS_NOT_FOUND, codes.UNAVAILABLE),
         )
     )
     def get(self, goods_id_text: str, caller: Identity, query: inputs.ChangesQuery) -> dict[str, Any]:

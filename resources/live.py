@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+from core import refusals as codes
 from core.db.clock import iso
 from core.live.live import Picture
 from core.live.tally import FAILURES, PLACED, REPLAYED, Tally, longest, quantile
@@ -29,7 +30,7 @@ class Live(ApiResource):
             Access.ADMIN,
             {200: models.LiveFigures},
             query=models.LiveQuery,
-            refusals=("goods_not_found", "unavailable"),
+            refusals=(codes.GOODS_NOT_FOUND, codes.UNAVAILABLE),
         )
     )
     def get(self, caller: Identity, query: models.LiveQuery) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from flask import Response
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.registry import Collector
 
+from core import refusals as codes
 from core.db.clock import deadline_of_request
 from core.ops.figures import HostFigures
 from core.ops.metrics import BufferedCounter
@@ -32,7 +33,9 @@ class Alive(ApiResource):
 
 class Ready(ApiResource):
     @operation(
-        Operation("getReadiness", _TAG, Access.PUBLIC, {200: schemas.Health}, refusals=("unavailable",), limited=False)
+        Operation(
+            "getReadiness", _TAG, Access.PUBLIC, {200: schemas.Health}, refusals=(codes.UNAVAILABLE,), limited=False
+        )
     )
     def get(self) -> dict[str, str]:
         """Say whether this host can serve: database reachable, schema right, not about to stop.

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from flask import Response
 
+from core import refusals as codes
 from core.db.clock import begin_request
 from core.db.database import Database
 from core.db.shares import Share
@@ -31,7 +32,7 @@ class OrderExport(ApiResource):
             Access.ADMIN,
             {200: None},
             query=inputs.OrdersFilter,
-            refusals=("unavailable",),
+            refusals=(codes.UNAVAILABLE,),
             media=(
                 CSV,
                 "order_no,goods_id,goods_name,…\r\n019ab0f32d4a7c1e9b6d52f08a417e33,1,Mechanical keyboard,…\r\n",

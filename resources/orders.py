@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from core import refusals
+from core import refusals as codes
 from core.orders import order_life, order_list, orders
 from core.orders.order_list import Filters
 from core.orders.orders import Viewer
@@ -48,7 +49,7 @@ class OrderList(ApiResource):
             Access.BUYER,
             {200: schemas.OrdersPage},
             query=inputs.OrdersQuery,
-            refusals=("unavailable",),
+            refusals=(codes.UNAVAILABLE,),
         )
     )
     def get(self, caller: Identity, query: inputs.OrdersQuery) -> dict[str, Any]:
@@ -72,7 +73,9 @@ class OrderList(ApiResource):
 
 class OrderItem(ApiResource):
     @operation(
-        Operation("getOrder", _TAG, Access.BUYER, {200: schemas.Order}, refusals=("order_not_found", "unavailable"))
+        Operation(
+            "getOrder", _TAG, Access.BUYER, {200: schemas.Order}, refusals=(codes.ORDER_NOT_FOUND, codes.UNAVAILABLE)
+        )
     )
     def get(self, order_no: str, caller: Identity) -> dict[str, Any]:
         """Read an order. Another user's order is a 404, as if it did not exist."""
@@ -88,7 +91,7 @@ class OrderCancel(ApiResource):
             {200: schemas.Order},
             body=inputs.NoFields,
             body_optional=True,
-            refusals=("order_not_found", "order_not_pending", "unavailable"),
+            refusals=(codes.ORDER_NOT_FOUND, codes.ORDER_NOT_PENDING, codes.UNAVAILABLE),
         )
     )
     def post(self, order_no: str, caller: Identity, body: inputs.NoFields) -> dict[str, Any]:
@@ -105,7 +108,7 @@ class OrderPay(ApiResource):
             {200: schemas.Order},
             body=inputs.NoFields,
             body_optional=True,
-            refusals=("order_not_found", "order_not_pending", "unavailable"),
+            refusals=(codes.ORDER_NOT_FOUND, codes.ORDER_NOT_PENDING, codes.UNAVAILABLE),
             offered=lambda settings: settings.test_payments,
             offered_by="PAYMENT_PROVIDER",
         )
@@ -123,7 +126,7 @@ class OrderRefund(ApiResource):
             Access.ADMIN,
             {200: schemas.Order},
             body=inputs.RefundBody,
-            refusals=("order_not_found", "order_not_refundable", "unavailable"),
+            refusals=(codes.ORDER_NOT_FOUND, codes.ORDER_NOT_REFUNDABLE, codes.UNAVAILABLE),
         )
     )
     def post(self, order_no: str, caller: Identity, body: inputs.RefundBody) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from config import Settings
+from core import refusals as codes
 from core.payments import payment_records, payments, refunds
 from core.payments.payment_records import PaymentEvent, Resolution
 from core.refusals import NOT_FOUND
@@ -34,7 +35,7 @@ class PaymentWebhook(ApiResource):
             {200: models.PaymentReceived},
             body=models.PaymentWebhook,
             headers=models.SignatureHeaders,
-            refusals=("unavailable",),
+            refusals=(codes.UNAVAILABLE,),
             offered=_has_secrets,
             offered_by="PAYMENT_WEBHOOK_SECRETS",
         )
@@ -58,7 +59,7 @@ class PaymentList(ApiResource):
             Access.ADMIN,
             {200: models.PaymentsPage},
             query=models.PaymentsQuery,
-            refusals=("unavailable",),
+            refusals=(codes.UNAVAILABLE,),
         )
     )
     def get(self, caller: Identity, query: models.PaymentsQuery) -> dict[str, Any]:
@@ -82,7 +83,7 @@ class PaymentResolve(ApiResource):
             Access.ADMIN,
             {200: models.Payment},
             body=models.ResolveBody,
-            refusals=("not_found", "payment_already_resolved", "unavailable"),
+            refusals=(codes.NOT_FOUND, codes.PAYMENT_ALREADY_RESOLVED, codes.UNAVAILABLE),
         )
     )
     def post(self, payment_id: str, caller: Identity, body: models.ResolveBody) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from typing import Any
 
 import flask
 
+from core import refusals as codes
 from core.catalogue import goods
 from core.report import sale_report
 from core.tokens import Identity
@@ -26,7 +27,7 @@ class SaleReady(ApiResource):
             _TAG,
             Access.ADMIN,
             {200: readiness_models.SaleReadiness},
-            refusals=("goods_not_found", "unavailable"),
+            refusals=(codes.GOODS_NOT_FOUND, codes.UNAVAILABLE),
         )
     )
     def get(self, goods_id_text: str, caller: Identity) -> Reply:
@@ -44,7 +45,7 @@ class SaleReport(ApiResource):
             _TAG,
             Access.ADMIN,
             {200: report_models.SaleReport},
-            refusals=("goods_not_found", "busy", "unavailable"),
+            refusals=(codes.GOODS_NOT_FOUND, codes.BUSY, codes.UNAVAILABLE),
         )
     )
     def get(self, goods_id_text: str, caller: Identity) -> dict[str, Any]:

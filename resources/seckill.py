@@ -5,6 +5,7 @@ from typing import Any
 
 from flask import request
 
+from core import refusals as codes
 from core.catalogue import goods, quotes, sale
 from core.db.clock import iso
 from core.db.database import AnyRow
@@ -30,7 +31,12 @@ _FOR_WATCHERS = {
     "Poll-After": "seconds, from 1 to 60, that a page which watches the sale is to wait before it asks again; only"
     " where many do, and in answers to requests with `If-None-Match`",
 }
-QUOTE_REFUSALS = ("shipping_not_available", "coupon_invalid", "coupon_exhausted", "coupon_not_applicable")
+QUOTE_REFUSALS = (
+    codes.SHIPPING_NOT_AVAILABLE,
+    codes.COUPON_INVALID,
+    codes.COUPON_EXHAUSTED,
+    codes.COUPON_NOT_APPLICABLE,
+)
 
 
 def sale_json(row: AnyRow, status: str, served: Services) -> tuple[dict[str, Any], str]:
@@ -98,20 +104,20 @@ BUY = Operation(
     body_optional=True,
     headers=inputs.PurchaseHeaders,
     refusals=(
-        "goods_not_found",
-        "sale_ended",
-        "sale_paused",
-        "sale_not_started",
-        "sold_out",
-        "limit_reached",
-        "insufficient_stock",
-        "hold_cooldown",
-        "shipping_required",
+        codes.GOODS_NOT_FOUND,
+        codes.SALE_ENDED,
+        codes.SALE_PAUSED,
+        codes.SALE_NOT_STARTED,
+        codes.SOLD_OUT,
+        codes.LIMIT_REACHED,
+        codes.INSUFFICIENT_STOCK,
+        codes.HOLD_COOLDOWN,
+        codes.SHIPPING_REQUIRED,
         *QUOTE_REFUSALS,
-        "price_changed",
-        "idempotency_key_reused",
-        "busy",
-        "unavailable",
+        codes.PRICE_CHANGED,
+        codes.IDEMPOTENCY_KEY_REUSED,
+        codes.BUSY,
+        codes.UNAVAILABLE,
     ),
     answer_headers={
         "Location": "the order's address",
@@ -128,7 +134,7 @@ class Seckill(ApiResource):
             _TAG,
             Access.PUBLIC,
             {200: schemas.SaleState, 304: None},
-            refusals=("goods_not_found", "unavailable"),
+            refusals=(codes.GOODS_NOT_FOUND, codes.UNAVAILABLE),
             answer_headers={"ETag": "covers all but `server_time`", **_FOR_WATCHERS},
         )
     )
@@ -162,7 +168,7 @@ class SeckillQuote(ApiResource):
             {200: schemas.Quote},
             body=inputs.PurchaseBody,
             body_optional=True,
-            refusals=("goods_not_found", *QUOTE_REFUSALS, "unavailable"),
+            refusals=(codes.GOODS_NOT_FOUND, *QUOTE_REFUSALS, codes.UNAVAILABLE),
         )
     )
     def post(self, goods_id_text: str, caller: Identity, body: inputs.PurchaseBody) -> dict[str, Any]:
@@ -174,4 +180,4 @@ class SeckillQuote(ApiResource):
         """
         # A POST, but it changes nothing.
         reads = services().database.of(Share.READS)
-        return quotes.ask(reads, caller.user_id, goods_id(goods_id_text), body.quantity, body.choices())
+        return quotes.current_quote(reads, caller.user_id, goods_id(goods_id_text), body.quantity, body.choices())

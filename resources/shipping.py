@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from core import refusals
+from core import refusals as codes
 from core.catalogue import shipping
 from core.refusals import Refusal
 from core.tokens import Identity
@@ -40,7 +41,7 @@ class ShippingMethodList(ApiResource):
             Access.PUBLIC,
             {200: models.ShippingMethodsPage},
             query=models.ShippingMethodsQuery,
-            refusals=("unavailable",),
+            refusals=(codes.UNAVAILABLE,),
         )
     )
     def get(self, query: models.ShippingMethodsQuery) -> dict[str, Any]:
@@ -58,7 +59,7 @@ class ShippingMethodList(ApiResource):
             Access.ADMIN,
             {201: models.ShippingMethod},
             body=models.ShippingMethodCreate,
-            refusals=("unavailable",),
+            refusals=(codes.UNAVAILABLE,),
             answer_headers={"Location": "the method's address", **_ETAG},
         )
     )
@@ -78,7 +79,7 @@ class ShippingMethodItem(ApiResource):
             _TAG,
             Access.PUBLIC,
             {200: models.ShippingMethod, 304: None},
-            refusals=("shipping_method_not_found", "unavailable"),
+            refusals=(codes.SHIPPING_METHOD_NOT_FOUND, codes.UNAVAILABLE),
             answer_headers=_ETAG,
         )
     )
@@ -93,7 +94,7 @@ class ShippingMethodItem(ApiResource):
             Access.ADMIN,
             {200: models.ShippingMethod},
             body=models.ShippingMethodPatch,
-            refusals=("shipping_method_not_found", "version_mismatch", "unavailable"),
+            refusals=(codes.SHIPPING_METHOD_NOT_FOUND, codes.VERSION_MISMATCH, codes.UNAVAILABLE),
             answer_headers=_ETAG,
         )
     )

@@ -3,6 +3,7 @@
 from typing import Any
 
 from core import refusals
+from core import refusals as codes
 from core.db.database import AnyRow
 from core.events import webhooks
 from core.events.event_log import event_id
@@ -58,7 +59,7 @@ class WebhookList(ApiResource):
             Access.ADMIN,
             {200: models.WebhooksPage},
             query=models.WebhooksQuery,
-            refusals=("unavailable",),
+            refusals=(codes.UNAVAILABLE,),
         )
     )
     def get(self, caller: Identity, query: models.WebhooksQuery) -> dict[str, Any]:
@@ -75,7 +76,7 @@ class WebhookList(ApiResource):
             {201: models.WebhookWithSecret},
             body=models.WebhookCreate,
             prepare=_prepare,
-            refusals=("busy", "unavailable"),
+            refusals=(codes.BUSY, codes.UNAVAILABLE),
             answer_headers={"Location": "the subscription's address", **_ETAG},
         )
     )
@@ -96,7 +97,7 @@ class WebhookItem(ApiResource):
             _TAG,
             Access.ADMIN,
             {200: models.Webhook, 304: None},
-            refusals=("not_found", "unavailable"),
+            refusals=(codes.NOT_FOUND, codes.UNAVAILABLE),
             answer_headers=_ETAG,
         )
     )
@@ -112,7 +113,7 @@ class WebhookItem(ApiResource):
             {200: models.Webhook},
             body=models.WebhookPatch,
             prepare=_check_url,
-            refusals=("not_found", "version_mismatch", "unavailable"),
+            refusals=(codes.NOT_FOUND, codes.VERSION_MISMATCH, codes.UNAVAILABLE),
             answer_headers=_ETAG,
         )
     )
@@ -131,7 +132,7 @@ class WebhookItem(ApiResource):
             _TAG,
             Access.ADMIN,
             {204: None},
-            refusals=("not_found", "version_mismatch", "unavailable"),
+            refusals=(codes.NOT_FOUND, codes.VERSION_MISMATCH, codes.UNAVAILABLE),
         )
     )
     def delete(self, webhook_id: str, caller: Identity) -> tuple[str, int]:
@@ -149,7 +150,7 @@ class WebhookSecret(ApiResource):
             {200: models.WebhookWithSecret},
             body=models.SecretRotation,
             body_optional=True,
-            refusals=("not_found", "version_mismatch", "unavailable"),
+            refusals=(codes.NOT_FOUND, codes.VERSION_MISMATCH, codes.UNAVAILABLE),
             answer_headers=_ETAG,
         )
     )
@@ -172,7 +173,7 @@ class WebhookDeliveries(ApiResource):
             Access.ADMIN,
             {200: models.DeliveriesPage},
             query=models.DeliveriesQuery,
-            refusals=("not_found", "unavailable"),
+            refusals=(codes.NOT_FOUND, codes.UNAVAILABLE),
         )
     )
     def get(self, webhook_id: str, caller: Identity, query: models.DeliveriesQuery) -> dict[str, Any]:
@@ -192,7 +193,7 @@ class WebhookDeliveryRetry(ApiResource):
             {200: models.Delivery},
             body=inputs.NoFields,
             body_optional=True,
-            refusals=("not_found", "unavailable"),
+            refusals=(codes.NOT_FOUND, codes.UNAVAILABLE),
         )
     )
     def post(self, webhook_id: str, delivery_id: str, caller: Identity, body: inputs.NoFields) -> dict[str, Any]:

@@ -139,6 +139,6 @@ def start_background_jobs(services: Services) -> None:
         background_jobs.start("old keys", idempotency.PRUNE_SECONDS, forget)
     if services.settings.PUBLISHER:
         made = publisher.Publisher(
-            services.database, lambda: services.draining, lambda: services.in_progress.here > publisher.CROWD
+            services.database, lambda: services.draining, lambda: services.in_progress.here > publisher.BUSY_FROM
         )
         background_jobs.start("publisher", publisher.SECONDS, made.turn)

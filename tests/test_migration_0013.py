@@ -6,7 +6,7 @@ from flask import Flask
 
 from app import create_app
 from config import load
-from core.db.transaction import plain
+from core.db.transaction import run_with_default_deadline
 from core.live import store
 from core.live.board import Row
 from core.live.tally import Tally
@@ -38,7 +38,9 @@ def before(database_uri: str) -> Flask:
 
 def assert_figures_can_be_stored(app: Flask) -> None:
     database = app.extensions["seckill"].database
-    plain(database, lambda connection: store.write(connection, [Row(1_795_000_000, "x", 1, Tally(waiting=3))]))
+    run_with_default_deadline(
+        database, lambda connection: store.write(connection, [Row(1_795_000_000, "x", 1, Tally(waiting=3))])
+    )
     with database.reading() as connection:
         (row,) = store.of_item(connection, 1)
     assert (row.second, row.source, row.tally) == (1_795_000_000, "x", Tally(waiting=3))

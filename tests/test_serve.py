@@ -303,7 +303,7 @@ def test_on_mysql_the_schema_is_brought_up_to_date_and_nothing_is_seeded_or_show
     engine.dispose()
 
 
-def chores_of(monkeypatch: pytest.MonkeyPatch, services: Services) -> dict[str, Callable[[], object]]:
+def background_jobs_of(monkeypatch: pytest.MonkeyPatch, services: Services) -> dict[str, Callable[[], object]]:
     """What a worker does beside answering, by its name; nothing of it is begun."""
     begun: dict[str, Callable[[], object]] = {}
     monkeypatch.setattr(background_jobs, "start", lambda name, seconds, work: begun.__setitem__(name, work))
@@ -316,7 +316,7 @@ def test_a_worker_sweeps_until_its_host_drains(
 ) -> None:
     host = HostMemory()
     services = make_app(sqlite_uri, host=host).extensions["seckill"]
-    sweep = chores_of(monkeypatch, services)["sweeper"]
+    sweep = background_jobs_of(monkeypatch, services)["sweeper"]
     selling = Selling(services)
     order = selling.bought(selling.item())
     selling.make_overdue(order)
@@ -331,7 +331,7 @@ def test_a_worker_sweeps_until_its_host_drains(
 def test_with_the_sweeper_off_no_worker_sweeps(
     monkeypatch: pytest.MonkeyPatch, make_app: Callable[..., Flask], sqlite_uri: str
 ) -> None:
-    begun = chores_of(monkeypatch, make_app(sqlite_uri, SWEEPER=False).extensions["seckill"])
+    begun = background_jobs_of(monkeypatch, make_app(sqlite_uri, SWEEPER=False).extensions["seckill"])
     assert not begun.keys() & {"sweeper", "old keys"}
 
 
@@ -340,7 +340,7 @@ def test_a_worker_forgets_old_idempotency_keys_until_its_host_drains(
 ) -> None:
     host = HostMemory()
     services = make_app(sqlite_uri, host=host).extensions["seckill"]
-    forget = chores_of(monkeypatch, services)["old keys"]
+    forget = background_jobs_of(monkeypatch, services)["old keys"]
     with services.database.engine.begin() as connection:
         long_ago = datetime.fromisoformat("2001-01-01T00:00:00+00:00")
         for key, kept_at in (("old", long_ago), ("new", utc_now())):

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, insert, select
 from core.db.clock import utc_now
 from core.db.database import AnyRow, Database
 from core.db.paging import Page, PageRequest, Sort, fetch
-from core.db.transaction import plain
+from core.db.transaction import run_with_default_deadline
 from core.db.versioned_table import Fields, VersionedTable, differing
 from core.refusals import InvalidField, check_fields
 
@@ -69,7 +69,7 @@ class CodedTable(VersionedTable):
             connection.execute(insert(self.table).values(values))
             return self.read(connection, code)
 
-        return plain(database, work)
+        return run_with_default_deadline(database, work)
 
     def change(self, database: Database, code: str, fields: Fields, versions: set[int] | None) -> AnyRow:
         """Set `fields` of a row that has one of `versions` (None: any).
@@ -86,4 +86,4 @@ class CodedTable(VersionedTable):
             check_fields(self.wrong({**row._mapping, **changed}, changed))
             return self.write(connection, row, changed)
 
-        return plain(database, work)
+        return run_with_default_deadline(database, work)

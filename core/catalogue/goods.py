@@ -24,7 +24,7 @@ from core.db.clock import database_now, iso, utc_now
 from core.db.database import AnyRow, Database
 from core.db.paging import Page, PageRequest, Sort, fetch
 from core.db.text_query import KeptConnection, TextQuery
-from core.db.transaction import plain
+from core.db.transaction import run_with_default_deadline
 from core.db.versioned_table import VersionedTable, differing, wrong_in_window
 from core.events import events
 from core.refusals import Refusal, check_fields
@@ -137,7 +137,7 @@ def _stored(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def create(database: Database, actor: str, fields: Mapping[str, Any]) -> AnyRow:
     """Create an item. `fields` are checked values of the writable columns, including `stock`."""
-    return plain(database, lambda connection: create_in(connection, actor, fields))
+    return run_with_default_deadline(database, lambda connection: create_in(connection, actor, fields))
 
 
 def create_in(connection: Connection, actor: str, fields: Mapping[str, Any]) -> AnyRow:
@@ -179,7 +179,7 @@ def change(
             shown["stock"] = {"from": row.stock, "to": row.stock + stock_delta}
         return _apply(connection, row, GoodsAction.UPDATED, actor, changed, shown, stock_delta)
 
-    return plain(database, work)
+    return run_with_default_deadline(database, work)
 
 
 def set_paused(database: Database, actor: str, goods_id: int, paused: bool, versions: set[int] | None) -> AnyRow:
@@ -191,7 +191,7 @@ def set_paused(database: Database, actor: str, goods_id: int, paused: bool, vers
         action = GoodsAction.PAUSED if paused else GoodsAction.RESUMED
         return _apply(connection, row, action, actor, {"paused": paused}, shown, 0)
 
-    return plain(database, work)
+    return run_with_default_deadline(database, work)
 
 
 def start_now(database: Database, actor: str, goods_id: int, versions: set[int] | None) -> AnyRow:
@@ -209,7 +209,7 @@ def start_now(database: Database, actor: str, goods_id: int, versions: set[int] 
         shown = {"starts_at": {"from": row.starts_at, "to": now}}
         return _apply(connection, row, GoodsAction.UPDATED, actor, {"starts_at": now}, shown, 0)
 
-    return plain(database, work)
+    return run_with_default_deadline(database, work)
 
 
 def remove(database: Database, actor: str, goods_id: int, versions: set[int] | None) -> None:
@@ -224,7 +224,7 @@ def remove(database: Database, actor: str, goods_id: int, versions: set[int] | N
         _table.remove(connection, row)
         _record(connection, row, GoodsAction.DELETED, actor, {}, -(row.stock + row.sold), database_now(connection))
 
-    plain(database, work)
+    run_with_default_deadline(database, work)
 
 
 def history(database: Database, goods_id: int, page: PageRequest) -> Page[AnyRow]:

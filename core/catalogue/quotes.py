@@ -142,7 +142,7 @@ def _shipping_fee(goods: Priced, quantity: int, choices: Choices, offers: Offers
     return shipping.fee(method, quantity, goods.price * quantity)
 
 
-def ask(database: Database, user_id: str, goods_id: int, quantity: int, choices: Choices) -> dict[str, Any]:
+def current_quote(database: Database, user_id: str, goods_id: int, quantity: int, choices: Choices) -> dict[str, Any]:
     """The quote for a purchase at the current prices; it reserves nothing.
 
     It checks the coupon and the shipping method as a purchase does, but neither the sale, the stock nor

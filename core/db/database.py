@@ -208,7 +208,7 @@ class Database:
         except (DBAPIError, mysql.connector.Error, sqlite3.Error) as error:
             raise self.refusal(error) from error
 
-    def ask(self, connection: Connection, statement: str, numbers: Sequence[int]) -> Iterable[Sequence[Any]]:
+    def execute(self, connection: Connection, statement: str, numbers: Sequence[int]) -> Iterable[Sequence[Any]]:
         """The rows of one statement, past SQLAlchemy and in no transaction: values as text, or as SQLite has them.
 
         Each `%s` in the statement (on SQLite each `?`) is one of `numbers`. `connection` is one for reads. Raises what
@@ -221,7 +221,7 @@ class Database:
         # The server begins a transaction with each statement, and SQLAlchemy ends none that it does not know.
         with connection.begin() as transaction:
             values = [str(number) for number in numbers]
-            rows: Iterable[Sequence[Any]] = sent(connection, lambda opened: opened.ask(statement, *values))[0]
+            rows: Iterable[Sequence[Any]] = sent(connection, lambda opened: opened.execute(statement, *values))[0]
             transaction.rollback()
         return rows
 

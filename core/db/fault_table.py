@@ -5,10 +5,10 @@ docs/database-errors.md shows the same table. A number that is missing here is a
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 
 
-class Kind(Enum):
+class Kind(StrEnum):
     """How an error is handled.
 
     RERUN: nothing was done. The transaction is rolled back whole and run again on the same connection. If that keeps

@@ -72,7 +72,7 @@ class Connection(MySQLConnection):
     def is_connected(self) -> bool:
         return self._socket is not None
 
-    def ask(self, statement: str, *values: str) -> tuple[list[tuple[str | None, ...]], int]:
+    def execute(self, statement: str, *values: str) -> tuple[list[tuple[str | None, ...]], int]:
         """Send one statement; each `%s` in it is one of `values`. Returns its rows, as text, and how many it changed.
 
         It costs a third of a cursor, which handles all types and fetch modes. Raises mysql.connector.Error.
@@ -83,7 +83,7 @@ class Connection(MySQLConnection):
         rows, _ = self.get_rows(raw=True)
         return [tuple(None if value is None else value.decode() for value in row) for row in rows], 0
 
-    def ask_all(self, changes: Sequence[tuple[str, Sequence[str]]]) -> list[int]:
+    def execute_all(self, changes: Sequence[tuple[str, Sequence[str]]]) -> list[int]:
         """Send several statements, none of which returns rows, with their values, in one packet.
 
         The server carries them out in their order, up to the first that fails. Returns how many rows each changed.

@@ -200,7 +200,7 @@ class _Proof:
         change = _WRITE.replace(":run", "%s").replace(":number", "%s").replace(":units", "%s")
         changes = [(change, (units, self._run, number)) for units, number in (("2", "3"), ("-1", "2"), ("7", "1"))]
         try:
-            opened.ask_all(changes)
+            opened.execute_all(changes)
         except DriverError as error:
             if error.errno not in _CHECK_VIOLATED:
                 raise Lie(f"several statements in one packet are refused ({error.errno})") from error

@@ -8,7 +8,7 @@ that take too long (core/db/database.py).
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
-from enum import Enum
+from enum import StrEnum
 
 from config import Settings
 from core.held import held
@@ -20,7 +20,7 @@ _JOBS = 3
 _LOOKS = 1
 
 
-class Share(Enum):
+class Share(StrEnum):
     """The kinds of work that connections are divided among."""
 
     PURCHASES = "purchases"

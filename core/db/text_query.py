@@ -33,7 +33,7 @@ class TextQuery:
         if not ids:
             return []
         mark = "?" if database.is_sqlite else "%s"
-        found = database.ask(connection, f"{self._text(connection.dialect)} ({', '.join([mark] * len(ids))})", ids)
+        found = database.execute(connection, f"{self._text(connection.dialect)} ({', '.join([mark] * len(ids))})", ids)
         return [self._made(self._converted(list(values))) for values in found]
 
     def _text(self, dialect: Dialect) -> str:

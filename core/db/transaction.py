@@ -158,6 +158,6 @@ def _look_up(database: Database, question: Callable[[Connection], bool], deadlin
             time.sleep(min(0.05, deadline.remaining()))
 
 
-def plain(database: Database, work: Callable[[Connection], Result]) -> Result:
+def run_with_default_deadline(database: Database, work: Callable[[Connection], Result]) -> Result:
     """Run `work` in one transaction with the request's deadline and the default retries."""
     return run(database, work, deadline_of_request(database.settings.PURCHASE_WAIT_SECONDS))

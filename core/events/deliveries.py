@@ -13,7 +13,7 @@ from sqlalchemy import Connection, case, exists, func, insert, literal, or_, sel
 
 from core.db.clock import database_now, utc_now
 from core.db.database import AnyRow, Database
-from core.db.transaction import plain
+from core.db.transaction import run_with_default_deadline
 from core.events.webhook_call import Answer, DeliveryError
 from models import DeliveryStatus, Event, Outbox, RemovedWebhook, Webhook, WebhookDelivery
 
@@ -95,7 +95,7 @@ def fan_out(database: Database, webhook_id: int) -> bool:
             raise RuntimeError("a subscription moved under its lock")
         return bool(count == FANNED_OUT_AT_ONCE)
 
-    return plain(database, work)
+    return run_with_default_deadline(database, work)
 
 
 def due(database: Database) -> list[int]:
@@ -138,7 +138,7 @@ def claim(database: Database, webhook_id: int) -> Claim | None:
             webhook_id, found.url, tuple(filter(None, (found.secret, found.old_secret))), rows, now, lease_ends
         )
 
-    return plain(database, work)
+    return run_with_default_deadline(database, work)
 
 
 def note(database: Database, taken: Claim, row: AnyRow, answer: Answer) -> str:
@@ -165,7 +165,7 @@ def note(database: Database, taken: Claim, row: AnyRow, answer: Answer) -> str:
         connection.execute(ours.values(**values, status=status, next_attempt_at=again))
         return status
 
-    return plain(database, work)
+    return run_with_default_deadline(database, work)
 
 
 def hand_back(database: Database, taken: Claim, rows: Sequence[AnyRow], seconds: float) -> None:
@@ -180,7 +180,7 @@ def hand_back(database: Database, taken: Claim, rows: Sequence[AnyRow], seconds:
         connection.execute(ours.values(next_attempt_at=database_now(connection) + timedelta(seconds=seconds)))
 
     if rows:
-        plain(database, work)
+        run_with_default_deadline(database, work)
 
 
 def pause(failed: int) -> float:

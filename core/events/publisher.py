@@ -34,12 +34,12 @@ _SENDERS = 16
 _CLAIM_SECONDS = 20.0
 _NUMBER_SECONDS = 0.8
 _FAN_OUT_SECONDS = 1.0
-_FAN_OUT_SECONDS_IN_A_CROWD = 0.05
-_SHARE_IN_A_CROWD = 0.04
+_FAN_OUT_SECONDS_WHEN_BUSY = 0.05
+_SHARE_WHEN_BUSY = 0.04
 _DELETE_SECONDS = 0.5
 _LONGEST_PAUSE = 1.0
-# From this many purchases in progress on, a process is crowded.
-CROWD = 4
+# From this many purchases in progress on, a process is busy.
+BUSY_FROM = 4
 # Seconds that a process pauses for a subscriber after a failure: the first time, and at most.
 _FIRST_REST = 5.0
 _LONGEST_REST = 60.0
@@ -65,7 +65,7 @@ class _Rest:
 class Publisher:
     """One process's publisher.
 
-    `resting` says whether to begin no new work, since the host is about to stop; `crowded`, whether purchases need this
+    `resting` says whether to begin no new work, since the host is about to stop; `busy`, whether purchases need this
     process, so that deliveries have to wait. `clock` (in seconds) times the pauses after failures; by `pause`, given
     seconds, a sender makes way for purchases.
     """
@@ -74,14 +74,14 @@ class Publisher:
         self,
         database: Database,
         resting: Callable[[], bool] = lambda: False,
-        crowded: Callable[[], bool] = lambda: False,
+        busy: Callable[[], bool] = lambda: False,
         names: NameLookup = NAMES,
         clock: Callable[[], float] = time.monotonic,
         pause: Callable[[float], object] = time.sleep,
     ) -> None:
         self._database = database
         self._resting = resting
-        self._crowded = crowded
+        self._busy = busy
         self._names = names
         self._clock = clock
         self._pause = pause
@@ -126,7 +126,7 @@ class Publisher:
 
     def fan_out(self) -> None:
         """Create deliveries for events that have none yet, within a bounded time."""
-        end = time.monotonic() + (_FAN_OUT_SECONDS_IN_A_CROWD if self._crowded() else _FAN_OUT_SECONDS)
+        end = time.monotonic() + (_FAN_OUT_SECONDS_WHEN_BUSY if self._busy() else _FAN_OUT_SECONDS)
         behind = collections.deque(deliveries.behind(self._database))
         while behind and time.monotonic() < end:
             # In turn, so that one that is far behind does not hold up the others.
@@ -135,7 +135,7 @@ class Publisher:
                 behind.append(webhook_id)
 
     def _delete_removed_logs(self) -> None:
-        end = time.monotonic() + (0 if self._crowded() else _DELETE_SECONDS)
+        end = time.monotonic() + (0 if self._busy() else _DELETE_SECONDS)
         while webhooks.delete_removed_logs(self._database) and time.monotonic() < end:
             pass
 
@@ -196,10 +196,10 @@ class Publisher:
         return True
 
     def _make_way(self, spent: float) -> None:
-        """While crowded, leave the processor to purchases: all senders together take a small share of its time."""
-        if self._crowded():
+        """While busy, leave the processor to purchases: all senders together take a small share of its time."""
+        if self._busy():
             with self._pace:
-                self._pause(min(_LONGEST_PAUSE, spent * (1 / _SHARE_IN_A_CROWD - 1)))
+                self._pause(min(_LONGEST_PAUSE, spent * (1 / _SHARE_WHEN_BUSY - 1)))
 
     def _hand_back(self, taken: Claim, place: int, seconds: float) -> None:
         with self._books:

@@ -42,7 +42,7 @@ class Unresolved(Exception):
 
 
 @dataclass(frozen=True)
-class Target:
+class ParsedUrl:
     """The parts of a webhook's URL. `host` is a name or an address without brackets, `path` includes the query."""
 
     scheme: str
@@ -51,7 +51,7 @@ class Target:
     path: str
 
 
-def parse(url: str) -> Target:
+def parse(url: str) -> ParsedUrl:
     """Parse a URL. Raises ValueError for one that is not http(s), or that has credentials or a fragment."""
     if len(url) > MAX_URL or not _VISIBLE.fullmatch(url) or "\\" in url or "#" in url:
         raise ValueError("no URL")
@@ -64,7 +64,7 @@ def parse(url: str) -> Target:
     elif not _HOST.fullmatch(host):
         raise ValueError("no host")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Target(parts.scheme, host, port or _PORTS[parts.scheme], path)
+    return ParsedUrl(parts.scheme, host, port or _PORTS[parts.scheme], path)
 
 
 def check(url: str, private: bool) -> None:
@@ -89,7 +89,7 @@ def check(url: str, private: bool) -> None:
 
 
 def addresses(
-    target: Target, private: bool, names: NameLookup = NAMES, seconds: float = RESOLVE_SECONDS
+    target: ParsedUrl, private: bool, names: NameLookup = NAMES, seconds: float = RESOLVE_SECONDS
 ) -> Sequence[str]:
     """The addresses to connect to, the preferred first. Raises Forbidden if any of them is forbidden, or Unresolved."""
     if not private and target.scheme != "https":

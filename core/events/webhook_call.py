@@ -15,7 +15,7 @@ from enum import StrEnum
 from functools import cache
 
 from core.cut_off import cut_off
-from core.events.url_policy import NAMES, Forbidden, Target, Unresolved, addresses, parse
+from core.events.url_policy import NAMES, Forbidden, ParsedUrl, Unresolved, addresses, parse
 from core.name_lookup import NameLookup
 
 CONNECT_SECONDS = 5.0
@@ -63,7 +63,7 @@ class Message:
 class _Plain(http.client.HTTPConnection):
     """A connection to `address`, without resolving the host's name."""
 
-    def __init__(self, target: Target, address: str) -> None:
+    def __init__(self, target: ParsedUrl, address: str) -> None:
         super().__init__(target.host, target.port, timeout=CONNECT_SECONDS)
         self._address = address
 
@@ -110,7 +110,7 @@ def send(url: str, message: Message, private: bool, names: NameLookup = NAMES) -
         return Answer(None, DeliveryError.PROTOCOL)
 
 
-def _call(target: Target, found: Sequence[str], message: Message) -> Answer:
+def _call(target: ParsedUrl, found: Sequence[str], message: Message) -> Answer:
     connection = _connected(target, found)
     late = threading.Event()
     watch = threading.Timer(WHOLE_SECONDS, cut_off, (connection.sock, late))
@@ -133,7 +133,7 @@ def _call(target: Target, found: Sequence[str], message: Message) -> Answer:
         connection.close()
 
 
-def _connected(target: Target, found: Sequence[str]) -> http.client.HTTPConnection:
+def _connected(target: ParsedUrl, found: Sequence[str]) -> http.client.HTTPConnection:
     """A connection to the first address that accepts one; at most two are tried."""
     kind = _Secured if target.scheme == "https" else _Plain
     failed: OSError = ConnectionError()

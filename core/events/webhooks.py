@@ -12,7 +12,7 @@ from core import refusals
 from core.db.clock import database_now, utc_now
 from core.db.database import AnyRow, Database
 from core.db.paging import Page, PageRequest, Sort, fetch
-from core.db.transaction import plain
+from core.db.transaction import run_with_default_deadline
 from core.db.versioned_table import VersionedTable, differing
 from core.events import event_log, url_policy
 from core.refusals import InvalidField, Refusal
@@ -73,7 +73,7 @@ def create(database: Database, url: str, types: Sequence[str] | None, active: bo
         made = connection.execute(insert(Webhook).values(**values, created_at=utc_now(), updated_at=utc_now()))
         return _table.read(connection, made.inserted_primary_key[0])  # type: ignore[index]
 
-    return plain(database, work), secret
+    return run_with_default_deadline(database, work), secret
 
 
 def change(database: Database, webhook_id: int, fields: Mapping[str, Any], versions: set[int] | None) -> AnyRow:
@@ -89,7 +89,7 @@ def change(database: Database, webhook_id: int, fields: Mapping[str, Any], versi
         changed = differing(row, fields)
         return _table.write(connection, row, changed) if changed else row
 
-    return plain(database, work)
+    return run_with_default_deadline(database, work)
 
 
 def remove(database: Database, webhook_id: int, versions: set[int] | None) -> None:
@@ -101,7 +101,7 @@ def remove(database: Database, webhook_id: int, versions: set[int] | None) -> No
         _table.remove(connection, row)
         connection.execute(insert(RemovedWebhook).values(webhook_id=webhook_id))
 
-    plain(database, work)
+    run_with_default_deadline(database, work)
 
 
 def delete_removed_logs(database: Database) -> bool:
@@ -119,7 +119,7 @@ def delete_removed_logs(database: Database) -> bool:
             connection.execute(delete(RemovedWebhook).where(RemovedWebhook.webhook_id == webhook_id))
         return True
 
-    return plain(database, work)
+    return run_with_default_deadline(database, work)
 
 
 def rotate_secret(
@@ -140,7 +140,7 @@ def rotate_secret(
         connection.execute(update(Webhook).where(Webhook.id == webhook_id).values(secret=secret))
         return changed
 
-    return plain(database, work), secret
+    return run_with_default_deadline(database, work), secret
 
 
 def _new_secret() -> str:
@@ -174,7 +174,7 @@ def retry(database: Database, webhook_id: int, delivery_id: int) -> AnyRow:
             raise Refusal(refusals.NOT_FOUND)
         return connection.execute(_log().where(*asked)).one()
 
-    return plain(database, work)
+    return run_with_default_deadline(database, work)
 
 
 def hold_events(connection: Connection) -> None:

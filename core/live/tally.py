@@ -7,10 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from core import refusals as codes
+
 PLACED = "placed"
 REPLAYED = "replayed"
 # What a purchase ends with when nothing was decided about it.
-FAILURES = frozenset({"busy", "unavailable", "internal_error"})
+FAILURES = frozenset({codes.BUSY, codes.UNAVAILABLE, codes.INTERNAL_ERROR})
 # Orders of which a worker keeps the arrival, for each item and second.
 SAMPLE = 8
 # Waits are counted in buckets, each 2^(1/4) as wide as the one below: a quantile is exact to 9 %.

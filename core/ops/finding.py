@@ -1,12 +1,12 @@
 """The result of one check of an installation."""
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 
 from core.db.tls import Protection
 
 
-class State(Enum):
+class State(StrEnum):
     OK = "ok"
     WARNING = "warning"
     PROBLEM = "problem"

@@ -12,7 +12,7 @@ from core.catalogue.coded_table import CodedTable
 from core.catalogue.pricing import shown
 from core.db.clock import database_now
 from core.db.database import Database
-from core.db.transaction import plain
+from core.db.transaction import run_with_default_deadline
 from core.refusals import Refusal
 from models import CouponKind, Goods
 
@@ -136,4 +136,4 @@ def demo(database: Database, only_if_empty: bool = False) -> list[Row[Any]]:
         ]
         return [goods.create_in(connection, ACTOR, {"currency": "CNY", **fields}) for fields in wanted]
 
-    return plain(database, work)
+    return run_with_default_deadline(database, work)

@@ -13,7 +13,7 @@ from config import Settings
 from core import refusals
 from core.db.clock import database_now, utc_now_after_wait
 from core.db.database import Database
-from core.db.transaction import plain
+from core.db.transaction import run_with_default_deadline
 from core.events import events
 from core.events.events import EventType, NewEvent
 from core.orders import holds, orders
@@ -68,7 +68,7 @@ def cancel(database: Database, viewer: Viewer, order_no: str) -> OrderView:
         row = connection.execute(select(*orders.VIEW_COLUMNS).where(Order.order_no == order_no)).one()
         return cancelled, orders.view(row, locked.now)
 
-    cancelled, closed = plain(database, work)
+    cancelled, closed = run_with_default_deadline(database, work)
     if not cancelled:
         raise RefusalWithEffect(refusals.ORDER_NOT_PENDING, order_status=closed.status)
     return closed

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from core import refusals
 from core.db.clock import deadline_of_request
 from core.db.database import AnyRow, Database
-from core.db.transaction import plain, run
+from core.db.transaction import run, run_with_default_deadline
 from core.events import events
 from core.events.events import EventType, NewEvent
 from core.orders import holds, orders
@@ -49,7 +49,7 @@ def refund(database: Database, by: str, order_no: str, reference: str, restock: 
         assert refunded is not None
         return refunded
 
-    return plain(database, work)
+    return run_with_default_deadline(database, work)
 
 
 def receive(connection: Connection, event: PaymentEvent, order: OrderView | None, now: datetime) -> str:

@@ -35,12 +35,12 @@ class SignatureHeaders:
     signatures: str
 
 
-def check(database: Database, secrets: Sequence[str], proof: SignatureHeaders, body: bytes) -> None:
+def check(database: Database, secrets: Sequence[str], headers: SignatureHeaders, body: bytes) -> None:
     """Check that one of `secrets` signed the call, with a timestamp at most TOLERANCE from the database's time.
 
     Raises InvalidSignature; Busy or Unavailable where the database's clock cannot be read.
     """
-    sent_at = _signed_at(secrets, proof, body)
+    sent_at = _signed_at(secrets, headers, body)
     # After the signature: a call without a valid one costs no database connection.
     with database.reading() as connection:
         now = database_now(connection)
@@ -48,31 +48,31 @@ def check(database: Database, secrets: Sequence[str], proof: SignatureHeaders, b
         raise InvalidSignature
 
 
-def is_signed(secrets: Sequence[str], proof: SignatureHeaders, body: bytes) -> bool:
+def is_signed(secrets: Sequence[str], headers: SignatureHeaders, body: bytes) -> bool:
     """Whether one of `secrets` signed the call within _HOST_TOLERANCE, by this host's clock.
 
     It reads no database. `check` judges the call's exact age.
     """
     try:
-        sent_at = _signed_at(secrets, proof, body)
+        sent_at = _signed_at(secrets, headers, body)
     except InvalidSignature:
         return False
     return abs(datetime.now(timezone.utc) - sent_at) <= _HOST_TOLERANCE
 
 
-def _signed_at(secrets: Sequence[str], proof: SignatureHeaders, body: bytes) -> datetime:
+def _signed_at(secrets: Sequence[str], headers: SignatureHeaders, body: bytes) -> datetime:
     """The time that was signed together with the id and the body."""
-    if not _EVENT_ID.fullmatch(proof.event_id) or not _SECONDS.fullmatch(proof.timestamp):
+    if not _EVENT_ID.fullmatch(headers.event_id) or not _SECONDS.fullmatch(headers.timestamp):
         raise InvalidSignature
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError:
         raise InvalidSignature from None  # JSON is UTF-8: nothing else is ever signed
-    sent_at = datetime.fromtimestamp(int(proof.timestamp), timezone.utc)
-    given = [signature.encode() for signature in proof.signatures.split(" ")]
+    sent_at = datetime.fromtimestamp(int(headers.timestamp), timezone.utc)
+    given = [signature.encode() for signature in headers.signatures.split(" ")]
     held = False
     for secret in secrets:
-        expected = Webhook(secret).sign(proof.event_id, sent_at, text).encode()
+        expected = Webhook(secret).sign(headers.event_id, sent_at, text).encode()
         for signature in given:
             # All are compared, each in constant time: the duration reveals nothing about the secrets.
             held |= hmac.compare_digest(expected, signature)

@@ -20,11 +20,10 @@ from core.purchase.queue import JoinLate, PurchaseQueue
 from core.purchase.replays import SaleOpen, look_up
 from core.purchase.sale_cache import SaleCache
 from core.purchase.slots import Caps
-from core.refusals import GOODS_NOT_FOUND, Refusal
+from core.refusals import GOODS_NOT_FOUND, INTERNAL_ERROR, Refusal
 
-# A look-up only reads, and locks nothing: it takes all requests that a crowd is likely to bring at once.
+# A look-up only reads, and locks nothing: it takes all requests that are likely to come at once.
 _LOOKED_UP_TOGETHER = 1000
-_INTERNAL_ERROR = "internal_error"
 
 
 class Checkout:
@@ -102,7 +101,7 @@ class Checkout:
             label = error.code
             _count(label)
         else:
-            label = _INTERNAL_ERROR
+            label = INTERNAL_ERROR
         self.counter.settled(goods_id, label, time.monotonic() - arrived, arrived, order_no)
 
     @property

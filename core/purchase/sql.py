@@ -105,7 +105,7 @@ def fetch(connection: Connection, statement: str, *values: str) -> Iterable[tupl
     """The rows, their values as text or as SQLite has them."""
     if connection.dialect.name == "sqlite":
         return map(tuple, connection.exec_driver_sql(statement, values))
-    return _ask(connection, statement, values)[0]
+    return _execute(connection, statement, values)[0]
 
 
 def fetch_rows(connection: Connection, statement: str, *values: str) -> Iterable[Sequence[Any]]:
@@ -119,7 +119,7 @@ def change(connection: Connection, statement: str, *values: str) -> int:
     """Returns how many rows it changed."""
     if connection.dialect.name == "sqlite":
         return connection.exec_driver_sql(statement, values).rowcount
-    return _ask(connection, statement, values)[1]
+    return _execute(connection, statement, values)[1]
 
 
 class Change(NamedTuple):
@@ -140,16 +140,18 @@ def carry_out(connection: Connection, changes: Sequence[Change]) -> None:
     if connection.dialect.name == "sqlite":
         counts = [connection.exec_driver_sql(each.statement, each.values).rowcount for each in changes]
     else:
-        asked = [(each.statement, each.values) for each in changes]
-        counts = sent(connection, lambda opened: opened.ask_all(asked))
+        statements = [(each.statement, each.values) for each in changes]
+        counts = sent(connection, lambda opened: opened.execute_all(statements))
     for each, count in zip(changes, counts, strict=True):
         if count != each.rows:
             raise each.otherwise
 
 
-def _ask(connection: Connection, statement: str, values: Sequence[str]) -> tuple[list[tuple[str | None, ...]], int]:
-    asked: tuple[list[tuple[str | None, ...]], int] = sent(connection, lambda opened: opened.ask(statement, *values))
-    return asked
+def _execute(connection: Connection, statement: str, values: Sequence[str]) -> tuple[list[tuple[str | None, ...]], int]:
+    result: tuple[list[tuple[str | None, ...]], int] = sent(
+        connection, lambda opened: opened.execute(statement, *values)
+    )
+    return result
 
 
 def number(written: str | int | None) -> int | None:

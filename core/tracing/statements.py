@@ -84,13 +84,13 @@ class _StatementSpans:
 
 def _mysql_connection(spans: _StatementSpans) -> type[mysql_connection.Connection]:
     class TracedConnection(mysql_connection.Connection):
-        def ask(self, statement: str, *values: str) -> tuple[list[tuple[str | None, ...]], int]:
-            return spans.around(statement, lambda: super(TracedConnection, self).ask(statement, *values))
+        def execute(self, statement: str, *values: str) -> tuple[list[tuple[str | None, ...]], int]:
+            return spans.around(statement, lambda: super(TracedConnection, self).execute(statement, *values))
 
-        def ask_all(self, changes: Sequence[tuple[str, Sequence[str]]]) -> list[int]:
+        def execute_all(self, changes: Sequence[tuple[str, Sequence[str]]]) -> list[int]:
             # One round trip, and so one span.
             text = "; ".join(statement for statement, _ in changes)
-            return spans.around(text, lambda: super(TracedConnection, self).ask_all(changes))
+            return spans.around(text, lambda: super(TracedConnection, self).execute_all(changes))
 
         def commit(self) -> None:
             spans.around("COMMIT", super().commit)

@@ -1,6 +1,6 @@
 """Who may call an operation, and what proves it. Every operation names its access; there is no default."""
 
-from enum import Enum
+from enum import StrEnum
 
 from werkzeug.exceptions import Forbidden
 
@@ -11,7 +11,7 @@ from core.tokens import Identity, InvalidToken
 from resources.http.api_request import ApiRequest
 
 
-class Access(Enum):
+class Access(StrEnum):
     """Who may call an operation."""
 
     PUBLIC = "anyone"

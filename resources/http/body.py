@@ -8,11 +8,10 @@ from wsgiref.types import WSGIEnvironment
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 from werkzeug.http import parse_options_header
 
-from core.refusals import Refusal
+from core.refusals import MALFORMED_JSON, Refusal
 
 MAX_BYTES = 64 * 1024
 READ_AT_MOST = MAX_BYTES + 1  # for Flask's MAX_CONTENT_LENGTH
-MALFORMED_JSON = "malformed_json"
 _LONGEST_LENGTH = 18  # digits of a Content-Length; one of more is too large in any case
 _LONGEST_TYPE = 200  # characters of a Content-Type that are looked at
 

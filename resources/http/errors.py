@@ -10,6 +10,7 @@ import flask
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
+from core import refusals as codes
 from core.db.faults import read
 from core.json_text import to_json_bytes
 from core.payments.signature import InvalidSignature
@@ -23,16 +24,14 @@ from resources.http.reply import Headers, Reply
 
 log = logging.getLogger("seckill")
 
-INTERNAL_ERROR = "internal_error"
-
 # What the framework itself raises; any other 4xx of its own is a bad request.
 _BY_STATUS = {
-    401: "unauthenticated",
-    403: "forbidden",
-    404: "not_found",
-    405: "method_not_allowed",
-    413: "body_too_large",
-    415: "unsupported_media_type",
+    401: codes.UNAUTHENTICATED,
+    403: codes.FORBIDDEN,
+    404: codes.NOT_FOUND,
+    405: codes.METHOD_NOT_ALLOWED,
+    413: codes.BODY_TOO_LARGE,
+    415: codes.UNSUPPORTED_MEDIA_TYPE,
 }
 
 
@@ -91,14 +90,14 @@ def fault_of(error: Exception, request_id: str) -> Fault:
     if isinstance(error, Refusal):
         return Fault(error.code, _refusal_headers(error), error.details)
     if isinstance(error, InvalidToken):
-        return Fault("unauthenticated", {"WWW-Authenticate": "Bearer"}, {})
+        return Fault(codes.UNAUTHENTICATED, {"WWW-Authenticate": "Bearer"}, {})
     if isinstance(error, InvalidSignature):
-        return Fault("unauthenticated", {"WWW-Authenticate": "StandardWebhooks"}, {})
+        return Fault(codes.UNAUTHENTICATED, {"WWW-Authenticate": "StandardWebhooks"}, {})
     if isinstance(error, HTTPException) and error.code is not None and 400 <= error.code < 500:
         headers = {"Allow": ", ".join(error.valid_methods or ())} if isinstance(error, MethodNotAllowed) else {}
-        return Fault(_BY_STATUS.get(error.code, "bad_request"), headers, {})
+        return Fault(_BY_STATUS.get(error.code, codes.BAD_REQUEST), headers, {})
     _log_unexpected(error, request_id)
-    return Fault(INTERNAL_ERROR, {}, {})
+    return Fault(codes.INTERNAL_ERROR, {}, {})
 
 
 def _refusal_headers(refusal: Refusal) -> dict[str, str]:

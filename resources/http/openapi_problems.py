@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
+from core import refusals as codes
 from resources import schemas
 from resources.http import problems
 from resources.http.auth import Access
@@ -24,33 +25,33 @@ _MEMBER_EXAMPLES: Mapping[str, Any] = {
 }
 
 
-def codes(declared: Operation) -> list[str]:
+def codes_of(declared: Operation) -> list[str]:
     """Every error code that the operation can answer with."""
-    found = ["body_too_large"]
+    found = [codes.BODY_TOO_LARGE]
     if declared.limited:
-        found.append("rate_limited")
+        found.append(codes.RATE_LIMITED)
     if declared.offered is not None:
-        found.append("not_found")
+        found.append(codes.NOT_FOUND)
     if declared.access is not Access.PUBLIC:
-        found.append("unauthenticated")
+        found.append(codes.UNAUTHENTICATED)
     if declared.access is Access.ADMIN:
-        found.append("forbidden")
+        found.append(codes.FORBIDDEN)
     if declared.body is not None:
-        found += ["malformed_json", "unsupported_media_type"]
-    found.append("validation_failed")  # a query, where none is taken
+        found += [codes.MALFORMED_JSON, codes.UNSUPPORTED_MEDIA_TYPE]
+    found.append(codes.VALIDATION_FAILED)  # a query, where none is taken
     found += declared.refusals
-    if "unavailable" in declared.refusals and "busy" not in found:
-        found.append("busy")
+    if codes.UNAVAILABLE in declared.refusals and codes.BUSY not in found:
+        found.append(codes.BUSY)
     return found
 
 
 def statuses(declared: Operation) -> set[HTTPStatus]:
-    return {PROBLEMS[code].status for code in codes(declared)}
+    return {PROBLEMS[code].status for code in codes_of(declared)}
 
 
 def responses(declared: Operation) -> dict[str, Any]:
     by_status: dict[HTTPStatus, list[str]] = {}
-    for code in codes(declared):
+    for code in codes_of(declared):
         by_status.setdefault(PROBLEMS[code].status, []).append(code)
     return {str(int(status)): _response(status, named) for status, named in sorted(by_status.items())}
 

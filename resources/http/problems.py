@@ -12,6 +12,7 @@ from typing import Any
 from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header
 
+from core import refusals as codes
 from core.json_text import to_json_bytes
 
 MIME_TYPE = "application/problem+json"
@@ -39,17 +40,17 @@ class Problem:
 
 
 PROBLEMS: Mapping[str, Problem] = {
-    "malformed_json": Problem(
+    codes.MALFORMED_JSON: Problem(
         HTTPStatus.BAD_REQUEST,
         Text("Malformed JSON", "JSON 格式错误"),
         Text("The body is not a JSON object, or names a field twice.", "请求体不是合法的 JSON 对象，或字段重复。"),
     ),
-    "bad_request": Problem(
+    codes.BAD_REQUEST: Problem(
         HTTPStatus.BAD_REQUEST,
         Text("Bad request", "请求无效"),
         Text("The request cannot be understood.", "无法理解该请求。"),
     ),
-    "unauthenticated": Problem(
+    codes.UNAUTHENTICATED: Problem(
         HTTPStatus.UNAUTHORIZED,
         Text("Not signed in", "未登录"),
         Text(
@@ -57,34 +58,34 @@ PROBLEMS: Mapping[str, Problem] = {
             "需要有效的 Bearer 令牌；支付服务商则需有效签名。",
         ),
     ),
-    "forbidden": Problem(
+    codes.FORBIDDEN: Problem(
         HTTPStatus.FORBIDDEN,
         Text("Not allowed", "没有权限"),
         Text("Only administrators may do this.", "仅管理员可以执行此操作。"),
     ),
-    "not_found": Problem(
+    codes.NOT_FOUND: Problem(
         HTTPStatus.NOT_FOUND,
         Text("Not found", "未找到"),
         Text("There is nothing at this address.", "该地址下没有内容。"),
         ("hint",),  # where a setting would offer the route
     ),
-    "goods_not_found": Problem(
+    codes.GOODS_NOT_FOUND: Problem(
         HTTPStatus.NOT_FOUND, Text("No such item", "商品不存在"), Text("There is no such item.", "没有这个商品。")
     ),
-    "order_not_found": Problem(
+    codes.ORDER_NOT_FOUND: Problem(
         HTTPStatus.NOT_FOUND, Text("No such order", "订单不存在"), Text("There is no such order.", "没有这个订单。")
     ),
-    "coupon_not_found": Problem(
+    codes.COUPON_NOT_FOUND: Problem(
         HTTPStatus.NOT_FOUND,
         Text("No such coupon", "优惠券不存在"),
         Text("There is no such coupon.", "没有这张优惠券。"),
     ),
-    "shipping_method_not_found": Problem(
+    codes.SHIPPING_METHOD_NOT_FOUND: Problem(
         HTTPStatus.NOT_FOUND,
         Text("No such shipping method", "配送方式不存在"),
         Text("There is no such shipping method.", "没有这种配送方式。"),
     ),
-    "method_not_allowed": Problem(
+    codes.METHOD_NOT_ALLOWED: Problem(
         HTTPStatus.METHOD_NOT_ALLOWED,
         Text("Method not allowed", "不支持该方法"),
         Text(
@@ -92,62 +93,62 @@ PROBLEMS: Mapping[str, Problem] = {
             "该地址不支持此方法，请参见 Allow 响应头。",
         ),
     ),
-    "body_too_large": Problem(
+    codes.BODY_TOO_LARGE: Problem(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         Text("Body too large", "请求体过大"),
         Text("A body has at most 64 KiB.", "请求体不得超过 64 KiB。"),
     ),
-    "unsupported_media_type": Problem(
+    codes.UNSUPPORTED_MEDIA_TYPE: Problem(
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         Text("Unsupported media type", "不支持的媒体类型"),
         Text(
             "The body must be application/json in UTF-8, not compressed.", "请求体须为未压缩的 UTF-8 application/json。"
         ),
     ),
-    "sale_not_started": Problem(
+    codes.SALE_NOT_STARTED: Problem(
         HTTPStatus.CONFLICT,
         Text("Sale not started", "活动未开始"),
         Text("The sale of this item has not started yet.", "该商品的活动尚未开始。"),
         ("starts_at",),
     ),
-    "sale_ended": Problem(
+    codes.SALE_ENDED: Problem(
         HTTPStatus.CONFLICT,
         Text("Sale ended", "活动已结束"),
         Text("The sale of this item has ended.", "该商品的活动已结束。"),
     ),
-    "sale_paused": Problem(
+    codes.SALE_PAUSED: Problem(
         HTTPStatus.CONFLICT,
         Text("Sale paused", "活动已暂停"),
         Text("The sale of this item is paused.", "该商品的活动已暂停。"),
     ),
-    "sold_out": Problem(
+    codes.SOLD_OUT: Problem(
         HTTPStatus.CONFLICT, Text("Sold out", "已售罄"), Text("This item is sold out.", "该商品已售罄。")
     ),
-    "insufficient_stock": Problem(
+    codes.INSUFFICIENT_STOCK: Problem(
         HTTPStatus.CONFLICT,
         Text("Not enough stock", "库存不足"),
         Text("Fewer units are left than were asked for.", "剩余数量少于所需数量。"),
         ("available",),
     ),
-    "limit_reached": Problem(
+    codes.LIMIT_REACHED: Problem(
         HTTPStatus.CONFLICT,
         Text("Limit reached", "超出限购"),
         Text("This would pass the limit of units for each buyer.", "超出每位买家的限购数量。"),
         ("limit", "already_bought"),
     ),
-    "price_changed": Problem(
+    codes.PRICE_CHANGED: Problem(
         HTTPStatus.CONFLICT,
         Text("Price changed", "价格已变动"),
         Text("The total is not the expected one; see the quote.", "应付金额与预期不符，请查看新的报价。"),
         ("quote",),
     ),
-    "order_not_pending": Problem(
+    codes.ORDER_NOT_PENDING: Problem(
         HTTPStatus.CONFLICT,
         Text("Order not pending", "订单不是待支付状态"),
         Text("Only a pending order allows this.", "仅待支付的订单可以执行此操作。"),
         ("order_status",),
     ),
-    "order_not_refundable": Problem(
+    codes.ORDER_NOT_REFUNDABLE: Problem(
         HTTPStatus.CONFLICT,
         Text("Order not refundable", "订单不可退款"),
         Text(
@@ -156,7 +157,7 @@ PROBLEMS: Mapping[str, Problem] = {
         ),
         ("order_status",),
     ),
-    "payment_already_resolved": Problem(
+    codes.PAYMENT_ALREADY_RESOLVED: Problem(
         HTTPStatus.CONFLICT,
         Text("Payment already resolved", "付款已处理"),
         Text(
@@ -165,62 +166,62 @@ PROBLEMS: Mapping[str, Problem] = {
         ),
         ("resolution",),
     ),
-    "has_orders": Problem(
+    codes.HAS_ORDERS: Problem(
         HTTPStatus.CONFLICT,
         Text("Item has orders", "商品已有订单"),
         Text("An item that was ordered cannot be deleted.", "已有订单的商品不能删除。"),
     ),
-    "stock_conflict": Problem(
+    codes.STOCK_CONFLICT: Problem(
         HTTPStatus.CONFLICT,
         Text("Not enough stock to withdraw", "可撤回库存不足"),
         Text("More units were to be withdrawn than are left.", "撤回数量超过剩余库存。"),
     ),
-    "version_mismatch": Problem(
+    codes.VERSION_MISMATCH: Problem(
         HTTPStatus.PRECONDITION_FAILED,
         Text("Version mismatch", "版本不一致"),
         Text("It was changed since it was read; read it again.", "内容已被修改，请重新读取。"),
     ),
-    "validation_failed": Problem(
+    codes.VALIDATION_FAILED: Problem(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         Text("Validation failed", "参数校验失败"),
         Text("Some fields are missing or wrong; see errors.", "部分字段缺失或有误，详见 errors。"),
         ("errors",),
     ),
-    "events_pruned": Problem(
+    codes.EVENTS_PRUNED: Problem(
         HTTPStatus.GONE,
         Text("Events deleted", "事件已删除"),
         Text("Events after this one were deleted for their age.", "该事件之后的部分事件已因过期被删除。"),
         ("oldest",),
     ),
-    "idempotency_key_reused": Problem(
+    codes.IDEMPOTENCY_KEY_REUSED: Problem(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         Text("Idempotency key reused", "幂等键重复使用"),
         Text("This Idempotency-Key was used for another request.", "该 Idempotency-Key 已用于另一个请求。"),
     ),
-    "internal_error": Problem(
+    codes.INTERNAL_ERROR: Problem(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         Text("Internal error", "内部错误"),
         Text("Something went wrong on our side.", "服务器发生错误。"),
     ),
-    "coupon_invalid": Problem(
+    codes.COUPON_INVALID: Problem(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         Text("Coupon not valid", "优惠券无效"),
         Text("This coupon cannot be used; see the reason.", "该优惠券无法使用，详见 reason。"),
         ("reason",),
     ),
-    "coupon_exhausted": Problem(
+    codes.COUPON_EXHAUSTED: Problem(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         Text("Coupon used up", "优惠券已用完"),
         Text("This coupon cannot be used any more; see the reason.", "该优惠券已无可用次数，详见 reason。"),
         ("reason",),
     ),
-    "coupon_not_applicable": Problem(
+    codes.COUPON_NOT_APPLICABLE: Problem(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         Text("Coupon not applicable", "优惠券不适用"),
         Text("This coupon does not fit this purchase; see the reason.", "该优惠券不适用于本次购买，详见 reason。"),
         ("reason",),
     ),
-    "shipping_required": Problem(
+    codes.SHIPPING_REQUIRED: Problem(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         Text("Shipping required", "需要配送信息"),
         Text(
@@ -229,13 +230,13 @@ PROBLEMS: Mapping[str, Problem] = {
         ),
         ("reason",),
     ),
-    "shipping_not_available": Problem(
+    codes.SHIPPING_NOT_AVAILABLE: Problem(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         Text("Shipping not available", "无法配送"),
         Text("This shipping method cannot serve this purchase; see the reason.", "该配送方式不可用，详见 reason。"),
         ("reason",),
     ),
-    "hold_cooldown": Problem(
+    codes.HOLD_COOLDOWN: Problem(
         HTTPStatus.TOO_MANY_REQUESTS,
         Text("Wait before holding again", "请稍后再抢"),
         Text(
@@ -243,17 +244,17 @@ PROBLEMS: Mapping[str, Problem] = {
             "您多次放弃了该商品的订单，请稍后再试。",
         ),
     ),
-    "rate_limited": Problem(
+    codes.RATE_LIMITED: Problem(
         HTTPStatus.TOO_MANY_REQUESTS,
         Text("Too many requests", "请求过于频繁"),
         Text("Too many requests were made; try again later.", "请求过多，请稍后再试。"),
     ),
-    "busy": Problem(
+    codes.BUSY: Problem(
         HTTPStatus.SERVICE_UNAVAILABLE,
         Text("Busy", "繁忙"),
         Text("Too many want this at once. Nothing was bought; try again.", "当前人数过多，未产生购买，请重试。"),
     ),
-    "unavailable": Problem(
+    codes.UNAVAILABLE: Problem(
         HTTPStatus.SERVICE_UNAVAILABLE,
         Text("Temporarily unavailable", "暂时不可用"),
         Text(

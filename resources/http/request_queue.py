@@ -7,7 +7,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
-from enum import Enum
+from enum import StrEnum
 from queue import SimpleQueue
 
 from core.db.clock import Deadline, begin_request
@@ -20,7 +20,7 @@ WAITING_MAX = 1024
 log = logging.getLogger("seckill.requests")
 
 
-class Lane(Enum):
+class Lane(StrEnum):
     """What a request is, as far as threads go."""
 
     WATCH = "watch"  # figures and health: one thread of its own

@@ -12,7 +12,7 @@ import pytest
 from config import ROOT
 from harness.service import SECRET, Service
 from load.options import MAX_USERS, parse, require_loopback
-from load.tally import FAILED, BufferedCounter, outcome
+from load.tally import FAILED, RunCounts, outcome
 
 BUYERS_SH = ROOT / "load" / "buyers.sh"
 
@@ -163,7 +163,7 @@ def test_every_answer_has_its_outcome(status: int, code: str | None, replayed: b
 
 
 def test_the_verdict_names_what_does_not_add_up() -> None:
-    tally = BufferedCounter()
+    tally = RunCounts()
     tally.outcomes["accepted"] = 5
     tally.time("buy", 1.0)
     assert tally.verdict(stock=5, sold=5) == []

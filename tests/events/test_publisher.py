@@ -245,16 +245,16 @@ def test_one_event_that_is_refused_does_not_stop_the_next(
     assert [row.status for row in rows(private_call)] == ["delivered", "pending", "delivered", "delivered", "delivered"]
 
 
-@pytest.mark.parametrize("crowded", [True, False])
+@pytest.mark.parametrize("busy", [True, False])
 def test_in_a_crowd_a_sender_makes_way_for_buyers_after_each_attempt(
-    private_call: Calls, receiver: Receiver, crowded: bool
+    private_call: Calls, receiver: Receiver, busy: bool
 ) -> None:
     pauses: list[float] = []
     private_call.create_webhook(receiver.url)
     buy(private_call, 3)
-    publish(Publisher(private_call.services.database, crowded=lambda: crowded, pause=pauses.append))
+    publish(Publisher(private_call.services.database, busy=lambda: busy, pause=pauses.append))
     assert len(receiver.received) == 3
-    assert len(pauses) == (3 if crowded else 0)
+    assert len(pauses) == (3 if busy else 0)
     assert all(pause > 0 for pause in pauses)
 
 

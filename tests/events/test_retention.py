@@ -140,7 +140,7 @@ def test_what_an_active_subscription_has_not_been_sent_stays(call: Calls) -> Non
     age(call, Event, Event.occurred_at, 91)
     assert prune(call, EVENTS_KEEP_DAYS=90).events == 0
     # Put on its list, and still to be sent.
-    Publisher(call.services.database, crowded=lambda: False).fan_out()
+    Publisher(call.services.database, busy=lambda: False).fan_out()
     assert count(call, WebhookDelivery) > 0
     assert prune(call, EVENTS_KEEP_DAYS=90).events == 0
     # Nobody waits for it any more.

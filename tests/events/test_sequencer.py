@@ -18,7 +18,7 @@ from sqlalchemy import Select, func, select
 from config import ROOT
 from core.db.clock import Deadline
 from core.db.database import Database
-from core.db.transaction import plain
+from core.db.transaction import run_with_default_deadline
 from core.events import sequencer
 from core.refusals import Busy
 from harness.database_server import DatabaseServer
@@ -250,7 +250,7 @@ def test_a_puller_waits_for_the_sequencer_that_is_at_work(call: Calls, server: D
     fill(server, server_uri, 1)
     sequencer.number_once(call.services.database, Deadline(5))
     fill(server, server_uri, 2)
-    other = threading.Thread(target=plain, args=(call.services.database, slowly))
+    other = threading.Thread(target=run_with_default_deadline, args=(call.services.database, slowly))
     other.start()
     assert taken.wait(10)
     threading.Timer(0.3, go_on.set).start()
@@ -343,7 +343,7 @@ def test_numbers_that_were_rolled_back_are_given_again(call: Calls, server: Data
 
     fill(server, server_uri, 2)
     with pytest.raises(ValueError, match="given up"):
-        plain(call.services.database, numbered_and_undone)
+        run_with_default_deadline(call.services.database, numbered_and_undone)
     assert puller.pull() == [0, 1]
     assert puller.after == last + 2
 

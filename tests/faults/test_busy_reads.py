@@ -62,7 +62,7 @@ def test_where_health_waits_for_a_thread_it_is_not(
     own_server: DatabaseServer, start_service: Callable[..., Service]
 ) -> None:
     uri = own_server.create_database("frozen")
-    service = start_service(uri, workers=1, threads=16, without_guard=["health_waits_in_line"], **PATIENT)
+    service = start_service(uri, workers=1, threads=16, without_guard=["health_waits_in_queue"], **PATIENT)
     with pytest.raises(AssertionError, match=r"/(healthz|metrics)"):
         health_while_frozen(own_server, service)
 

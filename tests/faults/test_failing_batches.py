@@ -109,7 +109,7 @@ def counter(make_app: Callable[..., Flask], proxy: Proxy, own_uri: str, inside: 
 def once(moment: str, statement: str, act: Callable[[Connection], None]) -> Iterator[None]:
     """Act at the next statement of a batch that begins so, `before` or `after` it."""
     acted: list[str] = []
-    ask, ask_all = Connection.ask, Connection.ask_all
+    ask, execute_all = Connection.execute, Connection.execute_all
 
     def asked_all(self: Connection, changes: Sequence[tuple[str, Sequence[str]]]) -> list[int]:
         if statement is not ALL_CHANGES:
@@ -118,7 +118,7 @@ def once(moment: str, statement: str, act: Callable[[Connection], None]) -> Iter
         acted.append(statement)
         if first and moment == "before":
             act(self)
-        counts = ask_all(self, changes)
+        counts = execute_all(self, changes)
         if first and moment == "after":
             act(self)
         return counts
@@ -135,8 +135,8 @@ def once(moment: str, statement: str, act: Callable[[Connection], None]) -> Iter
         return answer
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Connection, "ask", asked)
-        patch.setattr(Connection, "ask_all", asked_all)
+        patch.setattr(Connection, "execute", asked)
+        patch.setattr(Connection, "execute_all", asked_all)
         yield
     assert acted, f"there was no {statement}"
 

@@ -43,7 +43,7 @@ def sell_all_others(wanted: Wanted, inside: Inside) -> None:
                 *[lambda n=n: wanted.buy_held(f"held-{n}") for n in range(HELD_BUYERS)],
                 *[lambda item=item, n=n: service.buy(item, f"free-{n}") for n in range(4) for item in wanted.free],
             ]
-            # The place of the held item's buyers in the line is another each time.
+            # The place of the held item's buyers in the queue is another each time.
             order = buyers[number::ROUNDS] + [buyer for n, buyer in enumerate(buyers) if n % ROUNDS != number]
             answers = dict(zip(map(id, order), at_once(order), strict=True))
             held, free = ([answers[id(buyer)] for buyer in part] for part in (buyers[:4], buyers[4:]))
@@ -61,7 +61,9 @@ def test_buyers_of_other_items_are_served_while_a_row_is_held(
     sell_all_others(Wanted(start_service(own_uri, workers=1, threads=32, **SETTINGS)), inside)
 
 
-def test_with_a_single_leader_they_are_not(own_uri: str, start_service: Callable[..., Service], inside: Inside) -> None:
+def test_with_one_batch_worker_they_are_not(
+    own_uri: str, start_service: Callable[..., Service], inside: Inside
+) -> None:
     service = start_service(own_uri, workers=1, threads=32, DATABASE_POOL_SIZE=2, **SETTINGS)
     fails_soon(lambda: sell_all_others(Wanted(service), inside), match="busy")
 

@@ -39,7 +39,7 @@ def services(make_app: Callable[..., Flask], server_uri: str) -> Services:
     return make_app(server_uri, HOLD_COOLDOWN_SECONDS=0, TRANSACTION_ATTEMPTS=50, **patient).extensions["seckill"]
 
 
-class Till:
+class Money:
     """Orders in every state, what is told of their money, and what came of it."""
 
     def __init__(self, services: Services) -> None:
@@ -119,24 +119,24 @@ class Till:
         assert set(self.said) <= ANSWERS
 
 
-def settle_everything_at_once(till: Till) -> None:
+def settle_everything_at_once(money: Money) -> None:
     """Orders in all states, and for each of them payments, a cancellation and refunds while sweepers work."""
-    item = till.selling.item(stock=6)  # too few for all that were ever sold
-    placed = [till.order(item, state) for state in STATES]
-    calls = [call for order in placed for call in till.calls(order)] + [till.sweep] * 3
+    item = money.selling.item(stock=6)  # too few for all that were ever sold
+    placed = [money.order(item, state) for state in STATES]
+    calls = [call for order in placed for call in money.calls(order)] + [money.sweep] * 3
     random.shuffle(calls)
-    till.all_at_once(calls)
-    till.assert_each_cent_is_in_one_line()
+    money.all_at_once(calls)
+    money.assert_each_cent_is_in_one_line()
 
 
 def test_refunds_late_payments_cancellations_and_sweeps_at_once_lose_no_cent(services: Services) -> None:
-    till = Till(services)
+    money = Money(services)
     rounds = 0
     # Until all that can come of them has come of them at times, if that was not so in the first few rounds.
-    while rounds < ROUNDS or (not set(till.said) >= ANSWERS - {"failed", "unknown_order"} and rounds < 8 * ROUNDS):
-        settle_everything_at_once(till)
+    while rounds < ROUNDS or (not set(money.said) >= ANSWERS - {"failed", "unknown_order"} and rounds < 8 * ROUNDS):
+        settle_everything_at_once(money)
         rounds += 1
-    assert set(till.said) == ANSWERS - {"failed", "unknown_order"}
+    assert set(money.said) == ANSWERS - {"failed", "unknown_order"}
 
 
 def move_from_any_status(connection: Connection, order_no: str, to: str, *conditions: Any, **values: Any) -> bool:
@@ -148,23 +148,23 @@ def move_from_any_status(connection: Connection, order_no: str, to: str, *condit
 def test_without_the_condition_on_the_status_an_order_ends_twice(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    till = Till(services)
+    money = Money(services)
     monkeypatch.setattr(order_life, "move", move_from_any_status)
-    fails_soon(lambda: settle_everything_at_once(till), match="broken: .*'(paid_once|moves_told_once)'")
+    fails_soon(lambda: settle_everything_at_once(money), match="broken: .*'(paid_once|moves_told_once)'")
 
 
-def refund_twice_at_once(till: Till, order: OrderView) -> None:
+def refund_twice_at_once(money: Money, order: OrderView) -> None:
     """Two operators give the money of one paid order back: one of them is told that it was."""
-    till.said.clear()
-    till.all_at_once([lambda: till.refund(order, "r-1", False), lambda: till.refund(order, "r-2", False)])
-    assert till.said == {"refunded": 1, "order_not_refundable": 1}
-    till.assert_each_cent_is_in_one_line()
+    money.said.clear()
+    money.all_at_once([lambda: money.refund(order, "r-1", False), lambda: money.refund(order, "r-2", False)])
+    assert money.said == {"refunded": 1, "order_not_refundable": 1}
+    money.assert_each_cent_is_in_one_line()
 
 
 def test_of_two_refunds_at_once_one_is_told_that_the_money_was_given_back(services: Services) -> None:
-    till = Till(services)
+    money = Money(services)
     for _ in range(ROUNDS):
-        refund_twice_at_once(till, till.order(till.selling.item(), "paid"))
+        refund_twice_at_once(money, money.order(money.selling.item(), "paid"))
 
 
 def test_without_the_order_s_lock_it_is_an_error(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,36 +178,36 @@ def test_without_the_order_s_lock_it_is_an_error(services: Services, monkeypatch
             together.wait(20)
         return orders.view(row, now), now
 
-    till = Till(services)
-    order = till.order(till.selling.item(), "paid")
+    money = Money(services)
+    order = money.order(money.selling.item(), "paid")
     monkeypatch.setattr(payment_records, "lock_order", read)
     # The condition of the move holds still: what it catches is undone, and an error of the program.
     with pytest.raises(AssertionError, match="an order changed under its lock"):
-        refund_twice_at_once(till, order)
+        refund_twice_at_once(money, order)
 
 
-def restock_beside_a_sweep(till: Till) -> None:
+def restock_beside_a_sweep(money: Money) -> None:
     """Paid orders are refunded and their units come back, while those of overdue orders do."""
-    item = till.selling.item(stock=12)
-    paid = [till.order(item, "paid") for _ in range(6)]
+    item = money.selling.item(stock=12)
+    paid = [money.order(item, "paid") for _ in range(6)]
     for _ in range(6):
-        till.order(item, "overdue")
+        money.order(item, "overdue")
     calls: list[Callable[[], str]] = [
-        lambda order=order, number=number: till.refund(order, f"r-{number}", True)  # type: ignore[misc]
+        lambda order=order, number=number: money.refund(order, f"r-{number}", True)  # type: ignore[misc]
         for order in paid
         for number in range(4)
     ]
-    till.all_at_once([*calls, *[till.sweep] * 4])
-    till.assert_each_cent_is_in_one_line()
-    assert till.selling.stock(item) == (12, 0)
-    told = Counter(kind for kind, number in till.selling.happened() if number)
+    money.all_at_once([*calls, *[money.sweep] * 4])
+    money.assert_each_cent_is_in_one_line()
+    assert money.selling.stock(item) == (12, 0)
+    told = Counter(kind for kind, number in money.selling.happened() if number)
     assert (told["order.refunded"], told["order.expired"]) == (6, 6)
 
 
 def test_refunds_with_a_restock_beside_a_sweep_give_each_unit_back_once(services: Services) -> None:
-    till = Till(services)
-    restock_beside_a_sweep(till)
-    assert till.said == {"swept": 4, "refunded": 6, "order_not_refundable": 18}
+    money = Money(services)
+    restock_beside_a_sweep(money)
+    assert money.said == {"swept": 4, "refunded": 6, "order_not_refundable": 18}
 
 
 def test_without_the_look_at_the_status_an_order_is_refunded_twice(
@@ -216,28 +216,28 @@ def test_without_the_look_at_the_status_an_order_is_refunded_twice(
     def move(connection: Connection, order_no: str, to: str, condition: Any, **values: Any) -> bool:
         return move_from_any_status(connection, order_no, to, **values)
 
-    till = Till(services)
+    money = Money(services)
     monkeypatch.setattr(refunds, "TRANSITIONS", {"paid": {"refunded"}, "refunded": {"refunded"}})
     monkeypatch.setattr(orders, "move", move)
     with pytest.raises(AssertionError, match=r"broken: .*'moves_told_once'"):
-        restock_beside_a_sweep(till)
+        restock_beside_a_sweep(money)
 
 
-def one_refund_of_two_orders(till: Till) -> None:
+def one_refund_of_two_orders(money: Money) -> None:
     """A refund's id that the provider tells for two paid orders at once: one of the two got its money back."""
-    item = till.selling.item()
-    paid = [till.order(item, "paid") for _ in range(2)]
+    item = money.selling.item()
+    paid = [money.order(item, "paid") for _ in range(2)]
 
     def tell(order: OrderView) -> str:
         event = PaymentEvent(
             f"evt-{order.order_no}", PaymentEventType.REFUNDED, order.order_no, TOTAL, "CNY", f"refund-{item}"
         )
-        return payments.receive(till.services.database, event)
+        return payments.receive(money.services.database, event)
 
-    till.all_at_once([lambda order=order: tell(order) for order in paid])  # type: ignore[misc]
-    statuses = sorted(till.selling.status(order) for order in paid)
+    money.all_at_once([lambda order=order: tell(order) for order in paid])  # type: ignore[misc]
+    statuses = sorted(money.selling.status(order) for order in paid)
     assert statuses == ["paid", "refunded"]
-    till.assert_each_cent_is_in_one_line()
+    money.assert_each_cent_is_in_one_line()
 
 
 def slow_to_claim(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,15 +253,15 @@ def slow_to_claim(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_one_refund_that_is_told_for_two_orders_at_once_is_of_one(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    till = Till(services)
+    money = Money(services)
     slow_to_claim(monkeypatch)
     for _ in range(3):
-        one_refund_of_two_orders(till)
+        one_refund_of_two_orders(money)
 
 
 def test_without_the_unique_claim_it_is_of_both(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    till = Till(services)
+    money = Money(services)
     slow_to_claim(monkeypatch)
     with services.database.engine.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE payment_claims DROP PRIMARY KEY, ADD INDEX claims (payment_id)")
-    fails_soon(lambda: one_refund_of_two_orders(till), match=r"\['refunded', 'refunded'\]")
+    fails_soon(lambda: one_refund_of_two_orders(money), match=r"\['refunded', 'refunded'\]")

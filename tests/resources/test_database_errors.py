@@ -52,9 +52,9 @@ class Faulty:
                     )
         for engine in (self.engine, self.call.services.database.read_engine):
             event.listen(engine, "before_cursor_execute", self._instead_of_a_read, retval=True)
-        ask, commit = Connection.ask, Connection.commit
+        ask, commit = Connection.execute, Connection.commit
         monkeypatch.setattr(
-            Connection, "ask", lambda itself, statement, *values: ask(itself, *self._rewritten(statement, values))
+            Connection, "execute", lambda itself, statement, *values: ask(itself, *self._rewritten(statement, values))
         )
 
         def commit_or_refuse(itself: Connection) -> None:
@@ -62,7 +62,7 @@ class Faulty:
             if refused is None:
                 commit(itself)
             else:
-                itself.ask(self._signal(refused))
+                itself.execute(self._signal(refused))
 
         monkeypatch.setattr(Connection, "commit", commit_or_refuse)
 

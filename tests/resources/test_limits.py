@@ -185,7 +185,9 @@ def test_what_a_host_is_watched_by_is_free(limited: Limited) -> None:
     assert {call.get(path).status_code for path in FREE} == {200}
 
 
-def test_what_the_gate_refuses_is_free_and_needs_no_leave(limited: Limited, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_sale_cache_refuses_is_free_and_never_limited(
+    limited: Limited, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sale_cache_module, "MAX_AGE", 30.0)
     call = limited()
     item = put_up(call, stock=0)

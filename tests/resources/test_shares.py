@@ -10,7 +10,7 @@ from flask import Flask
 from core.db import shares
 from core.db.database import Database
 from core.db.shares import Share
-from core.db.transaction import plain
+from core.db.transaction import run_with_default_deadline
 from core.events import deliveries
 from core.refusals import Busy
 from tests.resources.calls import OPERATOR, Calls, problem
@@ -97,7 +97,7 @@ def test_while_purchases_stall_payments_and_changes_go_on(impatient: Calls) -> N
 def test_what_changes_something_never_uses_a_connection_that_the_server_may_cut(impatient: Calls) -> None:
     database = impatient.services.database
     with shares.using(Share.READS), all_in_use(database, Share.CHANGES), pytest.raises(Busy):
-        plain(database, lambda connection: None)
+        run_with_default_deadline(database, lambda connection: None)
 
 
 def test_a_worker_opens_no_more_connections_than_the_doctor_counts(impatient: Calls) -> None:

@@ -62,7 +62,7 @@ def test_nothing_is_done_after_a_change_that_fails(make_app: Callable[..., Flask
         changes = [before._replace(statement=before.statement.format("%s")), fails]
         changes.append(after._replace(statement=after.statement.format("%s")))
         with pytest.raises(mysql.connector.Error):
-            opened.ask_all([(each.statement, each.values) for each in changes])
+            opened.execute_all([(each.statement, each.values) for each in changes])
         # The connection is as good as before.
-        assert opened.ask("SELECT name FROM goods")[0] == [("before",)]
-        assert opened.ask_all([("UPDATE goods SET name = 'z'", ()), ("UPDATE goods SET name = 'y'", ())]) == [1, 1]
+        assert opened.execute("SELECT name FROM goods")[0] == [("before",)]
+        assert opened.execute_all([("UPDATE goods SET name = 'z'", ()), ("UPDATE goods SET name = 'y'", ())]) == [1, 1]

@@ -178,27 +178,27 @@ HOSTILE = ["'", '"', "\\", "\\'", "%s", "%%", "'; DROP TABLE x; -- ", "\0", "\n"
 
 def test_values_are_sent_as_they_are_whatever_is_in_them(connection: Connection) -> None:
     for value in [*HOSTILE, "".join(HOSTILE), "x" * 100_000]:
-        found, changed = connection.ask("SELECT %s, %s, NULL, CHAR_LENGTH(%s)", value, value[::-1], value)
+        found, changed = connection.execute("SELECT %s, %s, NULL, CHAR_LENGTH(%s)", value, value[::-1], value)
         assert found == [(value, value[::-1], None, str(len(value)))]
         assert changed == 0
 
 
 def test_a_change_tells_how_many_rows_it_changed(connection: Connection) -> None:
     rows(connection, "CREATE TEMPORARY TABLE held (id INT PRIMARY KEY, units INT)")
-    assert connection.ask("INSERT INTO held VALUES (1, %s), (2, %s)", "5", "5") == ([], 2)
-    assert connection.ask("UPDATE held SET units = units - 1 WHERE units >= %s", "6") == ([], 0)
-    assert connection.ask("UPDATE held SET units = units - 1 WHERE units >= %s", "5") == ([], 2)
-    assert connection.ask("SELECT id, units FROM held WHERE units > %s", "9") == ([], 0)
+    assert connection.execute("INSERT INTO held VALUES (1, %s), (2, %s)", "5", "5") == ([], 2)
+    assert connection.execute("UPDATE held SET units = units - 1 WHERE units >= %s", "6") == ([], 0)
+    assert connection.execute("UPDATE held SET units = units - 1 WHERE units >= %s", "5") == ([], 2)
+    assert connection.execute("SELECT id, units FROM held WHERE units > %s", "9") == ([], 0)
     with pytest.raises(mysql.connector.Error) as caught:
-        connection.ask("INSERT INTO held VALUES (1, %s)", "5")
+        connection.execute("INSERT INTO held VALUES (1, %s)", "5")
     assert caught.value.errno == 1062
-    assert connection.ask("SELECT COUNT(*) FROM held") == ([("2",)], 0)
+    assert connection.execute("SELECT COUNT(*) FROM held") == ([("2",)], 0)
 
 
 def test_what_is_asked_past_the_cursor_has_the_same_time_out(connect: Callable[..., Connection]) -> None:
     began = time.monotonic()
     with pytest.raises(ReadTimeoutError):
-        connect().ask("SELECT SLEEP(20)")
+        connect().execute("SELECT SLEEP(20)")
     assert time.monotonic() - began < SECONDS + SLACK
 
 

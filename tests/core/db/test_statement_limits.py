@@ -45,7 +45,7 @@ def execute(database: Database, connection: Connection) -> object:
 
 
 def ask(database: Database, connection: Connection) -> object:
-    return database.ask(connection, ENDLESS, [])
+    return database.execute(connection, ENDLESS, [])
 
 
 def read_without_end(database: Database, share: Share, by: Execute = execute) -> None:

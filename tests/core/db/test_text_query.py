@@ -110,9 +110,11 @@ def test_after_an_error_another_connection_is_used(
     reader.read([item])
     closed = []
     event.listen(database.read_engine, "close", lambda *of_event: closed.append(1))
-    ask = Database.ask
+    ask = Database.execute
     with monkeypatch.context() as broken:
-        broken.setattr(Database, "ask", lambda self, opened, text, ids: ask(self, opened, "SELECT * FROM nowhere", []))
+        broken.setattr(
+            Database, "execute", lambda self, opened, text, ids: ask(self, opened, "SELECT * FROM nowhere", [])
+        )
         with pytest.raises(Exception, match="nowhere"):
             reader.read([item])
     assert closed  # what it was in the middle of is not known

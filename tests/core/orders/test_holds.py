@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, text
 
-from core.db.transaction import plain
+from core.db.transaction import run_with_default_deadline
 from core.orders import expiry, holds, order_life
 from core.orders.holds import Locked
 from core.orders.orders import OrderView, Viewer
@@ -77,7 +77,7 @@ def test_what_is_taken_again_is_there_even_if_a_lock_was_lost(
             lost(locked, code)
         return holds.take_again(connection, locked, order)
 
-    assert plain(services.database, lambda connection: take(connection, False)) is None
+    assert run_with_default_deadline(services.database, lambda connection: take(connection, False)) is None
     with pytest.raises(RuntimeError, match="under its lock"):
-        plain(services.database, lambda connection: take(connection, True))
+        run_with_default_deadline(services.database, lambda connection: take(connection, True))
     assert state(selling, item, order) == before

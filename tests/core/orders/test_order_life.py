@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Connection
 
 from core.catalogue import goods
-from core.db.transaction import plain
+from core.db.transaction import run_with_default_deadline
 from core.ops import audit
 from core.orders import order_life, orders
 from core.orders.orders import TRANSITIONS, OrderView, Viewer
@@ -61,7 +61,9 @@ def test_only_the_moves_of_the_table_are_made(services: Services, selling: Selli
     for after in OrderStatus:
         order = selling.bought(item, f"buyer-{after}")
         selling.set_status(order, before)
-        moved = plain(services.database, lambda connection, o=order, a=after: orders.move(connection, o.order_no, a))
+        moved = run_with_default_deadline(
+            services.database, lambda connection, o=order, a=after: orders.move(connection, o.order_no, a)
+        )
         assert moved == (after in TRANSITIONS.get(before, ()))
         assert selling.status(order) == (after if moved else before)
 
@@ -266,4 +268,4 @@ def note_expiry(services: Services, order: OrderView) -> None:
         locked = order_life.holds.lock(connection, order.goods_id, order_life.holds.codes_of([order]))
         order_life.events.write(connection, locked.now, order_life.expire(connection, locked, [order]))
 
-    plain(services.database, work)
+    run_with_default_deadline(services.database, work)

@@ -65,7 +65,7 @@ def reader() -> Reader:
 
 @pytest.fixture
 def sale_cache(reader: Reader) -> Iterator[SaleCache]:
-    """A gate whose thread is gone after the test: what it leaves behind would disturb others."""
+    """A sale cache whose thread is gone after the test: what it leaves behind would disturb others."""
     made = SaleCache(reader, rest=lambda: reader.rests.append(made.watching), idle_seconds=0.05)
     yield made
     made.quiet_reads = 1  # not to wait for it long

@@ -16,7 +16,7 @@ __all__ = ["reader"]
 
 @pytest.fixture
 def make_cache(reader: Reader) -> Iterator[Callable[..., SaleCache]]:
-    """Makes a gate to which everybody is a crowd, and whose thread is gone after the test."""
+    """Makes a sale cache for which every item is hot, and whose thread is gone after the test."""
     made: list[SaleCache] = []
 
     def make(**bounds: int) -> SaleCache:

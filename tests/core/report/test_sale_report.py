@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from core.catalogue import goods
-from core.db.transaction import plain
+from core.db.transaction import run_with_default_deadline
 from core.live import store
 from core.live.board import Row
 from core.live.tally import Tally
@@ -102,7 +102,7 @@ def test_units_that_administrators_add_are_no_units_that_came_back(services: Ser
 
 def store_figures(services: Services, item: int, *rows: tuple[int, dict[str, Any]]) -> None:
     made = [Row(SECOND + second, "host-1", item, Tally.unpacked(parts)) for second, parts in rows]
-    plain(services.database, lambda connection: store.write(connection, made))
+    run_with_default_deadline(services.database, lambda connection: store.write(connection, made))
 
 
 def test_demand_refusals_and_waits_are_what_the_workers_counted(services: Services, selling: Selling) -> None:

@@ -102,9 +102,9 @@ def test_what_is_no_plain_address_of_the_web_is_refused(url: str, private: bool)
 
 
 def test_a_url_is_taken_apart_as_it_is_sent() -> None:
-    assert parse("https://shop.example/a/b?c=d&e") == url_policy.Target("https", "shop.example", 443, "/a/b?c=d&e")
-    assert parse("HTTPS://Shop.Example") == url_policy.Target("https", "shop.example", 443, "/")
-    assert parse("http://[::1]:8080/") == url_policy.Target("http", "::1", 8080, "/")
+    assert parse("https://shop.example/a/b?c=d&e") == url_policy.ParsedUrl("https", "shop.example", 443, "/a/b?c=d&e")
+    assert parse("HTTPS://Shop.Example") == url_policy.ParsedUrl("https", "shop.example", 443, "/")
+    assert parse("http://[::1]:8080/") == url_policy.ParsedUrl("http", "::1", 8080, "/")
 
 
 def test_with_leave_private_and_plain_targets_are_let_pass() -> None:
