@@ -90,6 +90,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         on_mariadb = item.get_closest_marker("mariadb") is not None
         if item.nodeid.startswith(LONG) or (on_mariadb and item.nodeid.startswith(LONG_ON_MARIADB)):
             item.add_marker("long")
+        if item.get_closest_marker("long") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(900))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -1,4 +1,4 @@
-"""Connections on which a client says nothing, or not all that it began to say, are closed. Nothing is asserted of when."""
+"""Connections on which a client says nothing, or not all that it began to say, are closed."""
 
 import socket
 import time
