@@ -15,7 +15,8 @@ FROM base AS build
 RUN apt-get update && apt-get install -y --no-install-recommends python3-venv python3-pip python3-hatchling
 WORKDIR /build
 ARG REQUIREMENTS=requirements.txt
-COPY requirements*.txt ./
+COPY requirements.txt ./
+COPY requirements/traces.txt requirements/
 RUN python3 -m venv --without-pip /opt/seckill \
     && python3 -m pip --python /opt/seckill/bin/python install --no-cache-dir --require-hashes -r "$REQUIREMENTS"
 COPY . .

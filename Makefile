@@ -15,8 +15,8 @@ help: ## List these commands
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	@touch $@
 
-.venv/.dev: .venv/.run requirements-dev.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+.venv/.dev: .venv/.run requirements/dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@touch $@
 
 .PHONY: install
@@ -46,8 +46,8 @@ faults: .venv/.dev test-packages ## Run the long tests: races, a model of sales,
 cluster: .venv/.dev test-packages ## Run the tests on a group of three MySQL servers, whose primary is killed and frozen, in about twenty minutes
 	$(BIN)/pytest -s -m cluster tests/cluster
 
-.venv/.e2e: .venv/.dev requirements-e2e.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-e2e.txt
+.venv/.e2e: .venv/.dev requirements/e2e.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/e2e.txt
 	@touch $@
 
 .PHONY: e2e-packages
@@ -69,8 +69,8 @@ client-types: .venv/.dev e2e-packages web/client/node_modules/.package-lock.json
 test-fast: .venv/.dev ## Run the tests that need neither MySQL, MariaDB nor nginx
 	$(BIN)/pytest -m "not mysql and not mariadb and not nginx and not promtool and not cluster and not node and not e2e and not image"
 
-.venv/.bench: .venv/.dev requirements-bench.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.txt
+.venv/.bench: .venv/.dev requirements/bench.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
 	@touch $@
 
 .PHONY: bench
@@ -78,8 +78,8 @@ bench: .venv/.bench test-packages ## Measure the service beside its rivals on My
 	@bench/install_packages
 	@$(BIN)/python -m bench $(BENCH)
 
-.venv/.load: .venv/.dev requirements-load.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-load.txt
+.venv/.load: .venv/.dev requirements/load.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/load.txt
 	@touch $@
 
 .PHONY: load
@@ -108,11 +108,11 @@ COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-e
 .PHONY: requirements
 requirements: .venv/.dev ## Compile pyproject.toml and the .in files to pinned requirements, newest releases first
 	$(COMPILE) --upgrade --output-file requirements.txt pyproject.toml
-	$(COMPILE) --upgrade --extra traces --constraint requirements.txt --output-file requirements-traces.txt pyproject.toml
-	$(COMPILE) --upgrade --output-file requirements-dev.txt requirements-dev.in
-	$(COMPILE) --upgrade --output-file requirements-bench.txt requirements-bench.in
-	$(COMPILE) --upgrade --output-file requirements-load.txt requirements-load.in
-	$(COMPILE) --upgrade --output-file requirements-e2e.txt requirements-e2e.in
+	$(COMPILE) --upgrade --extra traces --constraint requirements.txt --output-file requirements/traces.txt pyproject.toml
+	$(COMPILE) --upgrade --output-file requirements/dev.txt requirements/dev.in
+	$(COMPILE) --upgrade --output-file requirements/bench.txt requirements/bench.in
+	$(COMPILE) --upgrade --output-file requirements/load.txt requirements/load.in
+	$(COMPILE) --upgrade --output-file requirements/e2e.txt requirements/e2e.in
 	$(COMPILE) --upgrade --output-file examples/stripe_adapter/requirements.txt examples/stripe_adapter/requirements.in
 
 .PHONY: env-example

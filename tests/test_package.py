@@ -173,7 +173,7 @@ def _pins(name: str) -> dict[str, str]:
 
 def test_every_package_that_the_project_names_is_pinned() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    pinned, with_traces = _pins("requirements.txt"), _pins("requirements-traces.txt")
+    pinned, with_traces = _pins("requirements.txt"), _pins("requirements/traces.txt")
     for packages, named in (
         (pinned, project["dependencies"]),
         (with_traces, project["optional-dependencies"]["traces"]),

@@ -262,5 +262,5 @@ def test_its_requirements_are_those_that_the_tests_run_on() -> None:
 
     own = pins("examples/stripe_adapter/requirements.txt")
     assert {pin.partition("==")[0] for pin in own} >= {"stripe", "flask", "granian", "requests", "standardwebhooks"}
-    assert own <= pins("requirements.txt") | pins("requirements-dev.txt")
+    assert own <= pins("requirements.txt") | pins("requirements/dev.txt")
     assert not {pin for pin in pins("requirements.txt") if pin.startswith("stripe==")}
