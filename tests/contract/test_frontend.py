@@ -15,7 +15,7 @@ from config import ROOT
 from harness.client_types import CLIENT, PROGRAMS, TYPES
 from harness.service import Service
 from resources.http.auth import Access
-from resources.http.openapi_problems import codes
+from resources.http.openapi_problems import codes_of
 from resources.http.problems import PROBLEMS
 from resources.seckill import BUY
 
@@ -99,5 +99,5 @@ def test_the_table_has_every_code_of_what_buyers_call() -> None:
         if method.operation.access is Access.BUYER
     ]
     assert BUY in operations
-    told = {code for operation in operations for code in codes(operation)}
+    told = {code for operation in operations for code in codes_of(operation)}
     assert told | {"bad_request", "internal_error"} <= named <= PROBLEMS.keys()

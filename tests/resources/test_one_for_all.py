@@ -32,14 +32,14 @@ def late(
     make_app: Callable[..., Flask], database_uri: str, host: HostMemory, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator["Late"]:
     made = Late(Calls(make_app(database_uri, host, PURCHASE_WAIT_SECONDS=20)))
-    ask = Database.ask
+    execute = Database.execute
 
-    def ask_late(database: Database, connection: Connection, statement: str, numbers: Sequence[int]) -> object:
-        rows = ask(database, connection, statement, numbers)
+    def execute_late(database: Database, connection: Connection, statement: str, numbers: Sequence[int]) -> object:
+        rows = execute(database, connection, statement, numbers)
         made.hold(statement)
         return rows
 
-    monkeypatch.setattr(Database, "ask", ask_late)
+    monkeypatch.setattr(Database, "execute", execute_late)
     yield made
     made.goes.set()
     made.call.services.sale_cache.quiet_reads = 1
@@ -96,7 +96,7 @@ def read_once(late: Late) -> None:
     assert asked <= 2, "many read the same row"
 
 
-def test_while_the_gate_s_read_is_late_a_crowd_reads_the_row_once(late: Late) -> None:
+def test_while_the_cache_s_read_is_late_the_row_is_read_once_for_all(late: Late) -> None:
     read_once(late)
 
 
@@ -106,7 +106,7 @@ def test_without_waiting_for_it_everybody_reads_the_row(late: Late, monkeypatch:
         read_once(late)
 
 
-def test_the_gate_s_reader_waits_for_nobody_s_connection(late: Late) -> None:
+def test_the_cache_s_reader_waits_for_nobody_s_connection(late: Late) -> None:
     """Everybody else's are in use, and each waits for the database."""
     late.call.services.sale_cache.hot_requests = 10**9
     late.goes.clear()
