@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 PURCHASES = "seckill_purchases_total"
 REQUESTS = "seckill_http_requests_total"
 # Purchases that are refused ahead of everything else are counted apart.
-GATE_REFUSALS = "seckill_cached_refusals_total"
+CACHED_REFUSALS = "seckill_cached_refusals_total"
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Figures:
 
     def cached_refusals(self) -> dict[str, int]:
         """Purchase requests that were refused without asking the database, by code."""
-        return self._by_label(GATE_REFUSALS, "code")
+        return self._by_label(CACHED_REFUSALS, "code")
 
     def statuses(self) -> dict[str, int]:
         """Requests answered, by HTTP status."""

@@ -31,8 +31,10 @@ def rewrite(change: Rewrite) -> None:
     def rewritten(connection, cursor, statement, parameters, context, executemany):
         return change(connection, statement, parameters), parameters
 
-    ask = Connection.execute
-    Connection.execute = lambda self, statement, *values: ask(self, change(_seen_as(self), statement, values), *values)
+    execute = Connection.execute
+    Connection.execute = lambda self, statement, *values: execute(
+        self, change(_seen_as(self), statement, values), *values
+    )
     Connection.execute_all = one_by_one
 
 
@@ -45,14 +47,14 @@ def after(act: Callable[[Any, str, Any], None]) -> None:
     def done(connection, cursor, statement, parameters, context, executemany):
         act(connection, statement, parameters)
 
-    ask = Connection.execute
+    execute = Connection.execute
 
-    def ask_and_act(self: Any, statement: str, *values: str) -> Any:
-        answer = ask(self, statement, *values)
+    def execute_and_act(self: Any, statement: str, *values: str) -> Any:
+        answer = execute(self, statement, *values)
         act(_seen_as(self), statement, values)
         return answer
 
-    Connection.execute = ask_and_act
+    Connection.execute = execute_and_act
     Connection.execute_all = one_by_one
 
 

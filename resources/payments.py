@@ -6,7 +6,6 @@ from config import Settings
 from core import refusals as codes
 from core.payments import payment_records, payments, refunds
 from core.payments.payment_records import PaymentEvent, Resolution
-from core.refusals import NOT_FOUND
 from core.tokens import Identity
 from resources import payment_models as models
 from resources.http.auth import Access
@@ -93,4 +92,4 @@ class PaymentResolve(ApiResource):
         if its money is kept, `refunded` if it was given back, `ignored` if it reports none.
         """
         how = Resolution(body.resolution, body.note, caller.user_id)
-        return payment_json(refunds.resolve(services().database, row_id(payment_id, NOT_FOUND), how))
+        return payment_json(refunds.resolve(services().database, row_id(payment_id, codes.NOT_FOUND), how))

@@ -68,6 +68,12 @@ class _Worker:
             return 0.0
         return min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2.0 ** min(self.failures - 1, 20))
 
+    def ended(self, now: float, failed: bool) -> None:
+        """Note that it has no process since `now`, and whether its start has failed."""
+        self.process = None
+        self.failures = self.failures + 1 if failed else 0
+        self.next_try = now + self.pause
+
 
 class Supervisor:
     """Runs the workers of a host, one for each part of its memory, until a signal says to stop."""
@@ -139,8 +145,7 @@ class Supervisor:
         try:
             worker.process = self._start(worker.part)
         except OSError as error:  # no process can be had for now
-            worker.failures += 1
-            worker.next_try = worker.started_at + worker.pause
+            worker.ended(worker.started_at, failed=True)
             log.warning("no worker can be started: %s", error)
 
     def _record_end(self, worker: _Worker, process: Process) -> None:
@@ -150,9 +155,7 @@ class Supervisor:
         failed = not part.started or now - worker.started_at < _FAILED_WITHIN_SECONDS
         part.leave()
         self._host.count_restart()
-        worker.process = None
-        worker.failures = worker.failures + 1 if failed else 0
-        worker.next_try = now + worker.pause
+        worker.ended(now, failed)
         told = (
             f"worker failed at its start, the next try is in {worker.pause:g} s"
             if failed

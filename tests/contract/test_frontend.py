@@ -43,7 +43,6 @@ def program() -> str:
 
 
 @pytest.mark.node
-@pytest.mark.timeout(300)
 def test_the_program_compiles_under_the_strictest_settings_and_makes_the_journey(
     start_service: Callable[..., Service], sqlite_uri: str, tmp_path: Path
 ) -> None:
@@ -72,7 +71,6 @@ def test_the_program_compiles_under_the_strictest_settings_and_makes_the_journey
 
 
 @pytest.mark.node
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("right", "wrong"),
     [

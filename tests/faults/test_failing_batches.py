@@ -109,7 +109,7 @@ def counter(make_app: Callable[..., Flask], proxy: Proxy, own_uri: str, inside: 
 def once(moment: str, statement: str, act: Callable[[Connection], None]) -> Iterator[None]:
     """Act at the next statement of a batch that begins so, `before` or `after` it."""
     acted: list[str] = []
-    ask, execute_all = Connection.execute, Connection.execute_all
+    execute, execute_all = Connection.execute, Connection.execute_all
 
     def asked_all(self: Connection, changes: Sequence[tuple[str, Sequence[str]]]) -> list[int]:
         if statement is not ALL_CHANGES:
@@ -129,7 +129,7 @@ def once(moment: str, statement: str, act: Callable[[Connection], None]) -> Iter
             acted.append(text)
         if is_it and moment == "before":
             act(self)
-        answer = ask(self, text, *values)
+        answer = execute(self, text, *values)
         if is_it and moment == "after":
             act(self)
         return answer

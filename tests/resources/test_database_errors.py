@@ -52,9 +52,11 @@ class Faulty:
                     )
         for engine in (self.engine, self.call.services.database.read_engine):
             event.listen(engine, "before_cursor_execute", self._instead_of_a_read, retval=True)
-        ask, commit = Connection.execute, Connection.commit
+        execute, commit = Connection.execute, Connection.commit
         monkeypatch.setattr(
-            Connection, "execute", lambda itself, statement, *values: ask(itself, *self._rewritten(statement, values))
+            Connection,
+            "execute",
+            lambda itself, statement, *values: execute(itself, *self._rewritten(statement, values)),
         )
 
         def commit_or_refuse(itself: Connection) -> None:

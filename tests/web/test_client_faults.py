@@ -17,7 +17,7 @@ from harness.lossy_proxy import ANSWER, REQUEST, LossyProxy, losing
 from harness.service import Service
 from tests.races.crowd import assert_audit_clean
 
-pytestmark = [pytest.mark.node, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.node
 PROGRAM = ROOT / "tests" / "web" / "client" / "buyers.js"
 BUYERS = [f"buyer-{number}" for number in range(12)]
 

@@ -13,7 +13,7 @@ from config import ROOT
 from harness.client_types import CLIENT, PROGRAMS, TYPES, make_types
 from harness.service import Service
 
-pytestmark = [pytest.mark.node, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.node
 SOURCES = ROOT / "tests" / "web" / "client"
 
 

@@ -9,7 +9,7 @@ import pytest
 from config import ROOT
 from web.assets import assets
 
-pytestmark = [pytest.mark.node, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.node
 TESTS = sorted((ROOT / "tests" / "web" / "client").glob("*.test.js"))
 
 

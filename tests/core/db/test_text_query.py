@@ -110,10 +110,10 @@ def test_after_an_error_another_connection_is_used(
     reader.read([item])
     closed = []
     event.listen(database.read_engine, "close", lambda *of_event: closed.append(1))
-    ask = Database.execute
+    execute = Database.execute
     with monkeypatch.context() as broken:
         broken.setattr(
-            Database, "execute", lambda self, opened, text, ids: ask(self, opened, "SELECT * FROM nowhere", [])
+            Database, "execute", lambda self, opened, text, ids: execute(self, opened, "SELECT * FROM nowhere", [])
         )
         with pytest.raises(Exception, match="nowhere"):
             reader.read([item])
