@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import requests
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from examples.shop import Shop
@@ -16,6 +15,7 @@ from harness.eventually import eventually
 from harness.lossy_proxy import ANSWER, LossyProxy, losing
 from harness.service import SECRET, Service
 from harness.serving import serving
+from tests.e2e.axe import breaches
 from tests.e2e.conftest import SECONDS
 from tests.e2e.embedding import AnyItemShop
 
@@ -386,12 +386,8 @@ def test_axe_finds_nothing(service: Service, shop: AnyItemShop, visitor: Visit, 
     for fields in ({}, {"starts_at": far}, {"stock": 0}, {"list_price": 900, "shippable": True}):
         page = show(visitor("axe", color_scheme=scheme), shop, service.create_goods(**fields))
         expect(element(page)).to_have_attribute("data-status", re.compile("."))
-        assert found(page) == [], fields
+        assert breaches(page) == [], fields
     page = show(visitor("axe", color_scheme=scheme), shop, service.create_goods())
     buy_button(page).click()
     the_order(page)
-    assert found(page) == []
-
-
-def found(page: Page) -> list[str]:
-    return [violation["id"] for violation in Axe().run(page).response["violations"]]
+    assert breaches(page) == []

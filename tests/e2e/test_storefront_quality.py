@@ -1,24 +1,21 @@
 """What every page of the storefront must be: open to all, quick, still, and safe from what people type."""
 
 import re
-from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 import requests
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from harness.service import Service
+from tests.e2e.axe import breaches
 from tests.e2e.conftest import DESKTOP, PHONE
-
-Browse = Callable[..., BrowserContext]
+from tests.e2e.shopping import Browse, method
 
 FAR_AHEAD = "2099-01-01T00:00:00.000Z"
 FIRST_VIEW = 100_000  # bytes, as they are sent
 EVIL = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>'\"&amp;{{7*7}}"
-RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 # How far what is on the page moved since it began to load.
 SHIFTS = """
 window.shifted = 0;
@@ -36,7 +33,7 @@ def admin(shop: Service, method: str, path: str, **body: Any) -> None:
 @pytest.fixture
 def shipped(shop: Service) -> int:
     """An item that is shipped, by a method that serves one country alone."""
-    admin(shop, "POST", "/shipping-methods", code="post", name="Post 邮政", base_fee=800, regions=["CN"])
+    method(shop)
     return shop.create_goods(
         name="龙井 Longjing", description="Spring.\n春茶。", price=12800, list_price=25600, shippable=True
     )
@@ -48,9 +45,18 @@ def settled(page: Page, path: str) -> Page:
     return page
 
 
-def breaches(page: Page) -> list[str]:
-    found = Axe().run(page, options=RULES).response["violations"]
-    return [f"{breach['id']}: {[node['target'] for node in breach['nodes']]}" for breach in found]
+def settled_after_paint(page: Page, path: str) -> Page:
+    """Load a page as on a slow host: its scripts arrive once all of it has been shown without them."""
+    held: list[Route] = []
+    page.route("**/*.js", lambda route: held.append(route))
+    page.goto(path, wait_until="commit")
+    page.wait_for_function("() => performance.getEntriesByName('first-contentful-paint').length")
+    page.locator("#page-data").wait_for(state="attached")
+    page.evaluate("() => new Promise((shown) => requestAnimationFrame(() => requestAnimationFrame(shown)))")
+    assert held, "no script was held"
+    page.unroute("**/*.js")  # the held ones go on
+    page.wait_for_load_state("networkidle")
+    return page
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -152,8 +158,19 @@ def test_nothing_moves_while_a_page_loads(
         context.add_init_script(SHIFTS)
         page = context.new_page()
         for path in ("/", f"/shop/{shipped}", f"/shop/{upcoming}", "/shop/orders"):
-            settled(page, path)
-            assert page.evaluate("() => window.shifted") < 0.01, path
+            for load in (settled, settled_after_paint):
+                load(page, path)
+                assert page.evaluate("() => window.shifted") < 0.01, (path, load.__name__)
+
+
+def test_the_columns_of_orders_stand_before_the_rows_are_there(shop: Service, browse: Browse, buyer: str) -> None:
+    shop.buy(shop.create_goods(name="W" * 200, list_price=10**12, price=10**11), buyer)
+    page = settled(browse(buyer).new_page(), "/shop/orders")
+    columns = "() => [...document.querySelectorAll('.orders th')].map((head) => head.getBoundingClientRect().toJSON())"
+    with_rows = page.evaluate(columns)
+    assert len({column["x"] for column in with_rows}) == len(with_rows) > 1
+    page.evaluate("() => document.querySelector('.orders tbody').replaceChildren()")
+    assert page.evaluate(columns) == with_rows
 
 
 @pytest.mark.parametrize("width", [320, 640], ids=["a small phone", "a desktop at 200 %"])

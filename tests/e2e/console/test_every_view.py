@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from tests.e2e.axe import breaches
 from tests.e2e.console.shop import Shop
 from tests.e2e.console.views import settled
 
@@ -51,11 +51,6 @@ def places(shop: Shop) -> dict[str, object]:
     return {"goods": goods["id"], "order": order["order_no"], "webhook": webhook["id"]}
 
 
-def _faults(page: Page) -> list[str]:
-    found = Axe().run(page)
-    return [f"{one['id']}: {[node['html'] for node in one['nodes'][:3]]}" for one in found.response["violations"]]
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("view", VIEWS)
 def test_view_is_accessible(open_console: Open, places: dict[str, object], view: str, scheme: str) -> None:
@@ -64,7 +59,7 @@ def test_view_is_accessible(open_console: Open, places: dict[str, object], view:
     page = open_console(view.format(**places), color_scheme=scheme, **options)
     settled(page)
 
-    assert _faults(page) == []
+    assert breaches(page) == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -72,7 +67,7 @@ def test_sign_in_is_accessible(open_console: Open, scheme: str) -> None:
     page = open_console(token=None, color_scheme=scheme)
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("alert")).to_be_visible()
-    assert _faults(page) == []
+    assert breaches(page) == []
 
 
 @pytest.mark.parametrize("size", [PHONE, NARROW])
@@ -116,7 +111,7 @@ def test_states_that_come_by_pressing_are_accessible(shop: Shop, open_console: O
     page = open_console("/admin/sales/new")
     page.get_by_role("button", name="Create").click()
     expect(page.get_by_role("alert")).to_be_visible()
-    assert _faults(page) == []
+    assert breaches(page) == []
 
     edited = shop.put_up("Edited by two")["id"]
     page.goto(f"{shop.url}/admin/sales/{edited}/edit")
@@ -124,17 +119,17 @@ def test_states_that_come_by_pressing_are_accessible(shop: Shop, open_console: O
     shop.call("PATCH", f"/goods/{edited}", json={"name": "Theirs"})
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("heading", name="Somebody else changed this meanwhile")).to_be_visible()
-    assert _faults(page) == []
+    assert breaches(page) == []
 
     page.goto(f"{shop.url}/admin/orders/{places['order']}")
     page.get_by_role("button", name="Cancel order").click()
     expect(page.get_by_role("dialog")).to_be_visible()
-    assert _faults(page) == []
+    assert breaches(page) == []
 
     page.goto(f"{shop.url}/admin/audit")
     page.get_by_role("button", name="Run audit").click()
     expect(page.locator("[data-check]").first).to_be_visible(timeout=60_000)
-    assert _faults(page) == []
+    assert breaches(page) == []
 
 
 def test_console_is_used_by_keyboard_alone(shop: Shop, open_console: Open) -> None:
