@@ -127,8 +127,8 @@ def test_answers_from_other_threads_are_all_sent_though_one_cannot_be(caplog: py
                 exchange.response_bytes(201, [], b"bought")
                 exchange.response_bytes(500, [], b"only the first is sent")
 
-        threading.Thread(target=answer_all).start()
-        await asyncio.gather(*calls)
+        # The thread is waited for too: it calls the loop after the last answer.
+        await asyncio.gather(asyncio.to_thread(answer_all), *calls)
         assert [protocol.sent for protocol in protocols] == [[(201, b"bought")], [], [(201, b"bought")]]
 
     with caplog.at_level(logging.ERROR):

@@ -41,6 +41,7 @@ class Reader:
         self.errors_once: list[Exception] = []
         self.goes = threading.Event()
         self.goes.set()
+        self.frozen = threading.Event()  # set once a read waits to go on
         # Seconds that an answer takes before and after the database looks at its clock.
         self.there = self.back = 0.0
 
@@ -50,6 +51,8 @@ class Reader:
         time.sleep(self.there)
         fields, now = self.fields, database_time()
         time.sleep(self.back)
+        if not self.goes.is_set():
+            self.frozen.set()
         assert self.goes.wait(30)
         if self.errors_once:
             raise self.errors_once.pop()
@@ -132,7 +135,7 @@ def nobody_is_told_older(sale_cache: SaleCache, reader: Reader) -> None:
     """With the reader frozen, the last it has read serves for 250 ms from the moment at which that was asked for."""
     known(sale_cache)
     reader.goes.clear()
-    until(lambda: len(reader.began) > 1)
+    until(reader.frozen.is_set)
     last = reader.began[-2]  # the one after it is not answered
     until(lambda: sale_cache.refusal(ITEM) is None or time.monotonic() > last + MAX_AGE)
     end = time.monotonic() + 2 * MAX_AGE

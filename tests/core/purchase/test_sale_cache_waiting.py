@@ -40,6 +40,7 @@ def freeze(sale_cache: SaleCache, reader: Reader) -> None:
     """Let the sale cache know the item, and then wait for the database until all that it knows is too old."""
     known(sale_cache)
     reader.goes.clear()
+    until(reader.frozen.is_set)
     until(lambda: sale_cache.refusal(ITEM) is None)
 
 
