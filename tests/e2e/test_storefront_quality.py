@@ -38,9 +38,10 @@ LINES = """(element) => {
 }"""
 
 
-def admin(shop: Service, method: str, path: str, **body: Any) -> None:
+def create(shop: Service, path: str, **body: Any) -> None:
+    """Create a coupon or a shipping method; one that another test has created stays as it is."""
     headers = shop.headers("operator", admin=True)
-    assert requests.request(method, f"{shop.url}{path}", json=body, headers=headers, timeout=20).status_code < 500
+    assert requests.post(f"{shop.url}{path}", json=body, headers=headers, timeout=20).status_code < 500
 
 
 @pytest.fixture
@@ -126,7 +127,7 @@ def test_axe_finds_nothing_in_chinese_and_without_javascript(
 
 
 def test_what_people_type_runs_nowhere(shop: Service, browse: Browse) -> None:
-    admin(shop, "POST", "/shipping-methods", code="evil", name=EVIL[:100], base_fee=1)
+    create(shop, "/shipping-methods", code="evil", name=EVIL[:100], base_fee=1)
     item = shop.create_goods(name=EVIL, description=EVIL, shippable=True, image_url=f"/{EVIL.replace(' ', '')}")
     user = EVIL[:60]
     page = browse(user).new_page()
@@ -200,8 +201,8 @@ def test_an_order_with_long_codes_has_its_amounts_on_one_line(
     shop: Service, browse: Browse, buyer: str, size: tuple[int, int]
 ) -> None:
     code = "C" * 64
-    admin(shop, "POST", "/coupons", code=code, kind="percent", percent=10)
-    admin(shop, "POST", "/shipping-methods", code=code.lower(), name="Long", base_fee=100)
+    create(shop, "/coupons", code=code, kind="percent", percent=10)
+    create(shop, "/shipping-methods", code=code.lower(), name="Long", base_fee=100)
     item = shop.create_goods(price=128_000_000, shippable=True)
     address = {"name": "W" * 64, "phone": "+852 2345 6789", "region": "HK", "line1": "W" * 200}
     assert shop.buy(item, buyer, coupon_code=code, shipping_method=code.lower(), address=address).ok
@@ -211,7 +212,9 @@ def test_an_order_with_long_codes_has_its_amounts_on_one_line(
     assert page.evaluate(CUT_OFF) == []
     (order,) = orders(shop, buyer)
     assert order["discount"] > 0
-    for amount in page.get_by_text(re.compile(r"^−?CN¥[\d,]+\.00$")).all():
+    amounts = page.get_by_text(re.compile(r"^−?CN¥[\d,]+\.00$")).all()
+    assert len(amounts) == 4, "total, subtotal, discount, shipping fee"
+    for amount in amounts:
         assert amount.evaluate(LINES) == 1, amount.text_content()
 
 

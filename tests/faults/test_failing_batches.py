@@ -111,7 +111,7 @@ def once(moment: str, statement: str, act: Callable[[Connection], None]) -> Iter
     acted: list[str] = []
     execute, execute_all = Connection.execute, Connection.execute_all
 
-    def asked_all(self: Connection, changes: Sequence[tuple[str, Sequence[str]]]) -> list[int]:
+    def execute_all_and_act(self: Connection, changes: Sequence[tuple[str, Sequence[str]]]) -> list[int]:
         if statement is not ALL_CHANGES:
             return one_by_one(self, changes)
         first = not acted
@@ -123,7 +123,7 @@ def once(moment: str, statement: str, act: Callable[[Connection], None]) -> Iter
             act(self)
         return counts
 
-    def asked(self: Connection, text: str, *values: str) -> Any:
+    def execute_and_act(self: Connection, text: str, *values: str) -> Any:
         is_it = not acted and text.startswith(statement)
         if is_it:
             acted.append(text)
@@ -135,8 +135,8 @@ def once(moment: str, statement: str, act: Callable[[Connection], None]) -> Iter
         return answer
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Connection, "execute", asked)
-        patch.setattr(Connection, "execute_all", asked_all)
+        patch.setattr(Connection, "execute", execute_and_act)
+        patch.setattr(Connection, "execute_all", execute_all_and_act)
         yield
     assert acted, f"there was no {statement}"
 
