@@ -52,19 +52,23 @@ def fails_soon(check: Callable[[], object], match: str, tries: int = 6) -> None:
 
 
 @contextmanager
-def crowd_of(service: Service, item: int, buyers: int = 24) -> Iterator[None]:
-    """Buyers who buy again and again."""
+def crowd_of(service: Service, item: int, buyers: int = 24) -> Iterator[Callable[[], None]]:
+    """Buyers who buy again and again. Yields what adds one more."""
     done = threading.Event()
+    threads: list[threading.Thread] = []
 
     def keep_buying(user: str) -> None:
         while not done.is_set():
             service.buy(item, user, timeout=60)
 
-    threads = [threading.Thread(target=keep_buying, args=(f"buyer-{n}",)) for n in range(buyers)]
-    for thread in threads:
-        thread.start()
+    def add_buyer() -> None:
+        threads.append(threading.Thread(target=keep_buying, args=(f"buyer-{len(threads)}",)))
+        threads[-1].start()
+
     try:
-        yield
+        for _ in range(buyers):
+            add_buyer()
+        yield add_buyer
     finally:
         done.set()
         for thread in threads:
