@@ -48,7 +48,7 @@ def main() -> None:
             _number(told.get("THREADS"), "THREADS", THREADS, MAX_THREADS),
         )
         _warn_of_unknown_names()
-        _serve(address.when_free(), settings)
+        serve_until_stopped(address.when_free(), settings)
     except ClickException as error:
         sys.exit(f"error: {error.message}")
 
@@ -70,7 +70,8 @@ def _warn_of_unknown_names() -> None:
         print(f"warning: {name} is no setting of this service; see README.md", file=sys.stderr)
 
 
-def _serve(address: Address, settings: config.Settings) -> None:
+def serve_until_stopped(address: Address, settings: config.Settings) -> None:
+    """Prepare the database, start the workers and supervise them. Returns once they have stopped."""
     # Imported once here, and shared by the workers, which are forked: a new one is there in no time.
     from core.ops.host_memory import HostMemory
     from resources.http import request_log

@@ -49,7 +49,7 @@ FUNCTIONS: tuple[tuple[Any, str], ...] = (
     (batcher.Batcher, "_finish"),
     (batch, "serve"),
     (batch, "decide"),
-    (transaction, "_run_once"),
+    (transaction, "run_once"),
     (statements, "standing"),
     (mysql_connection.Connection, "execute"),
     (mysql_connection.Connection, "execute_all"),

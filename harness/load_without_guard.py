@@ -9,7 +9,7 @@ def health_waits_in_queue() -> None:
     from resources.http import dispatch
 
     FastPath.health = lambda self, request: None
-    dispatch._WATCHED = frozenset()
+    dispatch.WATCH_PATHS = frozenset()
 
 
 def one_share() -> None:
@@ -17,19 +17,19 @@ def one_share() -> None:
     from core.db.database import Database
     from core.db.shares import Share
 
-    connected = Database._connected
+    connected = Database.connect_share
 
     def shared(self: Any, share: Share, deadline: Any) -> Any:
         return connected(self, Share.READS, deadline)
 
-    Database._connected = shared
+    Database.connect_share = shared
 
 
 def no_statement_limit() -> None:
     """The server ends no statement by itself."""
     from core.db.database import Database
 
-    Database._limit_mysql = lambda self, dbapi_connection, record: None
+    Database.limit_mysql = lambda self, dbapi_connection, record: None
 
 
 def bodies_hold_the_loop() -> None:
@@ -38,14 +38,14 @@ def bodies_hold_the_loop() -> None:
 
     from server.granian_adapter import BODY_SECONDS, GranianAdapter
 
-    body = GranianAdapter._body
+    read_body = GranianAdapter.read_body
 
     async def blocking(self: Any, environ: Any, protocol: Any) -> bytes:
         if int(environ.get("CONTENT_LENGTH", "0")) > 500:  # bytes, as the slow ones are
             time.sleep(BODY_SECONDS)
-        return await body(self, environ, protocol)
+        return await read_body(self, environ, protocol)
 
-    GranianAdapter._body = blocking
+    GranianAdapter.read_body = blocking
 
 
 def export_fails_midway() -> None:

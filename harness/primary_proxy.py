@@ -87,7 +87,8 @@ class _Follower:
                 self._says_so[port] = False
                 if connection is not None:
                     with contextlib.suppress(Exception):
-                        connection._socket.sock.close()  # not close(): that would wait for a frozen server
+                        # Not close(), which would wait for a frozen server.
+                        connection._socket.sock.close()  # noqa: SLF001 (the driver's)
                 connection = None
             time.sleep(_INTERVAL_SECONDS)
 

@@ -87,14 +87,14 @@ def no_sqlite_transaction() -> None:
 
     server_proof.prove = lambda settings: None
 
-    set_up = Database._set_up_sqlite
+    set_up = Database.set_up_sqlite
 
     def careless(self: Any, dbapi_connection: Any, record: Any) -> None:
         set_up(self, dbapi_connection, record)
         dbapi_connection.execute("PRAGMA ignore_check_constraints = ON")
 
-    Database._set_up_sqlite = careless
-    core.db.database._begin_sqlite = lambda connection: None
+    Database.set_up_sqlite = careless
+    core.db.database.begin_sqlite = lambda connection: None
     no_row_lock()
 
 
@@ -171,7 +171,7 @@ def acknowledge_before_commit() -> None:
     """A purchase is answered a little before its COMMIT."""
     import core.db.transaction
 
-    run_once = core.db.transaction._run_once
+    run_once = core.db.transaction.run_once
 
     def hasty(database: Any, work: Any, deadline: Any) -> Any:
         said: queue.Queue[Any] = queue.Queue()
@@ -199,14 +199,14 @@ def acknowledge_before_commit() -> None:
             raise first
         return first
 
-    core.db.transaction._run_once = hasty
+    core.db.transaction.run_once = hasty
 
 
 def crash_loop_ends() -> None:
     """The supervisor takes two deaths within 5.5 seconds for a crash loop, and replaces no more."""
     from server.supervisor import Supervisor
 
-    record_end = Supervisor._record_end
+    record_end = Supervisor.record_end
     died_at: dict[int, float] = {}
 
     def once(self: Any, worker: Any, process: Any) -> None:
@@ -216,7 +216,7 @@ def crash_loop_ends() -> None:
             worker.next_try = float("inf")
         died_at[worker.part] = now
 
-    Supervisor._record_end = once  # type: ignore[method-assign]
+    Supervisor.record_end = once  # type: ignore[method-assign]
 
 
 def supervisor_fails() -> None:
@@ -226,7 +226,7 @@ def supervisor_fails() -> None:
     def record_end(self: Any, worker: Any, process: Any) -> None:
         raise LookupError
 
-    Supervisor._record_end = record_end  # type: ignore[method-assign]
+    Supervisor.record_end = record_end  # type: ignore[method-assign]
 
 
 def hold_slow_user() -> None:
@@ -245,7 +245,7 @@ def socket_outlives_worker() -> None:
     def share(connection: Any, statement: str, parameters: Any) -> None:
         if not _writes_orders(statement) or SLOW_USER not in repr(parameters):
             return
-        kept = connection.connection.dbapi_connection._socket.sock.fileno()
+        kept = connection.connection.dbapi_connection.sock.fileno()
         if os.fork() == 0:
             # Not the port that the worker listens on, only this socket.
             os.closerange(3, kept)
@@ -297,7 +297,7 @@ WITHOUT_GUARD: dict[str, Callable[[], None]] = {
 
 
 def main(names: list[str]) -> None:
-    start = serve._serve
+    start = serve.serve_until_stopped
 
     def without_guards(*arguments: Any) -> None:
         # Workers and the process that prepares the database are forked from here, and inherit it.
@@ -305,7 +305,7 @@ def main(names: list[str]) -> None:
             WITHOUT_GUARD[name]()
         start(*arguments)
 
-    serve._serve = without_guards
+    serve.serve_until_stopped = without_guards
     serve.main()
 
 

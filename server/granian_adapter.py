@@ -75,7 +75,7 @@ class GranianAdapter:
         exchange = _Exchange(self, protocol)
         environ = environ_of(scope)
         try:
-            environ["wsgi.input"] = BytesIO(await self._body(environ, protocol))
+            environ["wsgi.input"] = BytesIO(await self.read_body(environ, protocol))
         except TimeoutError:
             self._dispatcher.refuse(Busy(), exchange, environ)
         else:
@@ -85,7 +85,7 @@ class GranianAdapter:
             exchange.answered = self._loop.create_future()
             await exchange.answered
 
-    async def _body(self, environ: WSGIEnvironment, protocol: HTTPProtocol) -> bytes:
+    async def read_body(self, environ: WSGIEnvironment, protocol: HTTPProtocol) -> bytes:
         """The body, or as much of it as shows that it is too long; nothing of one whose length says so.
 
         Of one that was cut off there is nothing. Raises TimeoutError.

@@ -136,7 +136,7 @@ class Supervisor:
         """Start each worker whose process has ended: at once or, after a failed start, when its pause is over."""
         for worker in self._workers:
             if worker.process is not None and not worker.process.is_alive():
-                self._record_end(worker, worker.process)
+                self.record_end(worker, worker.process)
             if worker.process is None and self._clock() >= worker.next_try:
                 self._start_process(worker)
 
@@ -148,7 +148,7 @@ class Supervisor:
             worker.ended(worker.started_at, failed=True)
             log.warning("no worker can be started: %s", error)
 
-    def _record_end(self, worker: _Worker, process: Process) -> None:
+    def record_end(self, worker: _Worker, process: Process) -> None:
         """Note the end of a worker's process, and when the next may start."""
         now = self._clock()
         part = self._host.parts[worker.part]

@@ -134,7 +134,7 @@ class Database:
         self._share: Share | None = None
         for each in (engine, self.read_engine):
             self._listen(each, opened_as)
-        event.listen(self.read_engine, "connect", self._limit_sqlite if self.is_sqlite else self._limit_mysql)
+        event.listen(self.read_engine, "connect", self.limit_sqlite if self.is_sqlite else self.limit_mysql)
         if self.is_sqlite:
             event.listen(self.read_engine, "before_cursor_execute", self._begin_statement)
         event.listen(engine, "engine_disposed", lambda engine: self.read_engine.dispose())
@@ -143,16 +143,16 @@ class Database:
         if not self.is_sqlite:
             event.listen(engine, "do_connect", _opener(opened_as))
             event.listen(engine, "handle_error", _tell_disconnect)
-        event.listen(engine, "connect", self._set_up_sqlite if self.is_sqlite else self._set_up_mysql)
+        event.listen(engine, "connect", self.set_up_sqlite if self.is_sqlite else self.set_up_mysql)
         if self.is_sqlite:
-            event.listen(engine, "begin", _begin_sqlite)
+            event.listen(engine, "begin", begin_sqlite)
         else:
             self._idle.watch(engine)
 
     def of(self, share: Share) -> "Database":
         """The same database, restricted to the connections of `share`, in any thread."""
         bound = copy.copy(self)
-        bound._share = share
+        bound._share = share  # noqa: SLF001 (of this class)
         return bound
 
     @contextmanager
@@ -164,11 +164,12 @@ class Database:
         """
         share = self._share or shares.current()
         # The server does not time out changes: on MariaDB that could end a COMMIT as well.
-        with self._connected(Share.CHANGES if share in ENDED_BY_SERVER else share, deadline) as connection:
+        with self.connect_share(Share.CHANGES if share in ENDED_BY_SERVER else share, deadline) as connection:
             yield connection
 
     @contextmanager
-    def _connected(self, share: Share, deadline: Deadline) -> Iterator[Connection]:
+    def connect_share(self, share: Share, deadline: Deadline) -> Iterator[Connection]:
+        """The same for the connections of `share`, whatever the thread's is."""
         permits = self._permits[share]
         if not permits.acquire(timeout=deadline.remaining()):
             raise Busy()
@@ -202,7 +203,7 @@ class Database:
             return
         deadline = deadline or deadline_of_request(self.settings.PURCHASE_WAIT_SECONDS)
         try:
-            with self._connected(self._share or shares.current(), deadline) as connection:
+            with self.connect_share(self._share or shares.current(), deadline) as connection:
                 yield connection
         # Of a statement, or of the rollback at the end.
         except (DBAPIError, mysql.connector.Error, sqlite3.Error) as error:
@@ -241,7 +242,8 @@ class Database:
             cause = error.orig if isinstance(error, DBAPIError) and error.orig else error.__cause__ or error
             log.warning("the database failed a request: %s, error %s", type(cause).__name__, read(error).errno)
 
-    def _set_up_mysql(self, dbapi_connection: Any, record: Any) -> None:
+    def set_up_mysql(self, dbapi_connection: Any, record: Any) -> None:
+        """Have the server end the session where it falls silent within a transaction, or waits long for a lock."""
         with dbapi_connection.cursor() as cursor:
             mariadb = self._is_mariadb(cursor)
             # A frozen process keeps its row locks: only the server can end its session. MySQL has no timeout for idle
@@ -261,7 +263,7 @@ class Database:
         cursor.execute("SELECT VERSION()")
         return "mariadb" in str(cursor.fetchone()[0]).lower()
 
-    def _limit_mysql(self, dbapi_connection: Any, record: Any) -> None:
+    def limit_mysql(self, dbapi_connection: Any, record: Any) -> None:
         """Let the server end statements of the session that the driver no longer waits for."""
         seconds = self.settings.DATABASE_TIMEOUT_SECONDS * _SERVER_SHARE_OF_TIMEOUT
         with dbapi_connection.cursor() as cursor:
@@ -271,8 +273,8 @@ class Database:
             else:
                 cursor.execute(f"SET SESSION max_execution_time = {seconds * 1000:.0f}")
 
-    def _limit_sqlite(self, dbapi_connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:
-        """The same for SQLite, which runs in this process."""
+    def limit_sqlite(self, dbapi_connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:
+        """End late statements of the session here: SQLite runs in this process."""
 
         def is_late() -> bool:
             ends_at: float = record.info.get("statement_ends_at", math.inf)
@@ -283,8 +285,9 @@ class Database:
     def _begin_statement(self, connection: Connection, *of_event: Any) -> None:
         connection.info["statement_ends_at"] = time.monotonic() + self.settings.DATABASE_TIMEOUT_SECONDS
 
-    def _set_up_sqlite(self, dbapi_connection: sqlite3.Connection, record: Any) -> None:
-        dbapi_connection.isolation_level = None  # the driver begins nothing by itself; `_begin_sqlite` does
+    def set_up_sqlite(self, dbapi_connection: sqlite3.Connection, record: Any) -> None:
+        """Give a new connection the journal and the durability that the service counts on."""
+        dbapi_connection.isolation_level = None  # the driver begins nothing by itself; `begin_sqlite` does
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
             dbapi_connection.cursor().execute(f"PRAGMA {pragma}")  # no statement of a request: it is not traced
 
@@ -320,7 +323,8 @@ def _tell_disconnect(context: ExceptionContext) -> None:
         context.invalidate_pool_on_disconnect = False
 
 
-def _begin_sqlite(connection: Connection) -> None:
+def begin_sqlite(connection: Connection) -> None:
+    """Begin a transaction of the kind that its connection was marked for (`WRITES`)."""
     # A writer takes the lock at its start: one that reads first could find its snapshot outdated when it writes.
     writes = connection.get_execution_options().get(WRITES, False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -26,7 +26,7 @@ _LAST_WORD_SECONDS = 0.1
 _SESSION = "session"
 
 
-class _Session:
+class Session:
     """One connection of the driver's. Its lock is held while a statement of this module runs on it."""
 
     def __init__(self, connection: Any) -> None:
@@ -57,7 +57,7 @@ class IdleSessions:
         """`patience` bounds, in seconds, how long taking a session out waits for the thread's statement on it."""
         self._silence = silence
         self._patience = patience
-        self._sessions: dict[int, _Session] = {}
+        self._sessions: dict[int, Session] = {}
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -69,15 +69,16 @@ class IdleSessions:
 
     def keep(self, connection: Any, record: ConnectionPoolEntry) -> None:
         """Keep a session, whose `wait_timeout` is `silence`, open whenever it idles."""
-        session = _Session(connection)
+        session = Session(connection)
         record.info[_SESSION] = session
         with self._lock:
             self._sessions[id(connection)] = session
             if self._thread is None or not self._thread.is_alive():  # threads do not survive a fork
-                self._thread = threading.Thread(target=self._keep_open, name="idle sessions", daemon=True)
+                self._thread = threading.Thread(target=self.keep_open, name="idle sessions", daemon=True)
                 self._thread.start()
 
-    def _keep_open(self) -> None:
+    def keep_open(self) -> None:
+        """Give idle sessions the long `wait_timeout`, until there is no session left. Runs in a thread of its own."""
         while True:
             # Often enough to reach each session in time, even on a busy machine.
             time.sleep(self._silence / 8)
@@ -99,9 +100,9 @@ class IdleSessions:
     def _wake(self, connection: Any, record: ConnectionPoolEntry, proxy: PoolProxiedConnection) -> None:
         """Before a session is used: check that it is alive, and set its short `wait_timeout`."""
         returned_at = record.info.get("returned_at")
-        session: _Session | None = record.info.get(_SESSION)
+        session: Session | None = record.info.get(_SESSION)
         try:
-            if session is not None and self._wake_parked(session):
+            if session is not None and self.wake_parked(session):
                 return
             # A connection in steady use needs no ping; an idle one may have been closed by the server.
             if returned_at is not None and time.monotonic() - returned_at > PING_AFTER_SECONDS:
@@ -113,7 +114,11 @@ class IdleSessions:
         except Exception as error:
             raise DisconnectionError from error  # the pool opens another
 
-    def _wake_parked(self, session: _Session) -> bool:
+    def wake_parked(self, session: Session) -> bool:
+        """Set the short `wait_timeout` of a session that has the long one. False where there was nothing to do.
+
+        Raises ReadTimeoutError where the thread's statement on it takes too long, and what went wrong in that thread.
+        """
         if not session.lock.acquire(timeout=self._patience):
             raise ReadTimeoutError()
         try:
@@ -136,6 +141,6 @@ class IdleSessions:
 
 def _note_return(connection: Any, record: ConnectionPoolEntry) -> None:
     now = record.info["returned_at"] = time.monotonic()
-    session: _Session | None = record.info.get(_SESSION)
+    session: Session | None = record.info.get(_SESSION)
     if session is not None and session.connection is connection:
         session.idle_since = now

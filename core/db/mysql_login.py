@@ -77,7 +77,7 @@ class _Sha2WithoutTls(MySQLCachingSHA2PasswordAuthPlugin):
     """`caching_sha2_password` over an unprotected connection."""
 
     def __init__(self, plugin: MySQLCachingSHA2PasswordAuthPlugin, seed: bytes, local: bool) -> None:
-        super().__init__(plugin._username, plugin._password, ssl_enabled=False)
+        super().__init__(plugin._username, plugin._password, ssl_enabled=False)  # noqa: SLF001 (nothing public has them)
         self._local = local
         self._seed = seed  # replaced if the server requests this plugin only after its greeting
 

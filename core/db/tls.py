@@ -8,10 +8,10 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mysql.connector.errors import ConnectionTimeoutError, InterfaceError
 from mysql.connector.network import MySQLTCPSocket
@@ -25,10 +25,9 @@ _NOT_REACHED = 2003
 _UNKNOWN_HOST = 2005
 
 _names = NameLookup()
-_contexts: dict[Any, ssl.SSLContext] = {}
-_making = threading.Lock()
 _CONNECT_SECONDS = 10.0  # where no time-out is stated
 _KEPT = 16  # contexts; renewed certificates make new ones
+_VERSIONS: Mapping[str, ssl.TLSVersion] = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
 
 
 class Unprotected(InterfaceError):
@@ -64,6 +63,71 @@ def is_local(sock: Any) -> bool:
     return (mapped or address).is_loopback
 
 
+class TlsFile(NamedTuple):
+    """The name and version of a file, so that a renewed certificate is read again."""
+
+    name: str
+    modified_ns: int
+    size: int
+
+
+class TlsOptions(NamedTuple):
+    """What the address of a database says about TLS."""
+
+    ca: TlsFile | None
+    cert: TlsFile | None
+    key: TlsFile | None
+    verify_cert: bool
+    verify_identity: bool
+    versions: tuple[str, ...]
+    cipher_suites: tuple[str, ...]
+
+
+def make_context(options: TlsOptions) -> ssl.SSLContext:
+    """A TLS context of these options. Raises Unprotected if they do not work."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    # Without verification, the host's name in a certificate proves nothing.
+    verify = options.verify_cert or options.verify_identity
+    context.check_hostname = options.verify_identity
+    context.verify_mode = ssl.CERT_REQUIRED if verify else ssl.CERT_NONE
+    try:
+        if options.versions:
+            context.minimum_version = _VERSIONS[min(options.versions)]
+            context.maximum_version = _VERSIONS[max(options.versions)]
+        if options.cipher_suites and max(options.versions, default="") == "TLSv1.2":
+            context.set_ciphers(":".join(options.cipher_suites))  # those of TLS 1.3 cannot be excluded
+        if options.ca:
+            context.load_verify_locations(options.ca.name)  # and no other: a public authority issues to anyone
+        elif verify:
+            context.load_default_certs()
+        if options.cert:
+            context.load_cert_chain(options.cert.name, options.key.name if options.key else None)
+    except (OSError, ssl.SSLError, KeyError) as error:
+        raise Unprotected(f"the TLS options of the address do not work: {error}", errno=TLS_FAILED) from error
+    return context
+
+
+class Contexts:
+    """The newest TLS contexts, by their options. Shared by all threads of a process."""
+
+    def __init__(self, make: Callable[[TlsOptions], ssl.SSLContext] = make_context) -> None:
+        self.make = make
+        self._kept: dict[TlsOptions, ssl.SSLContext] = {}
+        self._making = threading.Lock()
+
+    def of(self, options: TlsOptions) -> ssl.SSLContext:
+        """The context of these options, made where it is not there yet. Raises Unprotected if they do not work."""
+        with self._making:
+            if options not in self._kept:
+                while len(self._kept) >= _KEPT:
+                    del self._kept[next(iter(self._kept))]
+                self._kept[options] = self.make(options)
+            return self._kept[options]
+
+
+contexts = Contexts()
+
+
 class TcpSocket(MySQLTCPSocket):
     """The driver's socket, with a bound on the look-up of the host's name, a shared TLS context, and TCP_NODELAY."""
 
@@ -75,7 +139,7 @@ class TcpSocket(MySQLTCPSocket):
         name, stated = self.server_host, self._connection_timeout
         seconds = _CONNECT_SECONDS if stated is None else stated
         began = time.monotonic()
-        self.server_host = self._look_up(seconds)
+        self.server_host = self.look_up(seconds)
         left = max(0.1, seconds - (time.monotonic() - began))
         self.set_connection_timeout(left)  # type: ignore[arg-type]  # a socket's time-out may be a fraction
         try:
@@ -88,7 +152,7 @@ class TcpSocket(MySQLTCPSocket):
         # confirmed the others, 40 ms later: rows stay locked meanwhile.
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    def _look_up(self, seconds: float) -> str:
+    def look_up(self, seconds: float) -> str:
         """One of the host's addresses: of IPv6 with `force_ipv6`, else of IPv4, if there is one of that kind."""
         host, port = self.server_host, self.server_port
         try:
@@ -110,15 +174,17 @@ class TcpSocket(MySQLTCPSocket):
         tls_cipher_suites: list[str] | None = None,
     ) -> ssl.SSLContext:
         """The context for these options of the URL. Raises Unprotected if they do not work."""
-        files = tuple(_file(name) for name in (ssl_ca, ssl_cert, ssl_key))
-        verify = (bool(ssl_verify_cert), bool(ssl_verify_identity))
-        key = (files, verify, tuple(tls_versions or ()), tuple(tls_cipher_suites or ()))
-        with _making:
-            if key not in _contexts:
-                while len(_contexts) >= _KEPT:
-                    del _contexts[next(iter(_contexts))]
-                _contexts[key] = _context(ssl_ca, ssl_cert, ssl_key, *verify, *key[2:])
-            return _contexts[key]
+        return contexts.of(
+            TlsOptions(
+                _file(ssl_ca),
+                _file(ssl_cert),
+                _file(ssl_key),
+                bool(ssl_verify_cert),
+                bool(ssl_verify_identity),
+                tuple(tls_versions or ()),
+                tuple(tls_cipher_suites or ()),
+            )
+        )
 
     def switch_to_ssl(self, ssl_context: Any, host: str) -> None:
         """Start TLS. Raises Unprotected if the certificate does not match, InterfaceError for all other failures."""
@@ -133,46 +199,11 @@ class TcpSocket(MySQLTCPSocket):
             raise
 
 
-def _file(name: str | None) -> tuple[str, int, int] | None:
-    """The name and version of a file, so that a renewed certificate is read again."""
+def _file(name: str | None) -> TlsFile | None:
     if not name:
         return None
     try:
         found = Path(name).stat()
     except OSError as error:
         raise Unprotected(f"{name} cannot be read: {error.strerror}", errno=TLS_FAILED) from error
-    return name, found.st_mtime_ns, found.st_size
-
-
-def _context(
-    ca: str | None,
-    cert: str | None,
-    key: str | None,
-    verify_cert: bool,
-    verify_identity: bool,
-    versions: Sequence[str],
-    suites: Sequence[str],
-) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    # Without verification, the host's name in a certificate proves nothing.
-    verify = verify_cert or verify_identity
-    context.check_hostname = verify_identity
-    context.verify_mode = ssl.CERT_REQUIRED if verify else ssl.CERT_NONE
-    try:
-        if versions:
-            context.minimum_version = _VERSIONS[min(versions)]
-            context.maximum_version = _VERSIONS[max(versions)]
-        if suites and max(versions, default="") == "TLSv1.2":
-            context.set_ciphers(":".join(suites))  # those of TLS 1.3 cannot be excluded
-        if ca:
-            context.load_verify_locations(ca)  # and no other: a public authority issues certificates to anyone
-        elif verify:
-            context.load_default_certs()
-        if cert:
-            context.load_cert_chain(cert, key)
-    except (OSError, ssl.SSLError, KeyError) as error:
-        raise Unprotected(f"the TLS options of the address do not work: {error}", errno=TLS_FAILED) from error
-    return context
-
-
-_VERSIONS: Mapping[str, ssl.TLSVersion] = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
+    return TlsFile(name, found.st_mtime_ns, found.st_size)

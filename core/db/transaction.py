@@ -1,4 +1,4 @@
-"""Runs transactions. `_run_once` alone begins, commits and rolls back; `run` retries, within bounds.
+"""Runs transactions. `run_once` alone begins, commits and rolls back; `run` retries, within bounds.
 
 docs/locking.md has the rules of locking.
 """
@@ -68,7 +68,7 @@ def run(
             # Jitter: two transactions that collided should not collide again.
             time.sleep(min(random.uniform(0, pause), deadline.remaining()))  # noqa: S311 (no secret)
         try:
-            return _run_once(database, work, deadline)
+            return run_once(database, work, deadline)
         except _Unanswered as unanswered:
             if was_committed is None:
                 raise Unavailable() from unanswered.__cause__
@@ -88,7 +88,8 @@ def run(
     raise Busy()
 
 
-def _run_once(database: Database, work: Callable[[Connection], Result], deadline: Deadline) -> Result:
+def run_once(database: Database, work: Callable[[Connection], Result], deadline: Deadline) -> Result:
+    """Run `work` in one transaction and commit it, without a retry. Raises what `work` and the database raise."""
     committed: list[Result] = []
     try:
         _work_and_commit(database, work, deadline, committed)
@@ -121,7 +122,7 @@ def _work_and_commit(
                     told_not = database.is_sqlite or read(error).kind is Kind.RERUN
                     # Roll back here: SQLAlchemy considers the transaction ended, and the pool resets nothing. A
                     # connection without a clear answer to COMMIT must not be reused.
-                    if not told_not or not _rolled_back(connection):
+                    if not told_not or not roll_back(connection):
                         connection.invalidate()
                     if told_not:
                         raise
@@ -133,7 +134,7 @@ def _work_and_commit(
             database.sqlite_writer.release()
 
 
-def _rolled_back(connection: Connection) -> bool:
+def roll_back(connection: Connection) -> bool:
     """Roll back without SQLAlchemy. Returns whether the database confirmed it."""
     try:
         connection.connection.rollback()

@@ -53,7 +53,8 @@ class KeySet:
     def has_all_of(self, earlier: "KeySet") -> bool:
         """Whether each key of `earlier` is among these."""
         return all(
-            name in self._keys and self._keys[name][0] == content for name, (content, _) in earlier._keys.items()
+            name in self._keys and self._keys[name][0] == content
+            for name, (content, _) in earlier._keys.items()  # noqa: SLF001 (of this class)
         )
 
 

@@ -51,7 +51,7 @@ class BufferedCounter:
     def settle(cls) -> None:
         """Add the buffered counts of all counters of the process."""
         for tally in cls._all:
-            tally._settle()
+            tally._settle()  # noqa: SLF001 (of this class)
 
     def _settle(self) -> None:
         with self._settling:

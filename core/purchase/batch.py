@@ -96,7 +96,7 @@ def serve(
             database,
             lambda connection: _work(connection, caps, known_caps, requests, rules, holding, join_late),
             deadline,
-            was_committed=_was_committed,
+            was_committed=was_committed,
             rerun_lock_waits=patient,
         )
         ended = time.perf_counter()
@@ -221,7 +221,8 @@ def _write(connection: Connection, placed: list[Placed], goods: Mapping[int, Loc
     carry_out(connection, changes)
 
 
-def _was_committed(connection: Connection, outcomes: list[Outcome | None]) -> bool:
+def was_committed(connection: Connection, outcomes: list[Outcome | None]) -> bool:
+    """Whether the transaction with these outcomes was committed, where the answer to its COMMIT was lost."""
     placed = [outcome.order.order_no for outcome in outcomes if isinstance(outcome, Placed)]
     if not placed:
         return True  # nothing was to be written

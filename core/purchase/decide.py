@@ -216,20 +216,19 @@ def _refuse(request: PurchaseRequest, ledger: _Ledger) -> Refused | None:
         return Refused(Refusal(refusals.LIMIT_REACHED, limit=limit, already_bought=held.units))
     if request.quantity > stock:
         return Refused(Refusal(refusals.INSUFFICIENT_STOCK, available=stock))
-    wait = _cooldown(held, ledger)
+    wait = cooldown(held, ledger.rules, ledger.now)
     return Refused(Refusal(refusals.HOLD_COOLDOWN, retry_after=wait)) if wait else None
 
 
-def _cooldown(held: Held, ledger: _Ledger) -> int:
+def cooldown(held: Held, rules: Rules, now: datetime) -> int:
     """Seconds that the buyer still waits after too many strikes; 0 where they need not."""
-    rules = ledger.rules
     further = held.strikes - rules.hold_strikes
     if held.last_strike_at is None or further < 0:
         return 0
     first = rules.hold_cooldown_seconds
     # The exponent is bounded: a day has fewer than 2^17 seconds.
     wait = min(first * 2 ** min(further, 17), max(first, LONGEST_COOLDOWN), rules.hold_forget_seconds)
-    return max(0, math.ceil((held.last_strike_at + timedelta(seconds=wait) - ledger.now).total_seconds()))
+    return max(0, math.ceil((held.last_strike_at + timedelta(seconds=wait) - now).total_seconds()))
 
 
 def refusal_of(status: str, starts_at: datetime | None) -> Refusal | None:

@@ -93,6 +93,11 @@ class CachedSale:
         return status if status == sale.status(self.row, latest) else None
 
 
+def is_fresh_for(since: float, read_at: float) -> bool:
+    """Whether a row, whose read was sent at `read_at`, is new enough for a request that allows rows from `since` on."""
+    return read_at >= since
+
+
 class SaleCache:
     """Reads the rows of items, and keeps those of the hot ones. Shared by all threads of a process."""
 
@@ -324,10 +329,10 @@ class SaleCache:
         taken = []
         for goods_id in ids:
             waiting = self._awaited.pop(goods_id, [])
-            later = [(since, future) for since, future in waiting if since > asked_at]
+            later = [(since, future) for since, future in waiting if not is_fresh_for(since, asked_at)]
             if later:
                 self._awaited[goods_id] = later
-            taken += [(goods_id, future) for since, future in waiting if since <= asked_at]
+            taken += [(goods_id, future) for since, future in waiting if is_fresh_for(since, asked_at)]
         self._awaited_count -= len(taken)
         return taken
 

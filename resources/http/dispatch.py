@@ -171,10 +171,10 @@ _WSGI = {
 
 
 # Whoever watches a sale does so most when all other threads are busy.
-_WATCHED = FREE | {"/live"}
+WATCH_PATHS = FREE | {"/live"}
 
 
 def _lane(request: ApiRequest) -> Lane:
-    if request.environ["PATH_INFO"] in _WATCHED:
+    if request.environ["PATH_INFO"] in WATCH_PATHS:
         return Lane.WATCH
     return Lane.READS if request.method in READING else Lane.CHANGES

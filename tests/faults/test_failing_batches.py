@@ -236,7 +236,7 @@ def test_while_nobody_can_tell_whether_a_commit_happened_none_of_them_is_told_bu
     def nobody_knows(connection: Any, outcomes: object) -> bool:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(batch, "_was_committed", nobody_knows)
+    monkeypatch.setattr(batch, "was_committed", nobody_knows)
     with once("after", "UPDATE goods", lambda connection: proxy.cut_next(Cut.AFTER)):
         buyers = counter.buy_together()
         assert {type(buyer.exception(PATIENCE)) for buyer in buyers} == {Unavailable}

@@ -53,7 +53,7 @@ def test_who_needs_a_new_connection_is_told_so_and_the_others_need_none(call: Ca
 def test_without_the_bound_a_request_waits_for_as_long_as_dns_is_silent(
     call: Calls, dns: Dns, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(TcpSocket, "_look_up", lambda self, seconds: self.server_host)
+    monkeypatch.setattr(TcpSocket, "look_up", lambda self, seconds: self.server_host)
     call.services.database.engine.dispose()
     dns.fall_silent(HOST)
     answered = threading.Event()

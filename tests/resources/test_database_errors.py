@@ -255,7 +255,7 @@ def test_a_commit_that_is_refused_once_is_rolled_back_and_run_again_on_its_conne
 def test_without_the_rollback_the_run_that_was_refused_is_committed_with_the_next(
     faulty_again: Faulty, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transaction, "_rolled_back", lambda connection: True)
+    monkeypatch.setattr(transaction, "roll_back", lambda connection: True)
     with pytest.raises(AssertionError, match="assert 2 == 1"):
         buy_while_commits_are_refused_once(faulty_again)
 

@@ -69,8 +69,8 @@ def test_while_reads_use_all_of_theirs_the_shop_sells_and_is_ready(impatient: Ca
 
 def test_with_one_share_for_all_it_sells_nothing(impatient: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
     item = impatient.create()["id"]
-    connected = Database._connected
-    monkeypatch.setattr(Database, "_connected", lambda self, share, deadline: connected(self, Share.READS, deadline))
+    connected = Database.connect_share
+    monkeypatch.setattr(Database, "connect_share", lambda self, share, deadline: connected(self, Share.READS, deadline))
     with all_in_use(impatient.services.database, Share.READS), pytest.raises(AssertionError, match="busy"):
         sells(impatient, item)
 

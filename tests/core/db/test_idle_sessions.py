@@ -101,7 +101,7 @@ def test_sessions_that_idle_for_several_time_outs_are_the_same_afterwards(watche
 def test_without_the_thread_that_keeps_them_open_they_are_not(
     make_app: Callable[..., Flask], mysql_uri: str, mysql: DatabaseServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(IdleSessions, "_keep_open", lambda self: None)
+    monkeypatch.setattr(IdleSessions, "keep_open", lambda self: None)
     with pytest.raises(AssertionError, match="sessions were closed"):
         stay_open(Watched(make_app(mysql_uri, IDLE_TRANSACTION_SECONDS=SILENCE), mysql))
 
@@ -147,7 +147,7 @@ def test_a_session_that_has_idled_and_then_falls_silent_in_a_transaction_is_ende
 def test_with_the_long_time_out_left_in_place_it_is_not(
     make_app: Callable[..., Flask], mysql_uri: str, mysql: DatabaseServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(IdleSessions, "_wake_parked", lambda self, session: False)
+    monkeypatch.setattr(IdleSessions, "wake_parked", lambda self, session: False)
     with pytest.raises(AssertionError, match="it does not come to that"):
         fall_silent_in_a_transaction(Watched(make_app(mysql_uri, IDLE_TRANSACTION_SECONDS=SILENCE), mysql))
 

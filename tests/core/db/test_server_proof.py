@@ -248,7 +248,7 @@ class TestSqlite:
     ) -> None:
         set_up(sqlite_uri)  # leaves SQLite's default journal, as does a file system without shared memory
         monkeypatch.setattr(
-            Database, "_set_up_sqlite", lambda self, opened, record: setattr(opened, "isolation_level", None)
+            Database, "set_up_sqlite", lambda self, opened, record: setattr(opened, "isolation_level", None)
         )
         with pytest.raises(Lie, match="the journal is in mode delete and not WAL"):
             prove(settings_of(sqlite_uri))

@@ -14,7 +14,7 @@ import pytest
 from flask import Flask
 
 from core.db import mysql_connection, mysql_login, tls
-from core.db.tls import Protection, Unprotected, is_local
+from core.db.tls import Contexts, Protection, Unprotected, is_local
 from core.ops.finding import State, judge_protection
 from harness.mysql import MySQL
 from server.prepare import CannotStart, upgrade
@@ -76,8 +76,6 @@ def ca(server: MySQL) -> str:
 def loads(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     """Counts what is made and read for TLS from now on."""
     counted = {"contexts": 0, "certificates": 0}
-    monkeypatch.setattr(tls, "_contexts", {})
-    make = tls._context
     load, default = ssl.SSLContext.load_verify_locations, ssl.SSLContext.set_default_verify_paths
 
     def count(name: str, act: Callable[..., Any]) -> Callable[..., Any]:
@@ -87,7 +85,7 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
 
         return counting
 
-    monkeypatch.setattr(tls, "_context", count("contexts", make))
+    monkeypatch.setattr(tls, "contexts", Contexts(count("contexts", tls.make_context)))
     monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", count("certificates", load))
     monkeypatch.setattr(ssl.SSLContext, "set_default_verify_paths", count("certificates", default))
     return counted
@@ -107,15 +105,11 @@ def test_all_connections_of_a_process_share_one_context(server: MySQL, loads: di
 def test_without_the_shared_context_each_connection_makes_its_own(
     server: MySQL, loads: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tls, "_contexts", Forgetful())
+    shared = tls.contexts
+    monkeypatch.setattr(tls, "contexts", SimpleNamespace(of=lambda options: Contexts(shared.make).of(options)))
     for _ in range(3):
         opened(server)
     assert loads["contexts"] == 3
-
-
-class Forgetful(dict):
-    def __contains__(self, key: object) -> bool:
-        return False
 
 
 def test_a_certificate_that_was_renewed_is_read_again(server: MySQL, loads: dict[str, int], tmp_path: Path) -> None:
@@ -298,12 +292,13 @@ def test_a_server_that_asks_for_the_password_in_clear_gets_it_only_where_nobody_
 ) -> None:
     authenticator = mysql_login.Authenticator(unix_socket=False)
     authenticator.protection = guard
+    switch = authenticator._switch_auth_strategy  # noqa: SLF001 (the driver calls it)
     if allowed:
-        authenticator._switch_auth_strategy("mysql_clear_password")
+        switch("mysql_clear_password")
         assert authenticator.plugin == "mysql_clear_password"
     else:
         with pytest.raises(Unprotected, match="in clear"):
-            authenticator._switch_auth_strategy("mysql_clear_password")
+            switch("mysql_clear_password")
 
 
 @pytest.mark.parametrize(

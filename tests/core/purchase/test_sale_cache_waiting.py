@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from core.purchase import sale_cache as module_of_sale_cache
 from core.purchase.sale_cache import MAX_AGE, CachedSale, SaleCache
 from core.refusals import Busy, Refusal, Unavailable
 from tests.core.purchase.test_sale_cache import ITEM, OPEN, Reader, database_time, is_watching, known, reader, until
@@ -95,8 +96,7 @@ def test_nobody_who_waits_is_told_what_was_read_too_early(sale_cache: SaleCache,
 def test_with_whatever_comes_next_they_are(
     sale_cache: SaleCache, reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    take = SaleCache._take_awaiting
-    monkeypatch.setattr(SaleCache, "_take_awaiting", lambda self, ids, asked_at: take(self, ids, float("inf")))
+    monkeypatch.setattr(module_of_sale_cache, "is_fresh_for", lambda since, read_at: True)
     with pytest.raises(AssertionError, match="too old"):
         nobody_is_told_older(sale_cache, reader)
 

@@ -109,13 +109,13 @@ def test_who_never_pays_holds_an_item_for_less_than_a_quarter_of_the_day_after_t
 
 
 def test_without_the_doubling_it_is_most_of_the_day(monkeypatch: pytest.MonkeyPatch) -> None:
-    def same_each_time(held: Held, ledger: Any) -> int:
-        if held.last_strike_at is None or held.strikes < ledger.rules.hold_strikes:
+    def same_each_time(held: Held, rules: Rules, now: datetime) -> int:
+        if held.last_strike_at is None or held.strikes < rules.hold_strikes:
             return 0
-        until = held.last_strike_at + timedelta(seconds=ledger.rules.hold_cooldown_seconds)
-        return max(0, math.ceil((until - ledger.now).total_seconds()))
+        until = held.last_strike_at + timedelta(seconds=rules.hold_cooldown_seconds)
+        return max(0, math.ceil((until - now).total_seconds()))
 
-    monkeypatch.setattr(rules_of_purchases, "_cooldown", same_each_time)
+    monkeypatch.setattr(rules_of_purchases, "cooldown", same_each_time)
     account, begin = play(DEFAULTS, one_after_the_other, 900)
     assert account.share_held(begin, begin + DAY) > 0.87
 
