@@ -1,14 +1,17 @@
 """Answers plain requests ahead of Flask: purchases, and reads of an item and of its sale.
 
 A request is plain if it has the usual method and path, no query, and a small body. All others are left to Flask's
-resources. Both check requests and make answers by the same functions, and so answer the same.
+resources, and so are reads of items for which the sale cache has no room. Both check requests and make answers by the
+same functions, and so answer the same.
 """
 
 import re
+from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
 from typing import NamedTuple
 
+from flask import Response
 from prometheus_client import Counter
 
 from core.json_text import to_json_bytes
@@ -21,7 +24,7 @@ from resources.http import body
 from resources.http.answers import conditional_headers
 from resources.http.api_request import ApiRequest
 from resources.http.limits import Limits, NoLimits
-from resources.http.operation import run
+from resources.http.operation import Operation, run
 from resources.http.reply import JSON, Headers, Later, Reply, json_reply
 
 _CACHED_REFUSALS = BufferedCounter(
@@ -35,6 +38,7 @@ _CACHED_REFUSALS = BufferedCounter(
 # Ids that surely fit the database's; longer ones are left to the resources.
 _PATH = re.compile(r"/(seckill|goods)/([1-9][0-9]{0,17})", re.ASCII)
 _ROUTES = {"seckill": "/seckill/<goods_id>", "goods": "/goods/<goods_id>"}
+_READS = {"seckill": seckill.READ, "goods": goods.READ}
 _HEALTH = frozenset({"/healthz", "/readyz"})
 _PLAIN_BODY = 4096  # bytes; the thread that receives requests is not to parse larger ones
 _GAP = "\0"  # stands for the moment of the answer, in a body that is made for many requests
@@ -80,7 +84,7 @@ class FastPath:
             return None
         noun, digits = match.groups()
         if request.method == "GET":
-            return self._show(request, noun, int(digits))
+            return self._read(request, noun, int(digits))
         if request.method == "POST" and noun == "seckill":
             return self._sell(request, int(digits), holds_thread)
         return None
@@ -97,15 +101,19 @@ class FastPath:
             return None
         self._limits.check(request)
         buy = partial(seckill.buy, self._services, goods_id, holds_thread=holds_thread)
-        found = run(seckill.BUY, request, self._services, buy)
-        assert isinstance(found, Later)
+        return self._run(seckill.BUY, request, buy)
+
+    def _read(self, request: ApiRequest, noun: str, goods_id: int) -> Answer:
+        request.route = _ROUTES[noun]
+        self._limits.check(request)
+        return self._run(_READS[noun], request, partial(self._show, request, noun, goods_id))
+
+    def _run(self, declared: Operation, request: ApiRequest, act: Callable[[], Reply | Later | None]) -> Answer:
+        found = run(declared, request, self._services, act)
+        assert not isinstance(found, Response)  # an answer in pieces, which Flask alone makes
         return found
 
-    def _show(self, request: ApiRequest, noun: str, goods_id: int) -> Answer:
-        if _has_query_or_body(request):
-            return None
-        request.route = _ROUTES[noun]
-        self._limits.check(request)  # ahead of the look, which may read the database
+    def _show(self, request: ApiRequest, noun: str, goods_id: int) -> Reply | Later | None:
         seen = self._services.sale_cache.look(noun, goods_id)
         if seen is None:
             return None

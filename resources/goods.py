@@ -81,17 +81,18 @@ class GoodsList(ApiResource):
         return _answers.created(goods.create(services().database, caller.user_id, body.model_dump()))
 
 
+READ = Operation(
+    "getGoods",
+    _TAG,
+    Access.PUBLIC,
+    {200: schemas.Goods, 304: None},
+    refusals=(codes.GOODS_NOT_FOUND, codes.UNAVAILABLE),
+    answer_headers=_ETAG,
+)
+
+
 class GoodsItem(ApiResource):
-    @operation(
-        Operation(
-            "getGoods",
-            _TAG,
-            Access.PUBLIC,
-            {200: schemas.Goods, 304: None},
-            refusals=(codes.GOODS_NOT_FOUND, codes.UNAVAILABLE),
-            answer_headers=_ETAG,
-        )
-    )
+    @operation(READ)
     def get(self, goods_id_text: str) -> Reply:
         """Read an item."""
         row = goods.find(services().database, goods_id(goods_id_text))

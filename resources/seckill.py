@@ -127,17 +127,18 @@ BUY = Operation(
 )
 
 
+READ = Operation(
+    "getSale",
+    _TAG,
+    Access.PUBLIC,
+    {200: schemas.SaleState, 304: None},
+    refusals=(codes.GOODS_NOT_FOUND, codes.UNAVAILABLE),
+    answer_headers={"ETag": "covers all but `server_time`", **_FOR_WATCHERS},
+)
+
+
 class Seckill(ApiResource):
-    @operation(
-        Operation(
-            "getSale",
-            _TAG,
-            Access.PUBLIC,
-            {200: schemas.SaleState, 304: None},
-            refusals=(codes.GOODS_NOT_FOUND, codes.UNAVAILABLE),
-            answer_headers={"ETag": "covers all but `server_time`", **_FOR_WATCHERS},
-        )
-    )
+    @operation(READ)
     def get(self, goods_id_text: str) -> Reply:
         """Read the live state of a sale."""
         row = goods.find(services().database, goods_id(goods_id_text))

@@ -32,6 +32,7 @@ from resources.http.reply import Later, Reply, reply_of
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
+_ANSWERS = (Reply, Later, Response)
 _SHORT_BODY = 100  # bytes; longer ones hold an address, which is one person's
 
 
@@ -83,6 +84,7 @@ def operation(declared: Operation) -> Callable[[Method], Method]:
                 if not isinstance(made, Reply):
                     raise made or Unavailable()
                 found = made
+            assert found is not None, f"{declared.id} returned nothing"
             return found if isinstance(found, Response) else flask_response(found)
 
         answer.operation = _with_key(declared) if keyed else declared  # type: ignore[attr-defined]
@@ -93,14 +95,12 @@ def operation(declared: Operation) -> Callable[[Method], Method]:
 
 def run(
     declared: Operation, request: ApiRequest, services: Services, act: Callable[..., Any], keyed: bool = False
-) -> Reply | Later | Response:
-    """Check a request against the declaration, and answer it by `act`.
-
-    Both entrances call it for whatever may bring a body, a token or a query. Reads on the fast path bring none.
+) -> Reply | Later | Response | None:
+    """Check a request against the declaration, and answer it by `act`. Both entrances call it.
 
     `act` is called with what the declaration asks for, by name. It returns data, alone or with a status and headers, a
-    Reply, a Later, or the Response of an answer in pieces. `keyed` requests may bear an `Idempotency-Key`, under which
-    `act` is done once. Raises what `errors.reply_to` knows.
+    Reply, a Later, or the Response of an answer in pieces; on the fast path, None has Flask answer. `keyed` requests
+    may bear an `Idempotency-Key`, under which `act` is done once. Raises what `errors.reply_to` knows.
     """
     if declared.offered is not None and not declared.offered(services.settings):
         raise Refusal(NOT_FOUND, hint=declared.offered_by)
@@ -113,7 +113,7 @@ def run(
     if prepare is not None:
         prepare()
     returned = act(**given.arguments)
-    return returned if isinstance(returned, Later | Response) else reply_of(returned)
+    return returned if returned is None or isinstance(returned, _ANSWERS) else reply_of(returned)
 
 
 class _Given(NamedTuple):

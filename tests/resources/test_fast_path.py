@@ -19,6 +19,7 @@ from core.purchase.sale_cache import HOT_REQUESTS
 from core.refusals import Unavailable
 from harness.service import SECRET
 from resources import seckill
+from resources.http.body import MAX_BYTES
 from tests.core.forged_tokens import signed
 from tests.resources.calls import FAR_AHEAD, OPERATOR, Calls, problem, without_fast_path, wrong_fields
 from tests.resources.test_fast_path_and_flask_agree import ByDispatcher
@@ -225,6 +226,14 @@ def test_the_time_of_the_answer_moves_while_the_etag_stays(crowd: Crowd) -> None
         time.sleep(0.01)
     assert len({read.json["server_time"] for read in reads}) == 4
     assert len({read.headers["ETag"] for read in reads}) == 1
+
+
+@pytest.mark.parametrize("noun", ["goods", "seckill"])
+def test_a_read_s_body_is_checked_as_every_body_is(crowd: Crowd, noun: str) -> None:
+    item = crowd.call.create()["id"]
+    crowd.knows(item)
+    assert crowd.ahead("GET", f"/{noun}/{item}", data=b"{}").status_code == 200
+    problem(crowd.ahead("GET", f"/{noun}/{item}", data=b" " * (MAX_BYTES + 1)), 413, "body_too_large")
 
 
 def test_one_who_reads_after_a_crowd_of_buyers_sees_the_very_latest(crowd: Crowd) -> None:

@@ -75,8 +75,10 @@ def of_flask(call: Calls, item: int, by: str, **options: Any) -> TestResponse:
 
 
 def left_to_flask(call: Calls, item: int, by: str, **options: Any) -> TestResponse:
-    """A read that is looked at ahead of Flask, and left to it for its body."""
-    return call.get(f"/goods/{item}", by, data="{}", **options)
+    """A read that is looked at ahead of Flask, and left to it since the sale cache is full."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(call.services.sale_cache, "look", lambda question, goods_id: None)
+        return call.get(f"/goods/{item}", by, **options)
 
 
 WAYS = {"ahead of Flask": ahead, "Flask": of_flask, "left to Flask": left_to_flask}
