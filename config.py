@@ -108,7 +108,7 @@ class InvalidSettings(ClickException):
 
 
 class Settings(BaseSettings):
-    """What the service is told at its start; nothing here changes while it runs."""
+    """What the service is given at its start; nothing here changes while it runs."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_file=ENV_FILE, env_ignore_empty=True, extra="ignore", frozen=True
@@ -404,7 +404,7 @@ class Settings(BaseSettings):
     @field_validator("RATE_LIMIT_PER_USER", "RATE_LIMIT_PER_ADDRESS")
     @classmethod
     def _rate_limits(cls, value: str) -> str:
-        from limits import parse_many  # only for those who say something of their own
+        from limits import parse_many  # only where the limits are not the default
 
         try:
             windows = [(item.amount, item.get_expiry()) for item in parse_many(value)]
@@ -572,7 +572,7 @@ def env_file() -> Path:
 
 
 def file_values() -> dict[str, str | None]:
-    """All that the file of settings says; nothing where there is no `.env`."""
+    """All values of the file of settings; nothing where there is no `.env`."""
     path = env_file()
     return dict(dotenv_values(path, encoding="utf-8")) if path.exists() else {}
 
@@ -620,7 +620,7 @@ def unknown_names() -> list[str]:
 
 
 def _require_database(settings: Settings, first_start: bool) -> None:
-    """Who forgot the database's address is told so, and not what is wrong with the embedded one."""
+    """Who forgot the database's address gets this error, and not one of the embedded database."""
     name = "SQLALCHEMY_DATABASE_URI"
     if name in settings.model_fields_set:
         return
@@ -645,7 +645,7 @@ def _require_keys(settings: Settings, fault: Callable[[str], str | None]) -> Non
 
 
 def _require_identity(settings: Settings) -> None:
-    """Tokens of an identity provider count only where it is said whose they are and what for."""
+    """Tokens of an identity provider need a stated issuer and audience."""
     given = {name: bool(getattr(settings, f"IDENTITY_{name}")) for name in (*_IDENTITY, "ADMIN_CLAIM", "ADMIN_VALUE")}
     for name in _IDENTITY if settings.IDENTITY_JWKS else ():
         if not given[name]:

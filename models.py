@@ -339,9 +339,9 @@ class ShippingMethod(Base):
 
 
 class Payment(Base):
-    """What a payment provider told, once for each content of each of its events, and what came of it.
+    """What a payment provider reported, once for each content of each of its events, and what came of it.
 
-    `variant` is empty for what an event id told first; what the same id told besides has the digest of its content.
+    `variant` is empty for the first content of an event id; any other content of the same id has its digest.
     `resolved` is NULL where nobody has to do anything, else whether an operator did, or a refund.
     """
 

@@ -40,12 +40,12 @@ def main() -> None:
         signal.signal(number, _stop_the_start)
     try:
         settings = config.load(first_start=True)
-        told = {**config.file_values(), **os.environ}
+        values = {**config.file_values(), **os.environ}
         address = Address(
-            told.get("HOST") or "127.0.0.1",
-            _number(told.get("PORT"), "PORT", 8000, 65535),
-            _number(told.get("WORKERS"), "WORKERS", WORKERS, MAX_WORKERS),
-            _number(told.get("THREADS"), "THREADS", THREADS, MAX_THREADS),
+            values.get("HOST") or "127.0.0.1",
+            _number(values.get("PORT"), "PORT", 8000, 65535),
+            _number(values.get("WORKERS"), "WORKERS", WORKERS, MAX_WORKERS),
+            _number(values.get("THREADS"), "THREADS", THREADS, MAX_THREADS),
         )
         _warn_of_unknown_names()
         serve_until_stopped(address.when_free(), settings)
@@ -58,8 +58,8 @@ def _stop_the_start(number: int, frame: object) -> None:
     sys.exit(0)
 
 
-def _number(told: str | None, name: str, default: int, most: int) -> int:
-    given = told or str(default)
+def _number(value: str | None, name: str, default: int, most: int) -> int:
+    given = value or str(default)
     if not given.isascii() or not given.isdigit() or not 1 <= int(given) <= most:
         raise config.InvalidSettings(f"{name} must be a whole number from 1 to {most}")
     return int(given)
@@ -124,7 +124,7 @@ def prepare_here(settings: config.Settings) -> None:
 
 
 def _greet(address: Address, settings: config.Settings) -> None:
-    """Say what to do next, once requests are answered."""
+    """Print what to do next, once requests are answered."""
     # No proxy of the environment: it could not reach this host, or would be late to say so.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     for _ in range(200):

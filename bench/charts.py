@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from bench.ratios import Runs, Spread
 
-# Told apart by those who do not see colours as most do, on light and dark pages alike.
+# Distinguishable with colour vision deficiency, on light and dark pages alike.
 OURS, OTHERS, THIRD = "#0072b2", "#999999", "#d55e00"
 # The same figures make the same file.
 mpl.rcParams.update({"svg.hashsalt": "bench", "svg.fonttype": "none", "font.size": 10, "axes.spines.top": False})

@@ -31,7 +31,7 @@ SETTLE_SECONDS = 30
 class State:
     """What a contender has sold so far: units by its stock, rows of orders, and orders that are still to be stored.
 
-    `figures` is what it tells of itself, for its own eyes.
+    `figures` are its own metrics; only it reads them.
     """
 
     units: int = 0
@@ -47,7 +47,7 @@ class Verdict:
     sold: int = 0
     busy: int = 0
     refused: int = 0
-    told: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
 
 

@@ -1,4 +1,4 @@
-"""What the service tells of itself at /metrics, and how it changed while a load was on."""
+"""The service's own metrics at /metrics, and how it changed while a load was on."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class Figures:
         return self._by_label(PURCHASES, "outcome")
 
     def cached_refusals(self) -> dict[str, int]:
-        """Purchase requests that were refused without asking the database, by code."""
+        """Purchase requests that were refused without a query to the database, by code."""
         return self._by_label(CACHED_REFUSALS, "code")
 
     def statuses(self) -> dict[str, int]:

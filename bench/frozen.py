@@ -20,7 +20,7 @@ from pathlib import Path
 from bench.contenders import THREADS, WORKERS
 from bench.servers import BenchMySQL
 from harness.service import Service
-from load.crowd import allow_descriptors
+from load.slow_connections import allow_descriptors
 from server.loopback import reach_directly
 
 _ANSWER_SECONDS = 60

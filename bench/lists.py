@@ -48,7 +48,7 @@ _SIZES_OF_MARIADB = ("--innodb-buffer-pool-size=4G", "--innodb-log-file-size=1G"
 class Figure:
     """What one list took, in milliseconds: the median and the longest of its pages.
 
-    `rows` is how many rows and index entries the server read for one page, at the most; None where it does not tell.
+    `rows` is how many rows and index entries the server read for one page, at the most; None where it has no count.
     """
 
     path: str
@@ -122,7 +122,7 @@ def measure_lists(app: Flask) -> list[Figure]:
         values = status.exec_driver_sql("SHOW GLOBAL STATUS LIKE 'Handler_read%'").all()
         return sum(int(value) for _, value in values)
 
-    def ask(path: str, by: str) -> tuple[float, Any]:
+    def fetch(path: str, by: str) -> tuple[float, Any]:
         headers = {"Authorization": f"Bearer {tokens.issue(by, is_admin=by == 'operator')}"}
         began = time.perf_counter()
         answer = client.get(path, headers=headers)
@@ -137,7 +137,7 @@ def measure_lists(app: Flask) -> list[Figure]:
             raise RuntimeError(f"{path}: {answer.status_code} {answer.text}")
         return took, answer.json
 
-    newest = datetime.fromisoformat(ask("/orders?limit=1", "operator")[1]["items"][0]["purchased_at"])
+    newest = datetime.fromisoformat(fetch("/orders?limit=1", "operator")[1]["items"][0]["purchased_at"])
     middle = iso(newest - timedelta(days=list_rows.DAYS // 2))
     figures = []
     for path, by in _lists(middle):
@@ -148,7 +148,7 @@ def measure_lists(app: Flask) -> list[Figure]:
             rows = []
             for _ in range(REPEATS):
                 before, again = rows_read(), rows_read()
-                milliseconds, page = ask(each, by)
+                milliseconds, page = fetch(each, by)
                 took.append(milliseconds)
                 rows.append(rows_read() - again - (again - before))  # the question itself reads some
             fewest = max(fewest, min(rows))  # others may read meanwhile

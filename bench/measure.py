@@ -22,7 +22,7 @@ _OK = ("200", "201", "304")
 class Run:
     """What one run came to. Counts are of answers and stand apart: none is part of another.
 
-    `accepted` were bought (of reads: answered), `refused` had a refusal of the contract, `busy` were told to come
+    `accepted` were bought (of reads: answered), `refused` had a refusal of the contract, `busy` were to come
     again, `failed` had anything else or a broken connection, `unanswered` were sent and had no answer by the end, and
     `never_sent` were due and not sent. `per_second` is the rate of `accepted`, or of `refused` where refusals are what
     is measured. Latencies are in seconds, `cpu` is in microseconds for each such answer.
@@ -78,7 +78,7 @@ def measure(
 ) -> Run:
     """Put `load` on `contender` and hold what came back against its books. `labels` are scenario, name and round.
 
-    Of a load `beside` it the run has the latencies alone, in `told`.
+    Of a load `beside` it the run has the latencies alone, in `told`, a key of stored results.
     """
     before = _observed(contender)
     server, database = contender.server_pids(), contender.database_pids()
@@ -94,7 +94,7 @@ def measure(
     }
     contender.settle()
     verdict = contender.judge(before, _observed(contender), *_together(load, answers, beside, others))
-    told = dict(verdict.told) | ({"beside": others.latency} if others else {})
+    details = dict(verdict.details) | ({"beside": others.latency} if others else {})
     counts = _counts(answers, verdict)
     counted = counts["refused"] if count_refused else counts["accepted"]
     due = round(load.rate * answers.seconds) if load.kind == "open" else answers.sent
@@ -117,7 +117,7 @@ def measure(
         sold_out_after=answers.sold_out_after,
         answered_after=answers.answered_after,
         cpu={side: round(seconds / counted * 1e6, 1) for side, seconds in used.items()} if counted else {},
-        told=told,
+        told=details,
         problems=verdict.problems,
     )
 
@@ -140,7 +140,7 @@ def _observed(contender: Contender) -> State:
 def _counts(answers: Answers, verdict: Verdict) -> dict[str, int]:
     broken = answers.socket_errors + answers.timeouts
     if answers.codes is None:
-        # wrk has told good answers from the others; which others these were, the contender's books know.
+        # wrk counts good answers and others alone; which others these were, the contender's books know.
         busy = min(verdict.busy, answers.not_ok)
         refused = min(verdict.refused, answers.not_ok - busy)
         failed = answers.not_ok - busy - refused + broken

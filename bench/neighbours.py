@@ -15,12 +15,12 @@ from bench.trial import CONNECTIONS, Trial
 from bench.wrk import Load
 from core.tokens import Tokens
 from harness.service import SECRET
-from load.crowd import Crowd, Sizes
+from load.slow_connections import Sizes, SlowConnections
 
 FLOOD_CONNECTIONS = 128
 QUIET_CONNECTIONS = 2
-CROWD = Sizes(slow_bodies=64, idle=1000)
-CROWDED_CONNECTIONS = 16
+SLOW = Sizes(slow_bodies=64, idle=1000)
+BUYER_CONNECTIONS = 16
 _LOOK_SECONDS = 1.0  # as web/console/views/live.js
 
 
@@ -41,26 +41,26 @@ def flooded() -> list[Trial]:
 def slow_clients() -> list[Trial]:
     """Purchases on few connections, alone and beside clients that send slowly or nothing, without a proxy."""
 
-    def of(name: str, crowd: Callable[[Ours, int], Crowd] | None) -> Trial:
+    def of(name: str, connect: Callable[[Ours, int], SlowConnections] | None) -> Trial:
         def measure(stage: Stage, number: int) -> Run:
             ours = stage.ours()
             first = ours.put_up()
-            load = Load(first=first, connections=CROWDED_CONNECTIONS, timed=True, seconds=stage.options.seconds)
+            load = Load(first=first, connections=BUYER_CONNECTIONS, timed=True, seconds=stage.options.seconds)
             stage.warm_up(ours, load)
             labels = ("slow_clients", name, number)
-            if crowd is None:
+            if connect is None:
                 return stage.measure(ours, load, labels)
-            with crowd(ours, first) as others:
+            with connect(ours, first) as others:
                 run = stage.measure(ours, load, labels)
-                if (kept := others.waiting()) != CROWD.all:
-                    run = replace(run, problems=(*run.problems, f"only {kept} of {CROWD.all} clients were kept"))
+                if (kept := others.waiting()) != SLOW.all:
+                    run = replace(run, problems=(*run.problems, f"only {kept} of {SLOW.all} clients were kept"))
                 return run
 
         return Trial("slow_clients", name, measure)
 
-    def slow(ours: Ours, goods_id: int) -> Crowd:
+    def slow(ours: Ours, goods_id: int) -> SlowConnections:
         headers = {"Authorization": f"Bearer {Tokens(SECRET).issue('dawdler')}"}
-        return Crowd(("127.0.0.1", ours.port), CROWD, f"/seckill/{goods_id}", headers)
+        return SlowConnections(("127.0.0.1", ours.port), SLOW, f"/seckill/{goods_id}", headers)
 
     return [of("alone", None), of("beside them", slow)]
 

@@ -28,7 +28,7 @@ _UNMET_LIMITS = {"RATE_LIMITS": "on", "RATE_LIMIT_PER_USER": _UNMET, "RATE_LIMIT
 
 @dataclass(frozen=True)
 class Setup:
-    """The settings of speed; where nothing is said, those of `make run`."""
+    """The settings of speed; by default those of `make run`."""
 
     workers: int = WORKERS
     batch_max: int = config.Settings.model_fields["BATCH_MAX"].default
@@ -41,7 +41,7 @@ DEFAULTS = Setup()
 
 
 class Ours(Contender):
-    """The service on a database of its own, which is emptied for each run unless it was told to keep orders."""
+    """The service on a database of its own, which is emptied for each run unless it is to keep orders."""
 
     def __init__(self, name: str, server: BenchDatabase, directory: Path, setup: Setup = DEFAULTS) -> None:
         self.name = name
@@ -133,7 +133,7 @@ class Ours(Contender):
         change = after.figures.since(before.figures)
         outcomes, statuses = change.outcomes(), change.statuses()
         sold = after.units - before.units
-        told = {
+        details = {
             "outcomes": outcomes,
             "cached_refusals": change.cached_refusals(),
             "statuses": statuses,
@@ -149,10 +149,10 @@ class Ours(Contender):
             if outcomes.get("placed", 0) != sold:
                 problems.append(f"{outcomes.get('placed', 0)} purchases were counted, {sold} units are sold")
         problems += self._item_problems(load.first) if self._kept else self.audit()
-        return Verdict(sold, statuses.get("503", 0), statuses.get("409", 0), told, tuple(problems))
+        return Verdict(sold, statuses.get("503", 0), statuses.get("409", 0), details, tuple(problems))
 
     def _item_problems(self, goods_id: int) -> list[str]:
-        """What an audit would say of one item: orders that were copied have no history, and many take it minutes."""
+        """What an audit would find of one item: orders that were copied have no history, and many take it minutes."""
         sold, stock, put_in, rows, units, keys = self._server.rows(
             self._database,
             "SELECT goods.sold, goods.stock, put_in.units, bought.orders, bought.units, bought.owners FROM goods,"

@@ -96,8 +96,8 @@ def environ(method: str, path: str, **headers: str) -> dict[str, Any]:
     }
 
 
-class Crowd:
-    """`buyers` who each ask `service` anew when they are answered."""
+class Buyers:
+    """`buyers` who each send `service` the next request when they are answered."""
 
     def __init__(self, service: dispatch.Dispatcher, make: Callable[[], dict[str, Any]], buyers: int) -> None:
         self._service = service
@@ -105,7 +105,7 @@ class Crowd:
         self._buyers = buyers
         self._free: SimpleQueue[bool] = SimpleQueue()
         self._lock = threading.Lock()
-        self._asked = 0
+        self._sent = 0
         self.statuses: Counter[int] = Counter()
 
     def response_bytes(self, status: int, headers: object, body: bytes) -> None:
@@ -116,7 +116,7 @@ class Crowd:
     def response_chunks(self, status: int, headers: object, chunks: object) -> None:
         raise NotImplementedError
 
-    def ask(self, seconds: float) -> None:
+    def run(self, seconds: float) -> None:
         for _ in range(self._buyers):
             self._free.put(True)
         receiver = threading.Thread(target=self._hand_over)
@@ -124,13 +124,13 @@ class Crowd:
         time.sleep(seconds)
         self._free.put(False)
         receiver.join()
-        while sum(self.statuses.values()) < self._asked:  # nobody is left behind to be counted with the next crowd
+        while sum(self.statuses.values()) < self._sent:  # nobody is left behind to be counted with the next buyers
             time.sleep(0.01)
 
     def _hand_over(self) -> None:
         while self._free.get():
             with self._lock:
-                self._asked += 1
+                self._sent += 1
             self._service.receive(self, self._make())
 
 
@@ -145,8 +145,8 @@ class _Answered:
 
 
 def alone(service: dispatch.Dispatcher, method: str, path: str, times: int = 5000) -> float:
-    """µs of processor time that one request costs in a thread alone, once a crowd is answered from memory."""
-    Crowd(service, lambda: environ(method, path), 4).ask(0.5)
+    """µs of processor time that one request costs in a thread alone, once the item is hot and answered from memory."""
+    Buyers(service, lambda: environ(method, path), 4).run(0.5)
     requests, answered = [environ(method, path) for _ in range(times)], _Answered()
     began = time.thread_time()
     for request in requests:
@@ -181,12 +181,12 @@ def main(buyers: int = 100, seconds: float = 4) -> None:
 
         for method, path in (("POST", f"/seckill/{gone}"), ("GET", f"/seckill/{gone}"), ("GET", f"/goods/{gone}")):
             print(f"{alone(service, method, path):8.1f} µs  {method} {path} from memory, in one thread")
-        Crowd(service, purchase, buyers).ask(1)
+        Buyers(service, purchase, buyers).run(1)
         clock = Clock()
         for owner, name in FUNCTIONS:
             clock.wrap(owner, name)
-        sale = Crowd(service, purchase, buyers)
-        sale.ask(seconds)
+        sale = Buyers(service, purchase, buyers)
+        sale.run(seconds)
         purchases = sale.statuses[201]
         print(f"\n{dict(sale.statuses)} told to {buyers} buyers; µs of thread time a purchase, callees included")
         for label, spent in sorted(clock.spent.items(), key=lambda pair: -pair[1]):

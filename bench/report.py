@@ -67,25 +67,25 @@ def write(stage: Stage, where: Path) -> bool:
     facts = _facts(stage)
     server = stage.options.server
     name = f"{datetime.now(timezone.utc):%Y-%m-%d}-{server}"
-    told = {
+    results = {
         "server": server,
         **facts,
         "goals": [_goal_json(outcome) for outcome in reached],
         "runs": [run.as_json() for run in stage.runs],
     }
-    (where / f"{name}.json").write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n")
+    (where / f"{name}.json").write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
     pictures = charts.draw(runs, where, name)
     (where / f"{name}.md").write_text(_text(runs, reached, facts, name, pictures, stage.options.orders))
     return any(run.void for run in stage.runs)
 
 
 def _facts(stage: Stage) -> dict[str, Any]:
-    wrk = _said("wrk", "-v").split()
+    wrk = _output_of("wrk", "-v").split()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return {
         "taken_at": datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z"),
-        "commit": _said("git", "rev-parse", "--short", "HEAD").strip() or None,
-        "changed_since": bool(_said("git", "status", "--porcelain", "--untracked-files=no")),
+        "commit": _output_of("git", "rev-parse", "--short", "HEAD").strip() or None,
+        "changed_since": bool(_output_of("git", "status", "--porcelain", "--untracked-files=no")),
         "seconds_a_run": stage.options.seconds,
         "rounds": stage.options.rounds,
         "machine": {"cores": len(os.sched_getaffinity(0)), "memory_gib": round(memory)},
@@ -98,7 +98,7 @@ def _facts(stage: Stage) -> dict[str, Any]:
     }
 
 
-def _said(program: str, *arguments: str) -> str:
+def _output_of(program: str, *arguments: str) -> str:
     """What a program prints; nothing where there is no such program."""
     found = shutil.which(program)
     if found is None:

@@ -80,7 +80,7 @@ def choices() -> list[Trial]:
 
 
 def sold_out() -> list[Trial]:
-    """Ours, when nothing is left: those who come without a key, with a new one each, and winners who ask again."""
+    """Ours, when nothing is left: those who come without a key, with a new one each, and winners who try again."""
 
     def after(name: str, load: Load, refused: bool) -> Trial:
         def measure(stage: Stage, number: int) -> Run:

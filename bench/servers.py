@@ -32,7 +32,7 @@ class BenchDatabase(DatabaseServer):
             self.kill()
 
     def durability(self) -> dict[str, str]:
-        """The settings that say what a COMMIT is worth, as the server tells them."""
+        """The settings that decide how durable a COMMIT is, as the server reports them."""
         names = ", ".join(f"'{name}'" for name in _DURABILITY)
         return dict(self.rows(None, f"SHOW GLOBAL VARIABLES WHERE Variable_name IN ({names})"))
 
@@ -74,6 +74,6 @@ class BenchRedis(Redis):
         super().__init__(directory, options=())
 
     def durability(self) -> dict[str, str]:
-        """The settings that say what an answer is worth, as the server tells them."""
+        """The settings that decide how durable an answered write is, as the server reports them."""
         settings: Any = self.client.config_get("save", "appendonly")
         return {"version": self.client.info("server")["redis_version"], **settings}

@@ -7,12 +7,12 @@ from bench.measure import Run
 from bench.stage import Stage
 from bench.wrk import Load
 
-CONNECTIONS = 64  # where nothing else is said
+CONNECTIONS = 64  # by default
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One thing to measure, in the round that it is told. `once`: in the first round only."""
+    """One thing to measure, in the round that it is given. `once`: in the first round only."""
 
     scenario: str
     name: str

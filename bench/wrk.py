@@ -1,4 +1,4 @@
-"""The load generator: wrk with the scripts in lua/, and what it tells at its end."""
+"""The load generator: wrk with the scripts in lua/, and the results it prints at its end."""
 
 import json
 import resource
@@ -21,7 +21,7 @@ class Load:
 
     `kind` is the script: closed (each connection sends when it has its answer), open (`rate` requests a second are due)
     or burst (`total` requests at once). `timed` has a closed load look at every answer. `items` ids begin at `first`;
-    `spread` says which is next: one, even, turn or zipf. `key` is none, new or won. `tokens` has the tokens of `users`
+    `spread` chooses the next: one, even, turn or zipf. `key` is none, new or won. `tokens` has the tokens of `users`
     users, one a line, where they are not the usual ones. `body` is that of every purchase, and `type` its type.
     """
 
@@ -63,7 +63,7 @@ class Answers:
 
 
 class LoadFailed(Exception):
-    """wrk itself failed; the text is what it said."""
+    """wrk itself failed; the text is its output."""
 
 
 def run(load: Load, port: int, tokens: Path, name: str) -> Answers:
@@ -93,14 +93,14 @@ def run(load: Load, port: int, tokens: Path, name: str) -> Answers:
     before = _children_seconds()
     process = subprocess.Popen(command, cwd=SCRIPTS, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
-        said, _ = process.communicate(timeout=load.seconds + 30)
+        output, _ = process.communicate(timeout=load.seconds + 30)
     finally:
         if process.poll() is None:
             process.kill()
             process.wait()
-    lines = [line.removeprefix("RESULT ") for line in said.splitlines() if line.startswith("RESULT ")]
+    lines = [line.removeprefix("RESULT ") for line in output.splitlines() if line.startswith("RESULT ")]
     if process.returncode != 0 or not lines:
-        raise LoadFailed(said[-2000:])
+        raise LoadFailed(output[-2000:])
     return _answers(json.loads(lines[-1]), _children_seconds() - before)
 
 
@@ -109,27 +109,27 @@ def _children_seconds() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def _answers(told: dict[str, Any], cpu_seconds: float) -> Answers:
+def _answers(result: dict[str, Any], cpu_seconds: float) -> Answers:
     def times(name: str) -> dict[str, float] | None:
-        return {key: round(value / 1e6, 6) for key, value in told[name].items()} if name in told else None
+        return {key: round(value / 1e6, 6) for key, value in result[name].items()} if name in result else None
 
     def count(name: str) -> int | None:
-        return int(told[name]) if name in told else None
+        return int(result[name]) if name in result else None
 
     return Answers(
-        seconds=told["microseconds"] / 1e6,
-        answered=int(told["answered"]),
-        not_ok=int(told["not_ok"]),
-        socket_errors=int(told["socket_errors"]),
-        timeouts=int(told["timeouts"]),
+        seconds=result["microseconds"] / 1e6,
+        answered=int(result["answered"]),
+        not_ok=int(result["not_ok"]),
+        socket_errors=int(result["socket_errors"]),
+        timeouts=int(result["timeouts"]),
         cpu_seconds=cpu_seconds,
-        codes={name: int(number) for name, number in told["codes"].items()} if "codes" in told else None,
+        codes={name: int(number) for name, number in result["codes"].items()} if "codes" in result else None,
         latency=times("latency"),
         wrk_latency=times("wrk_latency") or {},
         lateness=times("lateness"),
         sent=count("sent"),
-        sold_out_after=told["sold_out_after"] / 1e6 if "sold_out_after" in told else None,
-        answered_after=told["answered_after"] / 1e6 if "answered_after" in told else None,
+        sold_out_after=result["sold_out_after"] / 1e6 if "sold_out_after" in result else None,
+        answered_after=result["answered_after"] / 1e6 if "answered_after" in result else None,
     )
 
 

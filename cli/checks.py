@@ -58,7 +58,7 @@ def doctor(as_json: bool) -> None:
     findings = doctors.examine(service.database, service.settings)
     healthy = all(finding.state is not State.PROBLEM for finding in findings)
     if as_json:
-        checks = [asdict(finding) | {"state": finding.state.value} for finding in findings]
+        checks = [asdict(finding) for finding in findings]
         print_json({"ok": healthy, "checks": checks})
     else:
         _show_findings(findings)
@@ -91,5 +91,5 @@ def _show_report(report: "Report") -> None:
 
 def _show_findings(findings: "list[Finding]") -> None:
     styles = {"ok": "green", "warning": "yellow", "problem": "bold red"}
-    rows = ((f.name, f.state.value, f.found, f.mend) for f in findings)
-    print_table("", ("check", "state", "found", "how to mend it"), rows, [styles[f.state.value] for f in findings])
+    rows = ((f.name, f.state, f.found, f.mend) for f in findings)
+    print_table("", ("check", "state", "found", "how to mend it"), rows, [styles[f.state] for f in findings])

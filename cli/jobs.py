@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import click
 
-from cli.terminal import again_and_again, as_json_option, errors_in_one_line, on_database, print_json, stop_is_asked
+from cli.terminal import again_and_again, as_json_option, errors_in_one_line, on_database, print_json, stop_requested
 from resources.http.context import services
 
 _PRUNE_SECONDS = 3600.0
@@ -25,8 +25,8 @@ def sweep(loop: bool, as_json: bool) -> None:
     from core.orders import expiry
 
     def once() -> None:
-        expired = expiry.sweep(services().database, stop_is_asked)
-        idempotency.prune(services().database, stop_is_asked)
+        expired = expiry.sweep(services().database, stop_requested)
+        idempotency.prune(services().database, stop_requested)
         if as_json and (expired or not loop):
             print_json({"expired": expired})
         elif expired or not loop:
@@ -66,8 +66,8 @@ def publish(loop: bool, as_json: bool) -> None:
     if as_json:
         print_json({"numbered": numbered, "attempts": attempts})
     else:
-        told = ", ".join(f"{count:,} {status}" for status, count in sorted(attempts.items()))
-        click.echo(f"{numbered:,} events numbered; attempts to deliver: {told or 'none'}.")
+        counts = ", ".join(f"{count:,} {status}" for status, count in sorted(attempts.items()))
+        click.echo(f"{numbered:,} events numbered; attempts to deliver: {counts or 'none'}.")
 
 
 @click.command("prune")
@@ -84,7 +84,7 @@ def prune(loop: bool, as_json: bool) -> None:
     from core.ops import retention
 
     def once() -> None:
-        deleted = asdict(retention.prune(services().database, stop_is_asked))
+        deleted = asdict(retention.prune(services().database, stop_requested))
         if as_json and (any(deleted.values()) or not loop):
             print_json({"deleted": deleted})
         elif any(deleted.values()) or not loop:

@@ -27,7 +27,7 @@ as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSO
 
 
 def on_database(may_be_missing: bool = False) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Run a command in the application's context, after saying on stderr which database it speaks to.
+    """Run a command in the application's context, after printing on stderr which database it connects to.
 
     A SQLite file that is not there ends the command, unless it `may_be_missing`: connecting would make an empty one.
     """
@@ -36,7 +36,7 @@ def on_database(may_be_missing: bool = False) -> Callable[[Callable[..., None]],
         @wraps(command)
         def speaking(*arguments: Any, **options: Any) -> None:
             settings = services().settings
-            tell(f"Database: {_shown_database()}")
+            print_stderr(f"Database: {_shown_database()}")
             path = Path(settings.database_url.database or "")
             if settings.on_sqlite and not may_be_missing and not path.exists():
                 from core.ops.command_line import flask_line
@@ -128,7 +128,7 @@ def print_json(value: object) -> None:
 def again_and_again(seconds: float, work: Callable[[], object]) -> None:
     """Do `work` now and every `seconds`, until SIGINT or SIGTERM; returns when the turn in hand has ended.
 
-    What fails is told in a line and tried again: it must end nothing. To be called before any thread is started.
+    A failure is printed in one line and tried again: it must end nothing. To be called before any thread is started.
     """
     # Blocked, and waited for by name: the kernel keeps a blocked signal even for process 1 of a container, for which it
     # drops those that have no handler. A handler of Python's could be late by a whole pause, and would cut work short.
@@ -139,14 +139,14 @@ def again_and_again(seconds: float, work: Callable[[], object]) -> None:
             with errors_in_one_line():
                 work()
         except SystemExit:
-            pass  # it was told
+            pass  # it was printed
         except Exception as error:
-            tell_error(f"{type(error).__name__}: {error}")
+            print_error(f"{type(error).__name__}: {error}")
         stopped = signal.sigtimedwait(STOP_SIGNALS, seconds)
     drop_what_cannot_be_written()
 
 
-def stop_is_asked() -> bool:
+def stop_requested() -> bool:
     """Whether a signal to stop has come while `again_and_again` is in a turn: for turns that can take long."""
     return not signal.sigpending().isdisjoint(STOP_SIGNALS)
 
@@ -170,25 +170,25 @@ def errors_in_one_line() -> Iterator[None]:
 
 
 def fail(message: str, code: int = 1) -> NoReturn:
-    """Say what is wrong on standard error, and exit with `code`."""
-    tell_error(message)
+    """Print an error on standard error, and exit with `code`."""
+    print_error(message)
     sys.exit(code)
 
 
-def tell_error(message: str) -> None:
-    """Say what is wrong on standard error."""
-    tell(f"Error: {message}")
+def print_error(message: str) -> None:
+    """Print an error on standard error."""
+    print_stderr(f"Error: {message}")
 
 
-def tell_key() -> None:
-    """Say on standard error which key signs, and where it comes from; never the key."""
+def print_key_source() -> None:
+    """Print on standard error where the signing key comes from; never the key."""
     from core.ops.key_source import KEPT, source
 
     found = source(services().settings.SECRET_KEY)
-    tell(f"Key: {found}" if found == KEPT else f"Key: SECKILL_SECRET_KEY (settings: {found})")
+    print_stderr(f"Key: {found}" if found == KEPT else f"Key: SECKILL_SECRET_KEY (settings: {found})")
 
 
-def tell(line: str) -> None:
-    """Write a line on standard error. That nobody can read it must end nothing."""
+def print_stderr(line: str) -> None:
+    """Print a line on standard error. That nobody can read it must end nothing."""
     with contextlib.suppress(OSError, ValueError):
         click.echo(line, err=True)

@@ -6,7 +6,7 @@ from typing import Any
 import click
 from flask.cli import with_appcontext
 
-from cli.terminal import as_json_option, fail, print_json, tell_key, unwritable_in_one_line, user_id
+from cli.terminal import as_json_option, fail, print_json, print_key_source, unwritable_in_one_line, user_id
 from config import INSTANCE
 from core.db.clock import iso
 from core.ops.secret_key import missing
@@ -40,7 +40,7 @@ def token(user: str | None, count: int | None, prefix: str, admin: bool, hours: 
         fail(missing(INSTANCE / "secret_key"))
     if (user is None) == (count is None):
         raise click.UsageError("say either --user, for one token, or --count, for many")
-    tell_key()
+    print_key_source()
     users = [user] if user is not None else (f"{prefix}{number}" for number in range(1, count + 1))  # type: ignore[operator]
     made = ((name, _issue(name, admin, hours)) for name in users)
     with unwritable_in_one_line():

@@ -26,7 +26,7 @@ FORGOTTEN_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class KeyedRequest:
     """A request under a key. `fingerprint` is the same for two requests exactly if they ask for the same."""
 
     user_id: str
@@ -44,7 +44,7 @@ class Answer:
 
 
 def once(
-    database: Database, asked: Asked, act: Callable[[], Answer], prepare: Callable[[], None] | None = None
+    database: Database, request: KeyedRequest, act: Callable[[], Answer], prepare: Callable[[], None] | None = None
 ) -> tuple[Answer, bool]:
     """The answer of `act`, done at most once in 24 hours for this user and key; and whether it was given before.
 
@@ -54,35 +54,35 @@ def once(
     Raises Refusal idempotency_key_reused, Busy (nothing was done), or Unavailable (perhaps it was).
     """
     deadline = deadline_of_request(database.settings.PURCHASE_WAIT_SECONDS)
-    known = _look(database, asked, deadline)
+    known = _look(database, request, deadline)
     if known is not None:
         return known, True
     if prepare is not None:
         prepare()
 
     def work(connection: Connection) -> tuple[Answer | RefusalWithEffect, bool]:
-        row = connection.execute(key_row(asked).with_for_update()).one_or_none()
-        known = stored_answer(row, asked)
+        row = connection.execute(key_row(request).with_for_update()).one_or_none()
+        known = stored_answer(row, request)
         if known is not None:
             return known, True
         if row is None:
-            _insert(connection, asked)
-            row = connection.execute(key_row(asked)).one()
+            _insert(connection, request)
+            row = connection.execute(key_row(request)).one()
         try:
             with joining(connection):
                 answer = act()
         except RefusalWithEffect as refusal:
             return refusal, False
-        store_answer(connection, row, asked, answer)
+        store_answer(connection, row, request, answer)
         return answer, False
 
     def was_committed(connection: Connection, result: tuple[Answer | RefusalWithEffect, bool]) -> bool:
         answer, is_replay = result
         if isinstance(answer, RefusalWithEffect):
-            return True  # nothing tells; it is refused either way, and what it wrote is written again by the next
-        # A locking read: a plain one could say "absent" while the COMMIT still runs.
-        row = connection.execute(key_row(asked).with_for_update()).one_or_none()
-        return is_replay or stored_answer(row, asked) == answer
+            return True  # nothing shows it; it is refused either way, and what it wrote is written again by the next
+        # A locking read: a plain one could find no row while the COMMIT still runs.
+        row = connection.execute(key_row(request).with_for_update()).one_or_none()
+        return is_replay or stored_answer(row, request) == answer
 
     answer, is_replay = run(database, work, deadline, was_committed)
     if isinstance(answer, RefusalWithEffect):
@@ -112,52 +112,52 @@ def prune(database: Database, stopping: Callable[[], bool] = lambda: False, at_o
     return forgotten
 
 
-def key_row(asked: Asked) -> Select[tuple[int]]:
+def key_row(request: KeyedRequest) -> Select[tuple[int]]:
     return select(*IdempotencyKey.__table__.columns, utc_now_after_wait().label("now")).where(
-        IdempotencyKey.user_id == asked.user_id, IdempotencyKey.idempotency_key == asked.key
+        IdempotencyKey.user_id == request.user_id, IdempotencyKey.idempotency_key == request.key
     )
 
 
-def stored_answer(row: AnyRow | None, asked: Asked) -> Answer | None:
+def stored_answer(row: AnyRow | None, request: KeyedRequest) -> Answer | None:
     """The answer that was given under the key; None where there is none, or it is over 24 hours old."""
     if row is None or row.status is None or row.now - row.kept_at >= KEPT:
         return None
-    if row.fingerprint != asked.fingerprint:
+    if row.fingerprint != request.fingerprint:
         raise Refusal(refusals.IDEMPOTENCY_KEY_REUSED)
     return Answer(row.status, row.headers, row.body)
 
 
-def _look(database: Database, asked: Asked, deadline: Deadline) -> Answer | None:
+def _look(database: Database, request: KeyedRequest, deadline: Deadline) -> Answer | None:
     """The answer under the key, without waiting for a request under way. The key's row is there afterwards."""
     if database.is_sqlite:  # one writer at a time: nobody queues at a row
         with database.reading(deadline) as connection:
-            return stored_answer(connection.execute(key_row(asked)).one_or_none(), asked)
+            return stored_answer(connection.execute(key_row(request)).one_or_none(), request)
     # In a transaction of its own: requests that come at once then queue at a row that is there. At a row that is only
     # being inserted they would deadlock as soon as the first of them is refused, and rolled back.
-    return run(database, lambda connection: make_row(connection, asked), deadline, lambda connection, known: True)
+    return run(database, lambda connection: make_row(connection, request), deadline, lambda connection, known: True)
 
 
-def make_row(connection: Connection, asked: Asked) -> Answer | None:
-    row = connection.execute(key_row(asked)).one_or_none()
+def make_row(connection: Connection, request: KeyedRequest) -> Answer | None:
+    row = connection.execute(key_row(request)).one_or_none()
     if row is None:
-        _insert(connection, asked)
-    return stored_answer(row, asked)
+        _insert(connection, request)
+    return stored_answer(row, request)
 
 
-def _insert(connection: Connection, asked: Asked) -> None:
+def _insert(connection: Connection, request: KeyedRequest) -> None:
     connection.execute(
-        insert(IdempotencyKey).values(user_id=asked.user_id, idempotency_key=asked.key, kept_at=utc_now())
+        insert(IdempotencyKey).values(user_id=request.user_id, idempotency_key=request.key, kept_at=utc_now())
     )
 
 
-def store_answer(connection: Connection, row: AnyRow, asked: Asked, answer: Answer) -> None:
+def store_answer(connection: Connection, row: AnyRow, request: KeyedRequest, answer: Answer) -> None:
     # The condition stands here too: should the lock ever be lost, the effect is undone and not done twice.
     free = or_(IdempotencyKey.status.is_(None), IdempotencyKey.kept_at == row.kept_at)
     kept = (
         update(IdempotencyKey)
         .where(IdempotencyKey.id == row.id, free)
         .values(
-            fingerprint=asked.fingerprint,
+            fingerprint=request.fingerprint,
             status=answer.status,
             headers=dict(answer.headers),
             body=answer.body,

@@ -16,7 +16,7 @@ Resolver = Callable[[str, int], Sequence[str]]
 _MOST = 100
 
 
-def ask_system(host: str, port: int) -> Sequence[str]:
+def system_resolver(host: str, port: int) -> Sequence[str]:
     """The addresses that the system knows (`Resolver`)."""
     answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(answer[4][0]) for answer in answers))
@@ -28,7 +28,7 @@ class NameLookup:
     Each kind of work has a lookup of its own: names that hang for one must not use up the threads of another.
     """
 
-    def __init__(self, resolver: Resolver = ask_system, most: int = _MOST) -> None:
+    def __init__(self, resolver: Resolver = system_resolver, most: int = _MOST) -> None:
         """At most `most` names are looked up at once."""
         self._resolver = resolver
         self._most = most
@@ -75,7 +75,7 @@ class NameLookup:
         except Exception as error:  # such as UnicodeError, for a label of no or of too many characters
             failure.__cause__ = error
         with self._lock:
-            del self._under_way[name]  # who asks from here on wants a new answer
+            del self._under_way[name]  # a call from here on wants a new answer
         if addresses:
             found.set_result(addresses)
         else:

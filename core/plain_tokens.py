@@ -1,4 +1,4 @@
-"""Reads the tokens of a sale's crowd: JSON Web Tokens, HS256, of the one form that most of them have.
+"""Reads the tokens of a sale's buyers: JSON Web Tokens, HS256, of the one form that most of them have.
 
 A library reads all others. For this form it takes five times as long, and at the start of a sale nearly every request
 bears a token that was not seen before.

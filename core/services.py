@@ -87,7 +87,7 @@ class Services:
 
     @property
     def draining(self) -> bool:
-        """Whether this host is about to stop: the supervisor says so."""
+        """Whether this host is about to stop: the supervisor sets it."""
         return self.host is not None and self.host.draining
 
 

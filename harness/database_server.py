@@ -162,7 +162,7 @@ def numbers(count: int, name: str = "numbers") -> str:
 
 
 def as_root() -> list[str]:
-    """What a server has to be told when the tests run as root."""
+    """The options that a server needs when the tests run as root."""
     return ["--user=root"] if os.geteuid() == 0 else []
 
 

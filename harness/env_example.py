@@ -15,7 +15,7 @@ _HEAD = """\
 
 
 def text() -> str:
-    """What the file says."""
+    """The settings in the file."""
     return "\n".join([_HEAD, *(_entry(name, field) for name, field in Settings.model_fields.items())])
 
 

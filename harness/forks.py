@@ -116,12 +116,12 @@ def start(args: Sequence[str], env: Mapping[str, str], output: IO[bytes], errors
     """
     if not can_start(env):
         return start_python(args, env, output, errors)
-    told = json.dumps({"args": list(args), "env": dict(env)}).encode()
-    if len(told) > _MOST_BYTES:
+    message = json.dumps({"args": list(args), "env": dict(env)}).encode()
+    if len(message) > _MOST_BYTES:
         raise ValueError(f"arguments and environment are longer than {_MOST_BYTES} bytes")
     reads, writes = os.pipe()
     with _starting:
-        socket.send_fds(_loaded(), [told], [output.fileno(), errors.fileno(), writes])
+        socket.send_fds(_loaded(), [message], [output.fileno(), errors.fileno(), writes])
     os.close(writes)
     return Fork(args, reads)
 
@@ -168,19 +168,19 @@ def _serve(connection: socket.socket) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the tests, which end their programs
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the processes of `_keep` leave no zombies
     while True:
-        told, files, _, _ = socket.recv_fds(connection, _MOST_BYTES, 3)
-        if not told:
+        message, files, _, _ = socket.recv_fds(connection, _MOST_BYTES, 3)
+        if not message:
             os._exit(0)
         if not os.fork():
             connection.close()
             _keep(*files)
-            return _become(**json.loads(told))
+            return _become(**json.loads(message))
         for file in files:
             os.close(file)
 
 
 def _keep(output: int, errors: int, status: int) -> None:
-    """Fork the program, and tell its process id and its end. Returns in the program."""
+    """Fork the program, and report its process id and its end. Returns in the program."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     program = os.fork()
     if not program:

@@ -41,11 +41,11 @@ class Member(MySQL):
             "--loose-group-replication-recovery-get-public-key=ON",
         ]
 
-    def be_told(self, *options: str) -> None:
+    def add_options(self, *options: str) -> None:
         """Options for the next start."""
         self._command += options
 
-    def ask(self, statement: str, database: str | None = None) -> list[Any]:
+    def execute(self, statement: str, database: str | None = None) -> list[Any]:
         """The rows of one statement."""
         connection = self.connect(database)
         try:
@@ -56,16 +56,16 @@ class Member(MySQL):
             connection.close()
 
     def is_primary(self) -> bool:
-        """Whether this member says that writes may go to it; False where it does not answer."""
+        """Whether this member reports itself as the primary; False where it does not answer."""
         try:
-            return self.ask(IS_PRIMARY) == [(1,)]
+            return self.execute(IS_PRIMARY) == [(1,)]
         except (mysql.connector.Error, OSError):
             return False
 
     def state(self) -> str:
         """`ONLINE`, `RECOVERING`, `ERROR` …, or `gone` where the server does not answer."""
         try:
-            rows = self.ask(
+            rows = self.execute(
                 "SELECT MEMBER_STATE FROM performance_schema.replication_group_members WHERE MEMBER_ID = @@server_uuid"
             )
         except (mysql.connector.Error, OSError):
@@ -75,15 +75,17 @@ class Member(MySQL):
     def sees(self) -> dict[str, str]:
         """The state of every member by its id, as this one sees them; empty where it does not answer."""
         try:
-            return dict(self.ask("SELECT MEMBER_ID, MEMBER_STATE FROM performance_schema.replication_group_members"))
+            return dict(
+                self.execute("SELECT MEMBER_ID, MEMBER_STATE FROM performance_schema.replication_group_members")
+            )
         except (mysql.connector.Error, OSError):
             return {}
 
     def start_replication(self, stop: bool) -> None:
         try:
             if stop:
-                self.ask("STOP GROUP_REPLICATION")
-            self.ask("START GROUP_REPLICATION")
+                self.execute("STOP GROUP_REPLICATION")
+            self.execute("START GROUP_REPLICATION")
         except mysql.connector.Error as error:
             if error.errno not in (*_NOT_YET, 2013, 3095):
                 raise
@@ -102,7 +104,7 @@ class Group:
         seeds = ",".join(f"127.0.0.1:{member.group_port}" for member in self.members)
         name = str(uuid.uuid4())
         for member in self.members:
-            member.be_told(
+            member.add_options(
                 f"--loose-group-replication-group-name={name}",
                 f"--loose-group-replication-group-seeds={seeds}",
                 f"--loose-group-replication-single-primary-mode={'ON' if single_primary else 'OFF'}",
@@ -113,27 +115,27 @@ class Group:
         """Start all members, and wait until they are a group."""
         for member in self.members:
             member.start()
-            member.ask("CHANGE REPLICATION SOURCE TO SOURCE_USER = 'root' FOR CHANNEL 'group_replication_recovery'")
+            member.execute("CHANGE REPLICATION SOURCE TO SOURCE_USER = 'root' FOR CHANNEL 'group_replication_recovery'")
             if member is self.members[0]:
-                member.ask("SET GLOBAL group_replication_bootstrap_group = ON")
-                member.ask("START GROUP_REPLICATION")
-                member.ask("SET GLOBAL group_replication_bootstrap_group = OFF")
+                member.execute("SET GLOBAL group_replication_bootstrap_group = ON")
+                member.execute("START GROUP_REPLICATION")
+                member.execute("SET GLOBAL group_replication_bootstrap_group = OFF")
             self.join(member, self.members[: member.number - 1])
 
     def join(self, member: Member, others: Sequence[Member] | None = None, seconds: float = JOIN_SECONDS) -> None:
         """Let a member join the group, or join it again, and wait until it and all `others` see one another ONLINE.
 
-        One that was frozen takes itself for ONLINE until it hears that it was left out: the others are asked.
+        One that was frozen takes itself for ONLINE until it learns that it was expelled: the others' view counts.
         """
         wanted = self.members if others is None else [*others, member]
         deadline = time.monotonic() + seconds
-        asked_at = float("-inf")
+        restarted_at = float("-inf")
         while any(list(each.sees().values()) != ["ONLINE"] * len(wanted) for each in wanted):
             state = member.state()
             assert time.monotonic() < deadline, f"member {member.number} is {state}: {member.last_errors()}"
-            # One that was left out joins again by itself; one that was started anew, or gave up, is told to.
-            if state in ("OFFLINE", "ERROR") and time.monotonic() - asked_at > 3:
-                asked_at = time.monotonic()
+            # One that was expelled rejoins by itself; one that was started anew, or gave up, has to be started.
+            if state in ("OFFLINE", "ERROR") and time.monotonic() - restarted_at > 3:
+                restarted_at = time.monotonic()
                 member.start_replication(stop=state == "ERROR")
             time.sleep(0.1)
 
@@ -142,7 +144,7 @@ class Group:
             member.stop()
 
     def primary(self, seconds: float = 60, among: Callable[[Member], bool] = lambda member: True) -> Member:
-        """Wait for a member that takes writes, `among` those that are asked for, and return it."""
+        """Wait for a member that takes writes, for which `among` holds, and return it."""
         deadline = time.monotonic() + seconds
         while True:
             for member in filter(among, self.members):
@@ -153,14 +155,14 @@ class Group:
 
     def switch_to(self, member: Member) -> None:
         """A planned switch of the primary."""
-        (uuid_of_it,) = member.ask("SELECT @@server_uuid")[0]
-        self.primary().ask(f"SELECT group_replication_set_as_primary('{uuid_of_it}')")
+        (uuid_of_it,) = member.execute("SELECT @@server_uuid")[0]
+        self.primary().execute(f"SELECT group_replication_set_as_primary('{uuid_of_it}')")
 
     def wait_until_equal(self, statement: str, database: str, seconds: float = 60) -> list[Any]:
         """Wait until all members answer `statement` alike; returns the answer."""
         deadline = time.monotonic() + seconds
         while True:
-            answers = [member.ask(statement, database) for member in self.members]
+            answers = [member.execute(statement, database) for member in self.members]
             if all(answer == answers[0] for answer in answers):
                 return answers[0]
             assert time.monotonic() < deadline, "the members do not have the same rows"

@@ -75,12 +75,12 @@ def raw(header: str, payload: str, sign: Callable[[bytes], bytes]) -> str:
 
 @dataclass
 class Publisher:
-    """Publishes `body` at `url`, or does what `act` does; `asked` has the path of each request."""
+    """Publishes `body` at `url`, or does what `act` does; `requested` has the path of each request."""
 
     url: str
     body: bytes = b"{}"
     act: Callable[[BaseHTTPRequestHandler], None] | None = None
-    asked: list[str] = field(default_factory=list)
+    requested: list[str] = field(default_factory=list)
 
 
 @contextmanager
@@ -89,7 +89,7 @@ def publishing(body: bytes = b"{}", tls: ssl.SSLContext | None = None) -> Iterat
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            publisher.asked.append(self.path)
+            publisher.requested.append(self.path)
             try:
                 if publisher.act is not None:
                     publisher.act(self)

@@ -1,4 +1,4 @@
-"""A proxy that changes statements on their way to MySQL or MariaDB, so that the server does not do what it is told."""
+"""A proxy that changes statements on their way to MySQL or MariaDB, so that the server does something else."""
 
 import re
 import socket

@@ -22,7 +22,7 @@ from harness.database_server import free_port
 
 _CHECK = (ROOT / "deploy" / "is_primary.sql").read_text()
 _INTERVAL_SECONDS = 0.2
-# A member that was asked and is silent for so long is frozen. To open a connection can take longer on a busy machine.
+# A member that does not answer a query for so long is frozen. To open a connection can take longer on a busy machine.
 _CHECK_SECONDS = 2
 _CONNECT_SECONDS = 5
 _READ_BYTES = 64 * 1024
@@ -54,16 +54,16 @@ class PrimaryProxy:
 
 
 class _Follower:
-    """Asks every member whether it is the primary, and passes connections to the one that says so."""
+    """Polls every member whether it is the primary, and passes connections to the one that is."""
 
     def __init__(self, ports: Sequence[int]) -> None:
-        self._says_so = dict.fromkeys(ports, False)
+        self._is_primary = dict.fromkeys(ports, False)
         self._primary: int | None = None
         self._open: dict[asyncio.StreamWriter, int] = {}
         for port in ports:
-            threading.Thread(target=self._keep_asking, args=(port,), daemon=True).start()
+            threading.Thread(target=self._poll, args=(port,), daemon=True).start()
 
-    def _keep_asking(self, port: int) -> None:
+    def _poll(self, port: int) -> None:
         connection = None
         while True:
             try:
@@ -81,10 +81,10 @@ class _Follower:
                     )
                 cursor = connection.cursor()
                 cursor.execute(_CHECK)
-                self._says_so[port] = cursor.fetchall() == [(1,)]
+                self._is_primary[port] = cursor.fetchall() == [(1,)]
                 cursor.close()
-            except Exception:  # whatever it is, it is no yes
-                self._says_so[port] = False
+            except Exception:  # whatever it is, the member is not usable
+                self._is_primary[port] = False
                 if connection is not None:
                     with contextlib.suppress(Exception):
                         # Not close(), which would wait for a frozen server.
@@ -95,9 +95,9 @@ class _Follower:
     async def follow(self) -> None:
         """Choose the primary, and cut off those who are connected to another member."""
         while True:
-            # A former primary that thaws takes itself for one until it hears of the others: who is chosen stays.
-            if self._primary is None or not self._says_so[self._primary]:
-                self._primary = next((port for port, yes in self._says_so.items() if yes), None)
+            # A former primary that thaws takes itself for one until it learns of the others: who is chosen stays.
+            if self._primary is None or not self._is_primary[self._primary]:
+                self._primary = next((port for port, yes in self._is_primary.items() if yes), None)
             for writer, port in list(self._open.items()):
                 if port != self._primary:
                     writer.transport.abort()

@@ -16,5 +16,5 @@ def _program() -> str:
 
 
 def promtool(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run promtool; it says on standard output and error what is wrong, and ends with a code other than 0."""
+    """Run promtool; it prints on standard output and error what is wrong, and ends with a code other than 0."""
     return subprocess.run([_program(), *arguments], cwd=cwd, capture_output=True, text=True, timeout=100, check=False)

@@ -66,7 +66,7 @@ class Copies:
         return True
 
     def vouch(self, uri: str) -> None:
-        """Say that the database is as the migrations make it."""
+        """Record that the database is as the migrations make it."""
         self._complete.add(_address(make_url(uri)))
 
     def learn(self, engine: Engine, fresh: bool) -> None:
@@ -157,25 +157,25 @@ class Recycled:
     def _clean(self, cursor: Any) -> bool:
         """Whether the database is as the migrations left it."""
 
-        def ask(statement: str) -> list[Any]:
+        def execute(statement: str) -> list[Any]:
             cursor.execute(statement)
             return cursor.fetchall() if cursor.with_rows else []
 
-        ask("SET SESSION lock_wait_timeout = 2, innodb_lock_wait_timeout = 2")
-        if ask("SHOW TRIGGERS"):
+        execute("SET SESSION lock_wait_timeout = 2, innodb_lock_wait_timeout = 2")
+        if execute("SHOW TRIGGERS"):
             return False
-        shown = {table: ask(f"SHOW CREATE TABLE `{table}`")[0][1] for (table,) in ask("SHOW TABLES")}
+        shown = {table: execute(f"SHOW CREATE TABLE `{table}`")[0][1] for (table,) in execute("SHOW TABLES")}
         found = _without_counters(shown)
         if not self._copies.are_all(self._server.port, found):
             return False
-        if ask(f"SELECT version_num FROM {_REVISION}") != [(SCHEMA_REVISION,)]:
+        if execute(f"SELECT version_num FROM {_REVISION}") != [(SCHEMA_REVISION,)]:
             return False
         filled = [f"SELECT '{table}' WHERE EXISTS (SELECT 1 FROM `{table}`)" for table in shown]
-        used = {table for (table,) in ask(" UNION ALL ".join(filled))}
+        used = {table for (table,) in execute(" UNION ALL ".join(filled))}
         counted = {table for table in shown if found[table] != shown[table]}
         for table in (used | counted) - {_REVISION}:
             # TRUNCATE takes MySQL as long as ten other statements, but ids begin at 1 again.
-            ask(f"TRUNCATE `{table}`" if table in counted else f"DELETE FROM `{table}`")
+            execute(f"TRUNCATE `{table}`" if table in counted else f"DELETE FROM `{table}`")
         return True
 
 

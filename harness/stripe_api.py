@@ -37,14 +37,14 @@ class StripeFault(Exception):
 
 @dataclass
 class StripeApi:
-    """What Stripe knows, and what it was asked. `faults` are statuses that the next requests are answered with."""
+    """What Stripe knows, and the requests it had. `faults` are statuses that the next requests are answered with."""
 
     url: str
     key: str = field(default_factory=lambda: f"sk_test_{secrets.token_hex(12)}")
     webhook_secret: str = field(default_factory=lambda: f"whsec_{secrets.token_hex(16)}")
     sessions: dict[str, Json] = field(default_factory=dict)
     charges: dict[str, Json] = field(default_factory=dict)  # by payment intent
-    asked: list[tuple[str, str, Json, str | None]] = field(default_factory=list)  # method, path, parameters, key
+    requests: list[tuple[str, str, Json, str | None]] = field(default_factory=list)  # method, path, parameters, key
     faults: list[int] = field(default_factory=list)
     refund_status: str = "succeeded"
     _answered: dict[str, tuple[str, Json, int, Json]] = field(default_factory=dict)
@@ -67,7 +67,7 @@ class StripeApi:
             raise StripeFault(400, "invalid_request_error")
         sent = nested(parse_qsl(body, keep_blank_values=True, strict_parsing=bool(body)))
         key = headers.get("idempotency-key") if method == "POST" else None
-        self.asked.append((method, path, sent, key))
+        self.requests.append((method, path, sent, key))
         if self.faults:
             raise StripeFault(self.faults.pop(0), "api_error")
         if key is not None and key in self._answered:
@@ -99,11 +99,11 @@ class StripeApi:
                 return self._refund(typed(RefundCreateParams, sent))
         raise StripeFault(404, "invalid_request_error", code="resource_missing")
 
-    def _create_session(self, asked: Json) -> Json:
-        ahead = asked["expires_at"] - time.time()
+    def _create_session(self, params: Json) -> Json:
+        ahead = params["expires_at"] - time.time()
         if not 1800 <= ahead <= 86_400:
             raise WrongParameter("expires_at", "parameter_invalid_integer")
-        (line,) = asked["line_items"]
+        (line,) = params["line_items"]
         price = line["price_data"]
         if not price["currency"].islower() or not price["unit_amount"] > 0:
             raise WrongParameter("line_items[0][price_data]", "parameter_invalid")
@@ -117,18 +117,18 @@ class StripeApi:
             "amount_total": line["quantity"] * price["unit_amount"],
             "currency": price["currency"],
             "payment_intent": None,
-            **{name: asked[name] for name in ("client_reference_id", "metadata", "mode", "expires_at")},
-            "payment_metadata": asked["payment_intent_data"]["metadata"],
+            **{name: params[name] for name in ("client_reference_id", "metadata", "mode", "expires_at")},
+            "payment_metadata": params["payment_intent_data"]["metadata"],
         }
         return self.sessions[number]
 
-    def _refund(self, asked: Json) -> Json:
-        charge = self.charges.get(asked["payment_intent"])
+    def _refund(self, params: Json) -> Json:
+        charge = self.charges.get(params["payment_intent"])
         if charge is None:
             raise StripeFault(404, "invalid_request_error", code="resource_missing")
         if charge["refunded"]:
             raise StripeFault(400, "invalid_request_error", code="charge_already_refunded")
-        amount = asked.get("amount", charge["amount"])
+        amount = params.get("amount", charge["amount"])
         if amount + charge["amount_refunded"] > charge["amount"]:
             raise WrongParameter("amount", "amount_too_large")
         self.refund_some(charge["payment_intent"], amount)

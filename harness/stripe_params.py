@@ -30,7 +30,7 @@ def nested(pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
 
 
 def typed(kind: Any, value: Any, name: str = "") -> Any:
-    """`value` of a form as `kind` says. Raises WrongParameter."""
+    """`value` of a form, converted to `kind`. Raises WrongParameter."""
     origin, options = typing.get_origin(kind), typing.get_args(kind)
     if is_typeddict(kind):
         if not isinstance(value, dict):

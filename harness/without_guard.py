@@ -80,7 +80,7 @@ def no_idempotency_key_lock() -> None:
 
 
 def no_sqlite_transaction() -> None:
-    """Statements on SQLite commit one by one, no check of the table holds them, and no proof at the start tells."""
+    """Statements on SQLite commit one by one, no check of the table holds them, and no check at the start notices."""
     import core.db.database
     from core.db import server_proof
     from core.db.database import Database
@@ -174,27 +174,27 @@ def acknowledge_before_commit() -> None:
     run_once = core.db.transaction.run_once
 
     def hasty(database: Any, work: Any, deadline: Any) -> Any:
-        said: queue.Queue[Any] = queue.Queue()
+        results: queue.Queue[Any] = queue.Queue()
 
         def announce(connection: Any) -> Any:
             result = work(connection)
-            said.put(result)
+            results.put(result)
             if isinstance(result, list):  # of outcomes: other transactions keep their pace
                 time.sleep(0.5)
             return result
 
         def background() -> None:
             try:
-                said.put(run_once(database, announce, deadline))
+                results.put(run_once(database, announce, deadline))
             except BaseException as error:
-                said.put(error)
+                results.put(error)
 
         thread = threading.Thread(target=background)
         thread.start()
-        first = said.get()
+        first = results.get()
         if not isinstance(first, list):
             thread.join()
-            first = said.get() if not said.empty() else first
+            first = results.get() if not results.empty() else first
         if isinstance(first, BaseException):
             raise first
         return first

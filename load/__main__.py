@@ -4,8 +4,8 @@ import os
 import sys
 from pathlib import Path
 
-from load.crowd import allow_descriptors
 from load.options import parse
+from load.slow_connections import allow_descriptors
 from server.loopback import reach_directly
 
 # Seconds that those who are in the middle of something get, to finish it, when the run is over.

@@ -19,9 +19,9 @@ import uvloop
 import config
 from core.tokens import Tokens
 from load.connections import Answer, Connections, Lost
-from load.crowd import allow_descriptors
 from load.options import Options
 from load.sale import Sale
+from load.slow_connections import allow_descriptors
 from load.tally import ACCEPTED, FAILED, LIMITED, REPLAYED, RunCounts, outcome
 
 # Requests without an answer at one time. Who comes beyond is dropped, and counted as such: it is not made to wait.
@@ -41,7 +41,7 @@ class Arrivals:
     def __init__(self, options: Options, goods_id: int, tokens: Tokens) -> None:
         parts = urlsplit(options.url)
         self.tally = RunCounts()
-        self.generator: Counter[str] = Counter()  # what came of the buyers before they asked, and of those not answered
+        self.generator: Counter[str] = Counter()  # buyers sent late or not at all, and answers lost
         self.due = 0
         self._options = options
         self._tokens = tokens
@@ -111,16 +111,16 @@ class Arrivals:
         """What became of all who were due, for people to read."""
         seconds = self._options.seconds
         answered = self.tally.outcomes.total()
-        told = self.generator
+        lost = self.generator
         return "\n".join(
             [
                 self.tally.summary(stock, sold),
                 "",
                 f"{self.due} buyers were due in {seconds} s, {self._options.arrivals:g} a second asked for",
                 f"{answered:10}  answered, {answered / seconds:.1f} a second",
-                f"{told[LOST]:10}  got no answer",
-                f"{told[DROPPED]:10}  dropped: {MOST_OPEN} requests were open already",
-                f"{told[LATE]:10}  set out over {LATE_SECONDS * 1000:g} ms late: this program or its host was too slow",
+                f"{lost[LOST]:10}  got no answer",
+                f"{lost[DROPPED]:10}  dropped: {MOST_OPEN} requests were open already",
+                f"{lost[LATE]:10}  set out over {LATE_SECONDS * 1000:g} ms late: this program or its host was too slow",
             ]
         )
 

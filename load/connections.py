@@ -1,4 +1,4 @@
-"""Connections to one host that are kept and used again, for a crowd of requests in one event loop."""
+"""Connections to one host that are kept and used again, for many requests in one event loop."""
 
 import asyncio
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
-"""People at a flash sale: they watch the countdown, buy when it opens, come back when told to, and look at their order.
+"""People at a flash sale: they watch the countdown, buy when it opens, retry as `Retry-After` says, look at the order.
 
-`make load` starts it. Whatever its web page is told, it speaks to the service of the options alone, and within bounds.
+`make load` starts it. Whatever its web page is given, it speaks to the service of the options alone, and within bounds.
 """
 
 import logging
@@ -23,7 +23,7 @@ from server.loopback import reach_directly
 reach_directly()
 OPTIONS = parse([], os.environ)
 TOKENS = Tokens(config.load().SECRET_KEY)
-# Seconds before the sale opens: time for a crowd to gather.
+# Seconds before the sale opens: time for the buyers to gather.
 COUNTDOWN_SECONDS = 5
 # Times that somebody tries to buy before they have had enough.
 TRIES = 6
@@ -108,7 +108,7 @@ class Person(HttpUser):
                 return None, f"refused: {found}"
             if self._leaving():
                 break
-            # A little later than told, each by chance: else all come back in the same instant.
+            # A little later than `Retry-After`, each by chance: else all come back in the same instant.
             gevent.sleep(float(answer.headers.get("Retry-After", 1)) * random.uniform(1, 1.5))
         return None, f"gave up: {found}"
 
@@ -167,7 +167,7 @@ def _keep_within_bounds(environment: Any, runner: Any, **_: Any) -> None:
         return start(min(user_count, MAX_USERS), min(spawn_rate, MAX_SPAWN), **options)
 
     runner.start = bounded
-    # The summary at the end says it in fewer words.
+    # The summary at the end is shorter.
     logging.getLogger("locust.stats_logger").disabled = True
 
 

@@ -1,4 +1,4 @@
-"""What `make load` is told, within bounds: it is for trying a service on this very host, never for somebody else's."""
+"""The settings of `make load`, within bounds: for trials of a service on this very host, never of somebody else's."""
 
 import argparse
 import ipaddress
@@ -85,12 +85,12 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Options:
         metavar="N/s",
         help="buyers a second who come whatever the answers take, instead of --users who wait for them",
     )
-    told = vars(parser.parse_args(arguments))
+    values = vars(parser.parse_args(arguments))
     try:
-        told["url"] = require_loopback(_url(told["url"], told.pop("port")))
+        values["url"] = require_loopback(_url(values["url"], values.pop("port")))
     except ValueError as error:
         parser.error(str(error))
-    given = Options(**told)
+    given = Options(**values)
     if given.arrivals * given.seconds > MAX_BUYERS:
         parser.error(f"{given.arrivals:g} a second for {given.seconds} s are more than {MAX_BUYERS} buyers")
     return given

@@ -2,7 +2,7 @@
 
     python -m load.slow_clients            after `make test-packages`; takes about a minute
 
-Buys with and without the crowd, round by round, and prints the others' latencies and their ratios. What is compared
+Buys with and without slow clients, round by round, and prints the others' latencies and their ratios. What is compared
 was measured seconds apart, so the host's own ups and downs fall on both.
 """
 
@@ -21,10 +21,10 @@ import serve
 from harness.mariadb import MariaDB
 from harness.nginx import Nginx
 from harness.service import Service
-from load.crowd import Crowd, Sizes
+from load.slow_connections import Sizes, SlowConnections
 from server.loopback import reach_directly
 
-CROWD = Sizes(slow_headers=150, slow_bodies=150, idle=1000)
+SLOW = Sizes(slow_headers=150, slow_bodies=150, idle=1000)
 ROUNDS = 3
 SECONDS = 5.0  # of each measurement
 BUYERS = 8
@@ -78,39 +78,39 @@ class Buyers:
         return times, failed
 
 
-def measure(service: Service, nginx: Nginx, say: Callable[[str], None]) -> None:
-    """Run the rounds; `say` takes each line of the report."""
+def measure(service: Service, nginx: Nginx, write: Callable[[str], None]) -> None:
+    """Run the rounds; `write` takes each line of the report."""
     buyers = Buyers(service, nginx.url)
     buyers.measure()  # connections, caches
-    say(
-        f"{BUYERS} buyers, {SECONDS:g} s each; the crowd: {CROWD.slow_headers} with slow headers, "
-        f"{CROWD.slow_bodies} with slow bodies, {CROWD.idle} idle"
+    write(
+        f"{BUYERS} buyers, {SECONDS:g} s each; the crowd: {SLOW.slow_headers} with slow headers, "
+        f"{SLOW.slow_bodies} with slow bodies, {SLOW.idle} idle"
     )
-    say(f"{'round':8}{'crowd':8}{'p50 ms':>9}{'p99 ms':>9}{'a second':>10}{'failed':>8}")
+    write(f"{'round':8}{'crowd':8}{'p50 ms':>9}{'p99 ms':>9}{'a second':>10}{'failed':>8}")
     ratios: list[tuple[float, float]] = []
     for number in range(1, ROUNDS + 1):
         found: dict[bool, Latencies] = {}
         # Who comes first changes: whatever warms up or fills up does not always favour the same.
-        for crowded in (False, True) if number % 2 else (True, False):
-            found[crowded] = _crowded(service, nginx, buyers) if crowded else buyers.measure()
-            one = found[crowded]
-            say(f"{number:<8}{'yes' if crowded else 'no':8}{one.p50:9.1f}{one.p99:9.1f}{one.rate:10.0f}{one.failed:8}")
+        for slowed in (False, True) if number % 2 else (True, False):
+            found[slowed] = _measure_slowed(service, nginx, buyers) if slowed else buyers.measure()
+            one = found[slowed]
+            write(f"{number:<8}{'yes' if slowed else 'no':8}{one.p50:9.1f}{one.p99:9.1f}{one.rate:10.0f}{one.failed:8}")
         ratios.append((found[True].p50 / found[False].p50, found[True].p99 / found[False].p99))
-    say("")
+    write("")
     for name, index in (("p50", 0), ("p99", 1)):
         each = [ratio[index] for ratio in ratios]
-        say(
+        write(
             f"{name} with the crowd / without: {statistics.median(each):.2f} "
             f"({', '.join(f'{ratio:.2f}' for ratio in each)})"
         )
 
 
-def _crowded(service: Service, nginx: Nginx, buyers: Buyers) -> Latencies:
+def _measure_slowed(service: Service, nginx: Nginx, buyers: Buyers) -> Latencies:
     dawdler = service.headers("dawdler")
-    with Crowd(("127.0.0.1", nginx.port), CROWD, f"/seckill/{buyers.goods_id}", dawdler) as crowd:
+    with SlowConnections(("127.0.0.1", nginx.port), SLOW, f"/seckill/{buyers.goods_id}", dawdler) as slow:
         found = buyers.measure()
-        if crowd.waiting() != CROWD.all:
-            raise SystemExit(f"only {crowd.waiting()} of {CROWD.all} were kept: this measures something else")
+        if slow.waiting() != SLOW.all:
+            raise SystemExit(f"only {slow.waiting()} of {SLOW.all} were kept: this measures something else")
         return found
 
 

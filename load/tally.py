@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 ACCEPTED = "accepted"
 REPLAYED = "replayed"
 FAILED = "failed"
-# Told to come back: nothing is decided yet.
+# To come back later: nothing is decided yet.
 LIMITED = "rate_limited"
 COME_BACK = ("busy", "unavailable", LIMITED)
 

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import serve
 from bench.cpu import seconds, tree
 from harness.service import Service
-from load.crowd import allow_descriptors
+from load.slow_connections import allow_descriptors
 from server.loopback import reach_directly
 
 PAGES = 1000
@@ -38,9 +38,9 @@ class Kind(NamedTuple):
     windows: Mapping[int, str]
 
 
-# One unit a second is bought in a sale that runs, so that there is something new to tell.
+# One unit a second is bought in a sale that runs, so that there is something new to send.
 KINDS = (
-    # Far from the start pages ask once in two minutes: by then all have begun to.
+    # Far from the start pages poll once in two minutes: by then all have begun to.
     Kind(timedelta(minutes=30), {160: "starts in half an hour"}),
     Kind(timedelta(seconds=170), {15: "starts in two minutes"}),
     Kind(timedelta(seconds=100), {15: "starts in the middle of it"}),
@@ -74,10 +74,10 @@ def idle(service: Service) -> float:
     return 100 * (seconds(tree(service.process.pid)) - used) / (time.monotonic() - began)
 
 
-def report(service: Service, pages: int, say: Callable[[str], None]) -> float:
+def report(service: Service, pages: int, write: Callable[[str], None]) -> float:
     """Measure one kind of sale after the other; returns the largest share that the pages took."""
-    say(f"what {pages} pages cost more than none, each for {SECONDS} s:")
-    say(f"{'the sale':44}{'requests/s':>12}{'304':>8}{'failed':>8}{'% of a core':>13}{'without pages':>15}")
+    write(f"what {pages} pages cost more than none, each for {SECONDS} s:")
+    write(f"{'the sale':44}{'requests/s':>12}{'304':>8}{'failed':>8}{'% of a core':>13}{'without pages':>15}")
     most = 0.0
     for kind in KINDS:
         ahead = {} if kind.starts_in is None else {"starts_at": _from_now(kind.starts_in)}
@@ -88,7 +88,7 @@ def report(service: Service, pages: int, say: Callable[[str], None]) -> float:
             for name, (share, counted) in zip(kind.windows.values(), measured, strict=True):
                 most = max(most, share - alone)
                 requests = max(1, counted["requests"])
-                say(
+                write(
                     f"{name:44}{requests / SECONDS:12.1f}{100 * counted['unchanged'] / requests:7.0f}%"
                     f"{counted['failed']:8}{share - alone:13.1f}{alone:15.1f}"
                 )

@@ -28,7 +28,7 @@ _PAGE = """<!doctype html>
 
 
 def register(app: Flask) -> None:
-    """Serve the description of `app`. It is made when first asked for."""
+    """Serve the description of `app`. It is made at the first request for it."""
 
     @cache
     def described() -> bytes:

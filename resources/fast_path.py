@@ -72,7 +72,7 @@ class FastPath:
         def make(found: Future[bool]) -> Reply | Exception:
             return json_reply(ops.READY) if readiness.holds(found) else Unavailable()
 
-        return Later(readiness.ask(), make, late=Unavailable())
+        return Later(readiness.latest(), make, late=Unavailable())
 
     def answer(self, request: ApiRequest, holds_thread: bool = False) -> Answer:
         """The answer to a plain request. Raises what `errors.reply_to` knows.

@@ -43,7 +43,7 @@ class Ready(ApiResource):
         Looked up at most once a second.
         """
         readiness = services().readiness
-        found = readiness.ask()
+        found = readiness.latest()
         with contextlib.suppress(TimeoutError):
             found.result(deadline_of_request(services().settings.PURCHASE_WAIT_SECONDS).remaining())
         if not found.done() or not readiness.holds(found):

@@ -15,7 +15,7 @@ from core.refusals import Busy, Refusal, Unavailable
 from core.services import Services
 from resources import readiness_texts as texts
 
-# Before a sale, an audit that is not older tells enough; one that takes longer is left to `/audit`.
+# Before a sale, an audit that is not older is fresh enough; one that takes longer is left to `/audit`.
 _AUDIT_AGE_SECONDS = 60.0
 _AUDIT_SECONDS = 10
 _PATHS = ("/", "/shop/{}", "/goods/{}", "/seckill/{}", "/readyz")
@@ -35,13 +35,13 @@ def as_json(goods_id: int, at: datetime, entries: list[Entry], language: str) ->
     return {
         "goods_id": goods_id,
         "at": iso(at),
-        "state": sale_readiness.worst(entries).value,
+        "state": sale_readiness.worst(entries),
         "entries": [_entry_json(entry, language) for entry in entries],
     }
 
 
 def _entry_json(entry: Entry, language: str) -> dict[str, str]:
-    said = texts.FINDINGS[entry.finding]
+    text = texts.FINDINGS[entry.finding]
     values = dict(entry.values)
     if entry.id == "window":
         values["wait"] = texts.wait(max(0, values["seconds"]), language)
@@ -50,10 +50,10 @@ def _entry_json(entry: Entry, language: str) -> dict[str, str]:
         values["list_amount"] = "" if values["list_price"] is None else shown(values["list_price"], values["currency"])
     return {
         "id": entry.id,
-        "state": entry.state.value,
+        "state": entry.state,
         "title": texts.TITLES[entry.id].in_language(language),
-        "found": said.found.in_language(language).format(**values),
-        "mend": said.mend.in_language(language),
+        "found": text.found.in_language(language).format(**values),
+        "mend": text.mend.in_language(language),
     }
 
 
@@ -70,7 +70,7 @@ def _audit(services: Services, begun: bool) -> LatestAudit | Refusal | None:
 
 
 def _answers(app: Flask, goods_id: int) -> dict[str, int]:
-    """The status that pages and routes of buyers answer with, asked within this process."""
+    """The status that pages and routes of buyers answer with, requested within this process."""
     client = app.test_client()
     found = {}
     for path in (path.format(goods_id) for path in _PATHS):

@@ -7,7 +7,7 @@ _NAMES = ("localhost", "127.0.0.1", "::1", "127.0.0.0/8")
 
 
 def reach_directly() -> None:
-    """Let this process, and those that it starts, ask no proxy for what is on this host."""
+    """Let this process, and those that it starts, use no proxy for what is on this host."""
     given = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
     if given.strip() == "*":
         return

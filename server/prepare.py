@@ -1,6 +1,6 @@
 """Before the first request: a database that can be reached, at this release's schema, with demo goods on SQLite.
 
-Whatever is in the way is said in one line: these are the errors that an operator meets first.
+Whatever prevents the start is printed in one line: these are the errors that an operator meets first.
 """
 
 import contextlib
@@ -208,6 +208,6 @@ def _migrate(connection: Connection) -> None:
 
     if connection.dialect.name != "sqlite":
         connection.rollback()  # on MySQL Alembic begins and ends the transactions of its own
-    told = Config(MIGRATIONS / "alembic.ini", attributes={"connection": connection})
-    told.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    command.upgrade(told, "head")
+    configuration = Config(MIGRATIONS / "alembic.ini", attributes={"connection": connection})
+    configuration.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    command.upgrade(configuration, "head")

@@ -1,4 +1,4 @@
-"""Stops a worker: when its supervisor says so or is gone, and as soon as it has answered all requests."""
+"""Stops a worker: when its supervisor signals it or is gone, and as soon as it has answered all requests."""
 
 import multiprocessing
 import os
@@ -31,7 +31,7 @@ class Stop:
         self._stop_accepting = stop_accepting
         self._in_hand = in_hand
         self._before_exit = before_exit
-        self._told = threading.Event()
+        self._stop_requested = threading.Event()
         self._disconnected = threading.Event()
         self._parent = multiprocessing.parent_process()
 
@@ -41,12 +41,12 @@ class Stop:
             threading.Thread(target=wait, daemon=True).start()
 
     def wait(self) -> None:
-        """Wait for the end of the process, if it was told to stop: requests may be running whose clients are gone.
+        """Wait for the end of the process, if it was signalled to stop: requests may be running whose clients are gone.
 
         To be called once no connection is open.
         """
         self._disconnected.set()
-        while self._told.is_set():
+        while self._stop_requested.is_set():
             time.sleep(_LOOK_SECONDS)
 
     def _wait_for_parent(self) -> None:
@@ -56,7 +56,7 @@ class Stop:
 
     def _wait_for_signal(self) -> None:
         signal.sigwait(STOP_SIGNALS)
-        self._told.set()
+        self._stop_requested.set()
         try:
             self._stop_accepting()
             idle_since = time.monotonic()

@@ -76,7 +76,7 @@ class _Worker:
 
 
 class Supervisor:
-    """Runs the workers of a host, one for each part of its memory, until a signal says to stop."""
+    """Runs the workers of a host, one for each part of its memory, until a signal to stop."""
 
     def __init__(
         self,
@@ -119,7 +119,7 @@ class Supervisor:
     def _watch(self, seconds: float = math.inf) -> int | None:
         """Keep the workers running until a signal that stops the service, or for `seconds`. Returns the signal."""
         # SIGHUP is ignored under `nohup`: a closed terminal is to stop nothing then.
-        heard = {number for number in _SIGNALS if signal.getsignal(number) != signal.SIG_IGN}
+        stop_signals = {number for number in _SIGNALS if signal.getsignal(number) != signal.SIG_IGN}
         end = self._clock() + seconds
         while (left := end - self._clock()) > 0:
             self.replace_dead()
@@ -127,8 +127,8 @@ class Supervisor:
             if not self._came_up and all(worker.failures >= _TRIES for worker in self._workers):
                 raise CannotServe("no worker could start; the log says why")
             # The end of a worker ends the wait as well.
-            taken = signal.sigtimedwait({*heard, signal.SIGCHLD}, min(left, _WATCH_SECONDS))
-            if taken is not None and taken.si_signo in heard:
+            taken = signal.sigtimedwait({*stop_signals, signal.SIGCHLD}, min(left, _WATCH_SECONDS))
+            if taken is not None and taken.si_signo in stop_signals:
                 return taken.si_signo
         return None
 
@@ -156,12 +156,12 @@ class Supervisor:
         part.leave()
         self._host.count_restart()
         worker.ended(now, failed)
-        told = (
+        message = (
             f"worker failed at its start, the next try is in {worker.pause:g} s"
             if failed
             else "worker ended, starting another"
         )
-        log.warning(told, extra={"pid": process.pid, "exit_code": process.exitcode})
+        log.warning(message, extra={"pid": process.pid, "exit_code": process.exitcode})
 
     def _stop(self) -> None:
         """Tell the workers to stop, and kill those that do not in time."""

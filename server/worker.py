@@ -45,12 +45,12 @@ log = logging.getLogger("seckill.server")
 
 
 def run(part: int, host: HostMemory, address: Address, settings: Settings) -> None:
-    """Answer requests until told to stop, with part number `part` of the host's memory.
+    """Answer requests until a signal to stop, with part number `part` of the host's memory.
 
-    To be called in a process of its own, which ends with code 0 once it was told to stop, and with code 1 where it
+    To be called in a process of its own, which ends with code 0 once it was signalled to stop, and with code 1 where it
     cannot serve.
     """
-    with _told_if_it_fails():
+    with _exit_on_failure():
         figures.keep_in(host.take(part).figures)
         tracer = _tracer(settings)
         application = app.create_app(settings, host, address.threads, tracer)
@@ -91,8 +91,8 @@ def embedded_server(application: object, address: Address) -> Server:
 
 
 @contextlib.contextmanager
-def _told_if_it_fails() -> Iterator[None]:
-    """What fails is one line of the log, and the worker ends."""
+def _exit_on_failure() -> Iterator[None]:
+    """Log a failure in one line, and end the worker."""
     try:
         yield
     except Exception as error:

@@ -221,7 +221,7 @@ def make_app(copies: Copies) -> Iterator[Callable[..., Flask]]:
     made: list[Flask] = []
 
     def make(uri: str, host: HostMemory | None = None, tracer: "Tracer | None" = None, **settings: object) -> Flask:
-        told = {
+        values = {
             "SQLALCHEMY_DATABASE_URI": uri,
             "SECRET_KEY": SECRET,
             # One address makes all requests here; what is tested about limits asks for them.
@@ -230,7 +230,7 @@ def make_app(copies: Copies) -> Iterator[Callable[..., Flask]]:
             "IDLE_TRANSACTION_SECONDS": 20,
             **settings,
         }
-        app = create_app(config.load(**told), host, tracer=tracer)
+        app = create_app(config.load(**values), host, tracer=tracer)
         engine = app.extensions["seckill"].database.engine
         if not copies.fill(engine):
             fresh = is_fresh(engine)

@@ -13,9 +13,9 @@ class Dns:
     """The system's resolver. Names that end with `.example` are looked up nowhere: they have no address."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.asked: list[str] = []
+        self.queries: list[str] = []
         self.waiting = 0  # look-ups that wait while it is silent
-        self._ask = socket.getaddrinfo
+        self._getaddrinfo = socket.getaddrinfo
         self._silent: tuple[str, ...] = ()
         self._speaks = threading.Event()
         monkeypatch.setattr(socket, "getaddrinfo", self._answer)
@@ -33,11 +33,11 @@ class Dns:
 
     def _answer(self, host: Any, *rest: Any, **named: Any) -> Any:
         name = str(host)
-        self.asked.append(name)
+        self.queries.append(name)
         if name.endswith(self._silent):
             self.waiting += 1
             self._speaks.wait()
             self.waiting -= 1
         if name.endswith(".example"):
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-        return self._ask(host, *rest, **named)
+        return self._getaddrinfo(host, *rest, **named)

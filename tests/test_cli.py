@@ -18,7 +18,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 
 import config
-from cli.terminal import stop_is_asked
+from cli.terminal import stop_requested
 from core.ops import doctor, doctor_mysql, seed
 from core.payments import payments
 from core.payments.payment_records import PaymentEvent, PaymentEventType
@@ -87,8 +87,8 @@ class TestToken:
         self, sqlite_app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("SECKILL_SECRET_KEY", SECRET)
-        told = run(sqlite_app, "token", "--count", "2").stderr
-        assert told == "Key: SECKILL_SECRET_KEY (settings: the environment)\n"
+        stderr = run(sqlite_app, "token", "--count", "2").stderr
+        assert stderr == "Key: SECKILL_SECRET_KEY (settings: the environment)\n"
         monkeypatch.delenv("SECKILL_SECRET_KEY")
         monkeypatch.setattr(config, "INSTANCE", tmp_path)
         (tmp_path / "secret_key").write_text(SECRET)
@@ -215,8 +215,8 @@ class TestAudit:
         assert as_json(app, "audit")["ok"] is True
 
     def test_money_of_a_currency_that_there_is_not_is_shown_in_minor_units(self, app: Flask) -> None:
-        told = PaymentEvent("e-1", PaymentEventType.SUCCEEDED, "none", 1234, "ZZZ", "p-1")
-        assert payments.receive(app.extensions["seckill"].database, told) == "unknown_order"
+        event = PaymentEvent("e-1", PaymentEventType.SUCCEEDED, "none", 1234, "ZZZ", "p-1")
+        assert payments.receive(app.extensions["seckill"].database, event) == "unknown_order"
         result = run(app, "audit")
         assert (result.exit_code, after_database_line(result.stderr)) == (0, "")
         assert result.stdout.count("1,234 ZZZ (minor units)") == 2
@@ -262,19 +262,19 @@ class TestPrune:
 
     def fill(self, app: Flask, count: int) -> None:
         for number in range(count):
-            told = PaymentEvent(f"e-{number}", PaymentEventType.FAILED, "none", 7, "CNY", "p-1")
-            payments.receive(app.extensions["seckill"].database, told)
+            event = PaymentEvent(f"e-{number}", PaymentEventType.FAILED, "none", 7, "CNY", "p-1")
+            payments.receive(app.extensions["seckill"].database, event)
         execute(app, self.OLD)
 
     def test_what_is_old_is_deleted_and_counted(self, sqlite_app: Flask, sqlite_uri: str) -> None:
         self.fill(sqlite_app, 2)
-        told = flask_command(sqlite_uri, "prune", "--json")
-        assert (told.returncode, after_database_line(told.stderr)) == (0, "")
+        result = flask_command(sqlite_uri, "prune", "--json")
+        assert (result.returncode, after_database_line(result.stderr)) == (0, "")
         nothing = dict.fromkeys(("deliveries", "events", "payments", "changes", "orders", "figures"), 0)
-        assert json.loads(told.stdout) == {"deleted": nothing | {"payments": 2}}
-        told = flask_command(sqlite_uri, "prune")
+        assert json.loads(result.stdout) == {"deleted": nothing | {"payments": 2}}
+        result = flask_command(sqlite_uri, "prune")
         words = "Deleted: 0 deliveries, 0 events, 0 payments, 0 changes, 0 orders, 0 figures.\n"
-        assert (told.returncode, told.stdout, after_database_line(told.stderr)) == (0, words, "")
+        assert (result.returncode, result.stdout, after_database_line(result.stderr)) == (0, words, "")
 
     def test_a_loop_says_what_it_deleted_and_ends_well(self, sqlite_app: Flask, sqlite_uri: str) -> None:
         self.fill(sqlite_app, 3)
@@ -297,9 +297,9 @@ class TestPrune:
         signals = {signal.SIGTERM}
         signal.pthread_sigmask(signal.SIG_BLOCK, signals)
         try:
-            assert not stop_is_asked()
+            assert not stop_requested()
             signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
-            assert stop_is_asked()
+            assert stop_requested()
         finally:
             signal.sigtimedwait(signals, 0)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)

@@ -179,10 +179,10 @@ def test_a_publisher_that_is_stopped_ends_the_delivery_in_hand_and_begins_no_oth
     make_app: Callable[..., Flask], sqlite_uri: str
 ) -> None:
     call = Calls(make_app(sqlite_uri, WEBHOOKS_TO_PRIVATE=True))
-    asked_to_stop = threading.Event()
+    stop_sent = threading.Event()
 
     def act(handler: BaseHTTPRequestHandler) -> None:
-        assert asked_to_stop.wait(_PATIENCE_SECONDS)
+        assert stop_sent.wait(_PATIENCE_SECONDS)
         status(204)(handler)
 
     with receiving(act=act) as receiver:
@@ -196,7 +196,7 @@ def test_a_publisher_that_is_stopped_ends_the_delivery_in_hand_and_begins_no_oth
             # In hand until the subscriber answers: the signal is taken, and the process lives.
             wait_until(lambda: not pending(publisher.pid, signal.SIGTERM))
             assert publisher.poll() is None
-            asked_to_stop.set()
+            stop_sent.set()
             assert publisher.wait(_PATIENCE_SECONDS / 2) == 0
         assert len(receiver.received) == 1
     deliveries = call.get(f"/webhooks/{webhook['id']}/deliveries", OPERATOR).json["items"]

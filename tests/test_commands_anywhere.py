@@ -107,9 +107,9 @@ def test_each_works_under_cron_which_gives_them_no_environment(name: str, env_fi
 @pytest.mark.long
 @every_command
 def test_each_works_where_the_environment_names_a_proxy(name: str, env_file: Path) -> None:
-    with silent_proxy() as (proxy, was_asked):
+    with silent_proxy() as (proxy, was_used):
         assert_works(name, proxy | {"SECKILL_ENV_FILE": str(env_file)}, Path("/"), env_file)
-        assert not was_asked()
+        assert not was_used()
 
 
 @pytest.mark.long
@@ -173,8 +173,8 @@ def test_none_but_init_db_makes_a_sqlite_file(tmp_path: Path) -> None:
     place.mkdir()
     for name, ended in each_command.run(calls, environment(f"sqlite:///{place}/none.db"), tmp_path / "printed").items():
         assert ended.returncode != 0, name
-        told = ended.stdout + after_database_line(ended.stderr.decode()).encode()
-        assert b"init-db" in told, name
+        output = ended.stdout + after_database_line(ended.stderr.decode()).encode()
+        assert b"init-db" in output, name
     assert os.listdir(place) == []
 
 
@@ -194,8 +194,8 @@ def test_output_that_cannot_be_written_is_told_in_one_line(call: list[str], tmp_
     with open("/dev/full", "wb") as full:
         ended = subprocess.run(flask(*call), env=env, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, check=False)
     assert ended.returncode == 1
-    _, _, told = ended.stderr.decode().partition("\n")  # after the line that names the database, or the key
-    assert told == "Error: the output cannot be written: No space left on device\n"
+    _, _, output = ended.stderr.decode().partition("\n")  # after the line that names the database, or the key
+    assert output == "Error: the output cannot be written: No space left on device\n"
 
 
 def test_the_line_that_names_the_database_hides_password_and_options() -> None:
@@ -236,10 +236,10 @@ def test_the_wrapper_reads_secrets_from_a_folder_as_the_service_does(tmp_path: P
     jwt.decode(made.stdout.strip(), SECRET, algorithms=["HS256"])
 
 
-@pytest.mark.parametrize("said", ["", "SECKILL_SQLALCHEMY_DATABASE_URI=\n"])
-def test_the_wrapper_ends_with_one_line_where_no_settings_name_a_database(tmp_path: Path, said: str) -> None:
+@pytest.mark.parametrize("line", ["", "SECKILL_SQLALCHEMY_DATABASE_URI=\n"])
+def test_the_wrapper_ends_with_one_line_where_no_settings_name_a_database(tmp_path: Path, line: str) -> None:
     path = tmp_path / "no database.env"
-    path.write_text(f"{said}SECKILL_SECRET_KEY={SECRET}\n")
+    path.write_text(f"{line}SECKILL_SECRET_KEY={SECRET}\n")
     env = {
         "SECKILL_ENV_FILE": str(path),
         "SECKILL_USER": getpass.getuser(),
@@ -277,10 +277,10 @@ def test_the_wrapper_becomes_the_service_s_user_in_any_folder(tmp_path: Path) ->
         closed.mkdir(mode=0o700)
         env = {"SECKILL_USER": "nobody", "http_proxy": "http://127.0.0.1:1", "PATH": os.environ["PATH"]}
         done = ran([str(ctl), "person", "find", "--user", "a b"], env, closed)
-        told = done.stdout.decode().splitlines()
-        assert (done.returncode, told[0]) == (7, "nobody")
-        assert told[-6:] == ["--app", str(project / "app.py"), "person", "find", "--user", "a b"]
-        assert "SECKILL_ENV_FILE=/etc/seckill.env" in told
-        assert not [line for line in told if line.startswith("http_proxy")]
+        output = done.stdout.decode().splitlines()
+        assert (done.returncode, output[0]) == (7, "nobody")
+        assert output[-6:] == ["--app", str(project / "app.py"), "person", "find", "--user", "a b"]
+        assert "SECKILL_ENV_FILE=/etc/seckill.env" in output
+        assert not [line for line in output if line.startswith("http_proxy")]
         missing = ran([str(ctl), "audit"], env | {"SECKILL_USER": "no-such-user"}, closed)
         assert (missing.returncode, missing.stderr.count(b"\n")) == (1, 1)

@@ -28,7 +28,7 @@ def silent_proxy() -> Iterator[tuple[dict[str, str], Callable[[], bool]]]:
     with socket.create_server(("127.0.0.1", 0)) as proxy:
         proxy.setblocking(False)
 
-        def was_asked() -> bool:
+        def was_used() -> bool:
             try:
                 proxy.accept()[0].close()
             except BlockingIOError:
@@ -37,17 +37,17 @@ def silent_proxy() -> Iterator[tuple[dict[str, str], Callable[[], bool]]]:
 
         address = f"http://127.0.0.1:{proxy.getsockname()[1]}"
         # Nothing is excepted from it, as on a host of which nobody has thought of loopback.
-        yield {**dict.fromkeys(PROXIES, address), "no_proxy": "", "NO_PROXY": ""}, was_asked
+        yield {**dict.fromkeys(PROXIES, address), "no_proxy": "", "NO_PROXY": ""}, was_used
 
 
 @pytest.mark.parametrize(("provider", "count", "status"), [("test", 3, "paid"), ("webhook", 2, "pending")])
 def test_the_greeting_comes_and_its_lines_work_beside_a_proxy(
     start_service: Callable[..., Service], sqlite_uri: str, tmp_path: Path, provider: str, count: int, status: str
 ) -> None:
-    with silent_proxy() as (proxy, was_asked):
+    with silent_proxy() as (proxy, was_used):
         service = start_service(sqlite_uri, process_environment=proxy, PAYMENT_PROVIDER=provider)
         assert eventually(lambda: "Ctrl-C" in service.log.read_text())
-        assert not was_asked()
+        assert not was_used()
         lines = re.findall(r"^  (curl .*)$", service.log.read_text(), flags=re.MULTILINE)
         for line in lines:
             pasted = subprocess.run(
@@ -55,7 +55,7 @@ def test_the_greeting_comes_and_its_lines_work_beside_a_proxy(
             )
             assert pasted.returncode == 0, line
         assert len(lines) == count
-        assert not was_asked()
+        assert not was_used()
     (order,) = requests.get(f"{service.url}/orders", headers=service.headers("alice"), timeout=20).json()["items"]
     assert order["status"] == status
 
@@ -72,7 +72,7 @@ def test_a_program_of_ours_reaches_loopback_beside_a_proxy_by_whatever_client(
     start_service: Callable[..., Service], sqlite_uri: str, client: str
 ) -> None:
     service = start_service(sqlite_uri)
-    with silent_proxy() as (proxy, was_asked):
+    with silent_proxy() as (proxy, was_used):
         program = f"import sys; from server.loopback import reach_directly; reach_directly(); {client}"
         done = subprocess.run(
             [sys.executable, "-c", program, f"{service.url}/healthz"],
@@ -83,7 +83,7 @@ def test_a_program_of_ours_reaches_loopback_beside_a_proxy_by_whatever_client(
             timeout=30,
             check=False,
         )
-        assert (done.stdout.strip(), was_asked()) == ("200", False), done.stderr
+        assert (done.stdout.strip(), was_used()) == ("200", False), done.stderr
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_a_line_works_where_folders_have_blanks_and_quotes_in_their_names(
 def test_a_mend_that_is_printed_works_in_any_folder(tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path / 'services.db'}"
     for command in ("audit", "doctor"):
-        told = subprocess.run(
+        result = subprocess.run(
             ["bash", "-c", command_line.flask_line(command)],
             env=environment(uri) | {"COLUMNS": "1000"},
             cwd=tmp_path,
@@ -166,7 +166,7 @@ def test_a_mend_that_is_printed_works_in_any_folder(tmp_path: Path) -> None:
             timeout=60,
             check=False,
         )
-        (line,) = set(re.findall(r"`?(\S+ --app \S+ init-db)`?", told.stdout + told.stderr))
+        (line,) = set(re.findall(r"`?(\S+ --app \S+ init-db)`?", result.stdout + result.stderr))
         made = subprocess.run(
             ["bash", "-c", line.strip("`")], env=environment(uri), cwd=tmp_path, timeout=60, check=False
         )

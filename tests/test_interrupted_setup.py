@@ -169,8 +169,8 @@ def test_several_hosts_may_start_at_once(databases: Databases, before: str) -> N
         with pytest.raises(Interrupted), before_change(6):
             upgrade(application(shared))
     with hosts(shared, 3) as started:
-        told = [process.communicate(timeout=100)[1] for process in started]
-        assert [after_database_line(errors) for errors in told] == [""] * 3
+        stderrs = [process.communicate(timeout=100)[1] for process in started]
+        assert [after_database_line(errors) for errors in stderrs] == [""] * 3
         assert [process.returncode for process in started] == [0] * 3
     upgrade(application(straight))
     assert state(shared) == state(straight)
@@ -190,13 +190,13 @@ def test_a_grant_that_was_missing_is_given_and_the_next_start_finishes(
         grants = {"SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "INDEX", "ALTER"} - {lacking}
         cursor.execute(f"CREATE USER {user}@'127.0.0.1'")
         cursor.execute(f"GRANT {', '.join(grants)} ON {url.database}.* TO {user}@'127.0.0.1'")
-        told = environment(url.set(username=user).render_as_string(hide_password=False))
+        env = environment(url.set(username=user).render_as_string(hide_password=False))
         for _ in range(2):
-            refused = run_command(["init-db"], told, seconds=120)
+            refused = run_command(["init-db"], env, seconds=120)
             assert (refused.returncode, refused.stdout, after_database_line(refused.stderr).count("\n")) == (1, "", 1)
             assert "lacks a privilege" in refused.stderr
         cursor.execute(f"GRANT {lacking} ON {url.database}.* TO {user}@'127.0.0.1'")
-        done = run_command(["init-db"], told, seconds=120)
+        done = run_command(["init-db"], env, seconds=120)
         assert (done.returncode, after_database_line(done.stderr)) == (0, "")
         cursor.execute(f"DROP USER {user}@'127.0.0.1'")
     root.close()
@@ -234,7 +234,7 @@ _VERSIONS = "CREATE TABLE alembic_version (version_num VARCHAR(32) PRIMARY KEY)"
 
 
 @pytest.mark.parametrize(
-    ("made", "told"),
+    ("made", "message"),
     [
         (["CREATE TABLE goods (id INT)"], "tables of somebody else with our names (goods)"),
         (["CREATE TABLE events (id INT)"], "tables of somebody else with our names (events)"),
@@ -255,7 +255,7 @@ _VERSIONS = "CREATE TABLE alembic_version (version_num VARCHAR(32) PRIMARY KEY)"
         ),
     ],
 )
-def test_tables_of_somebody_else_are_left_alone(databases: Databases, made: list[str], told: str) -> None:
+def test_tables_of_somebody_else_are_left_alone(databases: Databases, made: list[str], message: str) -> None:
     uri = databases()
     with engine(uri).begin() as connection:
         for statement in made:
@@ -263,7 +263,7 @@ def test_tables_of_somebody_else_are_left_alone(databases: Databases, made: list
     before = tables(uri)
     with pytest.raises(CannotStart) as refused:
         upgrade(application(uri))
-    assert told in refused.value.message
+    assert message in refused.value.message
     assert {name: tables(uri)[name] for name in before} == before
 
 

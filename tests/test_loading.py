@@ -12,7 +12,7 @@ _STARTS = {
     "the service": "import serve, app",
     "the program of a package": "from cli import program; import app",
 }
-_TELL = """
+_PROGRAM = """
 import gc
 before = gc.get_stats()[2]["collections"]
 {start}
@@ -22,6 +22,6 @@ print(gc.isenabled(), gc.get_stats()[2]["collections"] - before, gc.get_freeze_c
 
 @pytest.mark.parametrize("start", _STARTS)
 def test_no_whole_collection_comes_while_the_application_loads_and_none_goes_through_it_later(start: str) -> None:
-    command = [sys.executable, "-c", _TELL.format(start=_STARTS[start])]
-    told = subprocess.run(command, cwd=config.ROOT, capture_output=True, text=True, timeout=60, check=True).stdout
-    assert told == "True 0 True\n"
+    command = [sys.executable, "-c", _PROGRAM.format(start=_STARTS[start])]
+    output = subprocess.run(command, cwd=config.ROOT, capture_output=True, text=True, timeout=60, check=True).stdout
+    assert output == "True 0 True\n"

@@ -69,10 +69,10 @@ def seckill(installed: Path, tmp_path: Path) -> Run:
 @contextlib.contextmanager
 def _serving(installed: Path, folder: Path, **environment: str) -> Iterator[str]:
     port = free_port()
-    told = _environment(PORT=str(port), WORKERS="1", **environment)
+    env = _environment(PORT=str(port), WORKERS="1", **environment)
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            [installed / "bin" / "seckill", "serve"], cwd=folder, env=told, stdout=log, stderr=log
+            [installed / "bin" / "seckill", "serve"], cwd=folder, env=env, stdout=log, stderr=log
         )
     url = f"http://127.0.0.1:{port}"
 
@@ -150,8 +150,8 @@ def test_a_health_check_tells_whether_the_service_answers(installed: Path, tmp_p
     assert nobody.returncode == 1
     with _serving(installed, tmp_path, SECKILL_INSTANCE=str(tmp_path / "instance")) as url:
         port = url.rpartition(":")[2]
-        told = _environment(PORT=port, HOST="0.0.0.0", http_proxy="http://127.0.0.1:9")
-        subprocess.run(check, env=told, timeout=20, check=True)
+        env = _environment(PORT=port, HOST="0.0.0.0", http_proxy="http://127.0.0.1:9")
+        subprocess.run(check, env=env, timeout=20, check=True)
 
 
 def test_the_release_is_named_once() -> None:

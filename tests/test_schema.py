@@ -95,8 +95,8 @@ def test_orders_from_before_there_were_events_are_told_of(database_uri: str) -> 
             connection.exec_driver_sql(statement)
     upgrade(app)
     with engine(database_uri).connect() as connection:
-        told = connection.exec_driver_sql("SELECT type, order_no FROM events ORDER BY seq").all()
-    assert list(map(tuple, told)) == [
+        rows = connection.exec_driver_sql("SELECT type, order_no FROM events ORDER BY seq").all()
+    assert list(map(tuple, rows)) == [
         ("order.placed", "N1"),
         ("order.placed", "N2"),
         ("order.placed", "N3"),
@@ -151,7 +151,7 @@ def test_payments_from_before_get_their_claims_and_what_is_somebody_s_work_is_ma
     offer_migrations(app)
     with app.app_context():
         flask_migrate.upgrade(revision="0007")
-    told = (
+    stored = (
         ("e1", "pay_1", "N1", "paid"),
         ("e2", "pay_1", "N2", "paid"),  # one payment for two orders, as it could be
         ("e3", "pay_3", "N1", "already_paid"),
@@ -159,7 +159,7 @@ def test_payments_from_before_get_their_claims_and_what_is_somebody_s_work_is_ma
         ("e5", "pay_1", "N1", "repeated"),
     )
     with engine(database_uri).begin() as connection:
-        for event_id, payment_id, order_no, outcome in told:
+        for event_id, payment_id, order_no, outcome in stored:
             connection.exec_driver_sql(
                 "INSERT INTO payments (event_id, type, order_no, payment_id, amount, currency, outcome, received_at)"
                 f" VALUES ('{event_id}', 'payment.succeeded', '{order_no}', '{payment_id}', 5, 'CNY', '{outcome}',"
@@ -172,7 +172,7 @@ def test_payments_from_before_get_their_claims_and_what_is_somebody_s_work_is_ma
         claims = connection.exec_driver_sql("SELECT * FROM payment_claims ORDER BY payment_id").all()
     assert rows == [
         (event_id, outcome, "", 0 if outcome in ("already_paid", "mismatch") else None)
-        for event_id, _, _, outcome in told
+        for event_id, _, _, outcome in stored
     ]
     assert list(map(tuple, claims)) == [("pay_1", "N1", 5, "CNY"), ("pay_3", "N1", 5, "CNY")]
     report = audit.run(app.extensions["seckill"].settings)

@@ -34,17 +34,17 @@ UNFIT_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
     "a link to itself": (lambda path: path.symlink_to(path), "link to nothing"),
     "a device": (lambda path: path.symlink_to("/dev/zero"), "is not a file"),
 }
-unfit_files = pytest.mark.parametrize(("spoil", "told"), UNFIT_FILES.values(), ids=list(UNFIT_FILES))
+unfit_files = pytest.mark.parametrize(("spoil", "message"), UNFIT_FILES.values(), ids=list(UNFIT_FILES))
 
 
 @unfit_files
 def test_a_kept_key_that_cannot_be_used_is_refused_with_how_to_mend_it(
-    spoil: Callable[[Path], object], told: str, tmp_path: Path
+    spoil: Callable[[Path], object], message: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "secret_key"
     spoil(path)
     before = os.lstat(path)
-    with pytest.raises(UnfitFile, match=told) as caught:
+    with pytest.raises(UnfitFile, match=message) as caught:
         kept_secret(path)
     assert str(path) in str(caught.value)
     assert "remove it" in str(caught.value)

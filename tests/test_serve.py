@@ -46,14 +46,14 @@ def _refused(env: dict[str, str]) -> str:
     return line
 
 
-def _told(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def _run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     program = [sys.executable, ROOT / "serve.py", *arguments]
     return subprocess.run(program, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
 @pytest.mark.parametrize("arguments", [["--port", "9000"], ["--database=mysql://u:hunter2@h/d"], ["run"], ["--help=x"]])
 def test_an_argument_that_it_does_not_know_is_refused_in_one_line(arguments: list[str]) -> None:
-    ended = _told(*arguments)
+    ended = _run(*arguments)
     assert (ended.returncode, ended.stdout) == (2, "")
     (line,) = ended.stderr.splitlines()
     assert line.startswith("error: serve.py takes no arguments but --help")
@@ -63,7 +63,7 @@ def test_an_argument_that_it_does_not_know_is_refused_in_one_line(arguments: lis
 @pytest.mark.parametrize("argument", ["-h", "--help"])
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
 def test_help_names_whatever_may_be_set(argument: str, encoding: str) -> None:
-    ended = _told(argument, PYTHONIOENCODING=encoding)
+    ended = _run(argument, PYTHONIOENCODING=encoding)
     assert (ended.returncode, ended.stderr) == (0, "")
     for name in ("HOST", "PORT", "WORKERS", "THREADS"):
         assert re.search(rf"\b{name} \(", ended.stdout)
@@ -221,7 +221,7 @@ def test_a_port_in_use_is_one_clear_line(start_service: Start, sqlite_uri: str) 
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "message"),
     [
         ({"API_ORDER_LIMIT": "none"}, "SECKILL_API_ORDER_LIMIT"),
         ({"PURCHASE_WAIT_SECONDS": "-1"}, "SECKILL_PURCHASE_WAIT_SECONDS"),
@@ -232,10 +232,10 @@ def test_a_port_in_use_is_one_clear_line(start_service: Start, sqlite_uri: str) 
         ({}, "it cannot be reached (2003)"),
     ],
 )
-def test_a_start_that_cannot_work_is_refused_in_one_line(settings: dict[str, str], told: str) -> None:
+def test_a_start_that_cannot_work_is_refused_in_one_line(settings: dict[str, str], message: str) -> None:
     uri = f"mysql+mysqlconnector://buyer:hunter2@127.0.0.1:{free_port()}/shop"
     line = _refused(environment(uri, **settings) | {"PORT": str(free_port())})
-    assert told in line
+    assert message in line
     assert "hunter2" not in line
 
 
@@ -246,27 +246,27 @@ def test_a_file_that_is_no_database_is_one_clear_line_that_promises_nothing(sqli
 
 
 @pytest.mark.parametrize(
-    ("address", "told"),
+    ("address", "message"),
     [
         ("root:wrong@127.0.0.1:{port}/mysql", "refused the user or the password (1045)"),
         ("root@127.0.0.1:{port}/nowhere", "no such database"),
     ],
 )
-def test_a_database_that_refuses_is_one_clear_line(server: DatabaseServer, address: str, told: str) -> None:
+def test_a_database_that_refuses_is_one_clear_line(server: DatabaseServer, address: str, message: str) -> None:
     uri = "mysql+mysqlconnector://" + address.format(port=server.port)
-    assert told in _refused(environment(uri) | {"PORT": str(free_port())})
+    assert message in _refused(environment(uri) | {"PORT": str(free_port())})
 
 
 @pytest.mark.parametrize(
-    ("option", "told"), [("foo=bar", "its address does not work"), ("connection_timeout=soon", "has a wrong value")]
+    ("option", "message"), [("foo=bar", "its address does not work"), ("connection_timeout=soon", "has a wrong value")]
 )
-def test_an_address_with_a_wrong_option_is_one_clear_line(server: DatabaseServer, option: str, told: str) -> None:
+def test_an_address_with_a_wrong_option_is_one_clear_line(server: DatabaseServer, option: str, message: str) -> None:
     uri = f"mysql+mysqlconnector://root@127.0.0.1:{server.port}/mysql?{option}"
-    assert told in _refused(environment(uri) | {"PORT": str(free_port())})
+    assert message in _refused(environment(uri) | {"PORT": str(free_port())})
 
 
 @pytest.mark.parametrize(
-    ("made", "told"),
+    ("made", "message"),
     [
         (["CREATE TABLE goods (id INT)"], "tables of somebody else"),
         (
@@ -282,12 +282,12 @@ def test_an_address_with_a_wrong_option_is_one_clear_line(server: DatabaseServer
         ),
     ],
 )
-def test_a_wrong_schema_is_one_clear_line(server_uri: str, made: list[str], told: str) -> None:
+def test_a_wrong_schema_is_one_clear_line(server_uri: str, made: list[str], message: str) -> None:
     engine = patient_engine(config.load(SQLALCHEMY_DATABASE_URI=server_uri, SECRET_KEY="k" * 32))
     with engine.begin() as connection:
         for statement in made:
             connection.exec_driver_sql(statement)
-    assert told in _refused(environment(server_uri) | {"PORT": str(free_port())})
+    assert message in _refused(environment(server_uri) | {"PORT": str(free_port())})
 
 
 def test_on_mysql_the_schema_is_brought_up_to_date_and_nothing_is_seeded_or_shown(

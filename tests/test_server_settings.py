@@ -174,7 +174,7 @@ def test_settings_are_judged(found: dict[str, str], in_the_way: list[str]) -> No
 
 @pytest.mark.mysql
 @pytest.mark.parametrize(
-    ("supported", "possible", "exit_code", "told"),
+    ("supported", "possible", "exit_code", "message"),
     [
         ((99, 1), (8, 0, 17), 0, "warning: the server is MySQL 9."),
         ((99, 1), (99, 1), 1, "Error: the server is MySQL 9."),
@@ -186,7 +186,7 @@ def test_an_old_server_is_tried_and_warned_about_or_refused(
     supported: tuple[int, ...],
     possible: tuple[int, ...],
     exit_code: int,
-    told: str,
+    message: str,
 ) -> None:
     from app import create_app
 
@@ -196,5 +196,5 @@ def test_an_old_server_is_tried_and_warned_about_or_refused(
         monkeypatch.setenv(setting, value)
     result = create_app().test_cli_runner().invoke(args=["init-db"])
     assert result.exit_code == exit_code, result.output
-    assert told in result.stderr
+    assert message in result.stderr
     assert after_database_line(result.stderr).count("\n") == 1

@@ -93,8 +93,8 @@ def test_payments_are_exported_in_pages(app: Flask, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(payment_records, "READ_AT_ONCE", 2)
     for number in range(4):
-        told = PaymentEvent(f"e-{number}", PaymentEventType.SUCCEEDED, "none", 7, "CNY", f"@p-{number}")
-        payments.receive(app.extensions["seckill"].database, told)
+        event = PaymentEvent(f"e-{number}", PaymentEventType.SUCCEEDED, "none", 7, "CNY", f"@p-{number}")
+        payments.receive(app.extensions["seckill"].database, event)
     rows = list(csv.DictReader(StringIO(run(app, "export", "payments").stdout)))
     assert [(row["event_id"], row["payment_id"]) for row in rows] == [(f"e-{n}", f"'@p-{n}") for n in range(4)]
 
@@ -136,9 +136,9 @@ def test_an_export_that_cannot_be_written_leaves_what_was_there(sqlite_app: Flas
     assert [entry.name for entry in tmp_path.iterdir() if "csv" in entry.name] == ["orders.csv"]
     assert path.read_text() == "before"
     for unfit in ("/dev/null", str(tmp_path / "no" / "orders.csv")):
-        told = run(sqlite_app, "export", "payments", "-o", unfit)
-        assert told.exit_code == 1
-        assert told.stderr.splitlines()[-1].startswith("Error: ")
+        result = run(sqlite_app, "export", "payments", "-o", unfit)
+        assert result.exit_code == 1
+        assert result.stderr.splitlines()[-1].startswith("Error: ")
 
 
 def test_many_tokens_are_one_a_line(sqlite_app: Flask) -> None:

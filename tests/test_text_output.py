@@ -51,21 +51,21 @@ def test_a_disk_without_room_for_the_log_costs_no_answer(
     service = start_service(sqlite_uri, SWEEPER="off", PUBLISHER="off")
     (pid,) = service.worker_pids()
 
-    def is_told(request_id: str) -> bool:
+    def is_logged(request_id: str) -> bool:
         return f'"request_id": "{request_id}"' in service.log.read_text()
 
-    def ask_as(request_id: str) -> None:
+    def send_as(request_id: str) -> None:
         assert requests.get(f"{service.url}/healthz", headers={"X-Request-ID": request_id}, timeout=20).ok
 
-    ask_as("before")
-    assert eventually(lambda: is_told("before"))
+    send_as("before")
+    assert eventually(lambda: is_logged("before"))
     _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (service.log.stat().st_size, hard))
     for number in range(20):
-        ask_as(f"full-{number}")
+        send_as(f"full-{number}")
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard, hard))
-    ask_as("after")
-    assert eventually(lambda: is_told("after"))
+    send_as("after")
+    assert eventually(lambda: is_logged("after"))
     assert service.worker_pids() == [pid]
 
 

@@ -45,7 +45,7 @@ _PRIVATE_FOLDERS = frozenset({"templates", "node_modules", "__pycache__"})
 _VERSION = re.compile(r"[0-9a-f]{16}")
 _FOR_EVER = "public, max-age=31536000, immutable"
 _FOR_MINUTES = "public, max-age=300"
-_ASK_AGAIN = "public, no-cache"
+_REVALIDATE = "public, no-cache"
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def _at_versioned_address(static_version: str, asset: str) -> Response:
         raise NotFound
     # While workers are being replaced, a page of one version can ask a worker of another. It is sent the file that is
     # there, for this time only.
-    return _send(assets().get(asset), _FOR_EVER if static_version == version() else _ASK_AGAIN)
+    return _send(assets().get(asset), _FOR_EVER if static_version == version() else _REVALIDATE)
 
 
 def _send(asset: Asset | None, cache_control: str) -> Response:

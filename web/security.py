@@ -1,4 +1,4 @@
-"""The headers of every page: what a browser may load and run there, and what it tells others.
+"""The headers of every page: what a browser may load and run there, and what it discloses to others.
 
 Those that every answer has, such as `X-Content-Type-Options`, are the pipeline's (resources/http/envelope.py).
 """

@@ -1,4 +1,4 @@
-"""When open pages are to ask for a sale again, so that they cost no more however many are open."""
+"""When open pages are to poll a sale again, so that they cost no more however many are open."""
 
 import threading
 import time
@@ -8,9 +8,9 @@ LONGEST = 60.0  # seconds: who watches a sale is to see within about a minute wh
 
 
 class PollTimes:
-    """Gives each page that asks again a turn of its own: `per_second` turns a second, until each page waits LONGEST.
+    """Gives each page that polls a turn of its own: `per_second` turns a second, until each page waits LONGEST.
 
-    While fewer pages ask, each has its turn at once, and asks as often as it likes. It is shared by all threads of a
+    While fewer pages poll, each has its turn at once, and polls as often as it likes. It is shared by all threads of a
     process, and knows of no other process: each bounds what it answers itself.
     """
 

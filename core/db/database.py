@@ -127,10 +127,10 @@ class Database:
         self.is_sqlite = engine.dialect.name == "sqlite"
         # SQLite admits one writer. Its own wait is a poll that can starve a thread; a lock of the process is fairer.
         self.sqlite_writer = threading.Lock()
-        self._told_at = float("-inf")
+        self._logged_at = float("-inf")
         self._idle = IdleSessions(settings.IDLE_TRANSACTION_SECONDS, settings.DATABASE_TIMEOUT_SECONDS)
         self._permits = {share: threading.BoundedSemaphore(size) for share, size in shares.sizes(settings).items()}
-        self._in_use = {share: POOL_IN_USE.labels(share.value) for share in Share}
+        self._in_use = {share: POOL_IN_USE.labels(share) for share in Share}
         self._share: Share | None = None
         for each in (engine, self.read_engine):
             self._listen(each, opened_as)
@@ -142,7 +142,7 @@ class Database:
     def _listen(self, engine: Engine, opened_as: type[mysql_connection.Connection]) -> None:
         if not self.is_sqlite:
             event.listen(engine, "do_connect", _opener(opened_as))
-            event.listen(engine, "handle_error", _tell_disconnect)
+            event.listen(engine, "handle_error", _mark_disconnect)
         event.listen(engine, "connect", self.set_up_sqlite if self.is_sqlite else self.set_up_mysql)
         if self.is_sqlite:
             event.listen(engine, "begin", begin_sqlite)
@@ -177,7 +177,7 @@ class Database:
             try:
                 connection = (self.read_engine if share in ENDED_BY_SERVER else self.engine).connect()
             except Exception as error:
-                self._tell(error)
+                self._log_failure(error)
                 raise Unavailable() from error
             with self._in_use[share].track_inprogress(), connection:
                 try:
@@ -231,14 +231,14 @@ class Database:
         kind = read(error).kind
         if kind is Kind.OTHER:
             return error
-        self._tell(error)
+        self._log_failure(error)
         return Busy() if kind is Kind.RERUN else Unavailable()
 
-    def _tell(self, error: Exception) -> None:
+    def _log_failure(self, error: Exception) -> None:
         # At most once a second: while the database is down, every request fails.
         now = time.monotonic()
-        if now - self._told_at >= 1:
-            self._told_at = now
+        if now - self._logged_at >= 1:
+            self._logged_at = now
             cause = error.orig if isinstance(error, DBAPIError) and error.orig else error.__cause__ or error
             log.warning("the database failed a request: %s, error %s", type(cause).__name__, read(error).errno)
 
@@ -315,7 +315,7 @@ def _opener(kind: type[mysql_connection.Connection]) -> Callable[..., mysql_conn
     return connect
 
 
-def _tell_disconnect(context: ExceptionContext) -> None:
+def _mark_disconnect(context: ExceptionContext) -> None:
     # The driver keeps a connection after a read timeout, and SQLAlchemy does not know that error: the late answer would
     # be taken for the next statement's. The pool's other connections may work; each is judged by its own errors.
     if read(context.original_exception).kind is Kind.LOST:

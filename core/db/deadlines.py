@@ -30,7 +30,7 @@ class Pending:
         return bool(self._expire)
 
     def claim(self) -> bool:
-        """Whether the caller is the one to answer: true once, for the first who asks."""
+        """Whether the caller is the one to answer: true once, for the first caller."""
         return self.take() is not None
 
     def take(self) -> Callable[[], None] | None:

@@ -43,7 +43,7 @@ _RERUN = """
 1062 ER_DUP_ENTRY two requests met on one unique value, such as a user's idempotency key
 1205 ER_LOCK_WAIT_TIMEOUT another transaction kept the row for LOCK_WAIT_SECONDS
 1206 ER_LOCK_TABLE_FULL no memory for more locks; the server has rolled the transaction back
-1213 ER_LOCK_DEADLOCK a deadlock; on Galera also a conflict with another node, told at COMMIT
+1213 ER_LOCK_DEADLOCK a deadlock; on Galera also a conflict with another node, reported at COMMIT
 1297 ER_GET_TEMPORARY_ERRMSG a temporary error of the storage engine
 1402 ER_XA_RBROLLBACK the server rolled the transaction back
 1412 ER_TABLE_DEF_CHANGED the table was altered since the transaction began
@@ -171,7 +171,7 @@ _DENIED = """
 1044 ER_DBACCESS_DENIED_ERROR the user may not use the database
 1045 ER_ACCESS_DENIED_ERROR the database refused the user or the password
 1049 ER_BAD_DB_ERROR the server has no such database; make it with CREATE DATABASE
-1251 ER_NOT_SUPPORTED_AUTH_MODE the server asks for a way to log in that the driver does not know
+1251 ER_NOT_SUPPORTED_AUTH_MODE the server requests a way to log in that the driver does not know
 1524 ER_PLUGIN_IS_NOT_LOADED the server no longer has the plugin by which the user logs in; use caching_sha2_password
 1698 ER_ACCESS_DENIED_NO_PASSWORD_ERROR the database refused the user
 1820 ER_MUST_CHANGE_PASSWORD the user's password has expired
@@ -210,14 +210,14 @@ _PROXYSQL = """
 
 GROUPS: Mapping[str, list[Known]] = {
     "Rolled back, to be run again": _read(Kind.RERUN, _RERUN),
-    "Told by the driver": _read(Kind.LOST, _DRIVER),
+    "Reported by the driver": _read(Kind.LOST, _DRIVER),
     "The connection is closed or broken": _read(Kind.LOST, _CONNECTION),
     "The server cannot work, or not for us": _read(Kind.LOST, _SERVER),
     "A replication group changes its primary, or has no majority": _read(Kind.LOST, _GROUP),
     "The server is read-only": _read(Kind.LOST, _READ_ONLY),
     "Disk, memory or files": _read(Kind.LOST, _RESOURCES),
     "Refused at the login": _read(Kind.LOST, _DENIED),
-    "Told by ProxySQL": _read(Kind.LOST, _PROXYSQL),
+    "Reported by ProxySQL": _read(Kind.LOST, _PROXYSQL),
 }
 KNOWN: Mapping[int, Known] = {known.number: known for group in GROUPS.values() for known in group}
 # Refused at the login, and why.

@@ -20,7 +20,7 @@ from mysql.connector.plugins.sha256_password import MySQLSHA256PasswordAuthPlugi
 from core.db.tls import PASSWORD_IN_CLEAR, Protection, Unprotected, is_local, protection
 
 _SEND_PASSWORD = b"\x04"
-_ASK_FOR_KEY = b"\x02"
+_REQUEST_PUBLIC_KEY = b"\x02"
 _PACKET_HEADER = 5  # bytes: length, number, and the byte that says "more data"
 
 
@@ -98,7 +98,7 @@ class _Sha2WithoutTls(MySQLCachingSHA2PasswordAuthPlugin):
                 " use TLS (no ssl_disabled in the address, and a certificate in the server)",
                 errno=PASSWORD_IN_CLEAR,
             )
-        sock.send(_ASK_FOR_KEY)
+        sock.send(_REQUEST_PUBLIC_KEY)
         key = _key(bytes(sock.recv()))
         password = self._password.encode() + b"\x00"
         seed = self._seed[:20]

@@ -136,11 +136,11 @@ class _Proof:
                     if not connection.invalidated:
                         connection.rollback()
 
-    def _ask(self, connection: Connection, statement: str, **values: int) -> Any:
+    def _execute(self, connection: Connection, statement: str, **values: int) -> Any:
         return connection.execute(text(statement), {"run": self._run, **values})
 
     def _read(self, connection: Connection, number: int, lock: str = "") -> int:
-        return int(self._ask(connection, f"{_READ}{lock}", number=number).scalar_one())
+        return int(self._execute(connection, f"{_READ}{lock}", number=number).scalar_one())
 
     def _read_locked(self, connection: Connection, number: int) -> int:
         return self._read(connection, number, " FOR UPDATE")
@@ -151,18 +151,18 @@ class _Proof:
 
     def _read_committed(self) -> None:
         before = self._read(self._second, 3)
-        self._ask(self._first, _WRITE, number=3, units=before + 1)
+        self._execute(self._first, _WRITE, number=3, units=before + 1)
         if self._read(self._second, 3) != before:
             raise Lie("a transaction reads what another has not committed (READ UNCOMMITTED)")
         self._first.commit()
         if self._read(self._second, 3) != before + 1:
             raise Lie("a transaction does not read what another has committed since it began (not READ COMMITTED)")
         self._second.rollback()
-        self._ask(self._first, _WRITE, number=3, units=before)
+        self._execute(self._first, _WRITE, number=3, units=before)
         self._first.rollback()
         if self._read(self._second, 3) != before + 1:
             raise Lie("ROLLBACK leaves a change in place")
-        if self._ask(self._second, _WRITE, number=3, units=before + 1).rowcount != 1:
+        if self._execute(self._second, _WRITE, number=3, units=before + 1).rowcount != 1:
             raise Lie("an UPDATE counts the rows that it changed and not those that it found")
 
     def _constraints(self) -> None:
@@ -180,7 +180,7 @@ class _Proof:
             ),
         ):
             try:
-                self._ask(self._first, statement)
+                self._execute(self._first, statement)
             except DBAPIError as error:
                 if _errno(error) not in numbers:
                     raise
@@ -206,7 +206,7 @@ class _Proof:
                 raise Lie(f"several statements in one packet are refused ({error.errno})") from error
         else:
             raise Lie("of several statements in one packet it says nothing of one that fails")
-        units = [self._ask(self._first, _READ, number=number).scalar_one() for number in (1, 3)]
+        units = [self._execute(self._first, _READ, number=number).scalar_one() for number in (1, 3)]
         if units != [1, 2]:
             raise Lie("of several statements in one packet it carries out what stands behind one that fails")
         self._first.rollback()
@@ -219,25 +219,25 @@ class _Proof:
     def _skip_locked(self) -> None:
         self._read_locked(self._first, 1)
         with _waiting_is("SKIP LOCKED waits for a locked row"):
-            had = self._ask(self._second, _FIRST_FREE, number=1).scalar()
+            had = self._execute(self._second, _FIRST_FREE, number=1).scalar()
         if had != 2:
             raise Lie(f"FOR UPDATE SKIP LOCKED {'returns a locked row' if had == 1 else 'skips a row that is free'}")
         with _waiting_is("SKIP LOCKED waits for a locked row"):
-            had = self._ask(self._first, _FIRST_FREE, number=2).scalar()
+            had = self._execute(self._first, _FIRST_FREE, number=2).scalar()
         if had != 3:
             raise Lie(f"FOR UPDATE SKIP LOCKED {'locks nothing' if had == 2 else 'locks more rows than it returns'}")
 
     def _locking_join(self) -> None:
         self._read_locked(self._first, 1)
         with _waiting_is("a join with SKIP LOCKED waits for a locked row"):
-            asked = as_batch([[self._run, 1], [self._run, 2]])
-            had = [int(number) for number, _ in fetch(self._begun(self._second), self._skipping_join, asked)]
+            wanted = as_batch([[self._run, 1], [self._run, 2]])
+            had = [int(number) for number, _ in fetch(self._begun(self._second), self._skipping_join, wanted)]
         if had != [2]:
             raise Lie(
                 f"a join with FOR UPDATE SKIP LOCKED {'returns a locked row' if 1 in had else 'skips a free row'}"
             )
         with _waiting_is("SKIP LOCKED waits for a locked row"):
-            free = self._ask(self._first, _FIRST_FREE, number=2).scalar()
+            free = self._execute(self._first, _FIRST_FREE, number=2).scalar()
         if free != 3:
             what = "locks nothing" if free == 2 else "locks rows that it does not name"
             raise Lie(f"a join with FOR UPDATE SKIP LOCKED {what}")
@@ -258,7 +258,7 @@ class _Proof:
         waiter = threading.Thread(target=wait, daemon=True)
         waiter.start()
         early = answered.wait(WAIT_SECONDS)
-        self._ask(self._first, _WRITE, number=1, units=before + 1)
+        self._execute(self._first, _WRITE, number=1, units=before + 1)
         self._first.commit()
         waiter.join()
         (answer,) = answers

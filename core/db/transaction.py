@@ -119,12 +119,12 @@ def _work_and_commit(
                 try:
                     transaction.commit()
                 except Exception as error:
-                    told_not = database.is_sqlite or read(error).kind is Kind.RERUN
+                    commit_refused = database.is_sqlite or read(error).kind is Kind.RERUN
                     # Roll back here: SQLAlchemy considers the transaction ended, and the pool resets nothing. A
                     # connection without a clear answer to COMMIT must not be reused.
-                    if not told_not or not roll_back(connection):
+                    if not commit_refused or not roll_back(connection):
                         connection.invalidate()
-                    if told_not:
+                    if commit_refused:
                         raise
                     # Any other error is no answer: only the database knows whether it was committed.
                     raise _Unanswered(result) from error
@@ -153,8 +153,8 @@ def _look_up(database: Database, question: Callable[[Connection], bool], deadlin
                 return question(connection)
         except Exception as error:
             # An error that is not the connection's would occur again.
-            asked_in_vain = read(error).kind is Kind.OTHER and not isinstance(error, (Busy, Unavailable))
-            if deadline.passed or asked_in_vain:
+            is_permanent = read(error).kind is Kind.OTHER and not isinstance(error, (Busy, Unavailable))
+            if deadline.passed or is_permanent:
                 raise Unavailable() from error
             time.sleep(min(0.05, deadline.remaining()))
 

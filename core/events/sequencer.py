@@ -101,10 +101,10 @@ def number_in(connection: Connection, wait: bool) -> Numbered | None:
         batch.append((key, seq))
         seq += count
     take_numbers(connection, last, seq)
-    asked = as_batch(batch)
-    events = change(connection, texts.number, asked)
+    parameter = as_batch(batch)
+    events = change(connection, texts.number, parameter)
     # If the lock were ever lost, two sequencers would number the same rows; only one can delete them.
-    if change(connection, texts.forget, asked) != len(batch):
+    if change(connection, texts.forget, parameter) != len(batch):
         raise Busy()
     if events != seq - first:
         raise RuntimeError(f"{events} events got {seq - first} numbers")

@@ -164,15 +164,15 @@ def retry(database: Database, webhook_id: int, delivery_id: int) -> AnyRow:
 
     def work(connection: Connection) -> AnyRow:
         hold_events(connection)
-        asked = (WebhookDelivery.id == delivery_id, WebhookDelivery.webhook_id == webhook_id)
+        conditions = (WebhookDelivery.id == delivery_id, WebhookDelivery.webhook_id == webhook_id)
         due = (
             update(WebhookDelivery)
-            .where(*asked)
+            .where(*conditions)
             .values(status=DeliveryStatus.PENDING, next_attempt_at=utc_now(), delivered_at=None)
         )
         if connection.execute(due).rowcount != 1:
             raise Refusal(refusals.NOT_FOUND)
-        return connection.execute(_log().where(*asked)).one()
+        return connection.execute(_log().where(*conditions)).one()
 
     return run_with_default_deadline(database, work)
 

@@ -1,6 +1,6 @@
 """Reads an identity provider's key set: from a file, or by HTTPS. Every wait and size is bounded.
 
-Proxies of the environment are not asked, and redirects not followed: keys come from the address that was set.
+Proxies of the environment are not used, and redirects not followed: keys come from the address that was set.
 """
 
 import http.client

@@ -23,7 +23,7 @@ from core.identity.key_set import NO_KEYS, KeySet, UnusableKeys
 from core.identity.key_source import Unreadable
 
 REFRESH_SECONDS = 300.0
-# Between two attempts, whatever asks for them: after a failure, or for a token that names an unknown key.
+# Between two attempts, whatever requests them: after a failure, or for a token that names an unknown key.
 RETRY_SECONDS = 10.0
 # How long the last keys count while no new ones can be read. Without an end, whoever keeps the provider's address from
 # us would keep a withdrawn key alive.
@@ -98,18 +98,18 @@ class IdentityProvider:
         self._read_at = clock()
         self._failing = False
         self.began = False  # whether keys were read at all
-        self._asked = threading.Event()
+        self._refresh_requested = threading.Event()
         self._keys_went: list[Callable[[], None]] = []
         self._user = claims.reader(rules.user_claim)
         self._audience = claims.reader(rules.audience_claim)
         self._admin = claims.reader(rules.admin_claim)
 
-    def when_keys_go(self, tell: Callable[[], None]) -> None:
+    def when_keys_go(self, notify: Callable[[], None]) -> None:
         """Call `tell` each time after a key that counted no longer does."""
-        self._keys_went.append(tell)
+        self._keys_went.append(notify)
 
     def verify(self, token: str, header: dict[str, Any], keys: KeySet) -> Proven:
-        """What `token`, whose header is `header`, proves by `keys`. Raises NotProven; asks for new keys if it names an
+        """What `token`, whose header is `header`, proves by `keys`. Raises NotProven; requests new keys if it names an
         unknown one.
 
         What else the header says of keys (`jku`, `jwk`, `x5u`, `x5c`) is not looked at.
@@ -122,8 +122,8 @@ class IdentityProvider:
             raise NotProven
         key = keys.find(kid, algorithm)
         if key is None:
-            if not self._asked.is_set():
-                self._asked.set()
+            if not self._refresh_requested.is_set():
+                self._refresh_requested.set()
             raise NotProven
         try:
             found = jwt.decode(
@@ -162,12 +162,12 @@ class IdentityProvider:
 
     def _keep_fresh(self) -> None:
         while True:
-            self._asked.clear()
+            self._refresh_requested.clear()
             fresh = self.refresh()
             time.sleep(RETRY_SECONDS)
             if fresh:
                 # Workers that started together should not coincide each time.
-                self._asked.wait(REFRESH_SECONDS * random.uniform(0.8, 1) - RETRY_SECONDS)  # noqa: S311 (no secret)
+                self._refresh_requested.wait(REFRESH_SECONDS * random.uniform(0.8, 1) - RETRY_SECONDS)  # noqa: S311 (no secret)
 
     def refresh(self) -> bool:
         """Read the keys once. Returns whether it worked; a failure leaves the keys as they are, but not for ever."""
@@ -211,5 +211,5 @@ class IdentityProvider:
     def _replace(self, keys: KeySet) -> None:
         earlier, self.keys = self.keys, keys
         if not keys.has_all_of(earlier):
-            for tell in self._keys_went:
-                tell()
+            for notify in self._keys_went:
+                notify()

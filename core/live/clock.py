@@ -1,19 +1,19 @@
-"""The database's time as far as this process knows it, without asking for it each time."""
+"""The database's time as far as this process knows it, without reading it each time."""
 
 import time
 from datetime import datetime, timezone
 
 
 class KnownTime:
-    """Seconds since 1970 by the database's clock; by this host's until the database was heard."""
+    """Seconds since 1970 by the database's clock; by this host's until the database's was read."""
 
     def __init__(self) -> None:
         self._ahead = time.time() - time.monotonic()  # of the monotonic clock
-        self.is_known = False  # whether the database was asked
+        self.is_known = False  # whether the database's clock was read
 
-    def heard(self, moment: datetime, asked_at: float, answered_at: float) -> None:
-        """The database said `moment` between two moments of the monotonic clock."""
-        self._ahead = moment.timestamp() - (asked_at + answered_at) / 2
+    def update(self, moment: datetime, sent_at: float, answered_at: float) -> None:
+        """Set the clock: the database's time was `moment` between two moments of the monotonic clock."""
+        self._ahead = moment.timestamp() - (sent_at + answered_at) / 2
         self.is_known = True
 
     def now(self) -> float:

@@ -56,7 +56,7 @@ class Collector:
             waiting = {item: count for item, count in self._waiting().items() if self._exists(item, transactions)}
             second = self._present()
             busy = waiting.keys() | transactions.keys()
-            # Also those that were busy at the last turn: what they are told of last is that nobody waits any more.
+            # Also those that were busy at the last turn: the last that is stored of them is that nobody waits any more.
             for goods_id in counted.keys() | busy | self._busy:
                 later = counted.get(goods_id) or Tally()
                 later.waiting, later.transactions = waiting.get(goods_id, 0), transactions.get(goods_id, 0)
@@ -76,7 +76,7 @@ class Collector:
     def _present(self) -> int:
         """The present second. It never falls back a little; where the clock was far ahead, it is set right.
 
-        The clock is this host's until the database was first asked. Needs the lock.
+        The clock is this host's until the database's was first read. Needs the lock.
         """
         now = int(self._time.now())
         if now < self._second - _AHEAD_SECONDS:

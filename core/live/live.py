@@ -28,7 +28,7 @@ from core.refusals import GOODS_NOT_FOUND, Busy, Refusal
 READ_SECONDS = 1.0  # between two looks into the database
 SHOWN_SECONDS = 0.5  # for which a picture is shown again
 _FRESH_SECONDS = 3  # that are taken from memory for each picture; the reader takes all that is there
-_PRESENT_SECONDS = 60  # in which a worker that sells has something to tell
+_PRESENT_SECONDS = 60  # in which a worker that sells has figures to report
 _LEFT_SECONDS = 15.0  # after which nobody is taken to look any more
 _LATE_SECONDS = 4.0  # after which the database is taken not to answer
 _WINDOWS = 16  # items that are looked at at once, at most, all of them together counted as one
@@ -69,7 +69,7 @@ class _Watched:
     """An item that somebody looks at, or all of them."""
 
     window: Window
-    asked_at: float
+    requested_at: float
     read_at: float = float("-inf")  # when the database last answered
     items: Mapping[int, AnyRow] = field(default_factory=dict)
     picture: Picture | None = None
@@ -128,7 +128,7 @@ class Live:
             if len(self._watched) >= _WINDOWS:
                 raise Busy()
             watched = self._watched[goods_id] = _Watched(Window(goods_id), now)
-        watched.asked_at = now
+        watched.requested_at = now
         if self._reader is None or not self._reader.is_alive():
             self._reader = threading.Thread(target=self._read_on, name="live", daemon=True)
             self._reader.start()
@@ -139,7 +139,7 @@ class Live:
         while True:
             with self._lock:
                 now = time.monotonic()
-                for key in [key for key, each in self._watched.items() if now - each.asked_at > _LEFT_SECONDS]:
+                for key in [key for key, each in self._watched.items() if now - each.requested_at > _LEFT_SECONDS]:
                     del self._watched[key]
                 if not self._watched:
                     self._reader = None
@@ -167,12 +167,12 @@ class Live:
 
     def _read(self, watched: _Watched) -> None:
         window = watched.window
-        asked_at = time.monotonic()
+        sent_at = time.monotonic()
         is_first = watched.read_at < 0
         since = self._clock.now() - SECONDS if is_first else window.read_from
         with self._database.reading(Deadline(self._database.settings.DATABASE_TIMEOUT_SECONDS)) as connection:
             now = database_now(connection)
-            self._clock.heard(now, asked_at, time.monotonic())
+            self._clock.update(now, sent_at, time.monotonic())
             # This host's own are in memory; but those from before somebody looked are not, and all hosts' are read.
             but_of = None if is_first else self._host_id
             rows = store.recent(connection, as_datetime(since), window.goods_id, but_of)
@@ -186,20 +186,20 @@ class Live:
         watched.items, watched.read_at = items, time.monotonic()
 
     def _in_demand(self, rows: Iterable[Row]) -> set[int]:
-        """The items that most ask for."""
-        asked: dict[int, int] = {}
+        """The items with the most requests."""
+        demand: dict[int, int] = {}
         for row in [*rows, *self._rows(0)]:
             if row.goods_id:
                 count = sum(row.tally.outcomes.values()) + row.tally.waiting
-                asked[row.goods_id] = asked.get(row.goods_id, 0) + count
+                demand[row.goods_id] = demand.get(row.goods_id, 0) + count
         with self._lock:
             known = self._watched.get(None)
             for goods_id in known.items if known else ():
-                asked.setdefault(goods_id, 0)
-        return set(sorted(asked, key=lambda key: (-asked[key], key))[:_ITEMS])
+                demand.setdefault(goods_id, 0)
+        return set(sorted(demand, key=lambda key: (-demand[key], key))[:_ITEMS])
 
     def _take_in(self, watched: _Watched, rows: Iterable[Row]) -> None:
-        """Add what the database told, and what this host's memory does, which is newer."""
+        """Add the rows of the database, and those of this host's memory, which are newer."""
         ours = list(self._rows(0))
         with self._lock:
             watched.window.add([*rows, *ours], self._clock.now())

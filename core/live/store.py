@@ -44,8 +44,8 @@ def writer(database: Database, collector: Collector, clock: KnownTime) -> Callab
         if not clock.is_known:
             # Before anything is stored: this host's clock may be hours off.
             with database.reading(Deadline(database.settings.DATABASE_TIMEOUT_SECONDS)) as connection:
-                asked_at = time.monotonic()
-                clock.heard(database_now(connection), asked_at, time.monotonic())
+                sent_at = time.monotonic()
+                clock.update(database_now(connection), sent_at, time.monotonic())
             return
         rows = collector.take_unstored(ROWS_AT_ONCE)
         if not rows:
@@ -59,9 +59,9 @@ def writer(database: Database, collector: Collector, clock: KnownTime) -> Callab
         if not bought:
             return
         with database.reading(Deadline(database.settings.DATABASE_TIMEOUT_SECONDS)) as connection:
-            asked_at = time.monotonic()
+            sent_at = time.monotonic()
             now = database_now(connection)
-            clock.heard(now, asked_at, time.monotonic())
+            clock.update(now, sent_at, time.monotonic())
             for row in connection.execute(_STOCK, {"ids": sorted(bought)}):
                 collector.note_stock(row.id, row.stock, int(now.timestamp()))
 

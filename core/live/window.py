@@ -54,7 +54,7 @@ class Window:
         self._points: dict[int, Point] = {}  # of seconds that are settled
         self._open: dict[Key, Tally] = {}
         self._settled_until = 0
-        self._heard: dict[str, int] = {}  # by process, its last second
+        self._last_seconds: dict[str, int] = {}  # by process, its last second
 
     @property
     def read_from(self) -> int:
@@ -69,7 +69,7 @@ class Window:
                 if self.goods_id is None and row.goods_id:  # of many items, the batches are those of item 0
                     row.tally.batches = row.tally.batched = 0
                 self._open[row.second, row.source, row.goods_id] = row.tally
-                self._heard[row.source] = max(row.second, self._heard.get(row.source, 0))
+                self._last_seconds[row.source] = max(row.second, self._last_seconds.get(row.source, 0))
         until = int(now) - OPEN_SECONDS
         late = sorted({second for second, _, _ in self._open if second < until})
         by_second = self._by_second(until)
@@ -79,8 +79,8 @@ class Window:
         self._settled_until = max(self._settled_until, until)
         for second in [second for second in self._points if second < int(now) - SECONDS]:
             del self._points[second]
-        for source in [source for source, second in self._heard.items() if second < int(now) - SECONDS]:
-            del self._heard[source]
+        for source in [source for source, second in self._last_seconds.items() if second < int(now) - SECONDS]:
+            del self._last_seconds[source]
 
     def _by_second(self, until: int) -> dict[int, list[Tally]]:
         seconds: dict[int, list[Tally]] = {}
@@ -104,8 +104,8 @@ class Window:
         return total
 
     def sources(self, now: float, seconds: int = SECONDS) -> set[str]:
-        """The processes that were heard of in the last seconds."""
-        return {source for source, second in self._heard.items() if second >= now - seconds}
+        """The processes that reported in the last seconds."""
+        return {source for source, second in self._last_seconds.items() if second >= now - seconds}
 
     def lately(self, now: float, seconds: int) -> Tally:
         """The last whole seconds added up."""

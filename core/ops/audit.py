@@ -102,8 +102,8 @@ def run(
 
 def one_line(error: BaseException) -> str:
     """The first line of the driver's message, for operators; never show it to a client of the API."""
-    said = str(error.orig if isinstance(error, DBAPIError) else error)
-    return said.strip().partition("\n")[0] or type(error).__name__
+    message = str(error.orig if isinstance(error, DBAPIError) else error)
+    return message.strip().partition("\n")[0] or type(error).__name__
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Audits for those who ask over HTTP: one at a time on a host, and none without an end."""
+"""Audits that are requested over HTTP: one at a time on a host, and none without an end."""
 
 import fcntl
 import logging

@@ -22,15 +22,15 @@ def start(name: str, seconds: float, work: Callable[[], object]) -> threading.Th
 
     def keep_on() -> None:
         shares.use(Share.JOBS)
-        told_at = float("-inf")
+        logged_at = float("-inf")
         # The jobs of processes that started together should not coincide each time.
         time.sleep(random.uniform(0, seconds))  # noqa: S311 (no secret)
         while True:
             try:
                 work()
             except Exception as error:
-                if time.monotonic() - told_at >= 1:
-                    told_at = time.monotonic()
+                if time.monotonic() - logged_at >= 1:
+                    logged_at = time.monotonic()
                     # A refusal needs no traceback.
                     known = isinstance(error, Refusal)
                     log.warning("%s failed: %s", name, error if known else "", exc_info=None if known else error)

@@ -75,11 +75,11 @@ def _pages(settings: Settings) -> Finding:
 def _payments(settings: Settings) -> Finding:
     keys = len(settings.PAYMENT_WEBHOOK_SECRETS)
     page = settings.PAYMENT_URL or "not named by PAYMENT_URL"
-    told = f"a provider tells, keys: {keys}; buyers' page: {page}" if keys else "no way to pay an order"
+    found = f"a provider tells, keys: {keys}; buyers' page: {page}" if keys else "no way to pay an order"
     return judge(
         "payments",
         settings.on_sqlite or (keys > 0 and not settings.test_payments),
-        "buyers pay by a call, without money" if settings.test_payments else told,
+        "buyers pay by a call, without money" if settings.test_payments else found,
         f"set {config.PREFIX}PAYMENT_WEBHOOK_SECRETS, and PAYMENT_PROVIDER to webhook: docs/payments.md",
         State.WARNING,
     )
@@ -182,12 +182,12 @@ def _server(connection: Connection) -> Iterator[Finding]:
     from mysql.connector import __version__ as driver_version
     from mysql.connector.connection import MySQLConnection
 
-    told = str(connection.exec_driver_sql("SELECT VERSION()").scalar_one())
-    server = server_version.server(told)
+    version = str(connection.exec_driver_sql("SELECT VERSION()").scalar_one())
+    server = server_version.server(version)
     yield judge(
         "database",
         not (server.refusal or server.warning),
-        f"{server.product} {told}",
+        f"{server.product} {version}",
         f"{server.refusal or server.warning}; tried on {server_version.RUN_ON}",
         State.PROBLEM if server.refusal else State.WARNING,
     )

@@ -63,7 +63,7 @@ class Part:
 class HostMemory:
     """The whole memory. `mine` is the part of this process.
 
-    `id` tells this host, since its start, from others. Who holds a lock on `audit_file` may audit the database.
+    `id` distinguishes this host, since its start, from others. Who holds a lock on `audit_file` may audit the database.
     """
 
     def __init__(self, parts: int = 1) -> None:

@@ -39,7 +39,7 @@ def read(file: int) -> LatestAudit | None:
     """The newest one; None where there is none, or where it is being written."""
     stored = os.pread(file, _BYTES, 0).rstrip()
     content = stored[8:]
-    # Readers take no lock: the sum tells them of a record that is half old and half new.
+    # Readers take no lock: by the checksum they recognize a record that is half old and half new.
     if not content or stored[:8] != b"%08x" % zlib.crc32(content):
         return None
     return LatestAudit(**json.loads(content))

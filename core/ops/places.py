@@ -13,5 +13,5 @@ def instance(root: Path, checkout: bool) -> Path:
     if checkout:
         return root / "instance"
     data = os.environ.get("XDG_DATA_HOME", "")
-    # The specification of these folders says that a relative path is not to be heeded.
+    # The specification of these folders demands that a relative path be ignored.
     return (Path(data) if os.path.isabs(data) else Path("~/.local/share").expanduser()) / "seckill"

@@ -36,7 +36,7 @@ def is_shared(setting: str) -> bool:
 
 
 def open_storage(setting: str) -> "Counts":
-    """The counts that RATE_LIMIT_STORAGE asks for. Opens no connection."""
+    """The counts that RATE_LIMIT_STORAGE selects. Opens no connection."""
     return SharedCounts(setting) if is_shared(setting) else LocalCounts()
 
 
@@ -117,16 +117,16 @@ class SharedCounts(RedisStorage):
         super().__init__(uri, retry=Retry(NoBackoff(), 0), connection_class=kind, **patience, **options)  # type: ignore[arg-type]
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
-        return self._ask(
+        return self._call(
             lambda: super(SharedCounts, self).incr(key, expiry, amount), lambda: self._local.incr(key, expiry, amount)
         )
 
     def get(self, key: str) -> int:
-        return self._ask(lambda: super(SharedCounts, self).get(key), lambda: self._local.get(key))
+        return self._call(lambda: super(SharedCounts, self).get(key), lambda: self._local.get(key))
 
     def get_expiry(self, key: str) -> float:
         """The Unix time at which the key's window ends; now, where there is none."""
-        return self._ask(lambda: self._expiry(key), lambda: self._local.get_expiry(key))
+        return self._call(lambda: self._expiry(key), lambda: self._local.get_expiry(key))
 
     def _expiry(self, key: str) -> float:
         # Rounded up to the millisecond: a caller that waits for `Retry-After` must not come too early.
@@ -134,8 +134,8 @@ class SharedCounts(RedisStorage):
         milliseconds: int = redis.pttl(self.prefixed_key(key))
         return time.time() + max(0, milliseconds) / 1000
 
-    def _ask(self, redis: Callable[[], Found], local: Callable[[], Found]) -> Found:
-        if not self._may_ask():
+    def _call(self, redis: Callable[[], Found], local: Callable[[], Found]) -> Found:
+        if not self._may_call_redis():
             return local()
         try:
             found = redis()
@@ -147,7 +147,7 @@ class SharedCounts(RedisStorage):
             log.warning("requests are counted in Redis again")
         return found
 
-    def _may_ask(self) -> bool:
+    def _may_call_redis(self) -> bool:
         if not self._failing:
             return True
         with self._state:

@@ -39,7 +39,7 @@ class Readiness:
         self._began_at = 0.0
         self.seconds = seconds
 
-    def ask(self) -> "Future[bool]":
+    def latest(self) -> "Future[bool]":
         """A future of the result: of less than `seconds` ago, or of the check in progress. It does not wait."""
         with self._lock:
             found = self._newest

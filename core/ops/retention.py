@@ -121,8 +121,8 @@ def _events(connection: Connection, end: datetime) -> Counter[str]:
     if not last:
         return Counter()
     webhooks = list(connection.scalars(select(Webhook.id)))
-    told = select(WebhookDelivery.id).where(WebhookDelivery.webhook_id.in_(webhooks), WebhookDelivery.seq <= last)
-    if deliveries := delete_some(connection, WebhookDelivery.id, told):
+    ids = select(WebhookDelivery.id).where(WebhookDelivery.webhook_id.in_(webhooks), WebhookDelivery.seq <= last)
+    if deliveries := delete_some(connection, WebhookDelivery.id, ids):
         return Counter(deliveries=deliveries)  # the events in a further transaction: each is to be small
     latest = max(end, row.pruned_before or end, _behind_orders_of(connection, last))
     pruned = update(Sequencer).where(Sequencer.id == row.id)

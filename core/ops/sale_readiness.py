@@ -73,7 +73,7 @@ def examine(database: Database, settings: Settings, goods_id: int, host: HostMem
 
 
 def of_item(row: AnyRow, now: datetime, settings: Settings) -> Iterator[Entry]:
-    """What the item's own row tells."""
+    """What the item's own row shows."""
     yield _window(row, now)
     yield Entry("stock", State.OK if row.stock else State.PROBLEM, "stock" if row.stock else "no_stock", _units(row))
     yield _price(row)

@@ -27,15 +27,15 @@ COUNTED_MAX = 10_000
 _OUTBOX_MAX = 1000
 
 
-def look(connection: Connection, asked: Sequence[int]) -> Iterator[Metric]:
-    """Read the figures one after the other. `asked` are the items that buyers ask for now, the most wanted first."""
+def look(connection: Connection, wanted: Sequence[int]) -> Iterator[Metric]:
+    """Read the figures one after the other. `wanted` are the items that buyers request now, the most wanted first."""
     before = time.time()
     now = database_now(connection)
     ahead = now.timestamp() - (before + time.time()) / 2
     yield GaugeMetricFamily(
         "seckill_database_clock_ahead_seconds", "The database's clock less this host's, to half a round trip.", ahead
     )
-    yield from _items(connection, asked, now)
+    yield from _items(connection, wanted, now)
     yield from _orders(connection, now)
     yield GaugeMetricFamily(
         "seckill_payments_unresolved",
@@ -45,7 +45,7 @@ def look(connection: Connection, asked: Sequence[int]) -> Iterator[Metric]:
     yield from _events(connection, now)
 
 
-def _items(connection: Connection, asked: Sequence[int], now: datetime) -> Iterator[Metric]:
+def _items(connection: Connection, wanted: Sequence[int], now: datetime) -> Iterator[Metric]:
     stock = GaugeMetricFamily("seckill_item_stock", "Units of an item that can be bought.", labels=["goods_id"])
     sold = GaugeMetricFamily("seckill_item_sold", "Units of an item that orders hold.", labels=["goods_id"])
     figures = select(Goods.id, Goods.stock, Goods.sold)
@@ -55,7 +55,7 @@ def _items(connection: Connection, asked: Sequence[int], now: datetime) -> Itera
         or_(Goods.ends_at.is_(None), Goods.ends_at > now),
         Goods.paused.is_(False),
     )
-    rows = connection.execute(figures.where(Goods.id.in_(asked[:ITEMS_MAX]))).all() if asked else []
+    rows = connection.execute(figures.where(Goods.id.in_(wanted[:ITEMS_MAX]))).all() if wanted else []
     found = {row.id: row for row in rows}
     for row in connection.execute(on_sale.order_by(Goods.id.desc()).limit(ITEMS_MAX)):
         if len(found) < ITEMS_MAX:

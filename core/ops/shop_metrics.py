@@ -1,7 +1,7 @@
-"""The metrics that are looked up when somebody asks for them: of items, orders, money and events.
+"""The metrics that are looked up when they are scraped: of items, orders, money and events.
 
-Those of buyers who ask now are in memory, and are there whatever the database does. The rest is read from the database
-by a thread of its own, at most once in SECONDS: whoever asks waits for it only a moment.
+Those of present requests are in memory, and are there whatever the database does. The rest is read from the database
+by a thread of its own, at most once in SECONDS: a scrape waits for it only a moment.
 """
 
 import logging
@@ -67,19 +67,19 @@ class ShopMetrics(Collector):
         window, now = self._window()
         newest = window.newest()
         waiting = {goods_id: tally.waiting for goods_id, tally in newest.items() if goods_id}
-        asked_for = {goods_id: tally.outcomes.total() for goods_id, tally in window.by_item(now, SHOWN_SECONDS).items()}
+        requests = {goods_id: tally.outcomes.total() for goods_id, tally in window.by_item(now, SHOWN_SECONDS).items()}
         stalled = {goods_id: max(0.0, now - since) for goods_id, since in window.alarms(now).items()}
-        asked = sorted(waiting, key=lambda id: (-stalled.get(id, 0), -waiting[id], -asked_for.get(id, 0), -id))[
+        wanted = sorted(waiting, key=lambda id: (-stalled.get(id, 0), -waiting[id], -requests.get(id, 0), -id))[
             :ITEMS_MAX
         ]
-        yield _by_item("seckill_item_waiting", "Purchases of an item without an outcome.", asked, waiting)
+        yield _by_item("seckill_item_waiting", "Purchases of an item without an outcome.", wanted, waiting)
         yield _by_item(
             "seckill_item_stalled_seconds",
             "Time since buyers of an item come and nothing is decided, up to 8; 0 where all is well.",
-            asked,
+            wanted,
             stalled,
         )
-        yield from self._of_database(asked)
+        yield from self._of_database(wanted)
 
     def _window(self) -> tuple[Window, float]:
         self._collect()
@@ -87,11 +87,11 @@ class ShopMetrics(Collector):
         window.add(self._rows(int(now) - SHOWN_SECONDS), now)
         return window, now
 
-    def _of_database(self, asked: list[int]) -> Iterator[Metric]:
+    def _of_database(self, wanted: list[int]) -> Iterator[Metric]:
         """The figures of a look that is done in time, or of the last one."""
         with self._lock:
             if (self._look is None or self._look.done()) and self._monotonic() - self._began_at >= self._seconds:
-                self._begin(asked)
+                self._begin(wanted)
             current = self._look
         if current is not None:
             wait([current], self._wait_seconds)
@@ -106,22 +106,22 @@ class ShopMetrics(Collector):
         )
         yield from read
 
-    def _begin(self, asked: list[int]) -> None:
+    def _begin(self, wanted: list[int]) -> None:
         """Needs the lock."""
         done: Future[None] = Future()
         try:
-            threading.Thread(target=self._read_all, args=(asked, done), name="metrics", daemon=True).start()
+            threading.Thread(target=self._read_all, args=(wanted, done), name="metrics", daemon=True).start()
         except RuntimeError:  # no thread can be started now
             return
         self._look, self._began_at = done, self._monotonic()
 
-    def _read_all(self, asked: list[int], done: "Future[None]") -> None:
+    def _read_all(self, wanted: list[int], done: "Future[None]") -> None:
         """What was read ahead of a failure is shown: the rest is left out, and no figure is older than it seems."""
         read: list[Metric] = []
         is_up = False
         try:
             with self._database.reading(Deadline(self._database.settings.DATABASE_TIMEOUT_SECONDS)) as connection:
-                read.extend(look(connection, asked))  # which has what came ahead of a failure
+                read.extend(look(connection, wanted))  # which has what came ahead of a failure
             is_up = True
         except Refusal:
             pass  # the database has logged the cause

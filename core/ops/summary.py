@@ -77,7 +77,7 @@ def make(settings: Settings) -> Summary:
 
 
 def _items(connection: Connection, refused: dict[int, Counter[str]]) -> Iterator[OfItem]:
-    """Every item that has orders, in the order of ids, and those that were asked for in vain."""
+    """Every item that has orders, in the order of ids, and those that were requested in vain."""
     names = {row.id: row for row in connection.execute(select(Goods.id, Goods.name, Goods.currency))}
     sold = {row.goods_id: row for row in connection.execute(_sold())}
     for goods_id in sorted(sold.keys() | (refused.keys() & names.keys())):

@@ -102,7 +102,7 @@ def _commit(database: Database, event: PaymentEvent, work: Callable[[Connection]
     def was_committed(connection: Connection, result: Result) -> bool:
         if isinstance(result, _Late):
             return True  # there was nothing to commit
-        # A locking read: a plain one could say "absent" while the COMMIT still runs.
+        # A locking read: a plain one could find no row while the COMMIT still runs.
         recorded = payment_records.recorded_under(connection, event.event_id, lock=True)
         return any(payment_records.is_same(row, event) for row in recorded)
 

@@ -82,7 +82,7 @@ def _run(database: Database, work: Callable[[Connection], Any]) -> Any:
 
 
 def _pieces(database: Database, user_id: str) -> Iterator[tuple[int, list[Any]]]:
-    """The user's orders to move, of one item at a time. The caller moves each piece before it asks for the next."""
+    """The user's orders to move, of one item at a time. The caller moves each piece before it takes the next."""
     query = select(Order.goods_id, Order.order_no, Order.coupon_code)
     query = query.where(Order.user_id == user_id, Order.status.in_(_MOVED)).limit(ROWS_AT_ONCE)
     while True:

@@ -83,7 +83,7 @@ def serve(
     """Settle `requests` in one transaction and return an outcome for each, in their order.
 
     What `join_late` returns once the rows are locked is added to `requests`, and settled with them.
-    None stands for a request whose item had no free slot: nothing was done for it, and it may be asked again. An
+    None stands for a request whose item had no free slot: nothing was done for it, and it may be tried again. An
     outcome is returned only after COMMIT was answered, or was found to have happened. Raises Busy (nothing was
     bought; at the first row that others hold for long unless `patient`) or Unavailable (perhaps it was).
     """
@@ -110,7 +110,7 @@ def serve(
 
 
 def rules_of(settings: Settings) -> Rules:
-    """What the settings say of purchases."""
+    """The settings of purchases."""
     return Rules(
         settings.ORDER_PAYMENT_SECONDS,
         settings.HOLD_STRIKES,
@@ -167,7 +167,7 @@ def _unsettled(requests: Sequence[PurchaseRequest], known: Collection[int]) -> l
 
 
 def _need_methods(requests: Sequence[PurchaseRequest]) -> bool:
-    """Whether the shipping methods are needed: only for a price that has to be told or checked."""
+    """Whether the shipping methods are needed: only for a price that has to be shown or checked."""
     return any(
         request.choices.shipping_method is not None or request.choices.expected_total is not None
         for request in requests
@@ -226,6 +226,6 @@ def was_committed(connection: Connection, outcomes: list[Outcome | None]) -> boo
     placed = [outcome.order.order_no for outcome in outcomes if isinstance(outcome, Placed)]
     if not placed:
         return True  # nothing was to be written
-    # A locking read waits for a COMMIT that is still running; a plain one would say "absent".
+    # A locking read waits for a COMMIT that is still running; a plain one would find no row.
     query = select(Order.id).where(Order.order_no == placed[0]).with_for_update()
     return connection.execute(query).one_or_none() is not None

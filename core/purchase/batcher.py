@@ -94,8 +94,8 @@ class Batcher(Generic[Answer]):
     ) -> None:
         """`settle` settles batches of at most `batch_max` requests, on at most `workers` threads at once.
 
-        A request in a running batch is answered Unavailable `grace_seconds` after its deadline. `name` tells the
-        metrics of this queue from those of others. `clock` is the one that deadlines are on, in seconds.
+        A request in a running batch is answered Unavailable `grace_seconds` after its deadline. `name` labels the
+        metrics of this queue. `clock` is the one that deadlines are on, in seconds.
         """
         self._settle = settle
         self._queue = queue
@@ -239,7 +239,7 @@ class Batcher(Generic[Answer]):
     def _join_late(self, running: _Running, goods_ids: Collection[int]) -> Sequence[PurchaseRequest]:
         """Add to a batch the requests that are queued for these of its items (`JoinLate`)."""
         with self._lock:
-            # By the batch's own items: one that was told all its outcomes meanwhile is another item to the queue.
+            # By the batch's own items: one all of whose outcomes were set meanwhile is another item to the queue.
             items = {entry.item for entry in running.entries if entry.request.goods_id in goods_ids}
             late = self._queue.take_late(items, self._batch_max - len(running.entries), self._clock())
             running.entries += late

@@ -42,8 +42,8 @@ class PurchaseRequest:
 _sorted_json = json.JSONEncoder(sort_keys=True).encode
 
 
-def _fingerprint(**asked: Any) -> str:
-    return hashlib.sha256(_sorted_json(asked).encode()).hexdigest()
+def _fingerprint(**fields: Any) -> str:
+    return hashlib.sha256(_sorted_json(fields).encode()).hexdigest()
 
 
 @lru_cache(maxsize=10_000)  # most requests of a sale are alike
@@ -130,7 +130,7 @@ UserCoupon = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the settings say of purchases; times in seconds.
+    """The settings of purchases; times in seconds.
 
     After `hold_strikes` of them a buyer waits for `hold_cooldown_seconds` (0 is no wait), after each further one for
     twice as long, up to LONGEST_COOLDOWN. A strike is forgotten after `hold_forget_seconds`.
@@ -202,7 +202,7 @@ def _replay(request: PurchaseRequest, ledger: _Ledger) -> Outcome | None:
 
 
 def _refuse(request: PurchaseRequest, ledger: _Ledger) -> Refused | None:
-    """The refusals, in the order that the contract asks them."""
+    """The refusals, in the order that the contract demands."""
     goods = ledger.goods.get(request.goods_id)
     if goods is None:
         return Refused(Refusal(refusals.GOODS_NOT_FOUND))

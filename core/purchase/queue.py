@@ -2,7 +2,7 @@
 
 Rules alone: no threads, no lock, and no clock, since every method is passed the time, in seconds of a monotonic clock.
 `batcher.py` runs it. First in, first out, within an item and over all items. A request is either queued, where it may
-be told `busy`, or in a running batch, where it may be bought: never both.
+be refused as `busy`, or in a running batch, where it may be bought: never both.
 """
 
 import heapq

@@ -48,26 +48,26 @@ log = logging.getLogger("seckill.sale_cache")
 class CachedSale:
     """An item's row as it was read. `memo` keeps what was computed from it for as long as the row is in use."""
 
-    __slots__ = ("_always", "_answered_at", "_asked_at", "_told", "asks", "memo", "quiet", "row")
+    __slots__ = ("_always", "_answered_at", "_last_iso", "_read_at", "memo", "quiet", "requests", "row")
 
-    def __init__(self, row: AnyRow, asked_at: float, answered_at: float, quiet: int) -> None:
+    def __init__(self, row: AnyRow, read_at: float, answered_at: float, quiet: int) -> None:
         self.row = row
         self.memo: dict[tuple[str, str], Any] = {}
-        self.asks = 0
+        self.requests = 0
         self.quiet = quiet
-        self._asked_at = asked_at
+        self._read_at = read_at
         self._answered_at = answered_at
-        self._told = -1, ""  # milliseconds since the answer, and the time then
+        self._last_iso = -1, ""  # milliseconds since the answer, and the time then
         # Without a window the status does not depend on the time.
         self._always = None if row.starts_at or row.ends_at else sale.status(row, row.now)
 
     @property
-    def asked_at(self) -> float:
+    def read_at(self) -> float:
         """When the read of the row was sent (`time.monotonic`)."""
-        return self._asked_at
+        return self._read_at
 
     def is_fresh(self) -> bool:
-        return time.monotonic() - self._asked_at <= MAX_AGE
+        return time.monotonic() - self._read_at <= MAX_AGE
 
     def now(self) -> datetime:
         """The database's time, extrapolated from when the row was read; late by at most the time of that read."""
@@ -77,10 +77,10 @@ class CachedSale:
     def now_iso(self) -> str:
         """`now` as text, in the contract's form. Computed once a millisecond."""
         since = int((time.monotonic() - self._answered_at) * 1000)
-        told = self._told
-        if told[0] != since:
-            told = self._told = since, iso(self.row.now + timedelta(milliseconds=since))
-        return told[1]
+        last = self._last_iso
+        if last[0] != since:
+            last = self._last_iso = since, iso(self.row.now + timedelta(milliseconds=since))
+        return last[1]
 
     def status(self) -> str | None:
         """The status of the sale now; None in the moment in which its start or its end may or may not have passed."""
@@ -89,7 +89,7 @@ class CachedSale:
         earliest = self.now()
         status = sale.status(self.row, earliest)
         # The database cuts off what is less than a millisecond.
-        latest = earliest + timedelta(seconds=self._answered_at - self._asked_at, milliseconds=1)
+        latest = earliest + timedelta(seconds=self._answered_at - self._read_at, milliseconds=1)
         return status if status == sale.status(self.row, latest) else None
 
 
@@ -112,7 +112,7 @@ class SaleCache:
     ) -> None:
         """`read` returns the rows of items, with the database's time as `now`; it may raise.
 
-        `count` is told of each purchase that is refused from here. `rest` is called, in the thread that reads, when
+        `count` is called for each purchase that is refused from here. `rest` is called, in the thread that reads, when
         there is nothing more to read for now. At most `items` are read again and again, and at most `waiting` requests
         wait for the next read. `hot_requests` and `quiet_reads` may be changed at any time.
         """
@@ -127,10 +127,10 @@ class SaleCache:
         self._seen: dict[int, CachedSale] = {}
         self._wanted: set[int] = set()
         # For each question and item: when the count began, the count, and the count of the interval before.
-        self._asks: dict[tuple[str, int], tuple[float, int, int]] = {}
+        self._request_counts: dict[tuple[str, int], tuple[float, int, int]] = {}
         self._lock = threading.Lock()
         self._watcher: threading.Thread | None = None
-        # The wanted items that do not exist, and when the read was sent that said so: of the last MAX_AGE.
+        # The wanted items that do not exist, and when the read was sent that found none: of the last MAX_AGE.
         self._absent: dict[int, float] = {}
         self._due = float("-inf")  # when the hot items are read again
         # For each item, the futures that wait for its row, and when the read must have been sent at the earliest.
@@ -147,12 +147,12 @@ class SaleCache:
     @property
     def sizes(self) -> dict[str, int]:
         """The number of entries: `cached` rows, `counted` questions, `waiting` futures."""
-        return {"cached": len(self._seen), "counted": len(self._asks), "waiting": self._awaited_count}
+        return {"cached": len(self._seen), "counted": len(self._request_counts), "waiting": self._awaited_count}
 
     def look(self, question: str, goods_id: int) -> "CachedSale | Future[CachedSale | None] | None":
         """The row of a hot item, at most MAX_AGE old, or a future of a row; None where the caller is to read.
 
-        `question` says what is asked of the item: equal questions are counted together. For an item that is not hot,
+        `question` names what is wanted of the item: equal questions are counted together. For an item that is not hot,
         and where no row is young enough, or the sale may just have started or ended, returns a future of the next row.
         That future is None where the caller is to read the database after all, and fails with a Refusal:
         goods_not_found, or that of the read. Raises Busy where too many requests wait.
@@ -163,11 +163,11 @@ class SaleCache:
         since = now - MAX_AGE
         seen = self._seen.get(goods_id)
         if seen is not None:
-            seen.asks += 1
+            seen.requests += 1
             if seen.is_fresh():
                 if seen.status() is not None:
                     return seen
-                since = now  # an older row would not tell either
+                since = now  # an older row would leave it open as well
         elif self._absent.get(goods_id, float("-inf")) >= since:
             return _raises(Refusal(GOODS_NOT_FOUND))
         return self._next(goods_id, since)
@@ -195,7 +195,7 @@ class SaleCache:
             return None
         seen = self._seen.get(goods_id)
         if seen is not None:
-            seen.asks += 1
+            seen.requests += 1
             if seen.is_fresh():
                 return seen
         self._want(goods_id)
@@ -225,13 +225,13 @@ class SaleCache:
 
     def _is_hot(self, question: str, goods_id: int) -> bool:
         now = time.monotonic()
-        since, asks, before = self._asks.get((question, goods_id), (now, 0, 0))
+        since, requests, before = self._request_counts.get((question, goods_id), (now, 0, 0))
         if now - since > MAX_AGE:
-            since, asks, before = now, 0, asks if now - since <= 2 * MAX_AGE else 0
-        if len(self._asks) >= COUNTED_MAX:
-            self._asks.clear()
-        self._asks[question, goods_id] = since, asks + 1, before
-        return asks + 1 >= self.hot_requests or before >= self.hot_requests
+            since, requests, before = now, 0, requests if now - since <= 2 * MAX_AGE else 0
+        if len(self._request_counts) >= COUNTED_MAX:
+            self._request_counts.clear()
+        self._request_counts[question, goods_id] = since, requests + 1, before
+        return requests + 1 >= self.hot_requests or before >= self.hot_requests
 
     def _want(self, goods_id: int) -> None:
         with self._lock:
@@ -285,62 +285,62 @@ class SaleCache:
                 self._go_quiet()
                 if not isinstance(error, Refusal):  # those are logged where they are raised
                     log.warning("items could not be read: %s", type(error).__name__)
-                self._tell_failure(ids, error)
+                self._fail_awaiting(ids, error)
                 time.sleep(READ_SECONDS)
 
     def _forget_quiet(self) -> None:
-        """Keep no longer what nobody asks for. Needs the lock."""
+        """Drop the rows that no request has used lately. Needs the lock."""
         for goods_id in [key for key, seen in self._seen.items() if seen.quiet >= self.quiet_reads]:
             del self._seen[goods_id]
 
     def _look(self, ids: Sequence[int], kept: Collection[int]) -> None:
-        asked_at = time.monotonic()
+        read_at = time.monotonic()
         try:
             rows = self._read(ids)
         except Unavailable:
             # The connection may have been closed while the database is well. Worth one more try if requests wait.
-            if not self._awaited or time.monotonic() - asked_at > MAX_AGE:
+            if not self._awaited or time.monotonic() - read_at > MAX_AGE:
                 raise
-            asked_at = time.monotonic()
+            read_at = time.monotonic()
             rows = self._read(ids)
         answered_at = time.monotonic()
         found = {}
         with self._lock:
             for row in rows:
                 last = self._seen.get(row.id)
-                quiet = 0 if last is None or last.asks else last.quiet + 1
-                found[row.id] = CachedSale(row, asked_at, answered_at, quiet)
+                quiet = 0 if last is None or last.requests else last.quiet + 1
+                found[row.id] = CachedSale(row, read_at, answered_at, quiet)
                 if row.id in kept:
                     self._seen[row.id] = found[row.id]
             self._wanted.difference_update(kept)
-            self._absent = {key: at for key, at in self._absent.items() if at >= asked_at - MAX_AGE}
+            self._absent = {key: at for key, at in self._absent.items() if at >= read_at - MAX_AGE}
             for goods_id in set(ids) & set(kept) - found.keys():
                 self._seen.pop(goods_id, None)
-                self._absent[goods_id] = asked_at
-            told = self._take_awaiting(ids, asked_at)
-        for goods_id, awaiting in told:
+                self._absent[goods_id] = read_at
+            taken = self._take_awaiting(ids, read_at)
+        for goods_id, awaiting in taken:
             if goods_id in found:
                 awaiting.set_result(found[goods_id])
             else:
                 awaiting.set_exception(Refusal(GOODS_NOT_FOUND))
 
-    def _take_awaiting(self, ids: Sequence[int], asked_at: float) -> "list[tuple[int, Future[CachedSale | None]]]":
-        """Remove and return the futures for these items that may have a row read at `asked_at`. Needs the lock."""
+    def _take_awaiting(self, ids: Sequence[int], read_at: float) -> "list[tuple[int, Future[CachedSale | None]]]":
+        """Remove and return the futures for these items that may have a row read at `read_at`. Needs the lock."""
         taken = []
         for goods_id in ids:
             waiting = self._awaited.pop(goods_id, [])
-            later = [(since, future) for since, future in waiting if not is_fresh_for(since, asked_at)]
+            later = [(since, future) for since, future in waiting if not is_fresh_for(since, read_at)]
             if later:
                 self._awaited[goods_id] = later
-            taken += [(goods_id, future) for since, future in waiting if is_fresh_for(since, asked_at)]
+            taken += [(goods_id, future) for since, future in waiting if is_fresh_for(since, read_at)]
         self._awaited_count -= len(taken)
         return taken
 
-    def _tell_failure(self, ids: Sequence[int], error: Exception) -> None:
+    def _fail_awaiting(self, ids: Sequence[int], error: Exception) -> None:
         """End all futures for these items: with the read's Refusal, or with None, so that their callers read."""
         with self._lock:
-            told = self._take_awaiting(ids, float("inf"))
-        for _, awaiting in told:
+            taken = self._take_awaiting(ids, float("inf"))
+        for _, awaiting in taken:
             if isinstance(error, Refusal):
                 awaiting.set_exception(error)
             else:
@@ -350,8 +350,8 @@ class SaleCache:
         with self._lock:
             self._wanted.clear()  # the next requests for them add them again
             for seen in self._seen.values():
-                seen.quiet = 0 if seen.asks else seen.quiet + 1
-                seen.asks = 0
+                seen.quiet = 0 if seen.requests else seen.quiet + 1
+                seen.requests = 0
 
 
 def _raises(refusal: Refusal) -> "Future[CachedSale | None]":

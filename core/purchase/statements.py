@@ -18,7 +18,7 @@ from core.purchase.decide import Held, LockedGoods, Placed, PurchaseRequest, Use
 from core.purchase.sql import Change, Sql, as_batch, fetch, fetch_rows, number, sql_of, stored
 from models import OrderStatus
 
-# What a batch tells of each new order; the rest of its row comes from the item's, which is locked.
+# What a batch states for each new order; the rest of its row comes from the item's, which is locked.
 _ORDER_FIELDS = (
     "order_no",
     "goods_id",
@@ -127,13 +127,13 @@ def standing(
     earlier is not counted.
     """
     texts = _texts(sql_of(connection))
-    asked: list[tuple[str, list[Any]]] = [(texts.now, [])]
+    queries: list[tuple[str, list[Any]]] = [(texts.now, [])]
     if keys:
-        asked.append((texts.orders_under_keys, [as_batch(keys)]))
+        queries.append((texts.orders_under_keys, [as_batch(keys)]))
     if owners:
-        asked.append((texts.held_units, [str(forget_seconds), str(forget_seconds), as_batch(owners)]))
-    values = [value for _, needed in asked for value in needed]
-    rows = fetch_rows(connection, " UNION ALL ".join(text for text, _ in asked), *values)
+        queries.append((texts.held_units, [str(forget_seconds), str(forget_seconds), as_batch(owners)]))
+    values = [value for _, needed in queries for value in needed]
+    rows = fetch_rows(connection, " UNION ALL ".join(text for text, _ in queries), *values)
     orders, held, now = [], {}, None
     for user, key, fingerprint, order_no, goods_id, units, strikes, last_strike_at in rows:
         if user is None:

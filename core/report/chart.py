@@ -17,8 +17,8 @@ _TAIL = 0.005
 
 def chart(course: Course, demand: Demand) -> dict[str, Any]:
     """Orders, stock, requests and refusals, from the first order or request to when nearly all have come."""
-    asked = {second: sum(outcomes.values()) for second, outcomes in demand.by_second.items()}
-    weights = Counter(asked)
+    requests_by_second = {second: sum(outcomes.values()) for second, outcomes in demand.by_second.items()}
+    weights = Counter(requests_by_second)
     weights.update(course.orders_by_second)
     if not weights:
         nothing: dict[str, list[int]] = {"orders": [], "stock": [], "requests": []}
@@ -44,7 +44,7 @@ def chart(course: Course, demand: Demand) -> dict[str, Any]:
         "seconds": float(length),
         "orders": column(course.orders_by_second),
         "stock": _stock(course.stock_by_second, first, length, count),
-        "requests": column(asked),
+        "requests": column(requests_by_second),
         "refusals": {code: column(of_code(code)) for code in demand.refusals},
         "failures": {code: column(of_code(code)) for code in demand.failures},
     }

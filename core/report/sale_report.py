@@ -66,10 +66,10 @@ def _put_together(
     moments = [latest_change, course.latest, _second(counted[-1] + 1) if counted else None, *passed]
     until = max(moment for moment in moments if moment is not None)
     return {
-        "goods": _goods(item) | {"status": sale.status(item, until).value},
+        "goods": _goods(item) | {"status": sale.status(item, until)},
         "data_until": iso(until),
         "offered": course.offered,
-        "orders": {status.value: course.statuses[status] for status in OrderStatus},
+        "orders": {status: course.statuses[status] for status in OrderStatus},
         "units": {
             "placed": course.units["placed"],
             "held": course.units["paid"] + course.units["unpaid"],
@@ -139,8 +139,8 @@ def _course(item: Any, course: Course) -> dict[str, Any]:
 
 def _peak(course: Course, demand: Demand) -> dict[str, Any]:
     orders_at, orders = _busiest(course.orders_by_second)
-    asked = {second: sum(outcomes.values()) for second, outcomes in demand.by_second.items()}
-    requests_at, requests = _busiest(asked)
+    requests_by_second = {second: sum(outcomes.values()) for second, outcomes in demand.by_second.items()}
+    requests_at, requests = _busiest(requests_by_second)
     return {
         "orders_per_second": orders,
         "orders_at": orders_at,

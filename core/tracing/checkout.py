@@ -62,7 +62,7 @@ class _Batch(ExitStack):
             self.span = self.enter_context(self._tracer.shared(self._name, of, self._began))
         self._began = self._began or time.time_ns()
 
-    def tell_sizes(self, requests: Sequence[PurchaseRequest]) -> None:
+    def set_sizes(self, requests: Sequence[PurchaseRequest]) -> None:
         """Note how many purchases there are in the batch, and of how many items."""
         if self.span is not None:
             self.span.set_attribute("seckill.batch.size", len(requests))
@@ -136,7 +136,7 @@ class TracedCheckout(Checkout):
                 try:
                     outcomes = work(join)
                 finally:
-                    batch.tell_sizes(all_requests)
+                    batch.set_sizes(all_requests)
         except Busy:  # some are queued again
             self._wait_again(all_requests)
             raise

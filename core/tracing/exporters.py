@@ -19,10 +19,10 @@ from core.address import LOOPBACK
 
 SEND_SECONDS = 5.0
 FILE_MAX_BYTES = 64 * 1024 * 1024
-_TELL_SECONDS = 60.0
+_LOG_SECONDS = 60.0
 
 log = logging.getLogger("seckill.tracing")
-# Guarded tells what failed, without the other side's text. That the queue is full, OpenTelemetry's SDK tells.
+# Guarded logs what failed, without the other side's text. That the queue is full, OpenTelemetry's SDK logs.
 logging.getLogger("opentelemetry.exporter").setLevel(logging.CRITICAL)
 
 
@@ -52,12 +52,12 @@ class _Authorization(requests.auth.AuthBase):
 
 
 class Guarded(SpanExporter):
-    """An exporter that never raises, and says once a minute what was lost."""
+    """An exporter that never raises, and logs once a minute what was lost."""
 
     def __init__(self, exporter: SpanExporter) -> None:
         self._exporter = exporter
         self._lost = 0
-        self._told_at = float("-inf")
+        self._logged_at = float("-inf")
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Hand on the spans. FAILURE: they are lost."""
@@ -68,9 +68,9 @@ class Guarded(SpanExporter):
             result, reason = SpanExportResult.FAILURE, type(error).__name__
         if result is not SpanExportResult.SUCCESS:
             self._lost += len(spans)
-            if time.monotonic() - self._told_at >= _TELL_SECONDS:
+            if time.monotonic() - self._logged_at >= _LOG_SECONDS:
                 log.warning("spans could not be sent to TRACES_TO (%s), lost: %s", reason, self._lost)
-                self._told_at, self._lost = time.monotonic(), 0
+                self._logged_at, self._lost = time.monotonic(), 0
         return result
 
     def shutdown(self) -> None:

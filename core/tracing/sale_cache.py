@@ -11,7 +11,7 @@ from core.db.database import AnyRow
 from core.purchase.sale_cache import CachedSale, Count, Read, Rest, SaleCache
 from core.tracing.tracer import Tracer, current
 
-_ASKING_MAX = 4096  # beyond that the oldest have no link
+_SPANS_MAX = 4096  # beyond that the oldest have no link
 
 
 class TracedSaleCache(SaleCache):
@@ -21,14 +21,14 @@ class TracedSaleCache(SaleCache):
         super().__init__(self._read_for_all, count, rest)
         self._tracer = tracer
         self._read_rows = read
-        self._asking: deque[Span] = deque(maxlen=_ASKING_MAX)
+        self._waiting_spans: deque[Span] = deque(maxlen=_SPANS_MAX)
 
     def look(self, question: str, goods_id: int) -> "CachedSale | Future[CachedSale | None] | None":
         """As SaleCache's."""
         span = current()
         if span is None:
             return super().look(question, goods_id)
-        self._asking.append(span)  # ahead of the look: the read may begin at once
+        self._waiting_spans.append(span)  # ahead of the look: the read may begin at once
         waits = False
         try:
             found = super().look(question, goods_id)
@@ -36,13 +36,13 @@ class TracedSaleCache(SaleCache):
         finally:
             if not waits:
                 with contextlib.suppress(ValueError):  # a read has taken it meanwhile
-                    self._asking.remove(span)
+                    self._waiting_spans.remove(span)
         return found
 
     def _read_for_all(self, ids: Sequence[int]) -> Sequence[AnyRow]:
-        asking = [self._asking.popleft() for _ in range(len(self._asking))]
-        if not asking:
+        spans = [self._waiting_spans.popleft() for _ in range(len(self._waiting_spans))]
+        if not spans:
             return self._read_rows(ids)
-        with self._tracer.shared("item read", asking) as span:
+        with self._tracer.shared("item read", spans) as span:
             span.set_attribute("seckill.items", len(ids))
             return self._read_rows(ids)

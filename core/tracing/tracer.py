@@ -63,7 +63,7 @@ class Tracer:
         self._tracer = self._provider.get_tracer(_NAME, __version__)
 
     def is_sampled(self) -> bool:
-        """Whether to trace the next request. Ours to say: a caller must not choose what tracing costs."""
+        """Whether to trace the next request. Ours to decide: a caller must not choose what tracing costs."""
         return random.random() < self._share  # noqa: S311 (no secret)
 
     def request(self, traceparent: str | None, began: float) -> Span:
@@ -113,7 +113,7 @@ def share(span: Span, of: Sequence[Span]) -> None:
     """Link a span that many share with those of more of them."""
     for each in of:
         span.add_link(each.get_span_context())
-        if each.is_recording():  # its request may have been told that it waits too long
+        if each.is_recording():  # its request may have been refused for waiting too long
             each.add_link(span.get_span_context())
 
 

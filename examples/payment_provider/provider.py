@@ -50,7 +50,7 @@ def _new_id(prefix: str) -> str:
 
 @dataclass(frozen=True)
 class Event:
-    """What is told about one payment, under an id that stays. `amount` is in the currency's minor unit."""
+    """An event about one payment, under an id that stays. `amount` is in the currency's minor unit."""
 
     type: str
     order_no: str

@@ -107,4 +107,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Says nothing: a line may hold what a visitor sent."""
+        """Logs nothing: a line may hold what a visitor sent."""

@@ -1,1 +1,1 @@
-"""A payment provider for the shop: Stripe Checkout, and what Stripe tells of its payments, in the shop's terms."""
+"""A payment provider for the shop: Stripe Checkout, and Stripe's payment events in the shop's terms."""

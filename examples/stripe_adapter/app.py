@@ -1,4 +1,4 @@
-"""The adapter's routes: an order's payment page, what Stripe tells, and what the shop tells."""
+"""The adapter's routes: an order's payment page, and the webhooks for Stripe's and the shop's events."""
 
 import logging
 
@@ -48,8 +48,8 @@ def create_app(settings: Settings | None = None) -> Flask:
         return redirect(url or settings.return_url, 303)
 
     @app.post("/stripe/webhook")
-    def told_by_stripe() -> Response:
-        """Pass on what Stripe tells. Any answer but 2xx makes Stripe tell it again, for three days."""
+    def stripe_webhook() -> Response:
+        """Pass on Stripe's events. Any answer but 2xx makes Stripe send the event again, for three days."""
         try:
             event = client.construct_event(
                 request.get_data(), request.headers.get("Stripe-Signature", ""), settings.stripe_webhook_secret
@@ -61,7 +61,7 @@ def create_app(settings: Settings | None = None) -> Flask:
             # The shop counts the money as given back, and it is not: somebody has to do it by other means.
             log.error("%s: refund %s of payment %s FAILED", event.id, data.get("id"), data.get("payment_intent"))
         for fact in translate(event.type, data):
-            outcome = shop.tell(fact)
+            outcome = shop.report(fact)
             log.info("%s: order %s: %s: %s", event.id, fact.order_no, fact.type, outcome)
             if outcome in OWED:
                 refunds.wake()
@@ -70,8 +70,8 @@ def create_app(settings: Settings | None = None) -> Flask:
         return _text(200, "")
 
     @app.post("/shop/events")
-    def told_by_shop() -> Response:
-        """Close the pages of orders that are over. Any answer but 2xx makes the shop tell it again."""
+    def shop_webhook() -> Response:
+        """Close the pages of orders that are over. Any answer but 2xx makes the shop send the event again."""
         try:
             event = Webhook(settings.shop_events_secret).verify(request.get_data(), dict(request.headers))
         except (WebhookVerificationError, ValueError):  # the latter: headers that are no signature at all

@@ -1,6 +1,6 @@
 """Pages of Stripe Checkout, one for each order.
 
-What is asked of Stripe is stored before it is asked: a request that was lost is sent again as it was, under the same
+What is requested of Stripe is stored before it is sent: a request that was lost is sent again as it was, under the same
 idempotency key, which Stripe answers with the same session.
 """
 
@@ -27,8 +27,8 @@ class NoPage(Exception):
     """Each session that was made for the order had ended already."""
 
 
-class _Asked(NamedTuple):
-    attempt: int
+class _Attempt(NamedTuple):
+    number: int
     expires_at: int
     session_id: str | None
 
@@ -53,20 +53,20 @@ class Checkouts:
         Raises StripeError, NoPage, or money.Unpayable.
         """
         for _ in range(_ATTEMPTS):
-            asked = self._asked(order)
+            attempt = self._attempt(order)
             try:
-                session = self._session(order, asked)
+                session = self._session(order, attempt)
             except stripe.InvalidRequestError as error:
                 if error.param != "expires_at":
                     raise
                 # The request was stored, but has never reached Stripe; by now its end is too near.
-                self._renew("order_no = ? AND attempt = ?", order["order_no"], asked.attempt)
+                self._renew("order_no = ? AND attempt = ?", order["order_no"], attempt.number)
                 continue
             if session.status == "complete":
                 return None
             if session.status == "open" and session.url:
                 return session.url
-            self._renew("order_no = ? AND attempt = ?", order["order_no"], asked.attempt)
+            self._renew("order_no = ? AND attempt = ?", order["order_no"], attempt.number)
         raise NoPage
 
     def end(self, order_no: str) -> None:
@@ -89,9 +89,9 @@ class Checkouts:
         with self._rows() as rows:
             rows.execute("DELETE FROM checkouts WHERE expires_at BETWEEN 1 AND ?", (int(time.time()) - _KEEP,))
 
-    def _session(self, order: Mapping[str, Any], asked: _Asked) -> stripe.checkout.Session:
-        if asked.session_id is not None:
-            return self._sessions.retrieve(asked.session_id)
+    def _session(self, order: Mapping[str, Any], attempt: _Attempt) -> stripe.checkout.Session:
+        if attempt.session_id is not None:
+            return self._sessions.retrieve(attempt.session_id)
         order_no = order["order_no"]
         session = self._sessions.create(
             {
@@ -112,21 +112,21 @@ class Checkouts:
                         },
                     }
                 ],
-                "expires_at": asked.expires_at,
+                "expires_at": attempt.expires_at,
                 "success_url": self._return_url,
                 "cancel_url": self._return_url,
             },
-            {"idempotency_key": f"checkout-{order_no}-{asked.attempt}"},
+            {"idempotency_key": f"checkout-{order_no}-{attempt.number}"},
         )
         with self._rows() as rows:
             rows.execute(
                 "UPDATE checkouts SET session_id = ? WHERE order_no = ? AND attempt = ?",
-                (session.id, order_no, asked.attempt),
+                (session.id, order_no, attempt.number),
             )
         return session
 
-    def _asked(self, order: Mapping[str, Any]) -> _Asked:
-        """What is asked of Stripe for the order: decided once, however many ask at a time."""
+    def _attempt(self, order: Mapping[str, Any]) -> _Attempt:
+        """The attempt to pay the order: its parameters are decided once, however many requests come at a time."""
         now = int(time.time())
         deadline = int(datetime.fromisoformat(order["expires_at"]).timestamp())
         expires_at = min(max(deadline, now + _SHORTEST), now + _LONGEST)
@@ -137,10 +137,10 @@ class Checkouts:
                 (order["order_no"], expires_at),
             )
             query = "SELECT attempt, expires_at, session_id FROM checkouts WHERE order_no = ?"
-            return _Asked(*rows.execute(query, (order["order_no"],)).fetchone())
+            return _Attempt(*rows.execute(query, (order["order_no"],)).fetchone())
 
     def _renew(self, condition: str, *values: str | int) -> None:
-        """Make another session when next asked. The condition names the present one: only the first to say so does."""
+        """Make another session at the next request. The condition names the present one: it is renewed once."""
         with self._rows() as rows:
             rows.execute(
                 "UPDATE checkouts SET attempt = attempt + 1, expires_at = 0, session_id = NULL WHERE " + condition,  # noqa: S608

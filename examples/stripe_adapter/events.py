@@ -19,7 +19,7 @@ TYPES = (
 
 
 def translate(kind: str, data: Mapping[str, Any]) -> list[Fact]:
-    """What an event of type `kind` about the object `data` says, in order; nothing where it is no payment of the shop.
+    """The facts in an event of type `kind` about the object `data`, in order; none where it is no payment of the shop.
 
     Raises money.Unpayable for an amount that the shop cannot have.
     """

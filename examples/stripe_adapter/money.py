@@ -24,7 +24,7 @@ def to_stripe(amount: int, currency: str) -> int:
 
 
 def from_stripe(amount: int, currency: str) -> int:
-    """`amount` that Stripe tells, in the shop's unit. Raises Unpayable where the shop has no such amount."""
+    """An `amount` of Stripe in the shop's unit. Raises Unpayable where the shop has no such amount."""
     if currency not in _TIMES_HUNDRED:
         return amount
     whole, rest = divmod(amount, 100)

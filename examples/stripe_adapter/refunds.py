@@ -68,5 +68,5 @@ class Refunds(threading.Thread):
         else:
             log.info("order %s: payment %s: refund is %s", order_no, payment_id, refund.status)
             if refund.status != "succeeded":
-                return  # `charge.refunded` or an operator tells the shop
-        self._shop.tell(fact)
+                return  # `charge.refunded` or an operator reports it to the shop
+        self._shop.report(fact)

@@ -1,4 +1,4 @@
-"""What the adapter is told by its environment. Values are secrets: no message and no log shows one."""
+"""The adapter's settings, from its environment. Values are secrets: no message and no log shows one."""
 
 import os
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The shop's API, as far as the adapter needs it: an order, the money that is owed, and what it is told of payments."""
+"""The shop's API, as far as the adapter needs it: an order, the money that is owed, and reports of payments."""
 
 import json
 from collections.abc import Iterator
@@ -78,8 +78,8 @@ class Shop:
                 if cursor is None:
                     break
 
-    def tell(self, fact: Fact) -> str:
-        """Tell the shop what became of a payment; returns the outcome. It may be told any number of times."""
+    def report(self, fact: Fact) -> str:
+        """Report to the shop what became of a payment; returns the outcome. It may be repeated any number of times."""
         now = datetime.now(timezone.utc)
         headers = {
             "Content-Type": "application/json",

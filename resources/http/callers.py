@@ -1,4 +1,4 @@
-"""Who calls, as far as a request tells: the user whose token it bears, and the address it comes from."""
+"""Who calls, as far as a request shows: the user whose token it bears, and the address it comes from."""
 
 import ipaddress
 import logging
@@ -41,7 +41,7 @@ def address(environ: WSGIEnvironment, proxies: int) -> str:
             if found is not None:
                 return found
     elif "HTTP_X_FORWARDED_FOR" in environ:
-        tell_of_proxies()
+        warn_of_proxies()
     return _network(peer[:_LONGEST]) or peer[:_LONGEST]
 
 
@@ -61,6 +61,6 @@ def _network(text: str) -> str | None:
 
 
 @lru_cache(maxsize=1)  # once: anybody can send the header
-def tell_of_proxies() -> None:
-    """Log, once in a process, that proxies seem to be there of which PROXIES does not tell."""
+def warn_of_proxies() -> None:
+    """Log, once in a process, that proxies seem to be there that PROXIES does not count."""
     log.warning("requests bear X-Forwarded-For, but PROXIES is 0: behind a proxy all callers would count as one")

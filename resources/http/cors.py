@@ -18,7 +18,7 @@ _EXPOSED = ["ETag", "Idempotent-Replayed", "Location", "Poll-After", "Retry-Afte
 _LONGEST = 300  # characters of a header
 # An origin that may stand in the log: nothing in it breaks a line.
 _PLAIN = re.compile(r"[a-z][a-z0-9+.-]{0,30}://[A-Za-z0-9.:_~\[\]-]{1,200}", re.ASCII)
-_ASKED = ("Origin", "Access-Control-Request-Method", "Access-Control-Request-Headers")
+_PREFLIGHT = ("Origin", "Access-Control-Request-Method", "Access-Control-Request-Headers")
 
 # The CORS headers of the answer to a request.
 CorsHeaders = Callable[[ApiRequest], Sequence[tuple[str, str]]]
@@ -40,8 +40,8 @@ def headers_for(app: Flask, origins: Sequence[str]) -> CorsHeaders:
     )
 
     @lru_cache(maxsize=1000)
-    def made(method: str, *asked: str | None) -> Sequence[tuple[str, str]]:
-        sent = Headers([(name, value) for name, value in zip(_ASKED, asked, strict=True) if value is not None])
+    def made(method: str, *values: str | None) -> Sequence[tuple[str, str]]:
+        sent = Headers([(name, value) for name, value in zip(_PREFLIGHT, values, strict=True) if value is not None])
         found = [(name, str(value)) for name, value in get_cors_headers(options, sent, method).items(multi=True)]
         # Always: a shared cache must not hand out an answer without the headers that another origin needs.
         return [*(pair for pair in found if pair[0] != "Vary"), ("Vary", "Origin")]
@@ -49,21 +49,21 @@ def headers_for(app: Flask, origins: Sequence[str]) -> CorsHeaders:
     def headers(request: ApiRequest) -> Sequence[tuple[str, str]]:
         # Bounded, since it is remembered. No origin that is served is as long.
         if request.method == "OPTIONS":
-            return made("OPTIONS", *(_bounded(request.header(name)) for name in _ASKED))
+            return made("OPTIONS", *(_bounded(request.header(name)) for name in _PREFLIGHT))
         return made("GET", _bounded(request.environ.get("HTTP_ORIGIN")), None, None)
 
     return headers
 
 
 class _Off:
-    """No page of another origin is served. The first that asks leaves a line in the log, which says what to do."""
+    """No page of another origin is served. The first request of one leaves a line in the log, with the remedy."""
 
     def __init__(self) -> None:
-        self._told = False
+        self._logged = False
 
     def __call__(self, request: ApiRequest) -> Sequence[tuple[str, str]]:
-        if "HTTP_ORIGIN" in request.environ and not self._told and _is_from_elsewhere(request):
-            self._told = True
+        if "HTTP_ORIGIN" in request.environ and not self._logged and _is_from_elsewhere(request):
+            self._logged = True
             origin = request.environ["HTTP_ORIGIN"]
             named = origin if _PLAIN.fullmatch(origin) else "another origin"
             log.warning("a page of %s asked; browsers refuse it the answer until CORS_ORIGINS names it", named)
@@ -80,8 +80,8 @@ def _is_from_elsewhere(request: ApiRequest) -> bool:
 
 
 def is_preflight(request: ApiRequest) -> bool:
-    """Whether a browser asks if a page of another origin may send a request. It says so without token or body."""
-    return request.method == "OPTIONS" and all(request.header(name) is not None for name in _ASKED[:2])
+    """Whether this is a CORS preflight: a browser sends it, without token and body, ahead of a page's request."""
+    return request.method == "OPTIONS" and all(request.header(name) is not None for name in _PREFLIGHT[:2])
 
 
 def _bounded(value: str | None) -> str | None:

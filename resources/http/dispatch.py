@@ -78,7 +78,7 @@ class Dispatcher:
             self._answer(request, exchange, answer)
 
     def _answer(self, request: ApiRequest, exchange: Exchange, answer: Reply | Later | Exception | None) -> None:
-        """Send an answer, now or later. Does not wait: None has a thread ask Flask."""
+        """Send an answer, now or later. Does not wait: None has a thread call Flask."""
         if answer is None:
             self._put(self._by_flask, request, exchange)
         elif isinstance(answer, Later):

@@ -6,6 +6,7 @@ from resources.http import request_log
 from resources.http.api_request import ApiRequest
 from resources.http.cors import CorsHeaders
 from resources.http.reply import Reply
+from resources.http.request_log import AnsweredRequest
 
 # Names of headers are written as here wherever an answer is made.
 _OF_A_BODY = ("Content-Type", "Content-Length")
@@ -50,13 +51,15 @@ class Envelope:
         """Write the request's log line and count it, once its answer is complete."""
         caller = request.caller
         request_log.note(
-            request.id,
-            request.method,
-            request.route,
-            status,
-            request.code,
-            request.began,
-            None if caller is None else caller.user_id,
+            AnsweredRequest(
+                request.id,
+                request.method,
+                request.route,
+                status,
+                request.code,
+                request.began,
+                None if caller is None else caller.user_id,
+            )
         )
 
 

@@ -109,5 +109,5 @@ def _log_unexpected(error: Exception, request_id: str) -> None:
     """Leave an unexpected error's trace in the log."""
     # The error's own words are left out: they can quote what a buyer sent, and what the database holds.
     frames = "".join(traceback.format_tb(error.__traceback__))
-    said = {"request_id": request_id}
-    log.error("unexpected %s, error %s\n%s", type(error).__name__, read(error).errno, frames, extra=said)
+    fields = {"request_id": request_id}
+    log.error("unexpected %s, error %s\n%s", type(error).__name__, read(error).errno, frames, extra=fields)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from core import idempotency
 from core.db.database import Database
-from core.idempotency import Answer, Asked
+from core.idempotency import Answer, KeyedRequest
 from resources.http import fields
 from resources.http.api_request import ApiRequest
 from resources.http.reply import JSON, Reply, reply_of
@@ -41,8 +41,8 @@ def answer_once(
 
     `prepare` is called ahead of it, outside the transaction. Raises what `core.idempotency.once` raises.
     """
-    asked = Asked(user_id, key, _fingerprint(request, body))
-    answer, replayed = idempotency.once(database, asked, lambda: _stored(reply_of(act())), prepare)
+    keyed = KeyedRequest(user_id, key, _fingerprint(request, body))
+    answer, replayed = idempotency.once(database, keyed, lambda: _stored(reply_of(act())), prepare)
     headers = [("Content-Type", JSON), *answer.headers.items()]
     if replayed:
         headers.append((REPLAYED, "true"))
@@ -54,8 +54,8 @@ def _fingerprint(request: ApiRequest, body: BaseModel | None) -> str:
     # A PATCH has no defaults: what it leaves out stays as it is.
     given = None if body is None else body.model_dump(mode="json", exclude_unset=request.method == "PATCH")
     expected = sorted(tag.strip() for tag in (request.header("If-Match") or "").split(","))
-    asked = [request.method, request.environ["PATH_INFO"], request.environ.get("QUERY_STRING", ""), given, expected]
-    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+    parts = [request.method, request.environ["PATH_INFO"], request.environ.get("QUERY_STRING", ""), given, expected]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def _stored(reply: Reply) -> Answer:

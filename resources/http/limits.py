@@ -92,7 +92,7 @@ def register(app: Flask, limits: Limits | NoLimits, services: Services) -> None:
 
 
 def _is_from_provider(request: ApiRequest, services: Services) -> bool:
-    """Whether this is a call of the payment provider, which tells of a crowd's orders from few addresses.
+    """Whether this is a call of the payment provider, which reports the payments of all buyers from few addresses.
 
     A signature that does not hold counts like any request: nobody who has no secret can send these without end.
     """

@@ -41,7 +41,7 @@ class Operation:
     """The declaration of one method of one route. Where the settings do not offer it, there is no such route.
 
     `offered_by` names the setting that offers it; `problems.NOT_OFFERED` has what a client is told.
-    `prepare` is called with the body ahead of the method: for checks that ask other systems, and so may not be made
+    `prepare` is called with the body ahead of the method: for checks that query other systems, and so may not be made
     within a transaction, which a request with an `Idempotency-Key` is from its first statement on.
     """
 
@@ -105,11 +105,11 @@ def run(
     if declared.offered is not None and not declared.offered(services.settings):
         raise Refusal(NOT_FOUND, hint=declared.offered_by)
     given = _read(declared, request, services, keyed)
-    asked = given.arguments.get("body")
-    prepare = partial(declared.prepare, asked) if declared.prepare else None
+    body = given.arguments.get("body")
+    prepare = partial(declared.prepare, body) if declared.prepare else None
     if given.key is not None and given.caller is not None:
         user_id, act = given.caller.user_id, partial(act, **given.arguments)
-        return idempotency.answer_once(services.database, request, user_id, given.key, asked, act, prepare)
+        return idempotency.answer_once(services.database, request, user_id, given.key, body, act, prepare)
     if prepare is not None:
         prepare()
     returned = act(**given.arguments)

@@ -79,7 +79,7 @@ def _cipher(key: str) -> "AESGCM":
 
 
 def is_cursor(text: str) -> bool:
-    """Whether `text` has the form of a cursor. Whether a list made it, only that list can tell."""
+    """Whether `text` has the form of a cursor. Whether a list made it, only that list can check."""
     return _as_bytes(text) is not None
 
 

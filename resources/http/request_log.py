@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timezone
 from functools import lru_cache
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 from prometheus_client import Counter
 from pythonjsonlogger.json import JsonFormatter
@@ -25,8 +25,18 @@ _to_json = json.JSONEncoder(ensure_ascii=False).encode
 # A method is the caller's to choose: an unknown one must not make a new series.
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 FAILED = 500  # from this status on a request has failed: its line is written, unless all are off
-# The request's id, method, route, status, code, beginning and user.
-Tell = Callable[[str, str, str, int, str | None, float, str | None], None]
+
+
+class AnsweredRequest(NamedTuple):
+    """What is logged and counted of a request. `began` is the `time.perf_counter()` of its arrival."""
+
+    id: str
+    method: str
+    route: str
+    status: int
+    code: str | None
+    began: float
+    user_id: str | None = None
 
 
 class _Handler(logging.Handler):
@@ -69,55 +79,37 @@ class _RequestLines(_Handler):
         """`which` is the setting LOG_REQUESTS, but for `off`."""
         super().__init__(lines)
         self._line = _text_line if as_text else _json_line
-        self.tell: Tell = self._tell
+        self.write: Callable[[AnsweredRequest], None] = self._write
         if which != "all":
-            self.tell = self._tell_some(share_of(which))
+            self.write = self._write_share(share_of(which))
 
-    def _tell(
-        self, request_id: str, method: str, route: str, status: int, code: str | None, began: float, user_id: str | None
-    ) -> None:
-        took, at = time.perf_counter() - began, time.time()
-        self.lines.write((self._line, (request_id, method, route, status, code, took, at, user_id)))
+    def _write(self, answered: AnsweredRequest) -> None:
+        took = time.perf_counter() - answered.began
+        self.lines.write((self._line, (answered, took, time.time())))
 
-    def _tell_some(self, share: float) -> Tell:
-        """Tells of all failures, and of this share of the rest."""
-        tell, any_number = self._tell, random.random
+    def _write_share(self, share: float) -> Callable[[AnsweredRequest], None]:
+        """Writes the lines of all failures, and of this share of the rest."""
+        write, any_number = self._write, random.random
 
-        def tell_some(
-            request_id: str, method: str, route: str, status: int, code: str | None, began: float, user_id: str | None
-        ) -> None:
-            if status >= FAILED or any_number() < share:
-                tell(request_id, method, route, status, code, began, user_id)
+        def write_share(answered: AnsweredRequest) -> None:
+            if answered.status >= FAILED or any_number() < share:
+                write(answered)
 
-        return tell_some
+        return write_share
 
 
-def _text_line(
-    request_id: str,
-    method: str,
-    route: str,
-    status: int,
-    code: str | None,
-    took: float,
-    at: float,
-    user_id: str | None,
-) -> str:
-    told = f"{status}" if code is None else f"{status} {code}"
+def _text_line(answered: AnsweredRequest, took: float, at: float) -> str:
+    """The line of a request that took so many seconds and was answered at `at`, for people."""
+    request_id, method, route, status, code, _, user_id = answered
+    outcome = f"{status}" if code is None else f"{status} {code}"
     user = "" if user_id is None else f" user_id={_to_json(user_id)}"
     milliseconds = round(took * 1000, 2)
-    return f"{_moment(at)} INFO {log.name} {method} {route} {told} {milliseconds} ms request_id={request_id}{user}\n"
+    return f"{_moment(at)} INFO {log.name} {method} {route} {outcome} {milliseconds} ms request_id={request_id}{user}\n"
 
 
-def _json_line(
-    request_id: str,
-    method: str,
-    route: str,
-    status: int,
-    code: str | None,
-    took: float,
-    at: float,
-    user_id: str | None,
-) -> str:
+def _json_line(answered: AnsweredRequest, took: float, at: float) -> str:
+    """The same as JSON, for programs."""
+    request_id, method, route, status, code, _, user_id = answered
     milliseconds = round(took * 1000, 2)
     # Put together by hand: but for the user's id, all of it is our own words or plain characters.
     head, tail = _around(method, route, status, code)
@@ -164,7 +156,7 @@ def configure(settings: Settings, stream: TextIO | None = None) -> None:
     root.setLevel(settings.LOG_LEVEL.upper())
     # Its lines do not pass through the logger, so its level is no matter: LOG_REQUESTS says which are written.
     log.handlers[:] = [] if settings.LOG_REQUESTS == "off" else [_RequestLines(lines, as_text, settings.LOG_REQUESTS)]
-    logging.getLogger("mysql").setLevel(logging.WARNING)  # it tells of every connection
+    logging.getLogger("mysql").setLevel(logging.WARNING)  # it logs every connection
 
 
 def _is_terminal(stream: TextIO | None) -> bool:
@@ -181,13 +173,11 @@ def flush(seconds: float) -> None:
             handler.lines.drain(seconds)
 
 
-def note(
-    request_id: str, method: str, route: str, status: int, code: str | None, began: float, user_id: str | None = None
-) -> None:
-    """Count an answer and write its line. `began` is the `time.perf_counter()` of the request's arrival."""
-    if method not in METHODS:
-        method = "other"
-    _REQUESTS.add(route, method, str(status))
+def note(answered: AnsweredRequest) -> None:
+    """Count an answer and write its line."""
+    if answered.method not in METHODS:
+        answered = answered._replace(method="other")
+    _REQUESTS.add(answered.route, answered.method, str(answered.status))
     for handler in log.handlers:
         if isinstance(handler, _RequestLines):
-            handler.tell(request_id, method, route, status, code, began, user_id)
+            handler.write(answered)

@@ -1,7 +1,7 @@
 """Text that is shown to people: it has something to see, and nothing that hides or reorders the rest.
 
-Characters are told apart by their Unicode properties (Unicode Standard Annex 44), which the package `regex` knows. It
-is loaded with the first text that is not plain ASCII: a worker at rest is to stay small.
+Characters are distinguished by their Unicode properties (Unicode Standard Annex 44), which the package `regex` knows.
+It is loaded with the first text that is not plain ASCII: a worker at rest is to stay small.
 """
 
 from functools import cache

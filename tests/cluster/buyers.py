@@ -42,7 +42,7 @@ class RetryingBuyers(Buyers):
                     break
                 self.busy.discard(purchase)
             if purchase in self.acknowledged and chance.random() < 0.1:
-                self._ask_again(purchase, item)
+                self._send_again(purchase, item)
 
     def _try(self, purchase: Purchase, item: int) -> bool:
         """Ask once, and wait as long as the answer advises. Whether there is an order."""
@@ -60,7 +60,7 @@ class RetryingBuyers(Buyers):
             return True
         code = answer.json()["code"]
         self.codes[answer.status_code, code] += 1
-        self.told.add((answer.status_code, code))
+        self.refusals.add((answer.status_code, code))
         if code == "unavailable":
             self._uncertain.add(purchase)
         elif code == "busy" and purchase not in self._uncertain:
@@ -68,7 +68,7 @@ class RetryingBuyers(Buyers):
         self._done.wait(float(answer.headers.get("Retry-After", 1)))
         return False
 
-    def _ask_again(self, purchase: Purchase, item: int) -> None:
+    def _send_again(self, purchase: Purchase, item: int) -> None:
         """Send an answered request once more: it has to be the same order."""
         try:
             answer = self._service.buy(item, purchase[0], key=purchase[1], timeout=self._timeout)
@@ -79,7 +79,7 @@ class RetryingBuyers(Buyers):
             if answer.json()["order_no"] != self.acknowledged[purchase]:
                 self.doubled.add(purchase)
         else:
-            self.told.add((answer.status_code, answer.json()["code"]))
+            self.refusals.add((answer.status_code, answer.json()["code"]))
 
     def longest_silence(self, since: float) -> float:
         """The longest time after the moment `since` in which nobody was acknowledged an order, in seconds."""
@@ -96,4 +96,4 @@ class InsideGroup:
 
     def query(self, statement: str) -> list:
         """The rows of one statement."""
-        return self._group.primary().ask(statement, self._database)
+        return self._group.primary().execute(statement, self._database)

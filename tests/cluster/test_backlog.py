@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 SECONDS = 5
 
 
-def ask_for_a_while(member: Member, statement: str) -> list[Any] | None:
+def query_with_time_out(member: Member, statement: str) -> list[Any] | None:
     """The rows, or None where the member takes the statement and does not answer."""
     connection = mysql.connector.connect(
         host="127.0.0.1", port=member.port, user="root", use_pure=True, ssl_disabled=True, read_timeout=SECONDS
@@ -29,8 +29,8 @@ def ask_for_a_while(member: Member, statement: str) -> list[Any] | None:
         return None
 
 
-def says_primary(member: Member) -> bool:
-    return member.ask(
+def has_primary_role(member: Member) -> bool:
+    return member.execute(
         "SELECT MEMBER_ROLE FROM performance_schema.replication_group_members WHERE MEMBER_ID = @@server_uuid"
     ) == [("PRIMARY",)]
 
@@ -38,21 +38,21 @@ def says_primary(member: Member) -> bool:
 def answer_of_a_new_primary_that_is_behind(group: Group, consistency: str, database: str) -> list[Any] | None:
     """Commit a row on a primary, kill it while the others cannot apply the row yet, and ask the new primary for it."""
     for member in group.members:
-        member.ask(f"SET GLOBAL group_replication_consistency = {consistency}")
+        member.execute(f"SET GLOBAL group_replication_consistency = {consistency}")
     old = group.primary()
     old.create_database(database)
-    old.ask("CREATE TABLE sold (id INT PRIMARY KEY)", database)
+    old.execute("CREATE TABLE sold (id INT PRIMARY KEY)", database)
     group.wait_until_equal("SELECT COUNT(*) FROM sold", database)
     others = [member for member in group.members if member is not old]
     held_up = [member.connect(database) for member in others]
     for connection in held_up:
         connection.cursor().execute("LOCK TABLES sold READ")  # reads go on, the applier has to wait
-    old.ask("INSERT INTO sold VALUES (1)", database)
+    old.execute("INSERT INTO sold VALUES (1)", database)
     old.kill()
     try:
-        new = until(lambda: next(filter(says_primary, others), None), 60)
+        new = until(lambda: next(filter(has_primary_role, others), None), 60)
         assert not new.is_primary()  # it is read-only until it has caught up: a proxy that asks waits for that
-        return ask_for_a_while(new, f"SELECT id FROM {database}.sold")
+        return query_with_time_out(new, f"SELECT id FROM {database}.sold")
     finally:
         for connection in held_up:
             connection.close()
@@ -66,7 +66,7 @@ def any_consistency(group: Group) -> Iterator[None]:
     """Puts the default back at the end."""
     yield
     for member in group.members:
-        member.ask("SET GLOBAL group_replication_consistency = DEFAULT")
+        member.execute("SET GLOBAL group_replication_consistency = DEFAULT")
 
 
 def test_a_new_primary_does_not_deny_what_was_committed(group: Group) -> None:

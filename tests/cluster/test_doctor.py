@@ -32,8 +32,8 @@ def test_it_tells_the_primary_from_a_secondary(group: Group, make_app: Callable[
 def test_it_says_what_a_user_may_not_read(group: Group, make_app: Callable[..., Flask]) -> None:
     primary = group.primary()
     primary.create_database("plain")
-    primary.ask("CREATE USER plain IDENTIFIED BY 'plain'")
-    primary.ask("GRANT ALL ON plain.* TO plain")
+    primary.execute("CREATE USER plain IDENTIFIED BY 'plain'")
+    primary.execute("GRANT ALL ON plain.* TO plain")
     services = make_app(f"mysql+mysqlconnector://plain:plain@127.0.0.1:{primary.port}/plain").extensions["seckill"]
     found = {finding.name: finding for finding in doctor.examine(services.database, services.settings)}
     assert found["group"].state is State.WARNING

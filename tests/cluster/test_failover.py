@@ -62,7 +62,7 @@ def survive(group: Group, service: Service, database: str, buyers: RetryingBuyer
     print(f"{len(buyers.acknowledged)} orders, {buyers.replays} replays; told otherwise: {dict(buyers.codes)}")
     assert statistics.median(silences) < SELLS_AGAIN_SECONDS
     twice = "SELECT COUNT(*) FROM (SELECT 1 FROM orders GROUP BY user_id, idempotency_key HAVING COUNT(*) > 1) twice"
-    (doubled,) = group.primary().ask(twice, database)[0]
+    (doubled,) = group.primary().execute(twice, database)[0]
     assert (doubled, len(buyers.doubled)) == (0, 0), "purchases were doubled"
     assert_nothing_lost(service, InsideGroup(group, database), buyers)  # type: ignore[arg-type]
     rows = group.wait_until_equal("SELECT order_no, user_id, idempotency_key FROM orders ORDER BY order_no", database)
@@ -95,7 +95,7 @@ def test_without_a_look_for_the_key_and_its_unique_index_they_are_doubled(
 ) -> None:
     uri = group.primary().create_database("doubled")
     service = start_service(proxy.address(uri), workers=2, without_guard=["no_known_orders"], **KEEP_ORDERS)
-    group.primary().ask(
+    group.primary().execute(
         "ALTER TABLE orders DROP INDEX orders_user_key, ADD INDEX orders_user_key (user_id, idempotency_key)", "doubled"
     )
     with pytest.raises(AssertionError, match="purchases were doubled"):

@@ -23,7 +23,7 @@ from core.events import event_log, sequencer
 from core.refusals import Refusal
 from harness.group import Group, Member
 from harness.service import Service
-from tests.races.crowd import assert_audit_clean, told
+from tests.races.buyers import assert_audit_clean, outcomes
 from tests.races.inside import until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
@@ -60,7 +60,7 @@ def databases(writers: Group, name: str, make_app: Callable[..., Flask]) -> list
     """The same database as the service sees it through each member."""
     found = []
     for member in writers.members:
-        until(lambda member=member: member.ask(f"SHOW DATABASES LIKE '{name}'"), 20)
+        until(lambda member=member: member.execute(f"SHOW DATABASES LIKE '{name}'"), 20)
         app = make_app(address(member, name), PURCHASE_WAIT_SECONDS=20, DATABASE_TIMEOUT_SECONDS=20)
         found.append(app.extensions["seckill"].database)
     sequencer.number(found[0], 10)  # makes the row
@@ -138,7 +138,7 @@ def number_on_both_and_follow(writers: Group, name: str, databases: list[Databas
     writers.wait_until_equal("SELECT seq, goods_id FROM events ORDER BY seq", name)
     while puller.pull():
         pass
-    rows = one.ask("SELECT goods_id FROM events", name)
+    rows = one.execute("SELECT goods_id FROM events", name)
     assert sorted(row[0] for row in rows) == [1, 2]
     return puller.seen
 
@@ -171,7 +171,7 @@ def test_with_a_sequencer_that_only_locks_it_misses_one(
     assert number_on_both_and_follow(writers, name, databases) == [2]
 
 
-def test_pullers_follow_crowds_on_both_members(writers: Group, name: str, databases: list[Database]) -> None:
+def test_pullers_follow_many_writers_on_both_members(writers: Group, name: str, databases: list[Database]) -> None:
     done = threading.Event()
     failed: list[BaseException] = []
 
@@ -190,15 +190,15 @@ def test_pullers_follow_crowds_on_both_members(writers: Group, name: str, databa
                 return
 
     numbers = range(WRITERS * len(writers.members))
-    crowd = [
+    writing = [
         threading.Thread(target=keep_writing, args=(writers.members[n % 2], 1 + n * WRITES), name=f"writer-{n}")
         for n in numbers
     ]
     helpers = [threading.Thread(target=keep_numbering, args=(database,)) for database in databases]
-    for thread in (*crowd, *helpers):
+    for thread in (*writing, *helpers):
         thread.start()
     pullers = [Puller(database) for database in databases]
-    while any(thread.is_alive() for thread in crowd):
+    while any(thread.is_alive() for thread in writing):
         for puller in pullers:
             puller.pull()
     done.set()
@@ -225,7 +225,7 @@ def test_stock_limits_and_keys_hold_with_a_service_on_each_member(
     until(lambda: writers.wait_until_equal("SELECT COUNT(*) FROM coupons", name) == [(1,)], 30)
     answers = []
 
-    def keep_asking(number: int) -> None:
+    def keep_buying(number: int) -> None:
         # Everybody is at both members, under the same keys.
         for count in range(4):
             for service in services:
@@ -233,20 +233,20 @@ def test_stock_limits_and_keys_hold_with_a_service_on_each_member(
                 answer = service.buy(item, f"user-{number}", key=f"key-{count}", timeout=60, **choices)
                 answers.append(answer)
 
-    threads = [threading.Thread(target=keep_asking, args=(number,)) for number in range(24)]
+    threads = [threading.Thread(target=keep_buying, args=(number,)) for number in range(24)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    counted = told(answers)
+    counted = outcomes(answers)
     assert "internal_error" not in counted, counted
     rows = writers.wait_until_equal("SELECT stock, sold FROM goods", name)
-    orders = writers.members[0].ask("SELECT user_id, SUM(quantity) FROM orders GROUP BY user_id", name)
+    orders = writers.members[0].execute("SELECT user_id, SUM(quantity) FROM orders GROUP BY user_id", name)
     stock, sold = rows[0]
     assert stock + sold == 40
     assert sum(bought for _, bought in orders) == sold > 0
     assert max(bought for _, bought in orders) <= 2
     numbers = {answer.json()["order_no"] for answer in answers if answer.status_code == 201}
-    assert len(numbers) == writers.members[1].ask("SELECT COUNT(*) FROM orders", name)[0][0]
+    assert len(numbers) == writers.members[1].execute("SELECT COUNT(*) FROM orders", name)[0][0]
     for service in services:
         assert_audit_clean(service)

@@ -154,10 +154,10 @@ class Purchases(RuleBasedStateMachine):
         code=st.one_of(st.none(), coupons),
         expected=EXPECTED,
     )
-    def buy_what_fits(self, **asked: Any) -> Any:
-        order_no = self.buy(**asked)
+    def buy_what_fits(self, **arguments: Any) -> Any:
+        order_no = self.buy(**arguments)
         if isinstance(order_no, str):
-            self.retry(order_no, asked["quantity"])
+            self.retry(order_no, arguments["quantity"])
         return order_no
 
     @rule(
@@ -170,8 +170,8 @@ class Purchases(RuleBasedStateMachine):
         code=st.one_of(st.just("NOBODY-S"), st.none(), coupons),
         expected=EXPECTED,
     )
-    def buy_with_whatever(self, **asked: Any) -> Any:
-        return self.buy(**asked)
+    def buy_with_whatever(self, **arguments: Any) -> Any:
+        return self.buy(**arguments)
 
     def buy(
         self,
@@ -238,10 +238,10 @@ class Purchases(RuleBasedStateMachine):
         bought = self.model.orders[order_no]
         if bought.key is None:
             return
-        for asked, more in ((bought.quantity, {}), (quantity, {}), (bought.quantity, {"expected_total": 77})):
+        for units, more in ((bought.quantity, {}), (quantity, {}), (bought.quantity, {"expected_total": 77})):
             choices = bought.choices | more
-            answer = self.call.buy(bought.item.id, bought.user, bought.key, quantity=asked, **choices)
-            self.replayed(answer, bought, bought.item.id, asked, choices)
+            answer = self.call.buy(bought.item.id, bought.user, bought.key, quantity=units, **choices)
+            self.replayed(answer, bought, bought.item.id, units, choices)
 
     @rule(goods_id=items, name=USERS, quantity=st.integers(1, 2), code=st.one_of(st.none(), coupons))
     def buy_until_refused(self, goods_id: int, name: str, quantity: int, code: str | None) -> None:

@@ -91,7 +91,7 @@ def send_chunked(service: Service, target: str, *parts: bytes) -> Answer:
 
 
 def upload(service: Service, chunked: bool) -> Answer:
-    """A client that sends 10 MB until it is cut off, and then reads what it was told."""
+    """A client that sends 10 MB until it is cut off, and then reads the answer."""
     framing = {"Transfer_Encoding": "chunked"} if chunked else {"Content_Length": str(LARGE)}
     piece = f"{len(CHUNK):x}\r\n".encode() + CHUNK + b"\r\n" if chunked else CHUNK
     with connection(service) as wire:
@@ -304,10 +304,10 @@ def test_what_is_no_http_is_refused_and_harms_nobody(service: Service, raw: byte
         wire.sendall(raw)
         wire.shutdown(socket.SHUT_WR)
         try:
-            told = wire.recv(65536)
+            received = wire.recv(65536)
         except ConnectionResetError:
-            told = b""
-    assert not told or told.startswith(b"HTTP/1.1 4"), told
+            received = b""
+    assert not received or received.startswith(b"HTTP/1.1 4"), received
     assert requests.get(f"{service.url}/healthz", timeout=PATIENCE).status_code == 200
 
 

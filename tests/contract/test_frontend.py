@@ -97,5 +97,5 @@ def test_the_table_has_every_code_of_what_buyers_call() -> None:
         if method.operation.access is Access.BUYER
     ]
     assert BUY in operations
-    told = {code for operation in operations for code in codes_of(operation)}
-    assert told | {"bad_request", "internal_error"} <= named <= PROBLEMS.keys()
+    declared = {code for operation in operations for code in codes_of(operation)}
+    assert declared | {"bad_request", "internal_error"} <= named <= PROBLEMS.keys()

@@ -53,9 +53,9 @@ def goods_alone(document: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
-@pytest.mark.parametrize(("break_it", "told"), BREAKS.values(), ids=BREAKS)
+@pytest.mark.parametrize(("break_it", "message"), BREAKS.values(), ids=BREAKS)
 def test_the_linter_tells_of_each_fault(
-    goods_alone: dict[str, Any], break_it: Callable[[dict[str, Any]], Any], told: str
+    goods_alone: dict[str, Any], break_it: Callable[[dict[str, Any]], Any], message: str
 ) -> None:
     break_it(goods_alone)
-    assert any(told in line for line in faults(goods_alone)), faults(goods_alone)
+    assert any(message in line for line in faults(goods_alone)), faults(goods_alone)

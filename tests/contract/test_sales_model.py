@@ -41,10 +41,10 @@ ENDS = st.sampled_from(
         ("refund",),
         ("cancel", "money", "refund"),
         ("pay", "refund", "money", "cancel"),
-        ("money", "restock", "refund", "told of refund"),
+        ("money", "restock", "refund", "refund event"),
         ("cancel", "money", "restock", "money"),
-        ("lapse", "money", "told of refund", "refund"),
-        ("pay", "told of refund", "restock"),
+        ("lapse", "money", "refund event", "refund"),
+        ("pay", "refund event", "restock"),
     ]
 )
 ONE_HOUR = 3600
@@ -72,8 +72,8 @@ class Sales(Operated):
         for delivery in ((None, None), ("local", ABROAD)):
             self.buy(shipped, "alice", 1, None, delivery)
 
-    def asks(self, bought: Bought, name: str) -> tuple[str, bool]:
-        """Who asks for an order, and whether they own it."""
+    def caller(self, bought: Bought, name: str) -> tuple[str, bool]:
+        """Who makes the request for an order, and whether they own it."""
         by = name if name == OPERATOR else self.user(name)
         return by, by == bought.user
 
@@ -84,7 +84,7 @@ class Sales(Operated):
 
     def cancel(self, order_no: str, name: str) -> None:
         bought = self.model.orders[order_no]
-        by, is_owner = self.asks(bought, name)
+        by, is_owner = self.caller(bought, name)
         answer = self.call.post(f"/orders/{order_no}/cancel", by)
         if not is_owner and by != OPERATOR:
             refused(answer, 404, "order_not_found")
@@ -103,7 +103,7 @@ class Sales(Operated):
     def pay(self, order_no: str, name: str) -> None:
         """By the provider for trials: the owner's call is the money."""
         bought = self.model.orders[order_no]
-        by, is_owner = self.asks(bought, name)
+        by, is_owner = self.caller(bought, name)
         answer = self.call.post(f"/orders/{order_no}/pay", by)
         if not is_owner:
             refused(answer, 404, "order_not_found")
@@ -136,7 +136,7 @@ class Sales(Operated):
                 self.model.give_back(bought)
 
     def money_comes(self, order_no: str, short: int) -> None:
-        """By a provider, whatever the order's state; told twice."""
+        """By a provider, whatever the order's state; sent twice."""
         bought = self.model.orders[order_no]
         was = bought.status
         outcome = "mismatch" if short else self.model.money(bought)
@@ -155,18 +155,18 @@ class Sales(Operated):
         self.moved(bought, shown, **times)
 
     def refund(self, order_no: str, restock: bool) -> None:
-        """By the operator; asked twice."""
+        """By the operator; sent twice."""
         bought = self.model.orders[order_no]
         was = bought.status
         refunded = self.model.refund(bought, restock)
-        asked = {"reference": f"r-{self.run}-{next(_events)}", "restock": restock}
+        body = {"reference": f"r-{self.run}-{next(_events)}", "restock": restock}
         for _ in range(2):
-            answer = self.call.post(f"/orders/{order_no}/refund", OPERATOR, json=asked)
+            answer = self.call.post(f"/orders/{order_no}/refund", OPERATOR, json=body)
             if not refunded:
                 refused(answer, 409, "order_not_refundable", order_status=was)
                 continue
             assert answer.status_code == 200, answer.text
-            self.refunded(bought, answer.json, asked["reference"], restock and was == "paid")
+            self.refunded(bought, answer.json, body["reference"], restock and was == "paid")
         self.steps += [f"refunded {was}" + (" with restock" if restock else "")] if refunded else []
 
     def refunded(self, bought: Bought, shown: dict[str, Any], reference: str, restocked: bool) -> None:
@@ -176,8 +176,8 @@ class Sales(Operated):
         assert shown["refunded_at"] is not None
         self.moved(bought, shown, **times)
 
-    def refund_is_told(self, order_no: str) -> None:
-        """By a provider, under an id of its own; told twice."""
+    def report_refund(self, order_no: str) -> None:
+        """By a provider, under an id of its own; sent twice."""
         bought = self.model.orders[order_no]
         refunded = self.model.refund(bought, restock=False)
         number = f"{self.run}-{next(_events)}"
@@ -187,7 +187,7 @@ class Sales(Operated):
         outcome = "refunded" if refunded else "mismatch"
         for _ in range(2):
             assert payments.receive(self.call.services.database, event) == outcome
-        self.steps.append(f"told {outcome}")
+        self.steps.append(f"refund event {outcome}")
         shown = self.call.get(f"/orders/{order_no}", bought.user).json
         if refunded:
             self.refunded(bought, shown, event.payment_id, restocked=False)
@@ -213,8 +213,8 @@ class Sales(Operated):
                     self.money_comes(order_no, short=int(how != "money"))
                 case "refund" | "restock":
                     self.refund(order_no, restock=how == "restock")
-                case "told of refund":
-                    self.refund_is_told(order_no)
+                case "refund event":
+                    self.report_refund(order_no)
 
     @rule(
         target=Operated.orders,
@@ -240,7 +240,7 @@ class Sales(Operated):
     @rule(order_no=Operated.orders, name=ANYBODY)
     def read_order(self, order_no: str, name: str) -> None:
         bought = self.model.orders[order_no]
-        by, is_owner = self.asks(bought, name)
+        by, is_owner = self.caller(bought, name)
         answer = self.call.get(f"/orders/{order_no}", by)
         if is_owner or by == OPERATOR:
             assert answer.json == bought.order
@@ -284,8 +284,8 @@ OUTCOMES = (
     "refunded paid with restock",
     "refunded refund_due",
     "refunded refund_due with restock",
-    "told refunded",
-    "told mismatch",
+    "refund event refunded",
+    "refund event mismatch",
 )
 
 

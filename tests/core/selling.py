@@ -42,8 +42,8 @@ class Selling:
     def bought(self, item: int, user: str = "alice", quantity: int = 1, coupon: str | None = None) -> OrderView:
         """Buy, and return the order."""
         choices = Choices(coupon_code=coupon) if coupon else PurchaseRequest(item, user).choices
-        asked = PurchaseRequest(item, user, quantity, choices=choices)
-        (outcome,) = batch.serve(self._database, self._caps, [asked], Deadline(10))
+        request = PurchaseRequest(item, user, quantity, choices=choices)
+        (outcome,) = batch.serve(self._database, self._caps, [request], Deadline(10))
         assert isinstance(outcome, Placed), outcome
         return outcome.order
 

@@ -16,8 +16,8 @@ from models import OPEN_OUTCOMES, Coupon, CouponUse, Event, Goods, Order, Paymen
 # Of the beginning of a run, which may take longer than a payment may.
 NOW = datetime.now(timezone.utc).replace(microsecond=0)
 MINUTES = timedelta(minutes=1)
-# What is told of an order in each status.
-TOLD = {
+# The types of an order's events in each status, after the first.
+EVENT_TYPES = {
     "pending": (),
     "paid": (EventType.ORDER_PAID,),
     "cancelled": (EventType.ORDER_CANCELLED,),
@@ -57,13 +57,14 @@ def place(
     services: Services,
     goods_id: int,
     number: str,
-    told: Sequence[str] | None = None,
+    event_types: Sequence[str] | None = None,
     numbered: bool = False,
     **values: Any,
 ) -> None:
     """Store an order as the service does: stock, events, payment and coupon use and all.
 
-    `told` are its events after the first, if not those of its status; `numbered`: in `events`, not in the outbox.
+    `event_types` are of its events after the first, if not those of its status; `numbered`: in `events`, not in the
+    outbox.
     """
     order: dict[str, Any] = {
         "order_no": number,
@@ -88,7 +89,8 @@ def place(
         order = {"refunded_at": NOW + 2 * MINUTES, "refund_reference": "r", "closed_at": None} | order
     order.setdefault("closed_at", NOW + MINUTES if status in ("cancelled", "expired", "refund_due") else None)
     happened = [
-        NewEvent(kind, goods_id, number) for kind in (EventType.ORDER_PLACED, *(TOLD[status] if told is None else told))
+        NewEvent(kind, goods_id, number)
+        for kind in (EventType.ORDER_PLACED, *(EVENT_TYPES[status] if event_types is None else event_types))
     ]
     with services.database.engine.begin() as connection:
         connection.execute(insert(Order), [order])

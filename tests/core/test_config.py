@@ -334,7 +334,7 @@ def test_a_name_alone_signs_in_on_the_embedded_default_only(
 
 
 @pytest.mark.parametrize(
-    ("told", "expected"),
+    ("settings", "expected"),
     [
         ({}, True),
         ({"PAYMENT_PROVIDER": "webhook"}, False),
@@ -346,8 +346,8 @@ def test_a_name_alone_signs_in_on_the_embedded_default_only(
         ({"SQLALCHEMY_DATABASE_URI": MYSQL, "PAYMENT_PROVIDER": "test"}, True),
     ],
 )
-def test_orders_can_be_paid_without_money_on_the_embedded_default(told: dict, expected: bool) -> None:
-    assert load(SECRET_KEY="k" * 32, **told).test_payments is expected
+def test_orders_can_be_paid_without_money_on_the_embedded_default(settings: dict, expected: bool) -> None:
+    assert load(SECRET_KEY="k" * 32, **settings).test_payments is expected
 
 
 IDENTITY = {"IDENTITY_JWKS": "http://localhost:9/keys", "IDENTITY_ISSUER": "x", "IDENTITY_AUDIENCE": ("shop",)}
@@ -363,7 +363,7 @@ def test_a_relative_key_set_begins_where_other_paths_do(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(
-    ("told", "named"),
+    ("settings", "named"),
     [
         (IDENTITY | {"IDENTITY_ISSUER": ""}, "IDENTITY_ISSUER is needed"),
         (IDENTITY | {"IDENTITY_AUDIENCE": ()}, "IDENTITY_AUDIENCE is needed"),
@@ -373,15 +373,15 @@ def test_a_relative_key_set_begins_where_other_paths_do(monkeypatch: pytest.Monk
         ({"IDENTITY_ONLY": True}, "IDENTITY_ONLY is without effect"),
     ],
 )
-def test_an_identity_provider_is_described_in_full_or_not_at_all(told: dict, named: str) -> None:
+def test_an_identity_provider_is_described_in_full_or_not_at_all(settings: dict, named: str) -> None:
     with pytest.raises(InvalidSettings, match=named):
-        load(SECRET_KEY="k" * 32, **told)
+        load(SECRET_KEY="k" * 32, **settings)
     assert load(SECRET_KEY="k" * 32, **IDENTITY).IDENTITY_ADMIN_CLAIM == ""
 
 
 def test_the_keys_of_an_identity_provider_may_lie_in_a_file() -> None:
-    told = IDENTITY | {"IDENTITY_JWKS": "instance/jwks.json"}
-    assert str(config.ROOT / "instance/jwks.json") == load(SECRET_KEY="k" * 32, **told).IDENTITY_JWKS
+    settings = IDENTITY | {"IDENTITY_JWKS": "instance/jwks.json"}
+    assert str(config.ROOT / "instance/jwks.json") == load(SECRET_KEY="k" * 32, **settings).IDENTITY_JWKS
 
 
 def test_traces_need_the_packages_of_opentelemetry(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,15 +14,15 @@ PLENTY = 30.0  # seconds; none of the tests takes as long unless it fails
 
 
 class Resolver:
-    """Answers when it is let, and knows what it was asked."""
+    """Answers when it is let, and keeps the names that were looked up."""
 
     def __init__(self) -> None:
-        self.asked: list[str] = []
+        self.queries: list[str] = []
         self.found: Sequence[str] = ["192.0.2.1", "2001:db8::1"]
         self.may_answer = threading.Event()
 
     def __call__(self, host: str, port: int) -> Sequence[str]:
-        self.asked.append(host)
+        self.queries.append(host)
         self.may_answer.wait()
         return self.found
 
@@ -53,7 +53,7 @@ def test_a_name_without_an_address_is_an_error_of_its_own() -> None:
 def test_an_address_is_looked_up_by_nobody(resolver: Resolver) -> None:
     for address in ("127.0.0.1", "::1", "fe80::1%eth0"):
         assert NameLookup(resolver).addresses(address, 80, 0) == [address]
-    assert resolver.asked == []
+    assert resolver.queries == []
 
 
 def test_who_waits_for_a_silent_resolver_is_told_in_time(resolver: Resolver) -> None:
@@ -66,20 +66,20 @@ def test_who_asks_for_the_same_name_meanwhile_shares_the_thread_and_the_answer(r
     names = NameLookup(resolver)
     with ThreadPoolExecutor(8) as threads:
         first = threads.submit(names.addresses, "shop.example", 80, PLENTY)
-        assert eventually(lambda: resolver.asked)
+        assert eventually(lambda: resolver.queries)
         for _ in range(20):  # none of them begins another
             with pytest.raises(TimeoutError):
                 names.addresses("shop.example", 80, 0)
-        assert resolver.asked == ["shop.example"]
+        assert resolver.queries == ["shop.example"]
         others = [threads.submit(names.addresses, "shop.example", 80, PLENTY) for _ in range(7)]
         resolver.may_answer.set()
         assert first.result() == resolver.found
         assert all(other.result() == resolver.found for other in others)
-    asked_before = len(resolver.asked)
+    queries_before = len(resolver.queries)
     # What is known is not kept: a name may get another address at any time.
     resolver.found = ["192.0.2.2"]
     assert names.addresses("shop.example", 80, PLENTY) == ["192.0.2.2"]
-    assert len(resolver.asked) == asked_before + 1
+    assert len(resolver.queries) == queries_before + 1
 
 
 def test_no_more_names_are_looked_up_at_once_than_the_bound(resolver: Resolver) -> None:
@@ -91,7 +91,7 @@ def test_no_more_names_are_looked_up_at_once_than_the_bound(resolver: Resolver) 
         names.addresses("three.example", 80, PLENTY)
     resolver.may_answer.set()
     assert eventually(lambda: found(names, "three.example"))
-    assert "three.example" in resolver.asked
+    assert "three.example" in resolver.queries
 
 
 def found(names: NameLookup, host: str) -> bool:

@@ -22,7 +22,7 @@ def test_stopping_a_host_leaves_nobody_without_an_answer(
     stopped, other = start_service(sqlite_uri), start_service(sqlite_uri)
     nginx = start_nginx(stopped.port, other.port)
     goods_id = other.create_goods(stock=100_000)
-    told: Counter[str] = Counter()
+    codes: Counter[str] = Counter()
     enough = threading.Event()
 
     def buy(buyer: int) -> None:
@@ -31,7 +31,7 @@ def test_stopping_a_host_leaves_nobody_without_an_answer(
                 answer = session.post(
                     f"{nginx.url}/seckill/{goods_id}", headers=other.headers(f"buyer-{buyer}"), timeout=10
                 )
-                told[answer.json().get("code", "accepted")] += 1
+                codes[answer.json().get("code", "accepted")] += 1
 
     buyers = [threading.Thread(target=buy, args=(number,)) for number in range(BUYERS)]
     for thread in buyers:
@@ -43,6 +43,6 @@ def test_stopping_a_host_leaves_nobody_without_an_answer(
     for thread in buyers:
         thread.join()
     # A purchase can meet a connection that is just being closed: its buyer is told so, and may have bought.
-    assert told.keys() <= {"accepted", "busy", "unavailable"}
-    assert told["unavailable"] <= BUYERS  # once each at most, and not for as long as the host is down
-    assert told["accepted"] <= sold(sqlite_uri, goods_id) <= told["accepted"] + told["unavailable"]
+    assert codes.keys() <= {"accepted", "busy", "unavailable"}
+    assert codes["unavailable"] <= BUYERS  # once each at most, and not for as long as the host is down
+    assert codes["accepted"] <= sold(sqlite_uri, goods_id) <= codes["accepted"] + codes["unavailable"]

@@ -73,8 +73,8 @@ class Container:
     def is_healthy(self) -> bool:
         """Whether the image's own health check says so."""
         assert self.state()["Running"], self.log()
-        asked = ["podman", "--runtime", "runc", "healthcheck", "run", self.id]
-        return subprocess.run(asked, capture_output=True, check=False).returncode == 0
+        command = ["podman", "--runtime", "runc", "healthcheck", "run", self.id]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
     def buy(self, user: str, goods_id: int = 1) -> requests.Response:
         headers = {"Authorization": f"Bearer {Tokens(SECRET).issue(user)}"}
@@ -142,9 +142,9 @@ def test_it_sells_from_a_server_with_secrets_from_files_and_nothing_that_it_can_
 
 
 def test_it_says_in_one_line_why_it_does_not_serve(image: str) -> None:
-    told = ("-e", "SECKILL_SQLALCHEMY_DATABASE_URI=mysql+mysqlconnector://u:p@h/d")
+    options = ("-e", "SECKILL_SQLALCHEMY_DATABASE_URI=mysql+mysqlconnector://u:p@h/d")
     ended = subprocess.run(
-        ["podman", "--runtime", "runc", "run", "--rm", "--no-healthcheck", "--network=none", *LIMITS, *told, image],
+        ["podman", "--runtime", "runc", "run", "--rm", "--no-healthcheck", "--network=none", *LIMITS, *options, image],
         capture_output=True,
         text=True,
         timeout=120,

@@ -131,8 +131,8 @@ def test_where_no_service_is_one_line_says_so() -> None:
     program = [sys.executable, "-m", "load"]
     environment = os.environ | {"PORT": str(port), "ARRIVALS": "1/s", "SECKILL_SECRET_KEY": SECRET}
     ended = subprocess.run(program, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
-    told = f"error: no service at http://127.0.0.1:{port}; start it with make run\n"
-    assert (ended.returncode, ended.stderr) == (1, told)
+    message = f"error: no service at http://127.0.0.1:{port}; start it with make run\n"
+    assert (ended.returncode, ended.stderr) == (1, message)
 
 
 def test_options_come_from_arguments_or_the_environment_and_have_bounds() -> None:

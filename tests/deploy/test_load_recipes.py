@@ -46,23 +46,23 @@ def run(tool: str, shop: tuple[Service, int], folder: Path) -> tuple[str, int]:
 
 
 def test_wrk_buys_with_a_key_and_a_token_for_each_request(shop: tuple[Service, int], tmp_path: Path) -> None:
-    told, sold = run("wrk", shop, tmp_path)
-    bought = sum(int(count) for count in re.findall(r"\b201:(\d+)", told))
+    output, sold = run("wrk", shop, tmp_path)
+    bought = sum(int(count) for count in re.findall(r"\b201:(\d+)", output))
     # Those whose answers were on their way at the end are sold and not counted; no key was a replay of another.
     assert 0 < bought <= sold <= bought + 2 * 8
-    assert set(re.findall(r"\b(\d{3}):\d", told)) <= {"201", "503"}
-    assert "99%" in told
+    assert set(re.findall(r"\b(\d{3}):\d", output)) <= {"201", "503"}
+    assert "99%" in output
 
 
 def test_hey_looks_and_buys(shop: tuple[Service, int], tmp_path: Path) -> None:
-    told, sold = run("hey", shop, tmp_path)
-    looked, bought = told.split("Status code distribution:")[1:]
+    output, sold = run("hey", shop, tmp_path)
+    looked, bought = output.split("Status code distribution:")[1:]
     assert re.search(r"\[200\]\t\d+ responses", looked)
     (answers,) = re.findall(r"\[201\]\t(\d+) responses", bought)
     assert 0 < int(answers) <= sold <= int(answers) + 4
 
 
 def test_k6_buys_at_a_rate(shop: tuple[Service, int], tmp_path: Path) -> None:
-    told, sold = run("k6", shop, tmp_path)
+    output, sold = run("k6", shop, tmp_path)
     assert sold > 0
-    assert "outcomes" in told
+    assert "outcomes" in output

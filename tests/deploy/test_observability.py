@@ -38,7 +38,7 @@ def queries(path: Path) -> list[str]:
     return list(found(json.loads(path.read_text())))
 
 
-def asked_for() -> dict[str, set[str]]:
+def queried_metrics() -> dict[str, set[str]]:
     """Each of our metrics that alarms and dashboards ask for, with the labels that they expect of it."""
     labels: dict[str, set[str]] = {}
     rules = re.findall(r"expr: (?:>-\n)?((?:.|\n)*?)\n +(?:for|labels):", ALERTS.read_text())
@@ -87,7 +87,7 @@ def test_all_that_alarms_and_dashboards_ask_for_is_in_the_metrics(sqlite_app: Fl
     there = {f"{family.name}_total" if family.type == "counter" else family.name for family in families}
     # The supervisor's, of whole services alone (tests/test_workers.py).
     there |= {"seckill_workers", "seckill_worker_restarts_total"}
-    wanted = {_SUFFIXES.sub("", name) for name in asked_for()}
+    wanted = {_SUFFIXES.sub("", name) for name in queried_metrics()}
     assert len(wanted) > 20
     assert wanted <= there
 
@@ -97,14 +97,14 @@ def test_all_labels_that_alarms_and_dashboards_expect_are_those_of_their_metrics
         name: set(re.findall(r"`(\w+)`", labels))
         for name, labels in re.findall(r"^\| `(seckill_\w+)` \|([^|]*)\|", OPERATIONS, flags=re.MULTILINE)
     }
-    for name, labels in asked_for().items():
+    for name, labels in queried_metrics().items():
         assert labels - {"job", "instance", "le"} <= documented[_SUFFIXES.sub("", name)], name
 
 
 def test_a_metric_or_label_that_is_not_there_would_be_found() -> None:
-    assert {"goods_id", "instance"} <= asked_for()["seckill_item_stalled_seconds"]
-    assert "status" in asked_for()["seckill_http_requests_total"]
-    assert {"why", "instance"} <= asked_for()["seckill_log_lines_lost_total"]
+    assert {"goods_id", "instance"} <= queried_metrics()["seckill_item_stalled_seconds"]
+    assert "status" in queried_metrics()["seckill_http_requests_total"]
+    assert {"why", "instance"} <= queried_metrics()["seckill_log_lines_lost_total"]
 
 
 @pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.name)

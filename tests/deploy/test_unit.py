@@ -29,8 +29,8 @@ def test_the_document_says_how_long_a_stop_takes() -> None:
     ).groups()
     # Primes, so that no setting stands for another.
     names = ("DRAIN_SECONDS", "PURCHASE_WAIT_SECONDS", "LOCK_WAIT_SECONDS", "DATABASE_TIMEOUT_SECONDS")
-    told = Settings.model_construct(**dict(zip(names, (5, 7, 11, 13), strict=True)))
-    for settings, seconds in (told, None), (Settings.model_construct(), int(with_defaults)):
+    primes = Settings.model_construct(**dict(zip(names, (5, 7, 11, 13), strict=True)))
+    for settings, seconds in (primes, None), (Settings.model_construct(), int(with_defaults)):
         sum_of = [part.replace("`", "").split(" × ") for part in formula.split(" + ")]
         worth = sum(prod(int(getattr(settings, word, word)) for word in product) for product in sum_of)
         assert worth == settings.DRAIN_SECONDS + settings.answer_seconds + 2  # as in serve.py
@@ -40,8 +40,8 @@ def test_the_document_says_how_long_a_stop_takes() -> None:
     pods = re.search(r"terminationGracePeriodSeconds: (\d+)", (ROOT / "deploy/kubernetes/deployment.yaml").read_text())[
         1
     ]
-    told_of = re.search(r"\(`stop_grace_period`\) (\d+) seconds, the Deployment, .*?, (\d+)$", page, flags=re.M)
-    assert told_of.groups() == (kept, pods)
+    stated = re.search(r"\(`stop_grace_period`\) (\d+) seconds, the Deployment, .*?, (\d+)$", page, flags=re.M)
+    assert stated.groups() == (kept, pods)
 
 
 def test_it_believes_the_one_proxy_that_stands_in_front() -> None:
@@ -50,7 +50,7 @@ def test_it_believes_the_one_proxy_that_stands_in_front() -> None:
     assert "HOST=" not in text  # on loopback alone, which is the default, unless its file of settings says otherwise
 
 
-def test_journald_drops_no_line_of_a_crowd() -> None:
+def test_journald_drops_no_line_of_a_rush() -> None:
     assert "\nLogRateLimitIntervalSec=0\n" in UNIT.read_text()
 
 

@@ -74,9 +74,13 @@ def browse(chromium: "Browser", shop: Service) -> "Iterator[Callable[..., Browse
         page.on("pageerror", lambda error: faults.append(f"error: {error}"))
         page.on(
             "console",
-            lambda told: None if _expected(told.type, told.text) else faults.append(f"console: {told.text}"),
+            lambda message: (
+                None if _expected(message.type, message.text) else faults.append(f"console: {message.text}")
+            ),
         )
-        page.on("request", lambda asked: None if _is_at(asked.url, ours) else faults.append(f"elsewhere: {asked.url}"))
+        page.on(
+            "request", lambda request: None if _is_at(request.url, ours) else faults.append(f"elsewhere: {request.url}")
+        )
 
     def make(
         user: str | None = None,

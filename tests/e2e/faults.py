@@ -41,7 +41,7 @@ def is_purchase(method: str, path: str) -> bool:
 
 def every_fifth_answer() -> Fate:
     """Loses every fifth answer to calls of pages, and of those to purchases every fifth as well, the first included."""
-    asked: Counter[bool] = Counter()
+    counts: Counter[bool] = Counter()
     lock = threading.Lock()
 
     def fate(method: str, path: str) -> str | None:
@@ -49,8 +49,8 @@ def every_fifth_answer() -> Fate:
             return None
         kind = is_purchase(method, path)
         with lock:
-            asked[kind] += 1
-            return ANSWER if asked[kind] % 5 == 1 else None
+            counts[kind] += 1
+            return ANSWER if counts[kind] % 5 == 1 else None
 
     return fate
 
@@ -114,26 +114,26 @@ def come_back(page: Page) -> None:
     page.evaluate("() => document.dispatchEvent(new Event('visibilitychange'))")
 
 
-def told(page: Page) -> str:
-    """The outcome that the buyer is told in the end."""
+def shown_code(page: Page) -> str:
+    """The code of the outcome that the page shows the buyer in the end."""
     outcome = page.locator("#outcome[data-code]")
     expect(outcome).to_be_visible(timeout=PURCHASE_SECONDS * 1000)
     return outcome.get_attribute("data-code") or ""
 
 
-def told_order(page: Page) -> str:
-    """The number of the order that the buyer is told of."""
-    code = told(page)
+def shown_order(page: Page) -> str:
+    """The number of the order that the page shows the buyer."""
+    code = shown_code(page)
     assert code == "bought", code
     link = page.locator("#outcome a").get_attribute("href") or ""
     return link.removeprefix("/shop/orders#order-")
 
 
-def told_order_in_the_end(page: Page) -> str:
+def shown_order_in_the_end(page: Page) -> str:
     """Likewise; where the purchase could not be settled while the service was away, the buyer presses again."""
-    while told(page) in ("offline", "unavailable"):
+    while shown_code(page) in ("offline", "unavailable"):
         press(page)
-    return told_order(page)
+    return shown_order(page)
 
 
 def kill(service: Service) -> None:

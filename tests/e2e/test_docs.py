@@ -41,20 +41,20 @@ def test_the_token_is_kept_while_the_tab_lives_and_no_longer(
     page.locator(".auth-btn-wrapper .authorize").click()
     page.locator(".close-modal").click()
 
-    def who_is_asked() -> str | None:
+    def sent_authorization() -> str | None:
         operation = page.locator("#operations-Orders-listOrders")
         if operation.get_by_role("button", name="Execute").count() == 0:
             operation.locator(".opblock-summary-control").click()
             operation.get_by_role("button", name="Try it out").click()
-        with page.expect_request(re.compile(r"/orders(\?.*)?$")) as asked:
+        with page.expect_request(re.compile(r"/orders(\?.*)?$")) as request_info:
             operation.get_by_role("button", name="Execute").click()
-        sent: str | None = asked.value.headers.get("authorization")
+        sent: str | None = request_info.value.headers.get("authorization")
         return sent
 
-    assert who_is_asked() == f"Bearer {token}"
+    assert sent_authorization() == f"Bearer {token}"
     page.goto("/docs")  # without the operation that a reload would open again
     expect(page.locator(".scheme-container .authorize.locked")).to_be_visible()
-    assert who_is_asked() == f"Bearer {token}"
+    assert sent_authorization() == f"Bearer {token}"
     assert page.evaluate("localStorage.length") == 0
     other = context.new_page()
     other.goto("/docs")

@@ -52,9 +52,13 @@ def visitor(chromium: Browser, shop: AnyItemShop) -> Iterator[Callable[..., Brow
 
     def watch(page: Page) -> None:
         page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("console", lambda told: faults.append(told.text) if "Content Security Policy" in told.text else None)
         page.on(
-            "request", lambda asked: None if asked.url.startswith("http://127.0.0.1:") else faults.append(asked.url)
+            "console",
+            lambda message: faults.append(message.text) if "Content Security Policy" in message.text else None,
+        )
+        page.on(
+            "request",
+            lambda request: None if request.url.startswith("http://127.0.0.1:") else faults.append(request.url),
         )
 
     def make(buyer: str | None = None, **options: Any) -> BrowserContext:

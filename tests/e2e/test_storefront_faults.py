@@ -19,9 +19,9 @@ from harness.eventually import eventually
 from harness.lossy_proxy import ANSWER, REQUEST, LossyProxy
 from harness.service import Service
 from tests.e2e import faults
-from tests.e2e.faults import open_tab, press, told, told_order, told_order_in_the_end
+from tests.e2e.faults import open_tab, press, shown_code, shown_order, shown_order_in_the_end
 from tests.e2e.shopping import Browse, buy, change, in_seconds, orders, outcome
-from tests.races.crowd import assert_audit_clean
+from tests.races.buyers import assert_audit_clean
 
 pytestmark = pytest.mark.timeout(300)
 HOURS = 3600
@@ -43,7 +43,7 @@ def buy_while_answers_are_lost(shop: Service, browse: Browse, buyers: list[str],
         for tab in tabs:
             press(tab)
         for tab in tabs:
-            told(tab)
+            shown_code(tab)
         assert proxy.lost[ANSWER] > 2
     assert shop.goods(item)["stock"] == stock - shop.goods(item)["sold"]
     return tabs
@@ -55,8 +55,8 @@ def test_with_answers_lost_nobody_buys_twice_and_everybody_is_told(shop: Service
     won = 0
     for name, tab in zip(buyers, tabs, strict=True):
         numbers = order_numbers(shop, name)
-        assert numbers == ([told_order(tab)] if numbers else []), name
-        assert told(tab) == ("bought" if numbers else "sold_out"), name
+        assert numbers == ([shown_order(tab)] if numbers else []), name
+        assert shown_code(tab) == ("bought" if numbers else "sold_out"), name
         won += len(numbers)
     assert won == 6
     assert_audit_clean(shop)
@@ -80,7 +80,7 @@ def test_a_tab_closed_before_the_answer_is_told_of_the_same_order(shop: Service,
         proxy.fate = faults.nothing
         again = context.new_page()
         again.goto(f"/shop/{item}")
-        assert [told_order(again)] == made == order_numbers(shop, buyer)
+        assert [shown_order(again)] == made == order_numbers(shop, buyer)
 
 
 def test_a_tab_closed_before_the_request_arrives_buys_once(shop: Service, browse: Browse, buyer: str) -> None:
@@ -103,7 +103,7 @@ def test_a_tab_closed_before_the_request_arrives_buys_once(shop: Service, browse
         proxy.fate = faults.nothing
         again = context.new_page()
         again.goto(f"/shop/{item}")
-        made = told_order(again)
+        made = shown_order(again)
         again.close()
         received = proxy.received
         arrive.set()
@@ -126,7 +126,7 @@ def test_twin_without_what_was_stored_a_reopened_tab_buys_again(shop: Service, b
         elsewhere.evaluate("() => localStorage.clear()")
         again = open_tab(context, item)
         press(again)
-        told_order(again)
+        shown_order(again)
     assert len(orders(shop, buyer)) == 2
 
 
@@ -149,13 +149,13 @@ def test_a_service_killed_in_mid_purchase_answers_everybody_in_the_end(
     buyers = [f"{buyer}-{number}" for number in range(6)]
     service = start_own()
     item = service.create_goods()
-    lock, asked = threading.Lock(), iter(range(10_000))
+    lock, count = threading.Lock(), iter(range(10_000))
 
     def fate(method: str, path: str) -> str | None:
         if not faults.is_purchase(method, path):
             return None
         with lock:
-            return ANSWER if next(asked) < len(buyers) // 2 else REQUEST
+            return ANSWER if next(count) < len(buyers) // 2 else REQUEST
 
     with LossyProxy(service.port, fate) as proxy:
         tabs = [open_tab(browse(name, at=proxy.url), item) for name in buyers]
@@ -178,7 +178,7 @@ def test_a_service_killed_in_mid_purchase_answers_everybody_in_the_end(
 
 
 def order_numbers_in_the_end(service: Service, name: str, tab: Page) -> list[str]:
-    number = told_order_in_the_end(tab)
+    number = shown_order_in_the_end(tab)
     numbers = order_numbers(service, name)
     assert numbers == [number], name
     return numbers
@@ -254,10 +254,10 @@ def test_fifty_tabs_at_a_sale_of_ten_units(shop: Service, browse: Browse, buyer:
         faults.come_back(tab)
     won = 0
     for name, own in tabs.items():
-        codes = [told(tab) for tab in own]
+        codes = [shown_code(tab) for tab in own]
         numbers = order_numbers(shop, name)
         if numbers:
-            assert [[told_order(tab)] for tab in own] == [numbers, numbers], name
+            assert [[shown_order(tab)] for tab in own] == [numbers, numbers], name
         else:
             assert codes == ["sold_out", "sold_out"], name
         won += len(numbers)
@@ -273,7 +273,7 @@ def press_in_two_tabs(context: BrowserContext, item: int) -> list[str]:
             tab.goto(f"/shop/{item}")
         tab.wait_for_load_state("networkidle")
     faults.press_at_once(tabs)
-    return [told_order(tab) for tab in tabs]
+    return [shown_order(tab) for tab in tabs]
 
 
 @pytest.mark.parametrize("script", ["", faults.WITHOUT_LOCKS], ids=["with locks", "without locks"])

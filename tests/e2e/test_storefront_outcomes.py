@@ -85,7 +85,7 @@ def test_an_operator_pauses_and_restocks_while_a_buyer_watches(shop: Service, br
     outcome(page, "bought")
 
 
-def test_a_crowded_sale_is_tried_again_and_the_wait_is_told(shop: Service, browse: Browse, buyer: str) -> None:
+def test_a_busy_sale_is_tried_again_and_the_wait_is_told(shop: Service, browse: Browse, buyer: str) -> None:
     item = shop.create_goods()
     page = open_item(browse, item, buyer)
     refused: list[str] = []

@@ -114,7 +114,7 @@ def test_axe_finds_nothing_on_any_page_in_any_state(
     settled(visitor, "/shop/orders")
     visitor.locator("summary").first.click()
     found["orders"] = breaches(visitor)
-    assert {state: told for state, told in found.items() if told} == {}
+    assert {state: broken for state, broken in found.items() if broken} == {}
 
 
 def test_axe_finds_nothing_in_chinese_and_without_javascript(
@@ -165,7 +165,7 @@ def test_the_first_view_is_light(shop: Service, browse: Browse, shipped: int) ->
         sent: list[float] = []
         devtools = context.new_cdp_session(page)
         devtools.send("Network.enable")
-        devtools.on("Network.loadingFinished", lambda told, sent=sent: sent.append(told["encodedDataLength"]))
+        devtools.on("Network.loadingFinished", lambda loaded, sent=sent: sent.append(loaded["encodedDataLength"]))
         settled(page, path)
         assert 0 < sum(sent) < FIRST_VIEW, f"{path}: {sum(sent)} bytes in {len(sent)} answers"
 
@@ -232,10 +232,10 @@ def test_nothing_is_cut_off_in_a_narrow_window(
 def test_the_countdown_is_announced_seldom(shop: Service, browse: Browse) -> None:
     soon = (datetime.now(timezone.utc) + timedelta(seconds=14)).isoformat(timespec="milliseconds")
     page = settled(browse(None).new_page(), f"/shop/{shop.create_goods(starts_at=soon)}")
-    timer, said = page.get_by_role("timer"), page.locator("#said")
+    timer, announced = page.get_by_role("timer"), page.locator("#said")
     # A timer is silent by its role; what is read aloud is elsewhere.
     expect(timer).to_have_text(re.compile(r"^00:00:1\d$"))
     assert timer.get_attribute("aria-live") is None
-    expect(said).to_be_empty()
-    expect(said).to_have_text("The sale starts in 10 s.")
-    expect(said).to_have_text("The sale is open.")
+    expect(announced).to_be_empty()
+    expect(announced).to_have_text("The sale starts in 10 s.")
+    expect(announced).to_have_text("The sale is open.")

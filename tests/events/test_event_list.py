@@ -1,4 +1,4 @@
-"""`GET /events`: what happened, told in order, whole, and as it was."""
+"""`GET /events`: what happened, listed in order, whole, and as it was."""
 
 import pytest
 
@@ -13,7 +13,7 @@ def events(call: Calls, query: str = "limit=100") -> list[dict]:
     return answer.json["items"]
 
 
-def told(call: Calls) -> list[tuple[str, str | None]]:
+def listed(call: Calls) -> list[tuple[str, str | None]]:
     return [(event["type"], event["order_no"]) for event in events(call)]
 
 
@@ -27,7 +27,7 @@ def test_purchases_and_cancellations_are_told_with_what_they_did_to_the_stock(ca
     first, second = call.bought(item["id"], "alice"), call.bought(item["id"], "bob")
     call.post(f"/orders/{first['order_no']}/cancel", "alice")
     third = call.bought(item["id"], "carol")
-    assert told(call) == [
+    assert listed(call) == [
         ("order.placed", first["order_no"]),
         ("order.placed", second["order_no"]),
         ("goods.sold_out", None),
@@ -42,11 +42,11 @@ def test_purchases_and_cancellations_are_told_with_what_they_did_to_the_stock(ca
 def test_a_refusal_happened_to_nobody(call: Calls) -> None:
     item = call.create(stock=1, per_user_limit=1)
     call.bought(item["id"])
-    before = told(call)
+    before = listed(call)
     call.buy(item["id"])
     call.buy(item["id"], "bob")
     call.post(f"/orders/{'0' * 32}/cancel", "alice")
-    assert told(call) == before
+    assert listed(call) == before
 
 
 def test_an_order_s_event_has_what_never_changes_of_it_and_no_address(call: Calls) -> None:

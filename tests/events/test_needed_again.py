@@ -30,7 +30,7 @@ class Scene:
     name: str
     call: Calls
     inside: Inside
-    ask: Callable[[], TestResponse]
+    send: Callable[[], TestResponse]
     needed: Callable[[], int]
 
 
@@ -50,7 +50,7 @@ def scene(request: pytest.FixtureRequest, call: Calls, server: DatabaseServer, s
     path = f"/webhooks/{webhook['id']}"
     if request.param == "switched on":
 
-        def ask() -> TestResponse:
+        def send() -> TestResponse:
             return call.patch(path, json={"active": True})
 
         def needed() -> int:
@@ -62,17 +62,17 @@ def scene(request: pytest.FixtureRequest, call: Calls, server: DatabaseServer, s
             connection.execute(update(WebhookDelivery).values(status="delivered"))
         delivery = call.get(f"{path}/deliveries", OPERATOR).json["items"][0]["id"]
 
-        def ask() -> TestResponse:
+        def send() -> TestResponse:
             return call.post(f"{path}/deliveries/{delivery}/retry", OPERATOR)
 
         def needed() -> int:
             return count(call, WebhookDelivery, WebhookDelivery.id == delivery, WebhookDelivery.status == "pending")
 
     age(call, Event, Event.occurred_at, 91)
-    return Scene(request.param, call, Inside(server, server_uri), ask, needed)
+    return Scene(request.param, call, Inside(server, server_uri), send, needed)
 
 
-def ask_while_they_are_deleted(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> TestResponse:
+def send_while_they_are_deleted(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> TestResponse:
     """Ask when the events to delete were chosen, and before they are deleted. Returns the answer."""
     chosen, goes_on = threading.Event(), threading.Event()
     find_first = retention.first_needed
@@ -88,11 +88,11 @@ def ask_while_they_are_deleted(scene: Scene, monkeypatch: pytest.MonkeyPatch) ->
     pruning.start()
     assert chosen.wait(10)
     answers: list[tuple[TestResponse, int]] = []
-    asking = threading.Thread(target=lambda: answers.append((scene.ask(), scene.needed())))
-    asking.start()
+    sending = threading.Thread(target=lambda: answers.append((scene.send(), scene.needed())))
+    sending.start()
     until(lambda: answers or scene.inside.waiting(), 10)
     goes_on.set()
-    asking.join()
+    sending.join()
     pruning.join()
     assert count(scene.call, Event) == 0
     ((answer, at_the_answer),) = answers
@@ -102,7 +102,7 @@ def ask_while_they_are_deleted(scene: Scene, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_who_asks_while_they_are_deleted_is_answered_afterwards(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    answer = ask_while_they_are_deleted(scene, monkeypatch)
+    answer = send_while_they_are_deleted(scene, monkeypatch)
     if scene.name == "sent again":
         problem(answer, 404, "not_found")
     else:
@@ -112,7 +112,7 @@ def test_who_asks_while_they_are_deleted_is_answered_afterwards(scene: Scene, mo
 def test_without_the_sequencer_s_row_they_are_missed(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(webhooks, "hold_events", lambda connection: None)
     with pytest.raises(AssertionError, match=r"[13] missed after the answer"):
-        ask_while_they_are_deleted(scene, monkeypatch)
+        send_while_they_are_deleted(scene, monkeypatch)
 
 
 def test_those_that_are_needed_again_first_are_kept(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,14 +126,14 @@ def test_those_that_are_needed_again_first_are_kept(scene: Scene, monkeypatch: p
 
     monkeypatch.setattr(webhooks, "hold_events", hold_on)
     answers: list[TestResponse] = []
-    asking = threading.Thread(target=lambda: answers.append(scene.ask()))
-    asking.start()
+    sending = threading.Thread(target=lambda: answers.append(scene.send()))
+    sending.start()
     assert held.wait(10)
     pruning = threading.Thread(target=lambda: prune(scene.call, EVENTS_KEEP_DAYS=90))
     pruning.start()
     until(lambda: not pruning.is_alive() or scene.inside.waiting(), 10)
     goes_on.set()
-    asking.join()
+    sending.join()
     pruning.join()
     assert answers[0].status_code == 200
     kept = {"switched on": 3, "sent again": 1}[scene.name]

@@ -64,10 +64,10 @@ def test_what_happens_arrives_signed_and_as_the_list_tells_it(
     item = private_call.create(stock=1, name="键盘")
     private_call.bought(item["id"])
     publish(publisher)
-    told = private_call.get("/events", OPERATOR).json["items"]
-    assert [event["type"] for event in told] == ["order.placed", "goods.sold_out"]
-    assert receiver.ids == [event["id"] for event in told]
-    for request, event in zip(receiver.received, told, strict=True):
+    listed = private_call.get("/events", OPERATOR).json["items"]
+    assert [event["type"] for event in listed] == ["order.placed", "goods.sold_out"]
+    assert receiver.ids == [event["id"] for event in listed]
+    for request, event in zip(receiver.received, listed, strict=True):
         assert request.path == "/hook?shop=1"
         body = Verifier(secret).verify(request.body, request.headers)
         assert body == {**event, "timestamp": event["occurred_at"]}
@@ -246,7 +246,7 @@ def test_one_event_that_is_refused_does_not_stop_the_next(
 
 
 @pytest.mark.parametrize("busy", [True, False])
-def test_in_a_crowd_a_sender_makes_way_for_buyers_after_each_attempt(
+def test_in_a_rush_a_sender_makes_way_for_buyers_after_each_attempt(
     private_call: Calls, receiver: Receiver, busy: bool
 ) -> None:
     pauses: list[float] = []

@@ -57,13 +57,13 @@ def test_old_events_go_and_the_audit_stays_clean(call: Calls, small_pieces: None
     old = [call.bought(item, f"old-{n}") for n in range(7)]
     assert call.post(f"/orders/{old[0]['order_no']}/cancel", "old-0").status_code == 200
     number(call)
-    told = count(call, Event)
+    total = count(call, Event)
     age(call, Event, Event.occurred_at, 91)
     for column in (Order.purchased_at, Order.expires_at):
         age(call, Order, column, 91)
     new = call.bought(item, "new")
     number(call)
-    assert prune(call, EVENTS_KEEP_DAYS=90).events == told
+    assert prune(call, EVENTS_KEEP_DAYS=90).events == total
     left = call.get("/events", OPERATOR).json["items"]
     assert [event["order_no"] for event in left] == [new["order_no"]]
     assert clean(call)
@@ -97,12 +97,12 @@ def test_a_puller_that_comes_back_too_late_is_told(call: Calls) -> None:
     call.bought(item, "c")
     number(call)
     prune(call, EVENTS_KEEP_DAYS=1)
-    told = problem(call.get(f"/events?after={seen}", OPERATOR), 410, "events_pruned")
+    details = problem(call.get(f"/events?after={seen}", OPERATOR), 410, "events_pruned")
     left = call.get("/events", OPERATOR).json["items"]
     assert len(left) == 1
-    assert left[0]["seq"] == told["oldest"]
+    assert left[0]["seq"] == details["oldest"]
     # From where nothing is missing it goes on, and so it does from the beginning.
-    assert call.get(f"/events?after={told['oldest'] - 1}", OPERATOR).json["items"] == left
+    assert call.get(f"/events?after={details['oldest'] - 1}", OPERATOR).json["items"] == left
 
 
 def test_events_that_go_while_a_page_is_read_are_not_missed_in_silence(call: Calls) -> None:
@@ -145,9 +145,9 @@ def test_what_an_active_subscription_has_not_been_sent_stays(call: Calls) -> Non
     assert prune(call, EVENTS_KEEP_DAYS=90).events == 0
     # Nobody waits for it any more.
     call.patch(f"/webhooks/{webhook['id']}", json={"active": False})
-    told = (count(call, Event), count(call, WebhookDelivery))
+    counts = (count(call, Event), count(call, WebhookDelivery))
     pruned = prune(call, EVENTS_KEEP_DAYS=90)
-    assert (pruned.events, pruned.deliveries) == told
+    assert (pruned.events, pruned.deliveries) == counts
     assert (count(call, Event), count(call, WebhookDelivery)) == (0, 0)
 
 
@@ -247,11 +247,11 @@ def test_without_a_publisher_events_go_in_time_too_and_orders_after_them(
     age(call, Outbox, Outbox.occurred_at, 400)
     assert (count(call, Event), count(call, Outbox)) == (0, 8)
     assert prune(call, ORDERS_KEEP_DAYS=365).orders == 0  # their events are there
-    told = count(call, Event)
+    total = count(call, Event)
     assert (count(call, Outbox), count(call, Order)) == (0, 4)
     assert clean(call)
     pruned = prune(call, ORDERS_KEEP_DAYS=365, EVENTS_KEEP_DAYS=90)
-    assert (pruned.events, pruned.orders) == (told, 4)
+    assert (pruned.events, pruned.orders) == (total, 4)
     assert clean(call)
 
 
@@ -261,7 +261,7 @@ def test_orders_whose_events_are_not_numbered_yet_stay(call: Calls, monkeypatch:
     for column in (Order.purchased_at, Order.expires_at, Order.closed_at):
         age(call, Order, column, 400)
     age(call, Outbox, Outbox.occurred_at, 400)
-    monkeypatch.setattr(retention.sequencer, "number", lambda *told, **more: 0)  # as where time ran out
+    monkeypatch.setattr(retention.sequencer, "number", lambda *arguments, **more: 0)  # as where time ran out
     assert prune(call, ORDERS_KEEP_DAYS=365).orders == 0
     assert clean(call)
 

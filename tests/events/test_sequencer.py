@@ -105,7 +105,9 @@ def test_by_the_ids_of_the_outbox_it_would(call: Calls, server: DatabaseServer, 
         commit_out_of_order(NaivePuller(call), server, server_uri)
 
 
-def follow_a_crowd(puller: Any, server: DatabaseServer, uri: str, beside: Callable[[], object] | None = None) -> None:
+def follow_many_writers(
+    puller: Any, server: DatabaseServer, uri: str, beside: Callable[[], object] | None = None
+) -> None:
     """Writers whose transactions stay open for a while by chance, and a puller who follows them meanwhile."""
     done = threading.Event()
 
@@ -119,14 +121,14 @@ def follow_a_crowd(puller: Any, server: DatabaseServer, uri: str, beside: Callab
         while not done.is_set():
             work()
 
-    crowd = [
+    writing = [
         threading.Thread(target=keep_writing, args=(Writer(server, uri), random.Random(n), 1 + n * WRITES))
         for n in range(WRITERS)
     ]
     helpers = [threading.Thread(target=keep_on, args=(beside,)) for _ in range(2) if beside]
-    for thread in (*crowd, *helpers):
+    for thread in (*writing, *helpers):
         thread.start()
-    while any(thread.is_alive() for thread in crowd):
+    while any(thread.is_alive() for thread in writing):
         puller.pull()
     done.set()
     for thread in helpers:
@@ -136,15 +138,19 @@ def follow_a_crowd(puller: Any, server: DatabaseServer, uri: str, beside: Callab
     assert Counter(puller.seen) == Counter(range(1, 1 + WRITERS * WRITES))
 
 
-def test_a_puller_follows_a_crowd_while_others_number_too(call: Calls, server: DatabaseServer, server_uri: str) -> None:
+def test_a_puller_follows_many_writers_while_others_number_too(
+    call: Calls, server: DatabaseServer, server_uri: str
+) -> None:
     database = call.services.database
-    follow_a_crowd(Puller(call), server, server_uri, lambda: sequencer.number(database, 5, wait=False))
+    follow_many_writers(Puller(call), server, server_uri, lambda: sequencer.number(database, 5, wait=False))
 
 
-def test_by_the_ids_of_the_outbox_a_crowd_is_not_followed(call: Calls, server: DatabaseServer, server_uri: str) -> None:
+def test_by_the_ids_of_the_outbox_many_writers_are_not_followed(
+    call: Calls, server: DatabaseServer, server_uri: str
+) -> None:
     puller = NaivePuller(call)
     with pytest.raises(AssertionError, match="Counter"):
-        follow_a_crowd(puller, server, server_uri)
+        follow_many_writers(puller, server, server_uri)
     assert set(puller.seen) < set(range(1, 1 + WRITERS * WRITES))
 
 

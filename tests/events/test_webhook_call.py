@@ -74,15 +74,15 @@ def test_the_environment_s_proxy_is_not_asked(receiver: Receiver, monkeypatch: p
 
 
 def test_a_name_is_resolved_once_and_that_answer_is_connected_to(receiver: Receiver) -> None:
-    asked: list[str] = []
+    hosts: list[str] = []
 
     def changing(host: str, port: int) -> Sequence[str]:
-        asked.append(host)
-        return ["127.0.0.1"] if len(asked) == 1 else ["203.0.113.1"]
+        hosts.append(host)
+        return ["127.0.0.1"] if len(hosts) == 1 else ["203.0.113.1"]
 
     url = f"http://shop.example:{receiver.port}/hook"
     assert send(url, message(), private=True, names=NameLookup(changing)) == Answer(204, None)
-    assert asked == ["shop.example"]
+    assert hosts == ["shop.example"]
     assert receiver.received[0].headers["host"] == f"shop.example:{receiver.port}"
 
 

@@ -169,8 +169,8 @@ def test_a_log_tells_each_event_newest_first_and_by_its_status(
         "next_attempt_at": None,
         "delivered_at": delivered["delivered_at"],
     }
-    told = ("event_id", "type", "status", "attempts", "last_status", "last_error", "delivered_at")
-    assert [failed[name] for name in told] == ["evt_2", "order.cancelled", "pending", 1, 500, "status", None]
+    columns = ("event_id", "type", "status", "attempts", "last_status", "last_error", "delivered_at")
+    assert [failed[name] for name in columns] == ["evt_2", "order.cancelled", "pending", 1, 500, "status", None]
     assert failed["next_attempt_at"] > failed["last_attempt_at"] >= failed["created_at"]
     assert log(private_call, hook, "?status=delivered") == [delivered]
     assert log(private_call, hook, "?status=failed") == []
@@ -315,8 +315,8 @@ class Passing(Deadline):
     def __init__(self) -> None:
         super().__init__(20)
 
-    passed = property(lambda self: self.asked() > 1)
+    passed = property(lambda self: self.count_checks() > 1)
 
-    def asked(self) -> int:
-        self._asks = getattr(self, "_asks", 0) + 1
-        return self._asks
+    def count_checks(self) -> int:
+        self._checks = getattr(self, "_checks", 0) + 1
+        return self._checks

@@ -104,7 +104,7 @@ class StripeShop:
         return self.call("GET", f"/orders/{order['order_no']}").json()["status"]
 
     def payments(self, order: dict[str, Any]) -> list[dict[str, Any]]:
-        """What the service was told of the order, the newest first."""
+        """The payment events that the service received for the order, the newest first."""
         return self.call("GET", f"/payments?order_no={order['order_no']}").json()["items"]
 
     def session(self, order: dict[str, Any]) -> dict[str, Any]:
@@ -113,21 +113,21 @@ class StripeShop:
         assert answer.status_code == 303, answer.text
         return self.api.sessions[answer.headers["Location"].rpartition("/")[2]]
 
-    def asked(self, path: str, order: dict[str, Any]) -> list[tuple[dict[str, Any], str | None]]:
-        """What Stripe was asked for the order at `path`, each with its key."""
+    def requests_for(self, path: str, order: dict[str, Any]) -> list[tuple[dict[str, Any], str | None]]:
+        """The requests that Stripe received for the order at `path`, each with its key."""
         number = {"order_no": order["order_no"]}
-        return [(sent, key) for _, at, sent, key in self.api.asked if at == path and sent.get("metadata") == number]
+        return [(sent, key) for _, at, sent, key in self.api.requests if at == path and sent.get("metadata") == number]
 
     def send(self, kind: str, data: dict[str, Any]) -> int:
-        """Stripe tells the adapter."""
+        """Stripe sends the adapter an event."""
         return self.api.send(f"{self.adapter.url}/stripe/webhook", self.api.event(kind, data))
 
     def outcomes(self, order: dict[str, Any]) -> Counter[str]:
-        """What came of what the service was told of the order."""
+        """The outcomes of the payment events that the service received for the order."""
         return Counter(payment["outcome"] for payment in self.payments(order))
 
     def pay(self, order: dict[str, Any]) -> dict[str, Any]:
-        """Pay an order on its page, and let Stripe tell; returns the session."""
+        """Pay an order on its page, and let Stripe send its event; returns the session."""
         session = self.api.complete(self.session(order)["id"])
         assert self.send("checkout.session.completed", session) == 200
         return session

@@ -41,9 +41,9 @@ def test_the_commands_of_its_readme_work(start_service: Callable[..., Service], 
     for command in commands:
         order = service.buy(service.create_goods(), "alice").json()
         given = command.replace("<order_no>", order["order_no"]).replace("<total>", str(order["total"])).split()
-        told = run("--url", f"{service.url}/payments/webhook", *given)
-        assert told.returncode == 0, told.stdout + told.stderr
-        outcomes = [line.split()[2:] for line in told.stdout.splitlines()]
+        result = run("--url", f"{service.url}/payments/webhook", *given)
+        assert result.returncode == 0, result.stdout + result.stderr
+        outcomes = [line.split()[2:] for line in result.stdout.splitlines()]
         copies = 50 if "--duplicates" in given else 1
         assert outcomes.count(["200", "paid"]) == copies
         for kind in ("failed", "refunded"):
@@ -74,21 +74,21 @@ def test_it_speaks_to_this_host_alone_unless_told_otherwise() -> None:
 
 
 def test_without_a_secret_it_says_so() -> None:
-    told = run("--order", "x", "--amount", "1", secrets=None)
-    assert (told.returncode, told.stdout) == (1, "")
-    assert "SECKILL_PAYMENT_WEBHOOK_SECRETS" in told.stderr
+    result = run("--order", "x", "--amount", "1", secrets=None)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "SECKILL_PAYMENT_WEBHOOK_SECRETS" in result.stderr
 
 
 @pytest.fixture
 def moody() -> Iterator[tuple[str, list[str]]]:
-    """A receiver that answers 503, then 500, then 200, then 302; its address and the ids that it was told."""
-    told: list[str] = []
+    """A receiver that answers 503, then 500, then 200, then 302; its address and the ids that it received."""
+    ids: list[str] = []
 
     class Moody(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
-            told.append(self.headers["webhook-id"])
-            self.send_response([503, 500, 200, 302][len(told) - 1])
+            ids.append(self.headers["webhook-id"])
+            self.send_response([503, 500, 200, 302][len(ids) - 1])
             self.send_header("Location", "http://127.0.0.1:1/elsewhere")
             self.send_header("Content-Length", "0")
             self.end_headers()
@@ -98,15 +98,15 @@ def moody() -> Iterator[tuple[str, list[str]]]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Moody)
     with serving(server):
-        yield f"http://127.0.0.1:{server.server_port}/", told
+        yield f"http://127.0.0.1:{server.server_port}/", ids
 
 
 def test_it_tells_again_what_was_not_taken_under_the_same_id(moody: tuple[str, list[str]]) -> None:
-    url, told = moody
+    url, ids = moody
     event = Event("payment.succeeded", "x", 1, "CNY")
     sent = Provider(url, KEY).deliver(event, retries=5)
     assert [answer.status for answer in sent.answers] == [503, 500, 200]
-    assert told == [event.event_id] * 3
+    assert ids == [event.event_id] * 3
     # A redirect is an answer, not a way to somewhere else.
     assert Provider(url, KEY).deliver(event, retries=5).final.status == 302
 

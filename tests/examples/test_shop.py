@@ -62,9 +62,9 @@ def test_its_pages_allow_the_service_and_nothing_unsafe(shop: Shop) -> None:
 def test_the_service_lets_its_page_buy(start_service: Callable[..., Service], sqlite_uri: str, shop: Shop) -> None:
     service = start_service(sqlite_uri, CORS_ORIGINS=shop.url)
     goods = service.create_goods()
-    asked = {"Origin": shop.url, "Access-Control-Request-Method": "POST"}
-    asked["Access-Control-Request-Headers"] = "authorization,content-type,idempotency-key"
-    preflight = requests.options(f"{service.url}/seckill/{goods}", headers=asked, timeout=10)
+    preflight_headers = {"Origin": shop.url, "Access-Control-Request-Method": "POST"}
+    preflight_headers["Access-Control-Request-Headers"] = "authorization,content-type,idempotency-key"
+    preflight = requests.options(f"{service.url}/seckill/{goods}", headers=preflight_headers, timeout=10)
     assert preflight.headers["Access-Control-Allow-Origin"] == shop.url
     assert "idempotency-key" in preflight.headers["Access-Control-Allow-Headers"].lower()
     token = token_of(signed_in(shop, "alice"), shop)

@@ -26,19 +26,19 @@ COMPLETED = "checkout.session.completed"
 
 def test_an_order_is_paid_on_its_page_once(shop: StripeShop) -> None:
     order = shop.order()
-    with ThreadPoolExecutor(10) as crowd:
-        visits = list(crowd.map(shop.adapter.visit, [order["order_no"]] * 10))
+    with ThreadPoolExecutor(10) as threads:
+        visits = list(threads.map(shop.adapter.visit, [order["order_no"]] * 10))
     assert {visit.status_code for visit in visits} == {303}
-    assert len({str(asked) for asked in shop.asked(SESSIONS, order)}) == 1
+    assert len({str(request) for request in shop.requests_for(SESSIONS, order)}) == 1
     session = shop.session(order)
     assert {visit.headers["Location"] for visit in visits} == {session["url"]}
     assert (session["amount_total"], session["currency"]) == (19900, "cny")
     assert session["client_reference_id"] == order["order_no"]
 
     shop.api.complete(session["id"])
-    told = shop.api.event(COMPLETED, session)
-    with ThreadPoolExecutor(10) as crowd:
-        deliveries = crowd.map(lambda _: shop.api.send(f"{shop.adapter.url}/stripe/webhook", told), range(10))
+    event = shop.api.event(COMPLETED, session)
+    with ThreadPoolExecutor(10) as threads:
+        deliveries = threads.map(lambda _: shop.api.send(f"{shop.adapter.url}/stripe/webhook", event), range(10))
         assert set(deliveries) == {200}
     assert shop.send(COMPLETED, session) == 200  # another event about the same
     assert shop.status(order) == "paid"
@@ -53,14 +53,14 @@ def test_whoever_has_paid_is_led_back_before_stripe_tells(shop: StripeShop) -> N
     shop.api.complete(shop.session(order)["id"])
     assert shop.status(order) == "pending"
     assert shop.adapter.visit(order["order_no"]).headers["Location"] == BACK
-    assert len(shop.asked(SESSIONS, order)) == 1
+    assert len(shop.requests_for(SESSIONS, order)) == 1
 
 
 @pytest.mark.parametrize("order_no", ["0" * 32, "x", "0" * 31 + "A", "..%2Fgoods"])
 def test_what_is_no_order_has_no_page(shop: StripeShop, order_no: str) -> None:
-    asked = len(shop.api.asked)
+    before = len(shop.api.requests)
     assert shop.adapter.visit(order_no).status_code == 404
-    assert len(shop.api.asked) == asked
+    assert len(shop.api.requests) == before
 
 
 def test_amounts_are_in_stripe_s_units(shop: StripeShop) -> None:
@@ -73,7 +73,7 @@ def test_amounts_are_in_stripe_s_units(shop: StripeShop) -> None:
     for currency, price in (("KWD", 1231), ("UGX", 500), ("MGA", 500)):
         order = shop.order(currency=currency, price=price)
         assert shop.adapter.visit(order["order_no"]).status_code == 500
-        assert shop.asked(SESSIONS, order) == []
+        assert shop.requests_for(SESSIONS, order) == []
 
 
 @pytest.mark.parametrize("seconds", [900, 7200, 3 * 86_400])
@@ -112,7 +112,7 @@ def test_an_adapter_that_starts_again_knows_its_pages(open_shop: Callable[..., S
     assert shop.adapter.stop() == 0
     shop.adapter = Adapter(tmp_path, int(shop.adapter.url.rpartition(":")[2]), **shop.settings)
     assert shop.session(order)["id"] == session["id"]
-    assert len(shop.asked(SESSIONS, order)) == 1
+    assert len(shop.requests_for(SESSIONS, order)) == 1
 
 
 def test_a_method_that_takes_days_pays_when_the_money_is_there(shop: StripeShop) -> None:
@@ -125,7 +125,7 @@ def test_a_method_that_takes_days_pays_when_the_money_is_there(shop: StripeShop)
     assert (shop.status(order), shop.outcomes(order)) == ("pending", {"failed": 1})
     second = shop.session(order)  # the buyer may try again
     assert second["id"] != session["id"]
-    assert shop.send(failed, session) == 200  # told twice, it closes no later page
+    assert shop.send(failed, session) == 200  # sent twice, it closes no later page
     assert shop.session(order)["id"] == second["id"]
     shop.api.complete(second["id"], paid=False)
     assert shop.send("checkout.session.async_payment_succeeded", second) == 200
@@ -138,7 +138,7 @@ def test_a_page_that_has_ended_is_followed_by_another(shop: StripeShop) -> None:
     first |= {"status": "expired", "url": None}
     second = shop.session(order)
     assert (first["id"] != second["id"], second["status"]) == (True, "open")
-    assert [key for _, key in shop.asked(SESSIONS, order)] == [
+    assert [key for _, key in shop.requests_for(SESSIONS, order)] == [
         f"checkout-{order['order_no']}-{attempt}" for attempt in (1, 2)
     ]
 
@@ -150,40 +150,40 @@ def test_what_stripe_does_not_take_is_asked_again_as_it_was(shop: StripeShop) ->
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
     time.sleep(1.1)  # a request made up anew would name another second
     shop.session(order)
-    tries = shop.asked(SESSIONS, order)
+    tries = shop.requests_for(SESSIONS, order)
     assert len(tries) == 4
-    assert all(asked == (tries[0][0], f"checkout-{order['order_no']}-1") for asked in tries)
+    assert all(request == (tries[0][0], f"checkout-{order['order_no']}-1") for request in tries)
 
 
 def test_what_the_shop_does_not_take_stripe_is_to_tell_again(shop: StripeShop, tmp_path: Path) -> None:
     session = shop.api.complete(shop.session(order := shop.order())["id"])
-    told = shop.api.event(COMPLETED, session)
+    event = shop.api.event(COMPLETED, session)
     alone = Adapter(tmp_path, free_port(), **shop.settings | {"SHOP_URL": f"http://127.0.0.1:{free_port()}"})
     try:
-        assert shop.api.send(f"{alone.url}/stripe/webhook", told) == 503
+        assert shop.api.send(f"{alone.url}/stripe/webhook", event) == 503
         assert alone.visit(order["order_no"]).status_code == 503
     finally:
         assert alone.stop() == 0
     unknown = shop.settings | {"SHOP_PAYMENT_SECRET": f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"}
     alone = Adapter(tmp_path, free_port(), **unknown)
     try:
-        assert shop.api.send(f"{alone.url}/stripe/webhook", told) == 503
+        assert shop.api.send(f"{alone.url}/stripe/webhook", event) == 503
         assert "the shop answered 401 unauthenticated" in alone.log.read_text()
     finally:
         alone.stop()
     assert shop.status(order) == "pending"
-    assert shop.api.send(f"{shop.adapter.url}/stripe/webhook", told) == 200
+    assert shop.api.send(f"{shop.adapter.url}/stripe/webhook", event) == 200
     assert shop.status(order) == "paid"
 
 
 def test_what_stripe_did_not_sign_is_not_believed(shop: StripeShop) -> None:
     order = shop.order()
-    told = shop.api.event(COMPLETED, shop.api.complete(shop.session(order)["id"]))
-    other = StripeApi("").signature(told)
-    for signature in ("", "t=1,v1=00", other, shop.api.signature(told, time.time() - 600), shop.api.signature(b"{}")):
+    event = shop.api.event(COMPLETED, shop.api.complete(shop.session(order)["id"]))
+    other = StripeApi("").signature(event)
+    for signature in ("", "t=1,v1=00", other, shop.api.signature(event, time.time() - 600), shop.api.signature(b"{}")):
         headers = {"Stripe-Signature": signature}
         url = f"{shop.adapter.url}/stripe/webhook"
-        assert requests.post(url, data=told, headers=headers, timeout=30).status_code == 400
+        assert requests.post(url, data=event, headers=headers, timeout=30).status_code == 400
     assert shop.status(order) == "pending"
     assert requests.post(url, data=b" " * 600_000, timeout=30).status_code == 413
 

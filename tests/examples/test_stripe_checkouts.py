@@ -21,4 +21,4 @@ def test_the_number_of_an_attempt_outlives_pruning(tmp_path: Path) -> None:
         checkouts.again(session_id)
         checkouts.prune()
         assert checkouts.page(order) is not None
-        assert len({key for _, _, _, key in api.asked}) == 2
+        assert len({key for _, _, _, key in api.requests}) == 2

@@ -20,7 +20,7 @@ def test_late_money_is_given_back(open_shop: Callable[..., StripeShop]) -> None:
     assert shop.charge(session)["refunded"]
     assert shop.send("charge.refunded", shop.charge(session)) == 200
     assert shop.outcomes(order) == {"refund_due": 1, "refunded": 1}
-    assert {key for _, key in shop.asked(REFUNDS, order)} == {f"refund-{session['payment_intent']}"}
+    assert {key for _, key in shop.requests_for(REFUNDS, order)} == {f"refund-{session['payment_intent']}"}
     assert shop.service.audit().returncode == 0
 
 
@@ -64,7 +64,7 @@ def test_a_pending_refund_waits_for_stripe_s_word(open_shop: Callable[..., Strip
     shop.call("POST", f"/orders/{order['order_no']}/cancel", user="alice")
     shop.api.complete(session["id"])
     assert shop.send(COMPLETED, session) == 200
-    wait_for(lambda: len(shop.asked(REFUNDS, order)) > 1)  # it asks again, under the same key
+    wait_for(lambda: len(shop.requests_for(REFUNDS, order)) > 1)  # it sends the request again, under the same key
     assert shop.status(order) == "refund_due"
     assert shop.charge(session)["amount_refunded"] == 19900
     assert shop.send("charge.refunded", shop.charge(session)) == 200

@@ -1,4 +1,4 @@
-"""Buyers who go on buying while things break, and remember what they were told."""
+"""Buyers who go on buying while things break, and remember the answers that they got."""
 
 import threading
 import time
@@ -7,7 +7,7 @@ from types import TracebackType
 import requests
 
 from harness.service import Service
-from tests.races.crowd import assert_audit_clean
+from tests.races.buyers import assert_audit_clean
 from tests.races.inside import Inside
 
 # (user, idempotency key)
@@ -26,9 +26,9 @@ class Buyers:
         # What was acknowledged, and what was asked for and not answered with an order.
         self.acknowledged: dict[Purchase, str] = {}
         self.open: dict[Purchase, int] = {}
-        # Who was told that nothing was bought.
+        # Purchases that were answered `busy`: nothing may have been bought.
         self.busy: set[Purchase] = set()
-        self.told: set[tuple[int, str]] = set()
+        self.refusals: set[tuple[int, str]] = set()
 
     def __enter__(self) -> "Buyers":
         for thread in self._threads:
@@ -48,9 +48,9 @@ class Buyers:
         count = 0
         while not self._done.is_set():
             count += 1
-            self._ask((user, f"key-{count}"), item, self._timeout)
+            self._send((user, f"key-{count}"), item, self._timeout)
 
-    def _ask(self, purchase: Purchase, item: int, timeout: float) -> None:
+    def _send(self, purchase: Purchase, item: int, timeout: float) -> None:
         self.open[purchase] = item
         try:
             answer = self._service.buy(item, purchase[0], key=purchase[1], timeout=timeout)
@@ -62,7 +62,7 @@ class Buyers:
             del self.open[purchase]
         else:
             code = answer.json()["code"]
-            self.told.add((answer.status_code, code))
+            self.refusals.add((answer.status_code, code))
             if code == "busy":
                 self.busy.add(purchase)
             time.sleep(0.02)
@@ -71,17 +71,17 @@ class Buyers:
         """Wait until so many more purchases were acknowledged."""
         wanted, deadline = len(self.acknowledged) + more, time.monotonic() + seconds
         while len(self.acknowledged) < wanted:
-            assert time.monotonic() < deadline, f"the sale does not go on; told {self.told}"
+            assert time.monotonic() < deadline, f"the sale does not go on; refusals: {self.refusals}"
             time.sleep(0.02)
 
     def retry_open(self, seconds: float = 30) -> None:
         """Ask again, under the same keys, for all that got no order."""
         deadline = time.monotonic() + seconds
         while self.open:
-            assert time.monotonic() < deadline, f"{len(self.open)} purchases get no answer; told {self.told}"
+            assert time.monotonic() < deadline, f"{len(self.open)} purchases get no answer; refusals: {self.refusals}"
             for purchase, item in list(self.open.items()):
                 # A short wait: a worker that died may have left connections that nobody answers.
-                self._ask(purchase, item, timeout=10)
+                self._send(purchase, item, timeout=10)
 
 
 def assert_nothing_lost(service: Service, inside: Inside, buyers: Buyers) -> None:
@@ -97,7 +97,7 @@ def assert_nothing_lost(service: Service, inside: Inside, buyers: Buyers) -> Non
     assert stored(inside) == buyers.acknowledged
     assert inside.query("SELECT COUNT(*) FROM orders") == [(len(buyers.acknowledged),)]
     # A refusal for the fault itself is allowed, an error is not.
-    assert {status for status, _ in buyers.told} <= {503}, buyers.told
+    assert {status for status, _ in buyers.refusals} <= {503}, buyers.refusals
     assert_audit_clean(service)
 
 

@@ -1,4 +1,4 @@
-"""Customers who buy with a coupon, then pay, in time, late or twice, cancel or forget; and what they were told."""
+"""Customers who buy with a coupon, then pay, in time, late or twice, cancel or forget; and their answers."""
 
 import random
 import threading
@@ -50,10 +50,10 @@ class Customers:
         ]
         self.failed: list[BaseException] = []
         # (status, code) of every answer.
-        self.told: Counter[tuple[int, str]] = Counter()
+        self.answers: Counter[tuple[int, str]] = Counter()
         # Requests whose answer was lost, or `unavailable`, by (user, key): what was asked for.
         self.open: dict[tuple[str, str], tuple[int, dict[str, Any]]] = {}
-        # Orders by number, and what became of them as far as anybody was told.
+        # Orders by number, and their states by the last answer about each.
         self.orders: dict[str, dict[str, Any]] = {}
         self.cancelled: set[str] = set()
         # What came of each event of a payment, by its id; and those that nobody has taken yet.
@@ -78,7 +78,7 @@ class Customers:
         """Wait until so many more orders were acknowledged."""
         wanted, deadline = len(self.orders) + more, time.monotonic() + seconds
         while len(self.orders) < wanted:
-            assert time.monotonic() < deadline, f"the sale does not go on; told {self.told}"
+            assert time.monotonic() < deadline, f"the sale does not go on; answers: {self.answers}"
             time.sleep(0.02)
 
     def _live(self, numbers: range) -> None:
@@ -89,8 +89,8 @@ class Customers:
                 count += 1
                 user = f"customer-{lots.choice(numbers)}"
                 choices = {"coupon_code": self._coupon} if lots.random() < 0.8 else {}
-                asked = lots.choice(self._items), {"quantity": lots.randint(1, 2), **choices}
-                order = self.buy((user, f"key-{numbers.start}-{count}"), *asked)
+                wanted = lots.choice(self._items), {"quantity": lots.randint(1, 2), **choices}
+                order = self.buy((user, f"key-{numbers.start}-{count}"), *wanted)
                 if order is not None:
                     self._go_on(order, lots.choice(self._habits), lots)
                 else:
@@ -106,14 +106,14 @@ class Customers:
             answer = self._service.buy(item, user, key=key, timeout=20, **body)
         except requests.RequestException:
             return None
-        told: dict[str, Any] = answer.json()
-        self.told[answer.status_code, told.get("code", "")] += 1
-        if told.get("code") != "unavailable":
+        content: dict[str, Any] = answer.json()
+        self.answers[answer.status_code, content.get("code", "")] += 1
+        if content.get("code") != "unavailable":
             del self.open[purchase]
         if answer.status_code != 201:
             return None
-        self.orders[told["order_no"]] = told
-        return told
+        self.orders[content["order_no"]] = content
+        return content
 
     def _go_on(self, order: dict[str, Any], habit: str, lots: random.Random) -> None:
         event = Event(SUCCEEDED, order["order_no"], order["total"], order["currency"])
@@ -135,7 +135,7 @@ class Customers:
         """Tell the service of a payment, once."""
         self.untaken[event.event_id] = event
         answer = self._provider.deliver(event).final
-        self.told[answer.status or 0, answer.body.get("code", "")] += 1
+        self.answers[answer.status or 0, answer.body.get("code", "")] += 1
         if answer.taken:
             self.outcomes[event.event_id] = (event.order_no, answer.body["outcome"])
             del self.untaken[event.event_id]
@@ -149,17 +149,17 @@ class Customers:
             )
         except requests.RequestException:
             return
-        self.told[answer.status_code, answer.json().get("code", "")] += 1
+        self.answers[answer.status_code, answer.json().get("code", "")] += 1
         if answer.status_code == 200:
             self.cancelled.add(order["order_no"])
 
     def settle(self, seconds: float = 40) -> None:
-        """Ask and tell again what had no answer, until it has one. To be called when the customers have stopped."""
+        """Send what had no answer again, until it has one. To be called when the customers have stopped."""
         deadline = time.monotonic() + seconds
         while self.open or self.untaken:
             left = f"{len(self.open)} purchases and {len(self.untaken)} payments"
-            assert time.monotonic() < deadline, f"{left} get no answer; told {self.told}"
-            for purchase, asked in list(self.open.items()):
-                self.buy(purchase, *asked)
+            assert time.monotonic() < deadline, f"{left} get no answer; answers: {self.answers}"
+            for purchase, wanted in list(self.open.items()):
+                self.buy(purchase, *wanted)
             for event in list(self.untaken.values()):
                 self.deliver(event)

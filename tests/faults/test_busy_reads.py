@@ -11,7 +11,7 @@ import requests
 from harness.database_server import DatabaseServer
 from harness.service import Service
 from tests.faults.test_frozen_database import SLACK_SECONDS, timed
-from tests.races.crowd import assert_audit_clean, told
+from tests.races.buyers import assert_audit_clean, outcomes
 from tests.races.inside import NO_BACKGROUND_JOBS, Inside, until
 
 READERS = 300
@@ -32,18 +32,18 @@ def health_while_frozen(server: DatabaseServer, service: Service) -> None:
     server.freeze()
     try:
         with ThreadPoolExecutor(READERS) as threads:
-            asked: list[Future[Timed]] = [
+            futures: list[Future[Timed]] = [
                 threads.submit(timed(lambda path=path: requests.get(f"{service.url}{path}", timeout=60)))
                 for path in paths * (READERS // len(paths))
             ]
-            while wait(asked, timeout=0.1).not_done:
+            while wait(futures, timeout=0.1).not_done:
                 for path in ("/healthz", "/metrics"):
                     answer, seconds = timed(lambda path=path: requests.get(f"{service.url}{path}", timeout=60))()
                     assert answer.status_code == 200, f"{path}: {answer.text}"
                     assert seconds < SLACK_SECONDS, f"{path} waited for others"
     finally:
         server.thaw()
-    for answer, seconds in map(Future.result, asked):
+    for answer, seconds in map(Future.result, futures):
         assert answer.status_code == 503, answer.text
         assert answer.json()["code"] in ("busy", "unavailable")
         assert seconds < ANSWERED_SECONDS + SLACK_SECONDS, "not answered in time"
@@ -100,7 +100,7 @@ def sells_while_reads_stand_still(service: Service, inside: Inside) -> None:
             done.set()
             for thread in threads:
                 thread.join()
-        assert set(told(reads)) <= {"busy", "unavailable"}
+        assert set(outcomes(reads)) <= {"busy", "unavailable"}
         end = time.monotonic() + SLACK_SECONDS
         while inside.query(STATEMENTS, inside.database):
             assert time.monotonic() < end, "statements run on for which nobody waits"

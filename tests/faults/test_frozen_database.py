@@ -9,7 +9,7 @@ import requests
 from harness.database_server import DatabaseServer
 from harness.service import Service
 from tests.faults.buyers import Buyers, assert_nothing_lost
-from tests.races.crowd import assert_audit_clean, at_once, told
+from tests.races.buyers import assert_audit_clean, at_once, outcomes
 from tests.races.inside import Inside, until
 
 SETTINGS = {"PURCHASE_WAIT_SECONDS": 1, "DATABASE_TIMEOUT_SECONDS": 1, "LOCK_WAIT_SECONDS": 1}
@@ -30,7 +30,7 @@ def answer_while_frozen(server: DatabaseServer, service: Service) -> None:
         lambda: requests.get(f"{service.url}/goods/{item}", **get),
         lambda: requests.get(f"{service.url}/orders", **get),
     ]
-    assert told(at_once(calls)) == {"201": 10, "200": 2}
+    assert outcomes(at_once(calls)) == {"201": 10, "200": 2}
     for _ in range(2):
         server.freeze()
         try:
@@ -48,7 +48,7 @@ def answer_while_frozen(server: DatabaseServer, service: Service) -> None:
             assert answer.json()["code"] in ("busy", "unavailable")
             assert int(answer.headers["Retry-After"]) >= 1
     service.wait_until_ready()
-    assert told([service.buy(item, "late")]) == {"201": 1}
+    assert outcomes([service.buy(item, "late")]) == {"201": 1}
     assert_audit_clean(service)
 
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import requests
 
 from harness.service import Service
-from tests.races.crowd import assert_audit_clean, at_once, fails_soon, told
+from tests.races.buyers import assert_audit_clean, at_once, fails_soon, outcomes
 from tests.races.inside import Inside
 
 SETTINGS = {"PURCHASE_WAIT_SECONDS": 3, "LOCK_WAIT_SECONDS": 1, "DATABASE_TIMEOUT_SECONDS": 2}
@@ -25,7 +25,7 @@ class Wanted:
         self.service = service
         self.held = service.create_goods()
         self.free = [service.create_goods() for _ in range(3)]
-        assert told(service.buy(item, "first") for item in [self.held, *self.free]) == {"201": 4}
+        assert outcomes(service.buy(item, "first") for item in [self.held, *self.free]) == {"201": 4}
 
     def buy_held(self, user: str) -> requests.Response:
         began = time.monotonic()
@@ -47,11 +47,11 @@ def sell_all_others(wanted: Wanted, inside: Inside) -> None:
             order = buyers[number::ROUNDS] + [buyer for n, buyer in enumerate(buyers) if n % ROUNDS != number]
             answers = dict(zip(map(id, order), at_once(order), strict=True))
             held, free = ([answers[id(buyer)] for buyer in part] for part in (buyers[:4], buyers[4:]))
-            assert told(free) == {"201": len(free)}
-            assert set(told(held)) <= {"busy", "unavailable"}
+            assert outcomes(free) == {"201": len(free)}
+            assert set(outcomes(held)) <= {"busy", "unavailable"}
             assert all(1 <= int(answer.headers["Retry-After"]) <= 30 for answer in held)
     assert service.goods(wanted.held)["sold"] == 1
-    assert told(wanted.buy_held(f"held-{n}") for n in range(HELD_BUYERS)) == {"201": HELD_BUYERS}
+    assert outcomes(wanted.buy_held(f"held-{n}") for n in range(HELD_BUYERS)) == {"201": HELD_BUYERS}
     assert_audit_clean(service)
 
 
@@ -91,7 +91,7 @@ def test_whoever_comes_one_after_another_is_served_while_a_row_is_held_and_wante
                 assert answer.status_code == 201 or answer.json()["code"] == "sold_out", answer.text
         finally:
             done.set()
-        assert set(told(answer for buyer in buyers for answer in buyer.result())) <= {"busy", "unavailable"}
+        assert set(outcomes(answer for buyer in buyers for answer in buyer.result())) <= {"busy", "unavailable"}
     assert wanted.service.goods(wanted.held)["sold"] == 1
-    assert told([wanted.buy_held("later")]) == {"201": 1}
+    assert outcomes([wanted.buy_held("later")]) == {"201": 1}
     assert_audit_clean(wanted.service)

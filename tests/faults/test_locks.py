@@ -9,7 +9,7 @@ import requests
 
 from harness.database_server import numbers
 from harness.service import Service
-from tests.races.crowd import assert_audit_clean
+from tests.races.buyers import assert_audit_clean
 from tests.races.inside import Inside, until
 
 # No statement is to give up before the deadlock is made.

@@ -19,7 +19,7 @@ from harness.database_server import DatabaseServer
 from harness.service import SECRET, Service
 from tests.faults.customers import SETTINGS, Customers
 from tests.faults.test_killed_workers import kill
-from tests.races.crowd import assert_audit_clean
+from tests.races.buyers import assert_audit_clean
 from tests.races.inside import Inside, until
 
 USES, ITEMS, STOCK, LIMIT = 20, 5, 12, 4
@@ -86,7 +86,7 @@ def sell(service: Service, inside: Inside, uri: str, faults: list[Callable[[], N
         until(lambda: inside.query("SELECT COUNT(*) FROM orders WHERE status = 'pending'") == [(0,)], 30)  # swept
         auditor.go_over()
     assert_all_is_accounted_for(service, inside, customers)
-    assert customers.told[422, "coupon_exhausted"], "the coupon never came to its limit"
+    assert customers.answers[422, "coupon_exhausted"], "the coupon never came to its limit"
 
 
 def restock(service: Service, inside: Inside, items: list[int]) -> None:
@@ -104,7 +104,7 @@ def restock(service: Service, inside: Inside, items: list[int]) -> None:
 
 
 def assert_all_is_accounted_for(service: Service, inside: Inside, customers: Customers) -> None:
-    """What was told is so, and everything has come back or was paid. To be called when no order is pending."""
+    """Every answer was true, and everything has come back or was paid. To be called when no order is pending."""
     stored = dict(inside.query("SELECT order_no, status FROM orders"))
     assert customers.orders.keys() == stored.keys(), "orders were lost, or made and never told of"
     payments = {
@@ -120,7 +120,7 @@ def assert_all_is_accounted_for(service: Service, inside: Inside, customers: Cus
         }
     assert {stored[order_no] for order_no in customers.cancelled} <= {"cancelled", "refund_due"}
     # A refusal for a fault is allowed, an error is not.
-    assert {status for status, _ in customers.told if status >= 500} <= {503}, customers.told
+    assert {status for status, _ in customers.answers if status >= 500} <= {503}, customers.answers
     paid = "SELECT SUM(quantity) FROM orders WHERE status = 'paid'"
     assert inside.query("SELECT SUM(sold) FROM goods") == inside.query(paid)
     used = "SELECT COUNT(*) FROM orders WHERE status = 'paid' AND coupon_code IS NOT NULL"

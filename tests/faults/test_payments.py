@@ -1,4 +1,4 @@
-"""What a payment provider tells is done once, though workers die and answers to a COMMIT are lost."""
+"""A payment provider's events have their effect once, though workers die and answers to a COMMIT are lost."""
 
 import random
 import time
@@ -20,7 +20,7 @@ from tests.core.selling import Selling
 from tests.faults.proxy import Cut, Proxy
 from tests.faults.test_killed_workers import kill
 from tests.faults.test_lost_commit import cut_off_app, proxy
-from tests.races.crowd import assert_audit_clean
+from tests.races.buyers import assert_audit_clean
 from tests.races.inside import Inside
 
 __all__ = ["cut_off_app", "proxy"]
@@ -50,11 +50,11 @@ def test_every_event_is_done_once_though_all_workers_are_killed_meanwhile(
     killer = Thread(target=keep_killing)
     killer.start()
     lots = random.Random(20261123)
-    told = Provider(f"{service.url}/payments/webhook", key)
-    sent = told.send(events, duplicates=3, disorder=True, delay=1.0, retries=8, lots=lots)
+    sender = Provider(f"{service.url}/payments/webhook", key)
+    sent = sender.send(events, duplicates=3, disorder=True, delay=1.0, retries=8, lots=lots)
     killer.join()
     assert kills == 3
-    assert any(len(delivery.answers) > 1 for delivery in sent), "nobody had to tell again"
+    assert any(len(delivery.answers) > 1 for delivery in sent), "no event had to be sent again"
     assert {(delivery.event.type, delivery.final.body.get("outcome")) for delivery in sent} == {
         (FAILED, "failed"),
         (SUCCEEDED, "paid"),

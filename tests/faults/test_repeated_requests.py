@@ -55,17 +55,17 @@ def test_without_a_key_it_is_booked_twice(cut_off_app: Flask, proxy: Proxy) -> N
 def test_with_the_answer_stored_in_a_transaction_of_its_own_it_is_booked_twice(
     cut_off_app: Flask, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def apart(database: Any, asked: Any, act: Callable[[], Any], prepare: Any) -> tuple[Any, bool]:
-        find = idempotency.key_row(asked)
+    def apart(database: Any, request: Any, act: Callable[[], Any], prepare: Any) -> tuple[Any, bool]:
+        find = idempotency.key_row(request)
         with database.reading() as connection:
-            known = idempotency.stored_answer(connection.execute(find).one_or_none(), asked)
+            known = idempotency.stored_answer(connection.execute(find).one_or_none(), request)
         if known is not None:
             return known, True
         answer = act()
 
         def keep(connection: Any) -> None:
-            idempotency.make_row(connection, asked)
-            idempotency.store_answer(connection, connection.execute(find).one(), asked, answer)
+            idempotency.make_row(connection, request)
+            idempotency.store_answer(connection, connection.execute(find).one(), request, answer)
 
         run(database, keep, idempotency.deadline_of_request(3))
         return answer, False

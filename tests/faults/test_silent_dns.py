@@ -58,11 +58,11 @@ def test_without_the_bound_a_request_waits_for_as_long_as_dns_is_silent(
     dns.fall_silent(HOST)
     answered = threading.Event()
 
-    def ask() -> None:
+    def get_orders() -> None:
         call.get("/orders", "alice")
         answered.set()
 
-    threading.Thread(target=ask, daemon=True).start()
+    threading.Thread(target=get_orders, daemon=True).start()
     assert eventually(lambda: dns.waiting)
     assert not answered.wait(3 * SECONDS)
     dns.speak()
@@ -72,9 +72,9 @@ def test_without_the_bound_a_request_waits_for_as_long_as_dns_is_silent(
 def test_names_of_subscribers_that_hang_keep_no_connection_from_the_database(call: Calls, dns: Dns) -> None:
     dns.fall_silent(".example")
     for number in range(1000):
-        with pytest.raises(TimeoutError) as told:
+        with pytest.raises(TimeoutError) as caught:
             url_policy.NAMES.addresses(f"{number}.example", 443, 0)
-    assert "too many names are being looked up" in str(told.value)
+    assert "too many names are being looked up" in str(caught.value)
     call.services.database.engine.dispose()
     assert call.get("/orders", "alice").status_code == 200
 
@@ -87,9 +87,11 @@ def test_of_several_addresses_the_driver_s_choice_is_taken(
         (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::1", 1, 0, 0)),
         (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 1)),
     ]
-    ask, port = socket.getaddrinfo, free_port()
+    resolve, port = socket.getaddrinfo, free_port()
     monkeypatch.setattr(
-        socket, "getaddrinfo", lambda host, *rest, **named: found if host == "db.example" else ask(host, *rest, **named)
+        socket,
+        "getaddrinfo",
+        lambda host, *rest, **named: found if host == "db.example" else resolve(host, *rest, **named),
     )
     with pytest.raises(DatabaseError, match=re.escape(f"{taken}:{port}")):
         mysql_connection.open({"host": "db.example", "port": port, "user": "u", "force_ipv6": forced})

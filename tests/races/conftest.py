@@ -8,7 +8,7 @@ from harness.database_server import DatabaseServer
 from harness.service import Service
 from tests.races.inside import Inside
 
-# Longer than a crowd takes on a busy machine: nobody is to be told `busy` where exact numbers are counted.
+# Longer than many clients take on a busy machine: nobody is to be answered `busy` where exact numbers are counted.
 PATIENCE = {"PURCHASE_WAIT_SECONDS": 40}
 
 

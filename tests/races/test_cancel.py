@@ -6,7 +6,7 @@ import pytest
 import requests
 
 from harness.service import Service
-from tests.races.crowd import assert_audit_clean, at_once, told
+from tests.races.buyers import assert_audit_clean, at_once, outcomes
 
 
 def cancel_once(service: Service) -> None:
@@ -17,9 +17,9 @@ def cancel_once(service: Service) -> None:
     def cancel() -> requests.Response:
         return requests.post(f"{service.url}/orders/{order_no}/cancel", headers=service.headers("alice"), timeout=60)
 
-    said = told(at_once([cancel] * 20))
-    assert said["200"] <= 1, f"cancelled {said['200']} times; {service.goods(item)['stock']} units left of 10"
-    assert said == {"200": 1, "order_not_pending": 19}
+    counts = outcomes(at_once([cancel] * 20))
+    assert counts["200"] <= 1, f"cancelled {counts['200']} times; {service.goods(item)['stock']} units left of 10"
+    assert counts == {"200": 1, "order_not_pending": 19}
     goods = service.goods(item)
     assert (goods["stock"], goods["sold"]) == (6, 4)
     assert_audit_clean(service)

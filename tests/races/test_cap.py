@@ -10,7 +10,7 @@ import requests
 
 from harness.service import Service
 from harness.without_guard import SLOW_USER
-from tests.races.crowd import BATCHES, crowd_of, fails_soon
+from tests.races.buyers import BATCHES, buyers_of, fails_soon
 from tests.races.inside import NO_BACKGROUND_JOBS, Inside, until
 
 # A row that a test holds for a moment is no reason to give up, and no statement is to end while samples are taken.
@@ -40,7 +40,7 @@ def keep_the_cap(service: Service, inside: Inside) -> None:
     # The first purchase makes the item's slots. Workers that make them at the same time wait for each other, and their
     # transactions are no purchases.
     assert service.buy(item, "first").status_code == 201
-    with crowd_of(service, item) as add_buyer:
+    with buyers_of(service, item) as add_buyer:
 
         def most_at_work(cap: int) -> int:
             """The most of several pile-ups, between which the item sells."""

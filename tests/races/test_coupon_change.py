@@ -8,14 +8,14 @@ from typing import Any
 import requests
 
 from harness.service import Service
-from tests.races.crowd import BATCHES, assert_audit_clean, at_once, fails_soon
+from tests.races.buyers import BATCHES, assert_audit_clean, at_once, fails_soon
 
 BUYERS = 20
 LIMIT = 60
 CHANGED_AFTER = 20  # purchases
 
 
-def ask(service: Service, method: str, path: str, by: str, body: dict[str, Any] | None = None) -> requests.Response:
+def send(service: Service, method: str, path: str, by: str, body: dict[str, Any] | None = None) -> requests.Response:
     headers = service.headers(by, admin=by == "operator")
     return requests.request(method, f"{service.url}{path}", json=body, headers=headers, timeout=60)
 
@@ -24,12 +24,12 @@ def use_up_a_coupon_whose_limit_falls(service: Service) -> None:
     items = [service.create_goods(stock=10_000) for _ in range(5)]
     code = f"RACE-{items[0]}"
     coupon = {"code": code, "kind": "amount", "amount": 1, "currency": "CNY", "total_limit": 10**6}
-    assert ask(service, "POST", "/coupons", "operator", coupon).status_code == 201
+    assert send(service, "POST", "/coupons", "operator", coupon).status_code == 201
     under_way, bought = threading.Event(), itertools.count(1)
 
     def use_until_it_is_exhausted(number: int) -> int:
         for uses, item in enumerate(itertools.cycle(items[number % 5 :] + items[: number % 5])):
-            answer = ask(service, "POST", f"/seckill/{item}", f"buyer-{number}", {"coupon_code": code})
+            answer = send(service, "POST", f"/seckill/{item}", f"buyer-{number}", {"coupon_code": code})
             if answer.status_code == 422:
                 assert answer.json()["code"] == "coupon_exhausted"
                 return uses
@@ -40,7 +40,7 @@ def use_up_a_coupon_whose_limit_falls(service: Service) -> None:
 
     def lower_the_limit() -> int:
         assert under_way.wait(60)
-        answer = ask(service, "PATCH", f"/coupons/{code}", "operator", {"total_limit": LIMIT})
+        answer = send(service, "PATCH", f"/coupons/{code}", "operator", {"total_limit": LIMIT})
         assert answer.status_code == 200, answer.text
         return answer.json()["used"]
 
@@ -49,7 +49,7 @@ def use_up_a_coupon_whose_limit_falls(service: Service) -> None:
         for number in range(BUYERS)  # type: ignore[misc]
     )
     used_then, *uses = at_once([lower_the_limit, *calls])
-    now = ask(service, "GET", f"/coupons/{code}", "operator").json()
+    now = send(service, "GET", f"/coupons/{code}", "operator").json()
     # Not one use after the limit, and not one less than it allows.
     assert now["used"] == sum(uses) == max(used_then, LIMIT)
     assert_audit_clean(service)

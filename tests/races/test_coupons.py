@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from harness.service import Service
-from tests.races.crowd import BATCHES, assert_audit_clean, at_once, fails_soon, order_numbers, told
+from tests.races.buyers import BATCHES, assert_audit_clean, at_once, fails_soon, order_numbers, outcomes
 from tests.races.inside import Inside
 
 ITEMS, BUYERS, USES = 8, 120, 50
@@ -16,9 +16,9 @@ def use_it_up(service: Service, inside: Inside) -> None:
     answers = at_once(
         lambda n=n: service.buy(items[n % ITEMS], f"buyer-{n}", timeout=90, coupon_code=coupon) for n in range(BUYERS)
     )
-    said = told(answers)
-    assert said["201"] <= USES, f"{said['201']} uses of a coupon that has {USES}"
-    assert said == {"201": USES, "coupon_exhausted": BUYERS - USES}
+    counts = outcomes(answers)
+    assert counts["201"] <= USES, f"{counts['201']} uses of a coupon that has {USES}"
+    assert counts == {"201": USES, "coupon_exhausted": BUYERS - USES}
     assert len(order_numbers(answers)) == USES
     assert {answer.json()["discount"] for answer in answers if answer.status_code == 201} == {10}
     assert inside.query("SELECT used FROM coupons WHERE code = %s", coupon) == [(USES,)]
@@ -52,7 +52,7 @@ def test_several_coupons_over_several_items_meet_no_deadlock(
         lambda n=n: service.buy(items[n % 7], f"buyer-{n}", timeout=90, coupon_code=coupons[-(n % 5) - 1])
         for n in range(BUYERS)
     )
-    assert told(answers) == {"201": BUYERS}
+    assert outcomes(answers) == {"201": BUYERS}
     assert inside.query("SELECT code, used FROM coupons ORDER BY code") == [(code, BUYERS // 5) for code in coupons]
     assert inside.server.deadlocks() == before
     assert_audit_clean(service)
@@ -65,5 +65,5 @@ def test_one_buyer_s_uses_are_counted_over_items(four_workers: Callable[..., Ser
     answers = at_once(
         lambda n=n: service.buy(items[n % ITEMS], "greedy", timeout=90, coupon_code=coupon) for n in range(40)
     )
-    assert told(answers) == {"201": 3, "coupon_exhausted": 37}
+    assert outcomes(answers) == {"201": 3, "coupon_exhausted": 37}
     assert_audit_clean(service)

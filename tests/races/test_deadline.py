@@ -46,8 +46,8 @@ ENDS = {
 
 
 @dataclass
-class Told:
-    """What the two who race for an order were told: either `paid` or `came_to`, as the money came."""
+class Outcome:
+    """What the two who race for an order were answered: either `paid` or `came_to`, as the money came."""
 
     paid: bool | None = None
     came_to: str | None = None
@@ -89,21 +89,21 @@ class Race:
         code = self.selling.coupon(f"RACE{number}", total_limit=ORDERS, amount=10)
         orders = [self.selling.bought(items[n % 2], f"buyer-{n}", 1 + n % 2, code) for n in range(ORDERS)]
         ends = self.end_soon(orders)
-        told = {order.order_no: Told() for order in orders}
+        outcomes = {order.order_no: Outcome() for order in orders}
         # How long an act takes until it meets the order is not the same on every machine, nor for each act: with
         # several leads, all ends occur.
         leads = [self.slowness * lead for lead in LEADS]
         lead = leads[number % len(leads)]
         acts: list[tuple[float, Callable[[], object]]] = []
         for n, order in enumerate(orders):
-            heard = told[order.order_no]
-            acts.append((lead, partial(self.pay if n % 4 < 2 else self.receive_money, order, heard)))
-            acts.append((lead + random.choice(leads), partial(self.cancel, order, heard)))
+            own = outcomes[order.order_no]
+            acts.append((lead, partial(self.pay if n % 4 < 2 else self.receive_money, order, own)))
+            acts.append((lead + random.choice(leads), partial(self.cancel, order, own)))
         acts += [(0.0, partial(expiry.sweep, services.database)) for services in self.shops[:2]]
         acts += [(0.0, partial(self.buy, item, "rival", code)) for item in items]
         self.at_about(ends, acts)
         expiry.sweep(self.shops[0].database)
-        self.check(orders, told)
+        self.check(orders, outcomes)
         self.selling.assert_exact(items, 2 * ORDERS, code)
 
     def end_soon(self, orders: list[OrderView]) -> float:
@@ -125,43 +125,43 @@ class Race:
             for done in [threads.submit(act, *one) for one in acts]:
                 done.result()
 
-    def pay(self, order: OrderView, told: Told) -> None:
+    def pay(self, order: OrderView, outcome: Outcome) -> None:
         """The buyer pays by a call, which only does anything in time."""
         try:
-            told.paid = payments.pay(self.shops[2].database, order.user_id, order.order_no).status == "paid"
+            outcome.paid = payments.pay(self.shops[2].database, order.user_id, order.order_no).status == "paid"
         except Refusal as refusal:
-            told.paid = refusal.details["order_status"] == "paid"
+            outcome.paid = refusal.details["order_status"] == "paid"
 
-    def receive_money(self, order: OrderView, told: Told) -> None:
-        """A provider tells of money, which does something at any time."""
+    def receive_money(self, order: OrderView, outcome: Outcome) -> None:
+        """A provider reports money, which does something at any time."""
         number = f"money-for-{order.order_no}"
         money = PaymentEvent(number, PaymentEventType.SUCCEEDED, order.order_no, order.total, order.currency, number)
-        told.came_to = payments.receive(self.shops[3].database, money)
+        outcome.came_to = payments.receive(self.shops[3].database, money)
 
-    def cancel(self, order: OrderView, told: Told) -> None:
+    def cancel(self, order: OrderView, outcome: Outcome) -> None:
         try:
             order_life.cancel(self.shops[1].database, Viewer(order.user_id, False), order.order_no)
-            told.cancelled = "yes"
+            outcome.cancelled = "yes"
         except Refusal as refusal:
-            told.cancelled = refusal.details["order_status"]  # any other refusal has none
+            outcome.cancelled = refusal.details["order_status"]  # any other refusal has none
 
     def buy(self, item: int, user: str, code: str) -> None:
-        asked = PurchaseRequest(item, user, choices=Choices(coupon_code=code))
-        batch.serve(self.shops[3].database, self.caps, [asked], Deadline(10))
+        request = PurchaseRequest(item, user, choices=Choices(coupon_code=code))
+        batch.serve(self.shops[3].database, self.caps, [request], Deadline(10))
 
-    def check(self, orders: list[OrderView], told: dict[str, Told]) -> None:
+    def check(self, orders: list[OrderView], outcomes: dict[str, Outcome]) -> None:
         happened = self.selling.happened()
         for order in orders:
-            status, heard = self.selling.status(order), told[order.order_no]
+            status, own = self.selling.status(order), outcomes[order.order_no]
             events = tuple(kind for kind, number in happened if number == order.order_no)
             self.ends[events] += 1
-            assert events[1:] in ENDS[status], (status, events, heard)
-            # Whoever was told that it was they who ended it has done so, and nobody else was.
-            assert (heard.cancelled == "yes") == ("order.cancelled" in events), (status, events, heard)
-            if heard.came_to is None:
-                assert heard.paid == ("order.paid" in events), (status, events, heard)
+            assert events[1:] in ENDS[status], (status, events, own)
+            # Whoever got the answer that it was they who ended it has done so, and nobody else was.
+            assert (own.cancelled == "yes") == ("order.cancelled" in events), (status, events, own)
+            if own.came_to is None:
+                assert own.paid == ("order.paid" in events), (status, events, own)
             else:
-                assert heard.came_to == status, (status, events, heard)
+                assert own.came_to == status, (status, events, own)
 
 
 @pytest.fixture

@@ -36,14 +36,14 @@ def pay(services: Services, order: OrderView) -> None:
 def wait_past_the_end(services: Services, inside: Inside, act: Callable[[Services, OrderView], None]) -> None:
     selling = Selling(services)
     order = selling.bought(selling.item(), quantity=2)
-    told: list[str] = []
+    outcomes: list[str] = []
 
     def try_to() -> None:
         try:
             act(services, order)
-            told.append("done")
+            outcomes.append("done")
         except Refusal as refusal:
-            told.append(refusal.details["order_status"])
+            outcomes.append(refusal.details["order_status"])
 
     with inside.transaction() as execute:
         execute("SELECT id FROM orders WHERE order_no = %s FOR UPDATE", order.order_no)
@@ -57,7 +57,7 @@ def wait_past_the_end(services: Services, inside: Inside, act: Callable[[Service
             time.sleep(0.05)
         execute("COMMIT")
     waiter.join()
-    assert told == ["expired"]
+    assert outcomes == ["expired"]
     assert selling.shown(order) == "expired"
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import requests
 
 from harness.service import Service, run_command
-from tests.races.crowd import assert_audit_clean
+from tests.races.buyers import assert_audit_clean
 from tests.races.inside import Inside, until
 
 

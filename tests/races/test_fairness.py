@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from harness.service import Service
-from tests.races.crowd import assert_audit_clean, crowd_of
+from tests.races.buyers import assert_audit_clean, buyers_of
 
 FLOOD = 40
 QUIET = 20
@@ -16,7 +16,7 @@ SETTINGS = {"threads": 64, "QUEUE_MAX": 60, "PURCHASE_WAIT_SECONDS": 10}
 def quiet_buyers_are_served(service: Service) -> None:
     flooded, quiet = service.create_goods(stock=10**6), service.create_goods(stock=QUIET)
     assert service.buy(flooded, "first").status_code == 201
-    with crowd_of(service, flooded, buyers=FLOOD):
+    with buyers_of(service, flooded, buyers=FLOOD):
         answers = [service.buy(quiet, f"quiet-{number}").status_code for number in range(QUIET)]
     assert answers == [201] * QUIET
     assert service.goods(flooded)["sold"] > FLOOD

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from harness.service import Service
-from tests.races.crowd import BATCHES, assert_audit_clean, at_once, fails_soon, order_numbers, told
+from tests.races.buyers import BATCHES, assert_audit_clean, at_once, fails_soon, order_numbers, outcomes
 from tests.races.inside import Inside
 
 
@@ -14,7 +14,7 @@ def fifty_identical_requests(service: Service) -> None:
     item = service.create_goods(stock=50, order_limit=8)
     answers = at_once([lambda: service.buy(item, "alice", quantity=2, key=f"key-{item}")] * 50)
     assert len(order_numbers(answers)) <= 1, "several orders under one key"
-    assert told(answers) == {"201": 50}
+    assert outcomes(answers) == {"201": 50}
     assert len({answer.text for answer in answers}) == 1
     assert sum("Idempotent-Replayed" in answer.headers for answer in answers) == 49
     assert service.goods(item)["sold"] == 2
@@ -33,7 +33,7 @@ def one_key_for_two_items(service: Service) -> None:
         key = f"key-{number}-{items[0]}"
         answers = at_once([lambda item=item, key=key: service.buy(item, "alice", key=key) for item in items * 3])
         assert len(order_numbers(answers)) <= 1, "several orders under one key"
-        assert told(answers) == {"201": 3, "idempotency_key_reused": 3}
+        assert outcomes(answers) == {"201": 3, "idempotency_key_reused": 3}
     assert_audit_clean(service)
 
 

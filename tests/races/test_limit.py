@@ -5,16 +5,16 @@ from collections.abc import Callable
 import pytest
 
 from harness.service import Service
-from tests.races.crowd import BATCHES, assert_audit_clean, at_once, fails_soon, told
+from tests.races.buyers import BATCHES, assert_audit_clean, at_once, fails_soon, outcomes
 
 
 def sell_up_to_the_limit(service: Service) -> None:
     item = service.create_goods(stock=1000, per_user_limit=3, order_limit=8)
     answers = at_once([lambda: service.buy(item, "greedy")] * 40 + [lambda: service.buy(item, "modest")])
-    said = told(answers[:-1])
-    assert said["201"] <= 3, f"{said['201']} orders within a limit of 3"
-    assert said == {"201": 3, "limit_reached": 37}
-    assert told(answers[-1:]) == {"201": 1}
+    counts = outcomes(answers[:-1])
+    assert counts["201"] <= 3, f"{counts['201']} orders within a limit of 3"
+    assert counts == {"201": 3, "limit_reached": 37}
+    assert outcomes(answers[-1:]) == {"201": 1}
     assert service.goods(item)["sold"] == 4
     assert_audit_clean(service)
 

@@ -60,11 +60,11 @@ def buy_again_while_the_payment_is_under_way(services: Services, monkeypatch: py
     assert is_paid.wait(10)
     while not selling.is_overdue(order):
         time.sleep(0.05)
-    asked = PurchaseRequest(order.goods_id, order.user_id)
+    request = PurchaseRequest(order.goods_id, order.user_id)
     outcomes: list[Outcome | None] = []
     buyer = threading.Thread(
         target=lambda: outcomes.extend(
-            batch.serve(services.database, Caps(services.database, 2), [asked], Deadline(10))
+            batch.serve(services.database, Caps(services.database, 2), [request], Deadline(10))
         )
     )
     buyer.start()

@@ -1,4 +1,4 @@
-"""What a payment provider tells has its effect once, however often and however disorderly it comes."""
+"""What a payment provider reports has its effect once, however often and however disorderly it comes."""
 
 import random
 import time
@@ -14,7 +14,7 @@ from examples.payment_provider import Delivery, Event, Provider, new_secret
 from examples.payment_provider.provider import FAILED, SUCCEEDED
 from harness.service import Service
 from harness.wrong_clock import wrong_clock
-from tests.races.crowd import assert_audit_clean, at_once
+from tests.races.buyers import assert_audit_clean, at_once
 from tests.races.inside import Inside, until
 
 COPIES = 50
@@ -108,7 +108,7 @@ def test_without_the_unique_event_id_it_is_recorded_more_than_once(start: Start,
     assert recorded(inside)["unknown_order"] > 1
 
 
-def pay_twice_and_tell_the_second_often(service: Service, inside: Inside) -> None:
+def pay_twice_and_send_the_second_often(service: Service, inside: Inside) -> None:
     order = bought(service)
     assert provider(service).deliver(money(order)).final.body["outcome"] == "paid"
     sent = provider(service).send([money(order, payment_id="pay_2") for _ in range(COPIES)], disorder=True)
@@ -118,14 +118,14 @@ def pay_twice_and_tell_the_second_often(service: Service, inside: Inside) -> Non
 
 
 def test_a_second_payment_is_to_be_given_back_once_whatever_events_tell_of_it(start: Start, inside: Inside) -> None:
-    pay_twice_and_tell_the_second_often(start("slow_to_record"), inside)
+    pay_twice_and_send_the_second_often(start("slow_to_record"), inside)
 
 
 def test_without_the_order_s_lock_it_is_given_back_more_than_once(start: Start, inside: Inside) -> None:
     service = start("no_order_lock")
     let_claims_be_doubled(inside)  # which would decide as well
     with pytest.raises(AssertionError, match="already_paid"):
-        pay_twice_and_tell_the_second_often(service, inside)
+        pay_twice_and_send_the_second_often(service, inside)
     assert recorded(inside)["already_paid"] > 1
 
 
@@ -197,21 +197,21 @@ def test_the_owner_s_call_and_the_provider_at_once_pay_once(start: Start, inside
     def receive() -> object:
         return provider(service).deliver(money(order)).final.body["outcome"]
 
-    said = Counter(at_once([pay, receive] * 10))
-    assert said[200] + said["paid"] == 1
-    assert said[409] + said[200] == said["already_paid"] + said["paid"] == 10
+    counts = Counter(at_once([pay, receive] * 10))
+    assert counts[200] + counts["paid"] == 1
+    assert counts[409] + counts[200] == counts["already_paid"] + counts["paid"] == 10
     assert recorded(inside)["paid"] == happened(inside, "order.paid") == 1
     assert_audit_clean(service)
 
 
 def judge_as_the_database_does(service: Service) -> None:
-    told = provider(service)
+    sender = provider(service)
     order = bought(service)
     for hours in (-1, 1):
         body = money(order).body
         moment = datetime.fromtimestamp(time.time(), timezone.utc) + timedelta(hours=hours)
-        assert told.call(body, told.signature_headers("evt_x", body, moment)).status == 401
-    assert told.deliver(money(order)).final.body["outcome"] == "paid"
+        assert sender.call(body, sender.signature_headers("evt_x", body, moment)).status == 401
+    assert sender.deliver(money(order)).final.body["outcome"] == "paid"
 
 
 @pytest.mark.parametrize("seconds", [3600, -3600])
@@ -229,7 +229,7 @@ def let_claims_be_doubled(inside: Inside) -> None:
     inside.query("ALTER TABLE payment_claims DROP PRIMARY KEY, ADD INDEX payment_claims_payment (payment_id)")
 
 
-def tell_of_one_payment_for_two_orders(service: Service, inside: Inside) -> None:
+def send_one_payment_for_two_orders(service: Service, inside: Inside) -> None:
     orders = [bought(service) for _ in range(2)]
     sent = provider(service).send([money(order, payment_id="pay_1") for order in orders], disorder=True)
     assert outcomes(sent) == {"paid": 1, "mismatch": 1}
@@ -239,18 +239,18 @@ def tell_of_one_payment_for_two_orders(service: Service, inside: Inside) -> None
 
 
 def test_one_payment_that_is_told_for_two_orders_at_once_pays_one(start: Start, inside: Inside) -> None:
-    tell_of_one_payment_for_two_orders(start("very_slow_to_record"), inside)
+    send_one_payment_for_two_orders(start("very_slow_to_record"), inside)
 
 
 def test_without_the_unique_claim_one_payment_pays_two_orders(start: Start, inside: Inside) -> None:
     service = start("very_slow_to_record")
     let_claims_be_doubled(inside)
     with pytest.raises(AssertionError, match="paid': 2"):
-        tell_of_one_payment_for_two_orders(service, inside)
+        send_one_payment_for_two_orders(service, inside)
     assert recorded(inside) == {"paid": 2}
 
 
-def tell_of_two_orders_under_one_event_id(service: Service, inside: Inside) -> None:
+def send_two_orders_under_one_event_id(service: Service, inside: Inside) -> None:
     sent = provider(service).send([money(bought(service), event_id="evt_1") for _ in range(2)], disorder=True)
     assert outcomes(sent) == {"paid": 1, "mismatch": 1}
     assert recorded(inside) == {"paid": 1, "mismatch": 1}
@@ -259,14 +259,14 @@ def tell_of_two_orders_under_one_event_id(service: Service, inside: Inside) -> N
 
 
 def test_an_event_id_that_tells_of_two_orders_at_once_pays_one(start: Start, inside: Inside) -> None:
-    tell_of_two_orders_under_one_event_id(start("very_slow_to_record"), inside)
+    send_two_orders_under_one_event_id(start("very_slow_to_record"), inside)
 
 
 def test_without_the_unique_event_id_it_pays_both(start: Start, inside: Inside) -> None:
     service = start("very_slow_to_record")
     allow_an_event_id_often(inside)
     with pytest.raises(AssertionError, match="'paid': 2"):
-        tell_of_two_orders_under_one_event_id(service, inside)
+        send_two_orders_under_one_event_id(service, inside)
     assert recorded(inside) == {"paid": 2}
 
 
@@ -281,8 +281,8 @@ def test_refunds_at_once_give_everything_back_once(start: Start, inside: Inside)
         body = {"reference": reference, "restock": True}
         return requests.post(path, json=body, headers=admin, timeout=60).status_code
 
-    said = Counter(at_once([lambda: refund("a"), lambda: refund("b")] * 10))
-    assert said == {200: 10, 409: 10}
+    counts = Counter(at_once([lambda: refund("a"), lambda: refund("b")] * 10))
+    assert counts == {200: 10, 409: 10}
     assert happened(inside, "order.refunded") == 1
     goods = service.goods(order["goods_id"])
     assert goods["sold"] == 0

@@ -24,7 +24,7 @@ from core.refusals import Refusal
 from core.services import Services
 from models import Order, Payment, PaymentOutcome
 from tests.core.selling import Selling
-from tests.races.crowd import at_once, fails_soon
+from tests.races.buyers import at_once, fails_soon
 
 ROUNDS = 5
 TOTAL = 90
@@ -40,13 +40,13 @@ def services(make_app: Callable[..., Flask], server_uri: str) -> Services:
 
 
 class Money:
-    """Orders in every state, what is told of their money, and what came of it."""
+    """Orders in every state, the events of their payments and refunds, and the outcomes."""
 
     def __init__(self, services: Services) -> None:
         self.services = services
         self.selling = Selling(services)
         self.code = self.selling.coupon()
-        self.said: Counter[str] = Counter()
+        self.outcomes: Counter[str] = Counter()
         self._numbers = itertools.count(1)
         self._received: set[str] = set()
 
@@ -61,10 +61,10 @@ class Money:
         if state == "expired":
             self.sweep()
         elif state in ("paid", "refund_due"):
-            assert self.tell(order, "before") == state
+            assert self.report_payment(order, "before") == state
         return order
 
-    def tell(self, order: OrderView, payment: str, kind: str = PaymentEventType.SUCCEEDED) -> str:
+    def report_payment(self, order: OrderView, payment: str, kind: str = PaymentEventType.SUCCEEDED) -> str:
         payment_id = f"{order.order_no}-{payment}"
         if kind == PaymentEventType.SUCCEEDED:
             self._received.add(payment_id)
@@ -84,11 +84,11 @@ class Money:
 
     def calls(self, order: OrderView) -> list[Callable[[], str]]:
         return [
-            lambda: self.tell(order, "a"),
-            lambda: self.tell(order, "a"),
-            lambda: self.tell(order, "b"),
-            lambda: self.tell(order, "a", PaymentEventType.REFUNDED),
-            lambda: self.tell(order, "before", PaymentEventType.REFUNDED),
+            lambda: self.report_payment(order, "a"),
+            lambda: self.report_payment(order, "a"),
+            lambda: self.report_payment(order, "b"),
+            lambda: self.report_payment(order, "a", PaymentEventType.REFUNDED),
+            lambda: self.report_payment(order, "before", PaymentEventType.REFUNDED),
             lambda: self.cancel(order),
             lambda: self.refund(order, "r-1", True),
             lambda: self.refund(order, "r-2", False),
@@ -100,10 +100,10 @@ class Money:
                 return call()
             except Refusal as refusal:
                 return refusal.code
-            except RuntimeError as error:  # what a twin is told by the guards that are left
+            except RuntimeError as error:  # what the guards that are left raise in a twin
                 return str(error)
 
-        self.said.update(at_once([lambda call=call: outcome(call) for call in calls]))
+        self.outcomes.update(at_once([lambda call=call: outcome(call) for call in calls]))
 
     def assert_each_cent_is_in_one_line(self) -> None:
         report = audit.run(self.services.settings)
@@ -116,7 +116,7 @@ class Money:
         (sums,) = report.money
         assert sums.received == sums.kept + sums.given_back + sums.to_give_back
         assert sums.received == TOTAL * len(self._received)
-        assert set(self.said) <= ANSWERS
+        assert set(self.outcomes) <= ANSWERS
 
 
 def settle_everything_at_once(money: Money) -> None:
@@ -133,10 +133,10 @@ def test_refunds_late_payments_cancellations_and_sweeps_at_once_lose_no_cent(ser
     money = Money(services)
     rounds = 0
     # Until all that can come of them has come of them at times, if that was not so in the first few rounds.
-    while rounds < ROUNDS or (not set(money.said) >= ANSWERS - {"failed", "unknown_order"} and rounds < 8 * ROUNDS):
+    while rounds < ROUNDS or (not set(money.outcomes) >= ANSWERS - {"failed", "unknown_order"} and rounds < 8 * ROUNDS):
         settle_everything_at_once(money)
         rounds += 1
-    assert set(money.said) == ANSWERS - {"failed", "unknown_order"}
+    assert set(money.outcomes) == ANSWERS - {"failed", "unknown_order"}
 
 
 def move_from_any_status(connection: Connection, order_no: str, to: str, *conditions: Any, **values: Any) -> bool:
@@ -154,10 +154,10 @@ def test_without_the_condition_on_the_status_an_order_ends_twice(
 
 
 def refund_twice_at_once(money: Money, order: OrderView) -> None:
-    """Two operators give the money of one paid order back: one of them is told that it was."""
-    money.said.clear()
+    """Two operators refund one paid order: one of them is refused, as it is refunded already."""
+    money.outcomes.clear()
     money.all_at_once([lambda: money.refund(order, "r-1", False), lambda: money.refund(order, "r-2", False)])
-    assert money.said == {"refunded": 1, "order_not_refundable": 1}
+    assert money.outcomes == {"refunded": 1, "order_not_refundable": 1}
     money.assert_each_cent_is_in_one_line()
 
 
@@ -200,14 +200,14 @@ def restock_beside_a_sweep(money: Money) -> None:
     money.all_at_once([*calls, *[money.sweep] * 4])
     money.assert_each_cent_is_in_one_line()
     assert money.selling.stock(item) == (12, 0)
-    told = Counter(kind for kind, number in money.selling.happened() if number)
-    assert (told["order.refunded"], told["order.expired"]) == (6, 6)
+    counts = Counter(kind for kind, number in money.selling.happened() if number)
+    assert (counts["order.refunded"], counts["order.expired"]) == (6, 6)
 
 
 def test_refunds_with_a_restock_beside_a_sweep_give_each_unit_back_once(services: Services) -> None:
     money = Money(services)
     restock_beside_a_sweep(money)
-    assert money.said == {"swept": 4, "refunded": 6, "order_not_refundable": 18}
+    assert money.outcomes == {"swept": 4, "refunded": 6, "order_not_refundable": 18}
 
 
 def test_without_the_look_at_the_status_an_order_is_refunded_twice(
@@ -224,17 +224,17 @@ def test_without_the_look_at_the_status_an_order_is_refunded_twice(
 
 
 def one_refund_of_two_orders(money: Money) -> None:
-    """A refund's id that the provider tells for two paid orders at once: one of the two got its money back."""
+    """A refund's id that the provider reports for two paid orders at once: one of the two got its money back."""
     item = money.selling.item()
     paid = [money.order(item, "paid") for _ in range(2)]
 
-    def tell(order: OrderView) -> str:
+    def report_refund(order: OrderView) -> str:
         event = PaymentEvent(
             f"evt-{order.order_no}", PaymentEventType.REFUNDED, order.order_no, TOTAL, "CNY", f"refund-{item}"
         )
         return payments.receive(money.services.database, event)
 
-    money.all_at_once([lambda order=order: tell(order) for order in paid])  # type: ignore[misc]
+    money.all_at_once([lambda order=order: report_refund(order) for order in paid])  # type: ignore[misc]
     statuses = sorted(money.selling.status(order) for order in paid)
     assert statuses == ["paid", "refunded"]
     money.assert_each_cent_is_in_one_line()

@@ -6,7 +6,7 @@ import pytest
 import requests
 
 from harness.service import Service
-from tests.races.crowd import assert_audit_clean, at_once, fails_soon, told
+from tests.races.buyers import assert_audit_clean, at_once, fails_soon, outcomes
 from tests.races.inside import Inside
 
 
@@ -19,7 +19,7 @@ def fifty_identical_restocks(service: Service) -> None:
     """Fifty requests under one key: one effect and fifty equal answers, one of them the first."""
     item = service.create_goods(stock=10)
     answers = at_once([lambda: restock(service, item, 5, f"key-{item}")] * 50)
-    assert told(answers) == {"200": 50}
+    assert outcomes(answers) == {"200": 50}
     stock = service.goods(item)["stock"]
     assert stock == 15, f"booked {stock}"
     assert len({answer.text for answer in answers}) == 1
@@ -31,7 +31,7 @@ def fifty_that_are_refused(service: Service) -> None:
     """Nobody is kept waiting by others who are refused under the same key: each is judged, and refused."""
     item = service.create_goods(stock=10)
     answers = at_once([lambda: restock(service, item, -11, f"key-{item}")] * 50)
-    assert told(answers) == {"stock_conflict": 50}
+    assert outcomes(answers) == {"stock_conflict": 50}
     # The key is free still.
     assert restock(service, item, -10, f"key-{item}").json()["stock"] == 0
 
@@ -40,7 +40,7 @@ def two_requests_under_a_key(service: Service) -> None:
     item = service.create_goods(stock=10)
     calls = [lambda units=units: restock(service, item, units, f"key-{item}") for units in (5, 7) * 10]
     answers = at_once(calls)
-    assert told(answers) == {"200": 10, "idempotency_key_reused": 10}
+    assert outcomes(answers) == {"200": 10, "idempotency_key_reused": 10}
     assert service.goods(item)["stock"] in (15, 17)
 
 

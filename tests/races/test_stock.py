@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from harness.service import Service
-from tests.races.crowd import BATCHES, assert_audit_clean, at_once, fails_soon, order_numbers, told
+from tests.races.buyers import BATCHES, assert_audit_clean, at_once, fails_soon, order_numbers, outcomes
 from tests.races.inside import Inside
 
 
@@ -16,9 +16,9 @@ def sell_exactly(service: Service, buyers: int, units: int, **fields: object) ->
     """More buyers than units: each unit is sold once, and everybody else is told so."""
     item = service.create_goods(stock=units, **fields)
     answers = at_once([lambda user=f"buyer-{n}": service.buy(item, user) for n in range(buyers)])
-    said = told(answers)
-    assert said["201"] <= units, f"{said['201']} orders for {units} units"
-    assert said == {"201": units, "sold_out": buyers - units}
+    counts = outcomes(answers)
+    assert counts["201"] <= units, f"{counts['201']} orders for {units} units"
+    assert counts == {"201": units, "sold_out": buyers - units}
     assert len(order_numbers(answers)) == units
     goods = service.goods(item)
     assert (goods["stock"], goods["sold"]) == (0, units)

@@ -14,7 +14,7 @@ from core.ops import audit
 from core.orders import expiry
 from core.services import Services
 from tests.core.selling import Selling
-from tests.races.crowd import at_once
+from tests.races.buyers import at_once
 
 SWEEPERS = 4
 ORDERS = 60

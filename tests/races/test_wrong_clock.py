@@ -9,7 +9,7 @@ import requests
 
 from harness.service import Service
 from harness.wrong_clock import wrong_clock
-from tests.races.crowd import assert_audit_clean
+from tests.races.buyers import assert_audit_clean
 from tests.races.inside import Inside, until
 
 HALF_AN_HOUR = timedelta(minutes=30)

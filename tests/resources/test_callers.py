@@ -58,7 +58,7 @@ def test_a_household_of_ipv6_counts_as_one_and_ipv4_as_itself(peer: str, expecte
 
 
 def test_a_proxy_that_was_not_stated_is_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
-    callers.tell_of_proxies.cache_clear()
+    callers.warn_of_proxies.cache_clear()
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
             seen(0, "1.1.1.1")

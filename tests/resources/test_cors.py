@@ -89,19 +89,23 @@ def test_a_preflight_allows_the_methods_and_headers_that_the_api_takes(shared: C
 
 
 def test_preflights_are_not_counted_and_never_refused(limited: Calls) -> None:
-    asked = {"Origin": SHOP, "Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "authorization"}
+    preflight = {
+        "Origin": SHOP,
+        "Access-Control-Request-Method": "GET",
+        "Access-Control-Request-Headers": "authorization",
+    }
 
-    def ask() -> None:
+    def send_preflights() -> None:
         for path in ("/goods", "/orders", "/seckill/1", "/goods/1"):
-            answer = limited.send("OPTIONS", path, headers=asked)
+            answer = limited.send("OPTIONS", path, headers=preflight)
             assert answer.status_code == 200
             assert answer.headers["Access-Control-Allow-Origin"] == SHOP
             assert "get" in words(answer.headers["Access-Control-Allow-Methods"])
 
-    ask()
+    send_preflights()
     statuses = [limited.get("/goods", headers={"Origin": SHOP}).status_code for _ in range(4)]
     assert statuses == [200, 200, 200, 429]  # no preflight was counted
-    ask()
+    send_preflights()
     # What is no preflight counts.
     assert limited.send("OPTIONS", "/goods").status_code == 429
     refused = limited.get("/goods", headers={"Origin": SHOP})

@@ -26,7 +26,7 @@ from tests.resources.calls import OPERATOR, Calls
 SECRET = "whsec_" + "c2VjcmV0IG9mIHRoZSBwYXltZW50IHByb3ZpZGVy"
 # One of each group, and the driver's are not the server's to tell.
 SOME = (1205, 1206, 1637, 3101, 3032, 3100, 3169, 3783, 3797, 1290, 1037, 1038, 1820, 9001)
-OF_THE_SERVER = sorted(KNOWN.keys() - {known.number for known in GROUPS["Told by the driver"]})
+OF_THE_SERVER = sorted(KNOWN.keys() - {known.number for known in GROUPS["Reported by the driver"]})
 UNKNOWN = 1644  # what SIGNAL says where no number is given
 
 
@@ -47,8 +47,8 @@ class Faulty:
                 for moment in ("INSERT", "UPDATE", "DELETE"):
                     connection.exec_driver_sql(
                         f"CREATE TRIGGER fault_{number}_{moment} BEFORE {moment} ON {table} FOR EACH ROW BEGIN"
-                        " DECLARE told INT; SELECT MAX(number) INTO told FROM fault;"
-                        " IF told IS NOT NULL THEN SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = told; END IF; END"
+                        " DECLARE errno INT; SELECT MAX(number) INTO errno FROM fault;"
+                        " IF errno IS NOT NULL THEN SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = errno; END IF; END"
                     )
         for engine in (self.engine, self.call.services.database.read_engine):
             event.listen(engine, "before_cursor_execute", self._instead_of_a_read, retval=True)
@@ -130,10 +130,10 @@ class Services:
         assert order.status_code == 201
         self.order = order.get_json()["order_no"]
 
-    def told(self) -> TestResponse:
+    def report_payment(self) -> TestResponse:
         """A payment's event, signed."""
-        said = {"order_no": self.order, "amount": 100, "currency": "CNY", "payment_id": "p-1"}
-        body = json.dumps({"type": "payment.succeeded", "data": said})
+        data = {"order_no": self.order, "amount": 100, "currency": "CNY", "payment_id": "p-1"}
+        body = json.dumps({"type": "payment.succeeded", "data": data})
         now = time.time()
         signature = Signer(SECRET).sign("event-1", datetime.fromtimestamp(int(now), timezone.utc), body)
         headers = {"webhook-id": "event-1", "webhook-timestamp": str(int(now)), "webhook-signature": signature}
@@ -146,7 +146,7 @@ WRITES: dict[str, Callable[[Services], TestResponse]] = {
     "purchase with a coupon": lambda s: s.call.post(f"/seckill/{s.item}", "bob", json={"coupon_code": "TEN"}),
     "cancel": lambda s: s.call.post(f"/orders/{s.order}/cancel", "alice"),
     "pay": lambda s: s.call.post(f"/orders/{s.order}/pay", "alice"),
-    "payment told": lambda s: s.told(),
+    "payment event": lambda s: s.report_payment(),
     "new goods": lambda s: s.call.post(
         "/goods", OPERATOR, json={"name": "x", "currency": "CNY", "price": 1, "stock": 1}
     ),
@@ -182,9 +182,9 @@ READ_NOTHING = ("goods", "new goods", "new coupon", "new shipping method", "new 
 
 
 def expect(answer: TestResponse, number: int, operation: str) -> None:
-    told = (answer.status_code, answer.get_json().get("code"))
+    answered = (answer.status_code, answer.get_json().get("code"))
     wanted = "busy" if KNOWN[number].kind is Kind.RERUN else "unavailable"
-    assert told == (503, wanted), f"{operation} told {told} for {number}"
+    assert answered == (503, wanted), f"{operation} answered {answered} for {number}"
     assert answer.headers["Retry-After"]
 
 

@@ -130,15 +130,19 @@ class Twins:
         return one, other
 
 
-def answer(app: Flask, asked: dict[str, Any]) -> TestResponse:
+def answer(app: Flask, request: dict[str, Any]) -> TestResponse:
     builder = EnvironBuilder(
-        asked["path"], method=asked["method"], input_stream=None, data=asked["data"], query_string=asked["query"]
+        request["path"],
+        method=request["method"],
+        input_stream=None,
+        data=request["data"],
+        query_string=request["query"],
     )
     environ = builder.get_environ()
     environ.pop("CONTENT_TYPE", None)
-    if not asked["data"]:
+    if not request["data"]:
         environ.pop("CONTENT_LENGTH", None)
-    environ.update({name: value for name, value in asked["headers"].items() if value is not None})
+    environ.update({name: value for name, value in request["headers"].items() if value is not None})
     parts, status, headers = run_wsgi_app(app.wsgi_app, environ)
     return TestResponse(parts, status, headers, builder.get_request())
 
@@ -270,7 +274,7 @@ ids = st.one_of(
 )
 paths = st.builds("/{}/{}".format, st.sampled_from(["seckill", "seckill", "goods"]), ids)
 queries = st.sampled_from([""] * 8 + ["quantity=2", "x", "&"])
-asked = st.fixed_dictionaries(
+any_requests = st.fixed_dictionaries(
     {
         "method": st.sampled_from(["POST"] * 6 + ["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "BREW"]),
         "path": paths,
@@ -309,13 +313,13 @@ reads = st.fixed_dictionaries(
         "data": st.just(b""),
     }
 )
-requests = st.one_of(asked, asked, purchases, reads)
+requests = st.one_of(any_requests, any_requests, purchases, reads)
 
 
-@given(asked=st.lists(requests, min_size=1, max_size=4))
+@given(environs=st.lists(requests, min_size=1, max_size=4))
 @SETTINGS
-def test_with_and_without_the_layer_the_answers_are_the_same(twins: Twins, asked: list[dict[str, Any]]) -> None:
-    for environ in asked:
+def test_with_and_without_the_layer_the_answers_are_the_same(twins: Twins, environs: list[dict[str, Any]]) -> None:
+    for environ in environs:
         if environ["method"] == "DELETE":
             environ["headers"]["HTTP_AUTHORIZATION"] = None  # an item that is gone would end the rest
         assert_agree(*twins.both(environ))
@@ -348,7 +352,7 @@ REFUSED = [
 
 
 def test_both_sell_with_choices_and_refuse_them_alike(twins: Twins) -> None:
-    def ask(number: int, body: dict[str, Any], key: str | None) -> TestResponse:
+    def buy(number: int, body: dict[str, Any], key: str | None) -> TestResponse:
         left = twins.left_to_flask
         headers = {
             "HTTP_AUTHORIZATION": f"Bearer {TOKENS['alice']}",
@@ -356,25 +360,25 @@ def test_both_sell_with_choices_and_refuse_them_alike(twins: Twins) -> None:
             "HTTP_IDEMPOTENCY_KEY": key,
         }
         data = EnvironBuilder(json=body).input_stream.read()
-        asked = {"method": "POST", "path": f"/seckill/{number}", "query": "", "headers": headers, "data": data}
-        one, other = twins.both(asked)
+        environ = {"method": "POST", "path": f"/seckill/{number}", "query": "", "headers": headers, "data": data}
+        one, other = twins.both(environ)
         assert_agree(one, other)
         assert twins.left_to_flask == left, "the layer left a plain purchase to Flask"
         return one
 
     for place, (number, body) in enumerate(BOUGHT):
-        first, again = (ask(number, body, f"key-{place}") for _ in range(2))
+        first, again = (buy(number, body, f"key-{place}") for _ in range(2))
         assert (first.status_code, again.json) == (201, first.json), first.text
         assert again.headers["Idempotent-Replayed"] == "true"
-        assert ask(number, body | {"coupon_code": "OVER"}, f"key-{place}").json["code"] == "idempotency_key_reused"
+        assert buy(number, body | {"coupon_code": "OVER"}, f"key-{place}").json["code"] == "idempotency_key_reused"
     for number, body, code in REFUSED:
-        assert ask(number, body, None).json["code"] == code
+        assert buy(number, body, None).json["code"] == code
     assert stocks(twins.ahead) == stocks(twins.flask)
 
 
 @pytest.fixture
-def crowd(twins: Twins, monkeypatch: pytest.MonkeyPatch) -> Iterator[Twins]:
-    """All that stays as it is, known to the sale cache, and everybody a crowd."""
+def hot_twins(twins: Twins, monkeypatch: pytest.MonkeyPatch) -> Iterator[Twins]:
+    """All that stays as it is, known to the sale cache, and every item hot."""
     monkeypatch.setattr(sale_cache_module, "MAX_AGE", 60.0)
     sale_cache = twins.ahead.services.sale_cache
     sale_cache.hot_requests = 0
@@ -387,21 +391,23 @@ def crowd(twins: Twins, monkeypatch: pytest.MonkeyPatch) -> Iterator[Twins]:
         time.sleep(0.01)
 
 
-@given(asked=requests)
+@given(environ=requests)
 @SETTINGS
-def test_from_memory_the_answers_are_the_same(crowd: Twins, asked: dict[str, Any]) -> None:
-    if asked["method"] in ("POST", "DELETE"):
-        asked["path"] = (
-            asked["path"].replace("/1", "/2").replace("/6", "/3").replace("/7", "/4").replace("/8", "/5")
+def test_from_memory_the_answers_are_the_same(hot_twins: Twins, environ: dict[str, Any]) -> None:
+    if environ["method"] in ("POST", "DELETE"):
+        environ["path"] = (
+            environ["path"].replace("/1", "/2").replace("/6", "/3").replace("/7", "/4").replace("/8", "/5")
         )  # closed ones
-        asked["headers"] = asked["headers"] | ({"HTTP_AUTHORIZATION": None} if asked["method"] == "DELETE" else {})
-    one, other = crowd.both(asked)
+        environ["headers"] = environ["headers"] | (
+            {"HTTP_AUTHORIZATION": None} if environ["method"] == "DELETE" else {}
+        )
+    one, other = hot_twins.both(environ)
     # Only a certain refusal of a purchase may come ahead of token and body.
     if one.status_code == 409 and other.status_code in (400, 401, 413, 415, 422):
-        assert asked["method"] == "POST"
-        assert asked["headers"].get("HTTP_IDEMPOTENCY_KEY") is None
-        asked = asked | {"data": b"", "headers": asked["headers"] | PLAIN}
-        one, other = crowd.both(asked)
+        assert environ["method"] == "POST"
+        assert environ["headers"].get("HTTP_IDEMPOTENCY_KEY") is None
+        environ = environ | {"data": b"", "headers": environ["headers"] | PLAIN}
+        one, other = hot_twins.both(environ)
     assert_agree(one, other)
 
 
@@ -414,11 +420,11 @@ PLAIN = {
 
 
 @pytest.mark.parametrize("noun", ["goods", "seckill"])
-def test_what_a_client_has_is_304_to_both(crowd: Twins, noun: str) -> None:
+def test_what_a_client_has_is_304_to_both(hot_twins: Twins, noun: str) -> None:
     for number in range(1, len(ITEMS) + 1):
         path = f"/{noun}/{number}"
-        etag = crowd.flask.get(path).headers["ETag"]
-        asked = {"method": "GET", "path": path, "query": "", "data": b"", "headers": {"HTTP_IF_NONE_MATCH": etag}}
-        one, other = crowd.both(asked)
+        etag = hot_twins.flask.get(path).headers["ETag"]
+        environ = {"method": "GET", "path": path, "query": "", "data": b"", "headers": {"HTTP_IF_NONE_MATCH": etag}}
+        one, other = hot_twins.both(environ)
         assert one.status_code == 304
         assert_agree(one, other)

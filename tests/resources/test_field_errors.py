@@ -22,7 +22,7 @@ def only_error(answer: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("path", "body", "said"),
+    ("path", "body", "expected"),
     [
         ("/goods", {**NEEDED, "price": -1}, {"code": "out_of_range", "minimum": 0, "maximum": 10**12}),
         ("/goods", {**NEEDED, "name": ""}, {"code": "too_short", "min_length": 1, "max_length": 200}),
@@ -38,8 +38,8 @@ def only_error(answer: Any) -> dict[str, Any]:
         ("/webhooks", {"url": "https://x.example", "types": [MARKER]}, {"field": "types.0", "code": "invalid_value"}),
     ],
 )
-def test_an_error_says_what_would_be_right(sqlite_call: Calls, path: str, body: Any, said: dict[str, Any]) -> None:
-    assert only_error(sqlite_call.post(path, OPERATOR, json=body)).items() >= said.items()
+def test_an_error_says_what_would_be_right(sqlite_call: Calls, path: str, body: Any, expected: dict[str, Any]) -> None:
+    assert only_error(sqlite_call.post(path, OPERATOR, json=body)).items() >= expected.items()
 
 
 def test_an_error_within_an_address_says_what_would_be_right(sqlite_call: Calls) -> None:

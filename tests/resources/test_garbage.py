@@ -1,4 +1,4 @@
-"""What the crowd asks for leaves nothing behind that only the garbage collector finds: it would run all the time.
+"""A plain request leaves nothing behind that only the garbage collector finds: it would run all the time.
 
 Objects that hold each other are found by it alone, and while it looks for them a worker does nothing else.
 """
@@ -28,7 +28,7 @@ def collected_by_hand() -> Iterator[None]:
     gc.enable()
 
 
-class Crowd:
+class Clients:
     """Requests as the event loop hands them over."""
 
     def __init__(self, call: Calls) -> None:
@@ -42,16 +42,16 @@ class Crowd:
 
         The smaller one of two trials: what the last threads of an earlier test leave behind, they leave once.
         """
-        self._ask(method, path, expected, "warm-up", more)
+        self._send(method, path, expected, "warm-up", more)
         found = []
         for trial in "first", "second":
             gc.collect()
             for number in range(REQUESTS):
-                self._ask(method, path, expected, f"{trial}-buyer-{number}", more)
+                self._send(method, path, expected, f"{trial}-buyer-{number}", more)
             found.append(gc.collect())
         return min(found)
 
-    def _ask(self, method: str, path: str, expected: int, user: str, more: dict[str, str]) -> None:
+    def _send(self, method: str, path: str, expected: int, user: str, more: dict[str, str]) -> None:
         environ = {
             "REQUEST_METHOD": method,
             "PATH_INFO": path,
@@ -82,7 +82,7 @@ def test_nothing_is_left_to_the_garbage_collector(
     sqlite_call.services.sale_cache.hot_requests = 1
     assert sqlite_call.create(stock=10_000)["id"] == 1
     sqlite_call.create(stock=0)
-    assert Crowd(sqlite_call).left_behind(method, path, expected, **more) < FEW
+    assert Clients(sqlite_call).left_behind(method, path, expected, **more) < FEW
 
 
 def test_it_would_be_if_the_environment_kept_its_request(sqlite_call: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,7 +95,7 @@ def test_it_would_be_if_the_environment_kept_its_request(sqlite_call: Calls, mon
     monkeypatch.setattr(ApiRequest, "__init__", keep)
     sqlite_call.create(stock=10_000)
     with pytest.raises(AssertionError, match=" < 300"):
-        assert Crowd(sqlite_call).left_behind("POST", "/seckill/1", 201) < FEW
+        assert Clients(sqlite_call).left_behind("POST", "/seckill/1", 201) < FEW
 
 
 def test_it_would_be_if_a_callback_held_its_future(sqlite_call: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,4 +107,4 @@ def test_it_would_be_if_a_callback_held_its_future(sqlite_call: Calls, monkeypat
     monkeypatch.setattr(Future, "add_done_callback", holding)
     sqlite_call.create(stock=10_000)
     with pytest.raises(AssertionError, match=" < 300"):
-        assert Crowd(sqlite_call).left_behind("POST", "/seckill/1", 201) < FEW
+        assert Clients(sqlite_call).left_behind("POST", "/seckill/1", 201) < FEW

@@ -1,4 +1,4 @@
-"""Health is told ahead of Flask, and in Flask's words."""
+"""Health is answered ahead of Flask, and in Flask's words."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,7 @@ from tests.resources.test_fast_path import headers_of
 from tests.resources.test_fast_path_and_flask_agree import ByDispatcher
 
 
-def ask(application: Any, method: str, path: str, headers: dict[str, str]) -> TestResponse:
+def send(application: Any, method: str, path: str, headers: dict[str, str]) -> TestResponse:
     environ = EnvironBuilder(method=method, path=path, headers={"X-Request-ID": "mine", **headers}).get_environ()
     return TestResponse(*run_wsgi_app(application, environ), None)  # type: ignore[arg-type]
 
@@ -31,7 +31,7 @@ def test_health_is_told_as_flask_tells_it(
     ahead, flask = ByDispatcher(pipeline), without_fast_path(pipeline)
     for method in ("GET", "HEAD", "OPTIONS", "POST"):
         for headers in ({}, {"Origin": "https://evil.example"}, {"Accept-Language": "zh"}):
-            one, other = (ask(application, method, path, headers) for application in (ahead, flask))
+            one, other = (send(application, method, path, headers) for application in (ahead, flask))
             assert one.status_code == other.status_code
             assert one.data == other.data
             assert headers_of(one) == headers_of(other)
@@ -42,4 +42,4 @@ def test_flask_is_not_asked_for_it(sqlite_app: Flask) -> None:
     pipeline.application = None  # whoever calls it fails
     ahead = ByDispatcher(pipeline)
     for path in ("/healthz", "/readyz"):
-        assert [ask(ahead, method, path, {}).status_code for method in ("GET", "HEAD")] == [200, 200]
+        assert [send(ahead, method, path, {}).status_code for method in ("GET", "HEAD")] == [200, 200]

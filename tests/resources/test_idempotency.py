@@ -37,9 +37,9 @@ class Scene:
     other: dict[str, Any] = field(default_factory=dict)
 
     def send(self, call: Calls, key: str = "k", **changes: Any) -> TestResponse:
-        asked = {"path": self.path, "by": self.by, "json": self.body, **changes}
-        headers = {"Idempotency-Key": key, **asked.pop("headers", {})}
-        return call.send(self.method, asked.pop("path"), asked.pop("by"), headers=headers, **asked)
+        options = {"path": self.path, "by": self.by, "json": self.body, **changes}
+        headers = {"Idempotency-Key": key, **options.pop("headers", {})}
+        return call.send(self.method, options.pop("path"), options.pop("by"), headers=headers, **options)
 
 
 def _goods(call: Calls, suffix: str = "") -> str:
@@ -85,8 +85,8 @@ def _resolution(call: Calls) -> Scene:
 
     unknown = PaymentEvent("evt_1", PaymentEventType.SUCCEEDED, "0" * 32, 100, "CNY", "pay_1")
     assert payments.receive(call.services.database, unknown) == "unknown_order"
-    (told,) = call.get("/payments", OPERATOR).json["items"]
-    path = f"/payments/{told['id']}/resolve"
+    (payment,) = call.get("/payments", OPERATOR).json["items"]
+    path = f"/payments/{payment['id']}/resolve"
     return Scene("POST", path, body={"resolution": "refunded"}, other={"json": {"resolution": "accepted"}})
 
 
@@ -211,7 +211,7 @@ def test_a_key_that_is_none_is_a_422_and_nothing_is_done(sqlite_call: Calls, ope
 def test_without_the_guard_a_restock_that_is_sent_again_is_booked_twice(
     call: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(idempotency, "once", lambda database, asked, act, prepare: (act(), False))
+    monkeypatch.setattr(idempotency, "once", lambda database, request, act, prepare: (act(), False))
     scene = SCENES["changeGoods"](call)
     assert [scene.send(call).json["stock"] for _ in range(2)] == [10, 15]
 
@@ -289,10 +289,10 @@ def refuse_to_cancel_an_overdue_order(call: Calls, headers: dict[str, str]) -> N
     order = call.bought(item["id"], coupon_code=code)["order_no"]
     call.make_overdue(order)
     for _ in range(2):
-        told = call.post(f"/orders/{order}/cancel", "alice", headers=headers)
-        problem(told, 409, "order_not_pending")
-        assert told.json["order_status"] == "expired"
-        assert "Idempotent-Replayed" not in told.headers
+        answer = call.post(f"/orders/{order}/cancel", "alice", headers=headers)
+        problem(answer, 409, "order_not_pending")
+        assert answer.json["order_status"] == "expired"
+        assert "Idempotent-Replayed" not in answer.headers
     with call.services.database.reading() as connection:
         assert connection.execute(select(Order.status).where(Order.order_no == order)).scalar_one() == "expired"
     assert (call.goods(item["id"])["stock"], call.goods(item["id"])["sold"]) == (10, 0)
@@ -352,8 +352,8 @@ def test_what_fails_half_way_leaves_neither_effect_nor_answer(call: Calls, monke
     before = everything(call)
     cancel = order_life.cancel
 
-    def fail_after(*asked: Any) -> Any:
-        cancel(*asked)
+    def fail_after(*arguments: Any) -> Any:
+        cancel(*arguments)
         raise Unavailable()
 
     monkeypatch.setattr(order_life, "cancel", fail_after)

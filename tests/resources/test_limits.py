@@ -43,12 +43,12 @@ def limited(make_app: Callable[..., Flask], sqlite_uri: str) -> Limited:
     """Makes an application that takes USERS requests a minute from a user and ADDRESSES from an address."""
 
     def make(**settings: Any) -> Calls:
-        told = {
+        limits = {
             "RATE_LIMITS": True,
             "RATE_LIMIT_PER_USER": f"{USERS}/minute",
             "RATE_LIMIT_PER_ADDRESS": f"{ADDRESSES}/minute",
         }
-        return Calls(make_app(sqlite_uri, **told | settings))
+        return Calls(make_app(sqlite_uri, **limits | settings))
 
     return make
 
@@ -97,10 +97,10 @@ def is_limited(answer: TestResponse) -> bool:
 def test_a_user_s_requests_count_together_whoever_answers_them(limited: Limited, first: str, last: str) -> None:
     call = limited(RATE_LIMIT_PER_ADDRESS="1000/minute")
     item = put_up(call)
-    told = AheadOrNot(call.app)
+    counted = AheadOrNot(call.app)
     for number in range(USERS):
         assert not is_limited(WAYS[first](call, item, "alice", **came_from(f"10.0.0.{number}")))
-    assert told.flask_calls == (0 if first == "ahead of Flask" else USERS)
+    assert counted.flask_calls == (0 if first == "ahead of Flask" else USERS)
     assert is_limited(WAYS[last](call, item, "alice", **came_from("10.0.1.1")))
     assert not is_limited(WAYS[last](call, item, "bob"))
 
@@ -243,9 +243,9 @@ def test_both_ways_say_it_alike_in_the_caller_s_language(limited: Limited) -> No
     item = put_up(call)
     of_flask(call, item, "alice")
     headers = {"Accept-Language": "zh", "X-Request-ID": "mine", "Origin": "https://shop.example"}
-    told = AheadOrNot(call.app)
+    counted = AheadOrNot(call.app)
     one = ahead(call, item, "alice", headers=headers)
-    assert told.flask_calls == 0
+    assert counted.flask_calls == 0
     other = of_flask(call, item, "alice", headers=headers)
     assert one.json == other.json
     assert one.json["title"] == "请求过于频繁"
@@ -301,11 +301,11 @@ def test_without_its_storage_all_is_served_and_each_worker_counts_alone(
 def test_preflights_are_free_only_where_pages_of_other_origins_may_call(
     make_app: Callable[..., Flask], sqlite_uri: str
 ) -> None:
-    asked = {"Origin": "https://shop.example", "Access-Control-Request-Method": "POST"}
+    preflight = {"Origin": "https://shop.example", "Access-Control-Request-Method": "POST"}
     statuses = {}
     for origins in ("", "https://shop.example"):
         call = Calls(make_app(sqlite_uri, RATE_LIMITS=True, RATE_LIMIT_PER_ADDRESS="2/hour", CORS_ORIGINS=origins))
-        statuses[origins] = [call.send("OPTIONS", "/orders", headers=asked).status_code for _ in range(3)]
+        statuses[origins] = [call.send("OPTIONS", "/orders", headers=preflight).status_code for _ in range(3)]
     assert statuses == {"": [200, 200, 429], "https://shop.example": [200, 200, 200]}
 
 
@@ -316,6 +316,6 @@ def test_a_read_beyond_the_limit_is_not_read(limited: Limited, monkeypatch: pyte
     looked: list[int] = []
     look = cache.look
     monkeypatch.setattr(cache, "look", lambda noun, goods_id: looked.append(goods_id) or look(noun, goods_id))
-    told = [call.get(f"/goods/{item}", **came_from("10.1.1.1")).status_code for _ in range(ADDRESSES + 3)]
-    assert told == [200] * ADDRESSES + [429] * 3
+    statuses = [call.get(f"/goods/{item}", **came_from("10.1.1.1")).status_code for _ in range(ADDRESSES + 3)]
+    assert statuses == [200] * ADDRESSES + [429] * 3
     assert looked == [item] * ADDRESSES

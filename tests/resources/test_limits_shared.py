@@ -89,17 +89,17 @@ def test_a_redis_that_fails_stops_no_sale_and_is_used_again_when_it_is_back(
         # Reads: one could buy too much for that.
         assert requests.get(f"{service.url}/orders", headers=service.headers("erin"), timeout=20).ok
         time.sleep(0.3)
-    told = service.log.read_text()
-    assert told.count("requests are counted by each worker alone") == 1
-    assert told.count("requests are counted in Redis again") == 1
+    log = service.log.read_text()
+    assert log.count("requests are counted by each worker alone") == 1
+    assert log.count("requests are counted in Redis again") == 1
 
 
 def test_a_connection_that_is_open_needs_no_dns(redis: Redis, dns: Dns) -> None:
     counts = SharedCounts(redis.url.replace("127.0.0.1", "localhost"))
     assert counts.incr("a", 60) == 1
-    looked_up = dns.asked.count("localhost")
+    looked_up = dns.queries.count("localhost")
     assert looked_up > 0
     dns.fall_silent("localhost")
     assert counts.incr("a", 60) == 2
     assert SharedCounts(redis.url).get("a") == 2, "it was counted in Redis"
-    assert dns.asked.count("localhost") == looked_up
+    assert dns.queries.count("localhost") == looked_up

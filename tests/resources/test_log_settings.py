@@ -18,6 +18,7 @@ from config import Settings
 from harness.eventually import eventually
 from harness.service import Service
 from resources.http import request_log
+from resources.http.request_log import AnsweredRequest
 from tests.resources.calls import OPERATOR, Calls
 from tests.resources.test_metrics import figures, rise
 
@@ -37,13 +38,13 @@ def configured(**settings: object) -> io.StringIO:
     return written
 
 
-def told(written: io.StringIO) -> list[str]:
+def lines_of(written: io.StringIO) -> list[str]:
     request_log.flush(seconds=20)
     return written.getvalue().splitlines()
 
 
 def note(status: int, code: str | None = None, user: str | None = None) -> None:
-    request_log.note("mine-1", "GET", "/x", status, code, time.perf_counter(), user)
+    request_log.note(AnsweredRequest("mine-1", "GET", "/x", status, code, time.perf_counter(), user))
 
 
 STATUSES = (200, 304, 409, 429, 500, 503)
@@ -56,7 +57,7 @@ def test_the_requests_that_the_setting_names_have_a_line(which: str, kept: tuple
     written = configured(LOG_REQUESTS=which)
     for status in STATUSES:
         note(status)
-    assert [json.loads(line)["status"] for line in told(written)] == list(kept)
+    assert [json.loads(line)["status"] for line in lines_of(written)] == list(kept)
 
 
 def test_of_a_sample_one_in_so_many_has_a_line_and_every_failure_has() -> None:
@@ -65,7 +66,7 @@ def test_of_a_sample_one_in_so_many_has_a_line_and_every_failure_has() -> None:
         note(201)
     for _ in range(50):
         note(503, "busy")
-    statuses = [json.loads(line)["status"] for line in told(written)]
+    statuses = [json.loads(line)["status"] for line in lines_of(written)]
     assert statuses.count(503) == 50
     assert 700 <= statuses.count(201) <= 1300  # eleven standard deviations
 
@@ -85,8 +86,8 @@ def test_lines_below_the_level_are_left_out_but_requests_have_a_setting_of_their
     for level in (logging.INFO, logging.WARNING, logging.ERROR):
         logging.getLogger("seckill").log(level, "something")
     note(200)
-    assert {json.loads(line)["levelname"] for line in told(written)} == {"ERROR", "INFO"}
-    assert len(told(written)) == 2
+    assert {json.loads(line)["levelname"] for line in lines_of(written)} == {"ERROR", "INFO"}
+    assert len(lines_of(written)) == 2
 
 
 @pytest.mark.parametrize(

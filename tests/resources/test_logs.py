@@ -21,6 +21,7 @@ from core.ops.metrics import BufferedCounter
 from harness.service import SECRET, Service
 from resources.http import request_log
 from resources.http.pipeline import Pipeline
+from resources.http.request_log import AnsweredRequest
 from tests.core.forged_tokens import signed
 from tests.resources.calls import ADDRESS, OPERATOR, Calls, without_fast_path
 
@@ -167,7 +168,7 @@ def test_what_is_answered_ahead_of_flask_has_the_line_that_flask_writes(
     while not sale_cache.refusal(closed) or not sale_cache.seen("goods", item):
         time.sleep(0.01)
 
-    def ask() -> list[dict]:
+    def send_all() -> list[dict]:
         written_by_now(stream)
         stream.seek(0)
         stream.truncate()
@@ -185,7 +186,7 @@ def test_what_is_answered_ahead_of_flask_has_the_line_that_flask_writes(
         own = {"timestamp", "duration_ms", "message"}
         return [(name, type(value) if name in own else value) for name, value in line.items()]
 
-    ahead = ask()
+    ahead = send_all()
     assert [(line["status"], line["code"], line["user_id"]) for line in ahead] == [
         (201, None, "alice"),
         (201, None, '爱丽丝"}'),
@@ -194,26 +195,28 @@ def test_what_is_answered_ahead_of_flask_has_the_line_that_flask_writes(
         *[(200, None, None), (304, None, None)] * 2,
     ]
     sqlite_call.app.wsgi_app, sale_cache.hot_requests = without_fast_path(pipeline), 10**9  # type: ignore[method-assign]
-    # But a crowd is refused before anybody asks who they are.
+    # But buyers of a hot item are refused before anybody checks who they are.
     sqlite_call.post("/healthz")
-    flask = ask()
+    flask = send_all()
     assert [shape(line) for line in ahead[:2] + ahead[3:]] == [shape(line) for line in flask[:2] + flask[3:]]
     assert [name for name, _ in shape(ahead[2])] == [name for name, _ in shape(flask[2])]
 
 
 def test_lines_of_many_threads_are_all_there_whole_and_in_order(stream: io.StringIO) -> None:
-    def tell(thread: int) -> None:
+    def note_many(thread: int) -> None:
         for number in range(500):
-            request_log.note(f"{thread}-{number}", "GET", "/x", 200, None, time.perf_counter(), "爱丽丝")
+            request_log.note(
+                AnsweredRequest(f"{thread}-{number}", "GET", "/x", 200, None, time.perf_counter(), "爱丽丝")
+            )
             if number % 100 == 0:
                 time.sleep(0.03)
 
     with ThreadPoolExecutor(8) as threads:
-        list(threads.map(tell, range(8)))
-    told = [line["request_id"] for line in lines(stream)]
-    assert len(told) == 8 * 500
+        list(threads.map(note_many, range(8)))
+    ids = [line["request_id"] for line in lines(stream)]
+    assert len(ids) == 8 * 500
     for thread in range(8):
-        own = [one for one in told if one.startswith(f"{thread}-")]
+        own = [one for one in ids if one.startswith(f"{thread}-")]
         assert own == [f"{thread}-{number}" for number in range(500)]
 
 
@@ -233,22 +236,22 @@ class NoMetric:
 
 def test_a_figure_that_cannot_be_saved_does_not_stop_the_log(stream: io.StringIO) -> None:
     BufferedCounter(NoMetric()).add("x")  # type: ignore[arg-type]
-    request_log.note("mine-1", "GET", "/x", 200, None, time.perf_counter())
+    request_log.note(AnsweredRequest("mine-1", "GET", "/x", 200, None, time.perf_counter()))
     wait_for("a figure was not recorded", stream)
     logging.getLogger("seckill").warning("look at this")
     wait_for("look at this", stream)
 
 
 def test_a_line_that_cannot_be_put_together_takes_no_other_along(stream: io.StringIO) -> None:
-    request_log.note("mine-1", "GET", "/x", 200, None, 0.0, object())  # type: ignore[arg-type]
-    request_log.note("mine-2", "GET", "/x", 200, None, time.perf_counter())
+    request_log.note(AnsweredRequest("mine-1", "GET", "/x", 200, None, 0.0, object()))  # type: ignore[arg-type]
+    request_log.note(AnsweredRequest("mine-2", "GET", "/x", 200, None, time.perf_counter()))
     wait_for("mine-2", stream)
 
 
 def test_lines_are_written_soon_by_themselves_in_their_order_but_warnings_first(stream: io.StringIO) -> None:
-    request_log.note("mine-1", "GET", "/x", 200, None, time.perf_counter())
+    request_log.note(AnsweredRequest("mine-1", "GET", "/x", 200, None, time.perf_counter()))
     wait_for("mine-1", stream)
-    request_log.note("mine-2", "GET", "/x", 200, None, time.perf_counter())
+    request_log.note(AnsweredRequest("mine-2", "GET", "/x", 200, None, time.perf_counter()))
     logging.getLogger("seckill").warning("look at this")
     wait_for("look at this", stream)
     assert [line.get("request_id") or line["message"] for line in map(json.loads, stream.getvalue().splitlines())] == [
@@ -269,23 +272,23 @@ def test_a_log_that_cannot_be_written_costs_nobody_their_answer(
     logging.getLogger("seckill").warning("look at this")
 
 
-def _tell_in_a_worker() -> None:
+def _note_in_a_worker() -> None:
     for number in range(3):
-        request_log.note(f"worker-{number}", "GET", "/x", 200, None, time.perf_counter())
+        request_log.note(AnsweredRequest(f"worker-{number}", "GET", "/x", 200, None, time.perf_counter()))
         time.sleep(0.2)  # longer than lines are gathered
-    request_log.note("worker-last", "GET", "/x", 200, None, time.perf_counter())
+    request_log.note(AnsweredRequest("worker-last", "GET", "/x", 200, None, time.perf_counter()))
 
 
 def test_a_worker_that_is_forked_while_lines_are_gathered_writes_its_own(stream: io.StringIO, tmp_path: Path) -> None:
     with (tmp_path / "log").open("w") as file:
         request_log.configure(Settings.model_construct(), file)
-        request_log.note("parent", "GET", "/x", 200, None, time.perf_counter())
-        worker = multiprocessing.get_context("fork").Process(target=_tell_in_a_worker)
+        request_log.note(AnsweredRequest("parent", "GET", "/x", 200, None, time.perf_counter()))
+        worker = multiprocessing.get_context("fork").Process(target=_note_in_a_worker)
         worker.start()
         worker.join(20)
         written_by_now(stream)
-        told = [json.loads(line)["request_id"] for line in (tmp_path / "log").read_text().splitlines()]
-        assert sorted(told) == ["parent", "worker-0", "worker-1", "worker-2", "worker-last"]
+        ids = [json.loads(line)["request_id"] for line in (tmp_path / "log").read_text().splitlines()]
+        assert sorted(ids) == ["parent", "worker-0", "worker-1", "worker-2", "worker-last"]
         request_log.configure(Settings.model_construct(), stream)
 
 

@@ -1,4 +1,4 @@
-"""What a crowd asks while the database is late is asked once: an item's row, and whether this host is ready."""
+"""What many clients want while the database is late is read once: an item's row, and whether this host is ready."""
 
 import threading
 import time
@@ -54,14 +54,14 @@ class Late:
         self.item = call.create()["id"]
         self.goes = threading.Event()
         self.goes.set()
-        self.asked = 0
+        self.queries = 0
         self.late_for = "FROM goods"
         for engine in (call.services.database.engine, call.services.database.read_engine):
             event.listen(engine, "after_cursor_execute", lambda connection, cursor, text, *rest: self.hold(text))
 
     def hold(self, statement: str) -> None:
         if self.late_for in statement:
-            self.asked += 1
+            self.queries += 1
             assert self.goes.wait(60)
 
     def until(self, question: Callable[[], bool]) -> None:
@@ -74,26 +74,26 @@ class Late:
         return Calls(self.call.app).get(path)
 
     @contextmanager
-    def crowd(self, path: str) -> Iterator[Any]:
-        """So many ask at once; yields the futures of their answers."""
+    def many_clients(self, path: str) -> Iterator[Any]:
+        """So many requests at once; yields the futures of their answers."""
         with ThreadPoolExecutor(CLIENTS) as threads:
             yield [threads.submit(self.get, path) for _ in range(CLIENTS)]
 
 
 def read_once(late: Late) -> None:
-    """A crowd reads an item while the sale cache's own read is late: how many of them reach the database."""
+    """Many clients read an item while the sale cache's own read is late: how many of them reach the database."""
     sale_cache = late.call.services.sale_cache
     late.goes.clear()
     sale_cache.hot_requests = 0
-    with late.crowd(f"/seckill/{late.item}") as answers:
+    with late.many_clients(f"/seckill/{late.item}") as answers:
         # All have asked: they wait for the row, or stand before the database themselves.
-        late.until(lambda: sale_cache.sizes["waiting"] + late.asked >= CLIENTS or late.asked > 2)
-        asked = late.asked
+        late.until(lambda: sale_cache.sizes["waiting"] + late.queries >= CLIENTS or late.queries > 2)
+        queries = late.queries
         late.goes.set()
         states = [answer.result(SOON) for answer in answers]
     assert [state.status_code for state in states] == [200] * CLIENTS
     assert {state.json["stock"] for state in states} == {10}
-    assert asked <= 2, "many read the same row"
+    assert queries <= 2, "many read the same row"
 
 
 def test_while_the_cache_s_read_is_late_the_row_is_read_once_for_all(late: Late) -> None:
@@ -113,7 +113,7 @@ def test_the_cache_s_reader_waits_for_nobody_s_connection(late: Late) -> None:
     late.late_for = "FROM orders"
     with ThreadPoolExecutor(CLIENTS) as threads:
         lists = [threads.submit(lambda: Calls(late.call.app).get("/orders", "alice")) for _ in range(CLIENTS)]
-        late.until(lambda: late.asked == late.call.services.settings.DATABASE_READ_POOL_SIZE)
+        late.until(lambda: late.queries == late.call.services.settings.DATABASE_READ_POOL_SIZE)
         late.call.services.sale_cache.hot_requests = 0
         assert late.get(f"/seckill/{late.item}").status_code == 200
         assert late.get("/readyz").status_code == 200
@@ -123,13 +123,13 @@ def test_the_cache_s_reader_waits_for_nobody_s_connection(late: Late) -> None:
 
 def look_once_a_second(late: Late) -> None:
     late.late_for = "alembic_version"
-    late.asked = 0
+    late.queries = 0
     began = time.monotonic()
     for _ in range(200):
         assert late.get("/readyz").status_code == 200
     seconds = time.monotonic() - began
     # Each look is two statements that name the table, or one.
-    assert late.asked <= 2 * (seconds + 2), "each of them looks"
+    assert late.queries <= 2 * (seconds + 2), "each of them looks"
 
 
 def test_readiness_is_looked_up_at_most_once_a_second(late: Late) -> None:
@@ -145,26 +145,26 @@ def test_with_no_memory_each_request_looks(late: Late) -> None:
 def test_all_who_ask_meanwhile_share_one_check(late: Late) -> None:
     late.late_for = "alembic_version"
     late.goes.clear()
-    with late.crowd("/readyz") as answers:
-        late.until(lambda: late.asked == 1)
+    with late.many_clients("/readyz") as answers:
+        late.until(lambda: late.queries == 1)
         time.sleep(0.2)
         late.goes.set()
         assert {answer.result(SOON).status_code for answer in answers} == {200}
-    assert late.asked <= 2
+    assert late.queries <= 2
 
 
 def test_a_bad_outcome_is_remembered_as_well_and_for_a_second(late: Late, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[float] = []
+    checks: list[float] = []
 
     def fail(connection: Any) -> None:
-        asked.append(time.monotonic())
+        checks.append(time.monotonic())
         raise readiness.WrongSchema("not this one")
 
     monkeypatch.setattr(readiness.schema, "check", fail)
     late.call.services.readiness.seconds = 60
     for _ in range(20):
         problem(late.get("/readyz"), 503, "unavailable")
-    assert len(asked) == 1
+    assert len(checks) == 1
     monkeypatch.undo()
     late.call.services.readiness.seconds = 0
     assert late.get("/readyz").status_code == 200

@@ -64,8 +64,8 @@ def test_the_columns_have_the_address(sqlite_call: Calls) -> None:
     item = sqlite_call.create(shippable=True)["id"]
     sqlite_call.bought(item, shipping_method="express", address=ADDRESS)
     (row,) = rows(sqlite_call)
-    told = {name: row[f"address_{name}"] for name in ADDRESS}
-    assert told == ADDRESS | {"line2": "", "phone": f"'{ADDRESS['phone']}"}
+    exported = {name: row[f"address_{name}"] for name in ADDRESS}
+    assert exported == ADDRESS | {"line2": "", "phone": f"'{ADDRESS['phone']}"}
 
 
 def test_an_empty_export_names_its_columns(sqlite_call: Calls) -> None:

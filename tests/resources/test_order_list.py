@@ -68,12 +68,12 @@ def test_every_filter_has_the_orders_that_it_names(call: Calls) -> None:
     for status in ("", *OrderStatus):
         for user in ("", "alice", "bob", "nobody"):
             for item in (0, 1, 2, 3):
-                asked = {"status": status, "user_id": user, "goods_id": item}
-                query = "".join(f"&{name}={value}" for name, value in asked.items() if value)
+                filters = {"status": status, "user_id": user, "goods_id": item}
+                query = "".join(f"&{name}={value}" for name, value in filters.items() if value)
                 expected = [
                     order["order_no"]
                     for order in everything
-                    if all(order[name] == value for name, value in asked.items() if value)
+                    if all(order[name] == value for name, value in filters.items() if value)
                 ]
                 assert numbers(walk(call, f"/orders?sort=purchased_at{query}", 100, OPERATOR)) == expected, query
                 if expected:

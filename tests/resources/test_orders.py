@@ -22,7 +22,7 @@ def test_an_order_is_for_its_owner_and_for_administrators(call: Calls) -> None:
     assert call.get(path, OPERATOR).json == order
 
 
-def ask_for_somebody_else_s_order(call: Calls) -> None:
+def request_somebody_else_s_order(call: Calls) -> None:
     order = call.bought(call.create()["id"])
     path = f"/orders/{order['order_no']}"
     nowhere = f"/orders/{'0' * 32}"
@@ -39,13 +39,13 @@ def ask_for_somebody_else_s_order(call: Calls) -> None:
 
 
 def test_somebody_else_s_order_is_as_if_it_were_not_there(call: Calls) -> None:
-    ask_for_somebody_else_s_order(call)
+    request_somebody_else_s_order(call)
 
 
 def test_where_everybody_may_see_all_orders_it_is_there(call: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(orders, "viewer_of", lambda caller: Viewer(caller.user_id, is_admin=True))
     with pytest.raises(AssertionError, match=r'^\(200, .*"user_id":"alice"'):
-        ask_for_somebody_else_s_order(call)
+        request_somebody_else_s_order(call)
 
 
 @pytest.mark.parametrize(

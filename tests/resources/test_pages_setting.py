@@ -46,7 +46,7 @@ def test_an_unknown_page_stops_the_start(given: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "is_named"),
     [
         ({}, True),
         ({"PAGES": "console"}, False),
@@ -54,8 +54,8 @@ def test_an_unknown_page_stops_the_start(given: str) -> None:
         ({"SQLALCHEMY_DATABASE_URI": "sqlite:////tmp/none.db"}, False),
     ],
 )
-def test_the_doctor_says_where_the_description_is_open_in_production(given: dict[str, object], told: bool) -> None:
+def test_the_doctor_says_where_the_description_is_open_in_production(given: dict[str, object], is_named: bool) -> None:
     settings = config.load(**{"SQLALCHEMY_DATABASE_URI": "mysql+mysqlconnector://u@h/d", "SECRET_KEY": SECRET, **given})
     (finding,) = (finding for finding in doctor.examine_settings(settings) if finding.name == "pages")
     assert finding.state is State.OK
-    assert ("SECKILL_PAGES" in finding.found) == told
+    assert ("SECKILL_PAGES" in finding.found) == is_named

@@ -74,7 +74,7 @@ def put_in(target: str) -> str:
 def test_a_path_that_is_no_route_is_a_404_without_a_redirect(sqlite_call: Calls) -> None:
     for target in [*NO_ROUTES, "", "goods", "*"]:
         for method in METHODS:
-            answer = said(sqlite_call, method, target)
+            answer = send(sqlite_call, method, target)
             assert (answer.status_code, answer.headers.get("Location")) == (404, None), (method, target)
             if method != "HEAD":
                 problem(answer, 404, "not_found")
@@ -83,12 +83,12 @@ def test_a_path_that_is_no_route_is_a_404_without_a_redirect(sqlite_call: Calls)
 def test_a_path_of_nothing_that_exists_is_a_404_without_a_redirect(sqlite_call: Calls) -> None:
     for target in NOTHING_THERE:
         for method in METHODS:
-            answer = said(sqlite_call, method, target)
+            answer = send(sqlite_call, method, target)
             assert "Location" not in answer.headers
             assert answer.status_code in ((404,) if method == "GET" else (200, 400, 404, 405)), (method, target)
 
 
-def said(call: Calls, method: str, target: str) -> TestResponse:
+def send(call: Calls, method: str, target: str) -> TestResponse:
     there = {"PATH_INFO": put_in(target), "HTTP_HOST": "evil.example"}
     return call.send(method, "/", OPERATOR, environ_overrides=there)
 

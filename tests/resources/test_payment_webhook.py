@@ -53,16 +53,16 @@ def event_of(order: dict[str, Any], **changed: Any) -> Event:
     return Event(SUCCEEDED, order["order_no"], order["total"], order["currency"], "pay_1", ID, **changed)
 
 
-def tell(call: Calls, body: bytes, proof: dict[str, str], content_type: str = JSON) -> TestResponse:
+def send_event(call: Calls, body: bytes, proof: dict[str, str], content_type: str = JSON) -> TestResponse:
     return call.post(PATH, data=body, headers=proof, content_type=content_type)
 
 
-def told(call: Calls, order: dict[str, Any], **changed: Any) -> TestResponse:
+def report_payment(call: Calls, order: dict[str, Any], **changed: Any) -> TestResponse:
     """A signed event, of which data or whole fields are changed."""
     data = {"order_no": order["order_no"], "amount": order["total"], "currency": "CNY", "payment_id": "pay_1"}
     value = {"type": SUCCEEDED, "data": data | changed.pop("data", {}), **changed}
     body = json.dumps(value).encode()
-    return tell(call, body, headers(body))
+    return send_event(call, body, headers(body))
 
 
 def status(call: Calls, order: dict[str, Any]) -> str:
@@ -73,7 +73,7 @@ def test_a_signed_event_pays_the_order_and_is_listed(call: Calls) -> None:
     order = call.bought(call.create()["id"])
     body = event_of(order).body
     for _ in range(3):
-        answer = tell(call, body, headers(body))
+        answer = send_event(call, body, headers(body))
         assert (answer.status_code, answer.json) == (200, {"event_id": ID, "outcome": "paid"})
     paid = call.get(f"/orders/{order['order_no']}", "alice").json
     assert paid == {**order, "status": "paid", "paid_at": paid["paid_at"]}
@@ -105,7 +105,7 @@ def test_a_signature_made_by_hand_as_the_specification_has_it_is_good(sqlite_cal
     body = f'{{ "type":"payment.succeeded","timestamp":"…","data":{data}}}\n'.encode()
     now = str(int(time.time()))
     proof = {"webhook-id": ID, "webhook-timestamp": now, "webhook-signature": f"v1,{_hmac(KEY, ID, now, body)}"}
-    assert tell(sqlite_call, body, proof).json["outcome"] == "paid"
+    assert send_event(sqlite_call, body, proof).json["outcome"] == "paid"
 
 
 def _changed(name: str, change: Callable[[str], str]) -> Callable[[bytes], tuple[bytes, dict[str, str]]]:
@@ -198,7 +198,7 @@ def test_what_proves_nothing_changes_nothing(
     order = sqlite_call.bought(sqlite_call.create()["id"])
     before = rows(sqlite_call.services.database.engine)
     body, proof = make(event_of(order).body)
-    answer = tell(sqlite_call, body, proof)
+    answer = send_event(sqlite_call, body, proof)
     problem(answer, 401, "unauthenticated")
     assert answer.headers["WWW-Authenticate"] == "StandardWebhooks"
     assert rows(sqlite_call.services.database.engine) == before
@@ -209,24 +209,24 @@ def test_nothing_is_proven_to_a_service_on_a_server_either(make_app: Callable[..
     order = call.bought(call.create()["id"])
     before = rows(call.services.database.engine)
     for make in UNPROVEN.values():
-        problem(tell(call, *make(event_of(order).body)), 401, "unauthenticated")
+        problem(send_event(call, *make(event_of(order).body)), 401, "unauthenticated")
     assert rows(call.services.database.engine) == before
     body = event_of(order).body
-    assert tell(call, body, headers(body)).json["outcome"] == "paid"
+    assert send_event(call, body, headers(body)).json["outcome"] == "paid"
 
 
 @pytest.mark.parametrize("age", [4 * MINUTES + 40, -4 * MINUTES - 40])
 def test_five_minutes_are_tolerated_either_way(call: Calls, age: int) -> None:
     order = call.bought(call.create()["id"])
     body = event_of(order).body
-    assert tell(call, body, headers(body, age=age)).json["outcome"] == "paid"
+    assert send_event(call, body, headers(body, age=age)).json["outcome"] == "paid"
 
 
 @pytest.mark.parametrize("secret", [KEY, EARLIER], ids=["the new one", "the earlier one"])
 def test_any_of_the_secrets_proves_it_while_one_is_replaced(sqlite_call: Calls, secret: str) -> None:
     order = sqlite_call.bought(sqlite_call.create()["id"])
     body = event_of(order).body
-    assert tell(sqlite_call, body, headers(body, secret=secret)).json["outcome"] == "paid"
+    assert send_event(sqlite_call, body, headers(body, secret=secret)).json["outcome"] == "paid"
 
 
 def test_one_good_signature_of_several_is_enough(sqlite_call: Calls) -> None:
@@ -235,7 +235,7 @@ def test_one_good_signature_of_several_is_enough(sqlite_call: Calls) -> None:
     bad = headers(body, secret=FOREIGN)[_SIGNATURE]
     proof = headers(body)
     given = f"v1a,AAAA {bad} {proof[_SIGNATURE]} v1,"
-    assert tell(sqlite_call, body, {**proof, _SIGNATURE: given}).json["outcome"] == "paid"
+    assert send_event(sqlite_call, body, {**proof, _SIGNATURE: given}).json["outcome"] == "paid"
 
 
 @pytest.mark.parametrize(
@@ -244,7 +244,7 @@ def test_one_good_signature_of_several_is_enough(sqlite_call: Calls) -> None:
 )
 def test_a_provider_may_add_fields_of_its_own(sqlite_call: Calls, changed: dict[str, Any]) -> None:
     order = sqlite_call.bought(sqlite_call.create()["id"])
-    assert told(sqlite_call, order, **changed).json["outcome"] == "paid"
+    assert report_payment(sqlite_call, order, **changed).json["outcome"] == "paid"
 
 
 @pytest.mark.parametrize("data", [{}, None, [], "x", {"order_no": 5}, {"amount": -1}])
@@ -252,14 +252,14 @@ def test_events_of_other_types_are_taken_and_ignored(sqlite_call: Calls, data: A
     sqlite_call.bought(sqlite_call.create()["id"])
     before = rows(sqlite_call.services.database.engine)
     body = json.dumps({"type": "payment.disputed", "data": data}).encode()
-    answer = tell(sqlite_call, body, headers(body))
+    answer = send_event(sqlite_call, body, headers(body))
     assert (answer.status_code, answer.json) == (200, {"event_id": ID, "outcome": "ignored"})
     assert rows(sqlite_call.services.database.engine) == before
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'"x"', b'{"type": 1, "type": 2}', b'{"type": NaN}'])
 def test_what_is_signed_and_no_json_object_is_malformed(sqlite_call: Calls, body: bytes) -> None:
-    problem(tell(sqlite_call, body, headers(body)), 400, "malformed_json")
+    problem(send_event(sqlite_call, body, headers(body)), 400, "malformed_json")
 
 
 NEEDED = {"order_no", "amount", "currency", "payment_id"}
@@ -270,7 +270,7 @@ NEEDED = {"order_no", "amount", "currency", "payment_id"}
 def test_a_wrong_field_is_refused_by_its_name(sqlite_call: Calls, name: str, value: Any) -> None:
     order = sqlite_call.bought(sqlite_call.create()["id"])
     before = rows(sqlite_call.services.database.engine)
-    assert set(wrong_fields(told(sqlite_call, order, data={name: value}))) == {f"data.{name}"}
+    assert set(wrong_fields(report_payment(sqlite_call, order, data={name: value}))) == {f"data.{name}"}
     assert rows(sqlite_call.services.database.engine) == before
 
 
@@ -290,7 +290,7 @@ def test_all_missing_and_wrong_fields_are_listed_at_once(
     sqlite_call: Calls, value: dict[str, Any], wrong: dict[str, str]
 ) -> None:
     body = json.dumps(value).encode()
-    assert wrong_fields(tell(sqlite_call, body, headers(body))) == wrong
+    assert wrong_fields(send_event(sqlite_call, body, headers(body))) == wrong
 
 
 @pytest.mark.parametrize(
@@ -306,7 +306,7 @@ def test_all_missing_and_wrong_fields_are_listed_at_once(
 )
 def test_values_out_of_bounds_are_refused(sqlite_call: Calls, name: str, value: Any) -> None:
     order = sqlite_call.bought(sqlite_call.create()["id"])
-    assert set(wrong_fields(told(sqlite_call, order, data={name: value}))) == {f"data.{name}"}
+    assert set(wrong_fields(report_payment(sqlite_call, order, data={name: value}))) == {f"data.{name}"}
 
 
 @pytest.mark.parametrize(
@@ -322,7 +322,7 @@ def test_what_does_not_fit_is_taken_recorded_and_shown_to_the_operator(
     call: Calls, changed: dict[str, Any], outcome: str
 ) -> None:
     order = call.bought(call.create()["id"])
-    answer = told(call, order, **changed)
+    answer = report_payment(call, order, **changed)
     assert (answer.status_code, answer.json["outcome"]) == (200, outcome)
     assert status(call, order) == "pending"
     (listed,) = call.get(f"/payments?outcome={outcome}", OPERATOR).json["items"]
@@ -335,19 +335,19 @@ LARGE = b" " * (64 * 1024 + 1)
 
 def test_what_is_checked_first(sqlite_call: Calls) -> None:
     problem(sqlite_call.send("PUT", PATH, data=LARGE), 405, "method_not_allowed")
-    problem(tell(sqlite_call, LARGE, headers(LARGE), "text/plain"), 413, "body_too_large")
-    problem(tell(sqlite_call, LARGE, {}), 413, "body_too_large")
-    problem(tell(sqlite_call, b"{", headers(b"{"), "text/plain"), 415, "unsupported_media_type")
-    problem(tell(sqlite_call, b"{", {}), 401, "unauthenticated")
-    problem(tell(sqlite_call, b"{", headers(b"{", age=9999)), 401, "unauthenticated")
-    problem(tell(sqlite_call, b"{", headers(b"{")), 400, "malformed_json")
-    problem(tell(sqlite_call, b"{}", headers(b"{}")), 422, "validation_failed")
+    problem(send_event(sqlite_call, LARGE, headers(LARGE), "text/plain"), 413, "body_too_large")
+    problem(send_event(sqlite_call, LARGE, {}), 413, "body_too_large")
+    problem(send_event(sqlite_call, b"{", headers(b"{"), "text/plain"), 415, "unsupported_media_type")
+    problem(send_event(sqlite_call, b"{", {}), 401, "unauthenticated")
+    problem(send_event(sqlite_call, b"{", headers(b"{", age=9999)), 401, "unauthenticated")
+    problem(send_event(sqlite_call, b"{", headers(b"{")), 400, "malformed_json")
+    problem(send_event(sqlite_call, b"{}", headers(b"{}")), 422, "validation_failed")
 
 
 def test_a_body_of_just_the_bound_is_taken(sqlite_call: Calls) -> None:
     order = sqlite_call.bought(sqlite_call.create()["id"])
     body = event_of(order).body.ljust(64 * 1024)
-    assert tell(sqlite_call, body, headers(body)).json["outcome"] == "paid"
+    assert send_event(sqlite_call, body, headers(body)).json["outcome"] == "paid"
 
 
 @pytest.mark.parametrize("payment_provider", ["", "test", "webhook"])
@@ -356,7 +356,7 @@ def test_without_a_secret_there_is_no_such_route(
 ) -> None:
     call = Calls(make_app(sqlite_uri, PAYMENT_PROVIDER=payment_provider))
     for body in (b"{}", LARGE):
-        found = problem(tell(call, body, headers(body)), 404, "not_found")
+        found = problem(send_event(call, body, headers(body)), 404, "not_found")
         assert "SECKILL_PAYMENT_WEBHOOK_SECRETS" in found["hint"]
 
 
@@ -367,15 +367,15 @@ def test_with_a_secret_it_is_open_whatever_the_provider(
     call = Calls(make_app(sqlite_uri, PAYMENT_PROVIDER=payment_provider, PAYMENT_WEBHOOK_SECRETS=(KEY,)))
     order = call.bought(call.create()["id"])
     body = event_of(order).body
-    assert tell(call, body, headers(body)).json["outcome"] == "paid"
+    assert send_event(call, body, headers(body)).json["outcome"] == "paid"
 
 
 def test_a_bad_signature_is_refused_with_the_database_away() -> None:
     uri = f"mysql+mysqlconnector://root@127.0.0.1:{free_port()}/nowhere"
     settings = config.load(SQLALCHEMY_DATABASE_URI=uri, SECRET_KEY=SECRET, PAYMENT_WEBHOOK_SECRETS=(KEY,))
     call = Calls(create_app(settings))
-    problem(tell(call, b"{}", headers(b"{}", secret=FOREIGN)), 401, "unauthenticated")
-    answer = tell(call, b"{}", headers(b"{}"))
+    problem(send_event(call, b"{}", headers(b"{}", secret=FOREIGN)), 401, "unauthenticated")
+    answer = send_event(call, b"{}", headers(b"{}"))
     problem(answer, 503, "unavailable")
     assert int(answer.headers["Retry-After"]) >= 1
 
@@ -391,12 +391,12 @@ def test_what_the_provider_signed_is_never_limited(limited: Calls) -> None:
     body = b'{"type": "payment.created"}'
     for number in range(10):
         for secret in (KEY, EARLIER):
-            assert tell(limited, body, headers(body, f"evt_{number}", secret=secret)).status_code == 200
+            assert send_event(limited, body, headers(body, f"evt_{number}", secret=secret)).status_code == 200
     assert [limited.get("/goods").status_code for _ in range(4)] == [200, 200, 200, 429]  # none of these was counted
-    assert tell(limited, body, headers(body)).status_code == 200
+    assert send_event(limited, body, headers(body)).status_code == 200
 
 
-def tell_from(number: str, call: Calls, body: bytes, proof: dict[str, str], path: str = PATH) -> TestResponse:
+def send_event_from(number: str, call: Calls, body: bytes, proof: dict[str, str], path: str = PATH) -> TestResponse:
     there = {"REMOTE_ADDR": f"10.0.0.{number}"}
     return call.post(path, data=body, headers=proof, content_type=JSON, environ_overrides=there)
 
@@ -414,11 +414,11 @@ def test_calls_that_no_provider_signed_count_like_any(limited: Calls) -> None:
     ]
     for proof in wrong:
         address = str(wrong.index(proof))
-        statuses = [tell_from(address, limited, body, proof).status_code for _ in range(5)]
+        statuses = [send_event_from(address, limited, body, proof).status_code for _ in range(5)]
         assert statuses == [401, 401, 401, 429, 429], proof
     # A signature speaks for its own route alone, and for a body that can be read.
-    elsewhere = [tell_from("9", limited, body, signed, "/coupons").status_code for _ in range(4)]
+    elsewhere = [send_event_from("9", limited, body, signed, "/coupons").status_code for _ in range(4)]
     assert elsewhere == [401, 401, 401, 429]
     large = b" " * 70_000
-    too_large = [tell_from("10", limited, large, headers(large)).status_code for _ in range(4)]
+    too_large = [send_event_from("10", limited, large, headers(large)).status_code for _ in range(4)]
     assert too_large == [413, 413, 413, 429]

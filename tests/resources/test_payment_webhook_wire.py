@@ -28,8 +28,8 @@ def test_no_call_without_proof_changes_a_row_and_one_with_it_does(
         answer = requests.post(service.url + PATH, data=body, headers=given, timeout=20)
         assert answer.status_code == 401, (name, answer.text)
         assert rows(engine) == before, name
-    told = Provider(service.url + PATH, KEY)
-    assert told.deliver(event_of(order)).final.body["outcome"] == "paid"
+    sender = Provider(service.url + PATH, KEY)
+    assert sender.deliver(event_of(order)).final.body["outcome"] == "paid"
     assert rows(engine) != before
     engine.dispose()
 

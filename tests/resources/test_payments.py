@@ -101,14 +101,14 @@ def test_who_pays_by_a_call_is_for_the_settings_to_say(
         assert call.get(f"/orders/{order['order_no']}", "alice").json["status"] == "pending"
 
 
-def tell(call: Calls, number: int, order_no: str, amount: int = 1) -> str:
+def report_payment(call: Calls, number: int, order_no: str, amount: int = 1) -> str:
     event = PaymentEvent(f"evt_{number}", "payment.succeeded", order_no, amount, "CNY", f"pay_{number}")
     return payments.receive(call.services.database, event)
 
 
 def test_the_list_pages_newest_first(call: Calls) -> None:
     for number in range(5):
-        assert tell(call, number, f"nobody-{number % 2}") == "unknown_order"
+        assert report_payment(call, number, f"nobody-{number % 2}") == "unknown_order"
     seen, cursor = [], ""
     for _ in range(3):
         page = call.get(f"/payments?limit=2{cursor}", OPERATOR).json
@@ -123,7 +123,7 @@ def test_the_list_pages_newest_first(call: Calls) -> None:
 
 def test_a_cursor_is_good_for_its_own_filters_alone(sqlite_call: Calls) -> None:
     for number in range(2):
-        tell(sqlite_call, number, "nobody")
+        report_payment(sqlite_call, number, "nobody")
     cursor = sqlite_call.get("/payments?limit=1", OPERATOR).json["next_cursor"]
     answer = sqlite_call.get(f"/payments?limit=1&outcome=paid&cursor={cursor}", OPERATOR)
     assert wrong_fields(answer) == {"cursor": "invalid_cursor"}
@@ -147,7 +147,7 @@ def test_each_event_is_counted_once_by_its_outcome(sqlite_call: Calls) -> None:
     order = sqlite_call.bought(sqlite_call.create()["id"])
     before = figures(sqlite_call)
     for number in (1, 1, 2):
-        tell(sqlite_call, number, order["order_no"], 99)
+        report_payment(sqlite_call, number, order["order_no"], 99)
     pay(sqlite_call, order)
     pay(sqlite_call, order)
     after = figures(sqlite_call)

@@ -173,9 +173,9 @@ def test_another_total_than_expected_buys_nothing_and_tells_the_new_quote(stall:
     old = stall.quote(1, **chosen).json
     stall.patch("/goods/1", json={"price": 2999})
     for key in (None, "k"):
-        told = problem(stall.buy(1, key=key, expected_total=old["total"], **chosen), 409, "price_changed")
-        assert told["quote"] == stall.quote(1, **chosen).json
-        assert lines(told["quote"]) == (2999, 1, 2999, 300, 1200, 3899)
+        refusal = problem(stall.buy(1, key=key, expected_total=old["total"], **chosen), 409, "price_changed")
+        assert refusal["quote"] == stall.quote(1, **chosen).json
+        assert lines(refusal["quote"]) == (2999, 1, 2999, 300, 1200, 3899)
     assert stall.goods(1)["sold"] == 0
     assert stall.get("/coupons/TEN", OPERATOR).json["used"] == 0
     # A refusal is not stored: the key is still free.
@@ -230,8 +230,8 @@ def test_a_coupon_is_refused_with_its_reason_by_quote_and_purchase_alike(
     call.patch("/coupons/SAVE", json=changes)
     sold = call.goods(item["id"])["sold"]
     for answer in (call.quote(item["id"], coupon_code="SAVE"), call.buy(item["id"], coupon_code="SAVE")):
-        told = problem(answer, 422, code)
-        assert (told["reason"], told["detail"]) == (reason, TEXTS[code][reason].en)
+        refusal = problem(answer, 422, code)
+        assert (refusal["reason"], refusal["detail"]) == (reason, TEXTS[code][reason].en)
     assert call.goods(item["id"])["sold"] == sold
     if used_by == "alice":  # her limit is nobody else's
         assert call.quote(item["id"], "carol", coupon_code="SAVE").status_code == 200
@@ -249,13 +249,13 @@ def test_a_code_that_is_not_exactly_right_tells_nothing(call: Calls) -> None:
     item = call.create()
     call.create_coupon("SAVE-9f3", active=False)
     answers = [
-        ask(item["id"], coupon_code=code)
+        send(item["id"], coupon_code=code)
         for code in ("SAVE-9F3", "SAVE-9f", "SAVE-9f3~", "save-9f3", "%", "_", "nothing-like-it")
-        for ask in (call.quote, call.buy)
+        for send in (call.quote, call.buy)
     ]
-    told = [problem(answer, 422, "coupon_invalid") | {"request_id": ""} for answer in answers]
-    assert told == [told[0]] * len(told)
-    assert told[0]["reason"] == "unknown"
+    refusals = [problem(answer, 422, "coupon_invalid") | {"request_id": ""} for answer in answers]
+    assert refusals == [refusals[0]] * len(refusals)
+    assert refusals[0]["reason"] == "unknown"
 
 
 METHODS: list[tuple[dict[str, Any], str]] = [
@@ -270,8 +270,8 @@ def test_a_method_that_cannot_serve_is_refused_with_its_reason(
     stall: Calls, changes: dict[str, Any], reason: str
 ) -> None:
     stall.patch("/shipping-methods/express", json=changes)
-    for ask in (stall.quote, stall.buy):
-        answer = ask(1, shipping_method="express", address=ADDRESS)
+    for send in (stall.quote, stall.buy):
+        answer = send(1, shipping_method="express", address=ADDRESS)
         assert problem(answer, 422, "shipping_not_available")["reason"] == reason
     assert stall.goods(1)["sold"] == 0
 
@@ -292,8 +292,8 @@ def test_a_cancelled_order_gives_its_use_back(call: Calls) -> None:
     item = call.create()
     call.create_coupon(total_limit=1, per_user_limit=1)
     order = call.bought(item["id"], coupon_code="SAVE")
-    for ask, who in itertools.product((call.quote, call.buy), ("alice", "bob")):
-        problem(ask(item["id"], who, coupon_code="SAVE"), 422, "coupon_exhausted")
+    for send, who in itertools.product((call.quote, call.buy), ("alice", "bob")):
+        problem(send(item["id"], who, coupon_code="SAVE"), 422, "coupon_exhausted")
     assert call.post(f"/orders/{order['order_no']}/cancel", "alice").status_code == 200
     assert call.get("/coupons/SAVE", OPERATOR).json["used"] == 0
     assert call.quote(item["id"], "alice", coupon_code="SAVE").json["discount"] == 10

@@ -9,7 +9,7 @@ from core.payments.payment_records import PaymentEvent, PaymentEventType
 from tests.resources.calls import OPERATOR, Calls, problem, wrong_fields
 
 
-def tell(call: Calls, order: dict[str, Any], number: int = 1, **changed: Any) -> str:
+def report_payment(call: Calls, order: dict[str, Any], number: int = 1, **changed: Any) -> str:
     fields = {"order_no": order["order_no"], "amount": order["total"], "currency": "CNY", **changed}
     event = PaymentEvent(
         event_id=f"evt_{number}", type=PaymentEventType.SUCCEEDED, payment_id=f"pay_{number}", **fields
@@ -19,7 +19,7 @@ def tell(call: Calls, order: dict[str, Any], number: int = 1, **changed: Any) ->
 
 def paid(call: Calls, **fields: Any) -> dict[str, Any]:
     order = call.bought(call.create(**fields)["id"])
-    assert tell(call, order) == "paid"
+    assert report_payment(call, order) == "paid"
     return call.get(f"/orders/{order['order_no']}", "alice").json
 
 
@@ -70,7 +70,7 @@ def test_what_a_refund_needs(sqlite_call: Calls) -> None:
 @pytest.mark.parametrize("resolution", ["refunded", "accepted", "ignored"])
 def test_a_payment_is_resolved_once(call: Calls, resolution: str) -> None:
     order = paid(call)
-    assert tell(call, order, 2, amount=7) == "mismatch"
+    assert report_payment(call, order, 2, amount=7) == "mismatch"
     (row,) = call.get("/payments?resolved=false", OPERATOR).json["items"]
     untouched = ("resolution", "note", "resolved_at", "resolved_by")
     assert [row[name] for name in untouched] == [None] * 4

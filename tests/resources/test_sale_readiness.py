@@ -261,8 +261,8 @@ def test_a_path_that_fails_is_a_problem() -> None:
 
 
 def test_each_text_is_there_in_both_languages_with_the_same_values() -> None:
-    for name, said in texts.FINDINGS.items():
-        for text in said:
+    for name, messages in texts.FINDINGS.items():
+        for text in messages:
             assert bool(text.en) == bool(text.zh), name
             named = [
                 {field for _, field, _, _ in string.Formatter().parse(each) if field} for each in (text.en, text.zh)

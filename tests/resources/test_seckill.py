@@ -351,16 +351,16 @@ def test_pages_that_ask_again_together_are_told_when_to_ask_next(
     call = Calls(app)
     item = call.create()["id"]
 
-    def asked(path: str = f"/seckill/{item}", **headers: str) -> tuple[int, int | None]:
+    def poll(path: str = f"/seckill/{item}", **headers: str) -> tuple[int, int | None]:
         answer = call.get(path, headers=headers)
         return answer.status_code, answer.headers.get("Poll-After", type=int)
 
     known = {"If-None-Match": call.get(f"/seckill/{item}").headers["ETag"]}
-    assert asked() == (200, None)  # whoever has seen nothing yet is no open page
+    assert poll() == (200, None)  # whoever has seen nothing yet is no open page
     # Half a second for each turn; below a second nothing is said.
-    assert [asked(**known) for _ in range(6)] == [(304, wait) for wait in (None, None, 1, 1, 2, 2)]
-    assert asked(**{"If-None-Match": '"other"'}) == (200, 3)
-    assert asked(f"/goods/{item}", **known)[1] is None
+    assert [poll(**known) for _ in range(6)] == [(304, wait) for wait in (None, None, 1, 1, 2, 2)]
+    assert poll(**{"If-None-Match": '"other"'}) == (200, 3)
+    assert poll(f"/goods/{item}", **known)[1] is None
     for _ in range(120):
-        last = asked(**known)
+        last = poll(**known)
     assert last == (304, 60)

@@ -102,8 +102,8 @@ def test_a_dump_is_restored_and_its_audit_is_clean(
     )
     assert shell(lines("dump")) == ""
     shell(lines("restore"))
-    told = shell(lines("audit"))
-    assert re.findall(r"^Database: \S+/(\w+) ", told, flags=re.MULTILINE) == ["shop", "shop_copy"]
+    output = shell(lines("audit"))
+    assert re.findall(r"^Database: \S+/(\w+) ", output, flags=re.MULTILINE) == ["shop", "shop_copy"]
     assert_whole(make_app, f"{uri}_copy", orders)
 
 

@@ -36,24 +36,24 @@ def takes(service: Service, key: str) -> bool:
 
 
 def rolled(start: Callable[..., Service], uri: str, steps: list[Mapping[str, str]]):
-    """The two hosts, and what each was told, at every moment of a change from step to step, one host at a time."""
+    """The two hosts, and the settings of each, at every moment of a change from step to step, one host at a time."""
     hosts = [start(uri, **steps[0]) for _ in range(2)]
-    told = [steps[0], steps[0]]
-    yield hosts, told
+    in_force = [steps[0], steps[0]]
+    yield hosts, in_force
     for step in steps[1:]:
         for place in range(2):
             hosts[place].stop()
             hosts[place] = start(uri, **step)
-            told[place] = step
-            yield hosts, told
+            in_force[place] = step
+            yield hosts, in_force
 
 
 def test_a_token_that_either_host_signs_is_taken_by_both_at_every_step(
     start_service: Callable[..., Service], sqlite_uri: str
 ) -> None:
     moments = 0
-    for hosts, told in rolled(start_service, sqlite_uri, STEPS):
-        for host, settings in product(hosts, told):
+    for hosts, in_force in rolled(start_service, sqlite_uri, STEPS):
+        for host, settings in product(hosts, in_force):
             # Step 3 is for when no token under the old key is left.
             assert takes(host, signer(settings)), (moments, settings)
         moments += 1
@@ -64,9 +64,9 @@ def test_a_token_that_either_host_signs_is_taken_by_both_at_every_step(
 def test_without_the_first_step_one_host_does_not_take_what_the_other_signs(
     start_service: Callable[..., Service], sqlite_uri: str
 ) -> None:
-    for hosts, told in rolled(start_service, sqlite_uri, [STEPS[0], STEPS[2]]):
-        if told[0] is not told[1]:
-            assert not takes(hosts[1], signer(told[0]))
+    for hosts, in_force in rolled(start_service, sqlite_uri, [STEPS[0], STEPS[2]]):
+        if in_force[0] is not in_force[1]:
+            assert not takes(hosts[1], signer(in_force[0]))
             return
     raise AssertionError
 
@@ -88,8 +88,8 @@ def test_the_provider_s_calls_are_taken_at_every_step(start_service: Callable[..
     old, new = new_secret(), new_secret()
     name = "PAYMENT_WEBHOOK_SECRETS"
     steps = [{name: old}, {name: f"{old} {new}"}, {name: new}]
-    for moment, (hosts, told) in enumerate(rolled(start_service, sqlite_uri, steps)):
+    for moment, (hosts, in_force) in enumerate(rolled(start_service, sqlite_uri, steps)):
         # The provider signs with the new one once every host has both.
-        by = old if any(new not in settings[name] for settings in told) else new
+        by = old if any(new not in settings[name] for settings in in_force) else new
         assert [calls_under(host, by, f"e-{moment}-{place}") for place, host in enumerate(hosts)] == [200, 200]
     assert calls_under(hosts[0], old, "late") == 401

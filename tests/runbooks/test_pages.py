@@ -54,8 +54,8 @@ def test_the_runbooks_are_read_from_the_readme() -> None:
 def test_a_host_that_was_just_started_is_asked_until_it_answers(page: Path) -> None:
     for block in re.findall(r"^```sh.*?\n(.*?)^```$", page.read_text(), flags=re.MULTILINE | re.DOTALL):
         started = re.search(r"systemctl (?:restart|start|enable --now) seckill\b(.*)", block, flags=re.DOTALL)
-        asked = re.findall(r"^curl .*", started[1], flags=re.MULTILINE) if started else []
-        assert all("--retry-connrefused" in line for line in asked), asked
+        probes = re.findall(r"^curl .*", started[1], flags=re.MULTILINE) if started else []
+        assert all("--retry-connrefused" in line for line in probes), probes
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

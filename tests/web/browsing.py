@@ -138,7 +138,7 @@ class Browser:
         """Open an item's page, fill in the form and buy."""
         return self.submit(self.get(f"/shop/{goods_id}").one("form", id="buy"), **typed)
 
-    def told(self) -> str | None:
+    def outcome_code(self) -> str | None:
         """The code of the outcome on the page."""
         found = self.page.all(data_code=None)
         return found[0]["data-code"] if found else None

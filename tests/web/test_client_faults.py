@@ -15,14 +15,14 @@ from config import ROOT
 from harness.eventually import eventually
 from harness.lossy_proxy import ANSWER, REQUEST, LossyProxy, losing
 from harness.service import Service
-from tests.races.crowd import assert_audit_clean
+from tests.races.buyers import assert_audit_clean
 
 pytestmark = pytest.mark.node
 PROGRAM = ROOT / "tests" / "web" / "client" / "buyers.js"
 BUYERS = [f"buyer-{number}" for number in range(12)]
 
 
-class Crowd:
+class Buyers:
     """A process with all buyers in it, at `url`."""
 
     def __init__(self, url: str, service: Service, goods: int, folder: Path, program: Path = PROGRAM) -> None:
@@ -33,8 +33,8 @@ class Crowd:
         assert self._process.stdout is not None
         assert self._process.stdout.readline() == "begun\n"
 
-    def told(self) -> list[list[str]]:
-        """What each buyer was told at each click."""
+    def answers(self) -> list[list[str]]:
+        """What each click of each buyer was answered."""
         out, _ = self._process.communicate(timeout=250)
         assert self._process.returncode == 0
         return json.loads(out)
@@ -50,9 +50,9 @@ def orders_of(service: Service, buyer: str) -> list[str]:
     return [order["order_no"] for order in answer.json()["items"]]
 
 
-def assert_bought_once(service: Service, told: list[list[str]]) -> None:
-    """Every buyer has one order, and was told of it at every click."""
-    for buyer, answers in zip(BUYERS, told, strict=True):
+def assert_bought_once(service: Service, all_answers: list[list[str]]) -> None:
+    """Every buyer has one order, and got it as the answer to every click."""
+    for buyer, answers in zip(BUYERS, all_answers, strict=True):
         (order,) = orders_of(service, buyer)
         assert set(answers) == {order}, buyer
     assert_audit_clean(service)
@@ -64,10 +64,10 @@ def test_with_answers_lost_nobody_buys_twice_and_everybody_is_answered(
     service = start_service(sqlite_uri)
     goods = service.create_goods(stock=1000)
     with LossyProxy(service.port, losing(0.4, seed=1)) as proxy:
-        told = Crowd(proxy.url, service, goods, tmp_path / "storage").told()
+        all_answers = Buyers(proxy.url, service, goods, tmp_path / "storage").answers()
     assert min(proxy.lost[REQUEST], proxy.lost[ANSWER]) > 0
     assert sum(proxy.lost.values()) > 4
-    assert_bought_once(service, told)
+    assert_bought_once(service, all_answers)
     assert service.goods(goods)["sold"] == len(BUYERS)
 
 
@@ -78,15 +78,15 @@ def test_with_the_service_killed_and_started_anew_likewise(
     service = start_service(mysql_uri, workers=2)
     goods = service.create_goods(stock=1000)
     with LossyProxy(service.port, losing(0.2, seed=2)) as proxy:
-        crowd = Crowd(proxy.url, service, goods, tmp_path / "storage")
+        buyers = Buyers(proxy.url, service, goods, tmp_path / "storage")
         assert eventually(lambda: service.goods(goods)["sold"] >= 1)
         for pid in [service.process.pid, *service.worker_pids()]:
             os.kill(pid, signal.SIGKILL)
         service.process.wait()
         service = start_service(mysql_uri, workers=2)
         proxy.port = service.port
-        told = crowd.told()
-    assert_bought_once(service, told)
+        all_answers = buyers.answers()
+    assert_bought_once(service, all_answers)
 
 
 def test_a_page_that_is_killed_is_gone_on_with(
@@ -95,12 +95,12 @@ def test_a_page_that_is_killed_is_gone_on_with(
     service = start_service(sqlite_uri)
     goods = service.create_goods(stock=1000)
     with LossyProxy(service.port, lambda method, path: ANSWER if method == "POST" else None) as proxy:
-        crowd = Crowd(proxy.url, service, goods, tmp_path / "storage")
+        buyers = Buyers(proxy.url, service, goods, tmp_path / "storage")
         assert eventually(lambda: service.goods(goods)["sold"] == len(BUYERS))
-        crowd.kill()
+        buyers.kill()
         proxy.fate = losing(0.2, seed=3)
-        told = Crowd(proxy.url, service, goods, tmp_path / "storage").told()
-    assert_bought_once(service, told)
+        all_answers = Buyers(proxy.url, service, goods, tmp_path / "storage").answers()
+    assert_bought_once(service, all_answers)
 
 
 def test_at_a_sale_of_few_units_everybody_is_answered(
@@ -109,9 +109,9 @@ def test_at_a_sale_of_few_units_everybody_is_answered(
     service = start_service(sqlite_uri)
     goods = service.create_goods(stock=5)
     with LossyProxy(service.port, losing(0.3, seed=4)) as proxy:
-        told = Crowd(proxy.url, service, goods, tmp_path / "storage").told()
+        all_answers = Buyers(proxy.url, service, goods, tmp_path / "storage").answers()
     won = 0
-    for buyer, answers in zip(BUYERS, told, strict=True):
+    for buyer, answers in zip(BUYERS, all_answers, strict=True):
         orders = orders_of(service, buyer)
         assert len(orders) <= 1
         assert set(answers) <= {*orders, "sold_out"}, buyer
@@ -137,5 +137,5 @@ def test_twin_without_keys_the_same_buyers_buy_twice(
     )
     stripped.write_text(text.replace('console.log("begun");', without + 'console.log("begun");'))
     with LossyProxy(service.port, losing(0.4, seed=1)) as proxy:
-        Crowd(proxy.url, service, goods, tmp_path / "storage", stripped).told()
+        Buyers(proxy.url, service, goods, tmp_path / "storage", stripped).answers()
     assert service.goods(goods)["sold"] > len(BUYERS)

@@ -68,14 +68,18 @@ def test_a_program_compiles_under_the_strictest_settings_is_bundled_and_makes_th
     service.create_coupon()
     token = service.headers("alice")["Authorization"].removeprefix("Bearer ")
     for program in ("journey.js", "bundle.js"):
-        told = json.loads(run("node", program, service.url, token, str(goods), folder=installed))
-        assert (goods in told["upcoming"]) == (program == "journey.js")
-        assert (told["total"], told["discount"]) == (1800, 200)
-        assert told["steps"][-1] == "sending"
-        assert (told["cancelled"], told["paid"], told["statuses"][:2]) == ("cancelled", "paid", ["paid", "cancelled"])
-        assert told["refused"] == ["limit_reached", 409, 2, "超出每位买家的限购数量。"]
-        assert told["late"] is True
-        assert told["pending"] is None
+        result = json.loads(run("node", program, service.url, token, str(goods), folder=installed))
+        assert (goods in result["upcoming"]) == (program == "journey.js")
+        assert (result["total"], result["discount"]) == (1800, 200)
+        assert result["steps"][-1] == "sending"
+        assert (result["cancelled"], result["paid"], result["statuses"][:2]) == (
+            "cancelled",
+            "paid",
+            ["paid", "cancelled"],
+        )
+        assert result["refused"] == ["limit_reached", 409, 2, "超出每位买家的限购数量。"]
+        assert result["late"] is True
+        assert result["pending"] is None
         goods = service.create_goods(price=1000, per_user_limit=2)
 
 

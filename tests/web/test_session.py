@@ -94,7 +94,7 @@ def test_a_form_token_is_of_one_session_and_never_the_same_twice() -> None:
         assert not sessions.is_form_token(mine, wrong)
 
 
-def asked(base: str = "http://shop.example", **headers: str) -> Request:
+def form_request(base: str = "http://shop.example", **headers: str) -> Request:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Request(EnvironBuilder(base_url=base, headers=named).get_environ())
 
@@ -116,26 +116,26 @@ def asked(base: str = "http://shop.example", **headers: str) -> Request:
     ],
 )
 def test_a_browser_says_whether_a_form_is_ours(headers: dict[str, str], ours: bool) -> None:
-    assert is_ours(asked(**headers), proxies=0) is ours
+    assert is_ours(form_request(**headers), proxies=0) is ours
 
 
 def test_where_the_host_has_a_port_the_origin_must_have_it_too() -> None:
-    assert is_ours(asked("http://127.0.0.1:8000", Origin="http://127.0.0.1:8000"), proxies=0)
-    assert not is_ours(asked("http://127.0.0.1:8000", Origin="http://127.0.0.1:9000"), proxies=0)
+    assert is_ours(form_request("http://127.0.0.1:8000", Origin="http://127.0.0.1:8000"), proxies=0)
+    assert not is_ours(form_request("http://127.0.0.1:8000", Origin="http://127.0.0.1:9000"), proxies=0)
 
 
 def test_a_trusted_origin_may_send_a_form() -> None:
-    sent = asked(Origin="https://login.example", Sec_Fetch_Site="cross-site")
+    sent = form_request(Origin="https://login.example", Sec_Fetch_Site="cross-site")
     assert is_ours(sent, 0, ("https://login.example",))
     assert not is_ours(sent, 0, ("https://other.example",))
 
 
 def test_what_a_proxy_says_is_believed_only_where_there_is_one() -> None:
-    sent = asked(
+    sent = form_request(
         Origin="https://shop.example", X_Forwarded_Host="shop.example", X_Forwarded_Proto="https", Host="inner"
     )
     assert is_ours(sent, proxies=1)
     assert not is_ours(sent, proxies=0)
     assert is_secure(sent, proxies=1)
     assert not is_secure(sent, proxies=0)
-    assert is_secure(asked("https://shop.example"), proxies=0)
+    assert is_secure(form_request("https://shop.example"), proxies=0)

@@ -23,7 +23,7 @@ HAN = "%E4%B8%AD"
 )
 def test_what_is_no_id_is_a_page_that_is_not_there(alice: Browser, path: str, code: str) -> None:
     alice.get(path)
-    assert (alice.answer.status_code, alice.told()) == (404, code)
+    assert (alice.answer.status_code, alice.outcome_code()) == (404, code)
     problem(alice.client.get(path), 404, code)
 
 
@@ -39,26 +39,26 @@ def test_what_is_no_id_is_a_page_that_is_not_there(alice: Browser, path: str, co
 def test_a_form_for_what_is_no_id_is_too(alice: Browser, path: str, code: str) -> None:
     form_token = alice.get("/").one("body")["data-form-token"]
     assert alice.post(path, {"form_token": form_token, "key": "k"}).status_code == 404
-    assert alice.told() == code
+    assert alice.outcome_code() == code
 
 
 @pytest.mark.parametrize("order", ["export", "../goods", "../goods?x", "..%2Fgoods", "export%3Fstatus=paid", "A" * 32])
 def test_no_order_number_leads_to_another_path_of_the_api(
     alice: Browser, sqlite_call: Calls, monkeypatch: pytest.MonkeyPatch, order: str
 ) -> None:
-    asked: list[str] = []
+    paths: list[str] = []
     call = api.call
 
     def noted(method: str, path: str, *args: object, **options: object) -> api.Answer:
-        asked.append(path)
+        paths.append(path)
         return call(method, path, *args, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(api, "call", noted)
     item = sqlite_call.create()
     for path in (f"/shop/{item['id']}?order={order}", f"/shop/orders?order={order}"):
         alice.get(path)
-        assert (alice.answer.status_code, alice.told()) == (404, "order_not_found")
-    assert asked == []
+        assert (alice.answer.status_code, alice.outcome_code()) == (404, "order_not_found")
+    assert paths == []
 
 
 def test_a_path_of_the_api_is_sent_in_utf_8(sqlite_app: Flask) -> None:

@@ -60,7 +60,7 @@ def test_the_whole_journey(make_app: Callable[..., Flask], app_uri: str) -> None
     (order,) = orders(call)
     assert (order["quantity"], order["total"], order["coupon_code"]) == (2, 24040, "TEN")
     assert order["address"]["name"] == "王芳"
-    assert alice.told() == "bought"
+    assert alice.outcome_code() == "bought"
     assert "CN¥240.40" in alice.page.one(id="outcome").text
     link = alice.page.one("a", data_order_no=order["order_no"])
     row = alice.get(link["href"].partition("#")[0]).one("tr", data_order_no=order["order_no"])
@@ -69,7 +69,7 @@ def test_the_whole_journey(make_app: Callable[..., Flask], app_uri: str) -> None
     row = alice.follow().one("tr", data_order_no=order["order_no"])
     assert row["data-status"] == "paid"
     assert not row.all("form")
-    assert alice.told() == "paid"
+    assert alice.outcome_code() == "paid"
     assert orders(call)[0]["status"] == "paid"
 
 
@@ -88,7 +88,7 @@ def test_a_form_that_has_bought_and_is_changed_shows_the_order_that_it_made(alic
     alice.submit(buy_form(alice, other["id"]))  # a newer order, of another item
     assert alice.submit(form, quantity="2").status_code == 303
     page = alice.follow()
-    assert alice.told() == "bought"
+    assert alice.outcome_code() == "bought"
     assert page.one("a", data_order_no=made["order_no"])
     assert len(orders(sqlite_call)) == 2
     # What is pressed on that page is meant anew.
@@ -105,7 +105,7 @@ def test_where_the_order_that_a_changed_form_made_was_cancelled_it_is_shown_as_t
     sqlite_call.post(f"/orders/{made['order_no']}/cancel", "alice")
     assert alice.submit(form, quantity="2").status_code == 303
     alice.follow()
-    assert alice.told() == "cancelled"
+    assert alice.outcome_code() == "cancelled"
 
 
 def test_an_unanswered_form_that_is_changed_and_sent_again_keeps_its_key_until_its_order_is_known(
@@ -135,7 +135,7 @@ def test_an_unanswered_form_that_is_changed_and_sent_again_keeps_its_key_until_i
     assert again.one("input", name="key")["value"] == form.one("input", name="key")["value"]
     assert alice.submit(again, quantity="2").status_code == 303
     alice.follow()
-    assert alice.told() == "bought"
+    assert alice.outcome_code() == "bought"
     assert [order["quantity"] for order in orders(sqlite_call)] == [1]
 
 
@@ -157,7 +157,7 @@ def test_a_refusal_is_told_in_plain_words_with_what_was_typed(
     item = sqlite_call.create(**fields)
     before = buy_form(alice, item["id"])
     assert alice.submit(before, **typed).status_code == status
-    assert alice.told() == code
+    assert alice.outcome_code() == code
     assert words in alice.page.one(role="alert").text
     for name, value in typed.items():
         assert alice.page.one("input", name=name)["value"] == value
@@ -178,7 +178,7 @@ def test_wrong_fields_are_marked_and_explained(alice: Browser, sqlite_call: Call
     sqlite_call.create_method("standard")
     wrong = {**ADDRESS, "phone": "x", "postcode": "", "quantity": "1.5", "shipping_method": "standard"}
     assert alice.buy(item["id"], **wrong).status_code == 422
-    assert alice.told() == "validation_failed"
+    assert alice.outcome_code() == "validation_failed"
     for name in ("quantity", "phone", "postcode"):
         field = alice.page.one("input", name=name)
         assert field["aria-invalid"] == "true"
@@ -198,7 +198,7 @@ def test_where_it_may_be_tried_again_the_key_stays(
     with monkeypatch.context() as patched:
         patched.setattr(type(sqlite_call.services.checkout), "buy", lambda *args, **options: failed)
         assert alice.submit(form).status_code == 503
-    assert alice.told() == code
+    assert alice.outcome_code() == code
     assert int(alice.answer.headers["Retry-After"]) >= 1
     again = alice.page.one("form", id="buy")
     assert again.one("input", name="key")["value"] == form.one("input", name="key")["value"]
@@ -211,7 +211,7 @@ def test_nothing_is_bought_at_another_price_than_the_one_shown(alice: Browser, s
     form = buy_form(alice, item["id"])
     sqlite_call.patch(f"/goods/{item['id']}", json={"price": 150})
     assert alice.submit(form).status_code == 409
-    assert alice.told() == "price_changed"
+    assert alice.outcome_code() == "price_changed"
     assert total(alice.page) == "150"
     assert alice.submit(alice.page.one("form", id="buy")).status_code == 303
     assert orders(sqlite_call)[0]["total"] == 150
@@ -240,14 +240,14 @@ def test_a_price_is_told_as_soon_as_the_region_is_known(alice: Browser, sqlite_c
     assert (alice.answer.status_code, total(alice.page)) == (200, "112")
     assert "does not serve the region" in alice.page.one("label", data_method="abroad").text
     alice.submit(alice.page.one("form", id="buy"), button, shipping_method="abroad")
-    assert (alice.answer.status_code, alice.told()) == (422, "shipping_not_available")
+    assert (alice.answer.status_code, alice.outcome_code()) == (422, "shipping_not_available")
 
 
 def test_without_a_session_nothing_is_bought_and_what_was_typed_stays(visitor: Browser, sqlite_call: Calls) -> None:
     item = sqlite_call.create()
     for path in ("buy", "quote"):
         assert visitor.post(f"/shop/{item['id']}/{path}", {"quantity": "3", "key": "k"}).status_code == 401
-        assert visitor.told() == "unauthenticated"
+        assert visitor.outcome_code() == "unauthenticated"
         assert visitor.page.one("input", name="quantity")["value"] == "3"
     assert visitor.post("/shop/orders/x/cancel").status_code == 401
     assert sqlite_call.goods(item["id"]) == item
@@ -281,7 +281,7 @@ def test_forms_are_limited_as_calls_are(make_app: Callable[..., Flask], sqlite_u
         alice.get("/shop/orders")
         assert alice.answer.status_code == 200
     alice.get("/shop/orders")
-    assert (alice.answer.status_code, alice.told()) == (429, "rate_limited")
+    assert (alice.answer.status_code, alice.outcome_code()) == (429, "rate_limited")
     bob.get("/shop/orders")
     assert bob.answer.status_code == 200
 

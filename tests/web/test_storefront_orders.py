@@ -19,7 +19,7 @@ def test_an_order_can_be_cancelled(alice: Browser, sqlite_call: Calls) -> None:
     sqlite_call.bought(item["id"])
     alice.submit(alice.get("/shop/orders").one("form", data_act="cancel"))
     assert alice.follow().one("tr", data_order_no=None)["data-status"] == "cancelled"
-    assert alice.told() == "cancelled"
+    assert alice.outcome_code() == "cancelled"
     assert sqlite_call.goods(item["id"])["stock"] == item["stock"]
 
 
@@ -59,7 +59,7 @@ def test_an_order_that_has_changed_meanwhile_is_shown_as_it_is(alice: Browser, s
     form = alice.get("/shop/orders").one("form", data_act="cancel")
     sqlite_call.make_overdue(order["order_no"])
     assert alice.submit(form).status_code == 409
-    assert alice.told() == "order_not_pending"
+    assert alice.outcome_code() == "order_not_pending"
     assert alice.page.one("tr", data_order_no=None)["data-status"] == "expired"
 
 

@@ -56,13 +56,13 @@ def waiting(cache: PageCache, threads: ThreadPoolExecutor, many: int) -> list[Fu
     """Requests that wait for the page which another thread makes."""
     arrived = threading.Barrier(many + 1)
 
-    def ask() -> MadePage:
+    def get_page() -> MadePage:
         arrived.wait(WAIT)
         return cache.get("page", never)
 
-    asked = [threads.submit(ask) for _ in range(many)]
+    waiters = [threads.submit(get_page) for _ in range(many)]
     arrived.wait(WAIT)
-    return asked
+    return waiters
 
 
 def test_while_a_page_is_made_the_others_get_the_last_one(threads: ThreadPoolExecutor) -> None:
@@ -79,9 +79,9 @@ def test_all_who_wait_get_the_page_that_one_makes(kept: PageCache, threads: Thre
     slow = Slow()
     made = threads.submit(kept.get, "page", slow)
     assert slow.begun.wait(WAIT)
-    asked = waiting(kept, threads, 5)
+    waiters = waiting(kept, threads, 5)
     slow.go_on.set()
-    assert {one.result(WAIT).whole for one in [made, *asked]} == {b"slow"}
+    assert {one.result(WAIT).whole for one in [made, *waiters]} == {b"slow"}
     assert slow.times == 1
 
 
@@ -92,9 +92,9 @@ def test_all_who_wait_get_the_failure_and_who_comes_within_a_second_too(
     slow.error = ConnectionError("gone")
     made = threads.submit(kept.get, "page", slow)
     assert slow.begun.wait(WAIT)
-    asked = waiting(kept, threads, 5)
+    waiters = waiting(kept, threads, 5)
     slow.go_on.set()
-    assert all(isinstance(one.exception(WAIT), ConnectionError) for one in [made, *asked])
+    assert all(isinstance(one.exception(WAIT), ConnectionError) for one in [made, *waiters])
     with pytest.raises(ConnectionError):
         kept.get("page", never)
     assert kept.get("another", lambda: "page").whole == b"page"
@@ -112,10 +112,10 @@ def test_a_failure_of_one_request_is_not_the_others(threads: ThreadPoolExecutor)
     slow.error = ConnectionError("gone")
     made = threads.submit(cache.get, "page", slow)
     assert slow.begun.wait(WAIT)
-    asked = threads.submit(cache.get, "page", lambda: "mine")
+    other = threads.submit(cache.get, "page", lambda: "mine")
     slow.go_on.set()
     assert isinstance(made.exception(WAIT), ConnectionError)
-    assert asked.result(WAIT).whole == b"mine"
+    assert other.result(WAIT).whole == b"mine"
 
 
 def test_a_request_waits_no_longer_than_its_deadline(threads: ThreadPoolExecutor) -> None:
@@ -123,7 +123,7 @@ def test_a_request_waits_no_longer_than_its_deadline(threads: ThreadPoolExecutor
     made = threads.submit(cache.get, "page", slow)
     assert slow.begun.wait(WAIT)
 
-    def ask() -> MadePage:
+    def get_page() -> MadePage:
         begin_request(Deadline(0.01))
         try:
             return cache.get("page", never)
@@ -131,7 +131,7 @@ def test_a_request_waits_no_longer_than_its_deadline(threads: ThreadPoolExecutor
             begin_request(None)
 
     try:
-        assert isinstance(threads.submit(ask).exception(WAIT), Busy)
+        assert isinstance(threads.submit(get_page).exception(WAIT), Busy)
     finally:
         slow.go_on.set()
     assert made.result(WAIT).whole == b"slow"
@@ -212,7 +212,7 @@ def test_a_page_that_does_not_come_in_time_is_told_as_busy(sqlite_app: Flask, mo
     monkeypatch.setattr(pages.PageCache, "get", get)
     visitor = Browser(sqlite_app)
     visitor.get("/")
-    assert (visitor.answer.status_code, visitor.told()) == (503, "busy")
+    assert (visitor.answer.status_code, visitor.outcome_code()) == (503, "busy")
     assert visitor.answer.headers["Retry-After"] == "1"
     assert visitor.client.get("/").json["code"] == "busy"
 

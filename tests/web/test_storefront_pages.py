@@ -174,7 +174,7 @@ def test_every_page_has_the_strict_headers_and_nothing_inline(visitor: Browser, 
 def test_what_is_not_there_is_a_page_for_people_and_a_problem_for_programs(visitor: Browser) -> None:
     for path in ("/shop/999", "/shop/-1", "/shop/x", f"/shop/{10**40}"):
         visitor.get(path)
-        assert (visitor.answer.status_code, visitor.told()) == (404, "goods_not_found")
+        assert (visitor.answer.status_code, visitor.outcome_code()) == (404, "goods_not_found")
         answer = visitor.client.get(path)
         assert (answer.status_code, answer.mimetype) == (404, "application/problem+json")
         assert answer.json["code"] == "goods_not_found"
@@ -271,13 +271,13 @@ def test_a_photograph_is_shown_where_a_browser_may_load_it(
 def test_all_modules_of_a_page_are_named_ahead(visitor: Browser) -> None:
     named = {link["href"] for link in visitor.get("/").all("link", rel="modulepreload")}
     script = visitor.page.one("script", type="module")["src"]
-    asked = {script}
+    seen = {script}
     for address in (waiting := [script]):
         folder = address.rpartition("/")[0]
         for imported in re.findall(r' from "(\..*?)"', visitor.client.get(address).text):
             target = posixpath.normpath(f"{folder}/{imported}")
-            if target not in asked:
-                asked.add(target)
+            if target not in seen:
+                seen.add(target)
                 waiting.append(target)
-    assert named == asked
+    assert named == seen
     assert len(named) > 5

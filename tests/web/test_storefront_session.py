@@ -93,34 +93,34 @@ def test_an_administrator_s_token_makes_a_buyer_s_session(visitor: Browser, sqli
     sqlite_call.bought(item["id"], "bob")
     visitor.post("/shop/session", {"token": token(OPERATOR, is_admin=True)})
     assert not visitor.get("/shop/orders").all(data_order_no=None)
-    told = ask_for_token(visitor).json
-    assert sqlite_call.get("/webhooks", headers={"Authorization": f"Bearer {told['token']}"}).status_code == 403
+    answer = request_token(visitor).json
+    assert sqlite_call.get("/webhooks", headers={"Authorization": f"Bearer {answer['token']}"}).status_code == 403
 
 
-def ask_for_token(browser: Browser, form_token: str | None = None, **headers: str) -> object:
+def request_token(browser: Browser, form_token: str | None = None, **headers: str) -> object:
     form_token = form_token or browser.get("/").one("body")["data-form-token"]
     own = {"X-Form-Token": form_token, "Sec-Fetch-Site": "same-origin", **JSON}
     return browser.client.post("/shop/session/token", headers={**own, **headers})
 
 
 def test_scripts_of_our_pages_are_told_a_token_that_ends_soon(alice: Browser, sqlite_call: Calls) -> None:
-    told = ask_for_token(alice)
-    assert told.status_code == 200
-    assert told.headers["Cache-Control"] == "no-store"
-    claims = jwt.decode(told.json["token"], SECRET, algorithms=["HS256"])
+    answer = request_token(alice)
+    assert answer.status_code == 200
+    assert answer.headers["Cache-Control"] == "no-store"
+    claims = jwt.decode(answer.json["token"], SECRET, algorithms=["HS256"])
     assert claims["sub"] == "alice"
     assert claims["exp"] <= time.time() + 15 * 60
-    assert sqlite_call.get("/orders", headers={"Authorization": f"Bearer {told.json['token']}"}).status_code == 200
+    assert sqlite_call.get("/orders", headers={"Authorization": f"Bearer {answer.json['token']}"}).status_code == 200
 
 
 def test_nobody_else_is_told_a_token(alice: Browser, visitor: Browser, sqlite_app: Flask) -> None:
-    problem(ask_for_token(Browser(sqlite_app), "x" * 56), 401, "unauthenticated")
-    problem(ask_for_token(alice, "x" * 56), 403, "forbidden")
-    problem(ask_for_token(alice, **{"Sec-Fetch-Site": "cross-site"}), 403, "forbidden")
+    problem(request_token(Browser(sqlite_app), "x" * 56), 401, "unauthenticated")
+    problem(request_token(alice, "x" * 56), 403, "forbidden")
+    problem(request_token(alice, **{"Sec-Fetch-Site": "cross-site"}), 403, "forbidden")
     other = Browser(sqlite_app)
     other.sign_in("mallory")
     theirs = other.get("/").one("body")["data-form-token"]
-    problem(ask_for_token(alice, theirs), 403, "forbidden")
+    problem(request_token(alice, theirs), 403, "forbidden")
 
 
 def test_another_site_signs_nobody_in(visitor: Browser) -> None:
@@ -192,7 +192,7 @@ def test_a_form_that_did_not_come_with_a_page_does_nothing(
     site = {"from another site": "cross-site", "from a site of the same domain": "same-site"}.get(how, "same-origin")
     sent = alice.post(path.format(goods=item["id"], order=order["order_no"]), data, Sec_Fetch_Site=site)
     assert sent.status_code == 403
-    assert alice.told() == "forbidden"
+    assert alice.outcome_code() == "forbidden"
     assert call.row_counts() == before
     assert call.get(f"/orders/{order['order_no']}", "alice").json["status"] == "pending"
     assert alice.get("/").all("form", action="/shop/session/end")

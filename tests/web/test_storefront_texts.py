@@ -49,9 +49,9 @@ def test_no_text_is_left_over() -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_refusal_has_words_in_each_language(language: str) -> None:
     details = {"limit": 2, "already_bought": 1, "available": 3, "retry_after": 5}
-    told = {code: outcome(code, language, details) for code in PROBLEMS}
-    assert all(told.values())
-    assert not [words for words in told.values() if "{" in words or "?" in words]
+    shown = {code: outcome(code, language, details) for code in PROBLEMS}
+    assert all(shown.values())
+    assert not [words for words in shown.values() if "{" in words or "?" in words]
     assert "outcome.sold_out" in json.loads(for_scripts(language))
 
 

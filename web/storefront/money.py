@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from core.catalogue.pricing import decimals
 
-# As the Unicode CLDR has them: the symbol alone in the currency's own country, elsewhere with what tells it apart.
+# As the Unicode CLDR has them: the symbol alone in the currency's own country, elsewhere with what distinguishes it.
 _SYMBOLS: Mapping[str, Mapping[str, str]] = {
     "en": {"CNY": "CN¥", "JPY": "¥", "USD": "$", "EUR": "€", "GBP": "£", "KRW": "₩", "INR": "₹", "HKD": "HK$"},
     "zh": {"CNY": "¥", "JPY": "JP¥", "USD": "US$", "EUR": "€", "GBP": "£", "KRW": "￦", "INR": "₹", "HKD": "HK$"},

@@ -90,7 +90,7 @@ class PageCache:
     ) -> None:
         """A request without a deadline waits for `wait_seconds` while another makes its page.
 
-        `for_all` tells whether an error of `make` would meet everybody who asks for the page. A page or a failure is
+        `for_all` returns whether an error of `make` would meet everybody who asks for the page. A page or a failure is
         sent until it is `seconds` old, a page that is being made anew until `stale_seconds`. At most `pages` and
         `failures` are kept.
         """

@@ -94,20 +94,20 @@ class Pages:
         goods_id: str,
         session: Session | None,
         purchase: Purchase,
-        told: Outcome | None,
+        outcome: Outcome | None,
         errors: Mapping[str, str] | None = None,
         quote: Mapping[str, Any] | None = None,
         status: int = 200,
         key: str | None = None,
     ) -> Response:
         """An item's page for one visitor, with what they typed and what became of it."""
-        html = self._item(goods_id, language(), session, purchase, told, errors or {}, quote)
-        return send_private(MadePage(html).filled(self._values(session, key)), status, told and told.code)
+        html = self._item(goods_id, language(), session, purchase, outcome, errors or {}, quote)
+        return send_private(MadePage(html).filled(self._values(session, key)), status, outcome and outcome.code)
 
-    def orders(self, told: Outcome | None = None, status: int = 200, failed: str | None = None) -> Response:
+    def orders(self, outcome: Outcome | None = None, status: int = 200, failed: str | None = None) -> Response:
         """`/shop/orders`: the visitor's orders, newest first; for others the sign-in."""
         spoken, session = language(), self._visitors.session()
-        values: dict[str, Any] = {"outcome": told, "failed": failed, "orders": [], "older": None, "is_older": False}
+        values: dict[str, Any] = {"outcome": outcome, "failed": failed, "orders": [], "older": None, "is_older": False}
         if session is not None:
             cursor = request.args.get("cursor")
             token = self._visitors.token(session)
@@ -120,7 +120,7 @@ class Pages:
                 "payment_url": self._settings.PAYMENT_URL,
             }
         html = self._render("orders.html", "orders", spoken, session, **values)
-        code = told.code if told else "unauthenticated"
+        code = outcome.code if outcome else "unauthenticated"
         return send_private(MadePage(html).filled(self._values(session)), status, code)
 
     def error(self, code: str, message: str, status: int) -> Response:
@@ -143,7 +143,7 @@ class Pages:
         spoken: str,
         session: Session | None,
         purchase: Purchase,
-        told: Outcome | None,
+        outcome: Outcome | None,
         errors: Mapping[str, str],
         quote: Mapping[str, Any] | None,
     ) -> str:
@@ -165,7 +165,7 @@ class Pages:
             quoted=quote is not None,
             quoted_for=purchase.quoted_for if quote else Purchase({"quantity": "1"}).quoted_for,
             quote=shown.lines(quote, spoken) if quote else shown.undiscounted(goods, spoken),
-            outcome=told,
+            outcome=outcome,
         )
 
     def _send(self, key: tuple[Any, ...] | None, make: Callable[[], str], session: Session | None) -> Response:
@@ -197,7 +197,7 @@ def _for_all(error: Exception) -> bool:
 
 
 def wanted_order() -> str | None:
-    """The order that the address asks to be told of. Raises Refusal order_not_found for what is no order number."""
+    """The order whose outcome the address asks to show. Raises Refusal order_not_found for what is no order number."""
     given = request.args.get("order")
     return checked_order_no(given) if given else None
 

@@ -41,8 +41,8 @@ def countries(language: str) -> list[Region]:
 
     names = {country.alpha_2: getattr(country, "common_name", country.name) for country in pycountry.countries}
     if language == "zh":
-        told = gettext.translation("iso3166-1", pycountry.LOCALES_DIR, languages=["zh_CN"])
-        names = {code: told.gettext(name) for code, name in names.items()}
+        translations = gettext.translation("iso3166-1", pycountry.LOCALES_DIR, languages=["zh_CN"])
+        names = {code: translations.gettext(name) for code, name in names.items()}
     # Chinese names have no order that all know; codes have.
     key = (lambda region: region.code) if language == "zh" else (lambda region: region.name)
     listed = sorted((Region(code, name) for code, name in names.items()), key=key)

@@ -57,7 +57,7 @@ def language() -> str:
 
 
 def wants_html() -> bool:
-    """Whether a browser's page asks. All others are told problems as by the API."""
+    """Whether the request wants a page. All others are answered with problems as by the API."""
     return "text/html" in request.headers.get("Accept", "")
 
 

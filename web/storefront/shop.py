@@ -46,12 +46,12 @@ def register(app: Flask, services: Services) -> None:
         ("/shop/orders/<order_no>/cancel", "POST", shop.cancel),
         ("/shop/session", "POST", shop.sign_in),
         ("/shop/session/end", "POST", shop.sign_out),
-        ("/shop/session/token", "POST", shop.tell_token),
+        ("/shop/session/token", "POST", shop.issue_token),
         ("/shop/pictures/<picture>.svg", "GET", pictures.show),
     ):
         endpoint = f"shop_{view.__name__}"
         app.add_url_rule(route, view_func=shop.guarded(view), endpoint=endpoint, methods=[method])
-        if method == "POST" and view != shop.tell_token:
+        if method == "POST" and view != shop.issue_token:
             # The address of a page that answers a form: whoever loads it by hand is led to the page with the form.
             app.add_url_rule(route, view_func=_to_the_form, endpoint=f"{endpoint}_form", methods=["GET"])
 
@@ -152,9 +152,9 @@ class Shop:
         answer = api.call("POST", path, spoken, self._visitors.token(session), purchase.body(to_buy=False))
         if answer.code == "goods_not_found" or not (answer.ok or wants_html()):
             raise api.Refused(answer)
-        told = None if answer.ok else refused(answer, spoken)
+        failure = None if answer.ok else refused(answer, spoken)
         quote = answer.data if answer.ok else None
-        return self._pages.filled_item(goods_id, session, purchase, told, field_errors(answer), quote, answer.status)
+        return self._pages.filled_item(goods_id, session, purchase, failure, field_errors(answer), quote, answer.status)
 
     def pay(self, order_no: str) -> Response:
         return self._act_on(order_no, "pay")
@@ -185,8 +185,8 @@ class Shop:
         response.delete_cookie(sessions.COOKIE, path="/", httponly=True, samesite="Lax")
         return response
 
-    def tell_token(self) -> Response:
-        return self._visitors.tell_token()
+    def issue_token(self) -> Response:
+        return self._visitors.issue_token()
 
     def _act_on(self, order_no: str, verb: str) -> Response:
         form, spoken, session = forms.read(request), language(), self._visitors.session()
@@ -215,7 +215,7 @@ class Shop:
         return Outcome(str(status), text(f"outcome.{status}", language()), True)
 
     def _newest_order(self, goods_id: str, token: str, spoken: str) -> api.Answer | None:
-        """The visitor's newest order of the item, or the API's failure to tell; None where there is none."""
+        """The visitor's newest order of the item, or the API's failed answer; None where there is none."""
         query = {"goods_id": goods_id, "sort": "-purchased_at", "limit": 1}
         answer = api.call("GET", "/orders", spoken, token, query=query)
         if not answer.ok:

@@ -1,4 +1,4 @@
-"""What the API tells of items, quotes and orders, as the pages show it."""
+"""Items, quotes and orders as the API returns them, in the form that the pages show."""
 
 from collections.abc import Mapping
 from datetime import datetime, timezone
@@ -83,7 +83,7 @@ def lines(quote: Mapping[str, Any], language: str) -> dict[str, Any]:
 
 
 def undiscounted(goods: Mapping[str, Any], language: str) -> dict[str, Any]:
-    """The lines of one unit without coupon and shipping, of which no quote need be asked."""
+    """The lines of one unit without coupon and shipping, which need no quote."""
     price = goods["price"]
     plain = {"currency": goods["currency"], "subtotal": price, "discount": 0, "shipping_fee": 0, "total": price}
     return lines(plain, language)
@@ -93,12 +93,12 @@ def methods(
     offered: list[dict[str, Any]], quote: Mapping[str, Any] | None, currency: str, language: str
 ) -> list[dict[str, Any]]:
     """The shipping methods that an item in `currency` may be sent by, with what they cost where a quote says so."""
-    told = {method["code"]: method for method in quote["shipping_methods"]} if quote else {}
+    quoted_methods = {method["code"]: method for method in quote["shipping_methods"]} if quote else {}
     shown = []
     for method in offered:
         if not method["active"] or method["currency"] not in (None, currency):
             continue
-        quoted = told.get(method["code"])
+        quoted = quoted_methods.get(method["code"])
         fee = method["base_fee"] if quoted is None else quoted["fee"]
         obstacle = quoted["reason"] if quoted else None
         shown.append(
@@ -112,17 +112,17 @@ def methods(
     return shown
 
 
-def order(told: Mapping[str, Any], language: str) -> dict[str, Any]:
+def order(placed: Mapping[str, Any], language: str) -> dict[str, Any]:
     """An order."""
-    amounts = lines(told, language)
-    address = told["address"]
+    amounts = lines(placed, language)
+    address = placed["address"]
     return {
-        **{name: told[name] for name in ("order_no", "goods_id", "goods_name", "quantity", "status", "coupon_code")},
+        **{name: placed[name] for name in ("order_no", "goods_id", "goods_name", "quantity", "status", "coupon_code")},
         **amounts,
-        "state": text(f"order.{told['status']}", language),
-        "tone": _TONES.get(told["status"]),
-        "times": {name: told[name] for name in ("purchased_at", "expires_at", "paid_at", "refunded_at")},
-        "shipping_method": told["shipping_method"],
+        "state": text(f"order.{placed['status']}", language),
+        "tone": _TONES.get(placed["status"]),
+        "times": {name: placed[name] for name in ("purchased_at", "expires_at", "paid_at", "refunded_at")},
+        "shipping_method": placed["shipping_method"],
         "address": [
             address[name] for name in ("name", "phone", "line1", "line2", "postcode", "region") if address[name]
         ]

@@ -89,7 +89,7 @@ PAGES = {
     ),
 }
 
-# What scripts say as well.
+# Texts of scripts as well.
 SHARED = {
     "status.on_sale": Text("On sale", "抢购中"),
     "status.upcoming": Text("Upcoming", "未开始"),
@@ -217,13 +217,13 @@ class _Known(dict[str, object]):
 
 @cache
 def for_scripts(language: str) -> str:
-    """What scripts say, as JSON that may stand within HTML."""
-    told = {key: shown.in_language(language) for key, shown in SHARED.items()}
+    """The texts of scripts, as JSON that may stand within HTML."""
+    texts = {key: shown.in_language(language) for key, shown in SHARED.items()}
     for code, reasons in REASONS.items():
-        told |= {f"reason.{code}.{reason}": shown.in_language(language) for reason, shown in reasons.items()}
+        texts |= {f"reason.{code}.{reason}": shown.in_language(language) for reason, shown in reasons.items()}
     for code, problem in PROBLEMS.items():
-        told.setdefault(f"outcome.{code}", problem.detail.in_language(language))
-    plain = json.dumps(told, ensure_ascii=False, separators=(",", ":"))
+        texts.setdefault(f"outcome.{code}", problem.detail.in_language(language))
+    plain = json.dumps(texts, ensure_ascii=False, separators=(",", ":"))
     return plain.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 

@@ -85,7 +85,7 @@ class Visitors:
         secure = sessions.is_secure(request, self._settings.PROXIES)
         sessions.set_cookie(response, sessions.COOKIE, self._sessions.cookie(session), session.seconds_left(), secure)
 
-    def tell_token(self) -> Response:
+    def issue_token(self) -> Response:
         """`POST /shop/session/token`: a token for scripts of our pages. They keep it in memory alone."""
         session = self.session()
         if session is None:

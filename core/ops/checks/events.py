@@ -33,17 +33,17 @@ order = Order.__table__.c
 
 _ASCII = "CHARACTER SET ascii COLLATE ascii_bin"
 _WAITING_ON_SQLITE = text(
-    "SELECT json_extract(told.value, '$[0]') AS type, json_extract(told.value, '$[1]') AS goods_id,"
-    " json_extract(told.value, '$[2]') AS order_no FROM outbox, json_each(outbox.events) told"
+    "SELECT json_extract(queued.value, '$[0]') AS type, json_extract(queued.value, '$[1]') AS goods_id,"
+    " json_extract(queued.value, '$[2]') AS order_no FROM outbox, json_each(outbox.events) queued"
 )
 _WAITING_ON_MYSQL = text(
-    "SELECT told.type, told.goods_id, told.order_no FROM outbox, JSON_TABLE(outbox.events, '$[*]' COLUMNS"  # noqa: S608
+    "SELECT queued.type, queued.goods_id, queued.order_no FROM outbox, JSON_TABLE(outbox.events, '$[*]' COLUMNS"  # noqa: S608
     f" (type VARCHAR(32) {_ASCII} PATH '$[0]', goods_id BIGINT PATH '$[1]', order_no VARCHAR(32) {_ASCII} PATH '$[2]'))"
-    " told"
+    " queued"
 )
 
 
-def _told(snapshot: Snapshot) -> Subquery:
+def _order_events(snapshot: Snapshot) -> Subquery:
     """All events of orders: type, goods_id, order_no."""
     waiting = (
         (_WAITING_ON_SQLITE if snapshot.on_sqlite else _WAITING_ON_MYSQL)
@@ -70,9 +70,9 @@ _WAS_OWED = or_(
 
 def _counts(snapshot: Snapshot, kinds: Mapping[str, str]) -> Subquery:
     """The number of each order's events of some types: a column for each name of `kinds`."""
-    told = _told(snapshot)
-    times = (func.sum(case((told.c.type == kind, 1), else_=0)).label(name) for name, kind in kinds.items())
-    return select(told.c.order_no, *times).group_by(told.c.order_no).subquery()
+    events = _order_events(snapshot)
+    times = (func.sum(case((events.c.type == kind, 1), else_=0)).label(name) for name, kind in kinds.items())
+    return select(events.c.order_no, *times).group_by(events.c.order_no).subquery()
 
 
 def _has_all_events() -> ColumnElement[bool]:
@@ -81,7 +81,7 @@ def _has_all_events() -> ColumnElement[bool]:
     return or_(pruned_before.is_(None), order.purchased_at >= pruned_before)
 
 
-def _placed_told_once(snapshot: Snapshot) -> Select[Any]:
+def _one_placed_event(snapshot: Snapshot) -> Select[Any]:
     counts = _counts(snapshot, {"placed": EventType.ORDER_PLACED})
     times = func.coalesce(counts.c.placed, 0)
     wrong = and_(times != 1, _has_all_events())
@@ -89,12 +89,12 @@ def _placed_told_once(snapshot: Snapshot) -> Select[Any]:
     return query.select_from(Order).outerjoin(counts, counts.c.order_no == order.order_no).where(wrong)
 
 
-def _moves_told_once(snapshot: Snapshot) -> Select[Any]:
+def _events_fit_the_moves(snapshot: Snapshot) -> Select[Any]:
     counts = _counts(snapshot, _KINDS)
-    told = {status: func.coalesce(counts.c[status], 0) for status in _KINDS}
+    found = {status: func.coalesce(counts.c[status], 0) for status in _KINDS}
 
     def off(status: str, wanted: ColumnElement[int]) -> ColumnElement[int]:
-        return func.abs(told[status] - wanted)
+        return func.abs(found[status] - wanted)
 
     def times(condition: ColumnElement[bool]) -> ColumnElement[int]:
         return case((condition, 1), else_=0)
@@ -104,8 +104,8 @@ def _moves_told_once(snapshot: Snapshot) -> Select[Any]:
 
     # A paid order has an event of its expiry if its money came late: at most one. An order whose money is owed back had
     # been cancelled or had expired: one of the two.
-    lapsed = case((WAS_PAID, times(told[OrderStatus.EXPIRED] > 0)), else_=once(OrderStatus.EXPIRED))
-    closed_before = func.abs(told[OrderStatus.CANCELLED] + told[OrderStatus.EXPIRED] - 1)
+    lapsed = case((WAS_PAID, times(found[OrderStatus.EXPIRED] > 0)), else_=once(OrderStatus.EXPIRED))
+    closed_before = func.abs(found[OrderStatus.CANCELLED] + found[OrderStatus.EXPIRED] - 1)
     closed = off(OrderStatus.CANCELLED, once(OrderStatus.CANCELLED)) + off(OrderStatus.EXPIRED, lapsed)
     wrong = (
         off(OrderStatus.PAID, times(WAS_PAID))
@@ -122,11 +122,11 @@ def _moves_told_once(snapshot: Snapshot) -> Select[Any]:
 
 
 def _events_have_orders(snapshot: Snapshot) -> Select[Any]:
-    told = _told(snapshot)
-    same = and_(order.order_no == told.c.order_no, order.goods_id == told.c.goods_id)
-    query = breaches(literal(0), func.count(), goods_id=told.c.goods_id, order_no=told.c.order_no)
-    query = query.select_from(told).outerjoin(Order, same).where(order.id.is_(None))
-    return query.group_by(told.c.goods_id, told.c.order_no)
+    events = _order_events(snapshot)
+    same = and_(order.order_no == events.c.order_no, order.goods_id == events.c.goods_id)
+    query = breaches(literal(0), func.count(), goods_id=events.c.goods_id, order_no=events.c.order_no)
+    query = query.select_from(events).outerjoin(Order, same).where(order.id.is_(None))
+    return query.group_by(events.c.goods_id, events.c.order_no)
 
 
 def _times_fit_the_status(snapshot: Snapshot) -> Select[Any]:
@@ -152,12 +152,12 @@ CHECKS = (
         "an order has the times of its payment, its end and its refund that its status says, and no other",
         _times_fit_the_status,
     ),
-    Check("placed_told_once", 5, "every order has one event that says it was placed", _placed_told_once),
+    Check("placed_told_once", 5, "every order has one event that says it was placed", _one_placed_event),
     Check(
         "moves_told_once",
         5,
         "no event of an order's payment or end is missing, doubled or untrue",
-        _moves_told_once,
+        _events_fit_the_moves,
     ),
     Check("events_have_orders", 5, "every event of an order has its order", _events_have_orders),
 )

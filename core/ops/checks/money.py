@@ -32,13 +32,13 @@ class Money:
 
 def is_money(row: Any) -> ColumnElement[bool]:
     """Whether the row of `payments` reports received money, unless an operator has resolved it as ignored."""
-    said = or_(row.resolution.is_(None), row.resolution != PaymentResolution.IGNORED)
-    return and_(row.type == PaymentEventType.SUCCEEDED, row.outcome.in_(OF_MONEY), said)
+    not_ignored = or_(row.resolution.is_(None), row.resolution != PaymentResolution.IGNORED)
+    return and_(row.type == PaymentEventType.SUCCEEDED, row.outcome.in_(OF_MONEY), not_ignored)
 
 
 # A mismatch that names the payment of another row reports the same money again, unless an operator has resolved it as
 # separate money.
-_TOLD_AGAIN = and_(
+_REPORTED_AGAIN = and_(
     payment.outcome.in_((PaymentOutcome.MISMATCH, PaymentOutcome.UNKNOWN_ORDER)),
     payment.resolution.is_(None),
     exists(
@@ -50,7 +50,7 @@ _TOLD_AGAIN = and_(
         )
     ),
 )
-RECEIVED = and_(is_money(payment), not_(_TOLD_AGAIN))
+RECEIVED = and_(is_money(payment), not_(_REPORTED_AGAIN))
 GIVEN_BACK = payment.resolution == PaymentResolution.REFUNDED
 KEPT = or_(
     payment.resolution == PaymentResolution.ACCEPTED,

@@ -11,14 +11,14 @@ SECONDS = 3
 
 
 def url() -> str:
-    """The address to ask, of the HOST and PORT that the service was given."""
+    """The address to request, of the HOST and PORT that the service was given."""
     host = os.environ.get("HOST") or "127.0.0.1"
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
     return f"http://{f'[{host}]' if ':' in host else host}:{os.environ.get('PORT') or 8000}/healthz"
 
 
 def main() -> None:
-    """Ask once."""
+    """Send one request."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy could not reach this host
     try:
         with opener.open(url(), timeout=SECONDS):  # an answer of 400 and above raises

@@ -21,17 +21,17 @@ FILTERS = [
 INDEXES = {(): "", ("active",): "active_", ("kind",): "kind_", ("kind", "active"): "kind_active_"}
 
 
-def question(database: Database, *asked: Any, **wanted: Any) -> tuple[str, Any, Any]:
+def question(database: Database, *arguments: Any, **options: Any) -> tuple[str, Any, Any]:
     """The statement of a page of the list, its parameters, and where the next page begins."""
-    said: list[tuple[str, Any]] = []
+    queries: list[tuple[str, Any]] = []
 
     def note(connection: Any, cursor: Any, statement: str, parameters: Any, *rest: Any) -> None:
-        said.append((statement, parameters))
+        queries.append((statement, parameters))
 
     event.listen(database.engine, "before_cursor_execute", note)
-    page = coupons.catalogue.list_page(database, *asked, **wanted)
+    page = coupons.catalogue.list_page(database, *arguments, **options)
     event.remove(database.engine, "before_cursor_execute", note)
-    (statement, parameters) = next(each for each in said if "FROM coupons" in each[0])
+    (statement, parameters) = next(each for each in queries if "FROM coupons" in each[0])
     return statement, parameters, page.after
 
 
@@ -47,16 +47,16 @@ def test_each_filter_reads_little_more_than_its_page(app: Flask, services: Servi
     with engine.connect() as connection:
         if not services.database.is_sqlite:
             connection.exec_driver_sql("ANALYZE TABLE coupons").all()
-        for wanted, sort in product(FILTERS, ("code", "-code", "created_at", "-created_at")):
+        for options, sort in product(FILTERS, ("code", "-code", "created_at", "-created_at")):
             request = PageRequest(PAGE)
             for _ in range(2):
-                statement, parameters, after = question(services.database, request, sort, **wanted)
-                what = (wanted, sort, request)
+                statement, parameters, after = question(services.database, request, sort, **options)
+                what = (options, sort, request)
                 if services.database.is_sqlite:
                     plan = str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all())
                     assert "TEMP B-TREE" not in plan, (what, plan)
-                    if wanted:
-                        index = f"coupons_{INDEXES[tuple(wanted)]}{sort.removeprefix('-').removesuffix('_at')}"
+                    if options:
+                        index = f"coupons_{INDEXES[tuple(options)]}{sort.removeprefix('-').removesuffix('_at')}"
                         assert f"INDEX {index} (" in plan, (what, plan)
                 else:
                     assert rows_read(connection, statement, parameters) <= 2 * PAGE + 5, what

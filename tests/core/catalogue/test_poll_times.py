@@ -33,14 +33,14 @@ def test_pages_that_ask_together_are_told_different_moments(clock: Clock) -> Non
 def test_however_many_pages_are_open_they_ask_as_often_altogether(clock: Clock, pages: int) -> None:
     times = PollTimes(10, clock)
     begin = clock.now
-    asks_at = [begin] * pages
-    asked = []
-    while min(asks_at) < begin + 200:
-        page = asks_at.index(min(asks_at))
-        clock.now = max(clock.now, asks_at[page])
-        asked.append(clock.now)
-        asks_at[page] = clock.now + max(times.next(), 1)  # each would ask once a second
-    later = [moment for moment in asked if moment >= begin + 100]
+    next_polls = [begin] * pages
+    polls = []
+    while min(next_polls) < begin + 200:
+        page = next_polls.index(min(next_polls))
+        clock.now = max(clock.now, next_polls[page])
+        polls.append(clock.now)
+        next_polls[page] = clock.now + max(times.next(), 1)  # each would ask once a second
+    later = [moment for moment in polls if moment >= begin + 100]
     assert len(later) == pytest.approx(10 * 100, abs=2)
 
 

@@ -40,7 +40,9 @@ class Watched:
                 held.enter_context(self.database.of(Share.READS).reading(Deadline(20)))
 
     def ids(self) -> set[int]:
-        return {row[0] for row in self.ask("SELECT id FROM information_schema.processlist WHERE db = %s", self.name)}
+        return {
+            row[0] for row in self.execute("SELECT id FROM information_schema.processlist WHERE db = %s", self.name)
+        }
 
     def time_outs(self) -> set[int]:
         """The `wait_timeout` of each session, on MySQL."""
@@ -49,7 +51,7 @@ class Watched:
             " JOIN performance_schema.threads USING (thread_id)"
             " WHERE variable_name = 'wait_timeout' AND processlist_db = %s"
         )
-        return {int(row[0]) for row in self.ask(query, self.name)}
+        return {int(row[0]) for row in self.execute(query, self.name)}
 
     def outlast(self, times: int) -> None:
         """Until the server has ended so many silent sessions, one after another, for the same time-out."""
@@ -58,10 +60,10 @@ class Watched:
             cursor = witness.cursor()
             cursor.execute(f"SET SESSION wait_timeout = {SILENCE}")
             number = witness.connection_id
-            until(lambda n=number: not self.ask("SELECT 1 FROM information_schema.processlist WHERE id = %s", n))
+            until(lambda n=number: not self.execute("SELECT 1 FROM information_schema.processlist WHERE id = %s", n))
             witness.close()
 
-    def ask(self, statement: str, *values: Any) -> list[Any]:
+    def execute(self, statement: str, *values: Any) -> list[Any]:
         connection = self.server.connect()
         cursor = connection.cursor()
         cursor.execute(statement, values)

@@ -20,7 +20,7 @@ def test_a_shop_on_mariadb_by_either_scheme(make_app: Callable[..., Flask], mari
     assert call.post(f"/orders/{order_no}/pay", "alice").json["status"] == "paid"
     statements: list[str] = []
     for pool in {engine, call.services.database.read_engine}:
-        event.listen(pool, "before_cursor_execute", lambda *told: statements.append(told[2]))
+        event.listen(pool, "before_cursor_execute", lambda *arguments: statements.append(arguments[2]))
     for path in ("/coupons?kind=percent&active=true", "/orders?user_id=alice", "/payments?outcome=paid"):
         assert call.get(path, OPERATOR).status_code == 200
         assert [statement for statement in statements if "FORCE INDEX" in statement], path

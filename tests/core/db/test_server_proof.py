@@ -137,12 +137,12 @@ def test_it_is_proven_through_a_proxy_that_changes_nothing(through: Callable[...
 
 @pytest.mark.parametrize("lie", LIES)
 def test_a_lie_is_named(through: Callable[..., str], monkeypatch: pytest.MonkeyPatch, lie: str) -> None:
-    change, told = LIES[lie]
-    if "does not wait" in told:
+    change, message = LIES[lie]
+    if "does not wait" in message:
         monkeypatch.setattr(server_proof, "WAIT_SECONDS", 5)  # an answer ends it; on a busy machine it may take a while
     with pytest.raises(Lie) as named:
         prove(settings_of(through(change)))
-    assert told in str(named.value)
+    assert message in str(named.value)
     assert "\n" not in str(named.value)
 
 
@@ -157,28 +157,28 @@ def test_a_server_that_takes_one_statement_at_a_time_is_named(through: Callable[
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (without("CONSTRAINT server_proof_mark UNIQUE", instead="INDEX server_proof_mark"), "a unique key takes"),
         (without(r", \n\tCONSTRAINT \w+ CHECK \(units >= 0\)"), "a CHECK takes a row that violates it"),
     ],
 )
 def test_a_server_that_keeps_no_constraint_is_named(
-    ready: tuple[DatabaseServer, str], through: Callable[..., str], change: Change, told: str
+    ready: tuple[DatabaseServer, str], through: Callable[..., str], change: Change, message: str
 ) -> None:
     with ready[0].throwaway_database() as empty:
         set_up(through(change, empty))
-        with pytest.raises(Lie, match=told):
+        with pytest.raises(Lie, match=message):
             prove(settings_of(empty))
 
 
 def test_a_server_that_lies_is_refused_in_one_line(through: Callable[..., str]) -> None:
-    change, told = LIES["FOR UPDATE is dropped where SKIP LOCKED is added, as TiDB does"]
-    told_environment = environment(through(change)) | {"COLUMNS": "250"}
+    change, message = LIES["FOR UPDATE is dropped where SKIP LOCKED is added, as TiDB does"]
+    env = environment(through(change)) | {"COLUMNS": "250"}
     for command in (["init-db"], ["doctor"]):
-        ended = run_command(command, told_environment, seconds=120)
+        ended = run_command(command, env, seconds=120)
         assert ended.returncode == 1
-        assert told in (ended.stderr if command == ["init-db"] else ended.stdout)
+        assert message in (ended.stderr if command == ["init-db"] else ended.stdout)
         assert after_database_line(ended.stderr).count("\n") == (1 if command == ["init-db"] else 0)
 
 
@@ -220,13 +220,13 @@ class TestSqlite:
         assert rows(sqlite_uri) == 0
 
     @pytest.mark.parametrize(
-        ("lost", "told"),
+        ("lost", "message"),
         [
             (", CONSTRAINT server_proof_mark UNIQUE (run, mark)", "a unique key takes"),
             (", CONSTRAINT server_proof_units_not_negative CHECK (units >= 0)", "a CHECK takes"),
         ],
     )
-    def test_a_constraint_that_does_not_hold_is_named(self, sqlite_uri: str, lost: str, told: str) -> None:
+    def test_a_constraint_that_does_not_hold_is_named(self, sqlite_uri: str, lost: str, message: str) -> None:
         set_up(sqlite_uri)
         with engine(sqlite_uri).begin() as connection:
             made = connection.exec_driver_sql("SELECT sql FROM sqlite_master WHERE name = 'server_proof'").scalar_one()
@@ -234,7 +234,7 @@ class TestSqlite:
             assert lost in made
             connection.exec_driver_sql("DROP TABLE server_proof")
             connection.exec_driver_sql(made.replace(lost, ""))
-        with pytest.raises(Lie, match=told):
+        with pytest.raises(Lie, match=message):
             prove(settings_of(sqlite_uri))
 
     def test_a_second_writer_is_named(self, sqlite_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ REFUSED, WARNED, TAKEN = "refused", "warned about", "taken"
 
 
 @pytest.mark.parametrize(
-    ("told", "product", "version", "judged"),
+    ("reported", "product", "version", "judged"),
     [
         ("9.7.4", "MySQL", (9, 7, 4), TAKEN),
         ("9.7.4-2", "MySQL", (9, 7, 4), TAKEN),
@@ -47,9 +47,9 @@ REFUSED, WARNED, TAKEN = "refused", "warned about", "taken"
     ],
 )
 def test_a_server_is_known_and_judged_by_what_it_says(
-    told: str, product: str, version: tuple[int, ...], judged: str
+    reported: str, product: str, version: tuple[int, ...], judged: str
 ) -> None:
-    found = server(told)
+    found = server(reported)
     assert found == Server(product, version)
     assert (found.refusal is not None, found.warning is not None) == (judged == REFUSED, judged == WARNED)
 

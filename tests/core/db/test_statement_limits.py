@@ -44,7 +44,7 @@ def execute(database: Database, connection: Connection) -> object:
     return connection.execute(text(ENDLESS))
 
 
-def ask(database: Database, connection: Connection) -> object:
+def execute_raw(database: Database, connection: Connection) -> object:
     return database.execute(connection, ENDLESS, [])
 
 
@@ -53,7 +53,7 @@ def read_without_end(database: Database, share: Share, by: Execute = execute) ->
         by(database, connection)
 
 
-@pytest.mark.parametrize("by", [execute, ask])
+@pytest.mark.parametrize("by", [execute, execute_raw])
 @pytest.mark.parametrize("share", [Share.READS, Share.WATCH])
 def test_a_read_without_end_is_told_unavailable_and_ended_by_the_server(
     database: Database, share: Share, by: Execute

@@ -154,7 +154,7 @@ def test_a_client_s_certificate_is_shown_to_the_server(server: MySQL) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "said"),
+    ("query", "message"),
     [
         ("?ssl_verify_cert=true", "certificate is refused"),
         ("?ssl_ca={ca}&ssl_verify_identity=true", "certificate is refused"),
@@ -163,11 +163,11 @@ def test_a_client_s_certificate_is_shown_to_the_server(server: MySQL) -> None:
     ],
 )
 def test_a_start_that_cannot_trust_the_server_says_why_in_one_line(
-    app_on: Callable[[str], Flask], server: MySQL, tmp_path: Path, query: str, said: str
+    app_on: Callable[[str], Flask], server: MySQL, tmp_path: Path, query: str, message: str
 ) -> None:
     broken = tmp_path / "broken.pem"
     broken.write_text("nothing")
-    with pytest.raises(CannotStart, match=said) as caught:
+    with pytest.raises(CannotStart, match=message) as caught:
         upgrade(app_on(address(server, query.format(ca=ca(server), broken=broken))))
     assert "\n" not in caught.value.message
     assert PASSWORD not in caught.value.message
@@ -320,7 +320,7 @@ def test_only_this_host_is_local(family: int, peer: Any, local: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("guard", "state", "said"),
+    ("guard", "state", "message"),
     [
         (Protection("TLSv1.3 AES", True, True, False), State.OK, "verified, its host name too"),
         (Protection("TLSv1.3 AES", True, False, False), State.OK, "verified, its host name not"),
@@ -330,10 +330,10 @@ def test_only_this_host_is_local(family: int, peer: Any, local: bool) -> None:
         (Protection("", False, False, True), State.OK, "no TLS, but on this host"),
     ],
 )
-def test_the_doctor_says_what_guards_the_connection(guard: Protection, state: State, said: str) -> None:
+def test_the_doctor_says_what_guards_the_connection(guard: Protection, state: State, message: str) -> None:
     finding = judge_protection(guard, "caching_sha2_password")
     assert finding.state is state
-    assert said in finding.found
+    assert message in finding.found
     assert "caching_sha2_password" in finding.found
     assert ("ssl_ca" in finding.mend and "ssl_verify_cert" in finding.mend) is (state is not State.OK)
 

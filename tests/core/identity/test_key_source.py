@@ -62,7 +62,7 @@ def test_keys_are_read_by_http_and_from_a_file(tmp_path: Path) -> None:
     assert key_source.read(str(tmp_path / "keys.json")) == b"the keys"
     with publishing(b"the keys") as publisher:
         assert key_source.read(f"{publisher.url}?v=1") == b"the keys"
-    assert publisher.asked == ["/keys?v=1"]
+    assert publisher.requested == ["/keys?v=1"]
 
 
 def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_only_a_plain_answer_counts_and_no_redirect_is_followed(status: int) -> 
         publisher.act = act
         with pytest.raises(Unreadable, match=str(status)):
             key_source.read(publisher.url)
-        assert elsewhere.asked == []
+        assert elsewhere.requested == []
 
 
 def drip(stop: threading.Event, body: bool) -> Callable[[BaseHTTPRequestHandler], None]:

@@ -45,4 +45,4 @@ def test_the_certificate_is_verified_and_must_name_the_host(
         else:
             with pytest.raises(Unreadable, match="TLS: CERTIFICATE_VERIFY_FAILED"):
                 key_source.read(address)
-            assert publisher.asked == []
+            assert publisher.requested == []

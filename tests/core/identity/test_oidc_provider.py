@@ -48,9 +48,15 @@ def issuer(tmp_path: Path) -> Iterator[str]:
 def sign_in(issuer: str, user: str, client: str = CLIENT) -> str:
     """The token that the provider issues to `user`, by the authorization code flow."""
     found = requests.get(f"{issuer}/.well-known/openid-configuration", timeout=20).json()
-    asked = {"client_id": client, "redirect_uri": CALLBACK, "response_type": "code", "scope": "openid", "state": "s"}
+    parameters = {
+        "client_id": client,
+        "redirect_uri": CALLBACK,
+        "response_type": "code",
+        "scope": "openid",
+        "state": "s",
+    }
     sent_back = requests.post(
-        found["authorization_endpoint"], params=asked, data={"sub": user}, allow_redirects=False, timeout=20
+        found["authorization_endpoint"], params=parameters, data={"sub": user}, allow_redirects=False, timeout=20
     )
     code = parse_qs(urlsplit(sent_back.headers["Location"]).query)["code"][0]
     answer = requests.post(

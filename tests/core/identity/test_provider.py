@@ -170,7 +170,7 @@ def test_addresses_of_keys_in_a_token_are_not_asked(setup: Setup, name: str) -> 
         assert setup.refuses(FOREIGN.token({name: publisher.url}))
         assert not setup.refuses(RSA.token({name: publisher.url}))
         setup.provider.refresh()
-        assert publisher.asked == []
+        assert publisher.requested == []
 
 
 def test_keys_in_a_token_are_not_looked_at(setup: Setup) -> None:
@@ -389,7 +389,7 @@ def test_an_unknown_key_is_asked_for_once_in_an_interval_however_many_name_it(
 
         began = time.monotonic()
         assert eventually(taken)
-        assert len(publisher.asked) <= 2 + (time.monotonic() - began) / 1.0
+        assert len(publisher.requested) <= 2 + (time.monotonic() - began) / 1.0
 
 
 def test_a_provider_that_hangs_costs_no_request_anything(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -403,17 +403,17 @@ def test_a_provider_that_hangs_costs_no_request_anything(monkeypatch: pytest.Mon
         provider.start()
         assert eventually(tokens.has_keys)
         publisher.act = lambda handler: go_on.wait(60)
-        asked = len(publisher.asked)
+        fetches = len(publisher.requested)
 
         def hangs() -> bool:
             with pytest.raises(InvalidToken):
                 tokens.verify(RSA.token({"kid": "unknown"}))
-            return len(publisher.asked) > asked
+            return len(publisher.requested) > fetches
 
         assert eventually(hangs)
         # The fetch is under way and stays so; tokens are verified and refused meanwhile.
         assert tokens.verify(RSA.token(sub="bob")).user_id == "bob"
         with pytest.raises(InvalidToken):
             tokens.verify(RSA.token({"kid": "unknown"}))
-        assert len(publisher.asked) == asked + 1
+        assert len(publisher.requested) == fetches + 1
         go_on.set()

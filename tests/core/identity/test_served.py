@@ -25,7 +25,7 @@ from tests.resources.calls import Calls, problem
 RSA = SigningKey("RS256", "r")
 
 
-def told(source: object, **more: object) -> dict[str, object]:
+def identity_settings(source: object, **more: object) -> dict[str, object]:
     return {"IDENTITY_JWKS": str(source), "IDENTITY_ISSUER": ISSUER, "IDENTITY_AUDIENCE": (AUDIENCE,), **more}
 
 
@@ -33,7 +33,7 @@ def test_a_host_is_ready_once_it_has_read_the_keys_and_stays_so(
     make_app: Callable[..., Flask], sqlite_uri: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "keys.json"
-    call = Calls(make_app(sqlite_uri, **told(path)))
+    call = Calls(make_app(sqlite_uri, **identity_settings(path)))
     provider = call.services.tokens.provider
     assert provider is not None
     assert not provider.refresh()
@@ -50,7 +50,7 @@ def test_a_host_is_ready_once_it_has_read_the_keys_and_stays_so(
 def test_the_keys_turn_over_in_a_running_service(start_service: Callable[..., Service], sqlite_uri: str) -> None:
     new = SigningKey("EdDSA", "new")
     with publishing(key_set(RSA)) as publisher:
-        service = start_service(sqlite_uri, **told(publisher.url, IDENTITY_AUDIENCE=AUDIENCE))
+        service = start_service(sqlite_uri, **identity_settings(publisher.url, IDENTITY_AUDIENCE=AUDIENCE))
         goods = service.create_goods()
 
         def buy(token: str) -> int:
@@ -71,7 +71,7 @@ def test_a_worker_that_is_replaced_in_an_outage_begins_with_the_keys_of_the_last
     start_service: Callable[..., Service], sqlite_uri: str
 ) -> None:
     with publishing(key_set(RSA)) as publisher:
-        service = start_service(sqlite_uri, **told(publisher.url, IDENTITY_AUDIENCE=AUDIENCE))
+        service = start_service(sqlite_uri, **identity_settings(publisher.url, IDENTITY_AUDIENCE=AUDIENCE))
         goods = service.create_goods()
     (pid,) = service.worker_pids()
     os.kill(pid, signal.SIGKILL)
@@ -102,7 +102,7 @@ def test_keys_that_are_too_old_or_half_written_are_not_begun_with(tmp_path: Path
 
 def test_a_refusal_says_nothing_of_the_reason(make_app: Callable[..., Flask], sqlite_uri: str, tmp_path: Path) -> None:
     (tmp_path / "keys.json").write_bytes(key_set(RSA))
-    call = Calls(make_app(sqlite_uri, **told(tmp_path / "keys.json")))
+    call = Calls(make_app(sqlite_uri, **identity_settings(tmp_path / "keys.json")))
     assert call.services.tokens.provider is not None
     call.services.tokens.provider.refresh()
     texts = set()
@@ -119,21 +119,26 @@ def test_the_doctor_reads_the_keys(tmp_path: Path) -> None:
 
     assert found() == ("ok", "tokens under SECRET_KEY alone")
     path = tmp_path / "keys.json"
-    assert found(**told(path))[0] == "problem"
+    assert found(**identity_settings(path))[0] == "problem"
     path.write_text('{"keys": []}')
-    assert "no public key" in found(**told(path))[1]
+    assert "no public key" in found(**identity_settings(path))[1]
     path.write_bytes(key_set(RSA))
-    assert found(**told(path)) == ("ok", "1 keys for RS256; beside tokens under SECRET_KEY, with no administrators")
+    assert found(**identity_settings(path)) == (
+        "ok",
+        "1 keys for RS256; beside tokens under SECRET_KEY, with no administrators",
+    )
     with publishing(key_set(RSA)) as publisher:
         state, text = found(
-            **told(publisher.url, IDENTITY_ONLY=True, IDENTITY_ADMIN_CLAIM="roles", IDENTITY_ADMIN_VALUE="boss")
+            **identity_settings(
+                publisher.url, IDENTITY_ONLY=True, IDENTITY_ADMIN_CLAIM="roles", IDENTITY_ADMIN_VALUE="boss"
+            )
         )
     assert (state, text) == ("ok", "1 keys for RS256; its tokens alone, with some administrators")
 
 
 @pytest.mark.parametrize("only", [True, False])
 def test_the_greeting_offers_no_administrator_s_line_where_only_the_provider_names_them(only: bool) -> None:
-    settings = config.load(SECRET_KEY=SECRET, **told("keys.json", IDENTITY_ONLY=only))
+    settings = config.load(SECRET_KEY=SECRET, **identity_settings("keys.json", IDENTITY_ONLY=only))
     greeting = serve.greeting(Address("127.0.0.1", 8000, 1, 1), settings)
     assert ("stock_delta" in greeting) is not only
     assert "Buy a unit" in greeting

@@ -135,8 +135,8 @@ def test_a_board_whose_writer_was_killed_is_not_believed_and_can_be_written_agai
     assert board.read(first=3) == []
 
 
-def rows(*told: tuple[int, str, int, dict[str, Any]]) -> list[Row]:
-    return [Row(second, source, item, Tally.unpacked(parts)) for second, source, item, parts in told]
+def rows(*entries: tuple[int, str, int, dict[str, Any]]) -> list[Row]:
+    return [Row(second, source, item, Tally.unpacked(parts)) for second, source, item, parts in entries]
 
 
 class TestWindow:
@@ -148,11 +148,11 @@ class TestWindow:
 
     def test_settled_seconds_stay_and_are_not_read_again(self) -> None:
         window = Window(1)
-        told = rows((1000, "a", 1, {"o": {"placed": 2}}), (1000, "a", 2, {"o": {"placed": 9}}))
-        window.add(told, 1001)
+        entries = rows((1000, "a", 1, {"o": {"placed": 2}}), (1000, "a", 2, {"o": {"placed": 9}}))
+        window.add(entries, 1001)
         late = 1002 + OPEN_SECONDS
         window.add([], late)
-        window.add(told, late)
+        window.add(entries, late)
         assert window.read_from > 1000
         assert sum(point.outcomes.get("placed", 0) for point in window.points(late)) == 2
 

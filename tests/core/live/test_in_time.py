@@ -64,20 +64,20 @@ class Silence:
 
     def __init__(self) -> None:
         self._ended = threading.Event()
-        self._asking: list[threading.Thread] = []
+        self._waiting: list[threading.Thread] = []
 
     def of(self, share: Share) -> "Silence":
         return self
 
     def reading(self, deadline: Deadline) -> NoReturn:
-        self._asking.append(threading.current_thread())
+        self._waiting.append(threading.current_thread())
         self._ended.wait()
         raise Unavailable
 
     def end(self) -> None:
         """Refuse all who ask, and wait for the end of their threads."""
         self._ended.set()
-        for thread in self._asking:
+        for thread in self._waiting:
             thread.join()
 
 
@@ -108,9 +108,9 @@ class Host:
         monkeypatch.setattr(clock, "time", self.time)
         monkeypatch.setattr(live, "time", self.time)
         self._memory = HostMemory(parts=2)
-        self.asked, self.selling = (Worker(self._memory, number) for number in range(2))
+        self.queried, self.selling = (Worker(self._memory, number) for number in range(2))
         self._jobs: list[Job] = []
-        for worker, begins in ((self.asked, 0.0), (self.selling, phase)):
+        for worker, begins in ((self.queried, 0.0), (self.selling, phase)):
 
             def start(name: str, seconds: float, work: Callable[[], object], begins: float = begins) -> None:
                 if name == "figures":  # the others store what was counted
@@ -143,7 +143,7 @@ def host_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[float], Host]
     for host in made:
         host.time.moment += 3600  # nobody looks any more
     for host in made:
-        for worker in (host.asked, host.selling):
+        for worker in (host.queried, host.selling):
             worker.database.end()
 
 
@@ -168,7 +168,7 @@ class TestAge:
             host.selling.waiting[ITEM] += 1
             placed_at.append(now)
             if now >= begins:
-                figures = host.asked.look()
+                figures = host.queried.look()
                 old = sum(moment <= now - AGE_AT_MOST for moment in placed_at)
                 assert old <= figures["totals"]["purchases"] <= len(placed_at)
                 assert old <= figures["now"]["waiting"] <= len(placed_at)
@@ -181,11 +181,11 @@ class TestAge:
         begins = host.time.moment + looks_from
         placed_at: list[float] = []
         while (now := host.tick()) < begins + 3:
-            host.asked.settle("placed")
+            host.queried.settle("placed")
             placed_at.append(now)
             if now >= begins:
                 old = sum(moment <= now - AGE_AT_MOST for moment in placed_at)
-                assert old <= host.asked.look()["totals"]["purchases"] <= len(placed_at)
+                assert old <= host.queried.look()["totals"]["purchases"] <= len(placed_at)
 
 
 class TestAlarm:
@@ -217,7 +217,7 @@ class TestAlarm:
                 host.selling.settle("busy")
             host.selling.waiting[ITEM] = len(waiting)
             if now >= begins:
-                alarm = host.asked.look()["alarm"]
+                alarm = host.queried.look()["alarm"]
                 if now < held_at + STALLED_SECONDS:
                     assert not alarm
                 elif now >= held_at + ALARM_WITHIN:
@@ -235,7 +235,7 @@ class TestAlarm:
                 host.selling.settle("placed")
             elif not (now * 4) % 1:
                 host.selling.settle("busy")
-            assert not host.asked.look()["alarm"]
+            assert not host.queried.look()["alarm"]
 
     def test_it_stays_off_where_the_last_buyer_was_served(self, host_at: Callable[[float], Host]) -> None:
         host = host_at(0.25)
@@ -246,4 +246,4 @@ class TestAlarm:
                 host.selling.settle("placed")
             if now == begins + 1.8125:  # the next turn, in another second, counts that nobody waits any more
                 host.selling.waiting.clear()
-            assert not host.asked.look()["alarm"]
+            assert not host.queried.look()["alarm"]

@@ -45,11 +45,11 @@ def counted(figures: dict) -> dict[str, int]:
 
 def test_the_figures_of_all_workers_equal_the_orders(service: Service) -> None:
     item, other = service.create_goods(stock=30, per_user_limit=2), service.create_goods(stock=5)
-    told = rush(service, item, 40)
+    counts = rush(service, item, 40)
     others = rush(service, other, 4)
-    assert told["placed"] == 30
-    assert eventually(lambda: counted(live(service, goods_id=item)) == told, 10)
-    assert eventually(lambda: counted(live(service)) == told + others, 10)
+    assert counts["placed"] == 30
+    assert eventually(lambda: counted(live(service, goods_id=item)) == counts, 10)
+    assert eventually(lambda: counted(live(service)) == counts + others, 10)
     assert eventually(lambda: sum(live(service, goods_id=item)["series"]["purchases"]) == 30, 10)
     assert eventually(lambda: live(service, goods_id=item)["now"]["unpaid"] == 30, 10)
     figures = live(service, goods_id=item)
@@ -62,15 +62,15 @@ def test_the_figures_of_all_workers_equal_the_orders(service: Service) -> None:
     assert {each["goods_id"] for each in live(service)["items"]} == {item, other}
     audit = service.audit()
     assert audit.returncode == 0
-    assert json.loads(audit.stdout)["orders"] == told["placed"] + others["placed"]
+    assert json.loads(audit.stdout)["orders"] == counts["placed"] + others["placed"]
 
 
 def test_another_host_shows_the_same(start_service: Callable[..., Service], mysql_uri: str) -> None:
     one, two = start_service(mysql_uri), start_service(mysql_uri)
     item = one.create_goods(stock=10)
-    told = rush(one, item, 5) + rush(two, item, 3)
+    counts = rush(one, item, 5) + rush(two, item, 3)
     for service in (one, two):
-        assert eventually(lambda service=service: counted(live(service, goods_id=item)) == told, 10)
+        assert eventually(lambda service=service: counted(live(service, goods_id=item)) == counts, 10)
         assert live(service)["hosts"] == 2
 
 

@@ -190,11 +190,11 @@ def test_many_short_statements_are_ended_too(make_app: Callable[..., Flask], dat
     settings = make_app(database_uri).extensions["seckill"].settings
     with audit.reading(settings, 1) as connection:
 
-        def says_no() -> bool:
+        def returns_false() -> bool:
             return bool(connection.scalar(text("SELECT 0")))
 
         with pytest.raises(CannotAudit, match="too long"):
-            eventually(says_no)
+            eventually(returns_false)
 
 
 def test_an_audit_leaves_the_sessions_of_the_service_as_they_are(services: Services) -> None:

@@ -62,8 +62,8 @@ def test_uses_that_came_back_from_orders_that_hold_them_are_found(services: Serv
     sql(services, "UPDATE coupon_uses SET returned_at = '2026-11-23 12:00:00.000'", "UPDATE coupons SET used = 0")
     report = audit.run(services.settings)
     assert broken(report) == {"uses_are_held": 2}
-    told = [(breach.order_no, breach.expected, breach.found) for breach in rows_of(report, "uses_are_held")]
-    assert told == [("paid", 1, 0), ("pending", 1, 0)]
+    found = [(breach.order_no, breach.expected, breach.found) for breach in rows_of(report, "uses_are_held")]
+    assert found == [("paid", 1, 0), ("pending", 1, 0)]
 
 
 def test_orders_without_their_uses_are_found(services: Services, item: int) -> None:

@@ -34,7 +34,7 @@ def test_what_came_in_is_told_by_currency(services: Services, item: int) -> None
 
 def test_what_was_done_about_money_is_in_its_line(services: Services, item: int) -> None:
     place(services, item, "N1", status="refunded")
-    place(services, item, "N2", status="refunded", user_id="bob", told=OWED, paid_at=None, closed_at=NOW)
+    place(services, item, "N2", status="refunded", user_id="bob", event_types=OWED, paid_at=None, closed_at=NOW)
     pay(services, "N2", "refund_due", 100, event_id="more, after the refund")
     for number, resolution in enumerate(("refunded", "accepted", "ignored"), start=1):
         pay(services, "none", "mismatch", 1000 * number, event_id=resolution, resolution=resolution)
@@ -153,7 +153,7 @@ def test_money_that_is_owed_for_an_order_in_another_state_is_found(services: Ser
 
 @pytest.mark.parametrize("owed", [True, False])
 def test_a_refunded_order_whose_money_was_not_given_back_is_found(services: Services, item: int, owed: bool) -> None:
-    before = {"told": OWED, "paid_at": None, "closed_at": NOW} if owed else {}
+    before = {"event_types": OWED, "paid_at": None, "closed_at": NOW} if owed else {}
     place(services, item, "N1", status="refunded", **before)
     place(services, item, "N2", status="refunded", user_id="bob", unit_price=0)
     sql(services, "UPDATE payments SET resolution = NULL, resolved_at = NULL, resolved = NULL WHERE outcome = 'paid'")

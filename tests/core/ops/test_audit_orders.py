@@ -1,4 +1,4 @@
-"""What the audit says of the life of orders: their times, and what was told of them."""
+"""What the audit says of the life of orders: their times, and the events written of them."""
 
 from datetime import timedelta
 
@@ -7,7 +7,7 @@ import pytest
 from core.catalogue import goods
 from core.ops import audit
 from core.services import Services
-from tests.core.stored import MINUTES, NOW, TOLD, broken, place, rows_of, sql
+from tests.core.stored import EVENT_TYPES, MINUTES, NOW, broken, place, rows_of, sql
 
 
 @pytest.fixture
@@ -18,14 +18,14 @@ def item(services: Services) -> int:
 
 @pytest.mark.parametrize("numbered", [True, False])
 def test_orders_of_which_all_is_told_are_clean(services: Services, item: int, numbered: bool) -> None:
-    for number, status in enumerate(TOLD):
+    for number, status in enumerate(EVENT_TYPES):
         place(services, item, f"N{number}", status=status, numbered=numbered, per_user_limit=None)
     assert broken(audit.run(services.settings)) == {}
 
 
 def test_an_order_is_told_of_partly_with_a_number_and_partly_without(services: Services, item: int) -> None:
     place(services, item, "N1", numbered=True)
-    place(services, item, "N2", status="paid", told=(), numbered=True)
+    place(services, item, "N2", status="paid", event_types=(), numbered=True)
     sql(
         services,
         "INSERT INTO outbox (occurred_at, events) VALUES ('2026-11-23 12:00:00.000',"
@@ -36,12 +36,12 @@ def test_an_order_is_told_of_partly_with_a_number_and_partly_without(services: S
 
 def test_money_after_the_end_is_told_after_the_end(services: Services, item: int) -> None:
     late = {"expires_at": NOW, "paid_at": NOW + MINUTES}
-    place(services, item, "N1", status="paid", told=["order.expired", "order.paid"], **late)
-    place(services, item, "N2", status="refund_due", told=["order.expired", "order.refund_due"])
+    place(services, item, "N1", status="paid", event_types=["order.expired", "order.paid"], **late)
+    place(services, item, "N2", status="refund_due", event_types=["order.expired", "order.refund_due"])
     assert broken(audit.run(services.settings)) == {}
 
 
-# The status, what is told after the placing, and how many events of that are missing, doubled or untrue.
+# The status, the types of the events after the placing, and how many events of that are missing, doubled or untrue.
 AMISS = [
     ("pending", ["order.paid"], 1),
     ("pending", ["order.expired", "order.cancelled"], 2),
@@ -64,9 +64,9 @@ AMISS = [
 
 def test_what_is_told_amiss_is_found(services: Services, item: int) -> None:
     wanted = []
-    for place_, (status, told, wrong) in enumerate(AMISS):
+    for place_, (status, event_types, wrong) in enumerate(AMISS):
         order_no = f"N{place_:02}-{status}"
-        place(services, item, order_no, status=status, told=told, user_id=order_no)
+        place(services, item, order_no, status=status, event_types=event_types, user_id=order_no)
         wanted.append(audit.Breach(item, order_no, order_no, None, expected=0, found=wrong))
     place(services, item, "N99")
     report = audit.run(services.settings)
@@ -78,7 +78,7 @@ def test_what_is_told_amiss_is_found(services: Services, item: int) -> None:
 def test_an_order_that_was_not_told_to_be_placed_once_is_found(
     services: Services, item: int, times: int, deleted: str
 ) -> None:
-    place(services, item, "N1", told=["order.placed"] * (times - 1))
+    place(services, item, "N1", event_types=["order.placed"] * (times - 1))
     if deleted:
         sql(services, f"DELETE FROM {deleted}")
     report = audit.run(services.settings)
@@ -129,7 +129,7 @@ class TestLimitsOfLatePayments:
     """An order that is paid after it had expired takes its units again, under the limit of then."""
 
     def test_what_was_bought_meanwhile_counts_against_it(self, services: Services, item: int) -> None:
-        late = {"expires_at": NOW, "paid_at": NOW + 2 * MINUTES, "told": ["order.expired", "order.paid"]}
+        late = {"expires_at": NOW, "paid_at": NOW + 2 * MINUTES, "event_types": ["order.expired", "order.paid"]}
         place(services, item, "N1", status="paid", quantity=2, per_user_limit=3, **late)
         # Bought under a limit of 1 while the first had expired: the second is no breach, though the first is older.
         place(services, item, "N2", status="paid", per_user_limit=1, purchased_at=NOW + MINUTES)

@@ -12,13 +12,13 @@ class SlowCounter:
 
     def __init__(self) -> None:
         self.value = 0
-        self.asked, self.may_go_on = threading.Event(), threading.Event()
+        self.called, self.may_go_on = threading.Event(), threading.Event()
 
     def labels(self, *labels: str) -> "SlowCounter":
         return self
 
     def inc(self, count: int) -> None:
-        self.asked.set()
+        self.called.set()
         assert self.may_go_on.wait(30)
         self.value += count
 
@@ -39,7 +39,7 @@ def test_who_reads_while_another_thread_settles_waits_for_what_that_has_taken(co
 
     settling, looking = threading.Thread(target=BufferedCounter.settle), threading.Thread(target=look)
     settling.start()
-    assert counted.asked.wait(30)
+    assert counted.called.wait(30)
     looking.start()
     looking.join(0.2)  # without the lock it is through by now, and has read 0
     counted.may_go_on.set()
@@ -51,7 +51,7 @@ def test_who_reads_while_another_thread_settles_waits_for_what_that_has_taken(co
 def test_a_process_that_is_forked_while_a_thread_settles_can_settle(counted: SlowCounter) -> None:
     settling = threading.Thread(target=BufferedCounter.settle)
     settling.start()
-    assert counted.asked.wait(30)
+    assert counted.called.wait(30)
     BufferedCounter.begin_anew()  # as in the child, which has no such thread
     BufferedCounter(SlowCounter())  # type: ignore[arg-type]
     looking = threading.Thread(target=BufferedCounter.settle)

@@ -47,7 +47,7 @@ def reader() -> Iterator[Reader]:
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[GatheredLines]]:
+def log_targets(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[GatheredLines]]:
     """Lets the lines that it holds have what this module logs about them, as `request_log.configure` does."""
     held: list[GatheredLines] = []
 
@@ -66,9 +66,11 @@ def lost(why: str) -> float:
     return REGISTRY.get_sample_value("seckill_log_lines_lost_total", {"why": why}) or 0.0
 
 
-def test_a_warning_is_not_lost_behind_a_flood_that_nobody_reads(reader: Reader, told: list[GatheredLines]) -> None:
+def test_a_warning_is_not_lost_behind_a_flood_that_nobody_reads(
+    reader: Reader, log_targets: list[GatheredLines]
+) -> None:
     lines, before = GatheredLines(reader.stream, ordinary_max=1000, at_once=100), lost("full")
-    told.append(lines)
+    log_targets.append(lines)
     lines.write_first("begin\n")
     for number in range(FLOOD):
         lines.write(f"request {number} {'x' * 100}\n")
@@ -94,11 +96,11 @@ def test_warnings_are_bounded_and_the_newest_are_kept(reader: Reader) -> None:
 
 
 def test_lines_that_a_full_disk_does_not_take_are_counted_and_do_not_make_more_of_them(
-    told: list[GatheredLines],
+    log_targets: list[GatheredLines],
 ) -> None:
     with Path("/dev/full").open("w") as full:
         lines, before = GatheredLines(full), lost("unwritten")
-        told.append(lines)
+        log_targets.append(lines)
         for number in range(7):
             lines.write(f"{number}\n")
         lines.write_first("look at this\n")

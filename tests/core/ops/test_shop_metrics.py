@@ -51,9 +51,9 @@ def as_shown(metrics: ShopMetrics) -> dict[tuple[str, ...], float]:
 
 
 def put_forward(clock: KnownTime, seconds: float) -> None:
-    """Let the database have told a time that is so much later."""
+    """Let the database's clock have shown a time that is so much later."""
     now = time.monotonic()
-    clock.heard(as_datetime(clock.at(now) + seconds), now, now)
+    clock.update(as_datetime(clock.at(now) + seconds), now, now)
 
 
 def write(services: Services, statement: object) -> None:
@@ -177,8 +177,8 @@ def test_no_count_goes_on_for_ever(services: Services, shop: Selling, monkeypatc
 def test_the_difference_of_the_clocks_is_shown(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     assert abs(shown(services)["seckill_database_clock_ahead_seconds",]) < 60
     hour = timedelta(hours=1)
-    asked = shop_look.database_now
-    monkeypatch.setattr(shop_look, "database_now", lambda connection: asked(connection) + hour)
+    real_now = shop_look.database_now
+    monkeypatch.setattr(shop_look, "database_now", lambda connection: real_now(connection) + hour)
     assert 3540 < shown(services)["seckill_database_clock_ahead_seconds",] < 3660
 
 

@@ -30,7 +30,7 @@ def test_a_sweep_notes_what_is_overdue_and_nothing_else(services: Services, sell
     order_life.cancel(services.database, Viewer("erin", False), cancelled.order_no)
     payments.pay(services.database, "dave", paid.order_no)
     selling.make_overdue(*late, paid, cancelled)
-    told = len(selling.happened())
+    before = len(selling.happened())
     assert expiry.sweep(services.database) == 3
     assert expiry.sweep(services.database) == 0
     assert [selling.status(order) for order in (*late, pending, paid, cancelled)] == [
@@ -41,7 +41,7 @@ def test_a_sweep_notes_what_is_overdue_and_nothing_else(services: Services, sell
     ]
     assert all(selling.row(order).closed_at == selling.row(order).expires_at for order in late)
     assert (selling.stock(item), selling.stock(other), selling.used()) == ((8, 2), (1, 0), (2, 2))
-    happened = selling.happened()[told:]
+    happened = selling.happened()[before:]
     assert Counter(happened) == Counter(
         [*(("order.expired", order.order_no) for order in late), ("goods.restocked", None)]
     )
@@ -100,20 +100,20 @@ def test_a_row_that_somebody_keeps_does_not_hold_up_the_others(make_app: Callabl
 
 def test_the_sweeper_finds_its_orders_by_the_index(make_app: Callable[..., Flask], server_uri: str) -> None:
     services: Services = make_app(server_uri).extensions["seckill"]
-    asked: list[str] = []
+    statements: list[str] = []
     event.listen(
         services.database.engine,
         "before_cursor_execute",
-        lambda connection, cursor, statement, parameters, context, many: asked.append(statement),
+        lambda connection, cursor, statement, parameters, context, many: statements.append(statement),
     )
     selling = Selling(services)
     selling.make_overdue(selling.bought(selling.item()))
-    asked.clear()
+    statements.clear()
     assert expiry.sweep(services.database) == 1
-    look, locking = asked[0], next(each for each in asked if "orders_order_no" in each)
+    look, locking = statements[0], next(each for each in statements if "orders_order_no" in each)
     assert "FORCE INDEX (orders_status_expires)" in look
     assert locking.endswith("FOR UPDATE")
-    changing = [each for each in asked if each.startswith("UPDATE orders")]
+    changing = [each for each in statements if each.startswith("UPDATE orders")]
     assert changing
     assert all("FORCE INDEX (orders_order_no)" in each for each in changing)
 
@@ -158,7 +158,7 @@ def test_a_background_job_goes_on_after_its_errors_and_logs_them(caplog: pytest.
             assert runs.acquire(timeout=10)
         done.set()
     assert thread.daemon
-    said = [record.getMessage() for record in caplog.records if record.name == "seckill.background_jobs"]
+    messages = [record.getMessage() for record in caplog.records if record.name == "seckill.background_jobs"]
     # Once a second at most; how long twenty runs took is not for a test to say.
-    assert 1 <= len(said) < 20
-    assert said[0] == "tester failed: unavailable"
+    assert 1 <= len(messages) < 20
+    assert messages[0] == "tester failed: unavailable"

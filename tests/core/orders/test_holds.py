@@ -27,7 +27,7 @@ def state(selling: Selling, item: int, order: OrderView) -> tuple[Any, ...]:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ("UPDATE goods SET sold = 1", "not among those sold"),
         ("UPDATE coupons SET used = 0", "not among those counted"),
@@ -35,17 +35,17 @@ def state(selling: Selling, item: int, order: OrderView) -> tuple[Any, ...]:
         ("DELETE FROM coupon_uses", "come back already"),
     ],
 )
-def test_what_is_not_held_is_not_given_back(services: Services, selling: Selling, wrong: str, said: str) -> None:
+def test_what_is_not_held_is_not_given_back(services: Services, selling: Selling, wrong: str, message: str) -> None:
     item, code = selling.item(), selling.coupon()
     order = selling.bought(item, quantity=2, coupon=code)
     with services.database.engine.begin() as connection:
         connection.execute(text(wrong))
     before = state(selling, item, order)
-    with pytest.raises(RuntimeError, match=said):
+    with pytest.raises(RuntimeError, match=message):
         order_life.cancel(services.database, ALICE, order.order_no)
     assert state(selling, item, order) == before
     selling.make_overdue(order)
-    with pytest.raises(RuntimeError, match=said):
+    with pytest.raises(RuntimeError, match=message):
         expiry.sweep(services.database)
     assert state(selling, item, order) == before
 
@@ -71,9 +71,9 @@ def test_what_is_taken_again_is_there_even_if_a_lock_was_lost(
         selling.bought(selling.item(), "bob", coupon=code)
     before = state(selling, item, order)
 
-    def take(connection: Connection, tell_wrong: bool) -> object:
+    def take(connection: Connection, with_loss: bool) -> object:
         locked = holds.lock(connection, item, [code])
-        if tell_wrong:
+        if with_loss:
             lost(locked, code)
         return holds.take_again(connection, locked, order)
 

@@ -1,4 +1,4 @@
-"""The moves of an order: what each gives back or takes again, and what it tells."""
+"""The moves of an order: what each gives back or takes again, and the events that it writes."""
 
 import itertools
 from collections.abc import Callable
@@ -94,8 +94,8 @@ def test_to_cancel_an_overdue_order_notes_its_expiry(services: Services, selling
     row = selling.row(order)
     assert (row.status, row.closed_at, row.cancelled_by) == ("expired", row.expires_at, None)
     assert (selling.stock(item), selling.used()) == ((1, 0), (0, 0))
-    told = [("order.expired", order.order_no), ("goods.restocked", None)]
-    assert selling.happened() == [("order.placed", order.order_no), ("goods.sold_out", None), *told]
+    expected = [("order.expired", order.order_no), ("goods.restocked", None)]
+    assert selling.happened() == [("order.placed", order.order_no), ("goods.sold_out", None), *expected]
 
 
 def test_money_in_time_pays_and_a_second_payment_does_nothing(selling: Selling, receive: Callable) -> None:
@@ -249,7 +249,7 @@ def test_an_administrator_s_change_of_stock_tells_when_it_empties_or_fills_an_it
     services: Services, selling: Selling
 ) -> None:
     item = selling.item(stock=2)
-    for delta, told in [
+    for delta, expected in [
         (-1, []),
         (-1, ["goods.sold_out"]),
         (3, ["goods.restocked"]),
@@ -258,7 +258,7 @@ def test_an_administrator_s_change_of_stock_tells_when_it_empties_or_fills_an_it
     ]:
         before = len(selling.happened())
         goods.change(services.database, "t", item, {}, delta, None)
-        assert events_after(selling, before) == told
+        assert events_after(selling, before) == expected
 
 
 def note_expiry(services: Services, order: OrderView) -> None:

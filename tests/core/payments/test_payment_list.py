@@ -21,7 +21,7 @@ FILTERS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-def tell(services: Services, count: int) -> None:
+def report_payments(services: Services, count: int) -> None:
     for number in range(count):
         money = PaymentEvent(f"e-{number}", PaymentEventType.SUCCEEDED, f"none-{number}", 7, "CNY", f"p-{number}")
         assert payments.receive(services.database, money) == "unknown_order"
@@ -32,7 +32,7 @@ def listed(services: Services, **filters: Any) -> list[str]:
 
 
 def test_what_is_resolved_leaves_the_work_that_is_left(services: Services) -> None:
-    tell(services, 3)
+    report_payments(services, 3)
     row = payment_records.list_page(services.database, PageRequest(10), order_no="none-1").items[0]
     refunds.resolve(services.database, row.id, Resolution("ignored", "a trial", "operator"))
     assert listed(services, resolved=False) == ["e-2", "e-0"]
@@ -45,16 +45,16 @@ def test_what_is_resolved_leaves_the_work_that_is_left(services: Services) -> No
 def test_every_filter_is_read_by_its_index_and_nothing_is_sorted(
     app: Flask, services: Services, filters: dict[str, Any], index: str
 ) -> None:
-    tell(services, 3)
-    asked: list[tuple[str, Any]] = []
+    report_payments(services, 3)
+    queries: list[tuple[str, Any]] = []
 
     def note(connection: Any, cursor: Any, statement: str, parameters: Any, *rest: Any) -> None:
         if "FROM payments" in statement and not statement.startswith("EXPLAIN"):
-            asked.append((statement, parameters))
+            queries.append((statement, parameters))
 
     event.listen(services.database.engine, "before_cursor_execute", note)
     payment_records.list_page(services.database, PageRequest(2), **filters)
-    (statement, parameters) = asked[0]
+    (statement, parameters) = queries[0]
     with services.database.reading() as connection:
         if services.database.is_sqlite:
             plan = str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all())

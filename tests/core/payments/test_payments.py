@@ -46,7 +46,7 @@ def recorded(services: Services) -> list[Any]:
         return list(connection.execute(select(*Payment.__table__.columns).order_by(Payment.id)))
 
 
-def told(services: Services, order: OrderView) -> list[str]:
+def events_of(services: Services, order: OrderView) -> list[str]:
     """The types of the order's events, in the order in which they were written."""
     with services.database.reading() as connection:
         lists = connection.execute(select(Outbox.events).order_by(Outbox.id)).scalars()
@@ -63,14 +63,14 @@ def test_money_in_time_pays_the_order(services: Services, selling: Selling) -> N
     assert (payment.event_id, payment.type, payment.order_no) == ("evt_1", PaymentEventType.SUCCEEDED, order.order_no)
     assert (payment.payment_id, payment.amount, payment.currency) == ("pay_1", 100, "CNY")
     assert (payment.outcome, payment.received_at >= row.purchased_at) == ("paid", True)
-    assert told(services, order) == ["order.placed", "order.paid"]
+    assert events_of(services, order) == ["order.placed", "order.paid"]
 
 
 def test_an_event_has_its_effect_once_and_its_outcome_ever_after(services: Services, selling: Selling) -> None:
     order = selling.bought(selling.item())
     assert [payments.receive(services.database, event(order)) for _ in range(3)] == ["paid"] * 3
     assert len(recorded(services)) == 1
-    assert told(services, order) == ["order.placed", "order.paid"]
+    assert events_of(services, order) == ["order.placed", "order.paid"]
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_an_event_without_effect_is_recorded_once_too(
     assert [payments.receive(services.database, event(order, **changed)) for _ in range(3)] == [outcome] * 3
     assert [row.outcome for row in recorded(services)] == [outcome]
     assert selling.status(order) == OrderStatus.PENDING
-    assert told(services, order) == ["order.placed"]
+    assert events_of(services, order) == ["order.placed"]
 
 
 OTHER_CONTENTS = [
@@ -96,13 +96,13 @@ OTHER_CONTENTS = [
 ]
 
 
-def tell_something_else_later(services: Services, selling: Selling, changed: dict[str, Any]) -> None:
+def send_other_contents_later(services: Services, selling: Selling, changed: dict[str, Any]) -> None:
     order = selling.bought(selling.item())
     assert payments.receive(services.database, event(order)) == "paid"
-    said = [payments.receive(services.database, event(order, **fields)) for fields in (changed, {}, changed, {})]
-    told = [(row.event_id, row.outcome, row.resolved) for row in recorded(services)]
-    assert told == [("evt_1", "paid", None), ("evt_1", "mismatch", False)]
-    assert said == ["mismatch", "paid"] * 2
+    outcomes = [payments.receive(services.database, event(order, **fields)) for fields in (changed, {}, changed, {})]
+    rows = [(row.event_id, row.outcome, row.resolved) for row in recorded(services)]
+    assert rows == [("evt_1", "paid", None), ("evt_1", "mismatch", False)]
+    assert outcomes == ["mismatch", "paid"] * 2
     other = recorded(services)[1]
     assert {name: getattr(other, name) for name in changed} == changed
     assert audit.run(services.settings).clean
@@ -112,7 +112,7 @@ def tell_something_else_later(services: Services, selling: Selling, changed: dic
 def test_an_event_id_that_tells_something_else_later_is_shown_to_the_operator(
     services: Services, selling: Selling, changed: dict[str, Any]
 ) -> None:
-    tell_something_else_later(services, selling, changed)
+    send_other_contents_later(services, selling, changed)
 
 
 @pytest.mark.parametrize("changed", OTHER_CONTENTS)
@@ -121,7 +121,7 @@ def test_without_the_look_at_the_content_nobody_is_shown_it(
 ) -> None:
     monkeypatch.setattr(payment_records, "is_same", lambda row, event: True)
     with pytest.raises(AssertionError, match=r"assert \[\('evt_1', 'paid', None\)\] == "):
-        tell_something_else_later(services, selling, changed)
+        send_other_contents_later(services, selling, changed)
 
 
 def test_an_event_id_pays_one_order(services: Services, selling: Selling) -> None:
@@ -197,7 +197,7 @@ def test_money_for_a_cancelled_order_is_to_be_given_back(services: Services, sel
     assert payments.receive(services.database, event(order, 3, payment_id="pay_1")) == "repeated"
     row = selling.row(order)
     assert (row.status, row.paid_at) == (OrderStatus.REFUND_DUE, None)
-    assert told(services, order) == ["order.placed", "order.cancelled", "order.refund_due"]
+    assert events_of(services, order) == ["order.placed", "order.cancelled", "order.refund_due"]
     assert selling.stock(item) == (10, 0)
 
 
@@ -208,7 +208,7 @@ def test_money_after_the_end_pays_what_is_still_there(services: Services, sellin
     assert payments.receive(services.database, event(order)) == "paid"
     assert selling.status(order) == OrderStatus.PAID
     assert selling.stock(item) == (0, 1)
-    assert told(services, order) == ["order.placed", "order.expired", "order.paid"]
+    assert events_of(services, order) == ["order.placed", "order.expired", "order.paid"]
     assert [payments.receive(services.database, event(order, n)) for n in (1, 2)] == ["paid", "already_paid"]
 
 
@@ -278,7 +278,7 @@ def test_the_owner_pays_by_a_call(services: Services, selling: Selling) -> None:
     (row,) = recorded(services)
     assert (row.event_id, row.payment_id) == (f"test-{order.order_no}", f"test-{order.order_no}")
     assert (row.amount, row.currency, row.outcome) == (order.total, order.currency, "paid")
-    assert told(services, order) == ["order.placed", "order.paid"]
+    assert events_of(services, order) == ["order.placed", "order.paid"]
     with pytest.raises(Refusal) as refused:
         payments.pay(services.database, "alice", order.order_no)
     assert (refused.value.code, refused.value.details) == ("order_not_pending", {"order_status": "paid"})
@@ -336,10 +336,10 @@ def test_an_event_whose_record_fails_has_no_effect(
         raise Unavailable()
 
     monkeypatch.setattr(payment_records, "record", fail)
-    for asked in (order, late):
+    for each in (order, late):
         with pytest.raises(Unavailable):
-            payments.receive(services.database, event(asked))
-        assert (selling.status(asked), told(services, asked)) == (OrderStatus.PENDING, ["order.placed"])
+            payments.receive(services.database, event(each))
+        assert (selling.status(each), events_of(services, each)) == (OrderStatus.PENDING, ["order.placed"])
     with pytest.raises(Unavailable):
         payments.pay(services.database, "alice", order.order_no)
     assert selling.status(order) == OrderStatus.PENDING

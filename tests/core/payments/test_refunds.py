@@ -1,4 +1,4 @@
-"""Money that goes back: each cent is kept, given back or to be given back, whatever is told in whatever order."""
+"""Money that goes back: each cent is kept, given back or to be given back, whatever events come in whatever order."""
 
 import itertools
 from typing import Any
@@ -27,7 +27,7 @@ def selling(services: Services) -> Selling:
     return Selling(services)
 
 
-def tell(services: Services, order: OrderView, kind: str = PaymentEventType.SUCCEEDED, **changed: Any) -> str:
+def report_payment(services: Services, order: OrderView, kind: str = PaymentEventType.SUCCEEDED, **changed: Any) -> str:
     """An event of its own; the payment is the order's, unless another is named."""
     fields: dict[str, Any] = {
         "event_id": f"evt_{next(_numbers)}",
@@ -69,14 +69,14 @@ def lines(services: Services) -> tuple[int, int, int]:
 
 def paid(services: Services, selling: Selling, **options: Any) -> OrderView:
     order = selling.bought(options.pop("item", None) or selling.item(), **options)
-    assert tell(services, order) == "paid"
+    assert report_payment(services, order) == "paid"
     return order
 
 
 def owed(services: Services, selling: Selling, **options: Any) -> OrderView:
     order = selling.bought(selling.item(), **options)
     order_life.cancel(services.database, ALICE, order.order_no)
-    assert tell(services, order) == "refund_due"
+    assert report_payment(services, order) == "refund_due"
     return order
 
 
@@ -103,8 +103,8 @@ def test_with_restock_units_coupon_and_limit_come_back_once(services: Services, 
     for restock in (True, True, False):
         assert refund(services, order, restock=restock).closed_at is not None
         assert (selling.stock(item), selling.used(code)) == ((1, 0), (0, 0))
-    told = [("order.refunded", order.order_no), ("goods.restocked", None)]
-    assert selling.happened()[-2:] == told
+    events = [("order.refunded", order.order_no), ("goods.restocked", None)]
+    assert selling.happened()[-2:] == events
     assert lines(services) == (0, 90, 0)
     selling.bought(item, coupon=code)
 
@@ -153,8 +153,8 @@ def test_more_money_for_a_refunded_order_is_to_be_given_back(services: Services,
     for order in (paid(services, selling), owed(services, selling)):
         refund(services, order, restock=True)
         stock = selling.stock(order.goods_id)
-        assert tell(services, order) == "repeated"
-        assert tell(services, order, payment_id=f"more-{order.order_no}") == "refund_due"
+        assert report_payment(services, order) == "repeated"
+        assert report_payment(services, order, payment_id=f"more-{order.order_no}") == "refund_due"
         assert (selling.status(order), selling.stock(order.goods_id)) == ("refunded", stock)
         refused(
             "order_not_pending",
@@ -171,7 +171,7 @@ def test_more_money_for_a_refunded_order_is_to_be_given_back(services: Services,
 
 def test_a_refund_gives_back_one_payment_and_leaves_the_others_owed(services: Services, selling: Selling) -> None:
     order = owed(services, selling)
-    assert tell(services, order, payment_id="second") == "refund_due"
+    assert report_payment(services, order, payment_id="second") == "refund_due"
     assert lines(services) == (0, 0, 200)
     refund(services, order)
     assert lines(services) == (0, 100, 100)
@@ -180,7 +180,7 @@ def test_a_refund_gives_back_one_payment_and_leaves_the_others_owed(services: Se
 
 def test_a_second_payment_is_resolved_and_the_order_stays_paid(services: Services, selling: Selling) -> None:
     order = paid(services, selling)
-    assert tell(services, order, payment_id="second") == "already_paid"
+    assert report_payment(services, order, payment_id="second") == "already_paid"
     row = resolve(services, rows(services)[1].id, "refunded", "by bank")
     assert (row.resolution, row.note, row.resolved_by) == ("refunded", "by bank", "operator")
     assert row.resolved_at >= row.received_at
@@ -198,7 +198,7 @@ def test_what_did_not_fit_is_to_be_given_back_until_it_is_resolved(
 ) -> None:
     order = selling.bought(selling.item())
     changed = {"amount": 70, **({"order_no": "none"} if outcome == "unknown_order" else {})}
-    assert tell(services, order, **changed) == outcome
+    assert report_payment(services, order, **changed) == outcome
     assert lines(services) == (0, 0, 70)
     resolve(services, rows(services)[0].id, resolution)
     assert (selling.status(order), lines(services)) == ("pending", wanted)
@@ -210,7 +210,7 @@ def test_what_did_not_fit_is_to_be_given_back_until_it_is_resolved(
         )
     # The payment was accounted for, unless there was none: it pays no order any more.
     accounted = "mismatch" if resolution != "ignored" else "paid"
-    assert tell(services, order) == accounted
+    assert report_payment(services, order) == accounted
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def test_what_needs_nothing_is_resolved_already(
             "repeated": PaymentEventType.SUCCEEDED,
             "refunded": PaymentEventType.REFUNDED,
         }[outcome]
-        assert tell(services, order, kind) == outcome
+        assert report_payment(services, order, kind) == outcome
     row = rows(services)[-1]
     assert (row.outcome, row.resolved) == (outcome, None)
     refused("payment_already_resolved", lambda: resolve(services, row.id, "accepted"), resolution=resolution)
@@ -256,11 +256,11 @@ def test_what_is_owed_may_be_kept_first_and_refunded_later(services: Services, s
 def test_the_provider_tells_of_a_refund_once(services: Services, selling: Selling, made: Any) -> None:
     order = made(services, selling)
     stock = selling.stock(order.goods_id)
-    assert tell(services, order, PaymentEventType.REFUNDED) == "refunded"
+    assert report_payment(services, order, PaymentEventType.REFUNDED) == "refunded"
     row = selling.row(order)
     assert (row.status, row.refund_reference) == ("refunded", f"pay-{order.order_no}")
     assert selling.stock(order.goods_id) == stock
-    assert tell(services, order, PaymentEventType.REFUNDED) == "repeated"
+    assert report_payment(services, order, PaymentEventType.REFUNDED) == "repeated"
     assert refund(services, order, f"pay-{order.order_no}").refunded_at == row.refunded_at
     assert [kind for kind, _ in selling.happened()].count("order.refunded") == 1
     assert lines(services) == (0, 100, 0)
@@ -269,29 +269,31 @@ def test_the_provider_tells_of_a_refund_once(services: Services, selling: Sellin
 def test_the_provider_tells_of_a_refund_that_the_operator_noted_before(services: Services, selling: Selling) -> None:
     order = paid(services, selling)
     refund(services, order, "ticket 7")
-    assert tell(services, order, PaymentEventType.REFUNDED) == "repeated"
+    assert report_payment(services, order, PaymentEventType.REFUNDED) == "repeated"
     # One that names another payment may be a second one: somebody has to look.
-    assert tell(services, order, PaymentEventType.REFUNDED, payment_id="rf_1") == "mismatch"
+    assert report_payment(services, order, PaymentEventType.REFUNDED, payment_id="rf_1") == "mismatch"
     assert lines(services) == (0, 100, 0)
 
 
 def test_a_refund_under_an_id_of_its_own_is_that_of_its_order(services: Services, selling: Selling) -> None:
     order = paid(services, selling)
-    assert tell(services, order, PaymentEventType.REFUNDED, payment_id="rf_1") == "refunded"
+    assert report_payment(services, order, PaymentEventType.REFUNDED, payment_id="rf_1") == "refunded"
     assert selling.row(order).refund_reference == "rf_1"
-    assert tell(services, order, PaymentEventType.REFUNDED, payment_id="rf_1") == "repeated"
+    assert report_payment(services, order, PaymentEventType.REFUNDED, payment_id="rf_1") == "repeated"
     assert lines(services) == (0, 100, 0)
 
 
 def test_the_refund_of_another_payment_leaves_the_order_as_it_is(services: Services, selling: Selling) -> None:
     order = paid(services, selling)
-    assert tell(services, order, payment_id="second") == "already_paid"
-    assert tell(services, order, PaymentEventType.REFUNDED, payment_id="second") == "refunded"
+    assert report_payment(services, order, payment_id="second") == "already_paid"
+    assert report_payment(services, order, PaymentEventType.REFUNDED, payment_id="second") == "refunded"
     assert (selling.status(order), lines(services)) == ("paid", (100, 100, 0))
-    assert tell(services, order, amount=7, payment_id="third") == "mismatch"
-    assert tell(services, order, PaymentEventType.REFUNDED, amount=7, payment_id="third") == "refunded"
-    assert tell(services, order, order_no="none", payment_id="fourth") == "unknown_order"
-    assert tell(services, order, PaymentEventType.REFUNDED, order_no="none", payment_id="fourth") == "refunded"
+    assert report_payment(services, order, amount=7, payment_id="third") == "mismatch"
+    assert report_payment(services, order, PaymentEventType.REFUNDED, amount=7, payment_id="third") == "refunded"
+    assert report_payment(services, order, order_no="none", payment_id="fourth") == "unknown_order"
+    assert (
+        report_payment(services, order, PaymentEventType.REFUNDED, order_no="none", payment_id="fourth") == "refunded"
+    )
     assert (selling.status(order), lines(services)) == ("paid", (100, 207, 0))
 
 
@@ -303,7 +305,7 @@ def test_a_refund_of_a_part_or_of_something_else_is_for_the_operator(
     order = paid(services, selling)
     other = {} if known else {"payment_id": "rf_1"}
     outcome = "unknown_order" if "order_no" in changed and not known else "mismatch"
-    assert tell(services, order, PaymentEventType.REFUNDED, **changed, **other) == outcome
+    assert report_payment(services, order, PaymentEventType.REFUNDED, **changed, **other) == outcome
     assert (selling.status(order), lines(services)) == ("paid", (100, 0, 0))
     resolve(services, rows(services)[-1].id, "refunded")
     assert lines(services) == (100, 0, 0)
@@ -311,29 +313,29 @@ def test_a_refund_of_a_part_or_of_something_else_is_for_the_operator(
 
 def test_a_refund_of_what_was_not_paid_is_for_the_operator(services: Services, selling: Selling) -> None:
     order = selling.bought(selling.item())
-    assert tell(services, order, PaymentEventType.REFUNDED) == "mismatch"
+    assert report_payment(services, order, PaymentEventType.REFUNDED) == "mismatch"
     assert selling.status(order) == "pending"
-    assert tell(services, order) == "paid"
+    assert report_payment(services, order) == "paid"
     assert lines(services) == (100, 0, 0)
 
 
 def test_a_refund_of_an_unknown_payment_has_its_effect_on_one_order(services: Services, selling: Selling) -> None:
     first, second = paid(services, selling), paid(services, selling)
-    assert tell(services, first, PaymentEventType.REFUNDED, payment_id="re_1") == "refunded"
-    assert tell(services, second, PaymentEventType.REFUNDED, payment_id="re_1") == "mismatch"
-    assert tell(services, first, PaymentEventType.REFUNDED, payment_id="re_1") == "repeated"
+    assert report_payment(services, first, PaymentEventType.REFUNDED, payment_id="re_1") == "refunded"
+    assert report_payment(services, second, PaymentEventType.REFUNDED, payment_id="re_1") == "mismatch"
+    assert report_payment(services, first, PaymentEventType.REFUNDED, payment_id="re_1") == "repeated"
     assert (selling.status(first), selling.status(second)) == ("refunded", "paid")
     assert lines(services) == (100, 100, 0)
     # Money under that id, told of later, is money all the same.
-    assert tell(services, first, payment_id="re_1") == "refund_due"
-    assert tell(services, first, payment_id="re_1") == "repeated"
-    assert tell(services, second, payment_id="re_1") == "mismatch"
+    assert report_payment(services, first, payment_id="re_1") == "refund_due"
+    assert report_payment(services, first, payment_id="re_1") == "repeated"
+    assert report_payment(services, second, payment_id="re_1") == "mismatch"
     assert lines(services) == (100, 100, 100)
 
 
 def test_what_an_earlier_release_recorded_meanwhile_is_resolved(services: Services, selling: Selling) -> None:
     order = selling.bought(selling.item())
-    assert tell(services, order, amount=1) == "mismatch"
+    assert report_payment(services, order, amount=1) == "mismatch"
     with services.database.engine.begin() as connection:
         connection.execute(update(Payment).values(resolved=None))
     assert resolve(services, rows(services)[0].id, "refunded").resolved is True
@@ -344,6 +346,6 @@ def test_the_audit_adds_up_amounts_of_any_size(services: Services, selling: Sell
     order = selling.bought(selling.item())
     largest = 2**63 - 1
     for payment_id in ("pay_1", "pay_2"):
-        assert tell(services, order, amount=largest, payment_id=payment_id) == "mismatch"
+        assert report_payment(services, order, amount=largest, payment_id=payment_id) == "mismatch"
     resolve(services, rows(services)[0].id, "accepted")
     assert lines(services) == (largest, 0, largest)

@@ -22,7 +22,7 @@ PERSON = '王芳 "x"'
 SECRETS = (PERSON, json.dumps(PERSON)[1:-1], "Nanjing", "138-0000", "her-own-key", "call her")
 
 
-def told(services: Services, order: dict[str, Any], name: str) -> None:
+def report_payment(services: Services, order: dict[str, Any], name: str) -> None:
     event = PaymentEvent(name, PaymentEventType.SUCCEEDED, order["order_no"], order["total"], order["currency"], name)
     payments.receive(services.database, event)
 
@@ -55,8 +55,8 @@ def bought_and_done(app: Flask) -> tuple[Calls, dict[str, Any]]:
     paid, cancelled = (buy(item, PERSON, f"her-own-key-{number}", **chosen) for number in range(2))
     refunded = buy(item, PERSON, "her-own-key-2", shipping_method="post", address=ADDRESS)
     for order in (paid, refunded):
-        told(services, order, f"p-{order['order_no']}")
-    told(services, paid, "p-again")
+        report_payment(services, order, f"p-{order['order_no']}")
+    report_payment(services, paid, "p-again")
     key = {"Idempotency-Key": "her-own-key-9"}
     assert call.post(f"/orders/{cancelled['order_no']}/cancel", PERSON, headers=key).status_code == 200
     key = {"Idempotency-Key": "the-operator's"}

@@ -30,7 +30,7 @@ def serve(services: Services, requests: list[PurchaseRequest]) -> list[Outcome |
     return batch.serve(services.database, Caps(services.database, 2), requests, Deadline(10))
 
 
-def told(outcome: Outcome | None) -> str | None:
+def code_of(outcome: Outcome | None) -> str | None:
     match outcome:
         case Refused(refusal):
             return refusal.code
@@ -55,7 +55,7 @@ def test_a_list_for_several_items_is_settled_in_one_go(services: Services) -> No
             PurchaseRequest(scarce, "alice", 2, "key"),
         ],
     )
-    assert [told(outcome) for outcome in outcomes] == [
+    assert [code_of(outcome) for outcome in outcomes] == [
         "Placed",
         "Placed",
         "limit_reached",
@@ -69,7 +69,7 @@ def test_a_list_for_several_items_is_settled_in_one_go(services: Services) -> No
     assert [goods.find(services.database, item).sold for item in (limited, scarce)] == [2, 2]
     assert audit.run(services.settings).clean
     again = serve(services, [PurchaseRequest(limited, "alice", 2, "key")])
-    assert [told(outcome) for outcome in again] == ["Replayed"]
+    assert [code_of(outcome) for outcome in again] == ["Replayed"]
 
 
 def test_an_order_remembers_what_the_item_was_when_it_was_placed(services: Services) -> None:
@@ -112,7 +112,7 @@ def counted(services: Services) -> Counter[str]:
 def spent(services: Services, requests: list[PurchaseRequest]) -> tuple[set[str | None], dict[str, int]]:
     """What a batch came to, and its statements at the server."""
     before = counted(services)
-    outcomes = {told(outcome) for outcome in serve(services, requests)}
+    outcomes = {code_of(outcome) for outcome in serve(services, requests)}
     after = counted(services)
     return outcomes, {name.removeprefix("Com_"): after[name] - before[name] for name in before}
 
@@ -158,7 +158,7 @@ def test_coupons_and_shipping_add_as_many_statements_to_two_purchases_as_to_hund
 
     numbers = itertools.count()
 
-    def told_of(goods_id: int, count: int, chosen: Choices) -> dict[str, int]:
+    def statements_of(goods_id: int, count: int, chosen: Choices) -> dict[str, int]:
         """The statements of a batch of so many buyers that the server let through at the first attempt."""
         while True:
             buyers = itertools.islice(numbers, count)
@@ -169,10 +169,10 @@ def test_coupons_and_shipping_add_as_many_statements_to_two_purchases_as_to_hund
             if reruns() == before:
                 return statements
 
-    two = told_of(item, 2, choices)
-    assert told_of(item, 300, choices) == two
-    bare = told_of(plain, 300, NO_CHOICES)
-    assert told_of(plain, 2, NO_CHOICES) == bare
+    two = statements_of(item, 2, choices)
+    assert statements_of(item, 300, choices) == two
+    bare = statements_of(plain, 300, NO_CHOICES)
+    assert statements_of(plain, 2, NO_CHOICES) == bare
     # The uses written; the coupon's count; the methods, the coupon's row and the buyers' uses read.
     more = {name: two[name] - bare[name] for name in two}
     assert more == {"insert": 1, "update": 0, "update_multi": 1, "select": 3, "commit": 0}
@@ -190,5 +190,5 @@ def test_a_figure_that_cannot_be_recorded_after_commit_costs_nobody_their_answer
     item = put_up(services)
     monkeypatch.setattr(batch.TRANSACTION_SECONDS, "observe", broken)
     monkeypatch.setattr(BATCH_SIZE, "observe", broken)
-    assert told(services.checkout.buy(PurchaseRequest(item, "alice")).result(10)) == "Placed"
+    assert code_of(services.checkout.buy(PurchaseRequest(item, "alice")).result(10)) == "Placed"
     assert goods.find(services.database, item).sold == 1

@@ -282,16 +282,16 @@ def test_thousands_wait_without_a_thread_for_each() -> None:
 def test_callbacks_are_called_once_and_one_that_fails_keeps_no_other_from_its_own() -> None:
     with FakeSettler() as settler:
         released = settler.hold(1)
-        told: list[str] = []
+        called: list[str] = []
         for user in "abc":
             future = settler.submit(user)
-            future.add_done_callback(lambda done: told.append(user_of(done)))
+            future.add_done_callback(lambda done: called.append(user_of(done)))
             if user == "b":
                 future.add_done_callback(lambda done: 1 // 0)
         last = settler.submit("d")
         released.set()
         assert user_of(last) == "d"
-        assert told == ["a", "b", "c"]
+        assert called == ["a", "b", "c"]
 
 
 def test_a_request_that_was_cancelled_keeps_no_other_from_its_outcome() -> None:

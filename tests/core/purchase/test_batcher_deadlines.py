@@ -37,7 +37,7 @@ def test_a_queued_request_is_told_busy_at_its_deadline_and_is_in_no_later_batch(
         assert settler.batches == ["a", "d"]
 
 
-def told_only_the_truth_at_the_deadline(queue: type[PurchaseQueue]) -> None:
+def is_settled_after_its_deadline(queue: type[PurchaseQueue]) -> None:
     """A request in a running batch may be bought: it is not told busy at its deadline."""
     with FakeSettler(queue=queue) as settler:
         released = settler.hold(1)
@@ -50,7 +50,7 @@ def told_only_the_truth_at_the_deadline(queue: type[PurchaseQueue]) -> None:
 
 
 def test_a_request_in_a_running_batch_is_not_told_busy_at_its_deadline() -> None:
-    told_only_the_truth_at_the_deadline(PurchaseQueue)
+    is_settled_after_its_deadline(PurchaseQueue)
 
 
 class Hasty(PurchaseQueue):
@@ -72,7 +72,7 @@ class Hasty(PurchaseQueue):
 
 def test_without_that_rule_it_is() -> None:
     with pytest.raises(Busy):
-        told_only_the_truth_at_the_deadline(Hasty)
+        is_settled_after_its_deadline(Hasty)
 
 
 def test_a_batch_that_was_rolled_back_at_the_deadline_of_some_is_busy_for_them_and_the_others_are_settled() -> None:
@@ -107,7 +107,7 @@ def test_past_the_grace_nobody_knows_and_the_answer_says_so() -> None:
         settler.clock.advance(0.1)
         refused(a, Unavailable)
         refused(b, Unavailable)
-        released.set()  # what comes of it after all is not told
+        released.set()  # what comes of it after all is answered to nobody
         until(lambda: settler.settled[-2:] == ["a", "b"])
         assert user_of(settler.submit("d", 1)) == "d"
 
@@ -257,13 +257,13 @@ def test_an_item_that_waits_for_its_turn_behind_a_queue_that_moves_is_not_stuck(
         users_of(futures)
 
 
-@pytest.mark.parametrize(("kept", "said"), [(1.5, 2), (3.2, 4), (29.5, 30), (500, 30)])
-def test_busy_says_for_how_long_the_item_has_kept_requests_waiting(kept: float, said: int) -> None:
+@pytest.mark.parametrize(("kept", "seconds"), [(1.5, 2), (3.2, 4), (29.5, 30), (500, 30)])
+def test_busy_says_for_how_long_the_item_has_kept_requests_waiting(kept: float, seconds: int) -> None:
     with FakeSettler(queue_max=1) as settler:
         released = settler.hold(1)
         a = settler.begin("a", seconds=1000)
         settler.clock.advance(kept)
-        assert refused(settler.submit("b")) == said
+        assert refused(settler.submit("b")) == seconds
         released.set()
         assert user_of(a) == "a"
 

@@ -59,7 +59,7 @@ class Luck:
         ]
 
 
-def each_is_told_the_truth_once(queue: type[PurchaseQueue], seed: int) -> Counter[str]:
+def each_gets_one_true_outcome(queue: type[PurchaseQueue], seed: int) -> Counter[str]:
     with FakeSettler(
         batch_max=8, queue_max=THREADS // 2, workers=3, slow=0.2, grace=GRACE, queue=queue, clock=time.monotonic
     ) as settler:
@@ -68,7 +68,7 @@ def each_is_told_the_truth_once(queue: type[PurchaseQueue], seed: int) -> Counte
         settler.joined_items = set(range(ITEMS))
         ends = time.monotonic() + SECONDS
         answers: Counter[str] = Counter()
-        told_busy: list[str] = []
+        busy_users: list[str] = []
         wrong: list[BaseException] = []
 
         def keep_buying(thread: int) -> None:
@@ -85,7 +85,7 @@ def each_is_told_the_truth_once(queue: type[PurchaseQueue], seed: int) -> Counte
                 except Busy:
                     assert not luck.bought[user], "told busy, and bought"
                     answers["busy"] += 1
-                    told_busy.append(user)  # it may not be bought later either
+                    busy_users.append(user)  # it may not be bought later either
                 except Unavailable:
                     waited = time.monotonic() - began
                     assert user in luck.unknown or waited >= seconds + GRACE - LATE or failed_beside(user)
@@ -118,17 +118,17 @@ def each_is_told_the_truth_once(queue: type[PurchaseQueue], seed: int) -> Counte
             thread.join(SECONDS + PATIENCE)
         if wrong:
             raise wrong[0]
-        assert not [user for user in told_busy if luck.bought[user]], "told busy, and bought later"
+        assert not [user for user in busy_users if luck.bought[user]], "told busy, and bought later"
         assert max(luck.bought.values()) == 1, "bought twice"
     return answers
 
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_every_request_is_told_the_truth_once_and_nothing_is_left_behind(seed: int) -> None:
-    answers = each_is_told_the_truth_once(PurchaseQueue, seed)
+    answers = each_gets_one_true_outcome(PurchaseQueue, seed)
     assert min(answers[kind] for kind in ("bought", "busy", "unavailable", "failed")) > 0, answers
 
 
 def test_with_busy_for_requests_in_running_batches_it_is_a_lie() -> None:
     with pytest.raises(AssertionError, match="told busy, and bought"):
-        each_is_told_the_truth_once(Hasty, 1)
+        each_gets_one_true_outcome(Hasty, 1)

@@ -35,7 +35,7 @@ def item(**changes: object) -> LockedGoods:
     return dataclasses.replace(plain, **changes)
 
 
-def ask(user: str = "alice", quantity: int = 1, key: str | None = None, goods_id: int = 1) -> PurchaseRequest:
+def make_request(user: str = "alice", quantity: int = 1, key: str | None = None, goods_id: int = 1) -> PurchaseRequest:
     return PurchaseRequest(goods_id, user, quantity, key)
 
 
@@ -69,7 +69,7 @@ def standing_order(request: PurchaseRequest) -> KnownOrder:
 
 
 def test_a_purchase_has_the_price_lines_of_the_moment_and_its_time_to_pay() -> None:
-    (outcome,) = settle(ask(quantity=3), goods=item(price=1999, name="键盘", currency="JPY"))
+    (outcome,) = settle(make_request(quantity=3), goods=item(price=1999, name="键盘", currency="JPY"))
     assert isinstance(outcome, Placed)
     assert outcome.order == OrderView(
         order_no="order-1",
@@ -95,7 +95,7 @@ def test_a_purchase_has_the_price_lines_of_the_moment_and_its_time_to_pay() -> N
 
 
 def test_the_largest_price_and_quantity_multiply_exactly() -> None:
-    (outcome,) = settle(ask(quantity=1000), goods=item(price=10**12, stock=1000))
+    (outcome,) = settle(make_request(quantity=1000), goods=item(price=10**12, stock=1000))
     assert isinstance(outcome, Placed)
     assert outcome.order.total == 10**15
 
@@ -125,43 +125,43 @@ _EVERY_REASON = {
     ],
 )
 def test_refusals_are_asked_in_the_contract_s_order(cured: dict, expected: str) -> None:
-    (outcome,) = settle(ask(quantity=2), goods=item(**(_EVERY_REASON | cured)))
+    (outcome,) = settle(make_request(quantity=2), goods=item(**(_EVERY_REASON | cured)))
     assert code(outcome) == expected
 
 
 def test_a_replay_comes_before_every_refusal() -> None:
-    request = ask(key="k")
+    request = make_request(key="k")
     known = standing_order(request)
     (outcome,) = settle(request, goods=item(**_EVERY_REASON), known={("alice", "k"): known})
     assert outcome == Replayed(known.order)
 
 
 def test_a_reused_key_comes_before_every_refusal() -> None:
-    known = {("alice", "k"): standing_order(ask(key="k"))}
-    (outcome,) = settle(ask(quantity=2, key="k"), goods=item(**_EVERY_REASON), known=known)
+    known = {("alice", "k"): standing_order(make_request(key="k"))}
+    (outcome,) = settle(make_request(quantity=2, key="k"), goods=item(**_EVERY_REASON), known=known)
     assert code(outcome) == refusals.IDEMPOTENCY_KEY_REUSED
 
 
 def test_a_key_that_bought_another_item_is_reused() -> None:
-    known = {("alice", "k"): standing_order(ask(key="k", goods_id=2))}
-    (outcome,) = settle(ask(key="k"), known=known)
+    known = {("alice", "k"): standing_order(make_request(key="k", goods_id=2))}
+    (outcome,) = settle(make_request(key="k"), known=known)
     assert code(outcome) == refusals.IDEMPOTENCY_KEY_REUSED
 
 
 def test_a_key_belongs_to_its_user() -> None:
-    known = {("alice", "k"): standing_order(ask(key="k"))}
-    (outcome,) = settle(ask("bob", quantity=2, key="k"), known=known)
+    known = {("alice", "k"): standing_order(make_request(key="k"))}
+    (outcome,) = settle(make_request("bob", quantity=2, key="k"), known=known)
     assert isinstance(outcome, Placed)
 
 
 def test_an_item_that_is_not_there_is_not_found() -> None:
-    (outcome,) = settle(ask(goods_id=2))
+    (outcome,) = settle(make_request(goods_id=2))
     assert code(outcome) == refusals.GOODS_NOT_FOUND
 
 
 def test_a_sale_is_open_from_its_start_on_and_closed_from_its_end_on() -> None:
     def bought(starts_at: datetime | None, ends_at: datetime | None) -> bool:
-        return isinstance(settle(ask(), goods=item(starts_at=starts_at, ends_at=ends_at))[0], Placed)
+        return isinstance(settle(make_request(), goods=item(starts_at=starts_at, ends_at=ends_at))[0], Placed)
 
     assert bought(NOW, NOW + MOMENT)
     assert not bought(NOW + MOMENT, None)
@@ -170,44 +170,46 @@ def test_a_sale_is_open_from_its_start_on_and_closed_from_its_end_on() -> None:
 
 
 def test_a_sale_that_has_not_started_tells_when_it_does() -> None:
-    (outcome,) = settle(ask(), goods=item(starts_at=NOW + timedelta(milliseconds=1500)))
+    (outcome,) = settle(make_request(), goods=item(starts_at=NOW + timedelta(milliseconds=1500)))
     assert refusal(outcome).details == {"starts_at": "2026-11-23T12:00:01.500Z"}
 
 
 def test_too_little_stock_tells_how_much_there_is() -> None:
-    (outcome,) = settle(ask(quantity=11))
+    (outcome,) = settle(make_request(quantity=11))
     assert code(outcome) == refusals.INSUFFICIENT_STOCK
     assert refusal(outcome).details == {"available": 10}
 
 
 def test_the_whole_stock_can_be_bought_at_once() -> None:
-    (outcome,) = settle(ask(quantity=10))
+    (outcome,) = settle(make_request(quantity=10))
     assert isinstance(outcome, Placed)
 
 
 def test_the_limit_tells_itself_and_what_the_buyer_already_holds() -> None:
-    (outcome,) = settle(ask(quantity=2), goods=item(per_user_limit=3), held={("alice", 1): Held(2)})
+    (outcome,) = settle(make_request(quantity=2), goods=item(per_user_limit=3), held={("alice", 1): Held(2)})
     assert code(outcome) == refusals.LIMIT_REACHED
     assert refusal(outcome).details == {"limit": 3, "already_bought": 2}
 
 
 def test_a_buyer_may_buy_up_to_the_limit() -> None:
-    (outcome,) = settle(ask(), goods=item(per_user_limit=3), held={("alice", 1): Held(2)})
+    (outcome,) = settle(make_request(), goods=item(per_user_limit=3), held={("alice", 1): Held(2)})
     assert isinstance(outcome, Placed)
 
 
 def test_a_limit_lowered_below_what_a_buyer_holds_refuses_the_next_unit() -> None:
-    (outcome,) = settle(ask(), goods=item(per_user_limit=1), held={("alice", 1): Held(5)})
+    (outcome,) = settle(make_request(), goods=item(per_user_limit=1), held={("alice", 1): Held(5)})
     assert refusal(outcome).details == {"limit": 1, "already_bought": 5}
 
 
 def test_what_others_hold_and_what_is_held_of_other_items_does_not_count() -> None:
-    (outcome,) = settle(ask(), goods=item(per_user_limit=1), held={("bob", 1): Held(1), ("alice", 2): Held(1)})
+    (outcome,) = settle(make_request(), goods=item(per_user_limit=1), held={("bob", 1): Held(1), ("alice", 2): Held(1)})
     assert isinstance(outcome, Placed)
 
 
 def test_earlier_requests_of_the_batch_take_their_units_first() -> None:
-    first, second, third, fourth = settle(ask("a", 6), ask("b", 5), ask("c", 4), ask("d", 1), goods=item(stock=10))
+    first, second, third, fourth = settle(
+        make_request("a", 6), make_request("b", 5), make_request("c", 4), make_request("d", 1), goods=item(stock=10)
+    )
     assert isinstance(first, Placed)
     assert refusal(second).details == {"available": 4}
     assert isinstance(third, Placed)
@@ -215,14 +217,18 @@ def test_earlier_requests_of_the_batch_take_their_units_first() -> None:
 
 
 def test_earlier_requests_of_the_batch_count_towards_the_limit() -> None:
-    first, second, other = settle(ask(), ask(quantity=2), ask("bob"), goods=item(per_user_limit=2))
+    first, second, other = settle(
+        make_request(), make_request(quantity=2), make_request("bob"), goods=item(per_user_limit=2)
+    )
     assert isinstance(first, Placed)
     assert refusal(second).details == {"limit": 2, "already_bought": 1}
     assert isinstance(other, Placed)
 
 
 def test_the_same_request_twice_in_a_batch_makes_one_order() -> None:
-    first, second, third = settle(ask(key="k"), ask(key="k"), ask("bob", 10), goods=item(stock=10))
+    first, second, third = settle(
+        make_request(key="k"), make_request(key="k"), make_request("bob", 10), goods=item(stock=10)
+    )
     assert isinstance(first, Placed)
     assert second == Replayed(first.order)
     # The replay took no second unit: nine are left of ten.
@@ -230,19 +236,19 @@ def test_the_same_request_twice_in_a_batch_makes_one_order() -> None:
 
 
 def test_the_same_key_with_another_request_in_a_batch_is_reused() -> None:
-    first, second = settle(ask(key="k"), ask(quantity=2, key="k"))
+    first, second = settle(make_request(key="k"), make_request(quantity=2, key="k"))
     assert isinstance(first, Placed)
     assert code(second) == refusals.IDEMPOTENCY_KEY_REUSED
 
 
 def test_a_refused_request_leaves_no_trace_for_the_next() -> None:
-    refused, bought = settle(ask(quantity=11, key="k"), ask(quantity=10, key="k"))
+    refused, bought = settle(make_request(quantity=11, key="k"), make_request(quantity=10, key="k"))
     assert code(refused) == refusals.INSUFFICIENT_STOCK
     assert isinstance(bought, Placed)
 
 
 def test_requests_without_a_key_are_each_a_purchase_of_their_own() -> None:
-    first, second = settle(ask(), ask())
+    first, second = settle(make_request(), make_request())
     assert isinstance(first, Placed)
     assert isinstance(second, Placed)
     assert first.order.order_no != second.order.order_no
@@ -250,14 +256,16 @@ def test_requests_without_a_key_are_each_a_purchase_of_their_own() -> None:
 
 def test_the_items_of_a_batch_do_not_share_their_stock() -> None:
     goods = {1: item(stock=1), 2: item(id=2, stock=1)}
-    outcomes = decide([ask(), ask(goods_id=2)], Locked(goods, NOW), Rules(PAYMENT_SECONDS), lambda: "x")
+    outcomes = decide(
+        [make_request(), make_request(goods_id=2)], Locked(goods, NOW), Rules(PAYMENT_SECONDS), lambda: "x"
+    )
     assert all(isinstance(outcome, Placed) for outcome in outcomes)
 
 
 def test_what_was_handed_in_is_left_as_it_was() -> None:
     known: dict = {}
     held: dict = {}
-    settle(ask(key="k"), goods=item(per_user_limit=5), known=known, held=held)
+    settle(make_request(key="k"), goods=item(per_user_limit=5), known=known, held=held)
     assert known == {}
     assert held == {}
 
@@ -267,7 +275,7 @@ def test_a_fingerprint_is_the_same_for_a_quantity_of_one_and_none_given() -> Non
 
 
 def test_a_fingerprint_tells_items_and_quantities_apart_but_not_users_and_keys() -> None:
-    plain = ask().fingerprint
-    assert ask(goods_id=2).fingerprint != plain
-    assert ask(quantity=2).fingerprint != plain
-    assert ask("bob", key="k").fingerprint == plain
+    plain = make_request().fingerprint
+    assert make_request(goods_id=2).fingerprint != plain
+    assert make_request(quantity=2).fingerprint != plain
+    assert make_request("bob", key="k").fingerprint == plain

@@ -41,7 +41,9 @@ def coupon(code: str = "TEN", **changes: Any) -> Coupon:
     return replace(plain, **changes)
 
 
-def ask(user: str = "alice", quantity: int = 1, key: str | None = None, goods_id: int = 1, **choices: Any) -> Any:
+def make_request(
+    user: str = "alice", quantity: int = 1, key: str | None = None, goods_id: int = 1, **choices: Any
+) -> Any:
     return PurchaseRequest(goods_id, user, quantity, key, Choices(**choices))
 
 
@@ -58,7 +60,7 @@ def settle(
     return decide(requests, state, rules, lambda: next(numbers))
 
 
-def told(outcome: Outcome) -> str:
+def code_of(outcome: Outcome) -> str:
     return outcome.refusal.code if isinstance(outcome, Refused) else type(outcome).__name__
 
 
@@ -80,7 +82,7 @@ def lines(outcome: Outcome) -> tuple[int, int, int, int]:
 
 
 def test_each_line_of_the_price_stands_in_the_order() -> None:
-    (outcome,) = settle(ask(quantity=3, coupon_code="TEN", **SHIPPING), goods=SHIPPED, coupons=(coupon(),))
+    (outcome,) = settle(make_request(quantity=3, coupon_code="TEN", **SHIPPING), goods=SHIPPED, coupons=(coupon(),))
     # 10 % of 5997 is 599.7, half up.
     assert lines(outcome) == (5997, 600, 1600, 6997)
     assert isinstance(outcome, Placed)
@@ -97,14 +99,14 @@ def test_each_line_of_the_price_stands_in_the_order() -> None:
 
 def test_free_shipping_takes_the_fee_off_and_nothing_else() -> None:
     free = coupon(kind="free_shipping", percent=None)
-    (outcome,) = settle(ask(coupon_code="TEN", **SHIPPING), goods=SHIPPED, coupons=(free,))
+    (outcome,) = settle(make_request(coupon_code="TEN", **SHIPPING), goods=SHIPPED, coupons=(free,))
     assert lines(outcome) == (1999, 0, 0, 1999)
 
 
 def test_uses_are_counted_through_the_batch_until_the_limit_in_its_middle() -> None:
     limited = coupon(total_limit=20, used=18)
-    outcomes = settle(*(ask(f"buyer-{n}", coupon_code="TEN") for n in range(4)), coupons=(limited,))
-    assert [told(outcome) for outcome in outcomes] == ["Placed"] * 2 + [refusals.COUPON_EXHAUSTED] * 2
+    outcomes = settle(*(make_request(f"buyer-{n}", coupon_code="TEN") for n in range(4)), coupons=(limited,))
+    assert [code_of(outcome) for outcome in outcomes] == ["Placed"] * 2 + [refusals.COUPON_EXHAUSTED] * 2
     assert [use(outcome).number for outcome in outcomes[:2]] == [19, 20]
     assert details(outcomes[2]) == {"reason": "total_limit"}
 
@@ -112,14 +114,14 @@ def test_uses_are_counted_through_the_batch_until_the_limit_in_its_middle() -> N
 def test_what_was_refused_takes_neither_a_use_nor_a_unit() -> None:
     limited = coupon(total_limit=1)
     outcomes = settle(
-        ask("a", quantity=11, coupon_code="TEN"),
-        ask("b", coupon_code="TEN", expected_total=1),
-        ask("c", coupon_code="TEN"),
-        ask("d", coupon_code="TEN"),
-        ask("e", quantity=9),
+        make_request("a", quantity=11, coupon_code="TEN"),
+        make_request("b", coupon_code="TEN", expected_total=1),
+        make_request("c", coupon_code="TEN"),
+        make_request("d", coupon_code="TEN"),
+        make_request("e", quantity=9),
         coupons=(limited,),
     )
-    assert [told(outcome) for outcome in outcomes] == [
+    assert [code_of(outcome) for outcome in outcomes] == [
         refusals.INSUFFICIENT_STOCK,
         refusals.PRICE_CHANGED,
         "Placed",
@@ -131,15 +133,15 @@ def test_what_was_refused_takes_neither_a_use_nor_a_unit() -> None:
 def test_a_user_s_uses_are_counted_through_the_batch_from_those_there_were() -> None:
     limited = coupon(per_user_limit=2, used=7)
     outcomes = settle(
-        ask("alice", coupon_code="TEN"),
-        ask("alice", coupon_code="TEN"),
-        ask("bob", coupon_code="TEN"),
-        ask("bob", coupon_code="TEN"),
-        ask("bob", coupon_code="TEN"),
+        make_request("alice", coupon_code="TEN"),
+        make_request("alice", coupon_code="TEN"),
+        make_request("bob", coupon_code="TEN"),
+        make_request("bob", coupon_code="TEN"),
+        make_request("bob", coupon_code="TEN"),
         coupons=(limited,),
         used={("alice", "TEN"): 1, ("alice", "OTHER"): 9},
     )
-    assert [told(outcome) for outcome in outcomes] == [
+    assert [code_of(outcome) for outcome in outcomes] == [
         "Placed",
         refusals.COUPON_EXHAUSTED,
         "Placed",
@@ -152,16 +154,18 @@ def test_a_user_s_uses_are_counted_through_the_batch_from_those_there_were() -> 
 
 def test_coupons_of_a_batch_are_counted_apart() -> None:
     one, two = coupon("ONE", total_limit=1), coupon("TWO", total_limit=1, percent=50)
-    outcomes = settle(*(ask(code, coupon_code=code) for code in ("ONE", "TWO", "ONE", "TWO")), coupons=(one, two))
-    assert [told(outcome) for outcome in outcomes] == ["Placed"] * 2 + [refusals.COUPON_EXHAUSTED] * 2
+    outcomes = settle(
+        *(make_request(code, coupon_code=code) for code in ("ONE", "TWO", "ONE", "TWO")), coupons=(one, two)
+    )
+    assert [code_of(outcome) for outcome in outcomes] == ["Placed"] * 2 + [refusals.COUPON_EXHAUSTED] * 2
     assert [lines(outcome)[1] for outcome in outcomes[:2]] == [200, 1000]
 
 
 def test_a_replay_uses_nothing_again() -> None:
     first, again, other = settle(
-        ask("alice", key="k", coupon_code="TEN"),
-        ask("alice", key="k", coupon_code="TEN"),
-        ask("bob", coupon_code="TEN"),
+        make_request("alice", key="k", coupon_code="TEN"),
+        make_request("alice", key="k", coupon_code="TEN"),
+        make_request("bob", coupon_code="TEN"),
         coupons=(coupon(total_limit=2),),
     )
     assert isinstance(first, Placed)
@@ -170,13 +174,15 @@ def test_a_replay_uses_nothing_again() -> None:
 
 
 def test_the_same_key_with_other_choices_is_reused() -> None:
-    outcomes = settle(ask(key="k"), ask(key="k", coupon_code="TEN"), ask(key="k"), coupons=(coupon(),))
-    assert [told(outcome) for outcome in outcomes] == ["Placed", refusals.IDEMPOTENCY_KEY_REUSED, "Replayed"]
+    outcomes = settle(
+        make_request(key="k"), make_request(key="k", coupon_code="TEN"), make_request(key="k"), coupons=(coupon(),)
+    )
+    assert [code_of(outcome) for outcome in outcomes] == ["Placed", refusals.IDEMPOTENCY_KEY_REUSED, "Replayed"]
 
 
 def test_a_coupon_that_is_not_there_is_refused() -> None:
-    (outcome,) = settle(ask(coupon_code="NONE"))
-    assert told(outcome) == refusals.COUPON_INVALID
+    (outcome,) = settle(make_request(coupon_code="NONE"))
+    assert code_of(outcome) == refusals.COUPON_INVALID
 
 
 @pytest.mark.parametrize(
@@ -194,11 +200,11 @@ def test_a_coupon_that_is_not_there_is_refused() -> None:
     ],
 )
 def test_a_coupon_serves_only_within_its_bounds(changes: dict[str, Any], code: str, reason: str) -> None:
-    (outcome,) = settle(ask(coupon_code="TEN"), coupons=(coupon(**changes),))
+    (outcome,) = settle(make_request(coupon_code="TEN"), coupons=(coupon(**changes),))
     if not code:
-        assert told(outcome) == "Placed"
+        assert code_of(outcome) == "Placed"
     else:
-        assert (told(outcome), details(outcome)["reason"]) == (code, reason)
+        assert (code_of(outcome), details(outcome)["reason"]) == (code, reason)
 
 
 # Every reason to refuse at once; each case takes the foremost away and the next must come to the fore.
@@ -219,13 +225,13 @@ def test_refusals_come_in_one_order(
     stock: int, strikes: int, choices: dict[str, Any], coupon_active: bool, expected: str
 ) -> None:
     (outcome,) = settle(
-        ask(coupon_code="TEN", **{"expected_total": 5, **choices}),
+        make_request(coupon_code="TEN", **{"expected_total": 5, **choices}),
         goods=replace(SHIPPED, stock=stock),
         coupons=(coupon(active=coupon_active),),
         rules=Rules(900, 3, 60),
         held={("alice", 1): Held(0, strikes, NOW)},
     )
-    assert told(outcome) == expected
+    assert code_of(outcome) == expected
 
 
 @pytest.mark.parametrize(
@@ -246,19 +252,19 @@ def test_refusals_come_in_one_order(
     ],
 )
 def test_shipping_that_cannot_be_tells_why(goods: LockedGoods, choices: dict[str, Any], code: str, reason: str) -> None:
-    (outcome,) = settle(ask(**choices), goods=goods)
-    assert (told(outcome), details(outcome)) == (code, {"reason": reason})
+    (outcome,) = settle(make_request(**choices), goods=goods)
+    assert (code_of(outcome), details(outcome)) == (code, {"reason": reason})
 
 
 def test_a_total_that_was_expected_is_bought_at() -> None:
-    (outcome,) = settle(ask(quantity=2, expected_total=3998))
+    (outcome,) = settle(make_request(quantity=2, expected_total=3998))
     assert lines(outcome) == (3998, 0, 0, 3998)
 
 
 @pytest.mark.parametrize("expected_total", [0, 3997, 3999])
 def test_another_total_is_told_with_the_new_quote(expected_total: int) -> None:
-    (outcome,) = settle(ask(quantity=2, coupon_code="TEN", expected_total=expected_total), coupons=(coupon(),))
-    assert told(outcome) == refusals.PRICE_CHANGED
+    (outcome,) = settle(make_request(quantity=2, coupon_code="TEN", expected_total=expected_total), coupons=(coupon(),))
+    assert code_of(outcome) == refusals.PRICE_CHANGED
     assert details(outcome)["quote"] == {
         "currency": "CNY",
         "unit_price": 1999,
@@ -284,21 +290,21 @@ def test_another_total_is_told_with_the_new_quote(expected_total: int) -> None:
     ],
 )
 def test_who_gave_holds_up_too_often_waits_until_the_cooldown_is_over(held: Held, seconds: int) -> None:
-    outcome, other = settle(ask(), ask("bob"), rules=Rules(900, 3, 60), held={("alice", 1): held})
+    outcome, other = settle(make_request(), make_request("bob"), rules=Rules(900, 3, 60), held={("alice", 1): held})
     if seconds:
-        assert (told(outcome), details(outcome)) == (refusals.HOLD_COOLDOWN, {"retry_after": seconds})
+        assert (code_of(outcome), details(outcome)) == (refusals.HOLD_COOLDOWN, {"retry_after": seconds})
     else:
-        assert told(outcome) == "Placed"
-    assert told(other) == "Placed"
+        assert code_of(outcome) == "Placed"
+    assert code_of(other) == "Placed"
 
 
 def test_without_a_cooldown_nobody_waits() -> None:
-    (outcome,) = settle(ask(), rules=Rules(900, 3, 0), held={("alice", 1): Held(0, 99, NOW)})
-    assert told(outcome) == "Placed"
+    (outcome,) = settle(make_request(), rules=Rules(900, 3, 0), held={("alice", 1): Held(0, 99, NOW)})
+    assert code_of(outcome) == "Placed"
 
 
 def test_what_was_handed_in_is_left_as_it_was() -> None:
     limited, used = coupon(total_limit=5), {("alice", "TEN"): 1}
-    settle(ask(coupon_code="TEN"), coupons=(limited,), used=used)
+    settle(make_request(coupon_code="TEN"), coupons=(limited,), used=used)
     assert limited.used == 0
     assert used == {("alice", "TEN"): 1}

@@ -22,7 +22,7 @@ from core.services import Services
 from models import ShippingMethod
 from tests.core.purchase.earlier_time import decide_by_the_time_before
 from tests.core.purchase.fake_settler import PATIENCE, FakeSettler, Outcomes, until, user_of, users_of
-from tests.core.purchase.test_batch import told
+from tests.core.purchase.test_batch import code_of
 from tests.core.selling import Selling
 
 
@@ -135,16 +135,16 @@ def test_late_requests_are_settled_in_the_same_transaction(services: Services) -
     selling = Selling(services)
     item, other = selling.item(stock=3, per_user_limit=2), selling.item()
     requests = [PurchaseRequest(item, "alice", 1, "key"), PurchaseRequest(other, "bob"), PurchaseRequest(999, "eve")]
-    asked: list[set[int]] = []
+    calls: list[set[int]] = []
 
     def join(items: Collection[int]) -> list[PurchaseRequest]:
-        asked.append(set(items))
+        calls.append(set(items))
         more = [PurchaseRequest(item, "alice", 2), PurchaseRequest(item, "alice", 1, "key")]
         return [*more, PurchaseRequest(item, "bob", 2), PurchaseRequest(item, "carol")]
 
     outcomes = serve(services, requests, join)
-    assert asked == [{item, other}]
-    assert [told(outcome) for outcome in outcomes] == [
+    assert calls == [{item, other}]
+    assert [code_of(outcome) for outcome in outcomes] == [
         *("Placed", "Placed", "goods_not_found"),
         *("limit_reached", "Replayed", "Placed", "sold_out"),
     ]
@@ -170,7 +170,7 @@ def test_late_requests_may_choose_what_the_first_did_not(services: Services) -> 
         return [with_coupon, PurchaseRequest(sent, "dave", choices=choices)]
 
     outcomes = serve(services, requests, join)
-    assert [told(outcome) for outcome in outcomes] == ["Placed", "shipping_required", "Placed", "Placed"]
+    assert [code_of(outcome) for outcome in outcomes] == ["Placed", "shipping_required", "Placed", "Placed"]
     with services.database.reading() as connection:
         query = "SELECT user_id, coupon_code, shipping_method FROM orders ORDER BY user_id"
         rows = [tuple(row) for row in connection.execute(text(query))]

@@ -42,7 +42,7 @@ def left_pending(services: Services, selling: Selling, order: OrderView) -> Orde
         mine = update(Order).where(Order.order_no == order.order_no)
         connection.execute(mine.values(status="pending", paid_at=None))
         for row in connection.execute(select(Outbox.id, Outbox.events)).all():
-            kept = [told for told in row.events if told[0] != "order.paid" or told[2] != order.order_no]
+            kept = [event for event in row.events if event[0] != "order.paid" or event[2] != order.order_no]
             connection.execute(update(Outbox).where(Outbox.id == row.id).values(events=kept))
     return order
 

@@ -39,7 +39,7 @@ def seen(services: Services, *requests: PurchaseRequest) -> list[Outcome | SaleO
     return look_up(services.database, requests, Deadline(10))
 
 
-def told(outcome: object) -> str:
+def code_of(outcome: object) -> str:
     return outcome.refusal.code if isinstance(outcome, Refused) else type(outcome).__name__
 
 
@@ -57,11 +57,11 @@ def questions(services: Services, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         if statement.lstrip("( ").startswith("SELECT"):
             sent.append(statement)
 
-    ask = Connection.cmd_query
+    cmd_query = Connection.cmd_query
 
     def noting(self: Any, query: Any, *rest: Any, **named: Any) -> Any:
         note(query if isinstance(query, str) else bytes(query).decode())
-        return ask(self, query, *rest, **named)
+        return cmd_query(self, query, *rest, **named)
 
     if services.database.is_sqlite:
         event.listen(services.database.engine, "before_cursor_execute", lambda *sent: note(sent[2]))
@@ -71,7 +71,7 @@ def questions(services: Services, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_a_new_key_at_a_sold_out_item_is_told_so(services: Services) -> None:
     item = put_up(services, stock=0)
-    assert [told(one) for one in seen(services, PurchaseRequest(item, "alice", 1, "k"))] == ["sold_out"]
+    assert [code_of(one) for one in seen(services, PurchaseRequest(item, "alice", 1, "k"))] == ["sold_out"]
 
 
 @pytest.mark.parametrize(
@@ -93,8 +93,8 @@ def test_a_paused_sale_and_an_item_that_is_gone_are_told_of(services: Services) 
     item = put_up(services)
     goods.set_paused(services.database, "t", item, True, None)
     requests = PurchaseRequest(item, "alice", 1, "k"), PurchaseRequest(999, "alice", 1, "k")
-    assert [told(one) for one in seen(services, *requests)] == ["sale_paused", "goods_not_found"]
-    assert told(*seen(services, requests[1])) == "goods_not_found"
+    assert [code_of(one) for one in seen(services, *requests)] == ["sale_paused", "goods_not_found"]
+    assert code_of(*seen(services, requests[1])) == "goods_not_found"
 
 
 def test_the_winner_s_key_gives_the_order_as_it_now_stands(services: Services) -> None:
@@ -133,7 +133,7 @@ def test_another_request_under_the_key_is_told_so(services: Services) -> None:
         PurchaseRequest(item, "alice", 2, "K"),
         PurchaseRequest(item, "alice", 2),
     ]
-    assert [told(one) for one in seen(services, *requests)] == ["idempotency_key_reused"] * 2 + ["sold_out"] * 3
+    assert [code_of(one) for one in seen(services, *requests)] == ["idempotency_key_reused"] * 2 + ["sold_out"] * 3
 
 
 def test_a_request_whose_sale_is_open_by_now_is_to_be_queued_as_a_purchase(services: Services) -> None:
@@ -141,7 +141,7 @@ def test_a_request_whose_sale_is_open_by_now_is_to_be_queued_as_a_purchase(servi
     bought = PurchaseRequest(item, "alice", 1, "k")
     buy(services, bought)
     requests = [PurchaseRequest(item, "bob", 1, "k"), PurchaseRequest(closed, "bob", 1, "k"), bought]
-    assert [told(one) for one in seen(services, *requests)] == ["SaleOpen", "sold_out", "SaleOpen"]
+    assert [code_of(one) for one in seen(services, *requests)] == ["SaleOpen", "sold_out", "SaleOpen"]
     assert goods.find(services.database, item).sold == 1
 
 
@@ -156,7 +156,7 @@ def test_all_are_looked_up_together(services: Services, questions: list[str]) ->
     questions.clear()
     outcomes = seen(services, *mixed)
     assert len(questions) == 3, "the items, the keys, the orders"
-    assert [told(one) for one in outcomes] == ["Replayed", "sold_out"] * 20 + ["sold_out"] * 20
+    assert [code_of(one) for one in outcomes] == ["Replayed", "sold_out"] * 20 + ["sold_out"] * 20
     assert [number_of(one) for one in outcomes[:40:2]] == [number_of(one) for one in placed]
     assert not [statement for statement in questions if "FOR UPDATE" in statement]
     questions.clear()
@@ -171,21 +171,21 @@ def test_an_order_that_is_won_between_the_two_reads_is_found(
     item = put_up(services, stock=0)
     request = PurchaseRequest(item, "alice", 1, "k")
     looking = True
-    ask = Connection.cmd_query
+    cmd_query = Connection.cmd_query
 
     def win(self: Any, query: Any, *rest: Any, **named: Any) -> Any:
         """After the first read, whichever that is: sold out before and after, and yet there is an order."""
         nonlocal looking
-        answer = ask(self, query, *rest, **named)
+        answer = cmd_query(self, query, *rest, **named)
         text = query if isinstance(query, str) else bytes(query).decode()
         if looking and re.search("FROM goods|orders_user_key", text):
             looking = False
             goods.change(services.database, "t", item, {}, 1, None)
-            assert [told(one) for one in buy(services, request)] == ["Placed"]
+            assert [code_of(one) for one in buy(services, request)] == ["Placed"]
         return answer
 
     monkeypatch.setattr(Connection, "cmd_query", win)
-    assert [told(one) for one in seen(services, request)] == ["Replayed"]
+    assert [code_of(one) for one in seen(services, request)] == ["Replayed"]
     assert not looking
 
 
@@ -204,10 +204,10 @@ def test_names_and_keys_of_all_characters_are_found_again(services: Services) ->
     item = put_up(services, stock=len(users) + 1, per_user_limit=1)
     requests = [PurchaseRequest(item, user, 1, "\\" * 255 if user in longest else keys) for user in users]
     orders = list(map(number_of, buy(services, *requests)))
-    assert [told(outcome) for outcome in buy(services, *(PurchaseRequest(item, user) for user in users))] == (
+    assert [code_of(outcome) for outcome in buy(services, *(PurchaseRequest(item, user) for user in users))] == (
         ["limit_reached"] * len(users)
     )
     number_of(*buy(services, PurchaseRequest(item, "the last")))
     for again in (buy(services, *requests), seen(services, *requests)):
-        assert [told(outcome) for outcome in again] == ["Replayed"] * len(users)
+        assert [code_of(outcome) for outcome in again] == ["Replayed"] * len(users)
         assert list(map(number_of, again)) == orders

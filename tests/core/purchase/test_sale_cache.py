@@ -35,7 +35,7 @@ class Reader:
     def __init__(self) -> None:
         self.fields: dict[str, Any] = SOLD_OUT
         self.began: list[float] = []
-        self.asked: list[Sequence[int]] = []
+        self.queried: list[Sequence[int]] = []
         self.rests: list[bool] = []  # whether the thread was still there
         self.error: Exception | None = None
         self.errors_once: list[Exception] = []
@@ -47,7 +47,7 @@ class Reader:
 
     def __call__(self, ids: Sequence[int]) -> list[Any]:
         self.began.append(time.monotonic())
-        self.asked.append(ids)
+        self.queried.append(ids)
         time.sleep(self.there)
         fields, now = self.fields, database_time()
         time.sleep(self.back)
@@ -81,7 +81,7 @@ def is_watching(sale_cache: SaleCache) -> bool:
 
 
 def until(question: Callable[[], Any], seconds: float = SOON) -> Any:
-    """Ask a hundred times a second, as a crowd would, until the answer is true; returns it."""
+    """Ask a hundred times a second, as many clients would, until the answer is true; returns it."""
     deadline = time.monotonic() + seconds
     while not (answer := question()):
         assert time.monotonic() < deadline, f"not so within {seconds} seconds"
@@ -106,32 +106,32 @@ def test_few_askers_are_sent_to_the_database(sale_cache: SaleCache, reader: Read
     assert not is_watching(sale_cache)
 
 
-def test_a_crowd_is_told_without_the_database(sale_cache: SaleCache, reader: Reader) -> None:
+def test_refusals_of_a_hot_item_need_no_database(sale_cache: SaleCache, reader: Reader) -> None:
     known(sale_cache)
     reads = len(reader.began)
     assert [code(sale_cache.refusal(ITEM)) for _ in range(1000)] == ["sold_out"] * 1000
     assert len(reader.began) - reads < 20
-    assert set(itertools.chain(*reader.asked)) == {ITEM}
+    assert set(itertools.chain(*reader.queried)) == {ITEM}
 
 
-def test_a_crowd_at_an_open_sale_is_refused_nothing(sale_cache: SaleCache, reader: Reader) -> None:
+def test_many_clients_at_an_open_sale_are_refused_nothing(sale_cache: SaleCache, reader: Reader) -> None:
     reader.fields = OPEN
     until(lambda: sale_cache.seen("buy", ITEM))
     assert sale_cache.refusal(ITEM) is None
 
 
-def test_what_was_a_crowd_is_none_any_more(sale_cache: SaleCache) -> None:
+def test_what_was_hot_is_so_no_more(sale_cache: SaleCache) -> None:
     known(sale_cache)
     time.sleep(2 * MAX_AGE + 0.05)
     assert sale_cache.refusal(ITEM) is None, "few ask now: they are to be told the very latest"
 
 
-def test_a_crowd_for_what_does_not_exist_is_sent_to_the_database(sale_cache: SaleCache, reader: Reader) -> None:
+def test_many_clients_for_what_does_not_exist_are_sent_to_the_database(sale_cache: SaleCache, reader: Reader) -> None:
     until(lambda: sale_cache.seen("buy", -1) or len(reader.began) > 2)
     assert sale_cache.seen("buy", -1) is None
 
 
-def nobody_is_told_older(sale_cache: SaleCache, reader: Reader) -> None:
+def no_answer_is_older(sale_cache: SaleCache, reader: Reader) -> None:
     """With the reader frozen, the last it has read serves for 250 ms from the moment at which that was asked for."""
     known(sale_cache)
     reader.goes.clear()
@@ -148,17 +148,17 @@ def nobody_is_told_older(sale_cache: SaleCache, reader: Reader) -> None:
 
 
 def test_with_a_frozen_database_nobody_is_told_what_is_older_than_250_ms(sale_cache: SaleCache, reader: Reader) -> None:
-    nobody_is_told_older(sale_cache, reader)
+    no_answer_is_older(sale_cache, reader)
 
 
 def test_with_a_longer_age_they_are(sale_cache: SaleCache, reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sale_cache_module, "MAX_AGE", 10.0)
     with pytest.raises(AssertionError, match="too old"):
-        nobody_is_told_older(sale_cache, reader)
+        no_answer_is_older(sale_cache, reader)
 
 
 def test_an_answer_that_took_longer_than_250_ms_is_of_no_use(sale_cache: SaleCache, reader: Reader) -> None:
-    reader.back = MAX_AGE + 0.1  # looked at first, and told late
+    reader.back = MAX_AGE + 0.1  # looked at first, and answered late
     end = time.monotonic() + 1.2
     while time.monotonic() < end:
         assert sale_cache.refusal(ITEM) is None
@@ -208,7 +208,7 @@ def test_one_thread_reads_all_items_that_are_asked_for_together(sale_cache: Sale
     until(lambda: None not in [sale_cache.refusal(item) for item in range(1, 21)])
     assert threading.active_count() == before + 1
     # The first read may have begun before all had asked.
-    until(lambda: [sale_cache.refusal(item) for item in range(1, 21)] and len(reader.asked[-1]) == 20)
+    until(lambda: [sale_cache.refusal(item) for item in range(1, 21)] and len(reader.queried[-1]) == 20)
 
 
 def test_an_item_that_nobody_asks_for_is_dropped_while_others_are_watched(
@@ -216,7 +216,7 @@ def test_an_item_that_nobody_asks_for_is_dropped_while_others_are_watched(
 ) -> None:
     sale_cache.hot_requests = 1
     until(lambda: sale_cache.refusal(ITEM) and sale_cache.refusal(8))
-    until(lambda: sale_cache.refusal(ITEM) and reader.asked[-1] == [ITEM])
+    until(lambda: sale_cache.refusal(ITEM) and reader.queried[-1] == [ITEM])
     assert is_watching(sale_cache)
 
 
@@ -233,8 +233,8 @@ def test_no_more_items_are_watched_than_are_allowed(sale_cache: SaleCache, reade
     sale_cache.hot_requests = 1
     most = sale_cache_module.ITEMS_MAX
     until(lambda: [sale_cache.refusal(item) for item in range(1, most + 50)] and len(reader.began) > 5)
-    assert max(len(ids) for ids in reader.asked) == most
-    # Room is made again once the crowd has gone elsewhere.
+    assert max(len(ids) for ids in reader.queried) == most
+    # Room is made again once those items are no longer hot.
     until(lambda: sale_cache.refusal(most + 60))
 
 
@@ -245,11 +245,11 @@ def test_the_counts_of_questions_do_not_grow_without_bound(sale_cache: SaleCache
 
 
 def test_many_threads_may_ask_at_once(sale_cache: SaleCache, reader: Reader) -> None:
-    def ask() -> set[str | None]:
+    def read_many() -> set[str | None]:
         return {code(sale_cache.refusal(number % 40)) for number in range(3000)}
 
     with ThreadPoolExecutor(8) as threads:
-        assert set().union(*(future.result() for future in [threads.submit(ask) for _ in range(8)])) <= {
+        assert set().union(*(future.result() for future in [threads.submit(read_many) for _ in range(8)])) <= {
             None,
             "sold_out",
         }
@@ -309,14 +309,14 @@ def test_nobody_is_told_of_a_start_or_an_end_too_early_or_too_late(
         "starts_at": (SaleStatus.UPCOMING, SaleStatus.ON_SALE),
         "ends_at": (SaleStatus.ON_SALE, SaleStatus.ENDED),
     }[edge]
-    told = set()
+    statuses = set()
     while (earliest := database_time()) < moment + timedelta(seconds=0.5):
         seen = sale_cache.seen("buy", ITEM)
         status = None if seen is None else seen.status()
-        told.add(status)
+        statuses.add(status)
         if status == before:
             assert earliest < moment, "too late"
         elif status == over:
             assert database_time() >= moment, "too early"
         time.sleep(0.001)
-    assert told == {before, over, None}
+    assert statuses == {before, over, None}

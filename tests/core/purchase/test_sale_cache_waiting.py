@@ -46,9 +46,9 @@ def freeze(sale_cache: SaleCache, reader: Reader) -> None:
 
 
 def waiting(sale_cache: SaleCache, count: int, item: int = ITEM) -> "list[Future[CachedSale | None]]":
-    asked = [sale_cache.look("seckill", item) for _ in range(count)]
-    assert all(isinstance(one, Future) for one in asked)
-    return asked  # type: ignore[return-value]
+    lookups = [sale_cache.look("seckill", item) for _ in range(count)]
+    assert all(isinstance(one, Future) for one in lookups)
+    return lookups  # type: ignore[return-value]
 
 
 def test_all_who_ask_while_a_read_is_late_are_told_what_it_says(sale_cache: SaleCache, reader: Reader) -> None:
@@ -56,12 +56,12 @@ def test_all_who_ask_while_a_read_is_late_are_told_what_it_says(sale_cache: Sale
     reads = len(reader.began)
     # Asked for long before: what it says is too old for them, so that the one after it serves all.
     time.sleep(MAX_AGE)
-    crowd = waiting(sale_cache, 500)
-    assert not any(one.done() for one in crowd)
+    waiters = waiting(sale_cache, 500)
+    assert not any(one.done() for one in waiters)
     assert len(reader.began) == reads, "somebody else read"
     reader.fields = OPEN
     reader.goes.set()
-    assert {one.result(10).row.stock for one in crowd} == {OPEN["stock"]}  # type: ignore[union-attr]
+    assert {one.result(10).row.stock for one in waiters} == {OPEN["stock"]}  # type: ignore[union-attr]
     assert reads < len(reader.began) <= reads + 2
 
 
@@ -69,28 +69,28 @@ def test_who_asks_right_after_a_read_began_is_told_what_that_one_says(sale_cache
     reader.goes.clear()
     first = waiting(sale_cache, 1)
     until(lambda: reader.began)
-    crowd = waiting(sale_cache, 50)
+    waiters = waiting(sale_cache, 50)
     assert reader.began[0] > time.monotonic() - MAX_AGE, "too slow a machine to tell"
     reader.goes.set()
-    told = {id(one.result(10)) for one in [*first, *crowd]}
-    assert len(told) == 1
+    answers = {id(one.result(10)) for one in [*first, *waiters]}
+    assert len(answers) == 1
 
 
-def nobody_is_told_older(sale_cache: SaleCache, reader: Reader) -> None:
+def no_answer_is_older(sale_cache: SaleCache, reader: Reader) -> None:
     """Every answer was asked for no more than 250 ms before the request."""
-    reader.back = MAX_AGE + 0.1  # looked at first, and told late
+    reader.back = MAX_AGE + 0.1  # looked at first, and answered late
     end = time.monotonic() + 2
-    asked: list[tuple[float, Future[CachedSale | None]]] = []
+    lookups: list[tuple[float, Future[CachedSale | None]]] = []
     while time.monotonic() < end:
-        asked.append((time.monotonic(), waiting(sale_cache, 1)[0]))
+        lookups.append((time.monotonic(), waiting(sale_cache, 1)[0]))
         time.sleep(0.01)
-    for at, one in asked:
-        assert one.result(10).asked_at >= at - MAX_AGE - 0.001, "told what is too old"  # type: ignore[union-attr]
-    assert len(reader.began) < len(asked) / 5
+    for at, one in lookups:
+        assert one.result(10).read_at >= at - MAX_AGE - 0.001, "told what is too old"  # type: ignore[union-attr]
+    assert len(reader.began) < len(lookups) / 5
 
 
 def test_nobody_who_waits_is_told_what_was_read_too_early(sale_cache: SaleCache, reader: Reader) -> None:
-    nobody_is_told_older(sale_cache, reader)
+    no_answer_is_older(sale_cache, reader)
 
 
 def test_with_whatever_comes_next_they_are(
@@ -98,18 +98,18 @@ def test_with_whatever_comes_next_they_are(
 ) -> None:
     monkeypatch.setattr(module_of_sale_cache, "is_fresh_for", lambda since, read_at: True)
     with pytest.raises(AssertionError, match="too old"):
-        nobody_is_told_older(sale_cache, reader)
+        no_answer_is_older(sale_cache, reader)
 
 
 @pytest.mark.parametrize("error", [Unavailable(), Busy()], ids=repr)
 def test_a_read_that_fails_is_told_to_all_who_wait(sale_cache: SaleCache, reader: Reader, error: Refusal) -> None:
     reader.goes.clear()
     reader.error = error
-    crowd = waiting(sale_cache, 50)
+    waiters = waiting(sale_cache, 50)
     until(lambda: reader.began)
-    crowd += waiting(sale_cache, 50)
+    waiters += waiting(sale_cache, 50)
     reader.goes.set()
-    assert {one.exception(10) for one in crowd} == {error}
+    assert {one.exception(10) for one in waiters} == {error}
     assert len(reader.began) <= 4
 
 
@@ -127,7 +127,7 @@ def test_after_a_bug_in_reading_they_are_sent_to_the_database(sale_cache: SaleCa
     assert [one.result(10) for one in waiting(sale_cache, 10)] == [None] * 10
 
 
-def test_a_crowd_for_what_does_not_exist_shares_one_read(sale_cache: SaleCache, reader: Reader) -> None:
+def test_many_clients_for_what_does_not_exist_share_one_read(sale_cache: SaleCache, reader: Reader) -> None:
     (first,) = waiting(sale_cache, 1, item=-1)
     error = first.exception(10)
     assert isinstance(error, Refusal)
@@ -142,26 +142,26 @@ def test_the_moment_of_a_start_sends_nobody_to_the_database(sale_cache: SaleCach
     """The row that is known leaves open whether the sale has begun: the next one tells."""
     reader.back = 0.05
     reader.fields = OPEN | {"starts_at": database_time() + timedelta(seconds=0.6)}
-    told = set()
+    statuses = set()
     end = time.monotonic() + 1.5
     while time.monotonic() < end:
-        asked = sale_cache.look("seckill", ITEM)
-        assert asked is not None, "sent to the database"
-        seen = asked.result(10) if isinstance(asked, Future) else asked
+        lookup = sale_cache.look("seckill", ITEM)
+        assert lookup is not None, "sent to the database"
+        seen = lookup.result(10) if isinstance(lookup, Future) else lookup
         assert seen is not None
-        told.add(seen.status())
+        statuses.add(seen.status())
         time.sleep(0.002)
-    assert {"upcoming", "on_sale"} <= told
+    assert {"upcoming", "on_sale"} <= statuses
 
 
 def test_no_more_wait_than_are_allowed(make_cache: Callable[..., SaleCache], reader: Reader) -> None:
     sale_cache = make_cache(waiting=10)
     reader.goes.clear()
-    crowd = waiting(sale_cache, 10)
+    waiters = waiting(sale_cache, 10)
     with pytest.raises(Busy):
         sale_cache.look("seckill", ITEM)
     reader.goes.set()
-    assert all(one.result(10) for one in crowd)
+    assert all(one.result(10) for one in waiters)
     assert sale_cache.sizes["waiting"] == 0
 
 
@@ -199,11 +199,11 @@ def test_requests_for_many_other_items_share_statements_of_a_bounded_size(
     reader.goes.clear()
     waiting(sale_cache, 1)
     until(lambda: len(reader.began) == 1)
-    asked = [sale_cache.look("goods", item) for item in range(1, 601)]
+    lookups = [sale_cache.look("goods", item) for item in range(1, 601)]
     reader.goes.set()
-    assert [one.result(10).row.id for one in asked if isinstance(one, Future)] == list(range(1, 601))  # type: ignore[union-attr]
-    assert max(map(len, reader.asked)) <= 256
-    assert len(reader.asked) <= 5
+    assert [one.result(10).row.id for one in lookups if isinstance(one, Future)] == list(range(1, 601))  # type: ignore[union-attr]
+    assert max(map(len, reader.queried)) <= 256
+    assert len(reader.queried) <= 5
 
 
 def test_reads_of_other_items_neither_hasten_those_of_a_hot_one_nor_make_it_forgotten(
@@ -219,7 +219,7 @@ def test_reads_of_other_items_neither_hasten_those_of_a_hot_one_nor_make_it_forg
         assert isinstance(found, Future)
         assert found.result(10) is not None
         others += 1
-    reads = sum(ITEM in ids for ids in reader.asked)
+    reads = sum(ITEM in ids for ids in reader.queried)
     assert hot == 1
     assert others > 30, "too slow a machine to tell"
     assert reads < others / 3

@@ -53,9 +53,9 @@ def test_what_buyers_send_is_in_no_span(call: Calls, spans: Spans) -> None:
     body = {"shipping_method": "post", "address": address}
     assert call.post(f"/seckill/{item}", USER, json=body, headers={"Idempotency-Key": KEY}).status_code == 201
     assert call.get("/goods?q=query-of-the-tests", USER).status_code == 200
-    told = "".join(span.to_json() for span in spans.all)
-    assert "INSERT INTO orders" in told
-    assert "of-the-tests" not in told.lower()
+    exported = "".join(span.to_json() for span in spans.all)
+    assert "INSERT INTO orders" in exported
+    assert "of-the-tests" not in exported.lower()
 
 
 def test_a_batch_is_linked_with_all_of_its_purchases(sqlite_call: Calls, spans: Spans) -> None:
@@ -153,8 +153,8 @@ def test_a_read_of_an_item_leads_to_the_statement_that_served_it(call: Calls, sp
 def test_a_read_that_nobody_waits_for_has_no_span(sqlite_call: Calls, spans: Spans) -> None:
     item = sqlite_call.create()["id"]
     sqlite_call.services.sale_cache.hot_requests = 1
-    asked = [sqlite_call.get(f"/goods/{item}").status_code for _ in range(20)]
-    assert asked == [200] * 20
+    statuses = [sqlite_call.get(f"/goods/{item}").status_code for _ in range(20)]
+    assert statuses == [200] * 20
     reads = spans.named("item read")
     waited = {span.context.span_id for span in spans.named("GET /goods/<goods_id>") if span.links}
     assert len(waited) < 20, "each one waited for a read of its own"

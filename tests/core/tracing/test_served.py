@@ -30,13 +30,13 @@ class Collector:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                told = ExportTraceServiceRequest.FromString(self.rfile.read(int(self.headers["Content-Length"])))
-                collector.requests.append((self.path, self.headers["Authorization"], told))
+                export = ExportTraceServiceRequest.FromString(self.rfile.read(int(self.headers["Content-Length"])))
+                collector.requests.append((self.path, self.headers["Authorization"], export))
                 self.send_response(200)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
-            def log_message(self, *told: object) -> None:
+            def log_message(self, *arguments: object) -> None:
                 pass
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -46,8 +46,8 @@ class Collector:
     def names(self) -> list[str]:
         return [
             span.name
-            for *_, told in list(self.requests)
-            for resource in told.resource_spans
+            for *_, export in list(self.requests)
+            for resource in export.resource_spans
             for scope in resource.scope_spans
             for span in scope.spans
         ]
@@ -102,9 +102,9 @@ def test_spans_go_to_a_collector_past_any_proxy(start_service: Callable[..., Ser
         buy(service)
         assert eventually(lambda: collector.names.count("POST /seckill/<goods_id>") == BUYERS)
         assert {"wait in queue", "purchase batch", "INSERT", "COMMIT"} < set(collector.names)
-        path, authorization, told = collector.requests[0]
+        path, authorization, export = collector.requests[0]
     assert (path, authorization) == ("/v1/traces", "Bearer collectors-secret")
-    attributes = {each.key: each.value.string_value for each in told.resource_spans[0].resource.attributes}
+    attributes = {each.key: each.value.string_value for each in export.resource_spans[0].resource.attributes}
     assert attributes["service.name"] == "shop"
     assert "collectors-secret" not in service.log.read_text()
 

@@ -54,7 +54,9 @@ def open_console(shop: Shop, chromium: "Browser") -> "Iterator[Callable[..., Pag
             context.add_init_script(f"if (!sessionStorage.begun) {{ {begin} }}")
         page = context.new_page()
         page.on("pageerror", lambda error: faults.append(f"error: {error}"))
-        page.on("console", lambda told: faults.append(told.text) if _is_fault(told.type, told.text) else None)
+        page.on(
+            "console", lambda message: faults.append(message.text) if _is_fault(message.type, message.text) else None
+        )
         page.on("dialog", lambda dialog: faults.append(f"dialog: {dialog.message}"))
         page.goto(shop.url + path)
         return page

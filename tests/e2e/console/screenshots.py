@@ -39,7 +39,7 @@ def put_up(shop: Shop) -> int:
     tea = shop.put_up("Longjing Tea 西湖龙井", price=12800, stock=80, per_user_limit=3)
     late = shop.buy(tea["id"], user="late payer")
     shop.call("POST", f"/orders/{late['order_no']}/cancel", user="late payer")
-    shop.tell_payment(late["order_no"], late["total"])
+    shop.report_payment(late["order_no"], late["total"])
     stormed: int = shop.put_up(
         "Mechanical Keyboard 机械键盘", price=19900, list_price=39900, stock=480, per_user_limit=2
     )["id"]
@@ -87,7 +87,7 @@ def put_up_records(shop: Shop) -> dict[str, object]:
             "postcode": "200000",
         },
     )
-    shop.tell_payment(order["order_no"], order["total"])
+    shop.report_payment(order["order_no"], order["total"])
     return {"goods": goods["id"], "order": order["order_no"]}
 
 

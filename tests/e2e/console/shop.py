@@ -67,8 +67,8 @@ class Shop:
     def names(self) -> list[str]:
         return [item["name"] for item in self.call("GET", "/goods?limit=100")["items"]]
 
-    def tell_payment(self, order_no: str, amount: int, payment_id: str | None = None) -> str:
-        """What came of a payment that the provider tells of."""
+    def report_payment(self, order_no: str, amount: int, payment_id: str | None = None) -> str:
+        """The outcome of a payment that the provider reports."""
         number = next(self._numbers)
         data = {"order_no": order_no, "amount": amount, "currency": "CNY", "payment_id": payment_id or f"pay-{number}"}
         body = json.dumps({"type": "payment.succeeded", "data": data}).encode()

@@ -41,10 +41,10 @@ VIEWS = (
 def places(shop: Shop) -> dict[str, object]:
     goods = shop.put_up("A name so long that it has to be broken " + "超长名称" * 20, stock=5, price=12345678)
     order = shop.buy(goods["id"], user="u" * 64)
-    shop.tell_payment(order["order_no"], 1)
+    shop.report_payment(order["order_no"], 1)
     late = shop.buy(goods["id"], user="late")
     shop.call("POST", f"/orders/{late['order_no']}/cancel")
-    shop.tell_payment(late["order_no"], late["total"])
+    shop.report_payment(late["order_no"], late["total"])
     shop.call("POST", "/coupons", json={"code": "SEEN", "kind": "percent", "percent": 5})
     shop.call("POST", "/shipping-methods", json={"code": "seen", "name": "Seen", "base_fee": 1})
     webhook = shop.call("POST", "/webhooks", json={"url": "http://127.0.0.1:9/" + "long/" * 40})
@@ -88,8 +88,8 @@ def test_lists_on_a_phone_stay_tables_and_name_each_line(open_console: Open, pla
     rows = page.locator("table[role=table]:has(thead[role=rowgroup] th[role=columnheader]) > tbody[role=rowgroup]")
     cells = rows.locator("tr[role=row]").last.locator("td[role=cell]")
     expect(cells).to_have_count(len(headings))
-    said = "cells => cells.map(cell => getComputedStyle(cell, '::before').content)"
-    assert cells.evaluate_all(said) == ["none", *(f'"{heading}"' for heading in headings[1:])]
+    contents = "cells => cells.map(cell => getComputedStyle(cell, '::before').content)"
+    assert cells.evaluate_all(contents) == ["none", *(f'"{heading}"' for heading in headings[1:])]
     table = page.locator(".table-scroll")
     assert table.evaluate("table => table.scrollWidth <= table.clientWidth")
 

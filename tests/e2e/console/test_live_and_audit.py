@@ -72,10 +72,10 @@ def test_hidden_page_asks_nothing_and_goes_on_when_it_is_seen(open_console: Open
     expect(page.locator("[data-figure='purchases']")).to_be_visible()
     hide = "hidden => { Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });"
     page.evaluate(f"{hide} document.dispatchEvent(new Event('visibilitychange')) }}", True)
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
+    urls: list[str] = []
+    page.on("request", lambda request: urls.append(request.url))
     page.wait_for_timeout(3000)  # of three requests, if there were any
-    assert asked == []
+    assert urls == []
 
     with page.expect_response("**/live"):
         page.evaluate(f"{hide} document.dispatchEvent(new Event('visibilitychange')) }}", False)

@@ -63,13 +63,13 @@ def test_query_of_an_address_is_text(open_console: Open) -> None:
 
 def test_note_and_reference_are_shown_in_the_order_that_they_are_of(shop: Shop, open_console: Open) -> None:
     order = shop.buy(shop.put_up("Noted")["id"], user=MARKUP)
-    assert shop.tell_payment(order["order_no"], 1) == "mismatch"
+    assert shop.report_payment(order["order_no"], 1) == "mismatch"
     page = open_console(f"/admin/orders/{order['order_no']}")
     _typed(page, "Note", MARKUP)
     page.get_by_role("button", name="Resolve").click()
     _shown(page, page.locator("article.payment .lines"))
 
-    assert shop.tell_payment(order["order_no"], order["total"]) == "paid"
+    assert shop.report_payment(order["order_no"], order["total"]) == "paid"
     page.reload()
     page.get_by_role("button", name="Note a refund").click()
     _typed(page, "Refund reference", MARKUP)
@@ -82,7 +82,7 @@ def test_note_and_reference_are_shown_in_the_order_that_they_are_of(shop: Shop, 
 def test_what_waits_for_an_operator_is_shown_as_text(shop: Shop, open_console: Open) -> None:
     order = shop.buy(shop.put_up(MARKUP)["id"], user=MARKUP)
     shop.call("POST", f"/orders/{order['order_no']}/cancel")
-    assert shop.tell_payment(order["order_no"], order["total"]) == "refund_due"
+    assert shop.report_payment(order["order_no"], order["total"]) == "refund_due"
     page = open_console("/admin/orders/attention")
     _shown(page, page.locator(f"[data-order-no='{order['order_no']}']"))
 
@@ -157,8 +157,8 @@ def test_refusal_of_the_service_is_shown_as_text(
     def refuse(route: Route) -> None:
         if route.request.method != "POST":
             return route.fallback()
-        told = [{"field": name, "detail": MARKUP} for name in (field, MARKUP)]
-        return route.fulfill(status=422, json={"code": "validation_failed", "detail": MARKUP, "errors": told})
+        errors = [{"field": name, "detail": MARKUP} for name in (field, MARKUP)]
+        return route.fulfill(status=422, json={"code": "validation_failed", "detail": MARKUP, "errors": errors})
 
     page.route(f"**{collection}", refuse)
     _typed(page, label, typed)
@@ -186,10 +186,13 @@ def test_what_is_searched_is_text(shop: Shop, open_console: Open) -> None:
     expect(page).to_have_url(re.compile("user_id="))
     _shown(page, page.locator(f"[data-order-no='{order['order_no']}']"))
     page.get_by_text("Item and time").click()
-    for label, said in (("Item number", "An item number has digits only."), ("Order number", "An order number has 32")):
+    for label, message in (
+        ("Item number", "An item number has digits only."),
+        ("Order number", "An order number has 32"),
+    ):
         field = _typed(page, label, MARKUP)
         page.get_by_role("button", name="Search").click()
-        expect(page.get_by_text(said)).to_be_visible()
+        expect(page.get_by_text(message)).to_be_visible()
         expect(field).to_have_value(MARKUP)
         _ran_nowhere(page)
 

@@ -63,7 +63,7 @@ def test_pending_order_is_cancelled_after_a_question(shop: Shop, open_console: O
 
 def test_paid_order_is_refunded_with_its_units(shop: Shop, open_console: Open, goods_id: int) -> None:
     order = shop.buy(goods_id, quantity=2)
-    assert shop.tell_payment(order["order_no"], order["total"]) == "paid"
+    assert shop.report_payment(order["order_no"], order["total"]) == "paid"
     page = open_console(f"/admin/orders/{order['order_no']}")
 
     page.get_by_role("button", name="Note a refund").click()
@@ -82,10 +82,10 @@ def test_paid_order_is_refunded_with_its_units(shop: Shop, open_console: Open, g
 def test_what_needs_a_hand_stands_out_and_is_resolved(shop: Shop, open_console: Open, goods_id: int) -> None:
     cancelled = shop.buy(goods_id, user="late payer")
     shop.call("POST", f"/orders/{cancelled['order_no']}/cancel", user="late payer")
-    assert shop.tell_payment(cancelled["order_no"], cancelled["total"]) == "refund_due"
+    assert shop.report_payment(cancelled["order_no"], cancelled["total"]) == "refund_due"
     wrong = shop.buy(goods_id, user="odd payer")
-    assert shop.tell_payment(wrong["order_no"], 1) == "mismatch"
-    assert shop.tell_payment("f" * 32, 500) == "unknown_order"
+    assert shop.report_payment(wrong["order_no"], 1) == "mismatch"
+    assert shop.report_payment("f" * 32, 500) == "unknown_order"
 
     page = open_console("/admin/orders")
     page.get_by_role("link", name="Look after them").click()

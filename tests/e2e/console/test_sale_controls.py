@@ -32,8 +32,8 @@ def test_buyer_sees_pause_and_resume(shop: Shop, open_console: Open) -> None:
     expect(page.get_by_text("operator resumed the sale")).to_be_visible()
 
 
-@pytest.mark.parametrize(("language", "says"), [("en-GB", "Buyers will see:"), ("zh-CN", "买家将看到：")])
-def test_each_control_says_what_buyers_will_see(shop: Shop, open_console: Open, language: str, says: str) -> None:
+@pytest.mark.parametrize(("language", "label"), [("en-GB", "Buyers will see:"), ("zh-CN", "买家将看到：")])
+def test_each_control_says_what_buyers_will_see(shop: Shop, open_console: Open, language: str, label: str) -> None:
     later = shop.put_up("Controlled later", starts_at="2030-01-01T00:00:00Z")
     for goods in (later, shop.put_up("Controlled")):
         page = open_console(f"/admin/sales/{goods['id']}", locale=language)
@@ -41,7 +41,7 @@ def test_each_control_says_what_buyers_will_see(shop: Shop, open_console: Open, 
         # Whether it runs; stock in and out; the end; both limits.
         expect(controls).to_have_count(6)
         for control in controls.all():
-            expect(control.locator("p.muted")).to_contain_text(re.compile(says + r"\s*\S.{8}"))
+            expect(control.locator("p.muted")).to_contain_text(re.compile(label + r"\s*\S.{8}"))
 
 
 def test_buyer_at_the_storefront_sees_what_the_operator_does(shop: Shop, open_console: Open) -> None:
@@ -106,13 +106,13 @@ def test_pressing_twice_adds_once_and_typing_again_adds_again(shop: Shop, open_c
 def test_answer_that_is_lost_adds_once(shop: Shop, open_console: Open) -> None:
     goods_id = shop.put_up("Lost", stock=0)["id"]
     page = open_console(f"/admin/sales/{goods_id}")
-    asked = []
+    keys = []
 
     def lose_the_first(route: Route) -> None:
         if route.request.method != "PATCH":
             return route.fallback()
-        asked.append(route.request.headers["idempotency-key"])
-        if len(asked) > 1:
+        keys.append(route.request.headers["idempotency-key"])
+        if len(keys) > 1:
             return route.continue_()
         route.fetch()
         return route.abort()
@@ -122,7 +122,7 @@ def test_answer_that_is_lost_adds_once(shop: Shop, open_console: Open) -> None:
     page.get_by_role("button", name="Add stock", exact=True).click()
 
     expect(page.get_by_text("Units added: 5.")).to_be_visible()
-    assert asked == [asked[0]] * 2
+    assert keys == [keys[0]] * 2
     assert shop.goods(goods_id)["stock"] == 5
 
 
@@ -232,38 +232,38 @@ def test_page_says_whether_the_sale_is_ready(shop: Shop, open_console: Open) -> 
     expect(ready.locator(".mend").first).not_to_be_empty()
 
 
-def _asked_for_readiness(page: Page, goods_id: int) -> list[str]:
-    asked: list[str] = []
+def _readiness_requests(page: Page, goods_id: int) -> list[str]:
+    urls: list[str] = []
 
     def note(request: Request) -> None:
         if request.url.endswith(f"/goods/{goods_id}/readiness"):
-            asked.append(request.url)
+            urls.append(request.url)
 
     page.on("request", note)
-    return asked
+    return urls
 
 
 def test_changes_before_the_sale_are_looked_at_anew(shop: Shop, open_console: Open) -> None:
     goods_id = shop.put_up("Ahead", starts_at="2040-01-01T00:00:00Z")["id"]
     page = open_console(f"/admin/sales/{goods_id}")
     expect(page.locator("[data-check]").first).to_be_visible(timeout=60_000)
-    asked = _asked_for_readiness(page, goods_id)
+    urls = _readiness_requests(page, goods_id)
 
     page.get_by_role("button", name="Pause", exact=True).click()
     expect(page.locator('[data-check="window"][data-state="warning"]')).to_be_visible(timeout=60_000)
-    assert len(asked) == 1
+    assert len(urls) == 1
 
 
 def test_changes_during_the_sale_are_looked_at_only_when_asked(shop: Shop, open_console: Open) -> None:
     goods_id = shop.put_up("Running")["id"]
     page = open_console(f"/admin/sales/{goods_id}")
     expect(page.locator('[data-check="audit"]')).to_be_visible(timeout=60_000)
-    asked = _asked_for_readiness(page, goods_id)
+    urls = _readiness_requests(page, goods_id)
 
     page.get_by_role("button", name="Pause", exact=True).click()
     expect(page.get_by_text("operator paused the sale")).to_be_visible()
     page.get_by_role("button", name="Resume", exact=True).click()
     expect(page.get_by_text("operator resumed the sale")).to_be_visible()
-    assert asked == []
+    assert urls == []
     page.get_by_role("button", name="Look again").click()
-    assert eventually(lambda: len(asked) == 1)
+    assert eventually(lambda: len(urls) == 1)

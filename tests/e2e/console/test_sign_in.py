@@ -39,7 +39,7 @@ def test_administrator_signs_in_and_out(shop: Shop, open_console: Open) -> None:
 
 
 @pytest.mark.parametrize(
-    ("token", "told"),
+    ("token", "message"),
     [
         ("", "Paste a token first."),
         ("nonsense", "This token is not valid."),
@@ -49,12 +49,12 @@ def test_administrator_signs_in_and_out(shop: Shop, open_console: Open) -> None:
         (Tokens("k" * 32).issue("operator", is_admin=True), "This token is not valid."),
     ],
 )
-def test_token_that_does_not_serve_is_told_plainly(open_console: Open, token: str, told: str) -> None:
+def test_token_that_does_not_serve_is_told_plainly(open_console: Open, token: str, message: str) -> None:
     page = open_console(token=None)
 
     _sign_in(page, token)
 
-    expect(page.get_by_role("alert")).to_contain_text(told)
+    expect(page.get_by_role("alert")).to_contain_text(message)
     expect(page.get_by_role("textbox", name="Token")).to_be_focused()
     assert page.evaluate("sessionStorage.getItem('console.token')") is None
 

@@ -1,4 +1,4 @@
-"""Clients that dawdle: connections that send a request byte by byte, and connections that send nothing at all."""
+"""Slow clients: connections that send a request byte by byte, and connections that send nothing at all."""
 
 import contextlib
 import resource
@@ -14,13 +14,13 @@ _BODY = b'{"quantity": 1}'
 _BODY_BYTES = 600
 # Seconds between two bytes of a slow client: within the time-outs of nginx and of the service.
 _PAUSE_SECONDS = 1.0
-# Descriptors that a process needs besides its crowd.
+# Descriptors that a process needs besides these connections.
 _SPARE_DESCRIPTORS = 500
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How many clients dawdle, and how."""
+    """How many slow clients of each kind."""
 
     slow_headers: int = 0
     slow_bodies: int = 0
@@ -31,7 +31,7 @@ class Sizes:
         return self.slow_headers + self.slow_bodies + self.idle
 
 
-class Crowd:
+class SlowConnections:
     """Holds its connections to `address` (host, port) open while it is entered.
 
     The slow ones send a purchase, a POST to `path` with `headers`, one byte a second.
@@ -54,7 +54,7 @@ class Crowd:
         self._leave = threading.Event()
         self._drip = threading.Thread(target=self._send_drops, daemon=True)
 
-    def __enter__(self) -> "Crowd":
+    def __enter__(self) -> "SlowConnections":
         allow_descriptors(self._sizes.all + _SPARE_DESCRIPTORS)
         self._idle += [self._connect(b"") for _ in range(self._sizes.idle)]
         self._slow += [self._connect(self._headers_begun) for _ in range(self._sizes.slow_headers)]
@@ -85,7 +85,7 @@ class Crowd:
                 self._spaces_sent += 1
                 for clients, drop in ((self._slow, b"x"), (self._bodies, b" ")):
                     for client in clients:
-                        with contextlib.suppress(OSError):  # turned away: `waiting` tells
+                        with contextlib.suppress(OSError):  # turned away: `waiting` counts them out
                             client.sendall(drop)
 
     def waiting(self) -> int:

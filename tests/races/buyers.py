@@ -1,4 +1,4 @@
-"""Many clients at once, what they were told, and crowds that come again and again."""
+"""Many clients at once, the outcomes of their requests, and buyers who buy again and again."""
 
 import json
 import re
@@ -52,7 +52,7 @@ def fails_soon(check: Callable[[], object], match: str, tries: int = 6) -> None:
 
 
 @contextmanager
-def crowd_of(service: Service, item: int, buyers: int = 24) -> Iterator[Callable[[], None]]:
+def buyers_of(service: Service, item: int, buyers: int = 24) -> Iterator[Callable[[], None]]:
     """Buyers who buy again and again. Yields what adds one more."""
     done = threading.Event()
     threads: list[threading.Thread] = []
@@ -75,8 +75,8 @@ def crowd_of(service: Service, item: int, buyers: int = 24) -> Iterator[Callable
             thread.join()
 
 
-def told(answers: Iterable[requests.Response]) -> Counter[str]:
-    """How often each was said: `201`, or a refusal's code."""
+def outcomes(answers: Iterable[requests.Response]) -> Counter[str]:
+    """How often each outcome was answered: `201`, or a refusal's code."""
     return Counter(str(answer.status_code) if answer.status_code < 400 else answer.json()["code"] for answer in answers)
 
 
@@ -88,6 +88,6 @@ def order_numbers(answers: Iterable[requests.Response]) -> set[str]:
 def assert_audit_clean(service: Service) -> None:
     """`flask audit` finds every invariant kept."""
     audit = service.audit()
-    report = json.loads(audit.stdout) if audit.returncode in (0, 1) else {"checks": [], "said": audit.stderr[-2000:]}
+    report = json.loads(audit.stdout) if audit.returncode in (0, 1) else {"checks": [], "error": audit.stderr[-2000:]}
     broken = [check for check in report["checks"] if check["breaches"]]
-    assert (audit.returncode, broken) == (0, []), report.get("said")
+    assert (audit.returncode, broken) == (0, []), report.get("error")
