@@ -115,14 +115,14 @@ class Live:
                 self._watched.pop(goods_id, None)
             raise Refusal(GOODS_NOT_FOUND)
         with self._lock:
-            now = time.monotonic()
+            now = self._clock.monotonic()
             if watched.picture is None or now - watched.shown_at >= SHOWN_SECONDS:
                 watched.picture, watched.shown_at = self._draw(watched), now
             return watched.picture
 
     def _watch(self, goods_id: int | None) -> _Watched:
         """Needs the lock."""
-        now = time.monotonic()
+        now = self._clock.monotonic()
         watched = self._watched.get(goods_id)
         if watched is None:
             if len(self._watched) >= _WINDOWS:
@@ -138,7 +138,7 @@ class Live:
         """Read the database for all that are looked at, until nobody looks any more."""
         while True:
             with self._lock:
-                now = time.monotonic()
+                now = self._clock.monotonic()
                 for key in [key for key, each in self._watched.items() if now - each.requested_at > _LEFT_SECONDS]:
                     del self._watched[key]
                 if not self._watched:
@@ -159,7 +159,7 @@ class Live:
     def _pause(self, began: float) -> None:
         """Wait for the next look, cut short where somebody has come to look at what was not read yet."""
         ends = began + READ_SECONDS
-        while (left := ends - time.monotonic()) > 0:
+        while (left := ends - self._clock.monotonic()) > 0:
             time.sleep(min(0.05, left))
             with self._lock:
                 if any(not each.read.is_set() for each in self._watched.values()):
@@ -167,12 +167,12 @@ class Live:
 
     def _read(self, watched: _Watched) -> None:
         window = watched.window
-        sent_at = time.monotonic()
+        sent_at = self._clock.monotonic()
         is_first = watched.read_at < 0
         since = self._clock.now() - SECONDS if is_first else window.read_from
         with self._database.reading(Deadline(self._database.settings.DATABASE_TIMEOUT_SECONDS)) as connection:
             now = database_now(connection)
-            self._clock.update(now, sent_at, time.monotonic())
+            self._clock.update(now, sent_at, self._clock.monotonic())
             # This host's own are in memory; but those from before somebody looked are not, and all hosts' are read.
             but_of = None if is_first else self._host_id
             rows = store.recent(connection, as_datetime(since), window.goods_id, but_of)
@@ -183,7 +183,7 @@ class Live:
         if is_first:  # whatever was shown until now knew nothing of what was before
             watched.window = Window(window.goods_id)
         self._take_in(watched, rows)
-        watched.items, watched.read_at = items, time.monotonic()
+        watched.items, watched.read_at = items, self._clock.monotonic()
 
     def _in_demand(self, rows: Iterable[Row]) -> set[int]:
         """The items with the most requests."""
@@ -223,7 +223,7 @@ class Live:
             alarms=window.alarms(now),
             items=watched.items,
             unpaid=self._unpaid.counts,
-            complete=time.monotonic() - watched.read_at < _LATE_SECONDS,
+            complete=self._clock.monotonic() - watched.read_at < _LATE_SECONDS,
             hosts=len(hosts),
             workers=max(1, len(window.sources(now, _PRESENT_SECONDS))),
             default_cap=self._database.settings.API_ORDER_LIMIT,

@@ -34,9 +34,10 @@ class Monitor:
         counter: PurchaseCounter,
         waiting: Callable[[], Mapping[int, int]],
         transactions: Callable[[], Mapping[int, int]],
+        clock: KnownTime | None = None,
     ) -> "Monitor":
         """`waiting` and `transactions` count those of this process by item. Opens no connection."""
-        clock = KnownTime()
+        clock = clock or KnownTime()
         ours = Collector(counter, clock, Board(memory.mine.board), memory.id, waiting, transactions)
 
         def rows(first: int) -> list[Row]:

@@ -69,10 +69,13 @@ class CachedSale:
     def is_fresh(self) -> bool:
         return time.monotonic() - self._read_at <= MAX_AGE
 
-    def now(self) -> datetime:
-        """The database's time, extrapolated from when the row was read; late by at most the time of that read."""
+    def now(self, moment: float | None = None) -> datetime:
+        """The database's time at a `moment` of `time.monotonic`, by default at this one.
+
+        It is extrapolated from when the row was read, and late by at most the time of that read.
+        """
         now: datetime = self.row.now
-        return now + timedelta(seconds=time.monotonic() - self._answered_at)
+        return now + timedelta(seconds=(time.monotonic() if moment is None else moment) - self._answered_at)
 
     def now_iso(self) -> str:
         """`now` as text, in the contract's form. Computed once a millisecond."""
@@ -82,11 +85,14 @@ class CachedSale:
             last = self._last_iso = since, iso(self.row.now + timedelta(milliseconds=since))
         return last[1]
 
-    def status(self) -> str | None:
-        """The status of the sale now; None in the moment in which its start or its end may or may not have passed."""
+    def status(self, moment: float | None = None) -> str | None:
+        """The status of the sale at a `moment` of `time.monotonic`, by default at this one.
+
+        None in the moment in which its start or its end may or may not have passed.
+        """
         if self._always is not None:
             return self._always
-        earliest = self.now()
+        earliest = self.now(moment)
         status = sale.status(self.row, earliest)
         # The database cuts off what is less than a millisecond.
         latest = earliest + timedelta(seconds=self._answered_at - self._read_at, milliseconds=1)

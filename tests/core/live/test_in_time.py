@@ -17,7 +17,8 @@ import pytest
 
 from core.db.clock import Deadline
 from core.db.shares import Share
-from core.live import clock, collector, live
+from core.live import collector, live
+from core.live.clock import KnownTime
 from core.live.counter import PurchaseCounter
 from core.live.monitor import Monitor
 from core.live.window import STALLED_SECONDS
@@ -45,7 +46,7 @@ class Job:
 
 
 class FakeTime:
-    """Stands in for the module `time`. Its two clocks show the same."""
+    """A host's clocks, which show the same and stand still until a test moves them."""
 
     moment = 1000.0
 
@@ -84,13 +85,15 @@ class Silence:
 class Worker:
     """A worker of the host, whose database never answers."""
 
-    def __init__(self, host: HostMemory, number: int) -> None:
+    def __init__(self, host: HostMemory, number: int, time: FakeTime) -> None:
         memory = copy.copy(host)  # as after a fork: the same memory, another part of which is this process's
         memory.take(number)
         self.counter = PurchaseCounter()
         self.waiting: Counter[int] = Counter()
         self.database: Any = Silence()
-        self.monitor = Monitor.of(self.database, memory, self.counter, lambda: self.waiting, dict)
+        self.monitor = Monitor.of(
+            self.database, memory, self.counter, lambda: self.waiting, dict, KnownTime(time.monotonic, time.time)
+        )
 
     def settle(self, outcome: str) -> None:
         self.counter.settled(ITEM, outcome, 0.01, 0.0, None)
@@ -105,10 +108,8 @@ class Host:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, phase: float) -> None:
         """The second worker's jobs are `phase` later than the first one's."""
         self.time = FakeTime()
-        monkeypatch.setattr(clock, "time", self.time)
-        monkeypatch.setattr(live, "time", self.time)
         self._memory = HostMemory(parts=2)
-        self.queried, self.selling = (Worker(self._memory, number) for number in range(2))
+        self.queried, self.selling = (Worker(self._memory, number, self.time) for number in range(2))
         self._jobs: list[Job] = []
         for worker, begins in ((self.queried, 0.0), (self.selling, phase)):
 

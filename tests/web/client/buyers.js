@@ -2,7 +2,7 @@
 //
 //   node buyers.js <url> <item> <storage folder> <token> ...
 //
-// Prints what each buyer was told, as JSON. Storage is kept in files: a run that was killed is gone on with by the next.
+// Prints the answers that each buyer got, as JSON. Storage is in files: the next run goes on with a killed one.
 
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

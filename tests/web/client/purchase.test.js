@@ -65,12 +65,12 @@ for (const locks of [true, false]) {
   test(`the second tab waits for the first, and says so, by ${how}`, async () => {
     const shop = new Shop();
     const [first, second] = [open(shop, { locks }), open(shop, { locks })];
-    const told = [];
+    const progresses = [];
     const one = first.client.buy(1);
     await shop.time.pass(20);
-    const two = second.client.buy(1, {}, { onProgress: (progress) => told.push(progress) });
+    const two = second.client.buy(1, {}, { onProgress: (progress) => progresses.push(progress) });
     await shop.time.value(Promise.all([one, two]));
-    assert.deepEqual(told, [{ state: "other_tab" }]);
+    assert.deepEqual(progresses, [{ state: "other_tab" }]);
     assert.equal(shop.purchases.length, 1);
   });
 
@@ -126,12 +126,12 @@ for (const [name, answer] of Object.entries(transient)) {
     const shop = new Shop();
     const { client } = open(shop);
     shop.fault = (request, count) => (count <= 2 ? answer : null);
-    const told = [];
-    await shop.time.value(client.buy(1, { quantity: 2 }, { onProgress: (progress) => told.push(progress) }));
+    const progresses = [];
+    await shop.time.value(client.buy(1, { quantity: 2 }, { onProgress: (progress) => progresses.push(progress) }));
     assert.deepEqual([shop.orders.size, keys(shop).size, shop.purchases.length], [1, 1, 3]);
-    assert.deepEqual(told.map(({ state }) => state), ["sending", "waiting", "sending", "waiting", "sending"]);
+    assert.deepEqual(progresses.map(({ state }) => state), ["sending", "waiting", "sending", "waiting", "sending"]);
     const least = (answer.headers?.["Retry-After"] ?? 0) * 1000;
-    const [, first, , second] = told;
+    const [, first, , second] = progresses;
     assert.ok(first.wait >= Math.max(400, least) && first.wait <= Math.max(400, least) * 1.3);
     assert.ok(second.wait >= Math.max(800, least) && second.wait <= Math.max(800, least) * 1.3);
     const [a, b] = shop.purchases;
@@ -273,11 +273,11 @@ test("a token that has run out is renewed, under the same key", async () => {
   const shop = new Shop();
   const [old, renewed] = [token("alice", { exp: 1 }), token("alice", { exp: 2 })];
   shop.expired.add(old);
-  const asked = [];
-  const getToken = ({ renew }) => (asked.push(renew), renew ? renewed : old);
+  const renewals = [];
+  const getToken = ({ renew }) => (renewals.push(renew), renew ? renewed : old);
   const { client } = open(shop, { client: { getToken } });
   await shop.time.value(client.buy(1));
-  assert.ok(asked.includes(true));
+  assert.ok(renewals.includes(true));
   assert.deepEqual([shop.orders.size, keys(shop).size], [1, 1]);
 });
 

@@ -33,16 +33,16 @@ export class Shop extends World {
   };
 
   buy(user, path, key, body) {
-    const asked = JSON.stringify([path, body]);
+    const content = JSON.stringify([path, body]);
     const known = this.orders.get(`${user} ${key}`);
-    if (known && known.asked !== asked) return problem(422, "idempotency_key_reused");
+    if (known && known.content !== content) return problem(422, "idempotency_key_reused");
     if (known) return { status: 201, headers: { "Idempotent-Replayed": "true" }, body: known.order };
     if (this.refusal) return problem(409, this.refusal);
     const quantity = body.quantity ?? 1;
     if (this.stock < quantity) return problem(409, "sold_out");
     this.stock -= quantity;
     const order = { order_no: `order-${this.orders.size + 1}`, user_id: user, quantity, status: "pending" };
-    this.orders.set(`${user} ${key}`, { asked, order });
+    this.orders.set(`${user} ${key}`, { content, order });
     return { status: 201, body: order };
   }
 

@@ -1,4 +1,4 @@
-// Watching a sale: what is told, and what is asked.
+// Watching a sale: what pages are given, and when they send requests.
 
 import assert from "node:assert/strict";
 import test from "node:test";
@@ -191,7 +191,7 @@ for (const [status, times, ahead] of [
 }
 
 test("pages do not all ask at the moment of the start", async () => {
-  const asked = [];
+  const polls = [];
   for (let seed = 1; seed <= 30; seed++) {
     const shop = new Sale(seed);
     shop.sale = { ...shop.sale, status: "upcoming", starts_at: shop.at(30_000) };
@@ -199,10 +199,10 @@ test("pages do not all ask at the moment of the start", async () => {
     await shop.time.pass(30_001);
     const before = shop.requests.length;
     await shop.time.until(() => shop.requests.length > before);
-    asked.push(shop.requests.at(-1).at - 31_000);
+    polls.push(shop.requests.at(-1).at - 31_000);
   }
-  assert.ok(Math.max(...asked) <= 1400);
-  assert.ok(Math.max(...asked) - Math.min(...asked) > 400);
+  assert.ok(Math.max(...polls) <= 1400);
+  assert.ok(Math.max(...polls) - Math.min(...polls) > 400);
 });
 
 for (const [stock, status] of [[3, "on_sale"], [0, "sold_out"]]) {
@@ -240,13 +240,13 @@ test("a hidden tab asks nothing and counts nothing; shown again it asks at once"
   const { tab, seen } = watch(shop);
   await shop.time.pass(5000);
   tab.show(false);
-  const [asked, told] = [shop.requests.length, seen.length];
+  const [requests, updates] = [shop.requests.length, seen.length];
   await shop.time.pass(600_000);
-  assert.deepEqual([shop.requests.length, seen.length], [asked, told]);
+  assert.deepEqual([shop.requests.length, seen.length], [requests, updates]);
   tab.show(true);
   await shop.time.pass(200);
-  assert.equal(shop.requests.length, asked + 1);
-  assert.ok(seen.length > told);
+  assert.equal(shop.requests.length, requests + 1);
+  assert.ok(seen.length > updates);
 });
 
 test("a tab that is opened in the background asks when it is first shown", async () => {
@@ -287,7 +287,7 @@ test("it heeds Retry-After", async () => {
 });
 
 /** Has the service ask open pages to wait for so many seconds. */
-function crowd(shop, wait) {
+function setPollAfter(shop, wait) {
   const serve = shop.service;
   shop.service = (request) => {
     const answer = serve(request);
@@ -299,7 +299,7 @@ function crowd(shop, wait) {
 test("pages that are opened together have their turns before they begin to ask again and again", async () => {
   const shop = new Sale();
   shop.sale = { ...shop.sale, status: "upcoming", starts_at: shop.at(100_000) }; // by itself a page asks every 10 s
-  crowd(shop, 45);
+  setPollAfter(shop, 45);
   watch(shop);
   await shop.time.until(() => shop.requests.length === 3);
   await shop.time.pass(30_000);
@@ -307,17 +307,17 @@ test("pages that are opened together have their turns before they begin to ask a
 });
 
 /** A service that asks pages to wait, and a page whose clock is set. */
-async function crowded(wait, seed = 1) {
+async function busyShop(wait, seed = 1) {
   const shop = new Sale(seed);
   shop.delays = [1, 1];
-  crowd(shop, wait);
+  setPollAfter(shop, wait);
   const watched = watch(shop);
   await shop.time.until(() => shop.requests.length === 4);
   return { shop, ...watched };
 }
 
 test("where many pages are open it waits as long as Poll-After says, give or take more", async () => {
-  const { shop } = await crowded(30);
+  const { shop } = await busyShop(30);
   await shop.time.until(() => shop.requests.length === 10); // after five minutes it asks more seldom by itself
   const gaps = shop.sinceLast().slice(3);
   assert.ok(shop.requests.slice(4).every(({ headers }) => headers["If-None-Match"]));
@@ -325,7 +325,7 @@ test("where many pages are open it waits as long as Poll-After says, give or tak
 });
 
 test("a page that has to ask for the time learns nothing of the others, and keeps to what it knows", async () => {
-  const { shop } = await crowded(30);
+  const { shop } = await busyShop(30);
   const serve = shop.service;
   shop.service = (request) => {
     const answer = serve(request);
@@ -414,24 +414,24 @@ test("an answer of 304 sets the clock right", async () => {
 });
 
 test("Poll-After makes no page ask more often, and none wait longer than a minute", async () => {
-  const soon = await crowded(1);
+  const soon = await busyShop(1);
   await soon.shop.time.until(() => soon.shop.requests.length === 9);
   assert.ok(soon.shop.sinceLast().slice(3).every((gap) => gap >= 2800 && gap <= 5210));
-  const late = await crowded(3600);
+  const late = await busyShop(3600);
   await late.shop.time.until(() => late.shop.requests.length === 7);
   assert.ok(late.shop.sinceLast().slice(3).every((gap) => gap >= 60_000 && gap <= 78_010));
 });
 
 test("where it would ask about as often by itself it asks no sooner than Poll-After says", async () => {
   for (let seed = 1; seed <= 20; seed++) {
-    const { shop } = await crowded(4, seed);
+    const { shop } = await busyShop(4, seed);
     await shop.time.until(() => shop.requests.length === 7);
     assert.ok(shop.sinceLast().slice(3).every((gap) => gap >= 4000 && gap <= 5210), String(shop.sinceLast()));
   }
 });
 
 test("a page that was left and is touched asks as soon as Poll-After lets it", async () => {
-  const { shop, tab } = await crowded(30);
+  const { shop, tab } = await busyShop(30);
   await shop.time.pass(400_000);
   const from = shop.requests.length;
   await shop.time.until(() => shop.requests.length === from + 1);
@@ -443,7 +443,7 @@ test("a page that was left and is touched asks as soon as Poll-After lets it", a
 });
 
 test("a touch just after the start does not put off what is asked then", async () => {
-  const { shop, tab } = await crowded(60);
+  const { shop, tab } = await busyShop(60);
   shop.sale = { ...shop.sale, status: "upcoming", starts_at: shop.at(90_000) };
   await shop.time.pass(90_100); // it has asked again meanwhile, and knows of the start
   const before = shop.requests.length;
@@ -453,7 +453,7 @@ test("a touch just after the start does not put off what is asked then", async (
 });
 
 test("a touch does not ask ahead of Poll-After, but a tab that is shown again does", async () => {
-  const { shop, tab } = await crowded(30);
+  const { shop, tab } = await busyShop(30);
   await shop.time.pass(20_000);
   tab.fire("pointermove");
   await shop.time.pass(500);
@@ -474,11 +474,11 @@ test("watches of one item share their requests, and the last one to stop ends th
   await shop.time.pass(10_000);
   assert.ok(shop.requests.length <= 7);
   watching.stop();
-  const told = seen.length;
-  const asked = shop.requests.length;
+  const updates = seen.length;
+  const requests = shop.requests.length;
   await shop.time.pass(10_000);
-  assert.equal(seen.length, told);
-  assert.ok(shop.requests.length > asked);
+  assert.equal(seen.length, updates);
+  assert.ok(shop.requests.length > requests);
   other.stop();
   other.stop();
   const last = shop.requests.length;
