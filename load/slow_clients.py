@@ -83,10 +83,10 @@ def measure(service: Service, nginx: Nginx, write: Callable[[str], None]) -> Non
     buyers = Buyers(service, nginx.url)
     buyers.measure()  # connections, caches
     write(
-        f"{BUYERS} buyers, {SECONDS:g} s each; the crowd: {SLOW.slow_headers} with slow headers, "
+        f"{BUYERS} buyers, {SECONDS:g} s each; beside them: {SLOW.slow_headers} with slow headers, "
         f"{SLOW.slow_bodies} with slow bodies, {SLOW.idle} idle"
     )
-    write(f"{'round':8}{'crowd':8}{'p50 ms':>9}{'p99 ms':>9}{'a second':>10}{'failed':>8}")
+    write(f"{'round':8}{'slow':8}{'p50 ms':>9}{'p99 ms':>9}{'a second':>10}{'failed':>8}")
     ratios: list[tuple[float, float]] = []
     for number in range(1, ROUNDS + 1):
         found: dict[bool, Latencies] = {}
@@ -100,7 +100,7 @@ def measure(service: Service, nginx: Nginx, write: Callable[[str], None]) -> Non
     for name, index in (("p50", 0), ("p99", 1)):
         each = [ratio[index] for ratio in ratios]
         write(
-            f"{name} with the crowd / without: {statistics.median(each):.2f} "
+            f"{name} with slow clients / without: {statistics.median(each):.2f} "
             f"({', '.join(f'{ratio:.2f}' for ratio in each)})"
         )
 
