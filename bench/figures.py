@@ -1,4 +1,4 @@
-"""The service's own metrics at /metrics, and how it changed while a load was on."""
+"""The service's own metrics at /metrics, and how they changed while a load was on."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

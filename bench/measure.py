@@ -22,8 +22,8 @@ _OK = ("200", "201", "304")
 class Run:
     """What one run came to. Counts are of answers and stand apart: none is part of another.
 
-    `accepted` were bought (of reads: answered), `refused` had a refusal of the contract, `busy` were to come
-    again, `failed` had anything else or a broken connection, `unanswered` were sent and had no answer by the end, and
+    `accepted` were bought (of reads: answered), `refused` had a refusal of the contract, `busy` were answered
+    503 busy, `failed` had anything else or a broken connection, `unanswered` were sent and had no answer by the end,
     `never_sent` were due and not sent. `per_second` is the rate of `accepted`, or of `refused` where refusals are what
     is measured. Latencies are in seconds, `cpu` is in microseconds for each such answer.
     """

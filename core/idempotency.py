@@ -27,7 +27,7 @@ FORGOTTEN_AT_ONCE = 500
 
 @dataclass(frozen=True, slots=True)
 class KeyedRequest:
-    """A request under a key. `fingerprint` is the same for two requests exactly if they ask for the same."""
+    """A request under a key. `fingerprint` is equal for two requests exactly if their contents are equal."""
 
     user_id: str
     key: str

@@ -15,7 +15,7 @@ _HEAD = """\
 
 
 def text() -> str:
-    """The settings in the file."""
+    """The text of `.env.example`."""
     return "\n".join([_HEAD, *(_entry(name, field) for name, field in Settings.model_fields.items())])
 
 

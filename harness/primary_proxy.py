@@ -54,7 +54,7 @@ class PrimaryProxy:
 
 
 class _Follower:
-    """Polls every member whether it is the primary, and passes connections to the one that is."""
+    """Asks every member again and again whether it is the primary, and passes connections to the one that is."""
 
     def __init__(self, ports: Sequence[int]) -> None:
         self._is_primary = dict.fromkeys(ports, False)

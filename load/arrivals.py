@@ -111,16 +111,17 @@ class Arrivals:
         """What became of all who were due, for people to read."""
         seconds = self._options.seconds
         answered = self.tally.outcomes.total()
-        lost = self.generator
+        generator = self.generator
         return "\n".join(
             [
                 self.tally.summary(stock, sold),
                 "",
                 f"{self.due} buyers were due in {seconds} s, {self._options.arrivals:g} a second asked for",
                 f"{answered:10}  answered, {answered / seconds:.1f} a second",
-                f"{lost[LOST]:10}  got no answer",
-                f"{lost[DROPPED]:10}  dropped: {MOST_OPEN} requests were open already",
-                f"{lost[LATE]:10}  set out over {LATE_SECONDS * 1000:g} ms late: this program or its host was too slow",
+                f"{generator[LOST]:10}  got no answer",
+                f"{generator[DROPPED]:10}  dropped: {MOST_OPEN} requests were open already",
+                f"{generator[LATE]:10}  set out over {LATE_SECONDS * 1000:g} ms late:"
+                " this program or its host was too slow",
             ]
         )
 

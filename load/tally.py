@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 ACCEPTED = "accepted"
 REPLAYED = "replayed"
 FAILED = "failed"
-# To come back later: nothing is decided yet.
+# Nothing is decided yet: the buyer comes again later.
 LIMITED = "rate_limited"
 COME_BACK = ("busy", "unavailable", LIMITED)
 

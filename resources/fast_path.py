@@ -1,8 +1,8 @@
 """Answers plain requests ahead of Flask: purchases, and reads of an item and of its sale.
 
-A request is plain if it has the usual method and path, no query, and a small body. All others are left to Flask's
-resources, and so are reads of items for which the sale cache has no room. Both check requests and make answers by the
-same functions, and so answer the same.
+A request is plain if it has the usual method and path and no query; a purchase has a small body as well. All others
+are left to Flask's resources, and so are reads that the sale cache cannot answer. Both check requests and make answers
+by the same functions, and so answer the same.
 """
 
 import re
@@ -108,7 +108,7 @@ class FastPath:
         self._limits.check(request)
         return self._run(_READS[noun], request, partial(self._show, request, noun, goods_id))
 
-    def _run(self, declared: Operation, request: ApiRequest, act: Callable[[], Reply | Later | None]) -> Answer:
+    def _run(self, declared: Operation, request: ApiRequest, act: Callable[..., Reply | Later | None]) -> Answer:
         found = run(declared, request, self._services, act)
         assert not isinstance(found, Response)  # an answer in pieces, which Flask alone makes
         return found

@@ -1,4 +1,4 @@
-"""What an operator queries about one item's sale: is it ready, what became of it."""
+"""What an operator wants to know of one item's sale: is it ready, what became of it."""
 
 from typing import Any
 

@@ -169,7 +169,7 @@ class Database:
 
     @contextmanager
     def connect_share(self, share: Share, deadline: Deadline) -> Iterator[Connection]:
-        """The same for the connections of `share`, whatever the thread's is."""
+        """A connection of `share`, whatever the thread's is. Waits, and raises, as `connect` does."""
         permits = self._permits[share]
         if not permits.acquire(timeout=deadline.remaining()):
             raise Busy()
@@ -243,7 +243,7 @@ class Database:
             log.warning("the database failed a request: %s, error %s", type(cause).__name__, read(error).errno)
 
     def set_up_mysql(self, dbapi_connection: Any, record: Any) -> None:
-        """Have the server end the session where it falls silent within a transaction, or waits long for a lock."""
+        """Limit a new session: how long a statement waits for a row, and how long the session may be silent."""
         with dbapi_connection.cursor() as cursor:
             mariadb = self._is_mariadb(cursor)
             # A frozen process keeps its row locks: only the server can end its session. MySQL has no timeout for idle

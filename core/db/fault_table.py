@@ -171,7 +171,7 @@ _DENIED = """
 1044 ER_DBACCESS_DENIED_ERROR the user may not use the database
 1045 ER_ACCESS_DENIED_ERROR the database refused the user or the password
 1049 ER_BAD_DB_ERROR the server has no such database; make it with CREATE DATABASE
-1251 ER_NOT_SUPPORTED_AUTH_MODE the server requests a way to log in that the driver does not know
+1251 ER_NOT_SUPPORTED_AUTH_MODE the server asks for a way to log in that the driver does not know
 1524 ER_PLUGIN_IS_NOT_LOADED the server no longer has the plugin by which the user logs in; use caching_sha2_password
 1698 ER_ACCESS_DENIED_NO_PASSWORD_ERROR the database refused the user
 1820 ER_MUST_CHANGE_PASSWORD the user's password has expired

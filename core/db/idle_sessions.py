@@ -115,7 +115,9 @@ class IdleSessions:
             raise DisconnectionError from error  # the pool opens another
 
     def wake_parked(self, session: Session) -> bool:
-        """Set the short `wait_timeout` of a session that has the long one. False where there was nothing to do.
+        """Take a session out of the thread's care, and set its short `wait_timeout` if it has the long one.
+
+        Returns whether it had.
 
         Raises ReadTimeoutError where the thread's statement on it takes too long, and what went wrong in that thread.
         """

@@ -105,7 +105,7 @@ class IdentityProvider:
         self._admin = claims.reader(rules.admin_claim)
 
     def when_keys_go(self, notify: Callable[[], None]) -> None:
-        """Call `tell` each time after a key that counted no longer does."""
+        """Call `notify` each time after a key that counted no longer does."""
         self._keys_went.append(notify)
 
     def verify(self, token: str, header: dict[str, Any], keys: KeySet) -> Proven:

@@ -9,7 +9,7 @@ class KnownTime:
     """Seconds since 1970 by the database's clock; by this host's until the database's was read."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time) -> None:
-        """`monotonic` and `wall` are this host's clocks, in seconds."""
+        """`monotonic` and `wall` are this host's clocks, in seconds. All moments are of `monotonic`."""
         self.monotonic = monotonic
         self._ahead = wall() - monotonic()  # of the monotonic clock
         self.is_known = False  # whether the database's clock was read
@@ -22,9 +22,9 @@ class KnownTime:
     def now(self) -> float:
         return self.at(self.monotonic())
 
-    def at(self, monotonic: float) -> float:
+    def at(self, moment: float) -> float:
         """The time at a moment of the monotonic clock."""
-        return self._ahead + monotonic
+        return self._ahead + moment
 
 
 def as_datetime(seconds: float) -> datetime:

@@ -1,6 +1,5 @@
 """The table of figures: each worker writes to it once a second while somebody buys; `/live` and reports read it."""
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
@@ -44,8 +43,8 @@ def writer(database: Database, collector: Collector, clock: KnownTime) -> Callab
         if not clock.is_known:
             # Before anything is stored: this host's clock may be hours off.
             with database.reading(Deadline(database.settings.DATABASE_TIMEOUT_SECONDS)) as connection:
-                sent_at = time.monotonic()
-                clock.update(database_now(connection), sent_at, time.monotonic())
+                sent_at = clock.monotonic()
+                clock.update(database_now(connection), sent_at, clock.monotonic())
             return
         rows = collector.take_unstored(ROWS_AT_ONCE)
         if not rows:
@@ -59,9 +58,9 @@ def writer(database: Database, collector: Collector, clock: KnownTime) -> Callab
         if not bought:
             return
         with database.reading(Deadline(database.settings.DATABASE_TIMEOUT_SECONDS)) as connection:
-            sent_at = time.monotonic()
+            sent_at = clock.monotonic()
             now = database_now(connection)
-            clock.update(now, sent_at, time.monotonic())
+            clock.update(now, sent_at, clock.monotonic())
             for row in connection.execute(_STOCK, {"ids": sorted(bought)}):
                 collector.note_stock(row.id, row.stock, int(now.timestamp()))
 

@@ -33,7 +33,7 @@ class PurchaseRequest:
 
     @cached_property
     def fingerprint(self) -> str:
-        """The same for two requests exactly if they ask for the same: SHA-256, in hexadecimal digits."""
+        """Equal for two requests exactly if their contents are equal: SHA-256, in hexadecimal digits."""
         if self.choices is NO_CHOICES:
             return _plain_fingerprint(self.goods_id, self.quantity)
         return _fingerprint(goods_id=self.goods_id, quantity=self.quantity, **self.choices.given())

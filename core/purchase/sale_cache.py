@@ -48,26 +48,26 @@ log = logging.getLogger("seckill.sale_cache")
 class CachedSale:
     """An item's row as it was read. `memo` keeps what was computed from it for as long as the row is in use."""
 
-    __slots__ = ("_always", "_answered_at", "_last_iso", "_read_at", "memo", "quiet", "requests", "row")
+    __slots__ = ("_always", "_answered_at", "_last_iso", "_sent_at", "memo", "quiet", "requests", "row")
 
-    def __init__(self, row: AnyRow, read_at: float, answered_at: float, quiet: int) -> None:
+    def __init__(self, row: AnyRow, sent_at: float, answered_at: float, quiet: int) -> None:
         self.row = row
         self.memo: dict[tuple[str, str], Any] = {}
         self.requests = 0
         self.quiet = quiet
-        self._read_at = read_at
+        self._sent_at = sent_at
         self._answered_at = answered_at
         self._last_iso = -1, ""  # milliseconds since the answer, and the time then
         # Without a window the status does not depend on the time.
         self._always = None if row.starts_at or row.ends_at else sale.status(row, row.now)
 
     @property
-    def read_at(self) -> float:
+    def sent_at(self) -> float:
         """When the read of the row was sent (`time.monotonic`)."""
-        return self._read_at
+        return self._sent_at
 
     def is_fresh(self) -> bool:
-        return time.monotonic() - self._read_at <= MAX_AGE
+        return time.monotonic() - self._sent_at <= MAX_AGE
 
     def now(self, moment: float | None = None) -> datetime:
         """The database's time at a `moment` of `time.monotonic`, by default at this one.
@@ -95,13 +95,13 @@ class CachedSale:
         earliest = self.now(moment)
         status = sale.status(self.row, earliest)
         # The database cuts off what is less than a millisecond.
-        latest = earliest + timedelta(seconds=self._answered_at - self._read_at, milliseconds=1)
+        latest = earliest + timedelta(seconds=self._answered_at - self._sent_at, milliseconds=1)
         return status if status == sale.status(self.row, latest) else None
 
 
-def is_fresh_for(since: float, read_at: float) -> bool:
-    """Whether a row, whose read was sent at `read_at`, is new enough for a request that allows rows from `since` on."""
-    return read_at >= since
+def serves(since: float, sent_at: float) -> bool:
+    """Whether a row, whose read was sent at `sent_at`, is new enough for a request that allows rows from `since` on."""
+    return sent_at >= since
 
 
 class SaleCache:
@@ -300,14 +300,14 @@ class SaleCache:
             del self._seen[goods_id]
 
     def _look(self, ids: Sequence[int], kept: Collection[int]) -> None:
-        read_at = time.monotonic()
+        sent_at = time.monotonic()
         try:
             rows = self._read(ids)
         except Unavailable:
             # The connection may have been closed while the database is well. Worth one more try if requests wait.
-            if not self._awaited or time.monotonic() - read_at > MAX_AGE:
+            if not self._awaited or time.monotonic() - sent_at > MAX_AGE:
                 raise
-            read_at = time.monotonic()
+            sent_at = time.monotonic()
             rows = self._read(ids)
         answered_at = time.monotonic()
         found = {}
@@ -315,30 +315,30 @@ class SaleCache:
             for row in rows:
                 last = self._seen.get(row.id)
                 quiet = 0 if last is None or last.requests else last.quiet + 1
-                found[row.id] = CachedSale(row, read_at, answered_at, quiet)
+                found[row.id] = CachedSale(row, sent_at, answered_at, quiet)
                 if row.id in kept:
                     self._seen[row.id] = found[row.id]
             self._wanted.difference_update(kept)
-            self._absent = {key: at for key, at in self._absent.items() if at >= read_at - MAX_AGE}
+            self._absent = {key: at for key, at in self._absent.items() if at >= sent_at - MAX_AGE}
             for goods_id in set(ids) & set(kept) - found.keys():
                 self._seen.pop(goods_id, None)
-                self._absent[goods_id] = read_at
-            taken = self._take_awaiting(ids, read_at)
+                self._absent[goods_id] = sent_at
+            taken = self._take_awaiting(ids, sent_at)
         for goods_id, awaiting in taken:
             if goods_id in found:
                 awaiting.set_result(found[goods_id])
             else:
                 awaiting.set_exception(Refusal(GOODS_NOT_FOUND))
 
-    def _take_awaiting(self, ids: Sequence[int], read_at: float) -> "list[tuple[int, Future[CachedSale | None]]]":
-        """Remove and return the futures for these items that may have a row read at `read_at`. Needs the lock."""
+    def _take_awaiting(self, ids: Sequence[int], sent_at: float) -> "list[tuple[int, Future[CachedSale | None]]]":
+        """Remove and return the futures for these items that may have a row read at `sent_at`. Needs the lock."""
         taken = []
         for goods_id in ids:
             waiting = self._awaited.pop(goods_id, [])
-            later = [(since, future) for since, future in waiting if not is_fresh_for(since, read_at)]
+            later = [(since, future) for since, future in waiting if not serves(since, sent_at)]
             if later:
                 self._awaited[goods_id] = later
-            taken += [(goods_id, future) for since, future in waiting if is_fresh_for(since, read_at)]
+            taken += [(goods_id, future) for since, future in waiting if serves(since, sent_at)]
         self._awaited_count -= len(taken)
         return taken
 

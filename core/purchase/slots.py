@@ -30,7 +30,7 @@ _ADD_SLOT = text("INSERT IGNORE INTO purchase_slots (goods_id, slot) VALUES (:go
 @dataclass(frozen=True)
 class _Cap:
     slots: int
-    read_at: float
+    sent_at: float
 
 
 class Caps:
@@ -51,7 +51,7 @@ class Caps:
         fresh_since = time.monotonic() - _CAP_SECONDS
         with self._lock:
             known = {key: self._caps[key] for key in wanted if key in self._caps}
-        caps = {key: cap.slots for key, cap in known.items() if cap.read_at >= fresh_since}
+        caps = {key: cap.slots for key, cap in known.items() if cap.sent_at >= fresh_since}
         return caps | self._read(wanted - caps.keys(), deadline)
 
     def take(self, connection: Connection, caps: Mapping[int, int]) -> set[int]:
@@ -80,7 +80,7 @@ class Caps:
     def _read(self, goods_ids: set[int], deadline: Deadline) -> dict[int, int]:
         if not goods_ids:
             return {}
-        read_at = time.monotonic()
+        sent_at = time.monotonic()
         made = select(func.count()).where(PurchaseSlot.goods_id == Goods.id).scalar_subquery()
         query = select(Goods.id, Goods.order_limit, made.label("made")).where(Goods.id.in_(sorted(goods_ids)))
         with self._database.reading(deadline) as connection:
@@ -94,7 +94,7 @@ class Caps:
         with self._lock:
             if len(self._caps) + len(caps) > _KNOWN_CAPS:
                 self._caps.clear()
-            self._caps.update({key: _Cap(slots, read_at) for key, slots in caps.items()})
+            self._caps.update({key: _Cap(slots, sent_at) for key, slots in caps.items()})
         return caps
 
     def _make_slots(self, goods_id: int, slots: range, deadline: Deadline) -> None:

@@ -79,7 +79,7 @@ class Shop:
                     break
 
     def report(self, fact: Fact) -> str:
-        """Report to the shop what became of a payment; returns the outcome. It may be repeated any number of times."""
+        """Report to the shop what became of a payment; returns the outcome. The call may be repeated."""
         now = datetime.now(timezone.utc)
         headers = {
             "Content-Type": "application/json",

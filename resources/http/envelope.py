@@ -52,13 +52,13 @@ class Envelope:
         caller = request.caller
         request_log.note(
             AnsweredRequest(
-                request.id,
-                request.method,
-                request.route,
-                status,
-                request.code,
-                request.began,
-                None if caller is None else caller.user_id,
+                id=request.id,
+                method=request.method,
+                route=request.route,
+                status=status,
+                code=request.code,
+                began=request.began,
+                user_id=None if caller is None else caller.user_id,
             )
         )
 

@@ -196,8 +196,8 @@ def _for_generators(described: Any) -> None:
         if "default" in described and described.keys() & {"type", "anyOf", "$ref"}:
             default = described.pop("default")
             if default not in (None, "", []):
-                described_as = [described["description"]] if described.get("description") else []
-                described["description"] = "; ".join([*described_as, f"by default `{to_json(default)}`"])
+                parts = [described["description"]] if described.get("description") else []
+                described["description"] = "; ".join([*parts, f"by default `{to_json(default)}`"])
         for name, part in described.items():
             if name == "properties":
                 _for_generators(list(part.values()))  # a field may be named as a keyword

@@ -84,7 +84,8 @@ def operation(declared: Operation) -> Callable[[Method], Method]:
                 if not isinstance(made, Reply):
                     raise made or Unavailable()
                 found = made
-            assert found is not None, f"{declared.id} returned nothing"
+            if found is None:
+                raise TypeError(f"{declared.id} returned nothing")
             return found if isinstance(found, Response) else flask_response(found)
 
         answer.operation = _with_key(declared) if keyed else declared  # type: ignore[attr-defined]
@@ -105,11 +106,11 @@ def run(
     if declared.offered is not None and not declared.offered(services.settings):
         raise Refusal(NOT_FOUND, hint=declared.offered_by)
     given = _read(declared, request, services, keyed)
-    body = given.arguments.get("body")
-    prepare = partial(declared.prepare, body) if declared.prepare else None
+    content = given.arguments.get("body")
+    prepare = partial(declared.prepare, content) if declared.prepare else None
     if given.key is not None and given.caller is not None:
         user_id, act = given.caller.user_id, partial(act, **given.arguments)
-        return idempotency.answer_once(services.database, request, user_id, given.key, body, act, prepare)
+        return idempotency.answer_once(services.database, request, user_id, given.key, content, act, prepare)
     if prepare is not None:
         prepare()
     returned = act(**given.arguments)

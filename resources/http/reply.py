@@ -50,7 +50,12 @@ def json_reply(data: Any, status: int = 200, headers: Mapping[str, str] | None =
 
 
 def reply_of(returned: Any) -> Reply:
-    """What a method of a resource returned: a Reply, or data, alone or with a status and with headers."""
+    """What a method of a resource returned: a Reply, or data, alone or with a status and with headers.
+
+    Raises TypeError for None: a method that forgot its answer.
+    """
+    if returned is None:
+        raise TypeError("nothing was returned")
     if isinstance(returned, Reply):
         return returned
     if isinstance(returned, tuple):

@@ -100,22 +100,20 @@ class _RequestLines(_Handler):
 
 def _text_line(answered: AnsweredRequest, took: float, at: float) -> str:
     """The line of a request that took so many seconds and was answered at `at`, for people."""
-    request_id, method, route, status, code, _, user_id = answered
-    outcome = f"{status}" if code is None else f"{status} {code}"
-    user = "" if user_id is None else f" user_id={_to_json(user_id)}"
-    milliseconds = round(took * 1000, 2)
-    return f"{_moment(at)} INFO {log.name} {method} {route} {outcome} {milliseconds} ms request_id={request_id}{user}\n"
+    outcome = f"{answered.status}" if answered.code is None else f"{answered.status} {answered.code}"
+    user = "" if answered.user_id is None else f" user_id={_to_json(answered.user_id)}"
+    what = f"{answered.method} {answered.route} {outcome} {round(took * 1000, 2)} ms"
+    return f"{_moment(at)} INFO {log.name} {what} request_id={answered.id}{user}\n"
 
 
 def _json_line(answered: AnsweredRequest, took: float, at: float) -> str:
     """The same as JSON, for programs."""
-    request_id, method, route, status, code, _, user_id = answered
     milliseconds = round(took * 1000, 2)
     # Put together by hand: but for the user's id, all of it is our own words or plain characters.
-    head, tail = _around(method, route, status, code)
-    user = "null" if user_id is None else _to_json(user_id)
+    head, tail = _around(answered.method, answered.route, answered.status, answered.code)
+    user = "null" if answered.user_id is None else _to_json(answered.user_id)
     return (
-        f'{head}{milliseconds} ms", "request_id": "{request_id}"{tail}{milliseconds},'
+        f'{head}{milliseconds} ms", "request_id": "{answered.id}"{tail}{milliseconds},'
         f' "user_id": {user}, "timestamp": "{_moment(at)}"}}\n'
     )
 

@@ -312,11 +312,13 @@ def test_where_the_backlog_is_too_long_to_number_in_time_nobody_is_subscribed(
 class Passing(Deadline):
     """A deadline that is over when one transaction has been made."""
 
+    checks = 0
+
     def __init__(self) -> None:
         super().__init__(20)
 
     passed = property(lambda self: self.count_checks() > 1)
 
     def count_checks(self) -> int:
-        self._checks = getattr(self, "_checks", 0) + 1
-        return self._checks
+        self.checks += 1
+        return self.checks

@@ -22,16 +22,22 @@ SAMPLES = 2
 def pile_up(inside: Inside, item: int, cap: int, add_buyer: Callable[[], None]) -> int:
     """The most transactions at work on the item while its row is held: all that have a slot are still then.
 
-    InnoDB lists its transactions one by one, so that a sample of those that move can count a slot twice. Fails where
-    there are never as many as `cap`.
+    InnoDB lists its transactions one by one, so that a sample of those that move can count a slot twice. Buyers are
+    added until `cap` transactions wait, and one more ahead of each sample: connections fall to workers at random, and a
+    worker has one transaction on an item at a time, so that those before may be at fewer workers than there are slots.
+    Fails where there are never as many as `cap`.
     """
 
+    def enough_wait() -> bool:
+        add_buyer()
+        return len(inside.waiting()) >= cap
+
     def at_work() -> int:
-        add_buyer()  # those before may all be at some workers, each of which has one transaction on an item
+        add_buyer()
         return len(inside.at_work())
 
     with inside.row_held(item):
-        until(lambda: at_work() >= cap, 30)
+        until(enough_wait, 30)
         return max(at_work() for _ in range(SAMPLES))
 
 

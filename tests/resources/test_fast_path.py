@@ -53,7 +53,7 @@ class HotItems:
     def knows(self, goods_id: int) -> None:
         """Let the sale cache see the item as it now is."""
         began, self.sale_cache.hot_requests = time.monotonic(), 0
-        while not (seen := self.sale_cache.seen("buy", goods_id)) or seen.read_at < began:
+        while not (seen := self.sale_cache.seen("buy", goods_id)) or seen.sent_at < began:
             assert time.monotonic() < began + 10
             time.sleep(0.01)
 

@@ -9,7 +9,7 @@ import pytest
 from resources.http.problems import LANGUAGES, PROBLEMS
 from web.storefront import texts
 from web.storefront.money import money
-from web.storefront.texts import for_scripts, outcome
+from web.storefront.texts import for_scripts, outcome_text
 
 FOLDER = Path(texts.__file__).parent
 SCRIPTS = "\n".join(path.read_text() for path in FOLDER.glob("*.js"))
@@ -49,7 +49,7 @@ def test_no_text_is_left_over() -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_refusal_has_words_in_each_language(language: str) -> None:
     details = {"limit": 2, "already_bought": 1, "available": 3, "retry_after": 5}
-    shown = {code: outcome(code, language, details) for code in PROBLEMS}
+    shown = {code: outcome_text(code, language, details) for code in PROBLEMS}
     assert all(shown.values())
     assert not [words for words in shown.values() if "{" in words or "?" in words]
     assert "outcome.sold_out" in json.loads(for_scripts(language))

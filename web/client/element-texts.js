@@ -78,12 +78,12 @@ export function countdown(left, texts) {
   return `${days ? texts.days(days) : ""}${part(3600, 24)}:${part(60, 60)}:${part(1, 60)}`;
 }
 
-// When a screen reader is told how long it takes until the start: not each second.
-const TOLD = [600, 300, 60, 30, 10];
+// Seconds until the start at which a screen reader announces it: not each one.
+const MARKS = [600, 300, 60, 30, 10];
 
-/** What to tell now that `before` milliseconds have become `left`, or null. */
+/** What to announce now that `before` milliseconds have become `left`, or null. */
 export function announcement(before, left, texts) {
-  const passed = TOLD.find((seconds) => left <= seconds * 1000 && before > seconds * 1000);
+  const passed = MARKS.find((seconds) => left <= seconds * 1000 && before > seconds * 1000);
   if (passed === undefined) return null;
   return texts.soon(passed >= 60 ? texts.minutes(passed / 60) : texts.seconds(passed));
 }

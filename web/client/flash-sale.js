@@ -36,7 +36,7 @@ export class FlashSale extends (globalThis.HTMLElement ?? Object) {
   #view = null;
   #busy = null; // the AbortController of a purchase
   #restUntil = 0;
-  #left = Infinity; // what was left until the start when it was last told
+  #left = Infinity; // what was left until the start at the last announcement
   #waitTimer = 0;
   #starting = false;
 
@@ -135,7 +135,7 @@ export class FlashSale extends (globalThis.HTMLElement ?? Object) {
   }
 
   async #load(client) {
-    const goods = await client.goods(this.#id).catch(() => null); // the watch tells what is wrong
+    const goods = await client.goods(this.#id).catch(() => null); // the watch shows what is wrong
     if (!goods || this.#client !== client) return;
     this.#goods = goods;
     this.#show();
@@ -163,9 +163,9 @@ export class FlashSale extends (globalThis.HTMLElement ?? Object) {
       link: make("a", "link", { hidden: "" }, texts.delivery),
       message: make("p", "message", { role: "status" }),
       wait: make("p", "wait", { "aria-hidden": "true" }),
-      told: make("p", "unseen", { role: "status" }),
+      status: make("p", "unseen", { role: "status" }),
     });
-    const { image, name, price, list, stock, state, label, timer, quantity, button, link, message, wait, told } = parts;
+    const { image, name, price, list, stock, state, label, timer, quantity, button, link, message, wait, status } = parts;
     image.addEventListener("error", () => (image.hidden = true));
     const form = make("form", "form", { novalidate: "" }, quantity, button, link);
     form.addEventListener("submit", (event) => {
@@ -180,19 +180,19 @@ export class FlashSale extends (globalThis.HTMLElement ?? Object) {
       form,
       message,
       wait,
-      told,
+      status,
     );
   }
 
   #seen(view) {
     if (view.startsIn !== null) {
-      const told = announcement(this.#left, view.startsIn, this.#texts);
-      if (told && this.#left !== Infinity) this.#parts.told.textContent = told;
+      const text = announcement(this.#left, view.startsIn, this.#texts);
+      if (text && this.#left !== Infinity) this.#parts.status.textContent = text;
       this.#left = view.startsIn;
     }
     const before = this.#view?.status;
     this.#view = view;
-    if (before === "upcoming" && view.status === "on_sale") this.#parts.told.textContent = this.#texts.on_sale;
+    if (before === "upcoming" && view.status === "on_sale") this.#parts.status.textContent = this.#texts.on_sale;
     if (!view.sale && view.error && !this.#busy) this.#say(view.error.code, this.#explain(view.error));
     this.#show();
   }

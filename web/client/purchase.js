@@ -25,7 +25,7 @@ export function createPurchases(transport, platform, { user }) {
 
   /** Whose purchase of what; `name` is what it is stored under. */
   async function scopeOf(goodsId) {
-    const buyer = buyerOf(await transport.ask(false));
+    const buyer = buyerOf(await transport.takeToken(false));
     return { goodsId, buyer, name: `seckill:${transport.base}:${encodeURIComponent(buyer)}:${goodsId}` };
   }
 
@@ -44,15 +44,15 @@ export function createPurchases(transport, platform, { user }) {
     const clickedAt = platform.date();
     const scope = await scopeOf(goodsId);
     if (!running.has(scope.name)) {
-      const tell = (progress) => attempt(() => onProgress?.(progress));
-      const lock = { platform, signal, onWait: () => tell({ state: "other_tab" }) };
-      const work = exclusively(`${scope.name}:lock`, lock, () => once(scope, body, { again, clickedAt, signal, tell }));
+      const report = (progress) => attempt(() => onProgress?.(progress));
+      const lock = { platform, signal, onWait: () => report({ state: "other_tab" }) };
+      const work = exclusively(`${scope.name}:lock`, lock, () => once(scope, body, { again, clickedAt, signal, report }));
       running.set(scope.name, work.finally(() => running.delete(scope.name)));
     }
     return running.get(scope.name);
   }
 
-  async function once(scope, body, { again, clickedAt, signal, tell }) {
+  async function once(scope, body, { again, clickedAt, signal, report }) {
     const key = shown.get(scope.name);
     const entry = attempts.open(scope.name, key);
     shown.delete(scope.name);
@@ -61,10 +61,10 @@ export function createPurchases(transport, platform, { user }) {
     if (made && (made.key === key || (!again && Math.abs(made.at - clickedAt) < DOUBLE_CLICK))) {
       return { order: await find(scope, made.orderNo, signal), replayed: true };
     }
-    return settle(scope, entry, body, signal, tell);
+    return settle(scope, entry, body, signal, report);
   }
 
-  async function settle(scope, entry, body, signal, tell) {
+  async function settle(scope, entry, body, signal, report) {
     const { name } = scope;
     const began = platform.now();
     const giveUp = (error) => {
@@ -76,7 +76,7 @@ export function createPurchases(transport, platform, { user }) {
     for (let tried = 1; ; tried++) {
       // Who goes on with an earlier purchase may choose anew: if that was made, the service says so.
       entry = attempts.sending(name, entry, body);
-      tell({ state: "sending", attempt: tried });
+      report({ state: "sending", attempt: tried });
       let failure;
       try {
         const answer = await post(scope, entry.key, body, signal);
@@ -105,7 +105,7 @@ export function createPurchases(transport, platform, { user }) {
         throw giveUp(failure);
       }
       if (platform.now() - began + wait > TIME) throw giveUp(failure);
-      tell({ state: "waiting", attempt: tried, code: failure.code, wait });
+      report({ state: "waiting", attempt: tried, code: failure.code, wait });
       await sleep(wait, platform, signal).catch((error) => Promise.reject(giveUp(error)));
     }
   }

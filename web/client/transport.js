@@ -12,7 +12,7 @@ export function createTransport({ baseUrl, token, getToken, language, platform }
   const base = String(baseUrl ?? "").replace(/\/+$/, "");
   let lastToken = null;
 
-  async function ask(renew) {
+  async function takeToken(renew) {
     let given;
     try {
       given = getToken ? await getToken({ renew }) : token;
@@ -25,12 +25,12 @@ export function createTransport({ baseUrl, token, getToken, language, platform }
 
   /** Runs `work` with a token, and once more with a new one if the first is not taken. */
   async function withToken(work) {
-    const first = await ask(false);
+    const first = await takeToken(false);
     try {
       return await work(first);
     } catch (error) {
       if (error.status !== 401 || !getToken) throw error;
-      const second = await ask(true);
+      const second = await takeToken(true);
       if (second === first) throw error;
       return work(second);
     }
@@ -99,7 +99,7 @@ export function createTransport({ baseUrl, token, getToken, language, platform }
     }
   }
 
-  return { base, ask, send, withToken, repeat, lastToken: () => lastToken };
+  return { base, takeToken, send, withToken, repeat, lastToken: () => lastToken };
 }
 
 /** Milliseconds to wait after failure number `tried`: no less than the server asks for, and never in step with others. */

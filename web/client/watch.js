@@ -38,12 +38,12 @@ export function createWatcher(id, { transport, clock, platform, onIdle }) {
   let etag = null;
   let error = null;
   let failures = 0;
-  let asking = null;
+  let running = null;
   let pollTimer;
   let tickTimer;
-  let seen = null; // the status that was last told
+  let seen = null; // the last status
   let touchedAt = 0;
-  let askedAt = 0;
+  let polledAt = 0;
   let spread = 0; // milliseconds that the service asks to wait, since many pages are open
   let timeless = false; // the last answer did not tell the time, as behind a proxy that takes headers off
 
@@ -56,15 +56,15 @@ export function createWatcher(id, { transport, clock, platform, onIdle }) {
     return { goodsId: id, sale, error, now, status, startsIn, endsIn: sale && until(sale.ends_at), ahead };
   }
 
-  const tellOne = (callback, shown) => attempt(() => callback(shown));
+  const call = (callback, shown) => attempt(() => callback(shown));
 
-  function tell() {
+  function show() {
     const shown = state();
     // What the clock says is asked for soon, but not by all pages at the same moment.
     if (seen === "upcoming" && shown.status !== "upcoming") schedule(SECOND);
     if (seen !== shown.status) touchedAt = platform.now();
     seen = shown.status;
-    for (const callback of [...callbacks]) tellOne(callback, shown);
+    for (const callback of [...callbacks]) call(callback, shown);
     tick(shown);
   }
 
@@ -75,7 +75,7 @@ export function createWatcher(id, { transport, clock, platform, onIdle }) {
     // At the full seconds of what is left, so that the last one is the start itself.
     tickTimer = platform.setTimeout(() => {
       if (clock.jumped() && !error) refresh();
-      tell();
+      show();
     }, (left % SECOND || SECOND) + 1);
   }
 
@@ -85,7 +85,7 @@ export function createWatcher(id, { transport, clock, platform, onIdle }) {
     pollTimer = platform.setTimeout(poll, wait * (least + (1 + JITTER - least) * platform.random()));
   }
 
-  async function ask() {
+  async function load() {
     // A request without ETag is no open page's, and learns nothing of the others. Its answer surely tells the time.
     const known = timeless || clock.jumped() ? null : etag;
     const answer = await transport.send("GET", `/seckill/${encodeURIComponent(id)}`, { etag: known });
@@ -96,11 +96,11 @@ export function createWatcher(id, { transport, clock, platform, onIdle }) {
   }
 
   async function poll() {
-    if (asking) return;
+    if (running) return;
     let wait;
-    askedAt = platform.now();
+    polledAt = platform.now();
     try {
-      await (asking = ask());
+      await (running = load());
       error = null;
       failures = 0;
       const { status, startsIn } = state();
@@ -110,12 +110,12 @@ export function createWatcher(id, { transport, clock, platform, onIdle }) {
       if (failure.status === 404) wait = LONGEST;
       else wait = Math.max(Math.min(2 * SECOND * 2 ** failures++, LONGEST), failure.retryAfter ?? 0);
     } finally {
-      asking = null;
+      running = null;
     }
     if (!callbacks.size) return;
     // What the service asks for is the least.
     schedule(wait, error ? 1 : Math.min(1, Math.max(1 - JITTER, spread / wait)));
-    tell();
+    show();
   }
 
   function refresh() {
@@ -126,7 +126,7 @@ export function createWatcher(id, { transport, clock, platform, onIdle }) {
   function touch() {
     const left = platform.now() - touchedAt > 60 * SECOND; // so that it asks seldom
     touchedAt = platform.now();
-    const wait = askedAt + Math.max(4 * SECOND, spread) - touchedAt;
+    const wait = polledAt + Math.max(4 * SECOND, spread) - touchedAt;
     if (!error && (wait < 0 || left)) schedule(wait, 1);
   }
 
@@ -154,7 +154,7 @@ export function createWatcher(id, { transport, clock, platform, onIdle }) {
         listen("addEventListener");
         look();
       } else if (sale || error) {
-        tellOne(callback, state());
+        call(callback, state());
       }
     },
     remove(callback) {

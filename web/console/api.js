@@ -92,13 +92,13 @@ export function createApi({ getToken, getLanguage, onSignedOut = () => {}, fetch
 }
 
 /**
- * What `ask()` answers, asked again while the service is busy with the same for somebody else, at most `attempts` times.
+ * What `request()` returns, repeated while the service is busy with the same for somebody else, at most `attempts` times.
  * `onWait()` hears of each such answer.
  */
-export async function whenFree(ask, { onWait = () => {}, sleep = defaultSleep, attempts = 30 } = {}) {
+export async function whenFree(request, { onWait = () => {}, sleep = defaultSleep, attempts = 30 } = {}) {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await ask();
+      return await request();
     } catch (error) {
       if (error.code !== "busy" || attempt >= attempts) throw error;
       onWait();

@@ -1,6 +1,6 @@
 // An item: the sale live, the button that wakes at the start, and buying once.
 
-import { client, codeOf, say, signedIn, t, tell, toldOf } from "./page.js";
+import { client, codeOf, messageOf, say, showOutcome, signedIn, t } from "./page.js";
 import { announcer, clockTime, money } from "./shown.js";
 import { createQuote } from "./quote.js";
 import { showSale } from "./sale.js";
@@ -37,13 +37,13 @@ export function start() {
     if (buying) return;
     buying = true;
     button.setAttribute("aria-disabled", "true");
-    tell(t("buying"));
+    showOutcome(t("buying"));
     const progress = createProgress();
     try {
       const wanted = begun ?? (await withTotal());
       const { order } = await client.buy(goodsId, wanted, { onProgress: progress.show });
       progress.end();
-      tell(words(order, root), {
+      showOutcome(words(order, root), {
         code: "bought",
         good: true,
         link: { href: `/shop/orders#order-${order.order_no}`, text: t("see_order") },
@@ -53,7 +53,7 @@ export function start() {
       if (error.details?.quote) quote.show(error.details.quote);
       mark(form, error.details?.errors ?? []);
       const patient = error.status === 0 || error.status >= 500 || error.status === 401;
-      tell(toldOf(error), { code: codeOf(error), tone: patient ? "warn" : "bad" });
+      showOutcome(messageOf(error), { code: codeOf(error), tone: patient ? "warn" : "bad" });
     } finally {
       buying = false;
       button.removeAttribute("aria-disabled");
@@ -125,7 +125,7 @@ function mark(form, errors) {
 }
 
 function askToSignIn() {
-  tell(t("outcome.unauthenticated"), { code: "unauthenticated", tone: "warn" });
+  showOutcome(t("outcome.unauthenticated"), { code: "unauthenticated", tone: "warn" });
   const field = document.getElementById("visitor") ?? document.querySelector("#sign-in summary");
   field.focus({ preventScroll: false });
 }
@@ -144,13 +144,13 @@ function createProgress() {
 
   function show(progress) {
     end();
-    if (progress.state === "other_tab") return tell(t("in_line"));
-    if (progress.state === "sending") return tell(progress.attempt > 1 ? t("in_line") : t("buying"));
+    if (progress.state === "other_tab") return showOutcome(t("in_line"));
+    if (progress.state === "sending") return showOutcome(progress.attempt > 1 ? t("in_line") : t("buying"));
     const key = ["busy", "rate_limited", "unavailable"].includes(progress.code) ? progress.code : "offline";
     const until = performance.now() + progress.wait;
     const count = () => {
       const n = Math.max(1, Math.ceil((until - performance.now()) / 1000));
-      tell(t("again_in", { why: t(`why.${key}`), n }), { tone: "warn" });
+      showOutcome(t("again_in", { why: t(`why.${key}`), n }), { tone: "warn" });
     };
     count();
     timer = setInterval(count, 1000);

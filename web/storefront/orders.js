@@ -1,6 +1,6 @@
 // A visitor's orders, live: time left to pay, pay and cancel without leaving the page.
 
-import { client, codeOf, signedIn, t, tell, toldOf } from "./page.js";
+import { client, codeOf, messageOf, showOutcome, signedIn, t } from "./page.js";
 import { remaining } from "./shown.js";
 import { badge, write } from "./sale.js";
 
@@ -42,7 +42,7 @@ export function start() {
 
   function look() {
     looking ??= Promise.all(open().map((row) => client.order(row.dataset.orderNo).then((order) => show(row, order))))
-      .catch(() => {}) // the next look tells
+      .catch(() => {}) // the next look shows it
       .finally(() => (looking = null));
     return looking;
   }
@@ -50,13 +50,13 @@ export function start() {
   async function act(row, verb) {
     if (row.dataset.busy) return;
     row.dataset.busy = "true";
-    tell(t("working"));
+    showOutcome(t("working"));
     try {
       const order = await client[verb](row.dataset.orderNo);
       show(row, order);
-      tell(t(`outcome.${verb === "pay" ? "paid" : "cancelled"}`), { code: order.status, good: true });
+      showOutcome(t(`outcome.${verb === "pay" ? "paid" : "cancelled"}`), { code: order.status, good: true });
     } catch (error) {
-      tell(toldOf(error), { code: codeOf(error) });
+      showOutcome(messageOf(error), { code: codeOf(error) });
       await look();
     } finally {
       delete row.dataset.busy;

@@ -15,7 +15,7 @@ export function t(key, values = {}) {
 }
 
 /** What a refusal or a lost answer is to the visitor, in plain words. */
-export function toldOf(error) {
+export function messageOf(error) {
   const reason = texts[`reason.${error.code}.${error.details?.reason}`];
   if (reason) return reason;
   const seconds = error.retryAfter === null ? "?" : Math.ceil(error.retryAfter / 1000);
@@ -29,18 +29,18 @@ export function codeOf(error) {
 }
 
 let known = null; // {token, until}; in memory alone, so that nothing of it is left behind
-let asked = null;
+let fetching = null;
 
 /** A token of the API for the session that the cookie holds. */
 async function getToken({ renew }) {
   if (!signedIn) return null;
   if (!renew && known && performance.now() < known.until) return known.token;
-  asked ??= askToken().finally(() => (asked = null));
-  known = await asked;
+  fetching ??= fetchToken().finally(() => (fetching = null));
+  known = await fetching;
   return known?.token ?? null;
 }
 
-async function askToken() {
+async function fetchToken() {
   for (let tried = 1; ; tried++) {
     try {
       const headers = { "X-Form-Token": formToken, Accept: "application/json" };
@@ -68,7 +68,7 @@ export function say(text) {
 const outcome = document.getElementById("outcome");
 
 /** Show what became of a visitor's action. Without a code it is on its way. */
-export function tell(text, { code, good = false, tone, link } = {}) {
+export function showOutcome(text, { code, good = false, tone, link } = {}) {
   outcome.setAttribute("role", code && !good ? "alert" : "status");
   outcome.dataset.tone = tone ?? (code ? (good ? "good" : "bad") : "info");
   if (code) outcome.dataset.code = code;

@@ -14,7 +14,7 @@ from web.storefront.money import moment
 from web.storefront.page_cache import MadePage, PageCache, gap
 from web.storefront.paths import checked_goods_id, checked_order_no
 from web.storefront.rendering import language, render, send_private, send_shared
-from web.storefront.texts import outcome, text
+from web.storefront.texts import outcome_text, text
 from web.storefront.visitors import Visitors
 
 _GOODS = 60  # on a page
@@ -218,7 +218,7 @@ def bought(order: Mapping[str, Any], spoken: str) -> str:
 def refused(answer: api.Answer, spoken: str) -> Outcome:
     """What a refusal is to a visitor."""
     tone = "warn" if answer.status >= 500 or answer.status == 401 else "bad"
-    return Outcome(answer.code, outcome(answer.code, spoken, answer.details), tone=tone)
+    return Outcome(answer.code, outcome_text(answer.code, spoken, answer.details), tone=tone)
 
 
 def field_errors(answer: api.Answer) -> dict[str, str]:

@@ -1,6 +1,6 @@
 // The price as the visitor types: asked for a moment after the last change.
 
-import { client, signedIn, t, toldOf } from "./page.js";
+import { client, messageOf, signedIn, t } from "./page.js";
 import { money } from "./shown.js";
 import { write } from "./sale.js";
 
@@ -31,10 +31,10 @@ export function createQuote(root, goodsId, { choices, mark }) {
     if (asksFor(choices()) === known.for) return calm("");
     if (!signedIn) return unknown(t("sign_in_for_price"));
     shown.setAttribute("aria-busy", "true");
-    timer = setTimeout(() => (running = ask()), PAUSE);
+    timer = setTimeout(() => (running = fetchQuote()), PAUSE);
   }
 
-  async function ask() {
+  async function fetchQuote() {
     timer = null;
     controller = new AbortController();
     const { signal } = controller;
@@ -43,7 +43,7 @@ export function createQuote(root, goodsId, { choices, mark }) {
       show(await client.quote(goodsId, forQuote(wanted), { signal }), wanted);
     } catch (error) {
       if (signal.aborted) return;
-      mark(error.details?.errors ?? [fieldOf(error.code)].filter(Boolean).map((field) => ({ field, detail: toldOf(error) })));
+      mark(error.details?.errors ?? [fieldOf(error.code)].filter(Boolean).map((field) => ({ field, detail: messageOf(error) })));
       unknown(error.code === "validation_failed" || fieldOf(error.code) ? "" : t("price_unknown"));
     }
   }
@@ -52,7 +52,7 @@ export function createQuote(root, goodsId, { choices, mark }) {
     return address?.region ? { ...rest, address: { ...OPEN, region: address.region } } : rest;
   }
 
-  /** Show a quote, for what was asked. */
+  /** Show a quote, for what was sent. */
   function show(quote, wanted = choices()) {
     known = { for: asksFor(wanted), total: quote.total };
     shown.dataset.quoteTotal = quote.total;
@@ -87,7 +87,7 @@ export function createQuote(root, goodsId, { choices, mark }) {
   async function settled(wait) {
     if (timer !== null) {
       clearTimeout(timer);
-      running = ask();
+      running = fetchQuote();
     }
     await Promise.race([running, new Promise((resolve) => setTimeout(resolve, wait))]);
     return known.for === asksFor(choices()) ? known.total : null;

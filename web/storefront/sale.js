@@ -5,7 +5,7 @@ import { t } from "./page.js";
 
 const TONES = { on_sale: "good", upcoming: "info", paused: "warn", sold_out: "bad" };
 
-/** Show a sale as client.watchSale tells it. `root` is the item's element. */
+/** Show a sale as client.watchSale reports it. `root` is the item's element. */
 export function showSale(root, view) {
   if (!view.sale) return;
   const { stock, sold } = view.sale;

@@ -25,7 +25,7 @@ from web.storefront.forms import Purchase
 from web.storefront.pages import Outcome, Pages, field_errors, refused, wanted_order
 from web.storefront.paths import checked_goods_id, checked_order_no
 from web.storefront.rendering import LANGUAGE_COOKIE, language, see_other, wants_html
-from web.storefront.texts import LANGUAGES, outcome, text
+from web.storefront.texts import LANGUAGES, outcome_text, text
 from web.storefront.visitors import Forged, Visitors, next_page
 
 _YEAR = 365 * 24 * 3600
@@ -82,7 +82,7 @@ class Shop:
                     raise
                 code = _CODES.get(error.code, "bad_request")
                 forged = isinstance(error, Forged)
-                words = text("error.forged", language()) if forged else outcome(code, language(), {})
+                words = text("error.forged", language()) if forged else outcome_text(code, language(), {})
                 return self._pages.error(code, words, error.code)
 
         return answer
@@ -168,7 +168,7 @@ class Shop:
         except (InvalidToken, ValueError):
             if not wants_html():
                 raise InvalidToken from None
-            failed = outcome("unauthenticated", language(), {})
+            failed = outcome_text("unauthenticated", language(), {})
             return self._pages.orders(failed=failed, status=401)
         if wants_html() or request.mimetype == "application/x-www-form-urlencoded":
             response = see_other(next_page(request.form.get("next")))
@@ -229,7 +229,7 @@ class Shop:
 
     def _refuse_page(self, refusal: Refusal) -> Response:
         """The page of a refusal that is the pages' own."""
-        words, status = outcome(refusal.code, language(), refusal.details), int(PROBLEMS[refusal.code].status)
+        words, status = outcome_text(refusal.code, language(), refusal.details), int(PROBLEMS[refusal.code].status)
         page = self._pages.error(refusal.code, words, status)
         if "retry_after" in refusal.details:
             page.headers["Retry-After"] = str(refusal.details["retry_after"])
@@ -238,7 +238,7 @@ class Shop:
     def _refuse(self, answer: api.Answer) -> Response:
         spoken = language()
         if wants_html():
-            page = self._pages.error(answer.code, outcome(answer.code, spoken, answer.details), answer.status)
+            page = self._pages.error(answer.code, outcome_text(answer.code, spoken, answer.details), answer.status)
         else:
             page = Response(to_json_bytes(answer.data), answer.status, {"Content-Language": spoken}, mimetype=MIME_TYPE)
         return _with_wait(page, answer)
@@ -272,7 +272,7 @@ def _with_wait(response: Response, answer: api.Answer) -> Response:
 
 
 def _sign_in_first(spoken: str) -> Outcome:
-    return Outcome("unauthenticated", outcome("unauthenticated", spoken, {}), tone="warn")
+    return Outcome("unauthenticated", outcome_text("unauthenticated", spoken, {}), tone="warn")
 
 
 def _switch_language() -> Response | None:

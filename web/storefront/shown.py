@@ -7,7 +7,7 @@ from typing import Any
 from core.catalogue.pricing import decimals
 from web.storefront import pictures
 from web.storefront.money import moment, money, prefix
-from web.storefront.texts import outcome, text
+from web.storefront.texts import outcome_text, text
 
 _TONES = {
     "on_sale": "good",
@@ -106,7 +106,7 @@ def methods(
                 "code": method["code"],
                 "name": method["name"],
                 "fee": None if fee is None else money(fee, currency, language) if fee else text("free", language),
-                "reason": outcome("shipping_not_available", language, {"reason": obstacle}) if obstacle else None,
+                "reason": outcome_text("shipping_not_available", language, {"reason": obstacle}) if obstacle else None,
             }
         )
     return shown

@@ -196,7 +196,7 @@ def text(key: str, language: str, **values: object) -> str:
     return found.in_language(language).format(**values)
 
 
-def outcome(code: str, language: str, details: Mapping[str, object]) -> str:
+def outcome_text(code: str, language: str, details: Mapping[str, object]) -> str:
     """What the refusal `code` is to a buyer, in plain words."""
     reasons = REASONS.get(code, {})
     reason = reasons.get(str(details.get("reason")))
@@ -227,4 +227,4 @@ def for_scripts(language: str) -> str:
     return plain.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-__all__ = ["LANGUAGES", "LANGUAGE_NAMES", "OTHER", "for_scripts", "outcome", "text"]
+__all__ = ["LANGUAGES", "LANGUAGE_NAMES", "OTHER", "for_scripts", "outcome_text", "text"]

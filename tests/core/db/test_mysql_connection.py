@@ -34,9 +34,9 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         if shutil.which("openssl") is None:
             pytest.skip("openssl is not installed")
         certificate, key = directory / "certificate.pem", directory / "key.pem"
-        certificate_request = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
+        self_signed = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
         subprocess.run(
-            [str(shutil.which("openssl")), *certificate_request, "-keyout", key, "-out", certificate],
+            [str(shutil.which("openssl")), *self_signed, "-keyout", key, "-out", certificate],
             check=True,
             stderr=subprocess.DEVNULL,
         )

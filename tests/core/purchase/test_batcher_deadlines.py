@@ -37,7 +37,7 @@ def test_a_queued_request_is_told_busy_at_its_deadline_and_is_in_no_later_batch(
         assert settler.batches == ["a", "d"]
 
 
-def is_settled_after_its_deadline(queue: type[PurchaseQueue]) -> None:
+def settle_after_the_deadline(queue: type[PurchaseQueue]) -> None:
     """A request in a running batch may be bought: it is not told busy at its deadline."""
     with FakeSettler(queue=queue) as settler:
         released = settler.hold(1)
@@ -50,7 +50,7 @@ def is_settled_after_its_deadline(queue: type[PurchaseQueue]) -> None:
 
 
 def test_a_request_in_a_running_batch_is_not_told_busy_at_its_deadline() -> None:
-    is_settled_after_its_deadline(PurchaseQueue)
+    settle_after_the_deadline(PurchaseQueue)
 
 
 class Hasty(PurchaseQueue):
@@ -72,7 +72,7 @@ class Hasty(PurchaseQueue):
 
 def test_without_that_rule_it_is() -> None:
     with pytest.raises(Busy):
-        is_settled_after_its_deadline(Hasty)
+        settle_after_the_deadline(Hasty)
 
 
 def test_a_batch_that_was_rolled_back_at_the_deadline_of_some_is_busy_for_them_and_the_others_are_settled() -> None:

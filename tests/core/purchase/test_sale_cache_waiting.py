@@ -85,7 +85,7 @@ def no_answer_is_older(sale_cache: SaleCache, reader: Reader) -> None:
         lookups.append((time.monotonic(), waiting(sale_cache, 1)[0]))
         time.sleep(0.01)
     for at, one in lookups:
-        assert one.result(10).read_at >= at - MAX_AGE - 0.001, "told what is too old"  # type: ignore[union-attr]
+        assert one.result(10).sent_at >= at - MAX_AGE - 0.001, "told what is too old"  # type: ignore[union-attr]
     assert len(reader.began) < len(lookups) / 5
 
 
@@ -96,7 +96,7 @@ def test_nobody_who_waits_is_told_what_was_read_too_early(sale_cache: SaleCache,
 def test_with_whatever_comes_next_they_are(
     sale_cache: SaleCache, reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module_of_sale_cache, "is_fresh_for", lambda since, read_at: True)
+    monkeypatch.setattr(module_of_sale_cache, "serves", lambda since, sent_at: True)
     with pytest.raises(AssertionError, match="too old"):
         no_answer_is_older(sale_cache, reader)
 

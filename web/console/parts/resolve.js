@@ -18,11 +18,11 @@ export function sayValue(field, value, currency) {
 export function Conflict({ fields, base, mine, theirs, currency, onResolve, onGiveUp }) {
   const rows = differences(base, mine, theirs, fields.map((field) => field.name));
   const [choices, setChoices] = useState(() => firstChoices(rows));
-  const [asked, setAsked] = useState(false);
+  const [submitted, setSubmitted] = useState(false);
   const fieldOf = (name) => fields.find((field) => field.name === name);
   const submit = (event) => {
     event.preventDefault();
-    setAsked(true);
+    setSubmitted(true);
     if (isResolved(rows, choices)) onResolve(resolved(rows, choices, theirs));
   };
   const side = (row, which) => {
@@ -61,7 +61,7 @@ export function Conflict({ fields, base, mine, theirs, currency, onResolve, onGi
           </tbody>
         </table>
       </div>
-      ${asked && !isResolved(rows, choices) && html`<${Notice} kind="bad">${t("conflict.choose")}<//>`}
+      ${submitted && !isResolved(rows, choices) && html`<${Notice} kind="bad">${t("conflict.choose")}<//>`}
       <div class="buttons">
         <${Button} submit kind="primary">${t("conflict.save")}<//>
         <${Button} quiet onPress=${onGiveUp}>${t("conflict.giveUp")}<//>

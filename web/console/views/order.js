@@ -84,9 +84,9 @@ const Address = ({ of, method }) => html`<${Section} title=${t("order.address")}
 <//>`;
 
 function Acts({ order, onChanged }) {
-  const [asked, setAsked] = useState(null);
+  const [dialog, setDialog] = useState(null);
   const refundable = order.status === "paid" || order.status === "refund_due";
-  const close = () => setAsked(null);
+  const close = () => setDialog(null);
   const done = (changed) => {
     close();
     onChanged(changed);
@@ -94,11 +94,11 @@ function Acts({ order, onChanged }) {
   if (!refundable && order.status !== "pending") return null;
   return html`<${Section} title=${t("order.acts")}>
     <div class="row">
-      ${order.status === "pending" && html`<${Button} kind="danger" onPress=${() => setAsked("cancel")}>${t("order.cancel")}<//>`}
-      ${refundable && html`<${Button} kind=${order.status === "refund_due" ? "primary" : ""} onPress=${() => setAsked("refund")}>${t("order.refund")}<//>`}
+      ${order.status === "pending" && html`<${Button} kind="danger" onPress=${() => setDialog("cancel")}>${t("order.cancel")}<//>`}
+      ${refundable && html`<${Button} kind=${order.status === "refund_due" ? "primary" : ""} onPress=${() => setDialog("refund")}>${t("order.refund")}<//>`}
     </div>
-    ${asked === "cancel" && html`<${Cancel} order=${order} onClose=${close} onDone=${done} />`}
-    ${asked === "refund" && html`<${Refund} order=${order} onClose=${close} onDone=${done} />`}
+    ${dialog === "cancel" && html`<${Cancel} order=${order} onClose=${close} onDone=${done} />`}
+    ${dialog === "refund" && html`<${Refund} order=${order} onClose=${close} onDone=${done} />`}
   <//>`;
 }
 

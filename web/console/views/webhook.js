@@ -37,12 +37,12 @@ export function Webhook({ id }) {
 
 function Rotation({ webhook, onChanged }) {
   const [secret, setSecret] = useState(null);
-  const [asked, setAsked] = useState(false);
+  const [confirming, setConfirming] = useState(false);
   const [hours, setHours] = useState("24");
   const action = useAction(
     (body, options) => api.send("POST", path("webhooks", webhook.id, "secret"), { body, version: webhook.version, ...options }),
     ({ secret: made, ...rest }) => {
-      setAsked(false);
+      setConfirming(false);
       setSecret(made);
       onChanged(rest);
     },
@@ -54,9 +54,9 @@ function Rotation({ webhook, onChanged }) {
   };
   return html`<${Section} title=${t("secret.title")} lead=${t("secret.hidden")}>
     ${webhook.old_secret_ends_at && html`<p>${t("secret.oldEnds")} <${Time} at=${webhook.old_secret_ends_at} /></p>`}
-    <div class="row"><${Button} onPress=${() => (action.renew(), setAsked(true))}>${t("secret.rotate")}<//></div>
-    ${asked &&
-    html`<${Dialog} title=${t("secret.rotate")} onClose=${() => setAsked(false)}>
+    <div class="row"><${Button} onPress=${() => (action.renew(), setConfirming(true))}>${t("secret.rotate")}<//></div>
+    ${confirming &&
+    html`<${Dialog} title=${t("secret.rotate")} onClose=${() => setConfirming(false)}>
       <form class="stack" onSubmit=${submit}>
         <p>${t("secret.rotateLead")}</p>
         <div class="field">
@@ -131,12 +131,12 @@ function Deliveries({ here }) {
 }
 
 function Removal({ webhook }) {
-  const [asked, setAsked] = useState(false);
+  const [confirming, setConfirming] = useState(false);
   const action = useAction((_, { onWait }) => api.send("DELETE", path("webhooks", webhook.id), { version: webhook.version, onWait }), () => navigate(HERE));
   return html`<${Section} title=${t("webhook.removal")} lead=${t("webhook.removalLead")}>
-    <div class="row"><${Button} kind="danger" onPress=${() => setAsked(true)}>${t("webhook.remove")}<//></div>
-    ${asked &&
-    html`<${Dialog} title=${t("webhook.remove")} onClose=${() => setAsked(false)}>
+    <div class="row"><${Button} kind="danger" onPress=${() => setConfirming(true)}>${t("webhook.remove")}<//></div>
+    ${confirming &&
+    html`<${Dialog} title=${t("webhook.remove")} onClose=${() => setConfirming(false)}>
       <${Notice} kind="warn"><span class="mono breakable">${webhook.url}</span><//>
       <p>${t("webhook.removalLead")}</p>
       <${Outcome} action=${action} />
