@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import mysql.connector
+from mysql.connector.errorcode import ER_BAD_DB_ERROR, ER_NO_SUCH_TABLE
+from mysql.connector.errors import ProgrammingError
 
 from config import ROOT
 from harness.database_server import free_port
@@ -159,11 +161,19 @@ class Group:
         self.primary().execute(f"SELECT group_replication_set_as_primary('{uuid_of_it}')")
 
     def wait_until_equal(self, statement: str, database: str, seconds: float = 60) -> list[Any]:
-        """Wait until all members answer `statement` alike; returns the answer."""
+        """Wait until all members answer `statement` alike; returns the answer.
+
+        Where the members need not be consistent, one may not even have the database or the table yet.
+        """
         deadline = time.monotonic() + seconds
         while True:
-            answers = [member.execute(statement, database) for member in self.members]
-            if all(answer == answers[0] for answer in answers):
-                return answers[0]
+            try:
+                answers = [member.execute(statement, database) for member in self.members]
+            except ProgrammingError as error:
+                if error.errno not in (ER_BAD_DB_ERROR, ER_NO_SUCH_TABLE):
+                    raise
+            else:
+                if all(answer == answers[0] for answer in answers):
+                    return answers[0]
             assert time.monotonic() < deadline, "the members do not have the same rows"
             time.sleep(0.2)
