@@ -5,7 +5,7 @@ const KEPT = 8; // samples
 const JUMP = 250; // milliseconds: some browsers round both clocks to 100
 
 /**
- * Server time from answers that carry it. Each tells the server's time at some moment between `sentAt` and
+ * Server time from answers that carry it. Each gives the server's time at some moment between `sentAt` and
  * `receivedAt`; the middle is wrong by half of the round trip at most, so the shortest round trip is believed. Between
  * answers performance.now() ticks: the visitor's clock may be wrong, and may be set at any time.
  */
@@ -27,7 +27,7 @@ export function createClock(platform) {
     /** Whether another answer is needed soon. */
     isStale: () => samples.length < 3 || jumped(),
     jumped: () => samples.length > 0 && jumped(),
-    /** Takes the time that an answer told. False where it told none, or the machine slept while it was on its way. */
+    /** Takes the time that an answer gave. False where it gave none, or the machine slept while it was on its way. */
     add(time, { sentAt, sentOn, receivedAt }) {
       const serverTime = Date.parse(time);
       if (!serverTime || hasMoved(sentOn - sentAt)) return false;

@@ -1,4 +1,4 @@
-// What the element says. Refusals are told in the service's own words, which come in the same language.
+// What the element says. Refusals are shown in the service's own words, which come in the same language.
 
 const EN = {
   buy: "Buy",

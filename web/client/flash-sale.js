@@ -45,7 +45,7 @@ export class FlashSale extends (globalThis.HTMLElement ?? Object) {
     this.#set({ token, getToken: undefined });
   }
 
-  /** Asked for a token ahead of each request: ({renew}) => token, or a promise of it. */
+  /** Called for a token ahead of each request: ({renew}) => token, or a promise of it. */
   set getToken(getToken) {
     this.#set({ token: undefined, getToken });
   }
@@ -254,7 +254,7 @@ export class FlashSale extends (globalThis.HTMLElement ?? Object) {
     const isOver = () => giving.signal.aborted;
     const onProgress = (progress) => isOver() || this.#progress(progress);
     this.#show();
-    let said;
+    let shown;
     try {
       const { order, replayed } = await client.buy(this.#id, body, { signal: giving.signal, onProgress });
       if (isOver()) return;
@@ -263,16 +263,16 @@ export class FlashSale extends (globalThis.HTMLElement ?? Object) {
       this.#parts.button.textContent = texts.another;
       this.dataset.orderNo = order.order_no;
       const until = order.status === "pending" && this.#timeOf(order.expires_at);
-      said = ["bought", texts.bought(order.order_no) + (until ? ` ${texts.payUntil(until)}` : ""), { order, replayed }];
+      shown = ["bought", texts.bought(order.order_no) + (until ? ` ${texts.payUntil(until)}` : ""), { order, replayed }];
     } catch (error) {
       if (isOver()) return;
       const { code, status, retryAfter, details, unsettled } = error;
-      said = [code, this.#explain(error), { code, status, retryAfter, details, unsettled }];
+      shown = [code, this.#explain(error), { code, status, retryAfter, details, unsettled }];
       if (code === "price_changed") this.#load(client);
     }
     this.#busy = null;
     this.#endWait();
-    const [code, text, detail] = said;
+    const [code, text, detail] = shown;
     this.#say(code, text);
     this.#show();
     client.prepare(this.#id).catch(() => {});

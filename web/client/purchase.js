@@ -154,7 +154,7 @@ export function createPurchases(transport, platform, { user }) {
   return { prepare, pending, buy };
 }
 
-/** Whether the service has judged the purchase and said no. Who asks, and how often, is no such judgement. */
+/** Whether the service has judged the purchase and said no. Who sends it, and how often, is no such judgement. */
 function isRefusal({ status, code }) {
   return status >= 400 && status < 500 && code !== "invalid_answer" && code !== "rate_limited" && status !== 401;
 }

@@ -124,8 +124,8 @@ export function sleep(wait, platform, signal) {
 }
 
 function problem(response, text, platform) {
-  const said = attempt(() => JSON.parse(text), {});
-  const { type, title, status, code, detail, ...details } = said;
+  const body = attempt(() => JSON.parse(text), {});
+  const { type, title, status, code, detail, ...details } = body;
   const retryAfter = milliseconds(response.headers.get("Retry-After"), platform);
   return new SeckillError(typeof code === "string" ? code : "invalid_answer", {
     status: response.status,

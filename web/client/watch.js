@@ -45,7 +45,7 @@ export function createWatcher(id, { transport, clock, platform, onIdle }) {
   let touchedAt = 0;
   let polledAt = 0;
   let spread = 0; // milliseconds that the service asks to wait, since many pages are open
-  let timeless = false; // the last answer did not tell the time, as behind a proxy that takes headers off
+  let timeless = false; // the last answer did not carry the time, as behind a proxy that takes headers off
 
   function state() {
     const now = clock.now();
@@ -60,7 +60,7 @@ export function createWatcher(id, { transport, clock, platform, onIdle }) {
 
   function show() {
     const shown = state();
-    // What the clock says is asked for soon, but not by all pages at the same moment.
+    // What the clock says is checked soon, but not by all pages at the same moment.
     if (seen === "upcoming" && shown.status !== "upcoming") schedule(SECOND);
     if (seen !== shown.status) touchedAt = platform.now();
     seen = shown.status;
@@ -86,7 +86,7 @@ export function createWatcher(id, { transport, clock, platform, onIdle }) {
   }
 
   async function load() {
-    // A request without ETag is no open page's, and learns nothing of the others. Its answer surely tells the time.
+    // A request without ETag is no open page's, and learns nothing of the others. Its answer surely carries the time.
     const known = timeless || clock.jumped() ? null : etag;
     const answer = await transport.send("GET", `/seckill/${encodeURIComponent(id)}`, { etag: known });
     if (known) spread = Math.min(answer.pollAfter, LONGEST);
@@ -124,7 +124,7 @@ export function createWatcher(id, { transport, clock, platform, onIdle }) {
   }
 
   function touch() {
-    const left = platform.now() - touchedAt > 60 * SECOND; // so that it asks seldom
+    const left = platform.now() - touchedAt > 60 * SECOND; // so that it polls seldom
     touchedAt = platform.now();
     const wait = polledAt + Math.max(4 * SECOND, spread) - touchedAt;
     if (!error && (wait < 0 || left)) schedule(wait, 1);

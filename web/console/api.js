@@ -4,7 +4,7 @@ const TIMEOUT_MS = 15_000;
 const ATTEMPTS = 3;
 const LONGEST_WAIT_S = 5;
 
-/** A refusal or failure. `code` is the API's, or `offline`, or `timeout`; `errors` tell of single fields. */
+/** A refusal or failure. `code` is the API's, or `offline`, or `timeout`; `errors` are those of single fields. */
 export class ApiError extends Error {
   constructor(code, { status = 0, title = "", detail = "", retryAfter = null, errors = [], requestId = "" } = {}) {
     super(code);
@@ -22,14 +22,14 @@ export class ApiError extends Error {
     return this.status === 0 || (this.status >= 500 && this.code !== "busy");
   }
 
-  /** Whether the service has judged the request and said no. Who asks, and how often, is no such judgement. */
+  /** Whether the service has judged the request and said no. Who sends it, and how often, is no such judgement. */
   get isJudgement() {
     return this.status >= 400 && this.status < 500 && this.status !== 401 && this.status !== 429;
   }
 }
 
 /**
- * The API. `getToken` and `getLanguage` are asked at each request; `onSignedOut(error)` hears when the token no longer
+ * The API. `getToken` and `getLanguage` are called at each request; `onSignedOut(error)` once the token no longer
  * counts. Paths begin with `/`.
  */
 export function createApi({ getToken, getLanguage, onSignedOut = () => {}, fetch = defaultFetch, sleep = defaultSleep }) {
@@ -71,7 +71,7 @@ export function createApi({ getToken, getLanguage, onSignedOut = () => {}, fetch
 
     /**
      * Change something once. What may have been lost is sent again under the same key, a few times; `onWait(seconds)`
-     * hears before each. Without a key it is sent once only.
+     * is called before each. Without a key it is sent once only.
      */
     async send(method, path, { onWait = () => {}, ...options } = {}) {
       let unknown = false;
@@ -93,7 +93,7 @@ export function createApi({ getToken, getLanguage, onSignedOut = () => {}, fetch
 
 /**
  * What `request()` returns, repeated while the service is busy with the same for somebody else, at most `attempts` times.
- * `onWait()` hears of each such answer.
+ * `onWait()` is called at each such answer.
  */
 export async function whenFree(request, { onWait = () => {}, sleep = defaultSleep, attempts = 30 } = {}) {
   for (let attempt = 1; ; attempt += 1) {

@@ -1,6 +1,6 @@
 // Money, numbers and times as people read and type them. Pure: the language is an argument, the zone the browser's.
 
-// Minor units of ISO 4217 where they are not two. Not asked of Intl: its data gives other digits for some currencies,
+// Minor units of ISO 4217 where they are not two. Not taken from Intl: its data gives other digits for some currencies,
 // and a price would be wrong by a factor of a hundred.
 const DIGITS = {
   BIF: 0, CLP: 0, DJF: 0, GNF: 0, ISK: 0, JPY: 0, KMF: 0, KRW: 0, PYG: 0, RWF: 0, UGX: 0, UYI: 0, VND: 0, VUV: 0,

@@ -73,7 +73,7 @@ export function storedKeys(name, { storage = ownStorage(), now = Date.now } = {}
       // No room, or storage is forbidden: the page itself still keeps them.
     }
   };
-  const here = new Map(); // what this page has said goes ahead of what is stored
+  const here = new Map(); // what this page has set goes ahead of what is stored
   const others = (signature) => read().filter((one) => one.name !== name || one.signature !== signature);
   return {
     get: (signature) =>

@@ -1,5 +1,5 @@
-// Asks again and again, in one chain: the next request begins after the answer to the last. Stops in hidden tabs, waits
-// as long as `Retry-After` says, and ever longer while nothing answers.
+// Polls in one chain: the next request begins after the answer to the last. Stops in hidden tabs, waits as long as
+// `Retry-After` says, and ever longer while nothing answers.
 
 const LONGEST_MS = 30_000;
 
@@ -11,8 +11,8 @@ export function pause(every, failures, retryAfter = null, random = Math.random) 
 }
 
 /**
- * Begin to call `load(signal)` every `every` ms. `onError(error, wait)` hears of failures, and of the ms until the next
- * try. Returns what ends it, and `now()`, which asks at once.
+ * Begin to call `load(signal)` every `every` ms. `onError(error, wait)` is called at failures, with the ms until the
+ * next try. Returns what ends it, and `now()`, which polls at once.
  */
 export function startPoll({ load, every, onError = () => {}, page = document, timers = globalThis }) {
   let timer = null;

@@ -1,4 +1,4 @@
-// The API as the one who signed in to this tab, and who hears when that ends.
+// The API as the one who signed in to this tab, and who is notified when that ends.
 import { createApi } from "./api.js";
 import { language } from "./i18n.js";
 import { session } from "./session.js";

@@ -1,4 +1,4 @@
-// The goods, live: only those that are on the screen are asked for.
+// The goods, live: only those that are on the screen are watched.
 
 import { client } from "./page.js";
 import { showSale } from "./sale.js";

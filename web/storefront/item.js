@@ -21,7 +21,7 @@ export function start() {
   form.parentElement.addEventListener("input", quote.changed);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    if (!signedIn) return askToSignIn();
+    if (!signedIn) return promptSignIn();
     buy();
   });
   if (signedIn) goOn();
@@ -124,7 +124,7 @@ function mark(form, errors) {
   return first;
 }
 
-function askToSignIn() {
+function promptSignIn() {
   showOutcome(t("outcome.unauthenticated"), { code: "unauthenticated", tone: "warn" });
   const field = document.getElementById("visitor") ?? document.querySelector("#sign-in summary");
   field.focus({ preventScroll: false });

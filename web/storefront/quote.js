@@ -1,11 +1,11 @@
-// The price as the visitor types: asked for a moment after the last change.
+// The price as the visitor types: requested a moment after the last change.
 
 import { client, messageOf, signedIn, t } from "./page.js";
 import { money } from "./shown.js";
 import { write } from "./sale.js";
 
 const PAUSE = 300; // milliseconds after a change
-const OPEN = { name: "-", phone: "000", line1: "-", postcode: "0" }; // of an address a quote asks for the region alone
+const OPEN = { name: "-", phone: "000", line1: "-", postcode: "0" }; // of an address a quote needs the region alone
 
 /**
  * Keeps the quote of a form. `choices()` returns what is filled in, `mark(errors)` shows what is wrong with it.
@@ -18,8 +18,8 @@ export function createQuote(root, goodsId, { choices, mark }) {
   const note = document.getElementById("quote-note");
   const amount = (name) => shown.querySelector(`[data-amount="${name}"]`);
   const style = { prefix: root.dataset.prefix, decimals: Number(root.dataset.decimals) };
-  const asksFor = ({ expected_total, address, ...rest }) => JSON.stringify({ ...rest, region: address?.region });
-  let known = { for: asksFor(choices()), total: Number(shown.dataset.quoteTotal) };
+  const requestOf = ({ expected_total, address, ...rest }) => JSON.stringify({ ...rest, region: address?.region });
+  let known = { for: requestOf(choices()), total: Number(shown.dataset.quoteTotal) };
   let timer = null;
   let running = null;
   let controller = null;
@@ -28,7 +28,7 @@ export function createQuote(root, goodsId, { choices, mark }) {
     controller?.abort();
     clearTimeout(timer);
     mark([]);
-    if (asksFor(choices()) === known.for) return calm("");
+    if (requestOf(choices()) === known.for) return calm("");
     if (!signedIn) return unknown(t("sign_in_for_price"));
     shown.setAttribute("aria-busy", "true");
     timer = setTimeout(() => (running = fetchQuote()), PAUSE);
@@ -54,7 +54,7 @@ export function createQuote(root, goodsId, { choices, mark }) {
 
   /** Show a quote, for what was sent. */
   function show(quote, wanted = choices()) {
-    known = { for: asksFor(wanted), total: quote.total };
+    known = { for: requestOf(wanted), total: quote.total };
     shown.dataset.quoteTotal = quote.total;
     for (const name of ["subtotal", "shipping_fee", "total"]) if (amount(name)) write(amount(name), money(quote[name], style));
     write(amount("discount"), money(-quote.discount, style));
@@ -90,7 +90,7 @@ export function createQuote(root, goodsId, { choices, mark }) {
       running = fetchQuote();
     }
     await Promise.race([running, new Promise((resolve) => setTimeout(resolve, wait))]);
-    return known.for === asksFor(choices()) ? known.total : null;
+    return known.for === requestOf(choices()) ? known.total : null;
   }
 
   return { changed, show, settled };

@@ -3,7 +3,7 @@
 import { language, say, t } from "./page.js";
 
 const MINUTE = 60_000;
-const SAID_AT = [10 * MINUTE, 5 * MINUTE, MINUTE, 10_000]; // before the moment: seldom, or nobody can listen to it
+const ANNOUNCED_AT = [10 * MINUTE, 5 * MINUTE, MINUTE, 10_000]; // before the moment: seldom, or nobody can listen to it
 
 const long = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
 const short = new Intl.DateTimeFormat(language, { timeStyle: "medium" });
@@ -39,7 +39,7 @@ export function localiseTimes(root = document) {
 export function announcer(key) {
   let before = null;
   return (left) => {
-    const passed = before === null ? undefined : SAID_AT.find((point) => before > point && left <= point);
+    const passed = before === null ? undefined : ANNOUNCED_AT.find((point) => before > point && left <= point);
     before = left;
     if (passed === undefined) return;
     const time = passed >= MINUTE ? t("said.minutes", { n: passed / MINUTE }) : t("said.seconds", { n: passed / 1000 });

@@ -12,10 +12,10 @@ localiseTimes();
 pages[document.body.dataset.page]?.start();
 
 const offline = document.getElementById("offline");
-const tellOffline = () => (offline.textContent = navigator.onLine ? "" : t("offline"));
-addEventListener("offline", tellOffline);
-addEventListener("online", tellOffline);
-tellOffline();
+const showOffline = () => (offline.textContent = navigator.onLine ? "" : t("offline"));
+addEventListener("offline", showOffline);
+addEventListener("online", showOffline);
+showOffline();
 
 // A photograph that cannot be loaded gives way to the drawing.
 for (const photo of document.querySelectorAll("img[data-drawing]")) {

@@ -99,7 +99,7 @@ for (const hidden of [false, true]) {
   });
 }
 
-test("while a countdown runs, a sleep is noticed within a second, however seldom is asked", async () => {
+test("while a countdown runs, a sleep is noticed within a second, however seldom it polls", async () => {
   const shop = new Shop();
   const serve = shop.service;
   const starts_at = new Date(EPOCH + 24 * HOURS).toISOString();

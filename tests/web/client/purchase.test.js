@@ -170,7 +170,7 @@ for (const [name, fault, unsettled] of [
   });
 }
 
-test("a wait that is longer than the purchase may take is told at once", async () => {
+test("a wait that is longer than the purchase may take is reported at once", async () => {
   const shop = new Shop();
   const { client } = open(shop);
   shop.fault = () => problem(429, "rate_limited", {}, { "Retry-After": "3600" });

@@ -36,7 +36,7 @@ function watch(shop, options) {
   return { tab, client, seen, watching };
 }
 
-test("it tells what is there, and each change", async () => {
+test("it reports what is there, and each change", async () => {
   const shop = new Sale();
   const { seen } = watch(shop);
   await shop.time.pass(500);
@@ -225,7 +225,7 @@ test("at the end it turns likewise", async () => {
   assert.deepEqual([seen.at(-1).status, seen.at(-1).endsIn], ["ended", 0]);
 });
 
-test("a countdown is told at each full second", async () => {
+test("a countdown is reported at each full second", async () => {
   const shop = new Sale();
   shop.sale = { ...shop.sale, status: "upcoming", starts_at: shop.at(20_000) };
   const { seen } = watch(shop);
@@ -261,7 +261,7 @@ test("a tab that is opened in the background asks when it is first shown", async
   assert.equal(shop.requests.length, 1);
 });
 
-test("after errors it asks ever more seldom, tells them, and comes back", async () => {
+test("after errors it polls ever more seldom, reports them, and comes back", async () => {
   const shop = new Sale();
   const { tab, seen } = watch(shop);
   await shop.time.pass(10_000);
@@ -497,7 +497,7 @@ test("a callback that throws stops neither the watch nor the others", async () =
   assert.ok(seen.length > 2 && shop.requests.length >= 4);
 });
 
-test("a sale that is not there is told as that", async () => {
+test("a sale that is not there is reported as that", async () => {
   const shop = new Sale();
   shop.fault = () => problem(404, "goods_not_found");
   const { seen } = watch(shop);

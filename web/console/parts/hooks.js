@@ -88,7 +88,7 @@ export function useAction(act, after = () => {}, name = null) {
   return { ...state, run, renew };
 }
 
-/** Ask every `seconds` while the page is seen: `{data, error, wait, now}`; `wait` are the ms until the next try. */
+/** Poll every `seconds` while the page is seen: `{data, error, wait, now}`; `wait` are the ms until the next try. */
 export function usePoll(load, seconds, inputs) {
   const [state, setState] = useState({ data: null, error: null, wait: null });
   const poll = useRef(null);

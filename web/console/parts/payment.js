@@ -1,4 +1,4 @@
-// What the payment provider told, and what an operator did about it.
+// What the payment provider reported, and what an operator did about it.
 import { html, useState } from "../lib.js";
 import { api } from "../service.js";
 import { path } from "../router.js";
@@ -7,7 +7,7 @@ import { locale, t } from "../i18n.js";
 import { useAction } from "./hooks.js";
 import { Badge, Button, Facts, Outcome, Time } from "./ui.js";
 
-/** What a payment told, what came of it, and, where that is open, what to do about it. */
+/** What was reported of a payment, what came of it, and, where that is open, what to do about it. */
 export function Payment({ payment, onResolved }) {
   const open = needsHand(payment);
   return html`<article class="payment stack" data-payment-id=${payment.id} data-outcome=${payment.outcome}>

@@ -101,7 +101,7 @@ export const Facts = ({ of }) =>
   </dl>`;
 
 /** A table. Where it is wider than its page, it can be scrolled by keyboard; on a phone each row is a block of its own.
- *  `columns`: `[key, heading, class]`. Browsers drop the meaning of a table that is laid out as blocks, so its roles are said. */
+ *  `columns`: `[key, heading, class]`. Browsers drop the meaning of a table that is laid out as blocks, so its roles are given. */
 export function Table({ caption, columns, rows, empty }) {
   if (!rows.length) return html`<p class="empty">${empty}</p>`;
   return html`<div class="table-scroll" tabindex="0" role="group" aria-label=${caption}>
