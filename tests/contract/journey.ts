@@ -1,5 +1,5 @@
 // A buyer's journey with `shop.ts` of docs/frontend.md: watch, be early, quote, buy, buy again, pay, be refused.
-import { buy, connect, look, settled, startsIn, told, type Outcome, type Problem } from "./shop.js";
+import { buy, connect, look, messageOf, settled, startsIn, type Outcome, type Problem } from "./shop.js";
 
 const [baseUrl, token, goodsId] = process.argv.slice(2);
 if (baseUrl === undefined || token === undefined || goodsId === undefined) throw new Error("url, token, item");
@@ -63,9 +63,9 @@ console.log(
     same: same.sale === first.sale && same.lead !== first.lead, // the clock is set anew
     total: [quote.data?.total, bought.order.total],
     replayed: [bought.replayed, again.replayed, again.order.order_no === bought.order.order_no],
-    over: told(over),
-    wrong: [told(wrong), wrong.errors?.[0]?.maximum],
-    coupon: [unknown.error.reason === "unknown", told(unknown.error)],
+    over: messageOf(over),
+    wrong: [messageOf(wrong), wrong.errors?.[0]?.maximum],
+    coupon: [unknown.error.reason === "unknown", messageOf(unknown.error)],
     renewed: "order" in renewed && renewed.order.order_no === bought.order.order_no,
     left: answers.length,
     paid: [order.status, mine.data?.items.length],
