@@ -138,7 +138,8 @@ class Batcher(Generic[Answer]):
                     raise Busy
                 self._queue.add(entry, now)
             except Busy as busy:
-                refused, pending = busy, self._queue.pending
+                refused = busy
+                self._report_length()
             else:
                 if not self._watching:
                     self._watching = True
@@ -147,7 +148,6 @@ class Batcher(Generic[Answer]):
                 if not item.running and item.retry_at <= now and self._may_take(now):
                     self._call()
         if refused is not None:
-            record(lambda: LENGTH.labels(self._name).set(pending))
             entry.future.set_exception(refused)
         return entry.future
 
@@ -306,11 +306,14 @@ class Batcher(Generic[Answer]):
             return
         with self._lock:
             first = [(entry, answer) for entry, answer in answers if self._queue.settle(entry)]
-            pending = self._queue.pending
             self._answers.put(first)  # ahead of what `close` puts, once nothing is pending
-            if not pending:
+            if not self._queue.pending:
                 self._empty.notify_all()
-        record(lambda: LENGTH.labels(self._name).set(pending))
+            self._report_length()
+
+    def _report_length(self) -> None:
+        """Set the gauge. Needs the lock: without it an older length could be set last, and stay."""
+        record(lambda: LENGTH.labels(self._name).set(self._queue.pending))
 
     def _complete(self) -> None:
         """Complete futures, in one thread: many would compete with the next batch for the GIL."""
