@@ -25,18 +25,22 @@ THREADS = serve.THREADS
 PER_USER_LIMIT = 100_000
 START_SECONDS = 30
 SETTLE_SECONDS = 30
+# Longer than the service may keep its counts of requests together before it adds them to its figures.
+SETTLE_PAUSE_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
 class State:
-    """What a contender has sold so far: units by its stock, rows of orders, and orders that are still to be stored.
+    """What a contender has sold so far: units by its stock, rows of orders, and purchases by its own count.
 
-    `figures` are its own metrics; only it reads them.
+    `queued` are purchases, or orders to be stored, that are still under way. `figures` are its own metrics; only it
+    reads them.
     """
 
     units: int = 0
     rows: int = 0
     queued: int = 0
+    counted: int = 0
     figures: Any = None
 
 
@@ -76,13 +80,13 @@ class Contender(ABC):
         return State()
 
     def settle(self) -> None:
-        """Wait until requests that the generator gave up at its end are done with."""
+        """Wait until requests that the generator gave up at its end are done with, and counted."""
         deadline = time.monotonic() + SETTLE_SECONDS
         last = self.state()
         while time.monotonic() < deadline:
-            time.sleep(0.1)
+            time.sleep(SETTLE_PAUSE_SECONDS)
             now = self.state()
-            if not now.queued and (now.units, now.rows) == (last.units, last.rows):
+            if not now.queued and (now.units, now.rows, now.counted) == (last.units, last.rows, last.counted):
                 return
             last = now
 

@@ -11,6 +11,8 @@ PURCHASES = "seckill_purchases_total"
 REQUESTS = "seckill_http_requests_total"
 # Purchases that are refused ahead of everything else are counted apart.
 CACHED_REFUSALS = "seckill_cached_refusals_total"
+# The first is brought up to date when a batch ends, the second holds while one is at work.
+UNDER_WAY = ("seckill_queue_length", "seckill_purchase_slots_in_use")
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,10 @@ class Figures:
     def cached_refusals(self) -> dict[str, int]:
         """Purchase requests that were refused without a query to the database, by code."""
         return self._by_label(CACHED_REFUSALS, "code")
+
+    def under_way(self) -> int:
+        """Purchase requests that have no outcome yet, and the slots of transactions: none where nobody buys."""
+        return round(sum(value for (name, _), value in self.samples.items() if name in UNDER_WAY))
 
     def statuses(self) -> dict[str, int]:
         """Requests answered, by HTTP status."""

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import cpu, wrk
-from bench.contenders import Contender, State, Verdict
-from bench.ours import Ours
+from bench.contenders import Contender, Verdict
 from bench.wrk import Answers, Load
 
 # Requests that go ahead of each run, unmeasured: connections are opened, plans and caches filled.
@@ -80,7 +79,7 @@ def measure(
 
     Of a load `beside` it the run has the latencies alone, in `told`, a key of stored results.
     """
-    before = _observed(contender)
+    before = contender.state()
     server, database = contender.server_pids(), contender.database_pids()
     began = cpu.seconds(server), cpu.seconds(database)
     with ThreadPoolExecutor(1) as pool:
@@ -93,7 +92,7 @@ def measure(
         "client": answers.cpu_seconds,
     }
     contender.settle()
-    verdict = contender.judge(before, _observed(contender), *_together(load, answers, beside, others))
+    verdict = contender.judge(before, contender.state(), *_together(load, answers, beside, others))
     details = dict(verdict.details) | ({"beside": others.latency} if others else {})
     counts = _counts(answers, verdict)
     counted = counts["refused"] if count_refused else counts["accepted"]
@@ -131,10 +130,6 @@ def _together(load: Load, answers: Answers, beside: Load | None, others: Answers
         answers, answered=answers.answered + others.answered, not_ok=answers.not_ok + others.not_ok, codes=codes
     )
     return replace(load, connections=load.connections + beside.connections), both
-
-
-def _observed(contender: Contender) -> State:
-    return contender.observed() if isinstance(contender, Ours) else contender.state()
 
 
 def _counts(answers: Answers, verdict: Verdict) -> dict[str, int]:

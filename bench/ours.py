@@ -1,6 +1,6 @@
 """The service, as its users start it, with everything on; and its books, which an audit goes over after each run."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import requests
@@ -120,14 +120,8 @@ class Ours(Contender):
     def state(self) -> State:
         # Units, not rows: to count the rows of a large table takes seconds. The audit holds the two equal.
         units = int(self._server.rows(self._database, "SELECT COALESCE(SUM(sold), 0) FROM goods")[0][0])
-        return State(units)
-
-    def figures(self) -> Figures:
-        return Figures.read(self.url)
-
-    def observed(self) -> State:
-        """The state with the service's own figures."""
-        return replace(self.state(), figures=self.figures())
+        figures = Figures.read(self.url)
+        return State(units, queued=figures.under_way(), counted=figures.outcomes().get("placed", 0), figures=figures)
 
     def judge(self, before: State, after: State, load: Load, answers: Answers) -> Verdict:
         change = after.figures.since(before.figures)

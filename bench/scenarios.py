@@ -169,11 +169,12 @@ def overload() -> list[Trial]:
     def times(factor: int) -> Trial:
         def measure(stage: Stage, number: int) -> Run:
             ours = stage.ours()
+            rate = factor * peak(stage, number)  # ahead of the item: a run that looks for it puts up another
             load = Load(
                 first=ours.put_up(),
                 kind="open",
                 connections=OVERLOAD_CONNECTIONS,
-                rate=factor * peak(stage, number),
+                rate=rate,
                 seconds=stage.options.seconds,
             )
             stage.warm_up(ours, load)
