@@ -9,6 +9,8 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
+from core import threads
+
 # The addresses of a host, the preferred first. Raises OSError, or UnicodeError for what is no name.
 Resolver = Callable[[str, int], Sequence[str]]
 
@@ -58,10 +60,8 @@ class NameLookup:
     def _begun(self, name: tuple[str, int]) -> "Future[Sequence[str]]":
         """Have a thread look a name up. Needs the lock."""
         found: Future[Sequence[str]] = Future()
-        try:
-            threading.Thread(target=self._look_up, args=(name, found), name="resolve", daemon=True).start()
-        except RuntimeError as error:
-            raise OSError("no thread can be started") from error
+        if threads.start("resolve", self._look_up, name, found) is None:
+            raise OSError("no thread can be started")
         self._under_way[name] = found
         return found
 

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from core import threads
 from core.db.clock import Deadline
 
 # Seconds between two looks at what is pending. So late a deadline may be noticed.
@@ -58,12 +59,7 @@ class Deadlines:
             self._some.set()
             # Not alive: not begun, or left behind by a fork.
             if self._thread is None or not self._thread.is_alive():
-                thread = threading.Thread(target=self._watch, name="deadlines", daemon=True)
-                try:
-                    thread.start()
-                except RuntimeError:  # no more threads for now: the next answer starts it
-                    return
-                self._thread = thread
+                self._thread = threads.start("deadlines", self._watch)  # None: the next answer starts it
 
     def _watch(self) -> None:
         while self._some.wait():

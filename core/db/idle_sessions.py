@@ -16,6 +16,7 @@ from sqlalchemy import Engine, event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
+from core import threads
 from core.refusals import Unavailable
 
 PING_AFTER_SECONDS = 1.0
@@ -74,8 +75,8 @@ class IdleSessions:
         with self._lock:
             self._sessions[id(connection)] = session
             if self._thread is None or not self._thread.is_alive():  # threads do not survive a fork
-                self._thread = threading.Thread(target=self.keep_open, name="idle sessions", daemon=True)
-                self._thread.start()
+                # Without it the server ends the session sooner; the next connection tries again.
+                self._thread = threads.start("idle sessions", self.keep_open)
 
     def keep_open(self) -> None:
         """Give idle sessions the long `wait_timeout`, until there is no session left. Runs in a thread of its own."""

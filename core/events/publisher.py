@@ -14,6 +14,7 @@ from datetime import timedelta
 
 from prometheus_client import Counter
 
+from core import threads
 from core.db import shares
 from core.db.database import Database
 from core.db.shares import Share
@@ -146,9 +147,9 @@ class Publisher:
                 rest = self._rests.get(webhook_id)
                 if webhook_id in self._senders or len(self._senders) >= _SENDERS or (rest and rest.until > now):
                     continue
-                sender = threading.Thread(target=self._serve, args=(webhook_id,), name="webhook", daemon=True)
-                self._senders[webhook_id] = sender
-                sender.start()
+                sender = threads.start("webhook", self._serve, webhook_id)  # whose end waits for the lock
+                if sender is not None:
+                    self._senders[webhook_id] = sender
 
     def _serve(self, webhook_id: int) -> None:
         shares.use(Share.JOBS)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from core import threads
 from core.catalogue import goods, sale
 from core.db.clock import Deadline, database_now
 from core.db.database import AnyRow, Database
@@ -130,8 +131,9 @@ class Live:
             watched = self._watched[goods_id] = _Watched(Window(goods_id), now)
         watched.requested_at = now
         if self._reader is None or not self._reader.is_alive():
-            self._reader = threading.Thread(target=self._read_on, name="live", daemon=True)
-            self._reader.start()
+            self._reader = threads.start("live", self._read_on)
+            if self._reader is None:
+                raise Busy()
         return watched
 
     def _read_on(self) -> None:

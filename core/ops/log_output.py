@@ -11,6 +11,7 @@ from typing import Any, TextIO
 
 from prometheus_client import Counter
 
+from core import threads
 from core.ops.metrics import BufferedCounter, record
 from core.ops.text_output import LineWriter
 
@@ -107,11 +108,9 @@ class GatheredLines:
     def _wake(self) -> None:
         self._awake.set()
         if self._thread is None:
-            with self._small, contextlib.suppress(RuntimeError):  # no more threads for now: the next line tries again
+            with self._small:
                 if self._thread is None:
-                    thread = threading.Thread(target=self._run, name="log", daemon=True)
-                    thread.start()
-                    self._thread = thread
+                    self._thread = threads.start("log", self._run)  # None: the next line tries again
 
     def _run(self) -> None:
         while True:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 
+from core import threads
 from core.db import schema
 from core.db.database import Database
 from core.db.schema import WrongSchema
@@ -47,9 +48,7 @@ class Readiness:
                 return found
             found = self._newest = Future()
             self._began_at = time.monotonic()
-        try:
-            threading.Thread(target=self._check, args=(found,), name="readiness", daemon=True).start()
-        except RuntimeError:  # no thread can be started now
+        if threads.start("readiness", self._check, found) is None:
             found.set_result(False)
         return found
 

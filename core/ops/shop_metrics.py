@@ -14,6 +14,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from core import threads
 from core.db.clock import Deadline
 from core.db.database import Database
 from core.db.shares import Share
@@ -109,11 +110,8 @@ class ShopMetrics(Collector):
     def _begin(self, wanted: list[int]) -> None:
         """Needs the lock."""
         done: Future[None] = Future()
-        try:
-            threading.Thread(target=self._read_all, args=(wanted, done), name="metrics", daemon=True).start()
-        except RuntimeError:  # no thread can be started now
-            return
-        self._look, self._began_at = done, self._monotonic()
+        if threads.start("metrics", self._read_all, wanted, done) is not None:
+            self._look, self._began_at = done, self._monotonic()
 
     def _read_all(self, wanted: list[int], done: "Future[None]") -> None:
         """What was read ahead of a failure is shown: the rest is left out, and no figure is older than it seems."""

@@ -24,6 +24,7 @@ from typing import Generic, TypeVar
 
 from prometheus_client import Gauge, Histogram
 
+from core import threads
 from core.db.clock import Deadline
 from core.ops.metrics import record
 from core.purchase.decide import PurchaseRequest
@@ -168,13 +169,12 @@ class Batcher(Generic[Answer]):
     def _has_threads(self) -> bool:
         """Start the threads that do not run yet. False where one of a kind is missing. Needs the lock."""
         loops = [("answers", self._complete), ("watch", self._watch), *[("worker", self._work)] * self._workers]
-        try:
-            for what, loop in loops[len(self._threads) :]:
-                thread = threading.Thread(target=loop, name=f"{self._name}-{what}", daemon=True)
-                thread.start()
-                self._threads.append(thread)
-        except RuntimeError as error:  # no more threads for now: the next request tries again
-            log.warning("a thread of the batcher could not be started: %s", error)
+        for what, loop in loops[len(self._threads) :]:
+            thread = threads.start(f"{self._name}-{what}", loop)
+            if thread is None:
+                log.warning("a thread of the batcher could not be started; the next request tries again")
+                break
+            self._threads.append(thread)
         return len(self._threads) >= _KINDS_OF_THREADS
 
     def _may_take(self, now: float) -> bool:

@@ -17,6 +17,7 @@ from concurrent.futures import Future
 from datetime import datetime, timedelta
 from typing import Any
 
+from core import threads
 from core.catalogue import sale
 from core.db.clock import iso
 from core.db.database import AnyRow
@@ -181,17 +182,16 @@ class SaleCache:
     def _next(self, goods_id: int, since: float, keep: bool = True) -> "Future[CachedSale | None] | None":
         """A future of the item's next row that is read at `since` or later, which is read on to `keep` it young.
 
-        None where too many items are kept.
+        None where too many items are kept, or no thread can read now.
         """
         found: Future[CachedSale | None] = Future()
         with self._lock:
             if self._awaited_count >= self._most_waiting:
                 raise Busy()
-            if keep and not self._add(goods_id):
+            if (keep and not self._add(goods_id)) or not self._begin():
                 return None
             self._awaited.setdefault(goods_id, []).append((since, found))
             self._awaited_count += 1
-            self._begin()
         self._wake.set()
         return found
 
@@ -257,12 +257,12 @@ class SaleCache:
         self._wanted.add(goods_id)
         return True
 
-    def _begin(self) -> None:
-        """Start the thread that reads, unless it runs. Needs the lock."""
+    def _begin(self) -> bool:
+        """Start the thread that reads, unless it runs. False where no thread can be started now. Needs the lock."""
         # Not alive: not started, ended for want of requests, or of the process before a fork.
         if self._watcher is None or not self._watcher.is_alive():
-            self._watcher = threading.Thread(target=self._watch, daemon=True)
-            self._watcher.start()
+            self._watcher = threads.start("sale cache", self._watch)
+        return self._watcher is not None
 
     def _watch(self) -> None:
         while True:

@@ -3,7 +3,6 @@
 import os
 import random
 import socket
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -19,6 +18,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from config import Settings, share_of
+from core import threads
 from core.held import held
 from core.tracing import exporters
 from core.version import __version__
@@ -104,9 +104,9 @@ class Tracer:
 
     def close(self, seconds: float) -> None:
         """Send what waits, but take no longer than `seconds`: the library's own end can take minutes."""
-        end = threading.Thread(target=self._provider.shutdown, daemon=True)
-        end.start()
-        end.join(seconds)
+        end = threads.start("tracer", self._provider.shutdown)
+        if end is not None:
+            end.join(seconds)
 
 
 def share(span: Span, of: Sequence[Span]) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from queue import SimpleQueue
 
+from core import threads
 from core.db.clock import Deadline, begin_request
 from core.db.deadlines import Deadlines, Pending
 from core.refusals import Busy
@@ -102,9 +103,7 @@ class RequestQueue:
         return self._threads
 
     def _start(self) -> None:
-        try:
-            threading.Thread(target=self._work, name="request", daemon=True).start()
-        except RuntimeError:  # no more threads for now: those that there are go on
+        if threads.start("request", self._work) is None:  # those that there are go on
             with self._lock:
                 self._threads -= 1
 

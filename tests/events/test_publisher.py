@@ -26,6 +26,7 @@ from harness.receiver import Receiver, receiving, status
 from harness.service import environment
 from models import Webhook, WebhookDelivery
 from tests.events.conftest import Clock
+from tests.no_threads import no_more_threads
 from tests.resources.calls import OPERATOR, Calls
 
 
@@ -243,6 +244,18 @@ def test_one_event_that_is_refused_does_not_stop_the_next(
     receiver.act = lambda handler: status(422 if handler.headers["webhook-id"] == "evt_2" else 204)(handler)
     publish(publisher)
     assert [row.status for row in rows(private_call)] == ["delivered", "pending", "delivered", "delivered", "delivered"]
+
+
+def test_what_was_due_while_no_thread_could_be_started_is_sent_afterwards(
+    private_call: Calls, publisher: Publisher, receiver: Receiver
+) -> None:
+    private_call.create_webhook(receiver.url)
+    buy(private_call)
+    with no_more_threads():
+        publish(publisher)
+    assert receiver.received == []
+    publish(publisher)
+    assert [row.status for row in rows(private_call)] == ["delivered"]
 
 
 @pytest.mark.parametrize("busy", [True, False])

@@ -18,6 +18,7 @@ from core.db.idle_sessions import PARKED_SECONDS, IdleSessions
 from core.db.shares import Share
 from core.refusals import Unavailable
 from harness.database_server import DatabaseServer
+from tests.no_threads import no_more_threads
 
 SILENCE = 1  # seconds
 CONNECTIONS = 4
@@ -96,6 +97,14 @@ def stay_open(watched: Watched) -> None:
 
 
 def test_sessions_that_idle_for_several_time_outs_are_the_same_afterwards(watched: Watched) -> None:
+    stay_open(watched)
+
+
+def test_a_connection_is_opened_though_no_thread_can_keep_it_open(watched: Watched) -> None:
+    with no_more_threads():
+        watched.use_all()
+        assert watched.ids()
+    watched.use_all()
     stay_open(watched)
 
 

@@ -1,0 +1,15 @@
+"""Starts threads where a process may be unable to have one more: its host or its container limits their number."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+
+def start(name: str, target: Callable[..., Any], *arguments: Any) -> threading.Thread | None:
+    """Start a daemon thread. None where no thread can be started now: the caller goes on without it."""
+    thread = threading.Thread(target=target, args=arguments, name=name, daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:
+        return None
+    return thread
