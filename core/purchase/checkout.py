@@ -151,16 +151,20 @@ class Checkout:
         """Settle a batch of purchases (`batcher.Settle`)."""
         all_requests = list(requests)  # and those that join
         outcomes = batch.serve(self._database, self.caps, all_requests, deadline, patient, join_late)
+        # It is committed: an error from here on would have the batch run again.
+        record(lambda: self._count_batch(all_requests, outcomes))
+        return outcomes
+
+    def _count_batch(self, requests: Sequence[PurchaseRequest], outcomes: Sequence[Outcome | None]) -> None:
+        for label, count in Counter(_label(outcome) for outcome in outcomes if outcome is not None).items():
+            _count(label, count)
         settled = Counter(
             request.goods_id
-            for request, outcome in zip(all_requests, outcomes, strict=True)
+            for request, outcome in zip(requests, outcomes, strict=True)
             if outcome is not None and not (isinstance(outcome, Refused) and outcome.refusal.code == GOODS_NOT_FOUND)
         )
         if settled:
             self.counter.batch(settled)
-        for label, count in Counter(_label(outcome) for outcome in outcomes if outcome is not None).items():
-            _count(label, count)
-        return outcomes
 
     def look_up(
         self, requests: Sequence[PurchaseRequest], deadline: Deadline, patient: bool, join_late: JoinLate

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from opentelemetry.trace import Span
 
 from core.db.clock import Deadline
+from core.ops.metrics import record
 from core.purchase.checkout import Checkout
 from core.purchase.decide import Outcome, PurchaseRequest
 from core.purchase.queue import JoinLate
@@ -61,6 +62,11 @@ class _Batch(ExitStack):
         elif of:
             self.span = self.enter_context(self._tracer.shared(self._name, of, self._began))
         self._began = self._began or time.time_ns()
+
+    def __exit__(self, *details: Any) -> bool:
+        """End the span. A failure is only logged: the batch may be committed."""
+        record(lambda: super(_Batch, self).__exit__(*details))
+        return False
 
     def set_sizes(self, requests: Sequence[PurchaseRequest]) -> None:
         """Note how many purchases there are in the batch, and of how many items."""
@@ -136,13 +142,14 @@ class TracedCheckout(Checkout):
                 try:
                     outcomes = work(join)
                 finally:
-                    batch.set_sizes(all_requests)
+                    record(lambda: batch.set_sizes(all_requests))
         except Busy:  # some are queued again
             self._wait_again(all_requests)
             raise
         if batch.span is not None:
             queued = zip(all_requests, outcomes, strict=True)
-            self._wait_again([each for each, outcome in queued if outcome is None or isinstance(outcome, SaleOpen)])
+            left = [each for each, outcome in queued if outcome is None or isinstance(outcome, SaleOpen)]
+            record(lambda: self._wait_again(left))
         return outcomes
 
     def _traced_of(self, requests: Sequence[PurchaseRequest]) -> list[_Purchase]:

@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from opentelemetry.sdk.trace import Span
 from opentelemetry.trace import SpanKind, StatusCode
 
 from core.ops import csv_text
@@ -56,6 +57,24 @@ def test_what_buyers_send_is_in_no_span(call: Calls, spans: Spans) -> None:
     exported = "".join(span.to_json() for span in spans.all)
     assert "INSERT INTO orders" in exported
     assert "of-the-tests" not in exported.lower()
+
+
+@pytest.mark.parametrize("step", ["set_attribute", "end"])
+def test_a_span_that_fails_once_the_batch_is_committed_changes_no_outcome(
+    sqlite_call: Calls, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    work = getattr(Span, step)
+
+    def fail(span: Span, *arguments: object) -> None:
+        if span.name == BATCH:
+            raise MemoryError
+        work(span, *arguments)
+
+    monkeypatch.setattr(Span, step, fail)
+    item = sqlite_call.create(stock=5)["id"]
+    assert sqlite_call.buy(item, USER).status_code == 201
+    sale = sqlite_call.get(f"/goods/{item}").json
+    assert (sale["stock"], sale["sold"]) == (4, 1)
 
 
 def test_a_batch_is_linked_with_all_of_its_purchases(sqlite_call: Calls, spans: Spans) -> None:
