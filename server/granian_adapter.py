@@ -177,11 +177,13 @@ class _Exchange:
         self._adapter.call(lambda: self._send_file(status, headers, file))
 
     def _send_file(self, status: int, headers: Headers, file: IO[bytes]) -> None:
-        if not self.sent:
-            self.sent = True
-            self._protocol.response_file(status, headers, f"/dev/fd/{file.fileno()}")
-        self._adapter.call_later(OPEN_SECONDS, file.close)
-        self._end()
+        try:
+            if not self.sent:
+                self.sent = True
+                self._protocol.response_file(status, headers, f"/dev/fd/{file.fileno()}")
+        finally:
+            self._adapter.call_later(OPEN_SECONDS, file.close)
+            self._end()
 
     def send(self, status: int, headers: Headers, body: bytes) -> None:
         """Send a response, in the loop's thread. Only the first is sent."""

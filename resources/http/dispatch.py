@@ -5,6 +5,7 @@ batch is settled, by the thread that completes futures. All else is answered by 
 (request_queue.py).
 """
 
+import logging
 import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
@@ -14,13 +15,16 @@ from wsgiref.types import WSGIEnvironment
 
 from core.db.clock import begin_request
 from core.db.deadlines import Deadlines, Pending
-from core.refusals import Busy
+from core.refusals import INTERNAL_ERROR, Busy
 from resources.http.api_request import ApiRequest
 from resources.http.connections import READING
 from resources.http.limits import FREE
 from resources.http.pipeline import Pipeline
+from resources.http.problems import LANGUAGES, MIME_TYPE, PROBLEMS, problem_json
 from resources.http.reply import Headers, Later, Make, Reply
 from resources.http.request_queue import Lane, RequestQueue
+
+log = logging.getLogger("seckill.requests")
 
 
 class Exchange(Protocol):
@@ -59,7 +63,7 @@ class Dispatcher:
 
     def refuse(self, error: Exception, exchange: Exchange, environ: WSGIEnvironment) -> None:
         """Answer a request that could not be received."""
-        self._send(ApiRequest(environ), exchange, error)
+        self._send_error(ApiRequest(environ), exchange, error)
 
     def _receive(self, request: ApiRequest, exchange: Exchange) -> None:
         health = self._fast_path.health(request)
@@ -116,8 +120,8 @@ class Dispatcher:
         """Answers with `late` at the deadline, unless the answer is claimed before."""
 
         def expire() -> None:
-            self._send(request, exchange, late)
             self._awaited.discard(pending)
+            self._send_error(request, exchange, late)
 
         pending = Pending(self._pipeline.deadline(), expire)
         self._awaited.add(pending)
@@ -142,7 +146,7 @@ class Dispatcher:
         """Have a thread answer, or say `busy`: at once where too many wait, else at the request's deadline."""
 
         def refuse() -> None:
-            self._send(request, exchange, Busy())
+            self._send_error(request, exchange, Busy())
 
         try:
             deadline = self._pipeline.deadline()
@@ -156,7 +160,16 @@ class Dispatcher:
             answer(request, exchange, *more)
         except BaseException as error:  # the end of the thread is no end of the wait for an answer
             known = error if isinstance(error, Exception) else RuntimeError(type(error).__name__)
-            self._send(request, exchange, known)
+            self._send_error(request, exchange, known)
+
+    def _send_error(self, request: ApiRequest, exchange: Exchange, error: Exception) -> None:
+        """Send an error; where that fails as well, `internal_error` by the fewest steps: nobody else would answer."""
+        try:
+            self._send(request, exchange, error)
+        except Exception as failure:
+            log.error("an error could not be answered: %s", type(failure).__name__)
+            body = problem_json(INTERNAL_ERROR, LANGUAGES[0], request.id, PROBLEMS[INTERNAL_ERROR].detail)
+            exchange.response_bytes(500, [("Content-Type", MIME_TYPE), ("Content-Length", str(len(body)))], body)
 
 
 _WSGI = {

@@ -66,6 +66,8 @@ class Protocol:
         self.sent.append((status, body))
 
     def response_file(self, status: int, headers: Headers, path: str) -> None:
+        if self._fails:
+            raise ValueError("no such header")
         self.sent.append((status, Path(path).read_bytes()))
 
 
@@ -172,6 +174,24 @@ def test_an_answer_in_pieces_is_sent_from_a_thread_once_it_is_complete(monkeypat
         await asyncio.sleep(0.01)  # the file is closed
 
     run(answer, act)
+
+
+def test_an_answer_in_pieces_that_cannot_be_sent_keeps_nobody_waiting(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(granian_adapter, "OPEN_SECONDS", 0)
+
+    def answer(exchange: Exchange, environ: Any) -> None:
+        threading.Thread(target=exchange.response_chunks, args=(200, [], iter([b"a"]))).start()
+
+    async def act(adapter: GranianAdapter) -> None:
+        protocol = Protocol(fails=True)
+        await adapter.__rsgi__(scope_of(), protocol)  # type: ignore[arg-type]
+        assert protocol.sent == []
+        await asyncio.sleep(0.01)  # the file is closed
+
+    run(answer, act)
+    assert [record.getMessage() for record in caplog.records] == ["a response could not be sent: ValueError"]
 
 
 def test_of_an_answer_whose_pieces_fail_nothing_is_sent_but_the_error() -> None:
