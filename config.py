@@ -229,7 +229,7 @@ class Settings(BaseSettings):
         3.0,
         ge=0.1,
         le=60,
-        description="Seconds from its arrival that a request waits for its turn before it is told `busy`.",
+        description="Seconds from its arrival that a request waits for its turn before it is answered `busy`.",
     )
     QUEUE_MAX: int = Field(
         1024,

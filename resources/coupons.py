@@ -55,7 +55,7 @@ class CouponList(ApiResource):
     def get(self, caller: Identity, query: models.CouponsQuery) -> dict[str, Any]:
         """List the coupons."""
         listing = Listing("coupons", active=query.active, kind=query.kind, sort=query.sort)
-        page = coupons.catalogue.list_page(
+        page = coupons.table.list_page(
             services().database,
             listing.request(query.limit, query.cursor),
             query.sort,
@@ -77,7 +77,7 @@ class CouponList(ApiResource):
     )
     def post(self, caller: Identity, body: models.CouponCreate) -> Any:
         """Create a coupon. A code that exists already is a `validation_failed`."""
-        return _answers.created(coupons.catalogue.create(services().database, body.model_dump()))
+        return _answers.created(coupons.table.create(services().database, body.model_dump()))
 
 
 class CouponItem(ApiResource):
@@ -93,7 +93,7 @@ class CouponItem(ApiResource):
     )
     def get(self, code: str, caller: Identity) -> Reply:
         """Read a coupon."""
-        return _answers.read(coupons.catalogue.find(services().database, _code(code)))
+        return _answers.read(coupons.table.find(services().database, _code(code)))
 
     @operation(
         Operation(
@@ -112,5 +112,5 @@ class CouponItem(ApiResource):
         Purchases after the answer use the changed coupon; earlier orders keep their price. A limit below the number of
         uses ends the coupon and revokes none of them. `If-Match` with a version prevents overwriting another change.
         """
-        row = coupons.catalogue.change(services().database, _code(code), body.given(), expected_versions())
+        row = coupons.table.change(services().database, _code(code), body.given(), expected_versions())
         return _answers.changed(row)

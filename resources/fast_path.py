@@ -67,12 +67,7 @@ class FastPath:
         request.route = path
         if path == "/healthz":
             return json_reply(ops.ALIVE)
-        readiness = self._services.readiness
-
-        def make(found: Future[bool]) -> Reply | Exception:
-            return json_reply(ops.READY) if readiness.holds(found) else Unavailable()
-
-        return Later(readiness.latest(), make, late=Unavailable())
+        return ops.ready(self._services)
 
     def answer(self, request: ApiRequest, holds_thread: bool = False) -> Answer:
         """The answer to a plain request. Raises what `errors.reply_to` knows.

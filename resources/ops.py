@@ -1,27 +1,38 @@
 """The service itself: is it alive, can it serve, what are its figures."""
 
-import contextlib
 import logging
+from concurrent.futures import Future
 
 from flask import Response
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.registry import Collector
 
 from core import refusals as codes
-from core.db.clock import deadline_of_request
 from core.ops.figures import HostFigures
 from core.ops.metrics import BufferedCounter
 from core.refusals import Unavailable
+from core.services import Services
 from resources import schemas
 from resources.http.auth import Access
 from resources.http.context import services
 from resources.http.operation import ApiResource, Operation, operation
+from resources.http.reply import Later, Reply, json_reply
 
 log = logging.getLogger("seckill.metrics")
 
 _TAG = "Service"
 ALIVE = {"status": "ok"}
 READY = {"status": "ready"}
+
+
+def ready(services: Services) -> Later:
+    """The answer whether this host can serve."""
+    readiness = services.readiness
+
+    def make(found: Future[bool]) -> Reply | Exception:
+        return json_reply(READY) if readiness.holds(found) else Unavailable()
+
+    return Later(readiness.latest(), make, late=Unavailable())
 
 
 class Alive(ApiResource):
@@ -37,18 +48,12 @@ class Ready(ApiResource):
             "getReadiness", _TAG, Access.PUBLIC, {200: schemas.Health}, refusals=(codes.UNAVAILABLE,), limited=False
         )
     )
-    def get(self) -> dict[str, str]:
+    def get(self) -> Later:
         """Say whether this host can serve: database reachable, schema right, not about to stop.
 
         Looked up at most once a second.
         """
-        readiness = services().readiness
-        found = readiness.latest()
-        with contextlib.suppress(TimeoutError):
-            found.result(deadline_of_request(services().settings.PURCHASE_WAIT_SECONDS).remaining())
-        if not found.done() or not readiness.holds(found):
-            raise Unavailable()
-        return READY
+        return ready(services())
 
 
 class Metrics(ApiResource):

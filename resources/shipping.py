@@ -47,7 +47,7 @@ class ShippingMethodList(ApiResource):
     def get(self, query: models.ShippingMethodsQuery) -> dict[str, Any]:
         """List the shipping methods, including inactive ones. A quote has the fee of each."""
         listing = Listing("shipping methods", active=query.active, sort=query.sort)
-        page = shipping.catalogue.list_page(
+        page = shipping.table.list_page(
             services().database, listing.request(query.limit, query.cursor), query.sort, active=query.active
         )
         return listing.answer([_json(row) for row in page.items], page.after)
@@ -69,7 +69,7 @@ class ShippingMethodList(ApiResource):
         There are at most 100, active or not. A code that exists already, and a method too many, is a
         `validation_failed`.
         """
-        return _answers.created(shipping.catalogue.create(services().database, body.model_dump()))
+        return _answers.created(shipping.table.create(services().database, body.model_dump()))
 
 
 class ShippingMethodItem(ApiResource):
@@ -85,7 +85,7 @@ class ShippingMethodItem(ApiResource):
     )
     def get(self, code: str) -> Reply:
         """Read a shipping method."""
-        return _answers.read(shipping.catalogue.find(services().database, _code(code)), "public, max-age=1")
+        return _answers.read(shipping.table.find(services().database, _code(code)), "public, max-age=1")
 
     @operation(
         Operation(
@@ -103,5 +103,5 @@ class ShippingMethodItem(ApiResource):
 
         `If-Match` with a version prevents overwriting another change.
         """
-        row = shipping.catalogue.change(services().database, _code(code), body.given(), expected_versions())
+        row = shipping.table.change(services().database, _code(code), body.given(), expected_versions())
         return _answers.changed(row)

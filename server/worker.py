@@ -29,6 +29,7 @@ from resources.http.dispatch import Dispatcher
 from resources.http.pipeline import Pipeline
 from server.address import Address
 from server.granian_adapter import GranianAdapter
+from server.listening import limit_sending
 from server.stop import Stop
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def run(part: int, host: HostMemory, address: Address, settings: Settings) -> No
         uvloop.run(  # 1.15 times the refusals of asyncio's own loop
             _serve(
                 server,
+                address.port,
                 in_hand=lambda: services.in_progress.here + adapter.in_hand,
                 before_exit=partial(_close, services, tracer),
             )
@@ -100,11 +102,13 @@ def _exit_on_failure() -> Iterator[None]:
         sys.exit(1)
 
 
-async def _serve(server: Server, in_hand: Callable[[], int], before_exit: Callable[[], object]) -> None:
+async def _serve(server: Server, port: int, in_hand: Callable[[], int], before_exit: Callable[[], object]) -> None:
     loop = asyncio.get_running_loop()
     stop = Stop(lambda: loop.call_soon_threadsafe(server.stop), in_hand, before_exit)
     stop.watch()
+    limiting = asyncio.create_task(limit_sending(port))
     await server.serve()
+    limiting.cancel()
     stop.wait()  # blocks the event loop, which has nothing left to do: no connection is open
 
 

@@ -14,6 +14,7 @@ from core.db.fault_table import GROUPS, KNOWN, Kind
 from core.refusals import __dict__ as refusal_codes
 from harness.service import Service
 from resources.http.problems import PROBLEMS
+from tests.test_invariants import is_there
 
 README = (ROOT / "README.md").read_text()
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
@@ -40,6 +41,14 @@ def test_every_metric_is_documented() -> None:
         declared |= set(re.findall(r'"(seckill_[a-z_]+)", *(?:\n *)?"', path.read_text()))
     assert declared
     assert set(re.findall(r"^\| `(seckill_[a-z_]+)`", OPERATIONS, flags=re.MULTILINE)) == declared
+
+
+def test_every_wait_of_a_request_has_a_test() -> None:
+    table = OPERATIONS.partition("| waits for | at most |")[2].partition("\n\n")[0]
+    rows = [[cell.strip() for cell in row.split("|")[1:-1]] for row in table.splitlines()[2:]]
+    assert len(rows) > 15
+    assert [row[0] for row in rows if not row[-1]] == ["the worker to accept its connection"]
+    assert [row[-1] for row in rows if row[-1] and not is_there(row[-1].strip("`"))] == []
 
 
 def test_every_refusal_of_the_core_is_a_documented_problem() -> None:

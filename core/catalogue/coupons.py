@@ -126,7 +126,7 @@ def _wrong(row: Fields, given: Fields) -> dict[str, str]:
 _DEFAULTS: Mapping[str, Any] = {
     name: None for name in Coupon.__slots__ if name not in ("code", "kind", "active", "used")
 } | {"active": True}
-catalogue = CodedTable(CouponRow, refusals.COUPON_NOT_FOUND, defaults=_DEFAULTS, wrong=_wrong)
+table = CodedTable(CouponRow, refusals.COUPON_NOT_FOUND, defaults=_DEFAULTS, wrong=_wrong)
 
 _COLUMNS = tuple(CouponRow.__table__.columns[name] for name in Coupon.__slots__)
 

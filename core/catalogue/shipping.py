@@ -113,4 +113,4 @@ _DEFAULTS: Mapping[str, Any] = {
     "regions": None,
     "active": True,
 }
-catalogue = CodedTable(ShippingMethod, refusals.SHIPPING_METHOD_NOT_FOUND, defaults=_DEFAULTS, make_room=_make_room)
+table = CodedTable(ShippingMethod, refusals.SHIPPING_METHOD_NOT_FOUND, defaults=_DEFAULTS, make_room=_make_room)

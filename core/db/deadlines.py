@@ -1,4 +1,7 @@
-"""Answers that are to come by a deadline: whoever claims one first gives it, and one thread gives what nobody did."""
+"""Answers that must be given by a deadline.
+
+Each is given once: by the first thread that claims it or, at the deadline, by the thread that watches.
+"""
 
 import heapq
 import itertools
@@ -70,7 +73,7 @@ class Deadlines:
                     try:
                         expire()
                     except Exception as error:
-                        log.error("a request could not be told that its time is over: %s", type(error).__name__)
+                        log.error("a request whose time is over could not be answered: %s", type(error).__name__)
             time.sleep(seconds)
 
     def _due(self) -> tuple[list[Pending], float]:

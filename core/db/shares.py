@@ -17,7 +17,7 @@ from core.held import held
 _WATCHERS = 3
 _JOBS = 3
 # The look-up of keys at closed sales (core/purchase/replays.py).
-_LOOKS = 1
+_REPLAYS = 1
 
 
 class Share(StrEnum):
@@ -58,7 +58,7 @@ def sizes(settings: Settings) -> Mapping[Share, int]:
     """The number of connections of each share, in one worker."""
     workers = batch_workers(settings)
     return {
-        Share.PURCHASES: workers + _LOOKS,
+        Share.PURCHASES: workers + _REPLAYS,
         Share.CHANGES: max(1, settings.DATABASE_POOL_SIZE - workers),
         Share.JOBS: _JOBS,
         Share.READS: settings.DATABASE_READ_POOL_SIZE,

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from core.db.clock import deadline_of_request
 from core.name_lookup import NameLookup
 from core.refusals import InvalidField
 
@@ -81,7 +82,7 @@ def check(url: str, private: bool) -> None:
     if target.scheme != "https" or _HERE.fullmatch(target.host):
         raise InvalidField("url", "forbidden_target")
     try:
-        addresses(target, private, seconds=_LOOK_SECONDS)
+        addresses(target, private, seconds=min(_LOOK_SECONDS, deadline_of_request(_LOOK_SECONDS).remaining()))
     except Forbidden:
         raise InvalidField("url", "forbidden_target") from None
     except Unresolved:

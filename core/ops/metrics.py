@@ -23,7 +23,7 @@ POOL_IN_USE = Gauge(
 )
 
 
-_TALLIED = 1000  # the maximum number of buffered counts of one counter
+_BUFFERED_MAX = 1000  # the maximum number of buffered counts of one counter
 
 
 class BufferedCounter:
@@ -44,14 +44,14 @@ class BufferedCounter:
     def add(self, *labels: str) -> None:
         """Count one. Thread-safe."""
         self._counted.append(labels)
-        if len(self._counted) >= _TALLIED:
+        if len(self._counted) >= _BUFFERED_MAX:
             self._settle()
 
     @classmethod
     def settle(cls) -> None:
         """Add the buffered counts of all counters of the process."""
-        for tally in cls._all:
-            tally._settle()  # noqa: SLF001 (of this class)
+        for counter in cls._all:
+            counter._settle()  # noqa: SLF001 (of this class)
 
     def _settle(self) -> None:
         with self._settling:

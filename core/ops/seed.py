@@ -56,8 +56,8 @@ def coupons_and_methods(database: Database) -> tuple[list[Row[Any]], list[Row[An
     """Create coupons of every kind and shipping methods, unless they exist, and return the rows of both."""
     methods = ({"currency": "CNY", **fields} for fields in _METHODS)
     return (
-        [_found_or_made(coupons.catalogue, database, fields) for fields in _COUPONS],
-        [_found_or_made(shipping.catalogue, database, fields) for fields in methods],
+        [_found_or_made(coupons.table, database, fields) for fields in _COUPONS],
+        [_found_or_made(shipping.table, database, fields) for fields in methods],
     )
 
 
@@ -81,16 +81,16 @@ def _money(amount: int, currency: str | None) -> str:
     return f"{amount:,}" if currency is None else shown(amount, currency)
 
 
-def _found_or_made(catalogue: CodedTable, database: Database, fields: dict[str, Any]) -> Row[Any]:
+def _found_or_made(table: CodedTable, database: Database, fields: dict[str, Any]) -> Row[Any]:
     try:
-        return catalogue.find(database, fields["code"])
+        return table.find(database, fields["code"])
     except Refusal as refusal:
-        if refusal.code != catalogue.not_found:
+        if refusal.code != table.not_found:
             raise
     try:
-        return catalogue.create(database, fields)
+        return table.create(database, fields)
     except (Refusal, IntegrityError):
-        return catalogue.find(database, fields["code"])  # another process has made it meanwhile
+        return table.find(database, fields["code"])  # another process has made it meanwhile
 
 
 def items(database: Database, count: int, stock: int, shippable: bool = False) -> Iterator[Row[Any]]:

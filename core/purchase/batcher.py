@@ -328,7 +328,7 @@ class Batcher(Generic[Answer]):
                     if not entry.future.cancelled():
                         log.error("a request had two outcomes")
                 except BaseException as error:  # others wait for their outcome
-                    log.error("a request could not be told its outcome: %s", type(error).__name__)
+                    log.error("an outcome could not be passed on: %s", type(error).__name__)
 
     def _watch(self) -> None:
         """Look for deadlines, for a queue that is too long behind a stuck item, and for batches that stall."""

@@ -11,6 +11,7 @@ from core.db.clock import Deadline, deadline_of_request
 from core.db.database import Database
 from core.db.shares import Share
 from core.live.counter import PurchaseCounter
+from core.live.tally import PLACED, REPLAYED
 from core.ops.metrics import PURCHASES, record
 from core.purchase import batch
 from core.purchase.batcher import Batcher
@@ -191,4 +192,4 @@ def _count(label: str, count: int = 1) -> None:
 def _label(outcome: Outcome) -> str:
     if isinstance(outcome, Refused):
         return outcome.refusal.code
-    return "replayed" if isinstance(outcome, Replayed) else "placed"
+    return REPLAYED if isinstance(outcome, Replayed) else PLACED

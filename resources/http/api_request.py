@@ -100,5 +100,5 @@ def _request_id(given: str) -> str:
     """The id that the caller gave, or a new one where it is not 1 to 64 plain characters."""
     if _PLAIN_ID.fullmatch(given):
         return given
-    # Only to distinguish requests. Anything safer is a system call, which lets other threads take their turn.
+    # Only to distinguish requests. Anything safer is a system call, which releases the GIL.
     return f"{random.getrandbits(128):032x}"

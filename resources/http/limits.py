@@ -1,4 +1,4 @@
-"""How often one may call: so often a user, and so often an address, in fixed windows.
+"""Rate limits: how many requests one user, and one address, may send in a fixed window.
 
 All of it is checked before anything else of a request, so that unknown addresses count too. Not counted are refusals
 of the sale cache, which cost no more than this would, the paths that a host is watched by, browsers' preflights, and

@@ -64,7 +64,7 @@ class RequestQueue:
         self._threads = 0
 
     def put(self, lane: Lane, deadline: Deadline, run: Callable[[], None], expire: Callable[[], None]) -> None:
-        """Have `run` called by a thread, or at `deadline` `expire`, which must not block; one of them, once.
+        """Have a thread call `run`; or, if none has begun by `deadline`, call `expire`, which must not block.
 
         Raises Busy, and calls neither, where too many of the lane wait already.
         """

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from core.db.clock import Deadline, begin_request
 from core.events import url_policy
 from core.events.url_policy import Forbidden, Unresolved, addresses, check, is_private, parse
 from core.name_lookup import NameLookup
@@ -158,3 +159,18 @@ def test_a_subscription_s_name_may_lead_nowhere_yet(monkeypatch: pytest.MonkeyPa
     answer("10.0.0.1")
     with pytest.raises(InvalidField):
         check("https://shop.example/hooks", private=False)
+
+
+def test_a_subscription_does_not_wait_for_dns_beyond_its_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[float] = []
+
+    def resolve(host: str, port: int, seconds: float) -> Sequence[str]:
+        given.append(seconds)
+        return ["8.8.8.8"]
+
+    monkeypatch.setattr(url_policy.NAMES, "addresses", resolve)
+    for left in (60.0, 0.0):
+        begin_request(Deadline(left))
+        check("https://shop.example/hooks", private=False)
+    begin_request(None)
+    assert given == [2.0, 0.0]

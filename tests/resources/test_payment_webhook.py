@@ -53,8 +53,8 @@ def event_of(order: dict[str, Any], **changed: Any) -> Event:
     return Event(SUCCEEDED, order["order_no"], order["total"], order["currency"], "pay_1", ID, **changed)
 
 
-def send_event(call: Calls, body: bytes, proof: dict[str, str], content_type: str = JSON) -> TestResponse:
-    return call.post(PATH, data=body, headers=proof, content_type=content_type)
+def send_event(call: Calls, body: bytes, signed: dict[str, str], content_type: str = JSON) -> TestResponse:
+    return call.post(PATH, data=body, headers=signed, content_type=content_type)
 
 
 def report_payment(call: Calls, order: dict[str, Any], **changed: Any) -> TestResponse:
@@ -104,16 +104,16 @@ def test_a_signature_made_by_hand_as_the_specification_has_it_is_good(sqlite_cal
     data = f'{{"order_no":"{order["order_no"]}","amount":100,"currency":"CNY","payment_id":"p","more":{{}}}}'
     body = f'{{ "type":"payment.succeeded","timestamp":"…","data":{data}}}\n'.encode()
     now = str(int(time.time()))
-    proof = {"webhook-id": ID, "webhook-timestamp": now, "webhook-signature": f"v1,{_hmac(KEY, ID, now, body)}"}
-    assert send_event(sqlite_call, body, proof).json["outcome"] == "paid"
+    signed = {"webhook-id": ID, "webhook-timestamp": now, "webhook-signature": f"v1,{_hmac(KEY, ID, now, body)}"}
+    assert send_event(sqlite_call, body, signed).json["outcome"] == "paid"
 
 
 def _changed(name: str, change: Callable[[str], str]) -> Callable[[bytes], tuple[bytes, dict[str, str]]]:
     """A call whose header `name` was changed after it was signed."""
 
     def make(body: bytes) -> tuple[bytes, dict[str, str]]:
-        proof = headers(body)
-        return body, {**proof, name: change(proof[name])}
+        signed = headers(body)
+        return body, {**signed, name: change(signed[name])}
 
     return make
 
@@ -132,8 +132,8 @@ def _at(write: Callable[[int], str]) -> Callable[[bytes], tuple[bytes, dict[str,
 
     def make(body: bytes) -> tuple[bytes, dict[str, str]]:
         stamp = write(int(time.time()))
-        proof = {"webhook-id": ID, "webhook-timestamp": stamp}
-        return body, {**proof, "webhook-signature": f"v1,{_hmac(KEY, ID, stamp, body)}"}
+        signed = {"webhook-id": ID, "webhook-timestamp": stamp}
+        return body, {**signed, "webhook-signature": f"v1,{_hmac(KEY, ID, stamp, body)}"}
 
     return make
 
@@ -197,8 +197,8 @@ def test_what_proves_nothing_changes_nothing(
 ) -> None:
     order = sqlite_call.bought(sqlite_call.create()["id"])
     before = rows(sqlite_call.services.database.engine)
-    body, proof = make(event_of(order).body)
-    answer = send_event(sqlite_call, body, proof)
+    body, signed = make(event_of(order).body)
+    answer = send_event(sqlite_call, body, signed)
     problem(answer, 401, "unauthenticated")
     assert answer.headers["WWW-Authenticate"] == "StandardWebhooks"
     assert rows(sqlite_call.services.database.engine) == before
@@ -233,9 +233,9 @@ def test_one_good_signature_of_several_is_enough(sqlite_call: Calls) -> None:
     order = sqlite_call.bought(sqlite_call.create()["id"])
     body = event_of(order).body
     bad = headers(body, secret=FOREIGN)[_SIGNATURE]
-    proof = headers(body)
-    given = f"v1a,AAAA {bad} {proof[_SIGNATURE]} v1,"
-    assert send_event(sqlite_call, body, {**proof, _SIGNATURE: given}).json["outcome"] == "paid"
+    signed = headers(body)
+    given = f"v1a,AAAA {bad} {signed[_SIGNATURE]} v1,"
+    assert send_event(sqlite_call, body, {**signed, _SIGNATURE: given}).json["outcome"] == "paid"
 
 
 @pytest.mark.parametrize(
@@ -396,9 +396,9 @@ def test_what_the_provider_signed_is_never_limited(limited: Calls) -> None:
     assert send_event(limited, body, headers(body)).status_code == 200
 
 
-def send_event_from(number: str, call: Calls, body: bytes, proof: dict[str, str], path: str = PATH) -> TestResponse:
+def send_event_from(number: str, call: Calls, body: bytes, signed: dict[str, str], path: str = PATH) -> TestResponse:
     there = {"REMOTE_ADDR": f"10.0.0.{number}"}
-    return call.post(path, data=body, headers=proof, content_type=JSON, environ_overrides=there)
+    return call.post(path, data=body, headers=signed, content_type=JSON, environ_overrides=there)
 
 
 def test_calls_that_no_provider_signed_count_like_any(limited: Calls) -> None:
@@ -412,10 +412,10 @@ def test_calls_that_no_provider_signed_count_like_any(limited: Calls) -> None:
         signed | {"webhook-timestamp": "x"},
         headers(body, age=24 * 60 * MINUTES),
     ]
-    for proof in wrong:
-        address = str(wrong.index(proof))
-        statuses = [send_event_from(address, limited, body, proof).status_code for _ in range(5)]
-        assert statuses == [401, 401, 401, 429, 429], proof
+    for signed in wrong:
+        address = str(wrong.index(signed))
+        statuses = [send_event_from(address, limited, body, signed).status_code for _ in range(5)]
+        assert statuses == [401, 401, 401, 429, 429], signed
     # A signature speaks for its own route alone, and for a body that can be read.
     elsewhere = [send_event_from("9", limited, body, signed, "/coupons").status_code for _ in range(4)]
     assert elsewhere == [401, 401, 401, 429]

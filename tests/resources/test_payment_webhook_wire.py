@@ -14,7 +14,7 @@ from tests.resources.whole_database import rows
 CONNECT = {"charset": "utf8mb4", "collation": "utf8mb4_unicode_ci"}
 
 
-def test_no_call_without_proof_changes_a_row_and_one_with_it_does(
+def test_no_call_without_a_signature_changes_a_row_and_one_with_it_does(
     start_service: Callable[..., Service], server_uri: str
 ) -> None:
     # Nobody else writes meanwhile.
@@ -23,8 +23,8 @@ def test_no_call_without_proof_changes_a_row_and_one_with_it_does(
     engine = sqlalchemy.create_engine(server_uri, connect_args=CONNECT)
     before = rows(engine)
     for name, make in UNPROVEN.items():
-        body, proof = make(event_of(order).body)
-        given = {**_sent(proof), "Content-Type": JSON}
+        body, signed = make(event_of(order).body)
+        given = {**_sent(signed), "Content-Type": JSON}
         answer = requests.post(service.url + PATH, data=body, headers=given, timeout=20)
         assert answer.status_code == 401, (name, answer.text)
         assert rows(engine) == before, name
@@ -34,9 +34,9 @@ def test_no_call_without_proof_changes_a_row_and_one_with_it_does(
     engine.dispose()
 
 
-def _sent(proof: dict[str, str]) -> dict[str, bytes]:
+def _sent(signed: dict[str, str]) -> dict[str, bytes]:
     """Headers as bytes, beyond ASCII too."""
-    return {name: value.strip().encode() for name, value in proof.items()}
+    return {name: value.strip().encode() for name, value in signed.items()}
 
 
 def test_a_body_over_the_bound_is_refused_however_it_comes(

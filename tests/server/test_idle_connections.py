@@ -1,15 +1,23 @@
-"""Connections on which a client says nothing, or not all that it began to say, are closed."""
+"""Connections are closed on which a client says nothing, or not all that it began to say, or takes no answer."""
 
+import asyncio
+import errno
 import socket
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from harness.database_server import free_port
 from harness.service import Service
+from server.listening import SEND_SECONDS, limit_sending
 
 # Three times what a client may take for its headers, and once more what it may take for a body.
 PATIENCE_SECONDS = 90
+# Answers of some 300 KB each, more in all than the kernel keeps for a client.
+UNREAD = b"GET /openapi.json HTTP/1.1\r\nHost: shop\r\n\r\n"
+LONG = 200
 GET = b"GET /healthz HTTP/1.1\r\nHost: shop\r\n\r\n"
 
 
@@ -43,6 +51,44 @@ def test_clients_that_are_silent_lose_their_connections(start_service: Callable[
     }
     clients = {sent: connect(service, sent) for sent in answers}
     assert {sent: until_closed(client).count(b"HTTP/1.1 200 ") for sent, client in clients.items()} == answers
+
+
+def has_connection(service: Service, client: socket.socket) -> bool:
+    """Whether the service has the client's connection, by the kernel's table: one that is given up says nothing."""
+    ports = [f"{port:04X}" for port in (service.port, client.getsockname()[1])]
+    rows = [line.split()[1:3] for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return ports in [[address.partition(":")[2] for address in row] for row in rows]
+
+
+@pytest.mark.long
+def test_a_client_that_takes_no_answer_loses_its_connection(
+    start_service: Callable[..., Service], sqlite_uri: str
+) -> None:
+    service = start_service(sqlite_uri)
+    with connect(service, UNREAD * LONG) as client:
+        end = time.monotonic() + 3 * SEND_SECONDS
+        assert has_connection(service, client)
+        while has_connection(service, client):
+            assert time.monotonic() < end, "it keeps its connection"
+            time.sleep(0.5)
+
+
+def test_the_kernel_ends_a_connection_whose_client_takes_nothing() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening, socket.socket() as client:
+        asyncio.run(limit_sending(listening.getsockname()[1], seconds=1))
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(listening.getsockname())
+        accepted, _ = listening.accept()
+        accepted.settimeout(PATIENCE_SECONDS)
+        with accepted, pytest.raises(OSError, match="timed out") as ended:
+            accepted.sendall(b"x" * 10**8)
+        assert ended.value.errno == errno.ETIMEDOUT
+
+
+def test_a_port_that_nobody_listens_on_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    asyncio.run(limit_sending(free_port(), start_seconds=0.1))
+    (record,) = caplog.records
+    assert "no socket listens" in record.getMessage()
 
 
 @pytest.mark.long

@@ -29,7 +29,7 @@ def question(database: Database, *arguments: Any, **options: Any) -> tuple[str, 
         queries.append((statement, parameters))
 
     event.listen(database.engine, "before_cursor_execute", note)
-    page = coupons.catalogue.list_page(database, *arguments, **options)
+    page = coupons.table.list_page(database, *arguments, **options)
     event.remove(database.engine, "before_cursor_execute", note)
     (statement, parameters) = next(each for each in queries if "FROM coupons" in each[0])
     return statement, parameters, page.after

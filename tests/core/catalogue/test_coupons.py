@@ -121,10 +121,10 @@ def test_each_kind_has_its_own_value_and_no_other(kind: str, field: str, value: 
 def test_a_row_is_checked_whole_before_it_is_written() -> None:
     row = {"kind": "amount", "percent": None, "amount": 5, "max_discount": None, "currency": "CNY", "active": True}
     row |= {"starts_at": NOW, "ends_at": NOW}
-    assert coupons.catalogue.wrong(row, row) == {}
+    assert coupons.table.wrong(row, row) == {}
     changes: list[dict] = [{"percent": 5}, {"amount": None}, {"max_discount": 5}, {"currency": None}]
     for wrong in (*changes, {"ends_at": NOW - MOMENT}):
-        assert list(coupons.catalogue.wrong(row | wrong, wrong)) == list(wrong)
+        assert list(coupons.table.wrong(row | wrong, wrong)) == list(wrong)
 
 
 def test_the_doctor_names_amounts_without_a_currency(sqlite_app: Flask) -> None:

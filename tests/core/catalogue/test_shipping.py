@@ -86,7 +86,7 @@ def test_whom_a_method_serves(changes: dict, region: str | None, obstacle: str |
 def make(services: Services, code: str) -> bool:
     """Whether there was room for one more."""
     try:
-        shipping.catalogue.create(services.database, {"code": code, "name": code, "base_fee": 1})
+        shipping.table.create(services.database, {"code": code, "name": code, "base_fee": 1})
     except InvalidField as refused:
         return [error["code"] for error in refused.details["errors"]] != ["too_many"]
     return True
@@ -128,7 +128,7 @@ def test_without_the_lock_there_would_be_more(make_app, server_uri: str, monkeyp
         if found >= shipping.MAX_METHODS:
             raise InvalidField("code", "too_many")
 
-    careless = dataclasses.replace(shipping.catalogue, make_room=count_without_a_lock)
+    careless = dataclasses.replace(shipping.table, make_room=count_without_a_lock)
     monkeypatch.setattr(shipping, "catalogue", careless)
     all_at_once(services)
     assert count(services) > shipping.MAX_METHODS
