@@ -4,6 +4,7 @@ Every system call releases the GIL; under load it takes milliseconds to get it b
 packet (each row and each column name is one), and Python doubles them for the timeouts.
 """
 
+import os
 import socket
 import ssl
 import struct
@@ -19,6 +20,8 @@ from core.db.mysql_login import Authenticator
 from core.db.tls import TLS_FAILED, Protection, TcpSocket, Unprotected, is_local, protection
 
 READ_BYTES = 32 * 1024
+# How the server's performance_schema names the connections of this service.
+PROGRAM = "flash-sale"
 
 
 class Connection(MySQLConnection):
@@ -68,6 +71,12 @@ class Connection(MySQLConnection):
         assert opened is not None
         # Not earlier: the TLS handshake replaces the socket.
         opened.sock = ReadAhead(opened.sock)  # type: ignore[assignment, arg-type]
+
+    def _add_default_conn_attrs(self) -> None:
+        # The driver's own has the host's release looked up by a command, in the first request and without a time limit.
+        self._conn_attrs.update(
+            {"_client_name": "mysql-connector-python", "_pid": str(os.getpid()), "program_name": PROGRAM}
+        )
 
     def is_connected(self) -> bool:
         return self._socket is not None

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import os
 import socket
 import time
 from collections.abc import Callable
@@ -73,9 +74,12 @@ def test_a_client_that_takes_no_answer_loses_its_connection(
             time.sleep(0.5)
 
 
-def test_the_kernel_ends_a_connection_whose_client_takes_nothing() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listening, socket.socket() as client:
+@pytest.mark.parametrize(("family", "host"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
+def test_the_kernel_ends_a_connection_whose_client_takes_nothing(family: socket.AddressFamily, host: str) -> None:
+    with socket.create_server((host, 0), family=family) as listening, socket.socket(family) as client:
+        before = len(os.listdir("/proc/self/fd"))
         asyncio.run(limit_sending(listening.getsockname()[1], seconds=1))
+        assert len(os.listdir("/proc/self/fd")) == before
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.connect(listening.getsockname())
         accepted, _ = listening.accept()

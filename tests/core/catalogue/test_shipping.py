@@ -129,6 +129,6 @@ def test_without_the_lock_there_would_be_more(make_app, server_uri: str, monkeyp
             raise InvalidField("code", "too_many")
 
     careless = dataclasses.replace(shipping.table, make_room=count_without_a_lock)
-    monkeypatch.setattr(shipping, "catalogue", careless)
+    monkeypatch.setattr(shipping, "table", careless)
     all_at_once(services)
     assert count(services) > shipping.MAX_METHODS

@@ -13,10 +13,11 @@ from typing import Any
 import mysql.connector
 import pytest
 from mysql.connector.errors import ReadTimeoutError
+from mysql.connector.utils import get_platform
 from sqlalchemy.engine import make_url
 
 from core.db import mysql_connection
-from core.db.mysql_connection import Connection, ReadAhead
+from core.db.mysql_connection import PROGRAM, Connection, ReadAhead
 from harness.database_server import DatabaseServer, numbers
 from harness.kinds import SERVERS, on
 
@@ -123,6 +124,17 @@ def test_no_piece_of_a_statement_waits_for_the_server_to_confirm_the_others(conn
     opened = connection.sock
     if opened.family != socket.AF_UNIX:
         assert opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_no_command_is_run_for_a_connection_and_the_server_sees_whose_it_is(
+    connect: Callable[..., Connection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    get_platform.cache_clear()  # of the driver, which would run `lsb_release`
+    monkeypatch.setattr(subprocess, "Popen", None)
+    connection = connect()
+    if "MariaDB" not in rows(connection, "SELECT VERSION()")[0][0]:  # it keeps no such table by default
+        table = "performance_schema.session_connect_attrs WHERE processlist_id = CONNECTION_ID()"
+        assert ("program_name", PROGRAM) in rows(connection, f"SELECT attr_name, attr_value FROM {table}")
 
 
 def test_an_answer_that_comes_too_late_is_a_time_out(connect: Callable[..., Connection]) -> None:
