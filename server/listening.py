@@ -34,18 +34,13 @@ def _limit_all(port: int, seconds: float) -> bool:
     """Set the option of all sockets of this process that have `port`. Returns whether one of them listens."""
     listens = False
     for number in map(int, os.listdir("/proc/self/fd")):
-        with contextlib.suppress(OSError), _socket_of(number) as each:  # it is closed by now, or has no address
-            if each.getsockname()[1:2] == (port,):
-                each.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))
-                listens |= bool(each.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+        with contextlib.suppress(OSError):  # it is no socket, is closed by now, or has no address
+            # Not by a copy of it: closing one of a file would drop all locks that this process has on the file.
+            each = socket.socket(fileno=number)
+            try:
+                if each.getsockname()[1:2] == (port,):
+                    each.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))
+                    listens |= bool(each.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+            finally:
+                each.detach()
     return listens
-
-
-def _socket_of(number: int) -> socket.socket:
-    """A socket by its file descriptor, of which it has a copy. Raises OSError for what is no socket."""
-    copy = os.dup(number)
-    try:
-        return socket.socket(socket.AF_INET, socket.SOCK_STREAM, fileno=copy)  # an IPv6 one is served as well
-    except OSError:
-        os.close(copy)  # a copy of a pipe's end that stays open keeps the pipe's reader waiting for ever
-        raise

@@ -147,7 +147,8 @@ class Publisher:
                 rest = self._rests.get(webhook_id)
                 if webhook_id in self._senders or len(self._senders) >= _SENDERS or (rest and rest.until > now):
                     continue
-                sender = threads.start("webhook", self._serve, webhook_id)  # whose end waits for the lock
+                # Its end removes it under this lock, and so not before it is added.
+                sender = threads.start("webhook", self._serve, webhook_id)
                 if sender is not None:
                     self._senders[webhook_id] = sender
 

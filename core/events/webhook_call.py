@@ -17,6 +17,7 @@ from functools import cache
 from core.cut_off import cut_off
 from core.events.url_policy import NAMES, Forbidden, ParsedUrl, Unresolved, addresses, parse
 from core.name_lookup import NameLookup
+from core.refusals import Busy
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 10.0
@@ -115,8 +116,11 @@ def _call(target: ParsedUrl, found: Sequence[str], message: Message) -> Answer:
     late = threading.Event()
     watch = threading.Timer(WHOLE_SECONDS, cut_off, (connection.sock, late))
     watch.daemon = True
-    watch.start()
     try:
+        try:
+            watch.start()
+        except RuntimeError:  # no thread can be started now
+            raise Busy() from None
         connection.sock.settimeout(READ_SECONDS)
         connection.request("POST", target.path, message.body.encode(), _headers(message))
         # The answer's body is not read: the connection is closed instead.

@@ -123,6 +123,11 @@ class Live:
 
     def _watch(self, goods_id: int | None) -> _Watched:
         """Needs the lock."""
+        # Ahead of the entry, which only the reader removes. It waits for the lock.
+        if self._reader is None or not self._reader.is_alive():
+            self._reader = threads.start("live", self._read_on)
+            if self._reader is None:
+                raise Busy()
         now = self._clock.monotonic()
         watched = self._watched.get(goods_id)
         if watched is None:
@@ -130,10 +135,6 @@ class Live:
                 raise Busy()
             watched = self._watched[goods_id] = _Watched(Window(goods_id), now)
         watched.requested_at = now
-        if self._reader is None or not self._reader.is_alive():
-            self._reader = threads.start("live", self._read_on)
-            if self._reader is None:
-                raise Busy()
         return watched
 
     def _read_on(self) -> None:

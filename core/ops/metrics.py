@@ -71,8 +71,8 @@ os.register_at_fork(after_in_child=BufferedCounter.begin_anew)
 
 
 def record(figure: Callable[[], object]) -> None:
-    """Update a metric. A failure is logged: the request must succeed all the same."""
+    """Update a metric or a span. A failure is logged: the request must succeed all the same."""
     try:
         figure()
     except Exception as error:
-        log.warning("a figure was not recorded: %s", type(error).__name__)
+        log.warning("a figure or a span was not recorded: %s", type(error).__name__)

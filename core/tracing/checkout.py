@@ -148,8 +148,11 @@ class TracedCheckout(Checkout):
             raise
         if batch.span is not None:
             queued = zip(all_requests, outcomes, strict=True)
-            left = [each for each, outcome in queued if outcome is None or isinstance(outcome, SaleOpen)]
-            record(lambda: self._wait_again(left))
+            record(
+                lambda: self._wait_again(
+                    [each for each, outcome in queued if outcome is None or isinstance(outcome, SaleOpen)]
+                )
+            )
         return outcomes
 
     def _traced_of(self, requests: Sequence[PurchaseRequest]) -> list[_Purchase]:

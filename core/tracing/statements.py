@@ -16,6 +16,7 @@ from config import Settings
 from core.db import mysql_connection
 from core.db.database import Database
 from core.db.faults import read
+from core.ops.metrics import record
 from core.tracing.tracer import Tracer, current, end_failed
 
 _SPAN = "seckill.span"  # of the statement that is under way, in a connection's `info`
@@ -116,9 +117,13 @@ def _sqlite_connection(spans: _StatementSpans) -> type[sqlite3.Connection]:
 
 
 def _end(span: Span | None, error: BaseException | None = None) -> None:
-    """End the span of a statement, if there is one. An error adds the database's number of it."""
-    if span is None:
-        return
+    """End the span of a statement, if there is one. A failure is only logged: the statement has had its effect."""
+    if span is not None:
+        record(lambda: _end_unguarded(span, error))
+
+
+def _end_unguarded(span: Span, error: BaseException | None) -> None:
+    """End a span. An error adds the database's number of it."""
     if error is None:
         span.end()
         return

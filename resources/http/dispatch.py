@@ -18,6 +18,7 @@ from core.db.deadlines import Deadlines, Pending
 from core.refusals import INTERNAL_ERROR, Busy
 from resources.http.api_request import ApiRequest
 from resources.http.connections import READING
+from resources.http.envelope import SAFE_HEADERS
 from resources.http.limits import FREE
 from resources.http.pipeline import Pipeline
 from resources.http.problems import LANGUAGES, MIME_TYPE, PROBLEMS, problem_json
@@ -167,9 +168,12 @@ class Dispatcher:
         try:
             self._send(request, exchange, error)
         except Exception as failure:
-            log.error("an error could not be answered: %s", type(failure).__name__)
+            log.error("an error could not be answered: %s", type(failure).__name__, extra={"request_id": request.id})
             body = problem_json(INTERNAL_ERROR, LANGUAGES[0], request.id, PROBLEMS[INTERNAL_ERROR].detail)
-            exchange.response_bytes(500, [("Content-Type", MIME_TYPE), ("Content-Length", str(len(body)))], body)
+            request.code = INTERNAL_ERROR
+            self._pipeline.envelope.note(request, 500)
+            headers = [("Content-Type", MIME_TYPE), ("Content-Length", str(len(body))), ("X-Request-ID", request.id)]
+            exchange.response_bytes(500, [*headers, *SAFE_HEADERS], body)
 
 
 _WSGI = {

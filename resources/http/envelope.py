@@ -2,6 +2,7 @@
 
 from werkzeug.http import parse_etags, unquote_etag
 
+from core.ops.metrics import record
 from resources.http import request_log
 from resources.http.api_request import ApiRequest
 from resources.http.cors import CorsHeaders
@@ -12,6 +13,7 @@ from resources.http.request_log import AnsweredRequest
 _OF_A_BODY = ("Content-Type", "Content-Length")
 _NO_SNIFFING = ("X-Content-Type-Options", "nosniff")
 _NOT_STORED = ("Cache-Control", "no-store")
+SAFE_HEADERS = [_NO_SNIFFING, _NOT_STORED]
 _NOT_MODIFIED = 304
 WITHOUT_BODY = (204, _NOT_MODIFIED)
 
@@ -48,7 +50,11 @@ class Envelope:
         return Reply(status, headers, body)
 
     def note(self, request: ApiRequest, status: int) -> None:
-        """Write the request's log line and count it, once its answer is complete."""
+        """Write the request's log line and count it, once its answer is complete. A failure is only logged."""
+        record(lambda: self.end(request, status))
+
+    def end(self, request: ApiRequest, status: int) -> None:
+        """`note`, without its guard."""
         caller = request.caller
         request_log.note(
             AnsweredRequest(

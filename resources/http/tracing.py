@@ -64,9 +64,9 @@ class TracedPipeline(Pipeline):
 class TracedEnvelope(Envelope):
     """Ends the spans of requests."""
 
-    def note(self, request: ApiRequest, status: int) -> None:
+    def end(self, request: ApiRequest, status: int) -> None:
         """As Envelope's."""
-        super().note(request, status)
+        super().end(request, status)
         span = _span(request)
         if span is None:
             return

@@ -169,8 +169,10 @@ def test_a_subscription_does_not_wait_for_dns_beyond_its_request(monkeypatch: py
         return ["8.8.8.8"]
 
     monkeypatch.setattr(url_policy.NAMES, "addresses", resolve)
-    for left in (60.0, 0.0):
-        begin_request(Deadline(left))
-        check("https://shop.example/hooks", private=False)
-    begin_request(None)
+    try:
+        for left in (60.0, 0.0):
+            begin_request(Deadline(left))
+            check("https://shop.example/hooks", private=False)
+    finally:
+        begin_request(None)
     assert given == [2.0, 0.0]

@@ -17,7 +17,9 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from core.events import webhook_call
 from core.events.webhook_call import Answer, Message, send
 from core.name_lookup import NameLookup
+from core.refusals import Busy
 from harness.receiver import Receiver, receiving, status
+from tests.no_threads import no_more_threads
 
 SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDC2FVsBQIhrs="
 OTHER = "whsec_D2FVsBQIhrscChlQIMV+b5sSYspob7oDC2FVsBQIhrs="
@@ -55,6 +57,12 @@ def test_the_library_verifies_what_was_sent_on_the_raw_body(receiver: Receiver) 
 def test_only_2xx_is_taken_for_yes(receiver: Receiver, code: int, error: str | None) -> None:
     receiver.act = status(code)
     assert call(receiver) == Answer(code, error)
+
+
+def test_without_a_thread_to_end_it_a_call_is_not_made(receiver: Receiver) -> None:
+    with no_more_threads(), pytest.raises(Busy):
+        call(receiver)
+    assert receiver.received == []
 
 
 def test_a_redirect_is_not_followed(receiver: Receiver) -> None:

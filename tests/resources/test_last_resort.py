@@ -19,6 +19,8 @@ def internal_error(answer: TestResponse) -> None:
     assert answer.status_code == 500
     assert answer.content_type == "application/problem+json"
     assert (answer.json or {})["code"] == "internal_error"
+    assert answer.headers["X-Request-ID"] == (answer.json or {})["request_id"]
+    assert (answer.headers["Cache-Control"], answer.headers["X-Content-Type-Options"]) == ("no-store", "nosniff")
 
 
 @pytest.fixture

@@ -32,6 +32,7 @@ def test_a_read_of_a_hot_item_is_answered_and_leaves_nobody_waiting(sqlite_call:
 
 def test_the_live_figures_are_busy_and_come_afterwards(sqlite_call: Calls, item: int) -> None:
     with no_more_threads():
-        answer = sqlite_call.get("/live", OPERATOR)
-        assert (answer.status_code, answer.json["code"]) == (503, "busy")
-    assert sqlite_call.get("/live", OPERATOR).status_code == 200
+        for path in ("/live", *(f"/live?goods_id={made_up}" for made_up in range(1, 30))):
+            answer = sqlite_call.get(path, OPERATOR)
+            assert (answer.status_code, answer.json["code"]) == (503, "busy")
+    assert sqlite_call.get(f"/live?goods_id={item}", OPERATOR).status_code == 200

@@ -2,8 +2,11 @@
 
 import asyncio
 import errno
+import fcntl
 import os
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -67,11 +70,13 @@ def test_a_client_that_takes_no_answer_loses_its_connection(
 ) -> None:
     service = start_service(sqlite_uri)
     with connect(service, UNREAD * LONG) as client:
-        end = time.monotonic() + 3 * SEND_SECONDS
+        began = time.monotonic()
+        end = began + 3 * SEND_SECONDS
         assert has_connection(service, client)
         while has_connection(service, client):
             assert time.monotonic() < end, "it keeps its connection"
             time.sleep(0.5)
+        assert time.monotonic() - began > SEND_SECONDS - 5, "it was closed for another reason"
 
 
 @pytest.mark.parametrize(("family", "host"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
@@ -87,6 +92,16 @@ def test_the_kernel_ends_a_connection_whose_client_takes_nothing(family: socket.
         with accepted, pytest.raises(OSError, match="timed out") as ended:
             accepted.sendall(b"x" * 10**8)
         assert ended.value.errno == errno.ETIMEDOUT
+
+
+def test_the_locks_of_a_file_outlast_the_look_for_the_socket(tmp_path: Path) -> None:
+    path = tmp_path / "locked"
+    look = f"import fcntl; fcntl.lockf(open({str(path)!r}, 'w'), fcntl.LOCK_EX | fcntl.LOCK_NB)"
+    with path.open("w") as file, socket.create_server(("127.0.0.1", 0)) as listening:
+        fcntl.lockf(file, fcntl.LOCK_EX)
+        asyncio.run(limit_sending(listening.getsockname()[1]))
+        other = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=False)
+    assert "BlockingIOError" in other.stderr
 
 
 def test_a_port_that_nobody_listens_on_is_logged(caplog: pytest.LogCaptureFixture) -> None:

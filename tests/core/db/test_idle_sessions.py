@@ -14,7 +14,7 @@ from sqlalchemy.engine import make_url
 from core.db import transaction
 from core.db.clock import Deadline
 from core.db.database import Database
-from core.db.idle_sessions import PARKED_SECONDS, IdleSessions
+from core.db.idle_sessions import PARKED_SECONDS, IdleSessions, Session
 from core.db.shares import Share
 from core.refusals import Unavailable
 from harness.database_server import DatabaseServer
@@ -158,7 +158,12 @@ def test_a_session_that_has_idled_and_then_falls_silent_in_a_transaction_is_ende
 def test_with_the_long_time_out_left_in_place_it_is_not(
     make_app: Callable[..., Flask], mysql_uri: str, mysql: DatabaseServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(IdleSessions, "wake_parked", lambda self, session: False)
+    def leave_parked(self: IdleSessions, session: Session) -> bool:
+        with session.lock:  # the thread may be reading an answer on it
+            session.idle_since = None
+        return False
+
+    monkeypatch.setattr(IdleSessions, "wake_parked", leave_parked)
     with pytest.raises(AssertionError, match="it does not come to that"):
         fall_silent_in_a_transaction(Watched(make_app(mysql_uri, IDLE_TRANSACTION_SECONDS=SILENCE), mysql))
 

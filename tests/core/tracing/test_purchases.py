@@ -12,6 +12,7 @@ from core.tracing.tracer import Tracer
 from harness.eventually import eventually
 from tests.core.tracing.spans import Spans, linked
 from tests.resources.calls import Calls
+from tests.resources.test_fast_path_and_flask_agree import ByDispatcher
 
 REQUEST, WAIT, BATCH = "POST /seckill/<goods_id>", "wait in queue", "purchase batch"
 USER, KEY = "alice-of-the-tests", "key-of-the-tests"
@@ -59,21 +60,25 @@ def test_what_buyers_send_is_in_no_span(call: Calls, spans: Spans) -> None:
     assert "of-the-tests" not in exported.lower()
 
 
-@pytest.mark.parametrize("step", ["set_attribute", "end"])
+@pytest.mark.parametrize(
+    ("name", "step"), [(BATCH, "set_attribute"), (BATCH, "end"), ("COMMIT", "end"), (REQUEST, "set_attributes")]
+)
 def test_a_span_that_fails_once_the_batch_is_committed_changes_no_outcome(
-    sqlite_call: Calls, monkeypatch: pytest.MonkeyPatch, step: str
+    call: Calls, monkeypatch: pytest.MonkeyPatch, name: str, step: str
 ) -> None:
+    item = call.create(stock=5)["id"]
     work = getattr(Span, step)
 
     def fail(span: Span, *arguments: object) -> None:
-        if span.name == BATCH:
+        if span.name == name:
             raise MemoryError
         work(span, *arguments)
 
     monkeypatch.setattr(Span, step, fail)
-    item = sqlite_call.create(stock=5)["id"]
-    assert sqlite_call.buy(item, USER).status_code == 201
-    sale = sqlite_call.get(f"/goods/{item}").json
+    call.app.wsgi_app = ByDispatcher(call.app.wsgi_app)  # type: ignore[arg-type, method-assign]
+    assert call.buy(item, USER).status_code == 201
+    monkeypatch.undo()
+    sale = call.get(f"/goods/{item}").json
     assert (sale["stock"], sale["sold"]) == (4, 1)
 
 
