@@ -13,3 +13,11 @@ def start(name: str, target: Callable[..., Any], *arguments: Any) -> threading.T
     except RuntimeError:
         return None
     return thread
+
+
+def keep(thread: threading.Thread | None, name: str, target: Callable[[], Any]) -> threading.Thread | None:
+    """`thread` where it runs, else a new one: it was not started yet, has ended, or was left behind by a fork.
+
+    None where no thread can be started now.
+    """
+    return thread if thread is not None and thread.is_alive() else start(name, target)

@@ -60,9 +60,7 @@ class Deadlines:
         with self._lock:
             heapq.heappush(self._pending, (pending.deadline.end, next(self._numbers), pending))
             self._some.set()
-            # Not alive: not begun, or left behind by a fork.
-            if self._thread is None or not self._thread.is_alive():
-                self._thread = threads.start("deadlines", self._watch)  # None: the next answer starts it
+            self._thread = threads.keep(self._thread, "deadlines", self._watch)  # None: the next answer tries again
 
     def _watch(self) -> None:
         while self._some.wait():

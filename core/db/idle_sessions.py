@@ -74,9 +74,8 @@ class IdleSessions:
         record.info[_SESSION] = session
         with self._lock:
             self._sessions[id(connection)] = session
-            if self._thread is None or not self._thread.is_alive():  # threads do not survive a fork
-                # Without it the server ends the session sooner; the next connection tries again.
-                self._thread = threads.start("idle sessions", self.keep_open)
+            # Without it the server ends the session sooner; the next connection tries again.
+            self._thread = threads.keep(self._thread, "idle sessions", self.keep_open)
 
     def keep_open(self) -> None:
         """Give idle sessions the long `wait_timeout`, until there is no session left. Runs in a thread of its own."""

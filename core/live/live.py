@@ -124,10 +124,9 @@ class Live:
     def _watch(self, goods_id: int | None) -> _Watched:
         """Needs the lock."""
         # Ahead of the entry, which only the reader removes. It waits for the lock.
-        if self._reader is None or not self._reader.is_alive():
-            self._reader = threads.start("live", self._read_on)
-            if self._reader is None:
-                raise Busy()
+        self._reader = threads.keep(self._reader, "live", self._read_on)
+        if self._reader is None:
+            raise Busy()
         now = self._clock.monotonic()
         watched = self._watched.get(goods_id)
         if watched is None:

@@ -259,9 +259,7 @@ class SaleCache:
 
     def _begin(self) -> bool:
         """Start the thread that reads, unless it runs. False where no thread can be started now. Needs the lock."""
-        # Not alive: not started, ended for want of requests, or of the process before a fork.
-        if self._watcher is None or not self._watcher.is_alive():
-            self._watcher = threads.start("sale cache", self._watch)
+        self._watcher = threads.keep(self._watcher, "sale cache", self._watch)
         return self._watcher is not None
 
     def _watch(self) -> None:

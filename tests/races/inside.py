@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy.engine import make_url
 
 from harness.database_server import DatabaseServer
+from tests.kernel_sockets import inodes
 
 # InnoDB renews its list of transactions only for a reader who left it alone for 0.1 seconds.
 SAMPLE_SECONDS = 0.12
@@ -107,19 +108,12 @@ class Inside:
     def worker_of(self, connection_id: int, pids: list[int]) -> int:
         """The process among `pids` that has this connection open."""
         (host,) = self.query("SELECT HOST FROM information_schema.PROCESSLIST WHERE ID = %s", connection_id)[0]
-        port = f"{int(host.rpartition(':')[2]):04X}"
-        here = f"{self.server.port:04X}"
-        sockets = Path("/proc/net/tcp").read_text().splitlines()[1:]
-        inodes = {
-            fields[9]
-            for fields in map(str.split, sockets)
-            if fields[1].endswith(f":{port}") and fields[2].endswith(f":{here}")
-        }
+        connected = inodes(int(host.rpartition(":")[2]), self.server.port)
         for pid in pids:
             for link in Path(f"/proc/{pid}/fd").iterdir():
                 with contextlib.suppress(FileNotFoundError):  # closed meanwhile
                     found = re.fullmatch(r"socket:\[(\d+)\]", str(link.readlink()))
-                    if found and found[1] in inodes:
+                    if found and found[1] in connected:
                         return pid
         raise AssertionError("no worker has this connection")
 

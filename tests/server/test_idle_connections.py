@@ -16,6 +16,7 @@ import pytest
 from harness.database_server import free_port
 from harness.service import Service
 from server.listening import SEND_SECONDS, limit_sending
+from tests.kernel_sockets import inodes
 
 # Three times what a client may take for its headers, and once more what it may take for a body.
 PATIENCE_SECONDS = 90
@@ -59,9 +60,7 @@ def test_clients_that_are_silent_lose_their_connections(start_service: Callable[
 
 def has_connection(service: Service, client: socket.socket) -> bool:
     """Whether the service has the client's connection, by the kernel's table: one that is given up says nothing."""
-    ports = [f"{port:04X}" for port in (service.port, client.getsockname()[1])]
-    rows = [line.split()[1:3] for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    return ports in [[address.partition(":")[2] for address in row] for row in rows]
+    return bool(inodes(service.port, client.getsockname()[1]))
 
 
 @pytest.mark.long
