@@ -226,7 +226,8 @@ def make_app(copies: Copies) -> Iterator[Callable[..., Flask]]:
             "SECRET_KEY": SECRET,
             # One address makes all requests here; what is tested about limits asks for them.
             "RATE_LIMITS": False,
-            # On a busy machine a test may stand still for seconds in the middle of a transaction.
+            # On a busy machine a test may stand still for seconds, ahead of a transaction or in the middle of one.
+            "PURCHASE_WAIT_SECONDS": 20,
             "IDLE_TRANSACTION_SECONDS": 20,
             **settings,
         }

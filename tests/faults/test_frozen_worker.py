@@ -23,6 +23,7 @@ def sell_again(service: Service, inside: Inside) -> None:
     """Within five seconds after the holder froze, somebody else has bought the item."""
     item = service.create_goods()
     assert service.buy(item, "alice").status_code == 201
+    free = inside.free_slots(item)
 
     def be_slow() -> None:
         with pytest.raises(requests.RequestException):
@@ -40,7 +41,8 @@ def sell_again(service: Service, inside: Inside) -> None:
 
     slow = threading.Thread(target=be_slow)
     slow.start()
-    holder = inside.worker_of(until(inside.at_work, 10)[0], service.worker_pids())
+    until(lambda: inside.free_slots(item) < free, 10)
+    holder = inside.worker_of(inside.slot_holder(item), service.worker_pids())
     os.kill(holder, signal.SIGSTOP)
     frozen_at = time.monotonic()
     try:

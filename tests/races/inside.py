@@ -4,6 +4,7 @@ import contextlib
 import re
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -71,34 +72,37 @@ class Inside:
             execute("SELECT id FROM goods WHERE id = %s FOR UPDATE", goods_id)
             yield
 
-    def at_work(self) -> list[int]:
-        """The connections of a service without background jobs whose transaction waits for a row or changed one.
+    def waiting(self, statement: str = "%") -> list[int]:
+        """The connections of the service that wait for a row, those alone whose statement is LIKE `statement`.
 
-        Those alone that two looks see: each worker stores figures of sales once a second, in a moment.
+        Figures of sales, which each worker stores once a second, are left out: they may wait for one another.
         """
-        before = self._at_work()
-        return [connection for connection in self._at_work() if connection in before]
-
-    def _at_work(self) -> list[int]:
         time.sleep(SAMPLE_SECONDS)
         rows = self.query(
             "SELECT trx.trx_mysql_thread_id FROM information_schema.INNODB_TRX trx"
             " JOIN information_schema.PROCESSLIST process ON process.ID = trx.trx_mysql_thread_id"
-            " WHERE process.DB = %s AND (trx.trx_state = 'LOCK WAIT' OR trx.trx_rows_modified > 0)",
+            " WHERE process.DB = %s AND trx.trx_state = 'LOCK WAIT'"
+            " AND process.INFO LIKE %s AND process.INFO NOT LIKE 'INSERT INTO sale_figures%'",
             self.database,
+            statement,
         )
         return [row[0] for row in rows]
 
-    def waiting(self) -> list[int]:
-        """The connections of the service that wait for a row."""
-        time.sleep(SAMPLE_SECONDS)
-        rows = self.query(
-            "SELECT trx.trx_mysql_thread_id FROM information_schema.INNODB_TRX trx"
-            " JOIN information_schema.PROCESSLIST process ON process.ID = trx.trx_mysql_thread_id"
-            " WHERE process.DB = %s AND trx.trx_state = 'LOCK WAIT'",
-            self.database,
-        )
-        return [row[0] for row in rows]
+    def slot_holder(self, goods_id: int) -> int:
+        """The connection that holds a slot of the item: whom a reader of its slots waits for. To be called when one is.
+
+        That a transaction has changed rows shows nothing: one that stores figures of sales has too.
+        """
+        slots = "SELECT slot FROM purchase_slots WHERE goods_id = %s FOR UPDATE"
+        blocking = "SELECT blocking_pid FROM sys.innodb_lock_waits WHERE waiting_pid = %s"
+        with self.transaction() as execute, ThreadPoolExecutor(1) as threads:
+            (reader,) = execute("SELECT CONNECTION_ID()")[0]
+            reading = threads.submit(execute, slots, goods_id)
+            try:
+                return until(lambda: self.query(blocking, reader), 10)[0][0]
+            finally:
+                self.query(f"KILL QUERY {reader}")
+                reading.exception()
 
     def free_slots(self, goods_id: int) -> int:
         """How many of the item's slots nobody holds at this moment."""

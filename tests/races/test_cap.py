@@ -15,12 +15,14 @@ from tests.races.inside import NO_BACKGROUND_JOBS, Inside, until
 
 # A row that a test holds for a moment is no reason to give up, and no statement is to end while samples are taken.
 SETTINGS = {"PURCHASE_WAIT_SECONDS": 30, "LOCK_WAIT_SECONDS": 20, "DATABASE_TIMEOUT_SECONDS": 30} | NO_BACKGROUND_JOBS
+# The statement by which a batch locks the rows of its items.
+LOCKS_ITEM = "%FROM goods%FOR UPDATE"
 PILES = 4
 SAMPLES = 2
 
 
 def pile_up(inside: Inside, item: int, cap: int, add_buyer: Callable[[], None]) -> int:
-    """The most transactions at work on the item while its row is held: all that have a slot are still then.
+    """The most transactions that wait for the item's row while it is held: all that have a slot come to it.
 
     InnoDB lists its transactions one by one, so that a sample of those that move can count a slot twice. Buyers are
     added until `cap` transactions wait, and one more ahead of each sample: connections fall to workers at random, and a
@@ -28,17 +30,13 @@ def pile_up(inside: Inside, item: int, cap: int, add_buyer: Callable[[], None]) 
     Fails where there are never as many as `cap`.
     """
 
-    def enough_wait() -> bool:
+    def waiting() -> int:
         add_buyer()
-        return len(inside.waiting()) >= cap
-
-    def at_work() -> int:
-        add_buyer()
-        return len(inside.at_work())
+        return len(inside.waiting(LOCKS_ITEM))
 
     with inside.row_held(item):
-        until(enough_wait, 30)
-        return max(at_work() for _ in range(SAMPLES))
+        until(lambda: waiting() >= cap, 30)
+        return max(waiting() for _ in range(SAMPLES))
 
 
 def keep_the_cap(service: Service, inside: Inside) -> None:
@@ -48,11 +46,11 @@ def keep_the_cap(service: Service, inside: Inside) -> None:
     assert service.buy(item, "first").status_code == 201
     with buyers_of(service, item) as add_buyer:
 
-        def most_at_work(cap: int) -> int:
+        def most_waiting(cap: int) -> int:
             """The most of several pile-ups, between which the item sells."""
             return max(pile_up(inside, item, cap, add_buyer) for _ in range(PILES))
 
-        assert most_at_work(2) == 2
+        assert most_waiting(2) == 2
         for cap in (3, 1):
             answer = requests.patch(
                 f"{service.url}/goods/{item}",
@@ -63,7 +61,7 @@ def keep_the_cap(service: Service, inside: Inside) -> None:
             assert answer.ok, answer.text
             # A change takes effect within a second, and those who have a slot by then still end.
             until(lambda cap=cap: pile_up(inside, item, cap, add_buyer) == cap, 30)
-            assert most_at_work(cap) == cap
+            assert most_waiting(cap) == cap
 
 
 @pytest.mark.representative
@@ -119,7 +117,8 @@ def slot_is_free_soon(service: Service, inside: Inside) -> None:
 
     thread = threading.Thread(target=be_slow)
     thread.start()
-    holder = until(inside.at_work, 10)[0]
+    until(lambda: inside.free_slots(item) == 0, 10)
+    holder = inside.slot_holder(item)
     assert inside.free_slots(item) == 0
     os.kill(inside.worker_of(holder, service.worker_pids()), signal.SIGKILL)
     try:
