@@ -15,6 +15,7 @@ import mysql.connector
 
 _PATH = os.environ["PATH"] + os.pathsep + "/usr/sbin"
 START_SECONDS = 60
+CONNECT_SECONDS = 30  # a server may stand still for some
 
 
 def free_port() -> int:
@@ -88,8 +89,8 @@ class DatabaseServer:
                     raise RuntimeError(f"{type(self).__name__} does not start:\n{log}") from error
                 time.sleep(0.05)
 
-    def connect(self, database: str | None = None):
-        """A connection as root, committing by itself."""
+    def connect(self, database: str | None = None, seconds: int = CONNECT_SECONDS):
+        """A connection as root, committing by itself. Waits for it no longer than so many seconds."""
         return mysql.connector.connect(
             host="127.0.0.1",
             port=self.port,
@@ -100,7 +101,7 @@ class DatabaseServer:
             ssl_disabled=True,
             charset="utf8mb4",
             collation="utf8mb4_unicode_ci",
-            connection_timeout=5,
+            connection_timeout=seconds,
         )
 
     def create_database(self, name: str) -> str:

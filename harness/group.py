@@ -14,12 +14,14 @@ from mysql.connector.errorcode import ER_BAD_DB_ERROR, ER_NO_SUCH_TABLE
 from mysql.connector.errors import ProgrammingError
 
 from config import ROOT
-from harness.database_server import free_port
+from harness.database_server import CONNECT_SECONDS, free_port
 from harness.mysql import MySQL
 
 # The check that the tests' proxy and the example for HAProxy make: one row with a 1 where writes may go.
 IS_PRIMARY = (ROOT / "deploy" / "is_primary.sql").read_text()
 JOIN_SECONDS = 90
+# Who looks at the members again and again does not wait long for one that is frozen.
+_LOOK_SECONDS = 5
 # Refused to join, since the group still has this member's former self, or is changing its view.
 _NOT_YET = (3092, 3094, 3096, 3097)
 
@@ -47,9 +49,9 @@ class Member(MySQL):
         """Options for the next start."""
         self._command += options
 
-    def execute(self, statement: str, database: str | None = None) -> list[Any]:
-        """The rows of one statement."""
-        connection = self.connect(database)
+    def execute(self, statement: str, database: str | None = None, seconds: int = CONNECT_SECONDS) -> list[Any]:
+        """The rows of one statement, on a connection that it waits for no longer than so many seconds."""
+        connection = self.connect(database, seconds)
         try:
             cursor = connection.cursor()
             cursor.execute(statement)
@@ -60,7 +62,7 @@ class Member(MySQL):
     def is_primary(self) -> bool:
         """Whether this member reports itself as the primary; False where it does not answer."""
         try:
-            return self.execute(IS_PRIMARY) == [(1,)]
+            return self.execute(IS_PRIMARY, seconds=_LOOK_SECONDS) == [(1,)]
         except (mysql.connector.Error, OSError):
             return False
 
@@ -68,7 +70,8 @@ class Member(MySQL):
         """`ONLINE`, `RECOVERING`, `ERROR` …, or `gone` where the server does not answer."""
         try:
             rows = self.execute(
-                "SELECT MEMBER_STATE FROM performance_schema.replication_group_members WHERE MEMBER_ID = @@server_uuid"
+                "SELECT MEMBER_STATE FROM performance_schema.replication_group_members WHERE MEMBER_ID = @@server_uuid",
+                seconds=_LOOK_SECONDS,
             )
         except (mysql.connector.Error, OSError):
             return "gone"
@@ -78,7 +81,10 @@ class Member(MySQL):
         """The state of every member by its id, as this one sees them; empty where it does not answer."""
         try:
             return dict(
-                self.execute("SELECT MEMBER_ID, MEMBER_STATE FROM performance_schema.replication_group_members")
+                self.execute(
+                    "SELECT MEMBER_ID, MEMBER_STATE FROM performance_schema.replication_group_members",
+                    seconds=_LOOK_SECONDS,
+                )
             )
         except (mysql.connector.Error, OSError):
             return {}

@@ -12,7 +12,7 @@ from config import ROOT
 from harness.database_server import free_port
 
 CONFIG = ROOT / "deploy" / "nginx.conf"
-START_SECONDS = 10
+START_SECONDS = 60
 _PATH = os.environ["PATH"] + os.pathsep + "/usr/sbin"
 
 
@@ -99,7 +99,7 @@ class Nginx:
         """Stop nginx and its workers, and wait for their end."""
         self._process.terminate()
         try:
-            self._process.wait(timeout=10)
+            self._process.wait(timeout=60)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

@@ -11,7 +11,7 @@ import redis
 
 from harness.database_server import free_port
 
-START_SECONDS = 10
+START_SECONDS = 60
 
 
 def is_installed() -> bool:
@@ -64,4 +64,4 @@ class Redis:
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGCONT)
             self._process.terminate()
-            self._process.wait(timeout=10)
+            self._process.wait(timeout=60)

@@ -9,13 +9,23 @@ from pathlib import Path
 
 import requests
 
-from config import ROOT
+from config import ROOT, Settings
 from core.tokens import Tokens
 from harness import forks
 from harness.database_server import free_port
+from harness.eventually import PATIENCE_SECONDS
 
 SECRET = "the-tests-sign-their-tokens-with-this-key"
 START_SECONDS = 60
+# On a busy machine a service, its database or a disk may stand still for seconds, in the middle of a transaction too:
+# no request is to be refused for that.
+PATIENT: Mapping[str, object] = {
+    "PURCHASE_WAIT_SECONDS": 20,
+    "DATABASE_TIMEOUT_SECONDS": 10,
+    "IDLE_TRANSACTION_SECONDS": 20,
+}
+# For a test of what these settings bound.
+BY_DEFAULT = {name: Settings.model_fields[name].default for name in PATIENT}
 
 
 def environment(database_uri: str, **settings: object) -> dict[str, str]:
@@ -36,7 +46,8 @@ def run_command(
 class Service:
     """A running service: serve.py as its users start it, or, with `fork`, as a fork of a process that has loaded it.
 
-    `without_guard` names the guards that it runs without (harness/without_guard.py).
+    `without_guard` names the guards that it runs without (harness/without_guard.py). Unless told otherwise it is
+    PATIENT.
     """
 
     def __init__(
@@ -53,7 +64,7 @@ class Service:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = log
-        self.environment = environment(database_uri, **settings) | {
+        self.environment = environment(database_uri, **{**PATIENT, **settings}) | {
             "HOST": "127.0.0.1",
             "PORT": str(self.port),
             "WORKERS": str(workers),
@@ -98,7 +109,13 @@ class Service:
     def create_goods(self, **fields: object) -> int:
         """Put an item up, by default a free one with 100 units; returns its id."""
         body = {"name": "item", "currency": "CNY", "price": 100, "stock": 100, **fields}
-        answer = requests.post(f"{self.url}/goods", json=body, headers=self.headers("operator", admin=True), timeout=20)
+        headers = self.headers("operator", admin=True)
+        end = time.monotonic() + PATIENCE_SECONDS
+        answer = requests.post(f"{self.url}/goods", json=body, headers=headers, timeout=60)
+        # Some services may wait for a moment only. One more item harms nobody.
+        while answer.status_code == 503 and time.monotonic() < end:
+            time.sleep(0.1)
+            answer = requests.post(f"{self.url}/goods", json=body, headers=headers, timeout=60)
         assert answer.status_code == 201, answer.text
         return answer.json()["id"]
 
@@ -106,7 +123,7 @@ class Service:
         """Make a coupon, by default of 10 percent without limits; returns its code."""
         body = {"code": "TEN", "kind": "percent", "percent": 10, **fields}
         headers = self.headers("operator", admin=True)
-        answer = requests.post(f"{self.url}/coupons", json=body, headers=headers, timeout=20)
+        answer = requests.post(f"{self.url}/coupons", json=body, headers=headers, timeout=60)
         assert answer.status_code == 201, answer.text
         return answer.json()["code"]
 
@@ -116,7 +133,7 @@ class Service:
         user: str,
         quantity: int = 1,
         key: str | None = None,
-        timeout: float = 30,
+        timeout: float = 60,
         **choices: object,
     ) -> requests.Response:
         """Buy; raises requests.RequestException where no answer came."""
@@ -129,7 +146,11 @@ class Service:
         )
 
     def goods(self, goods_id: int) -> dict:
-        answer = requests.get(f"{self.url}/goods/{goods_id}", timeout=20)
+        end = time.monotonic() + PATIENCE_SECONDS
+        answer = requests.get(f"{self.url}/goods/{goods_id}", timeout=60)
+        while answer.status_code == 503 and time.monotonic() < end:
+            time.sleep(0.1)
+            answer = requests.get(f"{self.url}/goods/{goods_id}", timeout=60)
         assert answer.ok, answer.text
         return answer.json()
 
@@ -152,7 +173,7 @@ class Service:
                     continue
             self.process.send_signal(stop_signal)
         try:
-            return self.process.wait(timeout=30)
+            return self.process.wait(timeout=90)  # a worker that is stuck is killed before
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

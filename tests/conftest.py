@@ -26,7 +26,7 @@ from harness.database_server import DatabaseServer
 from harness.kinds import SERVERS, on
 from harness.made_once import compile_routes_once, compile_statements_once
 from harness.schema_copy import Copies, Recycled, is_fresh
-from harness.service import SECRET, Service
+from harness.service import PATIENT, SECRET, Service
 from server.loopback import reach_directly
 from server.prepare import upgrade
 from tests.dns import Dns
@@ -226,9 +226,7 @@ def make_app(copies: Copies) -> Iterator[Callable[..., Flask]]:
             "SECRET_KEY": SECRET,
             # One address makes all requests here; what is tested about limits asks for them.
             "RATE_LIMITS": False,
-            # On a busy machine a test may stand still for seconds, ahead of a transaction or in the middle of one.
-            "PURCHASE_WAIT_SECONDS": 20,
-            "IDLE_TRANSACTION_SECONDS": 20,
+            **PATIENT,
             **settings,
         }
         app = create_app(config.load(**values), host, tracer=tracer)

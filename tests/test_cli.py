@@ -61,7 +61,7 @@ def lines_of_a_loop(uri: str, command: str, **settings: object) -> list[str]:
         stderr=subprocess.PIPE,
         text=True,
     )
-    patience = threading.Timer(30, process.kill)
+    patience = threading.Timer(120, process.kill)
     patience.start()
     try:
         return [process.stderr.readline() for _ in range(3)][1:]  # the first names the database

@@ -25,7 +25,7 @@ from tests.resources.calls import OPERATOR, Calls
 
 # Root makes a namespace of processes at once; others need a namespace of users for it.
 _NAMESPACE = ["unshare", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"]), "--pid", "--fork"]
-_PATIENCE_SECONDS = 30
+_PATIENCE_SECONDS = 120
 
 
 @contextlib.contextmanager
@@ -166,7 +166,7 @@ def test_a_sweeper_that_is_stopped_begins_no_further_transaction(sqlite_app: Fla
     selling.make_overdue(*overdue)
     with contextlib.closing(sqlite3.connect(sqlite_uri.removeprefix("sqlite:///"), isolation_level=None)) as holder:
         holder.execute("BEGIN IMMEDIATE")  # the sweep's first transaction waits for it
-        with loop(sqlite_uri, "sweep", SWEEP_SECONDS=60, PURCHASE_WAIT_SECONDS=_PATIENCE_SECONDS) as sweeper:
+        with loop(sqlite_uri, "sweep", SWEEP_SECONDS=60, PURCHASE_WAIT_SECONDS=60) as sweeper:
             wait_until(lambda: has(sweeper.pid, signal.SIGTERM, "SigBlk"))
             sweeper.send_signal(signal.SIGTERM)
             wait_until(lambda: pending(sweeper.pid, signal.SIGTERM))

@@ -51,7 +51,7 @@ def test_the_greeting_comes_and_its_lines_work_beside_a_proxy(
         lines = re.findall(r"^  (curl .*)$", service.log.read_text(), flags=re.MULTILINE)
         for line in lines:
             pasted = subprocess.run(
-                ["bash", "-c", f"{line} -sSf"], env=service.environment, cwd=tmp_path, timeout=30, check=False
+                ["bash", "-c", f"{line} -sSf"], env=service.environment, cwd=tmp_path, timeout=120, check=False
             )
             assert pasted.returncode == 0, line
         assert len(lines) == count
@@ -61,9 +61,9 @@ def test_the_greeting_comes_and_its_lines_work_beside_a_proxy(
 
 
 CLIENTS = {
-    "requests": "import requests; print(requests.get(sys.argv[1], timeout=10).status_code)",
-    "urllib": "import urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=10).status)",
-    "curl": "import os; os.execlp('curl', *'curl -sSf -m 10 -o /dev/null -w %{http_code}'.split(), sys.argv[1])",
+    "requests": "import requests; print(requests.get(sys.argv[1], timeout=60).status_code)",
+    "urllib": "import urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=60).status)",
+    "curl": "import os; os.execlp('curl', *'curl -sSf -m 60 -o /dev/null -w %{http_code}'.split(), sys.argv[1])",
 }
 
 
@@ -80,7 +80,7 @@ def test_a_program_of_ours_reaches_loopback_beside_a_proxy_by_whatever_client(
             cwd=config.ROOT,
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=120,
             check=False,
         )
         assert (done.stdout.strip(), was_used()) == ("200", False), done.stderr

@@ -75,10 +75,10 @@ def test_a_fresh_sqlite_service_sells_demo_goods_and_its_printed_lines_work_when
     start_service: Start, sqlite_uri: str, tmp_path: Path
 ) -> None:
     service = start_service(sqlite_uri)
-    items = requests.get(f"{service.url}/goods", timeout=10).json()["items"]
+    items = requests.get(f"{service.url}/goods", timeout=60).json()["items"]
     assert sorted(item["status"] for item in items) == ["on_sale", "on_sale", "sold_out", "upcoming"]
     assert [item["stock"] for item in items if item["status"] == "on_sale" and not item["shippable"]] == [100]
-    assert eventually(lambda: "Ctrl-C" in service.log.read_text(), 5)
+    assert eventually(lambda: "Ctrl-C" in service.log.read_text())
     lines = [line.strip() for line in service.log.read_text().splitlines() if line.startswith("  curl")]
     buying, changing = (
         subprocess.run(["curl", "-s", *shlex.split(line)[1:]], capture_output=True, text=True, check=True, cwd=tmp_path)
@@ -87,7 +87,7 @@ def test_a_fresh_sqlite_service_sells_demo_goods_and_its_printed_lines_work_when
     assert '"status":"pending"' in buying.stdout
     assert '"stock":109' in changing.stdout
     for page in re.findall(r"http://\S+(?:docs|openapi\.json)", service.log.read_text()):
-        assert requests.get(page, timeout=10).status_code == 200
+        assert requests.get(page, timeout=60).status_code == 200
 
 
 def test_a_worker_that_dies_is_replaced_however_often(start_service: Start, sqlite_uri: str) -> None:
@@ -105,7 +105,7 @@ def test_all_workers_that_die_at_once_are_replaced(start_service: Start, sqlite_
         victims = service.worker_pids()
         for victim in reversed(victims):
             os.kill(victim, signal.SIGKILL)
-        assert eventually(lambda gone=victims: len(set(service.worker_pids()) - set(gone)) == 4, 30)
+        assert eventually(lambda gone=victims: len(set(service.worker_pids()) - set(gone)) == 4)
         service.wait_until_ready()
     assert service.stop() == 0
 
@@ -114,9 +114,9 @@ def test_a_fault_of_the_supervisor_ends_the_service_and_all_workers(start_servic
     service = start_service(sqlite_uri, workers=3, without_guard=["supervisor_fails"])
     workers = service.worker_pids()
     os.kill(workers[1], signal.SIGKILL)
-    assert service.process.wait(30) == 1
+    assert service.process.wait(60) == 1
     assert "the supervisor failed, and the service ends: LookupError" in service.log.read_text()
-    assert eventually(lambda: not [pid for pid in workers if Path(f"/proc/{pid}").exists()], 10)
+    assert eventually(lambda: not [pid for pid in workers if Path(f"/proc/{pid}").exists()])
 
 
 @pytest.mark.parametrize("stop_signal", [signal.SIGINT, signal.SIGTERM])
@@ -132,14 +132,14 @@ def test_workers_do_not_outlive_a_supervisor_that_was_killed(start_service: Star
     workers = service.worker_pids()
     service.process.kill()
     service.process.wait()
-    assert eventually(lambda: not [pid for pid in workers if Path(f"/proc/{pid}").exists()], 10)
+    assert eventually(lambda: not [pid for pid in workers if Path(f"/proc/{pid}").exists()])
 
 
 def test_readyz_fails_before_the_workers_stop(start_service: Start, sqlite_uri: str) -> None:
-    service = start_service(sqlite_uri, DRAIN_SECONDS=2)
+    service = start_service(sqlite_uri, DRAIN_SECONDS=300)
     service.process.terminate()
-    assert eventually(lambda: requests.get(f"{service.url}/readyz", timeout=5).status_code == 503, 1.5)
-    assert requests.get(f"{service.url}/healthz", timeout=5).status_code == 200
+    assert eventually(lambda: requests.get(f"{service.url}/readyz", timeout=60).status_code == 503)
+    assert requests.get(f"{service.url}/healthz", timeout=60).status_code == 200
 
 
 def test_a_worker_at_rest_takes_at_most_a_hundred_and_ten_megabytes(start_service: Start, sqlite_uri: str) -> None:
@@ -155,24 +155,24 @@ def test_a_worker_at_rest_takes_at_most_a_hundred_and_ten_megabytes(start_servic
         resident.append(int(re.search(r"VmRSS:\s+(\d+) kB", status).group(1)))
         return resident[-1] <= 110 * 1024
 
-    assert eventually(is_small, 30), f"{resident[-1]} KiB"
+    assert eventually(is_small), f"{resident[-1]} KiB"
 
 
 def test_a_worker_that_dies_while_the_host_drains_is_replaced(start_service: Start, sqlite_uri: str) -> None:
     service = start_service(sqlite_uri, DRAIN_SECONDS=300)
     service.process.terminate()
-    assert eventually(lambda: requests.get(f"{service.url}/readyz", timeout=5).status_code == 503)
+    assert eventually(lambda: requests.get(f"{service.url}/readyz", timeout=60).status_code == 503)
     (dead,) = service.worker_pids()
     os.kill(dead, signal.SIGKILL)
     assert eventually(lambda: len(set(service.worker_pids()) - {dead}) == 1)
 
     def answers() -> bool:
         with contextlib.suppress(requests.RequestException):
-            return requests.get(f"{service.url}/goods", timeout=5).ok
+            return requests.get(f"{service.url}/goods", timeout=60).ok
         return False
 
     assert eventually(answers)
-    assert requests.get(f"{service.url}/readyz", timeout=5).status_code == 503
+    assert requests.get(f"{service.url}/readyz", timeout=60).status_code == 503
     assert service.stop() == 0
 
 
@@ -183,7 +183,7 @@ def test_an_unknown_setting_is_warned_about(start_service: Start, sqlite_uri: st
 
 def test_a_host_may_be_a_name(start_service: Start, sqlite_uri: str) -> None:
     service = start_service(sqlite_uri, process_environment={"HOST": "localhost"})
-    assert requests.get(f"http://localhost:{service.port}/goods", timeout=10).ok
+    assert requests.get(f"http://localhost:{service.port}/goods", timeout=60).ok
 
 
 # The service, but for a port that somebody takes once it was found free.
@@ -294,8 +294,8 @@ def test_on_mysql_the_schema_is_brought_up_to_date_and_nothing_is_seeded_or_show
     start_service: Start, server_uri: str
 ) -> None:
     service = start_service(server_uri)
-    assert requests.get(f"{service.url}/goods", timeout=10).json()["items"] == []
-    assert eventually(lambda: "Ctrl-C" in service.log.read_text(), 5)
+    assert requests.get(f"{service.url}/goods", timeout=60).json()["items"] == []
+    assert eventually(lambda: "Ctrl-C" in service.log.read_text())
     assert "Bearer ey" not in service.log.read_text()  # no token in the log of a real sale
     engine = sqlalchemy.create_engine(server_uri, connect_args={"collation": "utf8mb4_unicode_ci"})
     with engine.connect() as connection:

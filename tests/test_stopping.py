@@ -17,13 +17,13 @@ import requests
 from config import ROOT
 from harness.database_server import free_port
 from harness.eventually import eventually
-from harness.service import Service, environment
+from harness.service import BY_DEFAULT, Service, environment
 
 Start = Callable[..., Service]
 
-# With it the supervisor kills a worker that does not stop after 75 seconds only: no test here waits so long.
+# With it the supervisor kills a worker that does not stop after 103 seconds only: no test here waits so long.
 PATIENT = {"PURCHASE_WAIT_SECONDS": 60}
-STOP_SECONDS = 30
+STOP_SECONDS = 60
 
 
 def everybody(service: Service) -> list[int]:
@@ -40,8 +40,8 @@ def test_ctrl_c_again_and_again_answers_what_is_in_hand_and_ends_well(
     with ThreadPoolExecutor(1) as pool:
         holder = sqlite3.connect(sqlite_uri.removeprefix("sqlite:///"), isolation_level=None)
         holder.execute("BEGIN IMMEDIATE")
-        purchase = pool.submit(service.buy, goods_id, "alice")
-        assert eventually(lambda: requests.get(f"{service.url}/seckill/{goods_id}", timeout=5).json()["in_progress"])
+        purchase = pool.submit(service.buy, goods_id, "alice", timeout=120)
+        assert eventually(lambda: requests.get(f"{service.url}/seckill/{goods_id}", timeout=60).json()["in_progress"])
         pids = everybody(service)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGINT):
             for pid in pids:
@@ -80,11 +80,11 @@ def test_under_nohup_a_closed_terminal_stops_nothing(start_service: Start, sqlit
 
 @pytest.mark.long
 def test_a_worker_that_does_not_stop_is_killed(start_service: Start, sqlite_uri: str) -> None:
-    service = start_service(sqlite_uri, workers=2)
+    service = start_service(sqlite_uri, workers=2, **BY_DEFAULT)
     frozen, _ = service.worker_pids()
     os.kill(frozen, signal.SIGSTOP)
     service.process.send_signal(signal.SIGINT)
-    assert service.process.wait(60) == 0
+    assert service.process.wait(90) == 0
     assert f"{frozen}" in next(line for line in service.log.read_text().splitlines() if "is killed" in line)
     assert not Path(f"/proc/{frozen}").exists()
 
@@ -95,7 +95,7 @@ def test_a_worker_that_does_not_stop_is_killed(start_service: Start, sqlite_uri:
 def test_ctrl_c_ends_the_service_every_time(start_service: Start, sqlite_uri: str, workers: int, times: int) -> None:
     for _ in range(times):
         service = start_service(sqlite_uri, workers=workers, **PATIENT)
-        assert requests.get(f"{service.url}/goods", timeout=5).ok
+        assert requests.get(f"{service.url}/goods", timeout=60).ok
         for pid in everybody(service):
             with contextlib.suppress(ProcessLookupError):  # whoever was told by the supervisor first
                 os.kill(pid, signal.SIGINT)
@@ -104,7 +104,7 @@ def test_ctrl_c_ends_the_service_every_time(start_service: Start, sqlite_uri: st
 
 def takes_connections(service: Service) -> bool:
     try:
-        socket.create_connection(("127.0.0.1", service.port), timeout=5).close()
+        socket.create_connection(("127.0.0.1", service.port), timeout=60).close()
     except OSError:
         return False
     return True
@@ -124,7 +124,7 @@ def test_a_client_that_has_not_asked_yet_holds_up_no_stop(start_service: Start, 
     with socket.create_connection(("127.0.0.1", service.port), timeout=STOP_SECONDS) as client:
         client.sendall(sent)
         # Taken from the network by now: the next client of the only worker is answered.
-        assert requests.get(f"{service.url}/healthz", timeout=5).ok
+        assert requests.get(f"{service.url}/healthz", timeout=60).ok
         service.process.terminate()
         assert service.process.wait(STOP_SECONDS) == 0
 
@@ -132,7 +132,7 @@ def test_a_client_that_has_not_asked_yet_holds_up_no_stop(start_service: Start, 
 def test_a_second_signal_ends_the_drain(start_service: Start, sqlite_uri: str) -> None:
     service = start_service(sqlite_uri, DRAIN_SECONDS=300)
     service.process.terminate()
-    assert eventually(lambda: requests.get(f"{service.url}/readyz", timeout=5).status_code == 503)
+    assert eventually(lambda: requests.get(f"{service.url}/readyz", timeout=60).status_code == 503)
     service.process.terminate()
     assert service.process.wait(STOP_SECONDS) == 0
 

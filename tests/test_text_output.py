@@ -164,7 +164,7 @@ def test_a_loop_whose_output_nobody_reads_goes_on_and_ends_well(sqlite_app: Flas
             selling.make_overdue(order)
             assert eventually(lambda order=order: selling.status(order) == "expired")
         sweeper.terminate()
-        assert sweeper.wait(30) == 0
+        assert sweeper.wait(60) == 0
     finally:
         sweeper.kill()
         sweeper.communicate()

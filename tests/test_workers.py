@@ -120,7 +120,7 @@ def test_a_service_that_was_up_goes_on_with_what_it_has_and_tries_ever_more_seld
 
     def is_ready() -> bool:
         try:
-            return requests.get(f"http://127.0.0.1:{port}/readyz", timeout=5).ok
+            return requests.get(f"http://127.0.0.1:{port}/readyz", timeout=30).ok
         except requests.RequestException:
             return False
 
@@ -133,7 +133,7 @@ def test_a_service_that_was_up_goes_on_with_what_it_has_and_tries_ever_more_seld
         broken.unlink()
         assert eventually(lambda: len(workers()) == 2)
         process.terminate()
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
     finally:
         process.kill()
         process.wait()

@@ -16,7 +16,7 @@ from core.ops.metrics import BufferedCounter, record
 from core.ops.text_output import LineWriter
 
 # Seconds that a line may wait to be written together with others.
-_GATHER_SECONDS = 0.1
+GATHER_SECONDS = 0.1
 # Lines that may wait, since the reader of the log may have stopped. Beyond these the oldest are lost.
 ORDINARY_MAX = 100_000
 URGENT_MAX = 10_000
@@ -120,7 +120,7 @@ class GatheredLines:
                 self._awake.wait()
             self._asleep = False
             self._awake.clear()
-            self._hurry.wait(_GATHER_SECONDS)
+            self._hurry.wait(GATHER_SECONDS)
             self._hurry.clear()
             self.flush()
 

@@ -23,7 +23,7 @@ MOST_KEYS = 50_000
 _FEW_KEYS = 1000
 # Seconds without a call to Redis after a failure, and the timeouts to connect and to answer.
 SILENT_SECONDS = 1.0
-_PATIENCE_SECONDS = 0.25
+PATIENCE_SECONDS = 0.25
 
 _names = NameLookup()
 
@@ -112,7 +112,7 @@ class SharedCounts(RedisStorage):
         self._silent_seconds = silent_seconds
         self._silent_until = 0.0
         self._state = threading.Lock()
-        patience = {"socket_timeout": _PATIENCE_SECONDS, "socket_connect_timeout": _PATIENCE_SECONDS}
+        patience = {"socket_timeout": PATIENCE_SECONDS, "socket_connect_timeout": PATIENCE_SECONDS}
         kind = _bounded(SSLConnection if uri.startswith("rediss:") else Connection)
         super().__init__(uri, retry=Retry(NoBackoff(), 0), connection_class=kind, **patience, **options)  # type: ignore[arg-type]
 
@@ -176,7 +176,7 @@ def _bounded(kind: Any) -> Any:
             # The pool calls this ahead of each command. Its own look-up, which has no time-out, comes right after one
             # that was answered.
             if not self.is_connected:
-                _names.addresses(self.host, self.port, _PATIENCE_SECONDS)
+                _names.addresses(self.host, self.port, PATIENCE_SECONDS)
             super().connect()
 
     return Bounded

@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 import requests
 
+from harness.eventually import eventually
 from harness.service import Service
 
 MIB = 2**20
 LARGE = 10 * MIB
 CHUNK = b" " * 65536
 GROWTH = 20 * MIB
-PATIENCE = 20  # seconds
+PATIENCE = 60  # seconds
 
 
 @dataclass
@@ -36,9 +37,10 @@ class Answer:
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     directory = tmp_path_factory.mktemp("bad-bodies")
-    running = Service(
-        f"sqlite:///{directory / 'seckill.db'}", directory / "service.log", workers=2, threads=8, fork=True
-    )
+    uri = f"sqlite:///{directory / 'seckill.db'}"
+    running = Service(uri, directory / "service.log", workers=2, threads=8, fork=True)
+    # The memory of one that is still loading grows.
+    assert eventually(lambda: "seckill_workers 2.0" in requests.get(f"{running.url}/metrics", timeout=PATIENCE).text)
     yield running
     running.stop()
 
@@ -201,13 +203,13 @@ def test_a_body_that_is_cut_off_buys_nothing(
 
 
 def test_clients_that_leave_in_the_middle_of_their_bodies_harm_nobody(service: Service, goods_id: int) -> None:
-    before = time.monotonic()
+    before = time.monotonic()  # a client may take 30 s for a body: one that waits for those of others takes as long
     for framing, part in [*CUT_OFF.values()] * 10:
         with connection(service) as wire:
             wire.sendall(head(service, "POST", f"/seckill/{goods_id}", Content_Type="application/json", **framing))
             wire.sendall(part)
     assert service.buy(goods_id, "alice").status_code == 201
-    assert time.monotonic() - before < 10
+    assert time.monotonic() - before < 25
 
 
 @pytest.mark.parametrize(
@@ -314,7 +316,7 @@ def test_what_is_no_http_is_refused_and_harms_nobody(service: Service, raw: byte
 def test_nothing_of_all_this_was_a_bug_to_the_service(service: Service, goods_id: int) -> None:
     """Reads the log of what the tests above did; alone, it reads that of a purchase."""
     assert service.buy(goods_id, "alice").status_code == 201
+    assert eventually(lambda: '"status": 201' in service.log.read_text())  # lines are gathered for a moment
     log = service.log.read_text()
-    assert '"status": 201' in log
     assert '"status": 500' not in log
     assert "Traceback" not in log

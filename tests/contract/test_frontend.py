@@ -49,7 +49,7 @@ def test_the_program_compiles_under_the_strictest_settings_and_makes_the_journey
     done = compiled(tmp_path, program())
     assert done.returncode == 0, done.stdout
     service = start_service(sqlite_uri, PAYMENT_PROVIDER="test")
-    start = datetime.now(timezone.utc) + timedelta(seconds=5)
+    start = datetime.now(timezone.utc) + timedelta(seconds=20)  # the program is to be there before, however slow
     goods = service.create_goods(price=1000, per_user_limit=2, starts_at=start.isoformat())
     token = service.headers("alice")["Authorization"].removeprefix("Bearer ")
     run = ["node", "journey.js", service.url, token, str(goods)]

@@ -54,6 +54,7 @@ def run(service: Service, directory: Path, phases: str, examples: int) -> subpro
             "--generation-database=none",
             "--suppress-health-check=all",
             "--warnings=off",
+            "--request-timeout=60",
         ],
         cwd=directory,
         capture_output=True,

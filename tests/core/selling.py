@@ -43,7 +43,7 @@ class Selling:
         """Buy, and return the order."""
         choices = Choices(coupon_code=coupon) if coupon else PurchaseRequest(item, user).choices
         request = PurchaseRequest(item, user, quantity, choices=choices)
-        (outcome,) = batch.serve(self._database, self._caps, [request], Deadline(10))
+        (outcome,) = batch.serve(self._database, self._caps, [request], Deadline(60))
         assert isinstance(outcome, Placed), outcome
         return outcome.order
 

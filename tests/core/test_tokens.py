@@ -19,7 +19,7 @@ def test_an_issued_token_proves_its_user() -> None:
 
 def test_an_issued_token_lasts_as_long_as_asked() -> None:
     claims = jwt.decode(Tokens(KEY).issue("alice", hours=2), KEY, algorithms=["HS256"])
-    assert abs(claims["exp"] - time.time() - 2 * HOUR) < 5
+    assert abs(claims["exp"] - time.time() - 2 * HOUR) < 60
 
 
 def test_a_token_tells_until_when_it_holds() -> None:
@@ -87,9 +87,16 @@ def test_a_remembered_token_ends_at_its_expiry() -> None:
     tokens = Tokens(KEY)
     # PyJWT reads the moment as a whole number: 0.9 seconds more are not given.
     for more in (0, 0.9):
-        expires = int(time.time()) + 2 + more
-        token = signed(KEY, exp=expires)
-        tokens.verify(token)
+        for left in reversed(range(5)):
+            expires = int(time.time()) + 2 + more
+            token = signed(KEY, exp=expires)
+            try:
+                tokens.verify(token)
+            except InvalidToken:  # this thread may stand still until it has ended
+                assert left
+                assert time.time() >= int(expires)
+            else:
+                break
         while time.time() < int(expires):
             began = time.time()
             if tokens.known(token) is None:

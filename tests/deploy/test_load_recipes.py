@@ -12,7 +12,7 @@ from config import ROOT
 from harness.service import Service
 
 PAGE = (ROOT / "docs" / "load-testing.md").read_text()
-SHORTER = {"--duration 30s": "--duration 2s", "--connections 64": "--connections 8", "-z 30s": "-z 1s", "-c 50": "-c 4"}
+SHORTER = {"--duration 30s": "--duration 8s", "--connections 64": "--connections 8", "-z 30s": "-z 8s", "-c 50": "-c 4"}
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def run(tool: str, shop: tuple[Service, int], folder: Path) -> tuple[str, int]:
         env=service.environment | {"URL": service.url, "GOODS": str(goods_id), "no_proxy": "127.0.0.1"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr

@@ -1,4 +1,4 @@
-"""Clients that dawdle or say nothing: others are served all the while. Each other has 5 s; how fast is not asserted."""
+"""Clients that dawdle or say nothing: others are served all the while. Each other has a minute; none is timed."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from tests.deploy.conftest import sold
 
 BUYERS = 24
 PURCHASES = 8  # of each
-PATIENCE_SECONDS = 5
+PATIENCE_SECONDS = 60
 SLOW_CONNECTIONS = Sizes(slow_headers=150, slow_bodies=150, idle=1000)
 
 StartService = Callable[..., Service]

@@ -1,13 +1,29 @@
 """A shop whose webhooks may go to loopback, and its publisher, which works when it is told to."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from flask import Flask
 
+from core.events import publisher as publishers
+from core.events import webhook_call
 from core.events.publisher import Publisher
 from harness.receiver import Receiver, receiving
 from tests.resources.calls import Calls
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A subscriber, or a turn of the publisher, may stand still for a while on a busy machine."""
+    for name in ("CONNECT_SECONDS", "READ_SECONDS", "WHOLE_SECONDS"):
+        monkeypatch.setattr(webhook_call, name, 60.0)
+    number = publishers.number
+
+    def number_in_any_time(database: Any, seconds: float, **more: Any) -> int:
+        return number(database, 60, **more)
+
+    monkeypatch.setattr(publishers, "number", number_in_any_time)
 
 
 @pytest.fixture

@@ -36,8 +36,8 @@ class Scene:
 
 @pytest.fixture
 def call(make_app: Callable[..., Flask], server_uri: str) -> Calls:
-    patient = {"LOCK_WAIT_SECONDS": 20, "DATABASE_TIMEOUT_SECONDS": 25, "PURCHASE_WAIT_SECONDS": 40}
-    return Calls(make_app(server_uri, IDLE_TRANSACTION_SECONDS=20, **patient))
+    patient = {"LOCK_WAIT_SECONDS": 50, "DATABASE_TIMEOUT_SECONDS": 60, "PURCHASE_WAIT_SECONDS": 60}
+    return Calls(make_app(server_uri, IDLE_TRANSACTION_SECONDS=60, **patient))
 
 
 @pytest.fixture(params=["switched on", "sent again"])
@@ -80,17 +80,17 @@ def send_while_they_are_deleted(scene: Scene, monkeypatch: pytest.MonkeyPatch) -
     def choose(connection: Connection) -> int | None:
         needed = find_first(connection)
         chosen.set()
-        goes_on.wait(15)
+        goes_on.wait(45)
         return needed
 
     monkeypatch.setattr(retention, "first_needed", choose)
     pruning = threading.Thread(target=lambda: prune(scene.call, EVENTS_KEEP_DAYS=90))
     pruning.start()
-    assert chosen.wait(10)
+    assert chosen.wait(60)
     answers: list[tuple[TestResponse, int]] = []
     sending = threading.Thread(target=lambda: answers.append((scene.send(), scene.needed())))
     sending.start()
-    until(lambda: answers or scene.inside.waiting(), 10)
+    until(lambda: answers or scene.inside.waiting(), 30)
     goes_on.set()
     sending.join()
     pruning.join()
@@ -122,16 +122,16 @@ def test_those_that_are_needed_again_first_are_kept(scene: Scene, monkeypatch: p
     def hold_on(connection: Any) -> None:
         hold(connection)
         held.set()
-        goes_on.wait(15)
+        goes_on.wait(45)
 
     monkeypatch.setattr(webhooks, "hold_events", hold_on)
     answers: list[TestResponse] = []
     sending = threading.Thread(target=lambda: answers.append(scene.send()))
     sending.start()
-    assert held.wait(10)
+    assert held.wait(60)
     pruning = threading.Thread(target=lambda: prune(scene.call, EVENTS_KEEP_DAYS=90))
     pruning.start()
-    until(lambda: not pruning.is_alive() or scene.inside.waiting(), 10)
+    until(lambda: not pruning.is_alive() or scene.inside.waiting(), 30)
     goes_on.set()
     sending.join()
     pruning.join()

@@ -119,6 +119,8 @@ def test_more_than_is_taken_at_once_arrives_each_once(
     private_call.create_webhook(receiver.url)
     orders = buy(private_call, 25)
     publish(publisher)
+    while len(receiver.received) < len(orders):  # a turn that took long left some to the next
+        publish(publisher)
     assert [json.loads(request.body)["order_no"] for request in receiver.received] == orders
     publish(publisher)
     assert len(receiver.received) == 25
@@ -200,12 +202,12 @@ def test_a_target_that_leads_inside_is_not_sent_to_and_the_log_says_so(call: Cal
 def test_a_subscriber_that_is_silent_holds_up_nobody_else(private_call: Calls, publisher: Publisher) -> None:
     release = threading.Event()
     with receiving() as silent, receiving() as lively:
-        silent.act = lambda handler: (release.wait(30), status(204)(handler))
+        silent.act = lambda handler: (release.wait(50), status(204)(handler))
         private_call.create_webhook(silent.url)
         private_call.create_webhook(lively.url)
         buy(private_call, 20)
         publisher.turn()
-        assert silent.came.wait(10)
+        assert silent.came.wait(60)
         while len(lively.received) < 20:
             time.sleep(0.01)
         assert len(silent.received) == 1  # one sender, which waits
@@ -304,7 +306,7 @@ def test_publishers_of_several_processes_send_each_event_once(
     calls = [Calls(make_app(server_uri, WEBHOOKS_TO_PRIVATE=True)) for _ in range(3)]
     calls[0].create_webhook(receiver.url)
     buy(calls[0], 60)
-    publishers.number(calls[0].services.database, 5)
+    publishers.number(calls[0].services.database, 60)
     deliveries.fan_out(calls[0].services.database, 1)
     together = [Publisher(call.services.database) for call in calls]
     while {row.status for row in rows(calls[0])} != {"delivered"}:
@@ -319,12 +321,12 @@ def test_publishers_of_several_processes_send_each_event_once(
 def send_while_another_sends(call: Calls, receiver: Receiver) -> None:
     """One publisher is in the middle of its call when another looks for work."""
     release = threading.Event()
-    receiver.act = lambda handler: (len(receiver.received) > 1 or release.wait(20), status(204)(handler))
+    receiver.act = lambda handler: (len(receiver.received) > 1 or release.wait(50), status(204)(handler))
     call.create_webhook(receiver.url)
     buy(call)
     first, second = Publisher(call.services.database), Publisher(call.services.database)
     first.turn()
-    assert receiver.came.wait(10)
+    assert receiver.came.wait(60)
     publish(second)
     release.set()
     first.finish()
@@ -392,7 +394,7 @@ def test_a_late_word_of_failure_does_not_undo_what_another_has_delivered(
     private_call.create_webhook(receiver.url)
     buy(private_call)
     database = private_call.services.database
-    publishers.number(database, 5)
+    publishers.number(database, 60)
     deliveries.fan_out(database, 1)
     stale = deliveries.claim(database, 1)
     assert stale is not None

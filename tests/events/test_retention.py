@@ -49,7 +49,7 @@ def clean(call: Calls) -> bool:
 
 
 def number(call: Calls) -> None:
-    sequencer.number(call.services.database, 10)
+    sequencer.number(call.services.database, 60)
 
 
 def test_old_events_go_and_the_audit_stays_clean(call: Calls, small_pieces: None) -> None:

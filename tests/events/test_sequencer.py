@@ -1,5 +1,6 @@
 """Events are numbered after their COMMIT: whoever follows the numbers misses none and sees none twice."""
 
+import itertools
 import json
 import random
 import signal
@@ -28,11 +29,14 @@ from tests.resources.calls import OPERATOR, Calls
 
 WRITE = "INSERT INTO outbox (occurred_at, events) VALUES (UTC_TIMESTAMP(3), %s)"
 WRITERS, WRITES = 6, 40
+# Longer than the holder of a lock may stand still on a busy machine.
+LOCK_SECONDS = 20
 
 
 @pytest.fixture
 def call(make_app: Callable[..., Flask], server_uri: str) -> Calls:
-    return Calls(make_app(server_uri, LOCK_WAIT_SECONDS=1, PURCHASE_WAIT_SECONDS=20))
+    patient = {"LOCK_WAIT_SECONDS": LOCK_SECONDS, "DATABASE_TIMEOUT_SECONDS": 30, "PURCHASE_WAIT_SECONDS": 40}
+    return Calls(make_app(server_uri, IDLE_TRANSACTION_SECONDS=30, **patient))
 
 
 class Writer:
@@ -142,7 +146,7 @@ def test_a_puller_follows_many_writers_while_others_number_too(
     call: Calls, server: DatabaseServer, server_uri: str
 ) -> None:
     database = call.services.database
-    follow_many_writers(Puller(call), server, server_uri, lambda: sequencer.number(database, 5, wait=False))
+    follow_many_writers(Puller(call), server, server_uri, lambda: sequencer.number(database, 60, wait=False))
 
 
 def test_by_the_ids_of_the_outbox_many_writers_are_not_followed(
@@ -167,11 +171,18 @@ def test_events_of_one_transaction_and_of_one_writer_keep_their_order(
     assert puller.seen == [number for batch in batches for number in batch]
 
 
-def number_together(database: Database, monkeypatch: pytest.MonkeyPatch) -> list[Exception]:
-    """Let three sequencers number the same outbox at once, each slow; returns what went wrong."""
-    change = sequencer.change
+def number_together(
+    database: Database, monkeypatch: pytest.MonkeyPatch, together: threading.Barrier | None = None
+) -> list[Exception]:
+    """Let three sequencers number the same outbox at once, each slow; returns what went wrong.
+
+    With `together` nobody changes anything before two of them have looked.
+    """
+    change, looks = sequencer.change, itertools.count()
 
     def slowly(connection: Any, statement: str, *values: str) -> int:
+        if together is not None and next(looks) < together.parties:
+            together.wait(60)
         changed = change(connection, statement, *values)
         time.sleep(0.1)
         return changed
@@ -181,7 +192,7 @@ def number_together(database: Database, monkeypatch: pytest.MonkeyPatch) -> list
 
     def work() -> None:
         try:
-            sequencer.number_once(database, Deadline(20))
+            sequencer.number_once(database, Deadline(60))
         except Exception as error:
             errors.append(error)
 
@@ -217,10 +228,10 @@ def test_sequencers_that_meet_number_one_after_the_other(
 def test_without_the_lock_they_get_in_each_other_s_way_and_number_nothing_twice(
     call: Calls, server: DatabaseServer, server_uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sequencer.number(call.services.database, 5)  # makes the row
+    sequencer.number(call.services.database, 60)  # makes the row
     written = fill(server, server_uri, 30)
     monkeypatch.setattr(Select, "with_for_update", lambda self, **options: self)
-    errors = number_together(call.services.database, monkeypatch)
+    errors = number_together(call.services.database, monkeypatch, threading.Barrier(2))
     assert {type(error) for error in errors} == {Busy}
     # The second guard: only one can take the rows away.
     assert numbered(call.services.database) == written
@@ -231,16 +242,16 @@ def test_a_sequencer_that_need_not_wait_leaves_the_work_to_the_one_that_is_at_it
 ) -> None:
     fill(server, server_uri, 3)
     database = call.services.database
-    sequencer.number_once(database, Deadline(5))
+    sequencer.number_once(database, Deadline(60))
     fill(server, server_uri, 3)
     other = server.connect(server_uri.rpartition("/")[2])
     other.start_transaction()
     cursor = other.cursor()
     cursor.execute("SELECT id FROM sequencer FOR UPDATE")
     cursor.fetchall()
-    assert sequencer.number(database, 5, wait=False) == 0
+    assert sequencer.number(database, 60, wait=False) == 0
     other.rollback()
-    assert sequencer.number(database, 5, wait=False) == 3
+    assert sequencer.number(database, 60, wait=False) == 3
 
 
 def test_a_puller_waits_for_the_sequencer_that_is_at_work(call: Calls, server: DatabaseServer, server_uri: str) -> None:
@@ -254,11 +265,11 @@ def test_a_puller_waits_for_the_sequencer_that_is_at_work(call: Calls, server: D
         go_on.wait(20)
 
     fill(server, server_uri, 1)
-    sequencer.number_once(call.services.database, Deadline(5))
+    sequencer.number_once(call.services.database, Deadline(60))
     fill(server, server_uri, 2)
     other = threading.Thread(target=run_with_default_deadline, args=(call.services.database, slowly))
     other.start()
-    assert taken.wait(10)
+    assert taken.wait(60)
     threading.Timer(0.3, go_on.set).start()
     # All rows are taken away, but not yet for others: what they tell was committed before this request.
     assert puller.pull() == [0, 1, 2, 0, 0, 1]
@@ -280,8 +291,8 @@ def test_purchases_and_the_sequencer_do_not_wait_for_each_other(
         return changed
 
     monkeypatch.setattr(sequencer, "change", and_buy)
-    # Lock waits end after a second and would be refusals, here and there.
-    assert sequencer.number_once(call.services.database, Deadline(0.9)).events == 1
+    # Who waited for a lock in vain would come too late to try again, and be refused.
+    assert sequencer.number_once(call.services.database, Deadline(LOCK_SECONDS - 1)).events == 1
     assert len(bought) == 2
     open_one.commit()
 
@@ -316,14 +327,14 @@ die()
 def test_whoever_is_killed_at_any_step_leaves_nothing_lost_or_doubled(
     call: Calls, server: DatabaseServer, server_uri: str, step: int
 ) -> None:
-    sequencer.number(call.services.database, 5)
+    sequencer.number(call.services.database, 60)
     written = fill(server, server_uri, 5)
     died = subprocess.run(
         [sys.executable, "-c", DIE, str(step)], cwd=ROOT, env=environment(server_uri), timeout=60, check=False
     )
     assert died.returncode == -signal.SIGKILL
     assert (numbered(call.services.database) == written) is (step == 3)
-    sequencer.number(call.services.database, 5)
+    sequencer.number(call.services.database, 60)
     assert numbered(call.services.database) == written
     with call.services.database.reading() as connection:
         assert connection.scalar(select(func.count()).select_from(Outbox)) == 0
@@ -357,12 +368,12 @@ def test_numbers_that_were_rolled_back_are_given_again(call: Calls, server: Data
 def test_each_numbering_writes_the_row_that_it_locks(call: Calls, server: DatabaseServer, server_uri: str) -> None:
     database = call.services.database
     fill(server, server_uri, 3)
-    sequencer.number(database, 5)
+    sequencer.number(database, 60)
     assert last_given(database) == 3
     Writer(server, server_uri).write(7)  # not committed: nothing to number, nothing to write
-    assert sequencer.number(database, 5) == 0
+    assert sequencer.number(database, 60) == 0
     fill(server, server_uri, 2)
-    sequencer.number(database, 5)
+    sequencer.number(database, 60)
     assert last_given(database) == 5
 
 
@@ -389,21 +400,21 @@ def test_numbers_that_were_given_meanwhile_are_not_given_again(
     with monkeypatch.context() as patched:
         give_numbers_elsewhere(patched)
         with pytest.raises(Busy):
-            sequencer.number_once(call.services.database, Deadline(5))
+            sequencer.number_once(call.services.database, Deadline(60))
     assert numbered(call.services.database) == []
-    sequencer.number(call.services.database, 5)
+    sequencer.number(call.services.database, 60)
     assert numbered(call.services.database) == written
 
 
 def test_numbers_go_on_behind_those_of_an_earlier_release(call: Calls, server: DatabaseServer, server_uri: str) -> None:
     database = call.services.database
-    sequencer.number(database, 5)
+    sequencer.number(database, 60)
     connection = server.connect(server_uri.rpartition("/")[2])
     connection.cursor().execute(
         "INSERT INTO events (seq, type, goods_id, occurred_at) VALUES (41, 'goods.restocked', 0, UTC_TIMESTAMP(3))"
     )
     fill(server, server_uri, 1)
-    sequencer.number(database, 5)
+    sequencer.number(database, 60)
     with database.reading() as reader:
         assert list(reader.scalars(select(Event.seq).order_by(Event.seq))) == [41, 42]
     assert last_given(database) == 42

@@ -13,7 +13,7 @@ from config import ROOT
 from harness.receiver import Receiver
 from harness.service import Service, run_command
 
-PATIENCE = 20  # seconds, for "never"
+PATIENCE = 60  # seconds, for "never"
 
 
 def subscribe(service: Service, url: str) -> None:
@@ -74,7 +74,7 @@ def test_with_the_publisher_off_it_is_left_to_the_command(
         wait_for(receiver, 2)
     finally:
         loop.terminate()
-        loop.wait(20)
+        loop.wait(PATIENCE)
 
 
 def test_what_killed_workers_left_is_sent_by_those_that_follow(

@@ -154,7 +154,7 @@ def test_what_is_no_http_is_an_error_of_the_protocol() -> None:
 def test_a_subscriber_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch, receiver: Receiver) -> None:
     monkeypatch.setattr(webhook_call, "READ_SECONDS", 0.2)
     release = threading.Event()
-    receiver.act = lambda handler: (release.wait(10), status(204)(handler))
+    receiver.act = lambda handler: (release.wait(50), status(204)(handler))
     assert call(receiver) == Answer(None, "timeout")
     release.set()
 

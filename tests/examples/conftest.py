@@ -45,7 +45,7 @@ class Adapter:
 
     def _answers(self) -> bool:
         try:
-            return requests.get(f"{self.url}/healthz", timeout=2).ok
+            return requests.get(f"{self.url}/healthz", timeout=10).ok
         except requests.RequestException:
             if self.process.poll() is not None:
                 raise RuntimeError(self.log.read_text()) from None
@@ -58,7 +58,7 @@ class Adapter:
     def stop(self) -> int:
         self.process.terminate()
         try:
-            return self.process.wait(30)
+            return self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise
@@ -90,7 +90,7 @@ class StripeShop:
     def call(self, method: str, path: str, user: str | None = None, **more: Any) -> requests.Response:
         """A call of the service, by an administrator unless a buyer is named."""
         headers = self.service.headers(user or "operator", admin=user is None)
-        answer = requests.request(method, self.service.url + path, headers=headers, timeout=30, **more)
+        answer = requests.request(method, self.service.url + path, headers=headers, timeout=60, **more)
         assert answer.ok, answer.text
         return answer
 

@@ -17,7 +17,7 @@ Purchase = tuple[str, str]
 class Buyers:
     """Threads that buy one unit after another, each under a key of its own, while the `with` block runs."""
 
-    def __init__(self, service: Service, items: int = 6, threads: int = 12, timeout: float = 20) -> None:
+    def __init__(self, service: Service, items: int = 6, threads: int = 12, timeout: float = 40) -> None:
         self._service = service
         self._timeout = timeout
         self._items = [service.create_goods(stock=10**6) for _ in range(items)]
@@ -67,21 +67,21 @@ class Buyers:
                 self.busy.add(purchase)
             time.sleep(0.02)
 
-    def wait_for(self, more: int, seconds: float = 30) -> None:
+    def wait_for(self, more: int, seconds: float = 120) -> None:
         """Wait until so many more purchases were acknowledged."""
         wanted, deadline = len(self.acknowledged) + more, time.monotonic() + seconds
         while len(self.acknowledged) < wanted:
             assert time.monotonic() < deadline, f"the sale does not go on; refusals: {self.refusals}"
             time.sleep(0.02)
 
-    def retry_open(self, seconds: float = 30) -> None:
+    def retry_open(self, seconds: float = 120) -> None:
         """Ask again, under the same keys, for all that got no order."""
         deadline = time.monotonic() + seconds
         while self.open:
             assert time.monotonic() < deadline, f"{len(self.open)} purchases get no answer; refusals: {self.refusals}"
             for purchase, item in list(self.open.items()):
                 # A short wait: a worker that died may have left connections that nobody answers.
-                self._send(purchase, item, timeout=10)
+                self._send(purchase, item, timeout=20)
 
 
 def assert_nothing_lost(service: Service, inside: Inside, buyers: Buyers) -> None:

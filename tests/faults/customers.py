@@ -40,7 +40,7 @@ class Customers:
         habits: tuple[str, ...] = HABITS,
     ) -> None:
         self._service = service
-        self._provider = Provider(f"{service.url}/payments/webhook", KEY, timeout=20)
+        self._provider = Provider(f"{service.url}/payments/webhook", KEY, timeout=40)
         self._items = items
         self._coupon = coupon
         self._habits = habits
@@ -74,7 +74,7 @@ class Customers:
         if kind is None and self.failed:
             raise self.failed[0]
 
-    def wait_for(self, more: int, seconds: float = 40) -> None:
+    def wait_for(self, more: int, seconds: float = 120) -> None:
         """Wait until so many more orders were acknowledged."""
         wanted, deadline = len(self.orders) + more, time.monotonic() + seconds
         while len(self.orders) < wanted:
@@ -103,7 +103,7 @@ class Customers:
         user, key = purchase
         self.open[purchase] = (item, body)
         try:
-            answer = self._service.buy(item, user, key=key, timeout=20, **body)
+            answer = self._service.buy(item, user, key=key, timeout=40, **body)
         except requests.RequestException:
             return None
         content: dict[str, Any] = answer.json()
@@ -145,7 +145,7 @@ class Customers:
             answer = requests.post(
                 f"{self._service.url}/orders/{order['order_no']}/cancel",
                 headers=self._service.headers(order["user_id"]),
-                timeout=20,
+                timeout=40,
             )
         except requests.RequestException:
             return
@@ -153,7 +153,7 @@ class Customers:
         if answer.status_code == 200:
             self.cancelled.add(order["order_no"])
 
-    def settle(self, seconds: float = 40) -> None:
+    def settle(self, seconds: float = 120) -> None:
         """Send what had no answer again, until it has one. To be called when the customers have stopped."""
         deadline = time.monotonic() + seconds
         while self.open or self.untaken:

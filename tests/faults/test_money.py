@@ -62,15 +62,21 @@ class Auditor:
         except BaseException as error:
             self.failed.append(error)
 
-    def go_over(self, times: int = 2, seconds: float = 60) -> None:
+    def go_over(self, times: int = 2, seconds: float = 120) -> None:
         """Wait for so many more audits that began or went on meanwhile; none may find a breach."""
         wanted = self.audits + times
         until(lambda: self.audits >= wanted or self.failed, seconds)
         assert not self.breaches, f"the books do not add up: {self.breaches[:3]}"
 
 
-def sell(service: Service, inside: Inside, uri: str, faults: list[Callable[[], None]]) -> None:
-    """A sale that goes on through all `faults`, and is gone over after each."""
+def sell(
+    service: Service,
+    inside: Inside,
+    uri: str,
+    faults: list[Callable[[], None]],
+    has_been_seen: Callable[[Customers], object],
+) -> None:
+    """A sale that goes on through all `faults`, and is gone over after each; and on until all has been seen."""
     items = [service.create_goods(stock=STOCK, per_user_limit=LIMIT) for _ in range(ITEMS)]
     coupon = service.create_coupon(total_limit=USES, per_user_limit=2)
     customers = Customers(service, items, coupon)
@@ -82,25 +88,39 @@ def sell(service: Service, inside: Inside, uri: str, faults: list[Callable[[], N
                 auditor.go_over()
                 restock(service, inside, items)
             customers.wait_for(10)
+
+            def is_enough() -> object:
+                restock(service, inside, items)
+                return has_been_seen(customers)
+
+            until(is_enough, 120)
         customers.settle()
-        until(lambda: inside.query("SELECT COUNT(*) FROM orders WHERE status = 'pending'") == [(0,)], 30)  # swept
+        until(lambda: inside.query("SELECT COUNT(*) FROM orders WHERE status = 'pending'") == [(0,)], 90)  # swept
         auditor.go_over()
     assert_all_is_accounted_for(service, inside, customers)
-    assert customers.answers[422, "coupon_exhausted"], "the coupon never came to its limit"
 
 
 def restock(service: Service, inside: Inside, items: list[int]) -> None:
     """As many units of each item as were paid, for those never come back: a sale that dries up tests nothing more."""
-    paid = dict(inside.query("SELECT goods_id, SUM(quantity) FROM orders WHERE status = 'paid' GROUP BY goods_id"))
-    supplied = dict(inside.query("SELECT id, stock + sold FROM goods"))
+    paid = "SELECT SUM(quantity) FROM orders WHERE status = 'paid' AND goods_id = %s"
+    supplied = "SELECT stock + sold FROM goods WHERE id = %s"
+
+    def is_restocked(item: int) -> bool:
+        wanted = STOCK + int(inside.query(paid, item)[0][0] or 0) - int(inside.query(supplied, item)[0][0])
+        if wanted <= 0:
+            return True
+        headers = service.headers("operator", admin=True)
+        try:
+            answer = requests.patch(
+                f"{service.url}/goods/{item}", json={"stock_delta": wanted}, headers=headers, timeout=40
+            )
+        except requests.RequestException:  # the workers are not all back yet
+            return False
+        assert answer.status_code in (200, 503), answer.text
+        return answer.status_code == 200
+
     for item in items:
-        answer = requests.patch(
-            f"{service.url}/goods/{item}",
-            json={"stock_delta": max(0, STOCK + int(paid.get(item, 0)) - int(supplied[item]))},
-            headers=service.headers("operator", admin=True),
-            timeout=20,
-        )
-        assert answer.status_code == 200, answer.text
+        until(lambda item=item: is_restocked(item), 60)
 
 
 def assert_all_is_accounted_for(service: Service, inside: Inside, customers: Customers) -> None:
@@ -129,7 +149,7 @@ def assert_all_is_accounted_for(service: Service, inside: Inside, customers: Cus
     assert_audit_clean(service)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_nothing_is_lost_or_doubled_while_workers_and_the_database_are_killed(
     own_server: DatabaseServer, start_service: Callable[..., Service]
 ) -> None:
@@ -146,15 +166,18 @@ def test_nothing_is_lost_or_doubled_while_workers_and_the_database_are_killed(
         return lambda: kill(service.worker_pids()[victims])
 
     faults = [kill_workers(slice(0, 1)), restart_the_database, kill_workers(slice(1, 3)), kill_workers(slice(None))]
-    sell(service, inside, uri, [*faults, restart_the_database])
-    # What did not happen was not tested.
-    statuses = dict(inside.query("SELECT status, COUNT(*) FROM orders GROUP BY status"))
-    assert {"paid", "cancelled", "expired", "refund_due"} <= statuses.keys(), statuses
-    late = "SELECT COUNT(*) FROM orders WHERE paid_at > expires_at"
-    assert inside.query(late)[0][0] > 0, "no late payment was taken"
+
+    def has_been_seen(customers: Customers) -> bool:
+        """What did not happen was not tested."""
+        statuses = dict(inside.query("SELECT status, COUNT(*) FROM orders GROUP BY status"))
+        late_payments = inside.query("SELECT COUNT(*) FROM orders WHERE paid_at > expires_at")[0][0]
+        happened = {"paid", "cancelled", "expired", "refund_due"} <= statuses.keys() and late_payments
+        return bool(happened and customers.answers[422, "coupon_exhausted"])
+
+    sell(service, inside, uri, [*faults, restart_the_database], has_been_seen)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     ("without_guard", "uses", "breached"),
     [

@@ -12,7 +12,7 @@ from flask import Flask
 from core.payments import payments
 from core.payments.payment_records import PaymentEvent
 from core.services import Services
-from examples.payment_provider import Event, Provider, new_secret
+from examples.payment_provider import Delivery, Event, Provider, new_secret
 from examples.payment_provider.provider import FAILED, SUCCEEDED
 from harness.service import Service
 from resources.http.context import EXTENSION
@@ -47,14 +47,17 @@ def test_every_event_is_done_once_though_all_workers_are_killed_meanwhile(
             kill(service.worker_pids())
             kills += 1
 
-    killer = Thread(target=keep_killing)
-    killer.start()
     lots = random.Random(20261123)
     sender = Provider(f"{service.url}/payments/webhook", key)
-    sent = sender.send(events, duplicates=3, disorder=True, delay=1.0, retries=8, lots=lots)
-    killer.join()
-    assert kills == 3
-    assert any(len(delivery.answers) > 1 for delivery in sent), "no event had to be sent again"
+    sent: list[Delivery] = []
+    # Once, as a rule; again where the machine kept the kills and the events apart.
+    while not any(len(delivery.answers) > 1 for delivery in sent):
+        assert kills < 3 * 5, "no event had to be sent again"
+        killer = Thread(target=keep_killing)
+        killer.start()
+        sent += sender.send(events, duplicates=3, disorder=True, delay=1.0, retries=10, lots=lots)
+        killer.join()
+        assert kills % 3 == 0
     assert {(delivery.event.type, delivery.final.body.get("outcome")) for delivery in sent} == {
         (FAILED, "failed"),
         (SUCCEEDED, "paid"),

@@ -1,7 +1,7 @@
 """A restock whose answer was lost is sent again, as `unavailable` advises: it is booked once."""
 
 from collections.abc import Callable
-from threading import Timer
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -87,22 +87,26 @@ def test_restocks_that_are_sent_again_while_workers_are_killed_are_booked_once(
         nonlocal lost
         headers = service.headers("operator", admin=True, **{"Idempotency-Key": f"k{number}"})
         try:
-            answer = requests.patch(f"{service.url}/goods/{item}", json={"stock_delta": 1}, headers=headers, timeout=20)
+            answer = requests.patch(f"{service.url}/goods/{item}", json={"stock_delta": 1}, headers=headers, timeout=60)
         except requests.RequestException:
             lost += 1
             return False
         lost += answer.status_code != 200
         return answer.status_code == 200
 
+    def kill_when_it_waits() -> None:
+        pids = service.worker_pids()
+        until(inside.waiting, 60)
+        kill(pids)
+
     for number in range(60):
         if number % 20 == 10:
             with inside.row_held(item):
                 # It waits for the item's row when its worker dies; whatever became of it, it is sent again.
-                pids = service.worker_pids()
-                timer = Timer(0.3, kill, [pids])
-                timer.start()
+                killer = Thread(target=kill_when_it_waits)
+                killer.start()
                 send(number)
-                timer.join()
+                killer.join()
         until(lambda number=number: send(number), 60)
     assert lost >= 3
     assert service.goods(item)["stock"] == 60

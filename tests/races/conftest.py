@@ -8,8 +8,9 @@ from harness.database_server import DatabaseServer
 from harness.service import Service
 from tests.races.inside import Inside
 
-# Longer than many clients take on a busy machine: nobody is to be answered `busy` where exact numbers are counted.
-PATIENCE = {"PURCHASE_WAIT_SECONDS": 40}
+# Longer, and more lock waits, than many clients take on a busy machine: nobody is to be answered `busy` where exact
+# numbers are counted.
+PATIENCE = {"PURCHASE_WAIT_SECONDS": 40, "TRANSACTION_ATTEMPTS": 40}
 
 
 @pytest.fixture
@@ -28,5 +29,5 @@ def inside(server: DatabaseServer, own_uri: str) -> Inside:
 def four_workers(own_uri: str, start_service: Callable[..., Service]) -> Callable[..., Service]:
     """Starts four workers on a database server, with the guards out that are named; settings by keyword."""
     return lambda *without_guard, **settings: start_service(
-        own_uri, workers=4, without_guard=without_guard, **PATIENCE, **settings
+        own_uri, workers=4, without_guard=without_guard, **{**PATIENCE, **settings}
     )

@@ -99,7 +99,7 @@ class Inside:
             (reader,) = execute("SELECT CONNECTION_ID()")[0]
             reading = threads.submit(execute, slots, goods_id)
             try:
-                return until(lambda: self.query(blocking, reader), 10)[0][0]
+                return until(lambda: self.query(blocking, reader), 30)[0][0]
             finally:
                 self.query(f"KILL QUERY {reader}")
                 reading.exception()

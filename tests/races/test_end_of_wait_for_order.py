@@ -21,7 +21,7 @@ from tests.races.inside import Inside, until
 
 @pytest.fixture
 def services(make_app: Callable[..., Flask], own_uri: str) -> Services:
-    patient = {"LOCK_WAIT_SECONDS": 20, "DATABASE_TIMEOUT_SECONDS": 30, "PURCHASE_WAIT_SECONDS": 30}
+    patient = {"LOCK_WAIT_SECONDS": 50, "DATABASE_TIMEOUT_SECONDS": 60, "PURCHASE_WAIT_SECONDS": 60}
     return make_app(own_uri, **patient).extensions["seckill"]
 
 
@@ -49,7 +49,7 @@ def wait_past_the_end(services: Services, inside: Inside, act: Callable[[Service
         execute("SELECT id FROM orders WHERE order_no = %s FOR UPDATE", order.order_no)
         waiter = threading.Thread(target=try_to)
         waiter.start()
-        until(inside.waiting, 20)
+        until(inside.waiting, 40)
         # Now it waits: its statement began in time, and the end comes while it does.
         end = selling.now() + timedelta(seconds=0.3)
         execute("UPDATE orders SET expires_at = %s WHERE order_no = %s", end.replace(tzinfo=None), order.order_no)

@@ -175,7 +175,7 @@ def test_without_the_order_s_lock_it_is_an_error(services: Services, monkeypatch
         query = select(*orders.VIEW_COLUMNS).where(Order.order_no == order_no)
         row, now = connection.execute(query).one(), database_now(connection)
         if next(looks) < 2:
-            together.wait(20)
+            together.wait(60)
         return orders.view(row, now), now
 
     money = Money(services)

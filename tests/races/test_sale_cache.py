@@ -48,9 +48,9 @@ def many_clients(service: Service, item: int, method: str = "POST") -> Iterator[
         thread.start()
     try:
         if method == "POST" and service.goods(item)["stock"] == 0:
-            until(lambda: refused_from_memory(service) > before + 20 * CLIENTS, seconds=30)
+            until(lambda: refused_from_memory(service) > before + 20 * CLIENTS, seconds=60)
         else:
-            until(lambda: len(received) > 20 * CLIENTS, seconds=30)
+            until(lambda: len(received) > 20 * CLIENTS, seconds=60)
         yield received
     finally:
         done.set()
@@ -77,7 +77,7 @@ def post(service: Service, path: str, user: str = "operator") -> float:
 def received_later(received: Received, since: float, least: int = 100) -> set[str]:
     """The answers to requests sent when the sale cache's memory of before `since` was too old; at least so many."""
     late = since + MAX_AGE
-    until(lambda: len(received) > least and received[-least][0] > late, seconds=30)
+    until(lambda: len(received) > least and received[-least][0] > late, seconds=60)
     return {word for sent_at, word in received[:] if sent_at > late}
 
 
@@ -129,7 +129,7 @@ def restock_is_seen(service: Service) -> None:
     item = service.create_goods(stock=0)
     with many_clients(service, item) as received:
         for _ in range(2):
-            until(lambda: {word for _, word in received[-100:]} == {"sold_out"}, seconds=30)
+            until(lambda: {word for _, word in received[-100:]} == {"sold_out"}, seconds=60)
             # No longer refused by the sale cache, they are asked for their tokens.
             assert received_later(received, change(service, item, stock_delta=1)) == {"unauthenticated"}, (
                 "told what is old"
@@ -153,7 +153,7 @@ def test_a_pause_and_a_resume_are_seen_by_every_worker_within_250_ms(four_worker
     with many_clients(service, item) as received:
         for _ in range(2):
             post(service, f"/goods/{item}/pause")
-            until(lambda: {word for _, word in received[-100:]} == {"sale_paused"}, seconds=30)
+            until(lambda: {word for _, word in received[-100:]} == {"sale_paused"}, seconds=60)
             assert received_later(received, post(service, f"/goods/{item}/resume")) == {"unauthenticated"}
 
 
@@ -162,7 +162,7 @@ def test_a_cancel_is_seen_by_every_reader_and_buyer_within_250_ms(four_workers: 
     item = service.create_goods(stock=1)
     order_no = service.buy(item, "winner").json()["order_no"]
     with many_clients(service, item, "GET") as received, many_clients(service, item) as received_by_buyers:
-        until(lambda: {word for _, word in received[-50:]} == {"sold_out"}, seconds=30)
+        until(lambda: {word for _, word in received[-50:]} == {"sold_out"}, seconds=60)
         cancelled_at = post(service, f"/orders/{order_no}/cancel", user="winner")
         assert received_later(received, cancelled_at) == {"on_sale"}
         assert received_later(received_by_buyers, cancelled_at) == {"unauthenticated"}

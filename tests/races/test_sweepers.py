@@ -23,7 +23,7 @@ ORDERS = 60
 @pytest.fixture
 def shops(make_app: Callable[..., Flask], server_uri: str) -> list[Services]:
     """As many processes' worth of pools as there are sweepers."""
-    patient = {"LOCK_WAIT_SECONDS": 10, "DATABASE_TIMEOUT_SECONDS": 20, "PURCHASE_WAIT_SECONDS": 30}
+    patient = {"LOCK_WAIT_SECONDS": 20, "DATABASE_TIMEOUT_SECONDS": 30, "PURCHASE_WAIT_SECONDS": 60}
     return [make_app(server_uri, **patient).extensions["seckill"] for _ in range(SWEEPERS)]
 
 

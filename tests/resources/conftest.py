@@ -6,7 +6,7 @@ from flask import Flask
 import config
 from app import create_app
 from harness.database_server import free_port
-from harness.service import SECRET
+from harness.service import PATIENT, SECRET
 from tests.resources.calls import Calls
 
 
@@ -25,4 +25,5 @@ def sqlite_call(sqlite_app: Flask) -> Calls:
 def unreachable_call() -> Calls:
     """Requests to an application whose database is not there."""
     uri = f"mysql+mysqlconnector://root@127.0.0.1:{free_port()}/nowhere"
-    return Calls(create_app(config.load(SQLALCHEMY_DATABASE_URI=uri, SECRET_KEY=SECRET)))
+    # Who stands still until a request's time is over is told that the shop is busy, not that it is unavailable.
+    return Calls(create_app(config.load(SQLALCHEMY_DATABASE_URI=uri, SECRET_KEY=SECRET, **PATIENT)))

@@ -20,6 +20,7 @@ from app import create_app
 from core.db import transaction
 from core.db.fault_table import GROUPS, KNOWN, Kind
 from core.db.mysql_connection import Connection
+from harness.service import PATIENT
 from harness.service import SECRET as TOKENS
 from tests.resources.calls import OPERATOR, Calls
 
@@ -97,7 +98,8 @@ class Faulty:
 
 def faulty_app(make_app: Callable[..., Flask], uri: str, monkeypatch: pytest.MonkeyPatch, attempts: int) -> Faulty:
     settings: dict[str, object] = {"TRANSACTION_ATTEMPTS": attempts, "PAYMENT_PROVIDER": "test", "SWEEPER": False}
-    return Faulty(make_app(uri, PAYMENT_WEBHOOK_SECRETS=SECRET, PUBLISHER=False, **settings), monkeypatch)
+    settings |= {"PAYMENT_WEBHOOK_SECRETS": SECRET, "PUBLISHER": False}
+    return Faulty(make_app(uri, **settings), monkeypatch)
 
 
 @pytest.fixture
@@ -315,7 +317,8 @@ class Refusing(threading.Thread):
 def test_every_number_that_a_connection_is_refused_with_is_unavailable() -> None:
     refusing = Refusing()
     uri = f"mysql+mysqlconnector://root@127.0.0.1:{refusing.port}/nowhere"
-    call = Calls(create_app(config.load(SQLALCHEMY_DATABASE_URI=uri, SECRET_KEY=TOKENS, TRANSACTION_ATTEMPTS=1)))
+    settings = {"SQLALCHEMY_DATABASE_URI": uri, "SECRET_KEY": TOKENS, "TRANSACTION_ATTEMPTS": 1, **PATIENT}
+    call = Calls(create_app(config.load(**settings)))
     try:
         for number in [*OF_THE_SERVER, UNKNOWN]:
             refusing.number = number

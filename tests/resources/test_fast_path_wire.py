@@ -39,7 +39,7 @@ def test_a_body_that_comes_after_its_head_does_not_end_the_connection_of_who_is_
     service = start_service(sqlite_uri)
     goods_id = service.create_goods(stock=0)
     refused_ahead = 0
-    with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", service.port), timeout=60) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for _ in range(100 * HOT_REQUESTS):
             connection.sendall(_buy(goods_id, 14))
@@ -61,13 +61,13 @@ def test_who_is_over_the_limit_keeps_the_connection_whoever_says_so(
     start_service: Callable[..., Service], sqlite_uri: str
 ) -> None:
     service = start_service(sqlite_uri, RATE_LIMITS="on", RATE_LIMIT_PER_ADDRESS="1/day")
-    requests.get(f"{service.url}/goods", timeout=10)
+    requests.get(f"{service.url}/goods", timeout=60)
     body = b'{"quantity":1}'
     to_flask = _buy(1, len(body))  # without a token
     ahead = to_flask.replace(
         b"Host: x", f"Host: x\r\nAuthorization: {service.headers('alice')['Authorization']}".encode()
     )
-    with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", service.port), timeout=60) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for head in (to_flask, ahead) * 10:
             connection.sendall(head)

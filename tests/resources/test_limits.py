@@ -19,6 +19,7 @@ from tests.resources.calls import OPERATOR, Calls, authorization, problem
 from tests.resources.test_metrics import figures, rise
 
 USERS = 4
+TURNS = 20  # tries of what a machine that stands still for a moment may miss
 ADDRESSES = 7
 ELSEWHERE = "10.9.9.9"  # where the item is put up from, so that it counts for nobody here
 Limited = Callable[..., Calls]
@@ -40,13 +41,13 @@ class AheadOrNot:
 
 @pytest.fixture
 def limited(make_app: Callable[..., Flask], sqlite_uri: str) -> Limited:
-    """Makes an application that takes USERS requests a minute from a user and ADDRESSES from an address."""
+    """Makes an application that takes USERS requests an hour from a user and ADDRESSES from an address."""
 
     def make(**settings: Any) -> Calls:
         limits = {
             "RATE_LIMITS": True,
-            "RATE_LIMIT_PER_USER": f"{USERS}/minute",
-            "RATE_LIMIT_PER_ADDRESS": f"{ADDRESSES}/minute",
+            "RATE_LIMIT_PER_USER": f"{USERS}/hour",
+            "RATE_LIMIT_PER_ADDRESS": f"{ADDRESSES}/hour",
         }
         return Calls(make_app(sqlite_uri, **limits | settings))
 
@@ -193,8 +194,9 @@ def test_what_the_sale_cache_refuses_is_free_and_never_limited(
     monkeypatch.setattr(sale_cache_module, "MAX_AGE", 30.0)
     call = limited()
     item = put_up(call, stock=0)
-    sale_cache, until = call.services.sale_cache, time.monotonic() + 10
-    sale_cache.hot_requests = 0
+    sale_cache, until = call.services.sale_cache, time.monotonic() + 60
+    # Else the item is forgotten while the test stands still for half a second.
+    sale_cache.hot_requests, sale_cache.quiet_reads = 0, 10**9
     while sale_cache.seen("buy", item) is None:
         assert time.monotonic() < until
         time.sleep(0.01)
@@ -215,27 +217,36 @@ def test_what_the_sale_cache_refuses_is_free_and_never_limited(
 def test_who_comes_back_after_the_time_told_is_served(limited: Limited, way: str) -> None:
     call = limited(RATE_LIMIT_PER_USER="1/2seconds", RATE_LIMIT_PER_ADDRESS="1000/minute")
     item = put_up(call)
-    assert not is_limited(WAYS[way](call, item, "alice"))
-    answer = WAYS[way](call, item, "alice")
+    for turn in range(TURNS):
+        user = f"alice-{turn}"
+        assert not is_limited(WAYS[way](call, item, user))
+        answer = WAYS[way](call, item, user)
+        if is_limited(answer):  # else two seconds had passed between the two
+            break
     assert is_limited(answer)
     assert answer.headers["Retry-After"] in ("1", "2")
     time.sleep(int(answer.headers["Retry-After"]))
-    assert not is_limited(WAYS[way](call, item, "alice"))
+    assert not is_limited(WAYS[way](call, item, user))
 
 
 def test_a_day_s_limit_tells_of_a_day(limited: Limited) -> None:
     call = limited(RATE_LIMIT_PER_ADDRESS="1/day")
     call.get("/goods")
-    assert 86_390 <= int(call.get("/goods").headers["Retry-After"]) <= 86_400
+    assert 86_300 <= int(call.get("/goods").headers["Retry-After"]) <= 86_400
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_of_several_limits_each_holds(limited: Limited, way: str) -> None:
     call = limited(RATE_LIMIT_PER_USER="2/2seconds;3/day", RATE_LIMIT_PER_ADDRESS="1000/minute")
     item = put_up(call)
-    assert [is_limited(WAYS[way](call, item, "alice")) for _ in range(3)] == [False, False, True]
+    for turn in range(TURNS):
+        user = f"alice-{turn}"
+        limited_ones = [is_limited(WAYS[way](call, item, user)) for _ in range(3)]
+        if any(limited_ones):  # else two seconds had passed before the third
+            break
+    assert limited_ones == [False, False, True]
     time.sleep(2)
-    assert [is_limited(WAYS[way](call, item, "alice")) for _ in range(2)] == [False, True]
+    assert [is_limited(WAYS[way](call, item, user)) for _ in range(2)] == [False, True]
 
 
 def test_both_ways_say_it_alike_in_the_caller_s_language(limited: Limited) -> None:
@@ -243,7 +254,7 @@ def test_both_ways_say_it_alike_in_the_caller_s_language(limited: Limited) -> No
     item = put_up(call)
     of_flask(call, item, "alice")
     headers = {"Accept-Language": "zh", "X-Request-ID": "mine", "Origin": "https://shop.example"}
-    counted = AheadOrNot(call.app)
+    counted, began = AheadOrNot(call.app), time.monotonic()
     one = ahead(call, item, "alice", headers=headers)
     assert counted.flask_calls == 0
     other = of_flask(call, item, "alice", headers=headers)
@@ -252,7 +263,8 @@ def test_both_ways_say_it_alike_in_the_caller_s_language(limited: Limited) -> No
     # `Vary` may be several lines; the rest of the headers are the same.
     names = [name for name, _ in other.headers if name not in ("Vary", "Retry-After")]
     assert {name: one.headers.get(name) for name in names} == {name: other.headers[name] for name in names}
-    assert abs(int(one.headers["Retry-After"]) - int(other.headers["Retry-After"])) <= 1
+    passed = int(one.headers["Retry-After"]) - int(other.headers["Retry-After"])
+    assert -1 <= passed <= time.monotonic() - began + 1
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -270,7 +282,8 @@ def test_it_is_in_the_log_and_in_the_figures_and_no_address_is(limited: Limited,
     finally:
         loggers[0].handlers[:], loggers[1].handlers[:] = kept[0]
         loggers[0].setLevel(kept[1])
-    (line,) = [json.loads(text) for text in written.getvalue().splitlines()]
+    # Threads of earlier tests may have something to say as well, but of no request.
+    (line,) = [line for line in map(json.loads, written.getvalue().splitlines()) if "route" in line]
     assert (line["status"], line["code"], line["user_id"]) == (429, "rate_limited", "alice")
     assert "10.0.0.77" not in written.getvalue()
     route, method = (line["route"], line["method"])

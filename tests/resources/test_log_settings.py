@@ -15,6 +15,7 @@ import requests
 
 import config
 from config import Settings
+from core.ops import log_output
 from harness.eventually import eventually
 from harness.service import Service
 from resources.http import request_log
@@ -102,8 +103,10 @@ def test_lines_below_the_level_are_left_out_but_requests_have_a_setting_of_their
     ],
 )
 def test_the_log_is_text_on_a_terminal_and_json_elsewhere(
-    settings: dict[str, object], on_terminal: bool, as_text: bool
+    settings: dict[str, object], on_terminal: bool, as_text: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Else the request is written before the warning comes, if this thread stands still between the two.
+    monkeypatch.setattr(log_output, "GATHER_SECONDS", 60)
     end, other = os.openpty() if on_terminal else os.pipe()
     with os.fdopen(end, "rb", buffering=0) as reads, os.fdopen(other, "w") as writes:
         request_log.configure(Settings.model_construct(**settings), writes)

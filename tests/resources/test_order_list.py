@@ -92,7 +92,7 @@ def test_the_time_of_purchase_is_an_administrator_s_filter(sqlite_call: Calls) -
 
 @pytest.fixture
 def call_of_server(make_app: Callable[..., Flask], server_uri: str) -> Calls:
-    return Calls(make_app(server_uri, PURCHASE_WAIT_SECONDS=20))
+    return Calls(make_app(server_uri, PURCHASE_WAIT_SECONDS=60))
 
 
 @contextmanager
@@ -134,10 +134,10 @@ def test_who_follows_along_waits_for_an_earlier_order_whose_commit_is_late(
     with late(call, bought[1], "late") as connection:
         follower.start()
         for _ in range(3):
-            assert looks.acquire(timeout=20)  # it looks again and again
+            assert looks.acquire(timeout=60)  # it looks again and again
         assert not found
         connection.commit()
-    follower.join(timeout=30)
+    follower.join(timeout=60)
     assert found == [bought[0], "late", *bought[1:]]
 
 
@@ -163,8 +163,8 @@ def test_a_transaction_that_rolls_back_is_no_longer_waited_for(call_of_server: C
 
 
 def test_a_page_ends_before_an_order_that_stays_open_too_long(make_app: Callable[..., Flask], server_uri: str) -> None:
+    bought = some_orders(Calls(make_app(server_uri)), 5)  # these have the time that they need
     call = Calls(make_app(server_uri, PURCHASE_WAIT_SECONDS=1.5))
-    bought = some_orders(call, 5)
     with late(call, bought[1], "late") as connection:
         first = call.get("/orders?sort=purchased_at&limit=4", OPERATOR).json
         assert numbers(first["items"]) == bought[:1]
@@ -179,10 +179,11 @@ def test_a_page_ends_before_an_order_that_stays_open_too_long(make_app: Callable
 def test_a_page_of_which_nothing_can_be_shown_yet_is_refused_and_ends_no_list(
     make_app: Callable[..., Flask], server_uri: str
 ) -> None:
-    call = Calls(make_app(server_uri, PURCHASE_WAIT_SECONDS=1.5))
+    call = Calls(make_app(server_uri))
+    impatient = Calls(make_app(server_uri, PURCHASE_WAIT_SECONDS=1.5))
     bought = some_orders(call, 3)
     with late(call, bought[0], "late") as connection:
-        problem(call.get("/orders?sort=purchased_at&limit=2", OPERATOR), 503, "busy")
+        problem(impatient.get("/orders?sort=purchased_at&limit=2", OPERATOR), 503, "busy")
         connection.commit()
     assert followed(call, 2) == ["late", *bought]
 

@@ -122,7 +122,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 def over_the_wire(port: int, method: str, target: str, host: str) -> tuple[int, dict[str, str], bytes]:
     """The status, headers and body of an answer."""
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         head = f"{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
         connection.sendall(head.encode("utf-8"))
         answer = HTTPResponse(connection, method=method)

@@ -18,7 +18,8 @@ def test_no_call_without_a_signature_changes_a_row_and_one_with_it_does(
     start_service: Callable[..., Service], server_uri: str
 ) -> None:
     # Nobody else writes meanwhile.
-    service = start_service(server_uri, workers=2, PAYMENT_WEBHOOK_SECRETS=KEY, PUBLISHER="off", SWEEPER="off")
+    settings = {"PAYMENT_WEBHOOK_SECRETS": KEY, "PUBLISHER": "off", "SWEEPER": "off"}
+    service = start_service(server_uri, workers=2, **settings)
     order = service.buy(service.create_goods(), "alice").json()
     engine = sqlalchemy.create_engine(server_uri, connect_args=CONNECT)
     before = rows(engine)

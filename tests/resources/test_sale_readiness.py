@@ -48,13 +48,18 @@ def calls(app: Flask) -> Calls:
 def test_an_item_that_is_well_prepared_is_ready(make_app: Callable[..., Flask], app_uri: str) -> None:
     call = Calls(make_app(app_uri, PAYMENT_PROVIDER="webhook", PAYMENT_WEBHOOK_SECRETS=("whsec_" + "A" * 40,)))
     item = call.create(per_user_limit=2, starts_at=FAR_AHEAD)["id"]
-    found = states(call, item)
-    if "SECKILL_TEST_DATABASE_URI" in os.environ:  # whoever names a server may have set it to be fast
+    named = "SECKILL_TEST_DATABASE_URI" in os.environ  # whoever names a server may have set it to be fast
+    # Where the machine stands still while the two clocks are compared, they seem to differ.
+    for _ in range(10):
+        answer = call.get(f"/goods/{item}/readiness", OPERATOR)
+        found = {entry["id"]: entry["state"] for entry in answer.json["entries"]}
+        if found["clock"] == "ok":
+            break
+    if named:
         del found["durability"]
     assert set(found.values()) == {"ok"}
-    answer = call.get(f"/goods/{item}/readiness", OPERATOR)
     assert answer.json["goods_id"] == item
-    assert answer.json["state"] == "ok" or "durability" not in found
+    assert answer.json["state"] == "ok" or named
 
 
 @pytest.mark.parametrize(

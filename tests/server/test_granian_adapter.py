@@ -16,7 +16,7 @@ from server.environ import environ_of
 from server.granian_adapter import GranianAdapter
 
 Headers = list[tuple[str, str]]
-PATIENCE = 20
+PATIENCE = 60
 
 
 class SentHeaders:
@@ -191,7 +191,9 @@ def test_an_answer_in_pieces_that_cannot_be_sent_keeps_nobody_waiting(
         await asyncio.sleep(0.01)  # the file is closed
 
     run(answer, act)
-    assert [record.getMessage() for record in caplog.records] == ["a response could not be sent: ValueError"]
+    # Threads of earlier tests may have something to say as well.
+    own = [record.getMessage() for record in caplog.records if record.name == "seckill.server"]
+    assert own == ["a response could not be sent: ValueError"]
 
 
 def test_of_an_answer_whose_pieces_fail_nothing_is_sent_but_the_error() -> None:

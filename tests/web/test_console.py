@@ -137,7 +137,7 @@ def _node(*arguments: str, **environment: str) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=250,
         env={"PATH": "/usr/local/bin:/usr/bin:/bin", **environment},
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -273,7 +273,7 @@ def test_only_forms_are_read(alice: Browser, sqlite_call: Calls) -> None:
 
 
 def test_forms_are_limited_as_calls_are(make_app: Callable[..., Flask], sqlite_uri: str) -> None:
-    app = make_app(sqlite_uri, RATE_LIMITS=True, RATE_LIMIT_PER_USER="2/minute")
+    app = make_app(sqlite_uri, RATE_LIMITS=True, RATE_LIMIT_PER_USER="2/hour")
     alice, bob = Browser(app), Browser(app)
     for browser, name in ((alice, "alice"), (bob, "bob")):
         browser.sign_in(name)

@@ -124,7 +124,7 @@ def test_without_the_lock_there_would_be_more(make_app, server_uri: str, monkeyp
 
     def count_without_a_lock(connection: Connection) -> None:
         found = connection.execute(select(func.count()).select_from(ShippingMethod)).scalar_one()
-        counted.wait(10)
+        counted.wait(60)
         if found >= shipping.MAX_METHODS:
             raise InvalidField("code", "too_many")
 

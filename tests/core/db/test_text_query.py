@@ -11,6 +11,7 @@ from sqlalchemy import event, select
 
 from core.catalogue import goods
 from core.db import shares
+from core.db.clock import Deadline, begin_request
 from core.db.database import Database
 from core.db.shares import Share
 from core.db.text_query import TextQuery
@@ -122,14 +123,18 @@ def test_after_an_error_another_connection_is_used(
 
 
 def test_who_finds_no_connection_is_told_busy(make_app: Callable[..., Flask], sqlite_uri: str) -> None:
-    call = Calls(make_app(sqlite_uri, PURCHASE_WAIT_SECONDS=0.1))
+    call = Calls(make_app(sqlite_uri))
     database = call.services.database.of(Share.WATCH)
     item = call.create()["id"]
     with ExitStack() as stack:
         for _ in range(shares.sizes(database.settings)[Share.WATCH]):
             stack.enter_context(database.reading())
         reader = goods.Reader(database)
-        with pytest.raises(Busy):
-            reader.read([item])
+        begin_request(Deadline(0.1))
+        try:
+            with pytest.raises(Busy):
+                reader.read([item])
+        finally:
+            begin_request(None)
     assert [row.id for row in reader.read([item])] == [item]
     reader.rest()

@@ -57,7 +57,7 @@ def address(server: MySQL, query: str = "", port: int | None = None) -> str:
 
 def options(server: MySQL, **more: Any) -> dict[str, Any]:
     given = {"host": "127.0.0.1", "port": server.port, "user": "shop", "password": PASSWORD, "database": "shop"}
-    return given | {"charset": "utf8mb4", "collation": "utf8mb4_unicode_ci", "connection_timeout": 5} | more
+    return given | {"charset": "utf8mb4", "collation": "utf8mb4_unicode_ci", "connection_timeout": 60} | more
 
 
 def opened(server: MySQL, **more: Any) -> Protection:
@@ -201,7 +201,7 @@ class Wire(Proxy):
     def _take_cut(self, data: bytes = b"") -> None:  # type: ignore[override]
         return None
 
-    def _to_server(self, client: socket.socket, server: socket.socket, deaf: threading.Event) -> None:
+    def _to_server(self, client: socket.socket, server: socket.socket, *states: threading.Event) -> None:
         try:
             while data := client.recv(65536):
                 self.sent += data

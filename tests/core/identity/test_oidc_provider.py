@@ -34,7 +34,7 @@ def issuer(tmp_path: Path) -> Iterator[str]:
         assert process.poll() is None, (tmp_path / "provider.log").read_text()
         try:
             return requests.get(f"{url}/.well-known/openid-configuration", timeout=5).ok
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             return False
 
     try:

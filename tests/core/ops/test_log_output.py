@@ -16,6 +16,7 @@ from core.ops.log_output import GatheredLines
 from harness.eventually import eventually
 
 FLOOD = 3000
+PIPE_BYTES = 4096
 
 
 class Reader:
@@ -23,7 +24,7 @@ class Reader:
 
     def __init__(self) -> None:
         self.end, write = os.pipe()
-        fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, 4096)
+        fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         self.stream = os.fdopen(write, "w", encoding="utf-8")
         self.text = ""
 
@@ -80,8 +81,8 @@ def test_a_warning_is_not_lost_behind_a_flood_that_nobody_reads(
     dropped = int(lost("full") - before)
     assert dropped >= 2 * FLOOD - 1000 - 100 - 100
     written = reader.read(f"request {2 * FLOOD - 1} ")
-    # Ahead of it is only what was on its way already.
-    assert written.index("look at this") <= 1 + 100
+    # Ahead of it is only what was on its way already: in the pipe, and in the piece that the pipe did not take.
+    assert written.index("look at this") <= 1 + PIPE_BYTES / 100 + 100
     assert f"{dropped} lines of the log were lost" in written
     assert len([line for line in written if line.startswith("request")]) == 2 * FLOOD - dropped
 

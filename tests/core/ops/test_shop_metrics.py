@@ -95,10 +95,13 @@ def test_no_more_than_so_many_items_have_figures_and_those_that_buyers_ask_for_d
 
 
 def test_an_item_whose_buyers_come_while_nothing_is_decided_is_shown_as_stalled(
-    services: Services, shop: Selling
+    services: Services, shop: Selling, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     item = shop.item()
     counter, clock = services.checkout.counter, services.monitor.clock
+    # Only the test moves it: buyers who come no more are forgotten after a few seconds.
+    moment = time.monotonic()
+    monkeypatch.setattr(clock, "monotonic", lambda: moment)
     put_forward(clock, -6)
     counter.batch({item: 1})
     services.monitor.collect()  # it is known to exist

@@ -155,7 +155,7 @@ def test_a_background_job_goes_on_after_its_errors_and_logs_them(caplog: pytest.
     with caplog.at_level(logging.WARNING, "seckill.background_jobs"):
         thread = background_jobs.start("tester", 0.01, work)
         for _ in range(20):
-            assert runs.acquire(timeout=10)
+            assert runs.acquire(timeout=60)
         done.set()
     assert thread.daemon
     messages = [record.getMessage() for record in caplog.records if record.name == "seckill.background_jobs"]

@@ -348,7 +348,7 @@ def test_an_event_whose_record_fails_has_no_effect(
 def test_who_pays_in_time_or_pays_again_does_not_queue_at_the_item(
     make_app: Callable[..., Flask], server_uri: str, server: Any
 ) -> None:
-    services: Services = make_app(server_uri, PURCHASE_WAIT_SECONDS=5).extensions["seckill"]
+    services: Services = make_app(server_uri).extensions["seckill"]
     selling = Selling(services)
     item = selling.item()
     order, cancelled = selling.bought(item), selling.bought(item)

@@ -27,7 +27,7 @@ def put_up(services: Services, **fields: object) -> int:
 
 
 def serve(services: Services, requests: list[PurchaseRequest]) -> list[Outcome | None]:
-    return batch.serve(services.database, Caps(services.database, 2), requests, Deadline(10))
+    return batch.serve(services.database, Caps(services.database, 2), requests, Deadline(60))
 
 
 def code_of(outcome: Outcome | None) -> str | None:
@@ -190,5 +190,5 @@ def test_a_figure_that_cannot_be_recorded_after_commit_costs_nobody_their_answer
     item = put_up(services)
     monkeypatch.setattr(batch.TRANSACTION_SECONDS, "observe", broken)
     monkeypatch.setattr(BATCH_SIZE, "observe", broken)
-    assert code_of(services.checkout.buy(PurchaseRequest(item, "alice")).result(10)) == "Placed"
+    assert code_of(services.checkout.buy(PurchaseRequest(item, "alice")).result(60)) == "Placed"
     assert goods.find(services.database, item).sold == 1

@@ -8,6 +8,8 @@ import pytest
 from flask import Flask
 
 from core.catalogue import goods
+from core.db.clock import Deadline
+from core.purchase import checkout as module_of_checkout
 from core.purchase.checkout import Checkout
 from core.purchase.decide import PurchaseRequest, Refused
 from core.refusals import Busy
@@ -48,11 +50,12 @@ def test_purchases_are_closed_even_where_look_ups_are_not_in_time(
 def test_a_look_for_a_key_that_does_not_end_is_busy_at_the_deadline(
     make_app: Callable[..., Flask], sqlite_uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    services: Services = make_app(sqlite_uri, PURCHASE_WAIT_SECONDS=0.5).extensions["seckill"]
+    services: Services = make_app(sqlite_uri).extensions["seckill"]
     monkeypatch.setattr(services.sale_cache, "is_closed", lambda goods_id: True)
     checkout = LateLookUps(services)
     first = checkout.buy(PurchaseRequest(1, "alice", idempotency_key="k"))
     assert checkout.looks.wait(30)
+    monkeypatch.setattr(module_of_checkout, "deadline_of_request", lambda seconds: Deadline(0.5))
     with pytest.raises(Busy):  # queued behind it
         checkout.buy(PurchaseRequest(1, "bob", idempotency_key="k")).result(30)
     checkout.go_on.set()

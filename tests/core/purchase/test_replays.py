@@ -32,11 +32,11 @@ def put_up(services: Services, **fields: Any) -> int:
 
 
 def buy(services: Services, *requests: PurchaseRequest) -> list[Outcome | None]:
-    return batch.serve(services.database, Caps(services.database, 2), list(requests), Deadline(10))
+    return batch.serve(services.database, Caps(services.database, 2), list(requests), Deadline(60))
 
 
 def seen(services: Services, *requests: PurchaseRequest) -> list[Outcome | SaleOpen | None]:
-    return look_up(services.database, requests, Deadline(10))
+    return look_up(services.database, requests, Deadline(60))
 
 
 def code_of(outcome: object) -> str:
