@@ -17,8 +17,8 @@ from harness.eventually import PATIENCE_SECONDS
 
 SECRET = "the-tests-sign-their-tokens-with-this-key"
 START_SECONDS = 60
-# On a busy machine a service, its database or a disk may stand still for seconds, in the middle of a transaction too:
-# no request is to be refused for that.
+# Settings for tests: on a busy machine a service, its database or a disk may stand still for seconds, in the middle of
+# a transaction too, and no request is to be refused for that.
 PATIENT: Mapping[str, object] = {
     "PURCHASE_WAIT_SECONDS": 20,
     "DATABASE_TIMEOUT_SECONDS": 10,
@@ -46,8 +46,7 @@ def run_command(
 class Service:
     """A running service: serve.py as its users start it, or, with `fork`, as a fork of a process that has loaded it.
 
-    `without_guard` names the guards that it runs without (harness/without_guard.py). Unless told otherwise it is
-    PATIENT.
+    `without_guard` names the guards that it runs without (harness/without_guard.py).
     """
 
     def __init__(
@@ -64,7 +63,7 @@ class Service:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = log
-        self.environment = environment(database_uri, **{**PATIENT, **settings}) | {
+        self.environment = environment(database_uri, **settings) | {
             "HOST": "127.0.0.1",
             "PORT": str(self.port),
             "WORKERS": str(workers),

@@ -293,7 +293,7 @@ def settings(services: Services) -> Settings:
 
 @pytest.fixture
 def start_service(tmp_path: Path, copies: Copies) -> Iterator[Callable[..., Service]]:
-    """Starts services: `start_service(uri, workers=4, threads=16, API_ORDER_LIMIT=3)`.
+    """Starts services: `start_service(uri, workers=4, threads=16, API_ORDER_LIMIT=3)`. They are PATIENT.
 
     An empty database has its tables before, where a copy is known: the migrations take a third of a start.
     """
@@ -305,7 +305,7 @@ def start_service(tmp_path: Path, copies: Copies) -> Iterator[Callable[..., Serv
             copies.fill(engine)
             engine.dispose()
             log = tmp_path / f"service-{next(numbers)}.log"
-            service = Service(uri, log, **{"fork": True, **options})  # type: ignore[arg-type]
+            service = Service(uri, log, **{"fork": True, **PATIENT, **options})  # type: ignore[arg-type]
             running.callback(service.stop)
             return service
 

@@ -9,7 +9,7 @@ import pytest
 
 from harness.group import Group
 from harness.primary_proxy import PrimaryProxy
-from harness.service import Service
+from harness.service import BY_DEFAULT, Service
 from tests.cluster.buyers import InsideGroup, RetryingBuyers
 from tests.faults.buyers import assert_nothing_lost
 
@@ -17,7 +17,8 @@ KILLS, FREEZES, SWITCHES = 10, 3, 2
 # From the moment at which there is a new primary to the first order that it acknowledges, as a rule.
 SELLS_AGAIN_SECONDS = 10
 # Orders stay as they were placed, and nobody has to wait for having let some expire, however long the test takes.
-KEEP_ORDERS = {"ORDER_PAYMENT_SECONDS": 24 * 60 * 60, "HOLD_COOLDOWN_SECONDS": 0}
+# What a primary's end costs is the product's promise: with its own time-outs.
+KEEP_ORDERS = BY_DEFAULT | {"ORDER_PAYMENT_SECONDS": 24 * 60 * 60, "HOLD_COOLDOWN_SECONDS": 0}
 # The bound of every wait for the sale to go on, on a machine that has other things to do.
 PATIENCE_SECONDS = 120
 

@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from harness.eventually import eventually
-from harness.service import Service
+from harness.service import PATIENT, Service
 
 MIB = 2**20
 LARGE = 10 * MIB
@@ -38,7 +38,7 @@ class Answer:
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     directory = tmp_path_factory.mktemp("bad-bodies")
     uri = f"sqlite:///{directory / 'seckill.db'}"
-    running = Service(uri, directory / "service.log", workers=2, threads=8, fork=True)
+    running = Service(uri, directory / "service.log", workers=2, threads=8, fork=True, **PATIENT)
     # The memory of one that is still loading grows.
     assert eventually(lambda: "seckill_workers 2.0" in requests.get(f"{running.url}/metrics", timeout=PATIENCE).text)
     yield running

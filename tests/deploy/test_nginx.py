@@ -15,7 +15,7 @@ import requests
 from config import Settings
 from harness.database_server import free_port
 from harness.nginx import CONFIG, Nginx, has_ipv6, program
-from harness.service import Service
+from harness.service import PATIENT, Service
 from resources.http.body import MAX_BYTES
 from resources.http.problems import MIME_TYPE, PROBLEMS
 from tests.deploy.conftest import Upstream
@@ -30,7 +30,7 @@ StartUpstream = Callable[..., Upstream]
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     directory = tmp_path_factory.mktemp("service")
-    running = Service(f"sqlite:///{directory}/seckill.db", directory / "log", workers=2, fork=True)
+    running = Service(f"sqlite:///{directory}/seckill.db", directory / "log", workers=2, fork=True, **PATIENT)
     yield running
     running.stop()
 

@@ -10,7 +10,7 @@ import requests
 from harness.database_server import DatabaseServer
 from harness.kinds import on
 from harness.nginx import Nginx
-from harness.service import Service
+from harness.service import PATIENT, Service
 from tests.web.browsing import parsed
 from web.assets import asset_url, assets
 
@@ -31,7 +31,7 @@ def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         if request.param == "mysql":
             server: DatabaseServer = request.getfixturevalue("mysql")
             uri = stack.enter_context(server.throwaway_database())
-        running = Service(uri, folder / "log", PROXIES=1, CORS_ORIGINS=ORIGIN, fork=True)
+        running = Service(uri, folder / "log", PROXIES=1, CORS_ORIGINS=ORIGIN, fork=True, **PATIENT)
         stack.callback(running.stop)
         yield running
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from core.tokens import Tokens
-from harness.service import SECRET, Service
+from harness.service import PATIENT, SECRET, Service
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
@@ -52,7 +52,7 @@ def shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         uri = f"sqlite:///{folder / 'shop.db'}"
     else:
         uri = request.getfixturevalue("mysql").create_database("shop_in_a_browser")
-    service = Service(uri, folder / "service.log", workers=1, PAYMENT_PROVIDER="test")
+    service = Service(uri, folder / "service.log", workers=1, PAYMENT_PROVIDER="test", **PATIENT)
     yield service
     service.stop()
 

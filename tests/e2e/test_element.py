@@ -13,7 +13,7 @@ from examples.shop import Shop
 from harness.database_server import DatabaseServer
 from harness.eventually import eventually
 from harness.lossy_proxy import ANSWER, LossyProxy, losing
-from harness.service import SECRET, Service
+from harness.service import PATIENT, SECRET, Service
 from harness.serving import serving
 from tests.e2e.axe import breaches
 from tests.e2e.conftest import SECONDS
@@ -34,7 +34,7 @@ def shop() -> Iterator[AnyItemShop]:
 @pytest.fixture(scope="module")
 def service(shop: AnyItemShop, mysql: DatabaseServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     uri = mysql.create_database("element_in_a_browser")
-    running = Service(uri, tmp_path_factory.mktemp("element") / "service.log", CORS_ORIGINS=shop.url)
+    running = Service(uri, tmp_path_factory.mktemp("element") / "service.log", CORS_ORIGINS=shop.url, **PATIENT)
     yield running
     running.stop()
 

@@ -16,7 +16,7 @@ from config import ROOT
 from examples.payment_provider import new_secret
 from harness.database_server import free_port
 from harness.eventually import eventually
-from harness.service import Service
+from harness.service import PATIENT, Service
 from harness.stripe_api import StripeApi, stripe_api
 
 BACK = "http://127.0.0.1:1/shop/orders"
@@ -145,7 +145,7 @@ def stripe_shop(folder: Path, **settings: object) -> Iterator[StripeShop]:
             folder / "service.log",
             PAYMENT_WEBHOOK_SECRETS=PAYMENT_SECRET,
             WEBHOOKS_TO_PRIVATE="on",
-            **settings,
+            **{**PATIENT, **settings},
         )
         running.callback(service.stop)
         shop = StripeShop(service, api, folder)

@@ -9,7 +9,7 @@ from http.client import HTTPResponse
 import pytest
 from werkzeug.test import TestResponse
 
-from harness.service import Service
+from harness.service import PATIENT, Service
 from tests.resources.calls import OPERATOR, Calls, problem
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -115,7 +115,7 @@ def test_no_page_says_the_host_that_the_caller_names(sqlite_call: Calls) -> None
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     directory = tmp_path_factory.mktemp("paths")
-    running = Service(f"sqlite:///{directory / 'seckill.db'}", directory / "service.log", fork=True)
+    running = Service(f"sqlite:///{directory / 'seckill.db'}", directory / "service.log", fork=True, **PATIENT)
     yield running
     running.stop()
 

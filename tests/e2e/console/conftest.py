@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.service import Service
+from harness.service import PATIENT, Service
 from tests.e2e.console.shop import PROVIDER_SECRET, Shop
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         PAYMENT_PROVIDER="test",
         PAYMENT_WEBHOOK_SECRETS=PROVIDER_SECRET,
         WEBHOOKS_TO_PRIVATE="on",
+        **PATIENT,
     )
     yield Shop(service)
     service.stop()
