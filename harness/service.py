@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import requests
@@ -24,7 +24,14 @@ PATIENT: Mapping[str, object] = {
     "DATABASE_TIMEOUT_SECONDS": 10,
     "IDLE_TRANSACTION_SECONDS": 20,
 }
-# For a test of what these settings bound.
+# For a test that holds a row or a transaction itself: nobody gives up waiting for it.
+UNHURRIED: Mapping[str, object] = {
+    "PURCHASE_WAIT_SECONDS": 60,
+    "LOCK_WAIT_SECONDS": 50,
+    "DATABASE_TIMEOUT_SECONDS": 60,
+    "IDLE_TRANSACTION_SECONDS": 60,
+}
+# For a test of what the settings of PATIENT bound.
 BY_DEFAULT = {name: Settings.model_fields[name].default for name in PATIENT}
 
 
@@ -41,6 +48,14 @@ def run_command(
 ) -> "subprocess.CompletedProcess[str]":
     """Run a command of `flask` to its end, in the project's folder, and return what it printed."""
     return forks.run(["-m", "flask", *arguments], env, seconds)
+
+
+def _accepted(send: Callable[[], requests.Response]) -> requests.Response:
+    """The answer, sent for again while it is 503: a service with short time-outs may refuse for a moment."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while (answer := send()).status_code == 503 and time.monotonic() < end:
+        time.sleep(0.1)
+    return answer
 
 
 class Service:
@@ -109,12 +124,8 @@ class Service:
         """Put an item up, by default a free one with 100 units; returns its id."""
         body = {"name": "item", "currency": "CNY", "price": 100, "stock": 100, **fields}
         headers = self.headers("operator", admin=True)
-        end = time.monotonic() + PATIENCE_SECONDS
-        answer = requests.post(f"{self.url}/goods", json=body, headers=headers, timeout=60)
-        # Some services may wait for a moment only. One more item harms nobody.
-        while answer.status_code == 503 and time.monotonic() < end:
-            time.sleep(0.1)
-            answer = requests.post(f"{self.url}/goods", json=body, headers=headers, timeout=60)
+        # That a refused one may have been put up all the same harms nobody.
+        answer = _accepted(lambda: requests.post(f"{self.url}/goods", json=body, headers=headers, timeout=60))
         assert answer.status_code == 201, answer.text
         return answer.json()["id"]
 
@@ -145,11 +156,7 @@ class Service:
         )
 
     def goods(self, goods_id: int) -> dict:
-        end = time.monotonic() + PATIENCE_SECONDS
-        answer = requests.get(f"{self.url}/goods/{goods_id}", timeout=60)
-        while answer.status_code == 503 and time.monotonic() < end:
-            time.sleep(0.1)
-            answer = requests.get(f"{self.url}/goods/{goods_id}", timeout=60)
+        answer = _accepted(lambda: requests.get(f"{self.url}/goods/{goods_id}", timeout=60))
         assert answer.ok, answer.text
         return answer.json()
 
@@ -172,7 +179,7 @@ class Service:
                     continue
             self.process.send_signal(stop_signal)
         try:
-            return self.process.wait(timeout=90)  # a worker that is stuck is killed before
+            return self.process.wait(timeout=90)  # with PATIENT a worker that is stuck is killed before
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

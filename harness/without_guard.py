@@ -250,7 +250,7 @@ def socket_outlives_worker() -> None:
             # Not the port that the worker listens on, only this socket.
             os.closerange(3, kept)
             os.closerange(kept + 1, 4096)
-            time.sleep(25)
+            time.sleep(35)
             os._exit(0)
 
     _after(share)

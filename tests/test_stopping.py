@@ -22,7 +22,7 @@ from harness.service import BY_DEFAULT, Service, environment
 Start = Callable[..., Service]
 
 # With it the supervisor kills a worker that does not stop after 103 seconds only: no test here waits so long.
-PATIENT = {"PURCHASE_WAIT_SECONDS": 60}
+LONG_REQUESTS = {"PURCHASE_WAIT_SECONDS": 60}
 STOP_SECONDS = 60
 
 
@@ -35,7 +35,7 @@ def everybody(service: Service) -> list[int]:
 def test_ctrl_c_again_and_again_answers_what_is_in_hand_and_ends_well(
     start_service: Start, sqlite_uri: str, workers: int
 ) -> None:
-    service = start_service(sqlite_uri, workers=workers, **PATIENT)
+    service = start_service(sqlite_uri, workers=workers, **LONG_REQUESTS)
     goods_id = service.create_goods()
     with ThreadPoolExecutor(1) as pool:
         holder = sqlite3.connect(sqlite_uri.removeprefix("sqlite:///"), isolation_level=None)
@@ -94,7 +94,7 @@ def test_a_worker_that_does_not_stop_is_killed(start_service: Start, sqlite_uri:
 @pytest.mark.parametrize(("workers", "times"), [(1, 100), (8, 20)])
 def test_ctrl_c_ends_the_service_every_time(start_service: Start, sqlite_uri: str, workers: int, times: int) -> None:
     for _ in range(times):
-        service = start_service(sqlite_uri, workers=workers, **PATIENT)
+        service = start_service(sqlite_uri, workers=workers, **LONG_REQUESTS)
         assert requests.get(f"{service.url}/goods", timeout=60).ok
         for pid in everybody(service):
             with contextlib.suppress(ProcessLookupError):  # whoever was told by the supervisor first
@@ -120,7 +120,7 @@ def takes_connections(service: Service) -> bool:
     ids=["nothing", "half of the headers", "half of a body"],
 )
 def test_a_client_that_has_not_asked_yet_holds_up_no_stop(start_service: Start, sqlite_uri: str, sent: bytes) -> None:
-    service = start_service(sqlite_uri, **PATIENT)
+    service = start_service(sqlite_uri, **LONG_REQUESTS)
     with socket.create_connection(("127.0.0.1", service.port), timeout=STOP_SECONDS) as client:
         client.sendall(sent)
         # Taken from the network by now: the next client of the only worker is answered.

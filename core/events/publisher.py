@@ -33,9 +33,9 @@ SECONDS = 1.0
 _SENDERS = 16
 # A sender makes no further attempt under one claim after this many seconds.
 _CLAIM_SECONDS = 20.0
-_NUMBER_SECONDS = 0.8
-_FAN_OUT_SECONDS = 1.0
-_FAN_OUT_SECONDS_WHEN_BUSY = 0.05
+NUMBER_SECONDS = 0.8
+FAN_OUT_SECONDS = 1.0
+FAN_OUT_SECONDS_WHEN_BUSY = 0.05
 _SHARE_WHEN_BUSY = 0.04
 _DELETE_SECONDS = 0.5
 _LONGEST_PAUSE = 1.0
@@ -106,7 +106,7 @@ class Publisher:
         with self._books:
             found = deliveries.waiting(self._database)
             if found.events:
-                numbered = number(self._database, _NUMBER_SECONDS, wait=False)
+                numbered = number(self._database, NUMBER_SECONDS, wait=False)
             if found.subscribers:
                 self.fan_out()
                 due = deliveries.due(self._database)
@@ -127,7 +127,7 @@ class Publisher:
 
     def fan_out(self) -> None:
         """Create deliveries for events that have none yet, within a bounded time."""
-        end = time.monotonic() + (_FAN_OUT_SECONDS_WHEN_BUSY if self._busy() else _FAN_OUT_SECONDS)
+        end = time.monotonic() + (FAN_OUT_SECONDS_WHEN_BUSY if self._busy() else FAN_OUT_SECONDS)
         behind = collections.deque(deliveries.behind(self._database))
         while behind and time.monotonic() < end:
             # In turn, so that one that is far behind does not hold up the others.

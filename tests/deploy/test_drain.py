@@ -41,14 +41,16 @@ def test_stopping_a_host_leaves_nobody_without_an_answer(
     def go_on() -> None:
         """Wait until the sale has gone on for a while."""
         wanted = len(answers) + 5 * BUYERS
-        eventually(lambda: len(answers) >= wanted)
+        assert eventually(lambda: len(answers) >= wanted), "the sale stands still"
 
-    go_on()
-    assert stopped.stop(signal.SIGTERM) == 0
-    go_on()
-    enough.set()
-    for thread in buyers:
-        thread.join()
+    try:
+        go_on()
+        assert stopped.stop(signal.SIGTERM) == 0
+        go_on()
+    finally:
+        enough.set()
+        for thread in buyers:
+            thread.join()
     codes = Counter(answers)
     # A purchase can meet a connection that is just being closed: its buyer is told so, and may have bought.
     assert codes.keys() <= {"accepted", "busy", "unavailable"}

@@ -1,7 +1,6 @@
 """A shop whose webhooks may go to loopback, and its publisher, which works when it is told to."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 from flask import Flask
@@ -18,12 +17,8 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """A subscriber, or a turn of the publisher, may stand still for a while on a busy machine."""
     for name in ("CONNECT_SECONDS", "READ_SECONDS", "WHOLE_SECONDS"):
         monkeypatch.setattr(webhook_call, name, 60.0)
-    number = publishers.number
-
-    def number_in_any_time(database: Any, seconds: float, **more: Any) -> int:
-        return number(database, 60, **more)
-
-    monkeypatch.setattr(publishers, "number", number_in_any_time)
+    for name in ("NUMBER_SECONDS", "FAN_OUT_SECONDS", "FAN_OUT_SECONDS_WHEN_BUSY"):
+        monkeypatch.setattr(publishers, name, 60.0)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from core.events import webhooks
 from core.events.publisher import Publisher
 from core.ops import retention
 from harness.database_server import DatabaseServer
+from harness.service import UNHURRIED
 from models import Event, Webhook, WebhookDelivery
 from tests.events.test_retention import age, count, number, prune
 from tests.races.inside import Inside, until
@@ -36,8 +37,7 @@ class Scene:
 
 @pytest.fixture
 def call(make_app: Callable[..., Flask], server_uri: str) -> Calls:
-    patient = {"LOCK_WAIT_SECONDS": 50, "DATABASE_TIMEOUT_SECONDS": 60, "PURCHASE_WAIT_SECONDS": 60}
-    return Calls(make_app(server_uri, IDLE_TRANSACTION_SECONDS=60, **patient))
+    return Calls(make_app(server_uri, **UNHURRIED))
 
 
 @pytest.fixture(params=["switched on", "sent again"])

@@ -33,7 +33,7 @@ class Proxy:
         self._sockets: list[socket.socket] = []
         self._threads = [threading.Thread(target=self._accept)]
         # How long a commit that comes LATE is kept back: until then, or until somebody who looked for its effect
-        # meanwhile was answered.
+        # meanwhile was answered. Whoever reads orders counts: no background job is to run.
         self.late_seconds = 0.7
         self._is_late = False
         self._was_looked_for = threading.Event()
@@ -86,6 +86,7 @@ class Proxy:
                 deaf.set()
             if cut is Cut.LATE:
                 deaf.set()
+                self._was_looked_for.clear()
                 self._is_late = True
                 _shut(client)
                 self._was_looked_for.wait(self.late_seconds)

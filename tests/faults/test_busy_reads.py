@@ -18,8 +18,8 @@ READERS = 300
 CLIENTS = 64
 PURCHASES = 60
 # So long that whoever waits for a thread waits longer than the machine could explain.
-PATIENT = {"PURCHASE_WAIT_SECONDS": 30, "DATABASE_TIMEOUT_SECONDS": 1, "LOCK_WAIT_SECONDS": 1}
-ANSWERED_SECONDS = PATIENT["PURCHASE_WAIT_SECONDS"] + 3 * PATIENT["DATABASE_TIMEOUT_SECONDS"]
+SHORT_STATEMENTS = {"PURCHASE_WAIT_SECONDS": 30, "DATABASE_TIMEOUT_SECONDS": 1, "LOCK_WAIT_SECONDS": 1}
+ANSWERED_SECONDS = SHORT_STATEMENTS["PURCHASE_WAIT_SECONDS"] + 3 * SHORT_STATEMENTS["DATABASE_TIMEOUT_SECONDS"]
 SELLING = NO_BACKGROUND_JOBS | {"PAYMENT_PROVIDER": "test"}
 # Where reads keep others out, these are not to outlast them.
 IMPATIENT = SELLING | {"PURCHASE_WAIT_SECONDS": 3, "DATABASE_TIMEOUT_SECONDS": 2}
@@ -57,14 +57,14 @@ def test_with_the_database_frozen_and_three_hundred_reads_health_is_told_at_once
     own_server: DatabaseServer, start_service: Callable[..., Service]
 ) -> None:
     uri = own_server.create_database("frozen")
-    health_while_frozen(own_server, start_service(uri, workers=1, threads=16, **PATIENT))
+    health_while_frozen(own_server, start_service(uri, workers=1, threads=16, **SHORT_STATEMENTS))
 
 
 def test_where_health_waits_for_a_thread_it_is_not(
     own_server: DatabaseServer, start_service: Callable[..., Service]
 ) -> None:
     uri = own_server.create_database("frozen")
-    service = start_service(uri, workers=1, threads=16, without_guard=["health_waits_in_queue"], **PATIENT)
+    service = start_service(uri, workers=1, threads=16, without_guard=["health_waits_in_queue"], **SHORT_STATEMENTS)
     with pytest.raises(AssertionError, match=r"/(healthz|metrics)"):
         health_while_frozen(own_server, service)
 

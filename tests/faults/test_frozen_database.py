@@ -12,7 +12,13 @@ from tests.faults.buyers import Buyers, assert_nothing_lost
 from tests.races.buyers import assert_audit_clean, at_once, outcomes
 from tests.races.inside import Inside, until
 
-SETTINGS = {"PURCHASE_WAIT_SECONDS": 1, "DATABASE_TIMEOUT_SECONDS": 1, "LOCK_WAIT_SECONDS": 1}
+# Without a deadline each request would try a hundred times, a second each.
+SETTINGS = {
+    "PURCHASE_WAIT_SECONDS": 1,
+    "DATABASE_TIMEOUT_SECONDS": 1,
+    "LOCK_WAIT_SECONDS": 1,
+    "TRANSACTION_ATTEMPTS": 100,
+}
 # What a request may take at most: its wait, and the time-outs of what it had begun by then.
 ANSWERED_SECONDS = SETTINGS["PURCHASE_WAIT_SECONDS"] + 3 * SETTINGS["DATABASE_TIMEOUT_SECONDS"]
 # What the machine may add: the tests, the service and others share two cores, and each may stand still for seconds.

@@ -16,22 +16,24 @@ from harness.without_guard import SLOW_USER
 from tests.races.inside import NO_BACKGROUND_JOBS, Inside, until
 
 SELLS_AGAIN_SECONDS = 5.0
-# Where the machine stands still meanwhile, it is not for the service to keep the promise.
-TRIES = 4
+# Where the test stands still, the server ends the slow purchase before its worker is known.
+TRIES = 6
 SETTINGS = BY_DEFAULT | NO_BACKGROUND_JOBS
 # A frozen worker still has its share of new connections: with so many buyers some reach the other one.
 BUYERS = 16
 
 
+class NotFoundError(Exception):
+    """The slow purchase was over before its worker was known."""
+
+
 def sell_again(service: Service, inside: Inside) -> None:
-    """Within five seconds after the holder froze, somebody else has bought the item: the first time or one of a few."""
-    for left in reversed(range(TRIES)):
-        try:
+    """Within five seconds after the holder froze, somebody else has bought the item."""
+    for _ in range(TRIES):
+        with contextlib.suppress(NotFoundError):
             freeze_and_sell(service, inside)
             return
-        except AssertionError:
-            if not left:
-                raise
+    pytest.fail("the holder was not found")
 
 
 def freeze_and_sell(service: Service, inside: Inside) -> None:
@@ -40,9 +42,8 @@ def freeze_and_sell(service: Service, inside: Inside) -> None:
     free = inside.free_slots(item)
 
     def be_slow() -> None:
-        # Not answered: its worker is killed. Or, where it was not found in time, refused.
-        with contextlib.suppress(requests.RequestException):
-            assert service.buy(item, SLOW_USER).status_code != 201
+        with contextlib.suppress(requests.RequestException):  # its worker is killed
+            service.buy(item, SLOW_USER)
 
     def buy(user: str) -> bool:
         while time.monotonic() < frozen_at + SELLS_AGAIN_SECONDS:
@@ -59,9 +60,9 @@ def freeze_and_sell(service: Service, inside: Inside) -> None:
     try:
         until(lambda: inside.free_slots(item) < free, 10)
         holder = inside.worker_of(inside.slot_holder(item), service.worker_pids())
-    except BaseException:  # the server has ended the transaction before it could be seen
+    except AssertionError as error:
         slow.join()
-        raise
+        raise NotFoundError from error
     os.kill(holder, signal.SIGSTOP)
     frozen_at = time.monotonic()
     try:
@@ -79,7 +80,11 @@ def freeze_and_sell(service: Service, inside: Inside) -> None:
 def test_an_item_sells_again_within_five_seconds_after_its_holder_froze(
     own_uri: str, start_service: Callable[..., Service], inside: Inside
 ) -> None:
-    sell_again(start_service(own_uri, workers=2, without_guard=["hold_slow_user"], **SETTINGS), inside)
+    service = start_service(own_uri, workers=2, without_guard=["hold_slow_user"], **SETTINGS)
+    try:
+        sell_again(service, inside)
+    except AssertionError:  # once more: the machine may have stood still for as long
+        sell_again(service, inside)
 
 
 def test_without_the_time_out_for_idle_transactions_it_does_not(

@@ -11,13 +11,19 @@ from harness.service import Service
 from tests.races.buyers import assert_audit_clean, at_once, fails_soon, outcomes
 from tests.races.inside import Inside
 
-# Patient, so that the buyers of other items outlast a machine that stands still for a while.
-SETTINGS = {"PURCHASE_WAIT_SECONDS": 15, "LOCK_WAIT_SECONDS": 1, "DATABASE_TIMEOUT_SECONDS": 10}
+# Patient, so that the buyers of other items outlast a machine that stands still for a while. Without a deadline those
+# of the held one would wait a hundred times, a second each.
+SETTINGS = {
+    "PURCHASE_WAIT_SECONDS": 15,
+    "LOCK_WAIT_SECONDS": 1,
+    "DATABASE_TIMEOUT_SECONDS": 10,
+    "TRANSACTION_ATTEMPTS": 100,
+}
 # What a purchase may take at most: its wait, and the time-outs of what it had begun by then; and what the machine adds.
 ANSWERED_SECONDS = SETTINGS["PURCHASE_WAIT_SECONDS"] + 3 * SETTINGS["DATABASE_TIMEOUT_SECONDS"] + 1
 IMPATIENT = SETTINGS | {"PURCHASE_WAIT_SECONDS": 3}
-# So long buyers come one after another: several times as long as one of the held item waits.
-SELLING_SECONDS = 30
+# So long buyers come one after another: twice as long as one of the held item waits.
+SELLING_SECONDS = 2 * SETTINGS["PURCHASE_WAIT_SECONDS"]
 HELD_BUYERS = 4
 ROUNDS = 3
 

@@ -8,12 +8,9 @@ import pytest
 import requests
 
 from harness.database_server import numbers
-from harness.service import Service
+from harness.service import UNHURRIED, Service
 from tests.races.buyers import assert_audit_clean
 from tests.races.inside import Inside, until
-
-# No statement is to give up before the deadlock is made.
-UNHURRIED = {"PURCHASE_WAIT_SECONDS": 60, "LOCK_WAIT_SECONDS": 50, "DATABASE_TIMEOUT_SECONDS": 60}
 
 
 def reruns(service: Service, errno: int) -> float:
@@ -71,14 +68,19 @@ def test_with_a_single_attempt_a_deadlock_ends_it(
 
 
 # The time-out of statements is for the database alone, which may stand still on a busy machine; that of lock waits ends
-# a purchase long before.
-WAIT = {"PURCHASE_WAIT_SECONDS": 3, "LOCK_WAIT_SECONDS": 1, "DATABASE_TIMEOUT_SECONDS": 10}
+# a purchase long before. Without a deadline it would wait for the row a hundred times, a second each.
+WAIT = {
+    "PURCHASE_WAIT_SECONDS": 3,
+    "LOCK_WAIT_SECONDS": 1,
+    "DATABASE_TIMEOUT_SECONDS": 10,
+    "TRANSACTION_ATTEMPTS": 100,
+}
 # What a purchase may take at most: its wait, and the time-outs of what it had begun by then.
 ANSWERED_SECONDS = WAIT["PURCHASE_WAIT_SECONDS"] + 3 * WAIT["DATABASE_TIMEOUT_SECONDS"]
 
 
 # A purchase that has much time left when its first statement gives up.
-PATIENT = WAIT | {"PURCHASE_WAIT_SECONDS": 60, "TRANSACTION_ATTEMPTS": 60}
+WITH_TIME_LEFT = WAIT | {"PURCHASE_WAIT_SECONDS": 60}
 
 
 def buy_a_row_that_was_held(service: Service, inside: Inside) -> None:
@@ -95,14 +97,14 @@ def buy_a_row_that_was_held(service: Service, inside: Inside) -> None:
 def test_a_purchase_outlasts_a_lock_time_out(
     own_uri: str, start_service: Callable[..., Service], inside: Inside
 ) -> None:
-    buy_a_row_that_was_held(start_service(own_uri, **PATIENT), inside)
+    buy_a_row_that_was_held(start_service(own_uri, **WITH_TIME_LEFT), inside)
 
 
 def test_with_a_single_attempt_a_lock_time_out_ends_it(
     own_uri: str, start_service: Callable[..., Service], inside: Inside
 ) -> None:
     with pytest.raises(AssertionError, match="busy"):
-        buy_a_row_that_was_held(start_service(own_uri, **(PATIENT | {"TRANSACTION_ATTEMPTS": 1})), inside)
+        buy_a_row_that_was_held(start_service(own_uri, **(WITH_TIME_LEFT | {"TRANSACTION_ATTEMPTS": 1})), inside)
 
 
 def give_up_in_time(service: Service, inside: Inside) -> None:

@@ -99,7 +99,9 @@ class Inside:
             (reader,) = execute("SELECT CONNECTION_ID()")[0]
             reading = threads.submit(execute, slots, goods_id)
             try:
-                return until(lambda: self.query(blocking, reader), 30)[0][0]
+                found = until(lambda: self.query(blocking, reader) or reading.done(), 30)
+                assert found is not True, "nobody holds a slot any more"
+                return int(found[0][0])
             finally:
                 self.query(f"KILL QUERY {reader}")
                 reading.exception()

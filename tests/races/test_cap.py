@@ -8,13 +8,13 @@ from collections.abc import Callable
 import pytest
 import requests
 
-from harness.service import Service
+from harness.service import UNHURRIED, Service
 from harness.without_guard import SLOW_USER
 from tests.races.buyers import BATCHES, buyers_of, fails_soon
 from tests.races.inside import NO_BACKGROUND_JOBS, Inside, until
 
 # A row that a test holds for a moment is no reason to give up, and no statement is to end while samples are taken.
-SETTINGS = {"PURCHASE_WAIT_SECONDS": 60, "LOCK_WAIT_SECONDS": 50, "DATABASE_TIMEOUT_SECONDS": 60} | NO_BACKGROUND_JOBS
+SETTINGS = {**UNHURRIED, **NO_BACKGROUND_JOBS}
 # The statement by which a batch locks the rows of its items.
 LOCKS_ITEM = "%FROM goods%FOR UPDATE"
 PILES = 4

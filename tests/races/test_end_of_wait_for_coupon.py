@@ -14,6 +14,7 @@ from core.purchase import batch, coupon_statements
 from core.purchase.decide import Outcome, PurchaseRequest, Refused
 from core.purchase.slots import Caps
 from core.services import Services
+from harness.service import UNHURRIED
 from tests.core.purchase.earlier_time import decide_by_the_time_before
 from tests.core.selling import Selling
 from tests.races.inside import Inside, until
@@ -21,8 +22,7 @@ from tests.races.inside import Inside, until
 
 @pytest.fixture
 def services(make_app: Callable[..., Flask], own_uri: str) -> Services:
-    patient = {"LOCK_WAIT_SECONDS": 50, "DATABASE_TIMEOUT_SECONDS": 60, "PURCHASE_WAIT_SECONDS": 60}
-    return make_app(own_uri, **patient, IDLE_TRANSACTION_SECONDS=60).extensions["seckill"]
+    return make_app(own_uri, **UNHURRIED).extensions["seckill"]
 
 
 def outcome_after_a_wait(services: Services, inside: Inside, what_ends: str) -> Outcome | None:

@@ -15,14 +15,14 @@ from core.orders.orders import OrderView, Viewer
 from core.payments import payments
 from core.refusals import Refusal
 from core.services import Services
+from harness.service import UNHURRIED
 from tests.core.selling import Selling
 from tests.races.inside import Inside, until
 
 
 @pytest.fixture
 def services(make_app: Callable[..., Flask], own_uri: str) -> Services:
-    patient = {"LOCK_WAIT_SECONDS": 50, "DATABASE_TIMEOUT_SECONDS": 60, "PURCHASE_WAIT_SECONDS": 60}
-    return make_app(own_uri, **patient).extensions["seckill"]
+    return make_app(own_uri, **UNHURRIED).extensions["seckill"]
 
 
 def cancel(services: Services, order: OrderView) -> None:

@@ -18,6 +18,7 @@ from core.purchase.decide import Outcome, Placed, PurchaseRequest, Refused
 from core.purchase.slots import Caps
 from core.refusals import Refusal
 from core.services import Services
+from harness.service import UNHURRIED
 from tests.core.selling import Selling
 from tests.races.inside import Inside
 
@@ -30,15 +31,7 @@ HELD_OPEN_SECONDS = 1.5
 @pytest.fixture
 def services(make_app: Callable[..., Flask], server_uri: str) -> Services:
     # A transaction that is held open is not to be ended, nor waited for in vain.
-    app = make_app(
-        server_uri,
-        ORDER_PAYMENT_SECONDS=ORDER_SECONDS,
-        HOLD_COOLDOWN_SECONDS=0,
-        IDLE_TRANSACTION_SECONDS=60,
-        LOCK_WAIT_SECONDS=50,
-        DATABASE_TIMEOUT_SECONDS=60,
-        PURCHASE_WAIT_SECONDS=60,
-    )
+    app = make_app(server_uri, ORDER_PAYMENT_SECONDS=ORDER_SECONDS, HOLD_COOLDOWN_SECONDS=0, **UNHURRIED)
     return app.extensions["seckill"]
 
 

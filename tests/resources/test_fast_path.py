@@ -21,6 +21,7 @@ from harness.service import SECRET
 from resources import seckill
 from resources.http.body import MAX_BYTES
 from tests.core.forged_tokens import signed
+from tests.core.purchase.test_sale_cache import NEVER_QUIET
 from tests.resources.calls import FAR_AHEAD, OPERATOR, Calls, problem, without_fast_path, wrong_fields
 from tests.resources.test_fast_path_and_flask_agree import ByDispatcher
 from tests.resources.test_metrics import figures, rise
@@ -42,7 +43,7 @@ class HotItems:
         self.call = Calls(app)
         self.sale_cache = self.call.services.sale_cache
         # Else an item is forgotten while the test stands still for half a second.
-        self.sale_cache.quiet_reads = 10**9
+        self.sale_cache.quiet_reads = NEVER_QUIET
         self.flask_calls = 0
         self._pipeline: Any = app.wsgi_app
         self._flask = self._pipeline.application

@@ -15,6 +15,7 @@ from core.purchase import sale_cache as sale_cache_module
 from harness.database_server import free_port
 from resources.http import request_log
 from resources.http.limits import FREE
+from tests.core.purchase.test_sale_cache import NEVER_QUIET
 from tests.resources.calls import OPERATOR, Calls, authorization, problem
 from tests.resources.test_metrics import figures, rise
 
@@ -196,7 +197,7 @@ def test_what_the_sale_cache_refuses_is_free_and_never_limited(
     item = put_up(call, stock=0)
     sale_cache, until = call.services.sale_cache, time.monotonic() + 60
     # Else the item is forgotten while the test stands still for half a second.
-    sale_cache.hot_requests, sale_cache.quiet_reads = 0, 10**9
+    sale_cache.hot_requests, sale_cache.quiet_reads = 0, NEVER_QUIET
     while sale_cache.seen("buy", item) is None:
         assert time.monotonic() < until
         time.sleep(0.01)

@@ -106,7 +106,7 @@ def test_the_log_is_text_on_a_terminal_and_json_elsewhere(
     settings: dict[str, object], on_terminal: bool, as_text: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Else the request is written before the warning comes, if this thread stands still between the two.
-    monkeypatch.setattr(log_output, "GATHER_SECONDS", 60)
+    monkeypatch.setattr(log_output, "GATHER_SECONDS", 600)
     end, other = os.openpty() if on_terminal else os.pipe()
     with os.fdopen(end, "rb", buffering=0) as reads, os.fdopen(other, "w") as writes:
         request_log.configure(Settings.model_construct(**settings), writes)

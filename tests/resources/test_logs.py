@@ -257,7 +257,7 @@ def test_lines_are_written_soon_by_themselves_in_their_order_but_warnings_first(
     request_log.note(AnsweredRequest("mine-1", "GET", "/x", 200, None, time.perf_counter()))
     wait_for("mine-1", stream)
     # Else the next line is written before the warning comes, if this thread stands still between the two.
-    monkeypatch.setattr(log_output, "GATHER_SECONDS", 60)
+    monkeypatch.setattr(log_output, "GATHER_SECONDS", 600)
     request_log.note(AnsweredRequest("mine-2", "GET", "/x", 200, None, time.perf_counter()))
     logging.getLogger("seckill").warning("look at this")
     wait_for("look at this", stream)

@@ -76,10 +76,10 @@ class Watched:
         return rows
 
 
-def until(state: Callable[[], Any], seconds: float = 60) -> Any:
+def until(state: Callable[[], Any], seconds: float = 60, otherwise: str = "it does not come to that") -> Any:
     deadline = time.monotonic() + seconds
     while not (seen := state()):
-        assert time.monotonic() < deadline, "it does not come to that"
+        assert time.monotonic() < deadline, otherwise
         time.sleep(0.02)
     return seen
 
@@ -90,7 +90,10 @@ def watched(make_app: Callable[..., Flask], server_uri: str, server: DatabaseSer
 
 
 def parked(watched: Watched) -> set[int]:
-    """The sessions, once all have the long time-out. Where a thread stands still for the short one, others are."""
+    """The sessions, once all have the long time-out.
+
+    Where this process stands still for the short one, the server closes some: others are opened, and waited for.
+    """
 
     def all_parked() -> set[int]:
         ids = watched.ids()
@@ -118,7 +121,7 @@ def fault(watched: Watched) -> str | None:
 
 
 def stay_open(watched: Watched) -> None:
-    # Where a thread stands still for a whole time-out, the server is right to close them: that is no rule.
+    # Where a thread stands still for a whole time-out, the server is right to close them: once more.
     faults = list(itertools.takewhile(bool, (fault(watched) for _ in range(TRIES))))
     assert len(faults) < TRIES, ", ".join(map(str, faults))
 
@@ -170,9 +173,9 @@ def fall_silent_in_a_transaction(watched: Watched) -> None:
 
 
 def is_ended(watched: Watched) -> bool:
-    """Whether a session that held the row has lost it; False where it had none by the first look.
+    """Whether the server ended the session that held the row; False if it did so before the first look.
 
-    This thread may stand still for a time-out before that.
+    For that this thread must have stood still for a time-out.
     """
     if not watched.server.mariadb:
         parked(watched)
@@ -185,7 +188,7 @@ def is_ended(watched: Watched) -> bool:
             return False
         if locks_are_free(watched):
             return False
-        until(lambda: locks_are_free(watched), seconds=SILENCE + 15)
+        until(lambda: locks_are_free(watched), SILENCE + 15, "the row stays locked")
         return True
     finally:
         connection.invalidate()  # as it is after the error that its next statement meets
@@ -206,7 +209,7 @@ def test_with_the_long_time_out_left_in_place_it_is_not(
         return False
 
     monkeypatch.setattr(IdleSessions, "wake_parked", leave_parked)
-    with pytest.raises(AssertionError, match="it does not come to that"):
+    with pytest.raises(AssertionError, match="the row stays locked"):
         fall_silent_in_a_transaction(Watched(make_app(mysql_uri, IDLE_TRANSACTION_SECONDS=SILENCE), mysql))
 
 

@@ -18,7 +18,7 @@ def test_purchases_of_made_up_ids_are_stored_under_no_item(app: Flask) -> None:
     monitor.store()  # asks for the database's time
     last = monitor.clock.now()
 
-    def are_stored() -> bool:  # those of all seconds in which somebody bought: a second is stored once it is over
+    def are_stored() -> bool:  # a second is stored after its end: wait for that of the last one with purchases
         is_over = monitor.clock.now() > last + 2
         monitor.collect()
         monitor.store()

@@ -250,7 +250,7 @@ def test_requests_for_many_other_items_share_statements_of_a_bounded_size(
 def test_reads_of_other_items_neither_hasten_those_of_a_hot_one_nor_make_it_forgotten(
     sale_cache: SaleCache, reader: Reader
 ) -> None:
-    # Its own reads take half a minute for that; those of the others, if they counted, moments.
+    # By its own reads the hot item is forgotten after half a minute; if those of others counted, within moments.
     sale_cache.quiet_reads = int(30 / READ_SECONDS)
     known(sale_cache)
     sale_cache.hot_requests = 1000  # the others are not hot

@@ -10,6 +10,7 @@ from core.ops import csv_text
 from core.orders import order_list
 from core.tracing.tracer import Tracer
 from harness.eventually import eventually
+from tests.core.purchase.test_sale_cache import NEVER_QUIET
 from tests.core.tracing.spans import Spans, linked
 from tests.resources.calls import Calls
 from tests.resources.test_fast_path_and_flask_agree import ByDispatcher
@@ -178,7 +179,8 @@ def test_a_read_that_nobody_waits_for_has_no_span(
     sqlite_call: Calls, spans: Spans, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     item = sqlite_call.create()["id"]
-    monkeypatch.setattr(sqlite_call.services.sale_cache, "quiet_reads", 10**6)  # however long this thread stands still
+    # However long this thread stands still.
+    monkeypatch.setattr(sqlite_call.services.sale_cache, "quiet_reads", NEVER_QUIET)
     sqlite_call.services.sale_cache.hot_requests = 1
     statuses = [sqlite_call.get(f"/goods/{item}").status_code for _ in range(20)]
     assert statuses == [200] * 20
