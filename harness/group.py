@@ -59,35 +59,31 @@ class Member(MySQL):
         finally:
             connection.close()
 
+    def _look(self, statement: str) -> list[Any] | None:
+        """The rows of one statement; None where the server does not answer soon."""
+        try:
+            return self.execute(statement, seconds=_LOOK_SECONDS)
+        except (mysql.connector.Error, OSError):
+            return None
+
     def is_primary(self) -> bool:
         """Whether this member reports itself as the primary; False where it does not answer."""
-        try:
-            return self.execute(IS_PRIMARY, seconds=_LOOK_SECONDS) == [(1,)]
-        except (mysql.connector.Error, OSError):
-            return False
+        return self._look(IS_PRIMARY) == [(1,)]
 
     def state(self) -> str:
         """`ONLINE`, `RECOVERING`, `ERROR` …, or `gone` where the server does not answer."""
-        try:
-            rows = self.execute(
-                "SELECT MEMBER_STATE FROM performance_schema.replication_group_members WHERE MEMBER_ID = @@server_uuid",
-                seconds=_LOOK_SECONDS,
-            )
-        except (mysql.connector.Error, OSError):
+        rows = self._look(
+            "SELECT MEMBER_STATE FROM performance_schema.replication_group_members WHERE MEMBER_ID = @@server_uuid"
+        )
+        if rows is None:
             return "gone"
         return rows[0][0] if rows else "OFFLINE"
 
     def sees(self) -> dict[str, str]:
         """The state of every member by its id, as this one sees them; empty where it does not answer."""
-        try:
-            return dict(
-                self.execute(
-                    "SELECT MEMBER_ID, MEMBER_STATE FROM performance_schema.replication_group_members",
-                    seconds=_LOOK_SECONDS,
-                )
-            )
-        except (mysql.connector.Error, OSError):
-            return {}
+        return dict(
+            self._look("SELECT MEMBER_ID, MEMBER_STATE FROM performance_schema.replication_group_members") or []
+        )
 
     def start_replication(self, stop: bool) -> None:
         try:

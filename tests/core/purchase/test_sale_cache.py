@@ -303,10 +303,7 @@ def after(seconds: float) -> datetime:
 @pytest.mark.parametrize("edge", ["starts_at", "ends_at"])
 @pytest.mark.parametrize(("seconds", "is_over"), [(9, True), (11, None), (19, None), (22, False)])
 def test_within_the_uncertainty_of_the_clock_nothing_is_certain(edge: str, seconds: int, is_over: bool | None) -> None:
-    before, over = {
-        "starts_at": (SaleStatus.UPCOMING, SaleStatus.ON_SALE),
-        "ends_at": (SaleStatus.ON_SALE, SaleStatus.ENDED),
-    }[edge]
+    before, over = AROUND[edge]
     seen = seen_between(10, 20, **{edge: after(seconds)})
     assert seen.status() == {True: over, False: before, None: None}[is_over]
 
