@@ -122,8 +122,7 @@ class FastPath:
         if error is not None:
             return error if isinstance(error, Exception) else Unavailable()
         seen = done.result()
-        status = None if seen is None else seen.status()
-        return None if seen is None or status is None else self._shown(request, noun, seen, status)
+        return None if seen is None else self._shown(request, noun, seen, seen.status_for_who_waited())
 
     def _shown(self, request: ApiRequest, noun: str, seen: CachedSale, status: str) -> Reply:
         shown = seen.memo.get((noun, status))

@@ -54,6 +54,9 @@ _RERUN = """
 1689 ER_LOCK_ABORTED the wait was ended in favour of a change of the table
 3058 ER_USER_LOCK_DEADLOCK a deadlock over a named lock
 3101 ER_TRANSACTION_ROLLBACK_DURING_COMMIT the replication group refused the transaction at COMMIT, for a conflict
+3132 ER_LOCKING_SERVICE_DEADLOCK a deadlock over a lock of the locking service
+3133 ER_LOCKING_SERVICE_TIMEOUT a lock of the locking service did not come in time
+3177 ER_LOCK_REFUSED_BY_ENGINE the storage engine refused the lock
 3572 ER_LOCK_NOWAIT the row is locked, and the statement may not wait
 """
 
@@ -116,6 +119,7 @@ _SERVER = """
 """
 
 _GROUP = """
+3230 ER_WRITE_SET_EXCEEDS_LIMIT the transaction is larger than the replication group takes
 3100 ER_RUN_HOOK_ERROR the replication group could not take the transaction, as in a minority
 3781 ER_GR_HOLD_WAIT_TIMEOUT the new primary has not caught up in time
 3782 ER_GR_HOLD_KILLED the new primary was stopped before it had caught up
@@ -128,6 +132,7 @@ _GROUP = """
 
 _READ_ONLY = """
 1036 ER_OPEN_AS_READONLY the table is read-only
+1207 ER_READ_ONLY_TRANSACTION the transaction is read-only
 1290 ER_OPTION_PREVENTS_STATEMENT read_only or super_read_only, as on a primary that no longer is one
 1792 ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION the session is read-only
 1836 ER_READ_ONLY_MODE the server is read-only
@@ -136,7 +141,27 @@ _READ_ONLY = """
 3989 ER_SCHEMA_READ_ONLY the database is read-only
 """
 
+# Below 1000 are those of the server's own functions for files and memory (include/mysys_err.h), which it tells as well.
 _RESOURCES = """
+1 EE_CANTCREATEFILE a file could not be made, for one because tmpdir is not there
+2 EE_READ a file could not be read
+3 EE_WRITE a file could not be written, for one because tmpdir is full
+4 EE_BADCLOSE a file could not be closed
+5 EE_OUTOFMEMORY no memory
+6 EE_DELETE a file could not be removed
+7 EE_LINK a file could not be renamed
+9 EE_EOFERR a file is shorter than it was
+10 EE_CANTLOCK a file could not be locked
+14 EE_CANT_CHSIZE a file could not be resized
+15 EE_CANT_OPEN_STREAM a file could not be opened
+20 EE_DISK_FULL the disk is full
+23 EE_OUT_OF_FILERESOURCES too many files are open
+27 EE_SYNC a file could not be synchronised with the disk
+29 EE_FILENOTFOUND a file is not there
+33 EE_CANT_SEEK a file could not be read from a place
+34 EE_CAPACITY_EXCEEDED a limit on memory is reached
+35 EE_DISK_FULL_WITH_RETRY_MSG the disk is full
+1004 ER_CANT_CREATE_FILE a file could not be made
 1015 ER_CANT_LOCK the server cannot lock a file
 1016 ER_CANT_OPEN_FILE the server cannot open a file, for one because too many are open
 1021 ER_DISK_FULL the disk is full
@@ -149,12 +174,19 @@ _RESOURCES = """
 1038 ER_OUT_OF_SORTMEMORY no memory for a sort
 1041 ER_OUT_OF_RESOURCES no memory
 1114 ER_RECORD_FILE_FULL the table, or its disk, is full
+1119 ER_STACK_OVERRUN the thread's stack is used up
 1180 ER_ERROR_DURING_COMMIT an error of the storage engine at COMMIT; `busy` where it is 149, a deadlock
+1181 ER_ERROR_DURING_ROLLBACK an error of the storage engine at ROLLBACK
+1194 ER_CRASHED_ON_USAGE a table is broken, for one a temporary one
 1197 ER_TRANS_CACHE_FULL the transaction is larger than max_binlog_cache_size
+1296 ER_GET_ERRMSG an error of the storage engine
+1436 ER_STACK_OVERRUN_NEED_MORE the thread's stack is used up
 1534 ER_BINLOG_ROW_LOGGING_FAILED the binary log could not be written
 1598 ER_BINLOG_LOGGING_IMPOSSIBLE the binary log could not be written
 1665 ER_BINLOG_STMT_MODE_AND_ROW_ENGINE binlog_format is STATEMENT, with which nothing can be sold
 1705 ER_STMT_CACHE_FULL the statement is larger than max_binlog_stmt_cache_size
+1810 ER_IO_READ_ERROR a table's file could not be read
+1811 ER_IO_WRITE_ERROR a table's file could not be written
 1878 ER_TEMP_FILE_WRITE_FAILURE a temporary file could not be written
 3015 ER_ENGINE_OUT_OF_MEMORY no memory in the storage engine
 3019 ER_INNODB_UNDO_LOG_FULL the undo log is full
@@ -162,6 +194,7 @@ _RESOURCES = """
 3170 ER_CAPACITY_EXCEEDED a limit on memory is reached
 3185 ER_CANNOT_FIND_KEY_IN_KEYRING the keyring of an encrypted table is not there
 3675 ER_DISK_FULL_NOWAIT the disk is full
+3884 ER_NO_SESSION_TEMP no temporary tablespace for the session
 3985 ER_MDL_OUT_OF_RESOURCES no memory for another lock of a table
 """
 
@@ -183,8 +216,12 @@ _DENIED = """
 4151 ER_ACCOUNT_HAS_BEEN_LOCKED the user's account is locked (MariaDB)
 """
 
-# The user is known, and lacks a privilege for a statement.
-MISSING_GRANT = frozenset({1142, 1143, 1227, 1370})
+_MISSING_GRANT = """
+1142 ER_TABLEACCESS_DENIED_ERROR the user lacks a privilege for a table
+1143 ER_COLUMNACCESS_DENIED_ERROR the user lacks a privilege for a column
+1227 ER_SPECIFIC_ACCESS_DENIED_ERROR the user lacks a privilege
+1370 ER_PROCACCESS_DENIED_ERROR the user may not run a procedure
+"""
 
 _PROXYSQL = """
 9001 ER_PROXYSQL_MAX_CONN_TIMEOUT no server behind ProxySQL took a connection in time
@@ -217,8 +254,11 @@ GROUPS: Mapping[str, list[Known]] = {
     "The server is read-only": _read(Kind.LOST, _READ_ONLY),
     "Disk, memory or files": _read(Kind.LOST, _RESOURCES),
     "Refused at the login": _read(Kind.LOST, _DENIED),
+    "A privilege is missing": _read(Kind.LOST, _MISSING_GRANT),
     "Reported by ProxySQL": _read(Kind.LOST, _PROXYSQL),
 }
 KNOWN: Mapping[int, Known] = {known.number: known for group in GROUPS.values() for known in group}
 # Refused at the login, and why.
 DENIED: Mapping[int, str] = {known.number: known.why for known in GROUPS["Refused at the login"]}
+# The user is known, and lacks a privilege for a statement.
+MISSING_GRANT = frozenset(known.number for known in GROUPS["A privilege is missing"])

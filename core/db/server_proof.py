@@ -8,16 +8,17 @@ and units would be sold twice. The test needs no more than the service's own gra
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
 from mysql.connector import Error as DriverError
 from sqlalchemy import Connection, Engine, delete, insert, select, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DatabaseError, DBAPIError
 
 from config import Settings
+from core.db import faults
 from core.db.clock import database_now
 from core.db.database import WRITES, Database, patient_engine
 from core.purchase.sql import Sql, as_batch, fetch, sql_of
@@ -31,6 +32,7 @@ _FORGOTTEN_AFTER = timedelta(hours=1)
 _LOCK_WAIT_TIMEOUT = 1205
 _DUPLICATE_KEY = 1062
 _CHECK_VIOLATED = frozenset({3819, 4025})
+_LOCK, _LOCKING_JOIN = "SELECT … FOR UPDATE", "a join with FOR UPDATE"
 _READ = "SELECT units FROM server_proof WHERE run = :run AND number = :number"
 _WRITE = "UPDATE server_proof SET units = :units WHERE run = :run AND number = :number"
 _FIRST_FREE = (
@@ -40,7 +42,7 @@ _FIRST_FREE = (
 
 
 class Lie(Exception):
-    """The server does not do what a statement says; the text describes it, in one line."""
+    """The server does not do what a statement says, or refuses it; the text describes it, in one line."""
 
 
 def prove(settings: Settings) -> None:
@@ -93,8 +95,8 @@ def _rows(connection: Connection, run: str) -> Iterator[None]:
     try:
         yield
     finally:
-        if not connection.invalidated:
-            connection.rollback()
+        with suppress(DBAPIError):  # a later proof removes them
+            connection.rollback()  # and a new session where this one was lost
             connection.execute(delete(ServerProof).where(ServerProof.run == run))
             connection.commit()
 
@@ -117,20 +119,21 @@ class _Proof:
         self._waiting_join, self._skipping_join = join, f"{join} SKIP LOCKED"
 
     def all(self) -> None:
-        for promise in (
-            self._read_committed,
-            self._constraints,
-            self._json_null,
-            self._several_statements,
-            self._clock,
+        for what, promise in (
+            ("READ COMMITTED, ROLLBACK or UPDATE", self._read_committed),
+            ("a CHECK or a unique key", self._constraints),
+            ("JSON_TABLE", self._json_null),
+            ("several statements in one packet", self._several_statements),
+            ("SYSDATE() or SLEEP()", self._clock),
             # Those that wait first: what skips is tried on rows that they have locked.
-            lambda: self._blocks("SELECT … FOR UPDATE", self._read_locked),
-            lambda: self._blocks("a join with FOR UPDATE", self._join_locked),
-            self._skip_locked,
-            self._locking_join,
+            (_LOCK, lambda: self._blocks(_LOCK, self._read_locked)),
+            (_LOCKING_JOIN, lambda: self._blocks(_LOCKING_JOIN, self._join_locked)),
+            (f"{_LOCK} SKIP LOCKED", self._skip_locked),
+            (f"{_LOCKING_JOIN} SKIP LOCKED", self._locking_join),
         ):
             try:
-                promise()
+                with _refusal_is_named(what):
+                    promise()
             finally:
                 for connection in (self._first, self._second):
                     if not connection.invalidated:
@@ -140,14 +143,21 @@ class _Proof:
         return connection.execute(text(statement), {"run": self._run, **values})
 
     def _read(self, connection: Connection, number: int, lock: str = "") -> int:
-        return int(self._execute(connection, f"{_READ}{lock}", number=number).scalar_one())
+        return self._found(self._execute(connection, f"{_READ}{lock}", number=number).scalars().all())
+
+    @staticmethod
+    def _found(units: Sequence[Any]) -> int:
+        """The units of the one row that was asked for."""
+        if len(units) != 1:
+            raise Lie("a connection does not find a row that another has committed: two servers, or one that lags")
+        return int(units[0])
 
     def _read_locked(self, connection: Connection, number: int) -> int:
         return self._read(connection, number, " FOR UPDATE")
 
     def _join_locked(self, connection: Connection, number: int) -> int:
-        ((_, units),) = fetch(connection, self._waiting_join, as_batch([[self._run, number]]))
-        return int(units)
+        rows = fetch(connection, self._waiting_join, as_batch([[self._run, number]]))
+        return self._found([units for _, units in rows])
 
     def _read_committed(self) -> None:
         before = self._read(self._second, 3)
@@ -206,7 +216,7 @@ class _Proof:
                 raise Lie(f"several statements in one packet are refused ({error.errno})") from error
         else:
             raise Lie("of several statements in one packet it says nothing of one that fails")
-        units = [self._execute(self._first, _READ, number=number).scalar_one() for number in (1, 3)]
+        units = [self._read(self._first, number) for number in (1, 3)]
         if units != [1, 2]:
             raise Lie("of several statements in one packet it carries out what stands behind one that fails")
         self._first.rollback()
@@ -274,6 +284,20 @@ class _Proof:
         if not connection.in_transaction():
             connection.begin()
         return connection
+
+
+@contextmanager
+def _refusal_is_named(what: str) -> Iterator[None]:
+    """Raise Lie for a statement that the server does not take, and DBAPIError for whatever else it raises."""
+    try:
+        yield
+    except (DBAPIError, DriverError) as error:
+        if faults.read(error).kind is faults.Kind.OTHER:
+            # Without the server's own words: they can quote names and values.
+            raise Lie(f"it refuses {what} ({_errno(error)})") from error
+        if isinstance(error, DBAPIError):
+            raise
+        raise DatabaseError(None, None, error) from error  # of a statement that went past SQLAlchemy
 
 
 @contextmanager

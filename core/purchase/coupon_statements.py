@@ -74,7 +74,7 @@ def new_uses(sql: Sql, placed: Sequence[Placed]) -> list[Change]:
     counted = as_batch(sorted(counts.items()))
     return [
         Change(_insert_text(sql), (as_batch(rows),), len(rows), RuntimeError("a coupon's use was not written")),
-        # The condition stands here too: should a lock ever be lost, this costs a retry and never a use.
+        # The condition stands here too: should a lock ever be lost, this costs a request and never a use.
         Change(_count_text(sql), (counted,), len(counts), RuntimeError("a coupon changed under its lock")),
     ]
 

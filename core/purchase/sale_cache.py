@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from core import threads
 from core.catalogue import sale
@@ -30,7 +30,7 @@ READ_SECONDS = 0.08  # between two reads, so that one may be late before a row i
 HOT_REQUESTS = 10
 # Reads after which an item for which no request came is dropped.
 QUIET_READS = 6
-ITEMS_MAX = 256  # items at most; requests for others read the database
+ITEMS_MAX = 256  # hot items at most; others are read as if they were not hot
 COUNTED_MAX = 20_000  # pairs of question and item whose requests are counted
 # Requests that wait for the next read, at most: as many as a worker keeps connections open.
 WAITING_MAX = 4096
@@ -38,6 +38,18 @@ WAITING_MAX = 4096
 _READ_ONCE = 256
 # Seconds without anything to read until the thread that reads ends.
 IDLE_SECONDS = 0.5
+
+
+class _Waiting(NamedTuple):
+    """A request that waits for an item's row: of a read sent at `since` or later.
+
+    Where that row leaves open whether the sale has begun or ended, of a read sent after the request `came_at`.
+    """
+
+    since: float
+    came_at: float
+    found: "Future[CachedSale | None]"
+
 
 Read = Callable[[Sequence[int]], Sequence[AnyRow]]
 Count = Callable[[int, str], object]
@@ -99,6 +111,13 @@ class CachedSale:
         latest = earliest + timedelta(seconds=self._answered_at - self._sent_at, milliseconds=1)
         return status if status == sale.status(self.row, latest) else None
 
+    def status_for_who_waited(self) -> str:
+        """`status`, and where that is open, the status when the database read the row.
+
+        For requests that came before that read was sent: they are told what a read of their own would have told them.
+        """
+        return self.status() or sale.status(self.row, self.row.now)
+
 
 def serves(since: float, sent_at: float) -> bool:
     """Whether a row, whose read was sent at `sent_at`, is new enough for a request that allows rows from `since` on."""
@@ -140,8 +159,7 @@ class SaleCache:
         # The wanted items that do not exist, and when the read was sent that found none: of the last MAX_AGE.
         self._absent: dict[int, float] = {}
         self._due = float("-inf")  # when the hot items are read again
-        # For each item, the futures that wait for its row, and when the read must have been sent at the earliest.
-        self._awaited: dict[int, list[tuple[float, Future[CachedSale | None]]]] = {}
+        self._awaited: dict[int, list[_Waiting]] = {}
         self._awaited_count = 0
         self._wake = threading.Event()
 
@@ -160,13 +178,14 @@ class SaleCache:
         """The row of a hot item, at most MAX_AGE old, or a future of a row; None where the caller is to read.
 
         `question` names what is wanted of the item: equal questions are counted together. For an item that is not hot,
-        and where no row is young enough, or the sale may just have started or ended, returns a future of the next row.
-        That future is None where the caller is to read the database after all, and fails with a Refusal:
-        goods_not_found, or that of the read. Raises Busy where too many requests wait.
+        and where no row is young enough, or the sale may just have started or ended, returns a future of the next row,
+        which has a `status_for_who_waited`. That future is None where the caller is to read the database after all, and
+        fails with a Refusal: goods_not_found, or that of the read. None is returned where no thread can read now.
+        Raises Busy where too many requests wait.
         """
         now = time.monotonic()
         if not self._is_hot(question, goods_id):
-            return self._next(goods_id, now, keep=False)
+            return self._next(goods_id, now, now, keep=False)
         since = now - MAX_AGE
         seen = self._seen.get(goods_id)
         if seen is not None:
@@ -177,20 +196,22 @@ class SaleCache:
                 since = now  # an older row would leave it open as well
         elif self._absent.get(goods_id, float("-inf")) >= since:
             return _raises(Refusal(GOODS_NOT_FOUND))
-        return self._next(goods_id, since)
+        return self._next(goods_id, since, now)
 
-    def _next(self, goods_id: int, since: float, keep: bool = True) -> "Future[CachedSale | None] | None":
+    def _next(self, goods_id: int, since: float, now: float, keep: bool = True) -> "Future[CachedSale | None] | None":
         """A future of the item's next row that is read at `since` or later, which is read on to `keep` it young.
 
-        None where too many items are kept, or no thread can read now.
+        Where too many items are kept, it is not. None where no thread can read now.
         """
         found: Future[CachedSale | None] = Future()
         with self._lock:
             if self._awaited_count >= self._most_waiting:
                 raise Busy()
-            if (keep and not self._add(goods_id)) or not self._begin():
+            if not self._begin():
                 return None
-            self._awaited.setdefault(goods_id, []).append((since, found))
+            if keep:
+                self._add(goods_id)
+            self._awaited.setdefault(goods_id, []).append(_Waiting(since, now, found))
             self._awaited_count += 1
         self._wake.set()
         return found
@@ -321,22 +342,31 @@ class SaleCache:
             for goods_id in set(ids) & set(kept) - found.keys():
                 self._seen.pop(goods_id, None)
                 self._absent[goods_id] = sent_at
-            taken = self._take_awaiting(ids, sent_at)
+            unsettled = {goods_id for goods_id, seen in found.items() if seen.status() is None}
+            taken = self._take_awaiting(ids, sent_at, unsettled)
         for goods_id, awaiting in taken:
             if goods_id in found:
                 awaiting.set_result(found[goods_id])
             else:
                 awaiting.set_exception(Refusal(GOODS_NOT_FOUND))
 
-    def _take_awaiting(self, ids: Sequence[int], sent_at: float) -> "list[tuple[int, Future[CachedSale | None]]]":
-        """Remove and return the futures for these items that may have a row read at `sent_at`. Needs the lock."""
+    def _take_awaiting(
+        self, ids: Sequence[int], sent_at: float, unsettled: Collection[int] = ()
+    ) -> "list[tuple[int, Future[CachedSale | None]]]":
+        """Remove and return the futures for these items that may have a row read at `sent_at`. Needs the lock.
+
+        The rows of the `unsettled` items leave open whether the sale has begun or ended.
+        """
         taken = []
         for goods_id in ids:
-            waiting = self._awaited.pop(goods_id, [])
-            later = [(since, future) for since, future in waiting if not serves(since, sent_at)]
+            later = []
+            for waiting in self._awaited.pop(goods_id, []):
+                if serves(waiting.came_at if goods_id in unsettled else waiting.since, sent_at):
+                    taken.append((goods_id, waiting.found))
+                else:
+                    later.append(waiting)
             if later:
                 self._awaited[goods_id] = later
-            taken += [(goods_id, future) for since, future in waiting if serves(since, sent_at)]
         self._awaited_count -= len(taken)
         return taken
 

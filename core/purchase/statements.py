@@ -187,7 +187,7 @@ def _row(order: OrderView, request: PurchaseRequest) -> list[Any]:
 def taken_units(units: Mapping[int, int]) -> Change:
     """The UPDATE that moves `units` of each item from stock to sold."""
     taken = f"CASE id {' '.join(f'WHEN {key:d} THEN {count:d}' for key, count in units.items())} END"
-    # The condition stands in the WHERE too: should a lock ever be lost, this costs a retry and never a unit.
+    # The condition stands in the WHERE too: should a lock ever be lost, this costs a request and never a unit.
     statement = (
         f"UPDATE goods SET stock = stock - {taken}, sold = sold + {taken}"  # noqa: S608 (numbers alone)
         f" WHERE id IN ({', '.join(f'{key:d}' for key in units)}) AND stock >= {taken}"

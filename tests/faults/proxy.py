@@ -105,9 +105,11 @@ class Proxy:
         self, server: socket.socket, client: socket.socket, deaf: threading.Event, looks: threading.Event
     ) -> None:
         while data := _received(server):
+            # Asked before the client has this: it may look at once, and be taken for answered.
+            is_answer = looks.is_set()
             if deaf.is_set() or not _sent(client, data):
                 break
-            if looks.is_set():
+            if is_answer:
                 self._was_looked_for.set()
         _shut(client)
 

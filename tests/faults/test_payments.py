@@ -94,6 +94,6 @@ def test_without_the_look_for_the_payment_it_is_said_and_not_done(
         return run(database, work, deadline, lambda connection, result: True)
 
     monkeypatch.setattr(payments, "run", trusting)
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match=r"^assert \[\] == \[\('evt_1', 'paid'\)\]"):
         receive_with_a_cut_commit(cut_off_app, proxy, inside, Cut.BEFORE)
     assert inside.query("SELECT COUNT(*) FROM payments") == [(0,)]

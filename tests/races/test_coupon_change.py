@@ -51,7 +51,9 @@ def use_up_a_coupon_whose_limit_falls(service: Service) -> None:
     used_then, *uses = at_once([lower_the_limit, *calls])
     now = send(service, "GET", f"/coupons/{code}", "operator").json()
     # Not one use after the limit, and not one less than it allows.
-    assert now["used"] == sum(uses) == max(used_then, LIMIT)
+    allowed = max(used_then, LIMIT)
+    assert now["used"] <= allowed, f"{now['used']} uses where {allowed} are allowed"
+    assert now["used"] == sum(uses) == allowed
     assert_audit_clean(service)
 
 
@@ -66,4 +68,4 @@ def test_without_the_coupon_s_lock_there_are_more(four_workers: Callable[..., Se
     # One by one: batches that have the same items in them wait for one another.
     service = four_workers("no_coupon_lock", RATE_LIMITS="off", BATCH_MAX=1)
     # On a busy machine the limit may fall when it has been passed already.
-    fails_soon(lambda: use_up_a_coupon_whose_limit_falls(service), match=r"assert \d+ == \d+")
+    fails_soon(lambda: use_up_a_coupon_whose_limit_falls(service), match=r"^\d+ uses where \d+ are allowed")

@@ -211,7 +211,8 @@ def judge_as_the_database_does(service: Service) -> None:
     for hours in (-1, 1):
         body = money(order).body
         moment = datetime.fromtimestamp(time.time(), timezone.utc) + timedelta(hours=hours)
-        assert sender.call(body, sender.signature_headers("evt_x", body, moment)).status == 401
+        status = sender.call(body, sender.signature_headers("evt_x", body, moment)).status
+        assert status == 401, f"{status} for a signature of another hour"
     assert sender.deliver(money(order)).final.body["outcome"] == "paid"
 
 
@@ -222,7 +223,7 @@ def test_a_process_with_a_wrong_clock_judges_signatures_as_the_others_do(start: 
 
 def test_by_its_own_clock_it_would_not(start: Start) -> None:
     service = start("host_clock_judges", process_environment=wrong_clock(3600, "Pacific/Kiritimati"))
-    with pytest.raises(AssertionError, match="== 401"):
+    with pytest.raises(AssertionError, match="^200 for a signature of another hour"):
         judge_as_the_database_does(service)
 
 

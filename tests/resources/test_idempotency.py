@@ -1,152 +1,21 @@
 """`Idempotency-Key` on every POST and PATCH: one effect, the first answer again, and nothing else under the key."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 from werkzeug.test import TestResponse
 
-from app import ROUTES
 from core import idempotency
-from core.db.clock import utc_now
 from core.ops import audit
 from core.orders import order_life
-from core.payments import payments
 from core.refusals import Refusal, Unavailable
-from models import Event, IdempotencyKey, Order, WebhookDelivery, db
-from resources.http.auth import Access
-from resources.http.operation import Operation
-from tests.resources.calls import ADDRESS, FAR_AHEAD, OPERATOR, Calls, problem, wrong_fields
-
-# Purchases have keys of their own, which last for ever; a provider has ids of its events.
-WITH_KEYS_OF_THEIR_OWN = {"buyGoods"}
-
-
-@dataclass
-class Scene:
-    """A request that can be answered 2xx, and what the same key is refused for: another body, or another path."""
-
-    method: str
-    path: str
-    by: str = OPERATOR
-    body: dict[str, Any] | None = None
-    other: dict[str, Any] = field(default_factory=dict)
-
-    def send(self, call: Calls, key: str = "k", **changes: Any) -> TestResponse:
-        options = {"path": self.path, "by": self.by, "json": self.body, **changes}
-        headers = {"Idempotency-Key": key, **options.pop("headers", {})}
-        return call.send(self.method, options.pop("path"), options.pop("by"), headers=headers, **options)
-
-
-def _goods(call: Calls, suffix: str = "") -> str:
-    return f"/goods/{call.create(stock=5)['id']}{suffix}"
-
-
-def _order(call: Calls, move: str) -> Scene:
-    item = call.create()["id"]
-    orders = [call.bought(item)["order_no"] for _ in range(2)]
-    return Scene("POST", f"/orders/{orders[0]}/{move}", "alice", other={"path": f"/orders/{orders[1]}/{move}"})
-
-
-def _quote(call: Calls) -> Scene:
-    path = f"/seckill/{call.create()['id']}/quote"
-    return Scene("POST", path, "alice", {"address": ADDRESS}, other={"json": {"quantity": 2}})
-
-
-def _change(path: str, body: dict[str, Any], other: dict[str, Any]) -> Scene:
-    return Scene("PATCH", path, body=body, other={"json": other})
-
-
-def _delivery(call: Calls) -> Scene:
-    webhook = call.create_webhook()["id"]
-    with call.services.database.engine.begin() as connection:
-        connection.execute(insert(Event).values(type="goods.restocked", goods_id=1, occurred_at=utc_now()))
-        seqs = connection.execute(select(Event.seq)).scalars().all()
-        delivery = {"webhook_id": webhook, "status": "failed", "next_attempt_at": utc_now(), "created_at": utc_now()}
-        made = connection.execute(insert(WebhookDelivery).values(**delivery, seq=seqs[0]))
-        key = made.inserted_primary_key[0]  # type: ignore[index]
-    path = f"/webhooks/{webhook}/deliveries/{key}/retry"
-    return Scene("POST", path, other={"path": path.replace(str(key), str(key + 1))})
-
-
-def _refund(call: Calls) -> Scene:
-    path = f"/orders/{call.bought(call.create(per_user_limit=5)['id'])['order_no']}"
-    assert call.post(f"{path}/pay", "alice").status_code == 200
-    body = {"reference": "r1", "restock": True}
-    return Scene("POST", f"{path}/refund", body=body, other={"json": {**body, "reference": "r2"}})
-
-
-def _resolution(call: Calls) -> Scene:
-    from core.payments.payment_records import PaymentEvent, PaymentEventType
-
-    unknown = PaymentEvent("evt_1", PaymentEventType.SUCCEEDED, "0" * 32, 100, "CNY", "pay_1")
-    assert payments.receive(call.services.database, unknown) == "unknown_order"
-    (payment,) = call.get("/payments", OPERATOR).json["items"]
-    path = f"/payments/{payment['id']}/resolve"
-    return Scene("POST", path, body={"resolution": "refunded"}, other={"json": {"resolution": "accepted"}})
-
-
-GOODS = {"name": "item", "currency": "CNY", "price": 100, "stock": 10}
-METHOD = {"code": "express", "name": "x", "base_fee": 1}
-_SCENES: dict[str, Callable[[Calls], Scene]] = {
-    "createGoods": lambda call: Scene("POST", "/goods", body=GOODS, other={"json": {**GOODS, "stock": 11}}),
-    "changeGoods": lambda call: _change(_goods(call), {"stock_delta": 5}, {"stock_delta": 6}),
-    "pauseSale": lambda call: Scene("POST", _goods(call, "/pause"), other={"path": _goods(call, "/resume")}),
-    "startSale": lambda call: Scene(
-        "POST",
-        f"/goods/{(item := call.create(starts_at=FAR_AHEAD)['id'])}/start",
-        other={"path": f"/goods/{item}/pause"},
-    ),
-    "resumeSale": lambda call: Scene("POST", _goods(call, "/resume"), other={"path": _goods(call, "/pause")}),
-    "createCoupon": lambda call: Scene(
-        "POST",
-        "/coupons",
-        body={"code": "A", "kind": "percent", "percent": 1},
-        other={"json": {"code": "B", "kind": "percent", "percent": 1}},
-    ),
-    "changeCoupon": lambda call: _change(f"/coupons/{call.create_coupon()['code']}", {"percent": 5}, {"percent": 6}),
-    "createShippingMethod": lambda call: Scene(
-        "POST", "/shipping-methods", body=METHOD, other={"json": {**METHOD, "base_fee": 2}}
-    ),
-    "changeShippingMethod": lambda call: _change(
-        f"/shipping-methods/{call.create_method()['code']}", {"base_fee": 5}, {"base_fee": 6}
-    ),
-    "cancelOrder": lambda call: _order(call, "cancel"),
-    "payOrder": lambda call: _order(call, "pay"),
-    "quotePurchase": _quote,
-    "refundOrder": _refund,
-    "resolvePayment": _resolution,
-    "createWebhook": lambda call: Scene(
-        "POST", "/webhooks", body={"url": "https://93.184.216.34/a"}, other={"json": {"url": "https://93.184.216.34/b"}}
-    ),
-    "changeWebhook": lambda call: _change(
-        f"/webhooks/{call.create_webhook()['id']}", {"active": False}, {"active": True}
-    ),
-    "rotateWebhookSecret": lambda call: Scene(
-        "POST",
-        f"/webhooks/{call.create_webhook()['id']}/secret",
-        body={"keep_hours": 1},
-        other={"json": {"keep_hours": 2}},
-    ),
-    "retryWebhookDelivery": _delivery,
-}
-
-
-def changing_operations() -> Iterator[Operation]:
-    """Every POST and PATCH of the route table that a user may call."""
-    for resource in ROUTES.values():
-        for verb in ("post", "patch"):
-            method = getattr(resource, verb, None)
-            if method is not None and method.operation.access is not Access.PROVIDER:
-                yield method.operation
-
-
-IDS = sorted(operation.id for operation in changing_operations())
-SCENES = {operation_id: scene for operation_id, scene in _SCENES.items() if operation_id in IDS}
+from models import IdempotencyKey, Order, db
+from tests.resources.calls import OPERATOR, Calls, problem, wrong_fields
+from tests.resources.scenes import GOODS, SCENES, WITH_KEYS_OF_THEIR_OWN, changing_operations, goods_path
 
 
 @pytest.fixture
@@ -179,7 +48,7 @@ def own_headers(answer: TestResponse) -> dict[str, str]:
 
 
 def test_every_changing_operation_is_tried_here() -> None:
-    assert set(IDS) == SCENES.keys() | WITH_KEYS_OF_THEIR_OWN
+    assert {operation.id for operation in changing_operations()} == SCENES.keys() | WITH_KEYS_OF_THEIR_OWN
 
 
 @pytest.mark.parametrize("operation_id", SCENES)
@@ -237,7 +106,7 @@ def test_a_purchase_and_a_change_do_not_meet_under_one_key(call: Calls) -> None:
 
 
 def test_the_same_request_is_the_same_however_it_is_written(call: Calls) -> None:
-    path, headers = _goods(call), {"Idempotency-Key": "k", "Content-Type": "application/json"}
+    path, headers = goods_path(call), {"Idempotency-Key": "k", "Content-Type": "application/json"}
     first = call.patch(path, data='{"price": 7, "stock_delta": 5}', headers=headers)
     again = call.patch(path, data=' {"stock_delta":5,\n"price":7}', headers=headers)
     assert (again.data, again.headers["Idempotent-Replayed"]) == (first.data, "true")
@@ -253,7 +122,7 @@ def test_the_same_request_is_the_same_however_it_is_written(call: Calls) -> None
 
 
 def test_a_change_that_names_a_version_is_given_again_though_the_version_is_another(call: Calls) -> None:
-    path = _goods(call)
+    path = goods_path(call)
     headers = {"Idempotency-Key": "k", "If-Match": '"1"'}
     first = call.patch(path, json={"stock_delta": 5}, headers=headers)
     assert (first.status_code, first.json["version"]) == (200, 2)
@@ -269,7 +138,7 @@ def test_a_change_that_names_a_version_is_given_again_though_the_version_is_anot
 
 
 def test_a_refusal_is_not_stored(call: Calls) -> None:
-    path, headers = _goods(call), {"Idempotency-Key": "k"}
+    path, headers = goods_path(call), {"Idempotency-Key": "k"}
     before = everything(call)
     for _ in range(2):
         problem(call.patch(path, json={"stock_delta": -6}, headers=headers), 409, "stock_conflict")
@@ -334,7 +203,7 @@ def test_the_answer_is_given_for_24_hours_by_the_database_s_clock(call: Calls) -
 
 
 def test_keys_that_are_older_are_forgotten_in_pieces(call: Calls) -> None:
-    path = _goods(call)
+    path = goods_path(call)
     for number in range(5):
         call.patch(path, json={"stock_delta": 1}, headers={"Idempotency-Key": f"old-{number}"})
     make_older(call, timedelta(hours=24))

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
+from sqlalchemy.exc import DBAPIError
 
 from app import create_app
 from config import ROOT, Settings, load
@@ -108,6 +109,31 @@ LIES: dict[str, tuple[Change, str]] = {
         "it carries out what stands behind one that fails",
     ),
     "SYSDATE is NOW": (without("SYSDATE", instead="NOW"), "SYSDATE() stands still"),
+    "a committed row is not found": (
+        without("^SELECT units FROM server_proof WHERE", instead="SELECT units FROM server_proof WHERE FALSE AND"),
+        "does not find a row that another has committed",
+    ),
+    "a committed row is not found by a join": (
+        without("(FOR UPDATE( OF held)?)$", only_with="JOIN", instead=r"AND FALSE \1"),
+        "does not find a row that another has committed",
+    ),
+}
+# What a server may not know, and what of it is said.
+REFUSED: dict[str, tuple[Change, str]] = {
+    "JSON_TABLE": (without("JSON_TABLE", instead="JSON_TALBE"), "JSON_TABLE"),
+    "a lock": (without("^(SELECT units.*) FOR UPDATE$", instead=r"\1 FOR UPDATING"), "SELECT … FOR UPDATE"),
+    "a lock of a join": (
+        without("FOR UPDATE( OF held)?$", only_with="JOIN", instead="FOR UPDATING"),
+        "a join with FOR UPDATE",
+    ),
+    "SKIP LOCKED": (
+        without("^(SELECT number.*) SKIP LOCKED", instead=r"\1 SKIPPING LOCKED"),
+        "SELECT … FOR UPDATE SKIP LOCKED",
+    ),
+    "SKIP LOCKED of a join": (
+        without("SKIP LOCKED", only_with="JOIN", instead="SKIPPING LOCKED"),
+        "a join with FOR UPDATE SKIP LOCKED",
+    ),
 }
 
 
@@ -146,6 +172,32 @@ def test_a_lie_is_named(through: Callable[..., str], monkeypatch: pytest.MonkeyP
     assert "\n" not in str(named.value)
 
 
+@pytest.mark.parametrize("refused", REFUSED)
+def test_what_a_server_refuses_is_named_and_nothing_is_left(
+    ready: tuple[DatabaseServer, str], through: Callable[..., str], refused: str
+) -> None:
+    change, what = REFUSED[refused]
+    with pytest.raises(Lie, match=rf"^it refuses {re.escape(what)} \(\d+\)$"):
+        prove(settings_of(through(change)))
+    assert rows(ready[1]) == 0
+
+
+def test_a_connection_that_ends_meanwhile_is_no_lie(
+    ready: tuple[DatabaseServer, str], through: Callable[..., str]
+) -> None:
+    with ready[0].throwaway_database() as uri:  # a proof that was cut short leaves its rows
+        killed = through(without("^SELECT STRAIGHT_JOIN.*", instead="KILL CONNECTION_ID()"), set_up(uri))
+        with pytest.raises(DBAPIError):
+            prove(settings_of(killed))
+        env = environment(killed) | {"COLUMNS": "250"}
+        ended = run_command(["init-db"], env, seconds=120)
+        assert (ended.returncode, after_database_line(ended.stderr).count("\n")) == (1, 1)
+        assert "trying its locks failed" in ended.stderr
+        ended = run_command(["doctor"], env, seconds=120)
+    assert (ended.returncode, after_database_line(ended.stderr)) == (1, "")
+    assert "cannot be used" in ended.stdout
+
+
 def test_a_server_that_counts_changed_rows_is_named(through: Callable[..., str]) -> None:
     with pytest.raises(Lie, match="counts the rows that it changed"):
         prove(settings_of(through(lambda statement: statement, forget=FOUND_ROWS)))
@@ -172,8 +224,15 @@ def test_a_server_that_keeps_no_constraint_is_named(
             prove(settings_of(empty))
 
 
-def test_a_server_that_lies_is_refused_in_one_line(through: Callable[..., str]) -> None:
-    change, message = LIES["FOR UPDATE is dropped where SKIP LOCKED is added, as TiDB does"]
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        LIES["FOR UPDATE is dropped where SKIP LOCKED is added, as TiDB does"],
+        LIES["a committed row is not found"],
+        REFUSED["JSON_TABLE"],
+    ],
+)
+def test_a_server_that_lies_is_refused_in_one_line(through: Callable[..., str], change: Change, message: str) -> None:
     env = environment(through(change)) | {"COLUMNS": "250"}
     for command in (["init-db"], ["doctor"]):
         ended = run_command(command, env, seconds=120)

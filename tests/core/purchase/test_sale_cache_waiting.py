@@ -3,14 +3,16 @@
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
+from core.catalogue.sale import status as status_at
 from core.purchase import sale_cache as module_of_sale_cache
 from core.purchase.sale_cache import MAX_AGE, READ_SECONDS, CachedSale, SaleCache
 from core.refusals import Busy, Refusal, Unavailable
 from tests.core.purchase.test_sale_cache import (
+    AROUND,
     ITEM,
     NEVER_QUIET,
     OPEN,
@@ -172,27 +174,79 @@ def test_many_clients_for_what_does_not_exist_share_one_read(sale_cache: SaleCac
     assert len(reader.began) <= reads + 10
 
 
-def test_the_moment_of_a_start_sends_nobody_to_the_database(sale_cache: SaleCache, reader: Reader) -> None:
-    """The row that is known leaves open whether the sale has begun: the next one tells."""
-    reader.back = 0.05
+@pytest.mark.parametrize("edge", AROUND)
+@pytest.mark.parametrize("back", [0.05, 2 * MAX_AGE], ids=["in time", "late"])
+def test_the_moment_of_a_start_or_an_end_sends_nobody_to_the_database(
+    sale_cache: SaleCache, reader: Reader, edge: str, back: float
+) -> None:
+    """The row that is known leaves open whether it has passed: the next one tells."""
+    before, over = AROUND[edge]
+    reader.back = back
+    told: list[tuple[datetime, str | None, datetime]] = []
 
-    def status_now() -> str | None:
+    def ask() -> None:
+        came_at = database_time()
         lookup = sale_cache.look("seckill", ITEM)
         assert lookup is not None, "sent to the database"
-        seen = lookup.result(SOON) if isinstance(lookup, Future) else lookup
-        assert seen is not None
-        return seen.status()
-
-    # The item is known first: it may take longer than the start is away.
-    reader.fields = OPEN | {"starts_at": database_time() + timedelta(days=1)}
-    until(lambda: status_now() == "upcoming")
-    start = database_time() + timedelta(seconds=0.6)
-    reader.fields = OPEN | {"starts_at": start}
-    is_on_sale = False
-    while database_time() < start + timedelta(seconds=0.9 if is_on_sale else SOON):
-        is_on_sale = status_now() == "on_sale" or is_on_sale
+        if isinstance(lookup, Future):
+            lookup.add_done_callback(lambda done: told.append((came_at, status_of(done), database_time())))
+        elif (status := lookup.status()) is not None:  # it may have become open since
+            told.append((came_at, status, database_time()))
         time.sleep(0.002)
-    assert is_on_sale
+
+    # The item is known first: it may take longer than the moment is away.
+    reader.fields = OPEN | {edge: database_time() + timedelta(days=1)}
+    until(lambda: ask() or told)
+    moment = database_time() + timedelta(seconds=0.6)
+    reader.fields = OPEN | {edge: moment}
+    until(lambda: ask() or told[-1][1] == over)
+    until(lambda: sale_cache.sizes["waiting"] == 0)
+    for came_at, status, told_at in told:
+        assert status in (before, over), "sent to the database"
+        assert came_at < moment if status == before else told_at >= moment
+
+
+def status_of(done: "Future[CachedSale | None]") -> str | None:
+    seen = done.result()
+    return None if seen is None else seen.status_for_who_waited()
+
+
+def who_came_after_it_is_told_so(
+    sale_cache: SaleCache, reader: Reader, monkeypatch: pytest.MonkeyPatch, edge: str
+) -> None:
+    """The moment passes while an answer is on its way: those who came since are told by the next one."""
+    monkeypatch.setattr(module_of_sale_cache, "MAX_AGE", 30.0)  # all may have what was read before they came
+    before, over = AROUND[edge]
+    fields = OPEN | {edge: database_time() + timedelta(days=1)}
+    reader.fields = fields
+    reader.goes.clear()
+    told: dict[str, set[str | None]] = {"early": set(), "late": set()}
+    (early,) = waiting(sale_cache, 1)
+    early.add_done_callback(lambda done: told["early"].add(status_of(done)))
+    until(reader.frozen.is_set)
+    time.sleep(0.5)
+    fields[edge] = database_time()
+    for late in waiting(sale_cache, 20):
+        late.add_done_callback(lambda done: told["late"].add(status_of(done)))
+    reader.goes.set()
+    until(lambda: sale_cache.sizes["waiting"] == 0 and all(told.values()))
+    assert told["early"] <= {before, over}
+    assert told["late"] == {over}, "too late"
+
+
+@pytest.mark.parametrize("edge", AROUND)
+def test_who_comes_after_a_start_or_an_end_is_not_told_what_was_read_before_it(
+    sale_cache: SaleCache, reader: Reader, monkeypatch: pytest.MonkeyPatch, edge: str
+) -> None:
+    who_came_after_it_is_told_so(sale_cache, reader, monkeypatch, edge)
+
+
+def test_with_a_clock_that_leaves_nothing_open_they_are(
+    sale_cache: SaleCache, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(CachedSale, "status", lambda self, moment=None: status_at(self.row, self.now(moment)))
+    with pytest.raises(AssertionError, match="too late"):
+        who_came_after_it_is_told_so(sale_cache, reader, monkeypatch, "starts_at")
 
 
 def test_no_more_wait_than_are_allowed(make_cache: Callable[..., SaleCache], reader: Reader) -> None:
@@ -206,13 +260,19 @@ def test_no_more_wait_than_are_allowed(make_cache: Callable[..., SaleCache], rea
     assert sale_cache.sizes["waiting"] == 0
 
 
-def test_an_item_that_cannot_be_watched_as_well_is_left_to_the_database(
+def test_a_hot_item_that_cannot_be_kept_as_well_is_read_as_one_that_is_not_hot(
     make_cache: Callable[..., SaleCache], reader: Reader
 ) -> None:
     sale_cache = make_cache(items=1)
+    sale_cache.quiet_reads = NEVER_QUIET
+    known(sale_cache)
     reader.goes.clear()
-    assert isinstance(sale_cache.look("seckill", ITEM), Future)
-    assert sale_cache.look("seckill", ITEM + 1) is None
+    until(reader.frozen.is_set)
+    waiters = waiting(sale_cache, 200, item=ITEM + 1)
+    reader.goes.set()
+    assert {one.result(SOON).row.id for one in waiters} == {ITEM + 1}  # type: ignore[union-attr]
+    assert sum(ITEM + 1 in ids for ids in reader.queried) == 1, "they do not share a read"
+    assert sale_cache.sizes["cached"] == 1
 
 
 def test_a_request_for_another_item_is_told_what_is_read_after_it_came_and_nothing_is_kept(
