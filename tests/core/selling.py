@@ -18,6 +18,9 @@ from models import HOLDING_STATUSES, Coupon, CouponUse, Goods, Order, Outbox
 
 ADMIN = Viewer("operator", True)
 
+# What is raised where an order would give back what it held once more, or end again.
+ENDED_TWICE = "had come back already|are not among those sold|changed under its|ended otherwise"
+
 
 class Selling:
     """One shop's rows, written as purchases and administrators write them."""

@@ -119,7 +119,10 @@ def test_while_reads_stand_still_the_shop_sells_and_is_paid(
 
 @pytest.mark.parametrize(
     ("without_guard", "missed"),
-    [("one_share", r'^(a purchase|a payment|readiness): 503 .*"(busy|unavailable)"'), ("no_statement_limit", "statements run on")],
+    [
+        ("one_share", r'^(a purchase|a payment|readiness): 503 .*"(busy|unavailable)"'),
+        ("no_statement_limit", "statements run on"),
+    ],
 )
 def test_without_the_guard_it_does_not(
     own_uri: str, start_service: Callable[..., Service], inside: Inside, without_guard: str, missed: str

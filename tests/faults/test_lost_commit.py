@@ -76,7 +76,7 @@ def test_without_the_look_for_the_order_it_is_there_twice_or_not_at_all(
     found: bool,
 ) -> None:
     monkeypatch.setattr(batch, "was_committed", lambda connection, outcomes: found)
-    with pytest.raises(AssertionError, match=f"^assert {1 if found else 3} == 2"):
+    with pytest.raises(AssertionError, match=rf"^assert {1 if found else 3} == 2"):
         buy_with_a_cut_commit(cut_off_app, proxy, inside, cut)
     assert inside.query("SELECT COUNT(*) FROM orders") == [(1 if found else 3,)]
 

@@ -223,7 +223,7 @@ def test_a_process_with_a_wrong_clock_judges_signatures_as_the_others_do(start: 
 
 def test_by_its_own_clock_it_would_not(start: Start) -> None:
     service = start("host_clock_judges", process_environment=wrong_clock(3600, "Pacific/Kiritimati"))
-    with pytest.raises(AssertionError, match="^200 for a signature of another hour"):
+    with pytest.raises(AssertionError, match=r"^200 for a signature of another hour"):
         judge_as_the_database_does(service)
 
 
