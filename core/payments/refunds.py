@@ -58,7 +58,13 @@ def receive(connection: Connection, event: PaymentEvent, order: OrderView | None
     received = payment_records.money_under(connection, event.payment_id)
     if not received:
         return _receive_of_unknown_payment(connection, event, order, now, how)
-    fitting = [row for row in received if (row.order_no, row.amount, row.currency) == event.money]
+    claimed = payment_records.claimed(connection, event.payment_id)
+    fitting = [
+        row
+        for row in received
+        # Not what names another order for money that is accounted for, unless it was resolved as money of its own.
+        if _money(row) == event.money and (claimed in (None, event.money) or row.resolution is not None)
+    ]
     if not fitting:
         return PaymentOutcome.MISMATCH  # a part of the money, or another order's
     if any(row.resolution == PaymentResolution.REFUNDED for row in fitting):

@@ -88,6 +88,6 @@ def test_a_look_that_does_not_lock_misses_a_commit_under_way(cut_off_app: Flask,
 
     event.listen(cut_off_app.extensions[EXTENSION].database.engine, "before_cursor_execute", unlock, retval=True)
     proxy.late_seconds = 30  # whatever holds the look up, it comes before the commit
-    with pytest.raises(AssertionError, match="^assert 3 == 2"):
+    with pytest.raises(AssertionError, match=r"^assert 3 == 2"):
         buy_with_a_cut_commit(cut_off_app, proxy, inside, Cut.LATE)
     assert inside.query("SELECT COUNT(*) FROM orders") == [(3,)]

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, fu
 
 from core.ops.checks.check import Check, Snapshot, breaches
 from core.payments.payment_records import OF_MONEY, WITH_EFFECT, PaymentEventType
-from models import Order, OrderStatus, Payment, PaymentOutcome, PaymentResolution
+from models import Goods, Order, OrderStatus, Payment, PaymentOutcome, PaymentResolution
 
 order = Order.__table__.c
 payment = Payment.__table__.c
@@ -169,8 +169,28 @@ def _refunds_are_noted(snapshot: Snapshot) -> Select[Any]:
     return query.where(or_(and_(is_refunded, found < expected), and_(not_(is_refunded), by_paying + by_owing > 0)))
 
 
+def _free_is_paid(snapshot: Snapshot) -> Select[Any]:
+    query = breaches(literal(0), literal(1), goods_id=order.goods_id, order_no=order.order_no, user_id=order.user_id)
+    return query.where(order.total == 0, order.status == OrderStatus.PENDING)
+
+
+def _one_currency(snapshot: Snapshot) -> Select[Any]:
+    goods = Goods.__table__.c
+    query = breaches(literal(0), literal(1), goods_id=order.goods_id, order_no=order.order_no, user_id=order.user_id)
+    query = query.select_from(Order).join(Goods, goods.id == order.goods_id)
+    return query.where(order.currency != goods.currency)
+
+
+def _in_one_line(snapshot: Snapshot) -> Select[Any]:
+    lines = [case((line, 1), else_=0) for line in (KEPT, GIVEN_BACK, TO_GIVE_BACK)]
+    found = lines[0] + lines[1] + lines[2]
+    return breaches(literal(1), found, order_no=payment.order_no).where(RECEIVED, found != 1)
+
+
 CHECKS = (
     Check("price_adds_up", None, "total is unit price × quantity − discount + shipping fee", _price_adds_up),
+    Check("one_currency", None, "an order is in its item's currency, which never changes", _one_currency),
+    Check("free_is_paid", None, "an order with a total of 0 does not wait to be paid", _free_is_paid),
     Check(
         "paid_once",
         None,
@@ -186,5 +206,6 @@ CHECKS = (
     ),
     Check("paid_is_received", None, "the paid orders of an item come to what was received for them", _paid_is_received),
     Check("refunds_are_owed", None, "an order is due for a refund if money is owed for it", _refunds_are_owed),
+    Check("in_one_line", None, "received money is kept, was given back, or is to be given back", _in_one_line),
     Check("refunds_are_noted", None, "an order is refunded if its money was given back", _refunds_are_noted),
 )

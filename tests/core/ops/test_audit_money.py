@@ -18,7 +18,9 @@ def item(services: Services) -> int:
 
 def test_what_came_in_is_told_by_currency(services: Services, item: int) -> None:
     place(services, item, "N1", status="paid", quantity=2, shipping_fee=30)
-    place(services, item, "N2", status="paid", user_id="bob", currency="JPY", unit_price=7, discount=7)
+    kettle = {"name": "Kettle", "currency": "JPY", "price": 7, "stock": 10}
+    yen = goods.create(services.database, "root", kettle).id
+    place(services, yen, "N2", status="paid", user_id="bob", currency="JPY", unit_price=7, discount=7)
     place(services, item, "N3", status="refund_due")
     place(services, item, "N4", user_id="carol")
     pay(services, "N1", "already_paid", 230)
@@ -86,6 +88,35 @@ def test_prices_that_do_not_add_up_are_found(services: Services, item: int) -> N
     report = audit.run(services.settings)
     assert broken(report) == {"price_adds_up": len(changes)}
     assert [breach.order_no for breach in rows_of(report, "price_adds_up")] == [f"N{n}" for n in range(len(changes))]
+
+
+def test_an_order_in_another_currency_than_its_item_is_found(services: Services, item: int) -> None:
+    place(services, item, "N1")
+    place(services, item, "N2", user_id="bob", currency="JPY")
+    report = audit.run(services.settings)
+    assert broken(report) == {"one_currency": 1}
+    assert rows_of(report, "one_currency")[0].order_no == "N2"
+
+
+def test_an_order_that_costs_nothing_and_waits_is_found(services: Services, item: int) -> None:
+    place(services, item, "N1", unit_price=0)
+    place(
+        services, item, "N2", unit_price=0, status="expired", user_id="bob"
+    )  # of before such orders were paid at once
+    report = audit.run(services.settings)
+    assert broken(report) == {"free_is_paid": 1}
+    assert rows_of(report, "free_is_paid")[0].order_no == "N1"
+
+
+def test_money_that_is_in_no_line_is_found(services: Services, item: int) -> None:
+    for event_id in ("right", "wrong"):
+        pay(services, "none", "unknown_order", 100, event_id=event_id, resolution="accepted")
+    assert broken(audit.run(services.settings)) == {}
+    sql(services, "UPDATE payments SET resolution = 'other' WHERE event_id = 'wrong'", unchecked=True)
+    report = audit.run(services.settings)
+    assert broken(report) == {"in_one_line": 1}
+    (breach,) = rows_of(report, "in_one_line")
+    assert (breach.order_no, breach.expected, breach.found) == ("none", 1, 0)
 
 
 def test_a_paid_order_without_a_payment_is_found(services: Services, item: int) -> None:

@@ -311,6 +311,19 @@ def test_a_refund_of_a_part_or_of_something_else_is_for_the_operator(
     assert lines(services) == (100, 0, 0)
 
 
+@pytest.mark.parametrize("changed", [{}, {"amount": 7}], ids=["another order", "another order and amount"])
+def test_a_refund_that_names_another_order_for_money_that_is_accounted_for_is_for_the_operator(
+    services: Services, selling: Selling, changed: dict[str, Any]
+) -> None:
+    order, other = paid(services, selling), selling.bought(selling.item())
+    payment = {"payment_id": f"pay-{order.order_no}", **changed}
+    assert report_payment(services, other, **payment) == "mismatch"
+    assert report_payment(services, other, PaymentEventType.REFUNDED, **payment) == "mismatch"
+    assert (selling.status(order), selling.status(other), lines(services)) == ("paid", "pending", (100, 0, 0))
+    assert report_payment(services, order, PaymentEventType.REFUNDED) == "refunded"
+    assert (selling.status(order), lines(services)) == ("refunded", (0, 100, 0))
+
+
 def test_a_refund_of_what_was_not_paid_is_for_the_operator(services: Services, selling: Selling) -> None:
     order = selling.bought(selling.item())
     assert report_payment(services, order, PaymentEventType.REFUNDED) == "mismatch"
