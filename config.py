@@ -114,7 +114,9 @@ class Settings(BaseSettings):
         env_prefix=PREFIX, env_file=ENV_FILE, env_ignore_empty=True, extra="ignore", frozen=True
     )
 
-    DEBUG: bool = Field(False, description="Readable logs, and short keys are allowed. Never in production.")
+    DEBUG: bool = Field(
+        False, description="Readable logs, and short keys are allowed, as on SQLite. Never in production."
+    )
     SECRET_KEY: str = Field(
         "",
         repr=False,

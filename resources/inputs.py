@@ -156,7 +156,7 @@ class Address(_Input):
     postcode: fields.Postcode | None = Field(
         None,
         validate_default=True,
-        description="needed where the region's country has postcodes; blank is the same as null",
+        description="needed where addresses in the region's country need one; blank is the same as null",
     )
 
     @field_validator("postcode")

@@ -87,7 +87,11 @@ def test_a_program_of_ours_reaches_loopback_beside_a_proxy_by_whatever_client(
 
 
 @pytest.mark.parametrize(
-    "start", ["load/__main__.py", "load/locustfile.py", "load/slow_clients.py", "bench/__main__.py"]
+    "start",
+    [
+        *(f"load/{name}.py" for name in ("__main__", "locustfile", "slow_clients", "watchers")),
+        *(f"bench/{name}.py" for name in ("__main__", "frozen", "profile")),
+    ],
 )
 def test_each_program_that_speaks_to_this_host_does_so(start: str) -> None:
     assert re.search(r"^(    )?reach_directly\(\)$", (config.ROOT / start).read_text(), flags=re.MULTILINE)

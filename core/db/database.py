@@ -290,6 +290,8 @@ class Database:
         dbapi_connection.isolation_level = None  # the driver begins nothing by itself; `begin_sqlite` does
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
             dbapi_connection.cursor().execute(f"PRAGMA {pragma}")  # no statement of a request: it is not traced
+        # SQLite's own knows the letters of ASCII alone, the servers' know all.
+        dbapi_connection.create_function("lower", 1, lambda text: text and text.lower(), deterministic=True)
 
 
 def sent(connection: Connection, send: Callable[[Any], Answer]) -> Answer:

@@ -52,11 +52,14 @@ def test_a_changed_name_is_found_by_the_new_one(call: Calls) -> None:
     assert len(call.get("/goods", query_string={"q": "КРУЖКА"}).json["items"]) == 1
 
 
-def test_a_row_that_sql_of_others_wrote_is_found_by_its_name(call: Calls) -> None:
-    call.create(name="Kettle")
+@pytest.mark.parametrize(
+    ("name", "wanted"), [("Kettle", "KETT"), ("Чайник", "чАЙН"), ("Übertopf", "ÜBER"), ("ＴＥＡ", "ｔｅ")]
+)
+def test_a_row_that_sql_of_others_wrote_is_found_by_its_name(call: Calls, name: str, wanted: str) -> None:
+    call.create(name=name)
     with call.services.database.engine.begin() as connection:
         connection.execute(text("UPDATE goods SET search_text = NULL"))
-    assert len(call.get("/goods", query_string={"q": "KETT"}).json["items"]) == 1
+    assert len(call.get("/goods", query_string={"q": wanted}).json["items"]) == 1
 
 
 def test_the_longest_name_has_room() -> None:

@@ -688,7 +688,7 @@ export interface components {
             phone: string;
             /**
              * Postcode
-             * @description needed where the region's country has postcodes; blank is the same as null
+             * @description needed where addresses in the region's country need one; blank is the same as null
              */
             postcode?: string | null;
             /**
