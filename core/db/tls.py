@@ -58,9 +58,17 @@ def is_local(sock: Any) -> bool:
     """Whether the other end is on this host, by a Unix socket or a loopback address."""
     if sock.family not in (socket.AF_INET, socket.AF_INET6):
         return True
-    address = ipaddress.ip_address(sock.getpeername()[0].partition("%")[0])
+    return is_loopback(sock.getpeername()[0])
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a server that sees a client as `host`, a name or an IP address, is on the client's host."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return host.partition(".")[0] == "localhost"
     mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback
+    return bool((mapped or address).is_loopback)
 
 
 class TlsFile(NamedTuple):

@@ -4,6 +4,7 @@ import contextlib
 import shlex
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from core.db.clock import Deadline, database_now
 from core.db.database import Database
 from core.db.faults import DENIED, MISSING_GRANT
 from core.db.mysql_connection import Connection as OurConnection
-from core.db.tls import Unprotected
+from core.db.tls import Unprotected, is_loopback
 from core.ops import doctor_coupons, doctor_identity, doctor_mysql, doctor_traces, secret_key
 from core.ops.command_line import flask_line
 from core.ops.finding import Finding, State, judge, judge_protection
@@ -199,7 +200,10 @@ def _server(connection: Connection) -> Iterator[Finding]:
     )
     opened = connection.connection.dbapi_connection
     if isinstance(opened, OurConnection):
-        yield judge_protection(opened.protection(), opened.login_plugin)
+        guard = opened.protection()
+        # A proxy on this host can lead to a server elsewhere, which then sees another address.
+        seen_as = str(connection.exec_driver_sql("SELECT SUBSTRING_INDEX(USER(), '@', -1)").scalar_one())
+        yield judge_protection(replace(guard, local=guard.local and is_loopback(seen_as)), opened.login_plugin)
 
 
 def _schema(connection: Connection) -> Finding:

@@ -241,6 +241,18 @@ def test_a_server_that_lies_is_refused_in_one_line(through: Callable[..., str], 
         assert after_database_line(ended.stderr).count("\n") == (1 if command == ["init-db"] else 0)
 
 
+def test_the_doctor_says_that_a_proxy_on_this_host_leads_to_a_server_elsewhere(through: Callable[..., str]) -> None:
+    def connection(change: Change) -> str:
+        """What the doctor says of the connection, through a proxy on this host and without TLS."""
+        ended = run_command(["doctor"], environment(through(change)) | {"COLUMNS": "250"}, seconds=120)
+        (line,) = [line for line in ended.stdout.splitlines() if "; login by" in line]
+        return line
+
+    assert "no TLS, but on this host" in connection(lambda statement: statement)
+    elsewhere = connection(without(r"SUBSTRING_INDEX\(USER\(\), '@', -1\)", instead="'10.0.0.7'"))
+    assert "no TLS: whoever sits in between" in elsewhere
+
+
 def test_hosts_prove_at_the_same_time(ready: tuple[DatabaseServer, str]) -> None:
     failures: list[BaseException] = []
 

@@ -14,7 +14,7 @@ import pytest
 from flask import Flask
 
 from core.db import mysql_connection, mysql_login, tls
-from core.db.tls import Contexts, Protection, Unprotected, is_local
+from core.db.tls import Contexts, Protection, Unprotected, is_local, is_loopback
 from core.ops.finding import State, judge_protection
 from harness.mysql import MySQL
 from server.prepare import CannotStart, upgrade
@@ -317,6 +317,22 @@ def test_a_server_that_asks_for_the_password_in_clear_gets_it_only_where_nobody_
 )
 def test_only_this_host_is_local(family: int, peer: Any, local: bool) -> None:
     assert is_local(SimpleNamespace(family=family, getpeername=lambda: peer)) is local
+
+
+@pytest.mark.parametrize(
+    ("seen_as", "local"),
+    [
+        ("localhost", True),
+        ("localhost.localdomain", True),
+        ("127.0.0.1", True),
+        ("::1", True),
+        ("10.0.0.7", False),
+        ("shop-1.example", False),
+        ("localhosts.example", False),
+    ],
+)
+def test_a_server_that_sees_another_address_is_not_on_this_host(seen_as: str, local: bool) -> None:
+    assert is_loopback(seen_as) is local
 
 
 @pytest.mark.parametrize(
