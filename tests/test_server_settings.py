@@ -198,3 +198,11 @@ def test_an_old_server_is_tried_and_warned_about_or_refused(
     assert result.exit_code == exit_code, result.output
     assert message in result.stderr
     assert after_database_line(result.stderr).count("\n") == 1
+    if exit_code:
+        with monkeypatch.context() as upgraded:
+            upgraded.setitem(server_version.POSSIBLE, "MySQL", (8, 0, 17))
+            assert create_app().test_cli_runner().invoke(args=["init-db"]).exit_code == 0
+    looked = create_app().test_cli_runner().invoke(args=["doctor"])
+    assert looked.exit_code == exit_code, looked.output
+    (line,) = [line for line in looked.stdout.splitlines() if " MySQL 9." in line]
+    assert f"│ {'problem' if exit_code else 'warning'}" in line
