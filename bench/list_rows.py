@@ -71,6 +71,44 @@ def fill_coupons(engine: Engine, count: int) -> None:
     _fill(engine, "coupons", columns, count)
 
 
+def fill_events(engine: Engine, count: int) -> None:
+    """Make `count` events, each of an order."""
+    columns = {
+        "seq": "n + 1",
+        "type": "CASE WHEN n % 2 = 0 THEN 'order.placed' ELSE 'order.paid' END",
+        "goods_id": str(HOT_ITEM),
+        "order_no": _order_number(engine.dialect.name),
+        "occurred_at": _moment(engine),
+    }
+    _fill(engine, "events", columns, count)
+
+
+def fill_deliveries(engine: Engine, count: int, webhook_id: int) -> None:
+    """Make `count` deliveries of one webhook; one in a thousand failed, and one in two thousand is due."""
+    columns = {
+        "webhook_id": str(webhook_id),
+        "seq": "n + 1",
+        "status": "CASE WHEN n % 1000 = 7 THEN 'failed' WHEN n % 2000 = 9 THEN 'pending' ELSE 'delivered' END",
+        "next_attempt_at": _moment(engine),
+        "created_at": _moment(engine),
+    }
+    _fill(engine, "webhook_deliveries", columns, count)
+
+
+def fill_changes(engine: Engine, count: int) -> None:
+    """Make `count` changes of the hot item, ahead of which its creation stands."""
+    columns = {
+        "goods_id": str(HOT_ITEM),
+        "version": "n + 2",
+        "action": "'change'",
+        "changed_by": "'operator'",
+        "changed_at": _moment(engine),
+        "stock_delta": "0",
+        "changes": "'{}'",
+    }
+    _fill(engine, "goods_changes", columns, count)
+
+
 def _moment(engine: Engine) -> str:
     """One time, as SQL: SQLite compares times as text, with six decimals."""
     return "'2026-11-01 00:00:00.000000'" if engine.dialect.name == "sqlite" else "'2026-11-01 00:00:00.000'"
@@ -113,7 +151,7 @@ def _insert(dialect: str, begin: int, size: int, count: int) -> str:
         later = f"{moment} + INTERVAL 15 MINUTE"
         live = "UTC_TIMESTAMP(3) + INTERVAL 1 DAY"
     join = (lambda *parts: " || ".join(parts)) if sqlite else (lambda *parts: f"CONCAT({', '.join(parts)})")
-    number = "printf('%032x', n)" if sqlite else "LPAD(LOWER(HEX(n)), 32, '0')"
+    number = _order_number(dialect)
     user = join("'user-'", f"(CASE WHEN n % 100 = 0 THEN 0 ELSE (n * 48271) % {USERS} END)")
     item = f"CASE WHEN n % 5 = 0 THEN {HOT_ITEM} ELSE 1 + n % {ITEMS} END"
     status = _STATUS.format(count=count)
@@ -138,6 +176,10 @@ def _insert(dialect: str, begin: int, size: int, count: int) -> str:
         "closed_at": f"CASE WHEN {status} IN ('cancelled', 'expired') THEN {later} END",
     }
     return _insert_rows("orders", columns, begin, size)
+
+
+def _order_number(dialect: str) -> str:
+    return "printf('%032x', n)" if dialect == "sqlite" else "LPAD(LOWER(HEX(n)), 32, '0')"
 
 
 def _numbers(begin: int, size: int) -> str:

@@ -31,7 +31,7 @@ from harness.database_server import DatabaseServer
 from harness.mariadb import MariaDB
 from harness.mysql import MySQL
 from harness.service import SECRET
-from models import OrderStatus
+from models import DeliveryStatus, OrderStatus
 from server.prepare import upgrade
 
 log = logging.getLogger("bench")
@@ -40,6 +40,7 @@ LONGEST_MS = 200
 REPEATS = 3
 PAYMENTS_SHARE = 10  # so many orders for each payment
 COUPONS_SHARE = 10  # and for each coupon
+CHANGES_SHARE = 10  # and for each change of the hot item
 _SIZES = ("--innodb-buffer-pool-size=4G", "--innodb-redo-log-capacity=2G")
 _SIZES_OF_MARIADB = ("--innodb-buffer-pool-size=4G", "--innodb-log-file-size=1G")
 
@@ -103,14 +104,28 @@ def _measure(uri: str, orders: int) -> list[Figure]:
     list_rows.fill(engine, orders)
     list_rows.fill_payments(engine, orders // PAYMENTS_SHARE)
     list_rows.fill_coupons(engine, orders // COUPONS_SHARE)
+    webhook = _make_item_and_webhook(app)
+    list_rows.fill_changes(engine, orders // CHANGES_SHARE)
+    list_rows.fill_events(engine, orders)
+    list_rows.fill_deliveries(engine, orders, webhook)
     engine.dispose()
-    figures = measure_lists(app)
+    figures = measure_lists(app, webhook, orders)
     app.extensions["seckill"].database.engine.dispose()
     return figures
 
 
-def measure_lists(app: Flask) -> list[Figure]:
-    """Measure each list of an application whose tables are filled."""
+def _make_item_and_webhook(app: Flask) -> int:
+    """Put up the hot item, and subscribe to its events. Returns the subscription's id."""
+    client, headers = app.test_client(), {"Authorization": f"Bearer {Tokens(SECRET).issue('operator', is_admin=True)}"}
+    goods = {"name": "Mechanical keyboard", "currency": "CNY", "price": 19_900, "stock": 1}
+    made = client.post("/goods", json=goods, headers=headers).get_json()
+    assert made["id"] == HOT_ITEM, made
+    subscribed = client.post("/webhooks", json={"url": "https://93.184.216.34/hooks"}, headers=headers).get_json()
+    return int(subscribed["id"])
+
+
+def measure_lists(app: Flask, webhook: int, events: int) -> list[Figure]:
+    """Measure each list of an application whose tables are filled, with so many `events`."""
     client = app.test_client()
     tokens = Tokens(SECRET)
     database = app.extensions["seckill"].database
@@ -140,7 +155,7 @@ def measure_lists(app: Flask) -> list[Figure]:
     newest = datetime.fromisoformat(fetch("/orders?limit=1", "operator")[1]["items"][0]["purchased_at"])
     middle = iso(newest - timedelta(days=list_rows.DAYS // 2))
     figures = []
-    for path, by in _lists(middle):
+    for path, by in _lists(middle, webhook, events):
         took: list[float] = []
         fewest = 0
         pages = [path]
@@ -162,7 +177,7 @@ def measure_lists(app: Flask) -> list[Figure]:
     return figures
 
 
-def _lists(middle: str) -> list[tuple[str, str]]:
+def _lists(middle: str, webhook: int, events: int) -> list[tuple[str, str]]:
     statuses = ["", *(f"&status={status}" for status in OrderStatus)]
     owners = ["", f"&goods_id={HOT_ITEM}", "&goods_id=777"]
     buyers = [f"&user_id={HEAVY_USER}", "&user_id=user-48271", "&user_id=nobody"]
@@ -170,9 +185,7 @@ def _lists(middle: str) -> list[tuple[str, str]]:
     sorts = ["-purchased_at", "purchased_at"]
     made = [
         (f"/orders?limit=100&sort={sort}{owner}{status}{when}", "operator")
-        for sort, status, (owner, when) in product(
-            sorts, statuses, [*product(owners, times), *((buyer, "") for buyer in buyers)]
-        )
+        for sort, status, (owner, when) in product(sorts, statuses, [*product(owners, times), *product(buyers, times)])
     ]
     made += [
         (f"/orders?limit=100&sort={sort}{status}&user_id={HEAVY_USER}&goods_id={item}{when}", "operator")
@@ -185,7 +198,16 @@ def _lists(middle: str) -> list[tuple[str, str]]:
             ["", "&resolved=true", "&resolved=false"],
         )
     ]
-    made += [("/payments?limit=100&order_no=4711", "operator"), ("/payments?limit=100&order_no=none", "operator")]
+    made += [
+        (f"/payments?limit=100&order_no={order_no}{rest}", "operator")
+        for order_no, rest in product(["4711", "none"], ["", "&outcome=paid", "&resolved=false", "&outcome=mismatch"])
+    ]
+    made += [(f"/events?limit=100&after={after}", "operator") for after in (0, events // 2, events - 50)]
+    made += [
+        (f"/webhooks/{webhook}/deliveries?limit=100{status}", "operator")
+        for status in ("", *(f"&status={status}" for status in DeliveryStatus))
+    ]
+    made += [(f"/goods/{HOT_ITEM}/changes?limit=100", "operator")]
     made += [
         (f"/coupons?limit=100&sort={sort}{kind}{active}", "operator")
         for sort, kind, active in product(
