@@ -114,15 +114,14 @@ class FastPath:
             return None
         if isinstance(seen, Future):
             return Later(seen, partial(self._found, request, noun), late=Busy())
-        status = seen.status()
-        return None if status is None else self._shown(request, noun, seen, status)
+        return self._shown(request, noun, seen, seen.status_after_wait())
 
     def _found(self, request: ApiRequest, noun: str, done: "Future[CachedSale | None]") -> Reply | Exception | None:
         error = done.exception()
         if error is not None:
             return error if isinstance(error, Exception) else Unavailable()
         seen = done.result()
-        return None if seen is None else self._shown(request, noun, seen, seen.status_for_who_waited())
+        return None if seen is None else self._shown(request, noun, seen, seen.status_after_wait())
 
     def _shown(self, request: ApiRequest, noun: str, seen: CachedSale, status: str) -> Reply:
         shown = seen.memo.get((noun, status))

@@ -189,7 +189,7 @@ def prove(app: Flask) -> None:
     settings: Settings = app.extensions["seckill"].settings
     try:
         server_proof.prove(settings)
-    except server_proof.Lie as lie:
+    except server_proof.BrokenPromise as lie:
         raise CannotStart(f"database {_shown(settings.database_url)}: nothing can be sold on it: {lie}") from lie
     except DBAPIError as error:
         raise CannotStart(_failure(settings.database_url, error, "trying its locks failed")) from error

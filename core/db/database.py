@@ -290,8 +290,7 @@ class Database:
         dbapi_connection.isolation_level = None  # the driver begins nothing by itself; `begin_sqlite` does
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
             dbapi_connection.cursor().execute(f"PRAGMA {pragma}")  # no statement of a request: it is not traced
-        # SQLite's own knows the letters of ASCII alone, the servers' know all.
-        dbapi_connection.create_function("lower", 1, lambda text: text and text.lower(), deterministic=True)
+        dbapi_connection.create_function("lower", 1, _lower, deterministic=True)
 
 
 def sent(connection: Connection, send: Callable[[Any], Answer]) -> Answer:
@@ -323,6 +322,12 @@ def _mark_disconnect(context: ExceptionContext) -> None:
     if read(context.original_exception).kind is Kind.LOST:
         context.is_disconnect = True
         context.invalidate_pool_on_disconnect = False
+
+
+def _lower(value: str | float | None) -> str | float | None:
+    # In place of SQLite's own, which knows the letters of ASCII alone: the servers' know all. Python's `lower` would
+    # write a sigma in two ways.
+    return value.casefold() if isinstance(value, str) else value
 
 
 def begin_sqlite(connection: Connection) -> None:

@@ -119,8 +119,8 @@ _SERVER = """
 """
 
 _GROUP = """
-3230 ER_WRITE_SET_EXCEEDS_LIMIT the transaction is larger than the replication group takes
 3100 ER_RUN_HOOK_ERROR the replication group could not take the transaction, as in a minority
+3230 ER_WRITE_SET_EXCEEDS_LIMIT the transaction is larger than the replication group takes
 3781 ER_GR_HOLD_WAIT_TIMEOUT the new primary has not caught up in time
 3782 ER_GR_HOLD_KILLED the new primary was stopped before it had caught up
 3783 ER_GR_HOLD_MEMBER_STATUS_ERROR the new primary failed before it had caught up
@@ -132,7 +132,6 @@ _GROUP = """
 
 _READ_ONLY = """
 1036 ER_OPEN_AS_READONLY the table is read-only
-1207 ER_READ_ONLY_TRANSACTION the transaction is read-only
 1290 ER_OPTION_PREVENTS_STATEMENT read_only or super_read_only, as on a primary that no longer is one
 1792 ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION the session is read-only
 1836 ER_READ_ONLY_MODE the server is read-only

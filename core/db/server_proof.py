@@ -41,14 +41,15 @@ _FIRST_FREE = (
 )
 
 
-class Lie(Exception):
+class BrokenPromise(Exception):
     """The server does not do what a statement says, or refuses it; the text describes it, in one line."""
 
 
 def prove(settings: Settings) -> None:
-    """Raise Lie if the database breaks a promise, or DBAPIError if it cannot be used.
+    """Raise BrokenPromise if the database breaks a promise, or DBAPIError if it cannot be used.
 
-    Any number of hosts may run it at once, beside a running sale. It leaves no rows behind.
+    Any number of hosts may run it at once, beside a running sale. It leaves no rows behind; those that it
+    cannot remove, a later proof removes.
     """
     ends_at = time.monotonic() + _SQLITE_BUSY_SECONDS
     while True:
@@ -148,8 +149,10 @@ class _Proof:
     @staticmethod
     def _found(units: Sequence[Any]) -> int:
         """The units of the one row that was asked for."""
-        if len(units) != 1:
-            raise Lie("a connection does not find a row that another has committed: two servers, or one that lags")
+        if not units:
+            raise BrokenPromise("a connection does not find a row that was committed: two servers, or one that lags")
+        if len(units) > 1:
+            raise BrokenPromise("a row is found twice by its primary key")
         return int(units[0])
 
     def _read_locked(self, connection: Connection, number: int) -> int:
@@ -163,17 +166,19 @@ class _Proof:
         before = self._read(self._second, 3)
         self._execute(self._first, _WRITE, number=3, units=before + 1)
         if self._read(self._second, 3) != before:
-            raise Lie("a transaction reads what another has not committed (READ UNCOMMITTED)")
+            raise BrokenPromise("a transaction reads what another has not committed (READ UNCOMMITTED)")
         self._first.commit()
         if self._read(self._second, 3) != before + 1:
-            raise Lie("a transaction does not read what another has committed since it began (not READ COMMITTED)")
+            raise BrokenPromise(
+                "a transaction does not read what another has committed since it began (not READ COMMITTED)"
+            )
         self._second.rollback()
         self._execute(self._first, _WRITE, number=3, units=before)
         self._first.rollback()
         if self._read(self._second, 3) != before + 1:
-            raise Lie("ROLLBACK leaves a change in place")
+            raise BrokenPromise("ROLLBACK leaves a change in place")
         if self._execute(self._second, _WRITE, number=3, units=before + 1).rowcount != 1:
-            raise Lie("an UPDATE counts the rows that it changed and not those that it found")
+            raise BrokenPromise("an UPDATE counts the rows that it changed and not those that it found")
 
     def _constraints(self) -> None:
         for statement, numbers, lie in (
@@ -195,14 +200,14 @@ class _Proof:
                 if _errno(error) not in numbers:
                     raise
             else:
-                raise Lie(lie)
+                raise BrokenPromise(lie)
             self._first.rollback()
 
     def _json_null(self) -> None:
         batch = f"SELECT batch.coupon_code FROM {self._sql.batch('coupon_code')}"  # noqa: S608 (names of our own)
         ((value,),) = fetch(self._begun(self._first), batch, as_batch([[None]]))
         if value is not None:
-            raise Lie(f"a JSON null in JSON_TABLE is {value!r} and not NULL")
+            raise BrokenPromise(f"a JSON null in JSON_TABLE is {value!r} and not NULL")
 
     def _several_statements(self) -> None:
         """What a batch changes is sent in one packet."""
@@ -213,29 +218,33 @@ class _Proof:
             opened.execute_all(changes)
         except DriverError as error:
             if error.errno not in _CHECK_VIOLATED:
-                raise Lie(f"several statements in one packet are refused ({error.errno})") from error
+                raise BrokenPromise(f"several statements in one packet are refused ({error.errno})") from error
         else:
-            raise Lie("of several statements in one packet it says nothing of one that fails")
+            raise BrokenPromise("of several statements in one packet it says nothing of one that fails")
         units = [self._read(self._first, number) for number in (1, 3)]
         if units != [1, 2]:
-            raise Lie("of several statements in one packet it carries out what stands behind one that fails")
+            raise BrokenPromise("of several statements in one packet it carries out what stands behind one that fails")
         self._first.rollback()
 
     def _clock(self) -> None:
         row = self._first.exec_driver_sql("SELECT SYSDATE(6), SLEEP(0.01), SYSDATE(6)").one()
         if row[0] == row[2]:
-            raise Lie("SYSDATE() stands still within a statement (sysdate-is-now)")
+            raise BrokenPromise("SYSDATE() stands still within a statement (sysdate-is-now)")
 
     def _skip_locked(self) -> None:
         self._read_locked(self._first, 1)
         with _waiting_is("SKIP LOCKED waits for a locked row"):
             had = self._execute(self._second, _FIRST_FREE, number=1).scalar()
         if had != 2:
-            raise Lie(f"FOR UPDATE SKIP LOCKED {'returns a locked row' if had == 1 else 'skips a row that is free'}")
+            raise BrokenPromise(
+                f"FOR UPDATE SKIP LOCKED {'returns a locked row' if had == 1 else 'skips a row that is free'}"
+            )
         with _waiting_is("SKIP LOCKED waits for a locked row"):
             had = self._execute(self._first, _FIRST_FREE, number=2).scalar()
         if had != 3:
-            raise Lie(f"FOR UPDATE SKIP LOCKED {'locks nothing' if had == 2 else 'locks more rows than it returns'}")
+            raise BrokenPromise(
+                f"FOR UPDATE SKIP LOCKED {'locks nothing' if had == 2 else 'locks more rows than it returns'}"
+            )
 
     def _locking_join(self) -> None:
         self._read_locked(self._first, 1)
@@ -243,14 +252,14 @@ class _Proof:
             wanted = as_batch([[self._run, 1], [self._run, 2]])
             had = [int(number) for number, _ in fetch(self._begun(self._second), self._skipping_join, wanted)]
         if had != [2]:
-            raise Lie(
+            raise BrokenPromise(
                 f"a join with FOR UPDATE SKIP LOCKED {'returns a locked row' if 1 in had else 'skips a free row'}"
             )
         with _waiting_is("SKIP LOCKED waits for a locked row"):
             free = self._execute(self._first, _FIRST_FREE, number=2).scalar()
         if free != 3:
             what = "locks nothing" if free == 2 else "locks rows that it does not name"
-            raise Lie(f"a join with FOR UPDATE SKIP LOCKED {what}")
+            raise BrokenPromise(f"a join with FOR UPDATE SKIP LOCKED {what}")
 
     def _blocks(self, what: str, read: Callable[[Connection, int], int]) -> None:
         """Both sides lock by `read`: the second has to wait, and to read what the first has written meanwhile."""
@@ -277,7 +286,7 @@ class _Proof:
                 return  # it waited, for longer than meant: this host is busy
             raise answer
         if early or answer != before + 1:
-            raise Lie(f"{what} does not wait for a row that another transaction has locked")
+            raise BrokenPromise(f"{what} does not wait for a row that another transaction has locked")
 
     @staticmethod
     def _begun(connection: Connection) -> Connection:
@@ -288,13 +297,13 @@ class _Proof:
 
 @contextmanager
 def _refusal_is_named(what: str) -> Iterator[None]:
-    """Raise Lie for a statement that the server does not take, and DBAPIError for whatever else it raises."""
+    """Raise BrokenPromise for a statement that the server does not take, and DBAPIError for whatever else it raises."""
     try:
         yield
     except (DBAPIError, DriverError) as error:
         if faults.read(error).kind is faults.Kind.OTHER:
             # Without the server's own words: they can quote names and values.
-            raise Lie(f"it refuses {what} ({_errno(error)})") from error
+            raise BrokenPromise(f"it refuses {what} ({_errno(error)})") from error
         if isinstance(error, DBAPIError):
             raise
         raise DatabaseError(None, None, error) from error  # of a statement that went past SQLAlchemy
@@ -307,7 +316,7 @@ def _waiting_is(lie: str) -> Iterator[None]:
     except Exception as error:
         if _errno(error) != _LOCK_WAIT_TIMEOUT:
             raise
-        raise Lie(lie) from error
+        raise BrokenPromise(lie) from error
 
 
 def _errno(error: BaseException) -> object:
@@ -318,7 +327,7 @@ def _prove_sqlite(first: Connection, second: Connection, run: str) -> None:
     mode = first.exec_driver_sql("PRAGMA journal_mode").scalar_one()
     first.rollback()
     if mode != "wal":
-        raise Lie(f"the journal is in mode {mode} and not WAL, which needs a local file system")
+        raise BrokenPromise(f"the journal is in mode {mode} and not WAL, which needs a local file system")
     with ExitStack() as stack:
         writer = first.execution_options(**{WRITES: True})
         second.exec_driver_sql("PRAGMA busy_timeout = 0")
@@ -327,7 +336,7 @@ def _prove_sqlite(first: Connection, second: Connection, run: str) -> None:
         row = {"run": run, "number": 1, "mark": 1, "units": 1, "made_at": database_now(writer)}
         writer.execute(insert(ServerProof).values(row))
         if second.scalars(select(ServerProof.number).where(ServerProof.run == run)).all():
-            raise Lie("a transaction reads what another has not committed")
+            raise BrokenPromise("a transaction reads what another has not committed")
         second.rollback()
         try:
             second.execution_options(**{WRITES: True}).exec_driver_sql("SELECT 1")
@@ -335,7 +344,7 @@ def _prove_sqlite(first: Connection, second: Connection, run: str) -> None:
             if getattr(error.orig, "sqlite_errorname", "") != "SQLITE_BUSY":
                 raise
         else:
-            raise Lie("BEGIN IMMEDIATE lets a second writer in: the file system keeps no locks")
+            raise BrokenPromise("BEGIN IMMEDIATE lets a second writer in: the file system keeps no locks")
         finally:
             second.rollback()
         for values, lie in (
@@ -348,4 +357,4 @@ def _prove_sqlite(first: Connection, second: Connection, run: str) -> None:
                 if not str(getattr(error.orig, "sqlite_errorname", "")).startswith("SQLITE_CONSTRAINT"):
                     raise
             else:
-                raise Lie(lie)
+                raise BrokenPromise(lie)

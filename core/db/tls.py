@@ -66,7 +66,7 @@ def is_loopback(host: str) -> bool:
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
-        return host.partition(".")[0] == "localhost"
+        return host in ("localhost", "localhost.localdomain")
     mapped = getattr(address, "ipv4_mapped", None)
     return bool((mapped or address).is_loopback)
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Select, delete, func, insert, select, update
 from core import refusals
 from core.db.clock import database_now, utc_now
 from core.db.database import AnyRow, Database
-from core.db.paging import Page, PageRequest, Sort, fetch
+from core.db.paging import BY_ID, Page, PageRequest, Sort, fetch
 from core.db.transaction import run_with_default_deadline
 from core.db.versioned_table import VersionedTable, differing
 from core.events import event_log, url_policy
@@ -187,4 +187,5 @@ def hold_events(connection: Connection) -> None:
 
 def _log() -> Select[Any]:
     events = Event.seq == WebhookDelivery.seq
-    return select(*WebhookDelivery.__table__.columns, Event.type).outerjoin(Event, events)
+    query = select(*WebhookDelivery.__table__.columns, Event.type).outerjoin(Event, events)
+    return query.with_hint(Event, BY_ID)

@@ -159,7 +159,7 @@ def _database(database: Database, settings: Settings) -> Iterator[Finding]:
 def _locks(settings: Settings) -> Finding:
     try:
         server_proof.prove(settings)
-    except server_proof.Lie as lie:
+    except server_proof.BrokenPromise as lie:
         mend = f"{server_version.supported()}; one primary, and no proxy that changes statements"
         return Finding("locks", State.PROBLEM, str(lie), f"use {mend}")
     return Finding("locks", State.OK, "two transactions wait for and skip each other's rows; keys and CHECKs hold")
@@ -201,7 +201,7 @@ def _server(connection: Connection) -> Iterator[Finding]:
     opened = connection.connection.dbapi_connection
     if isinstance(opened, OurConnection):
         guard = opened.protection()
-        # A proxy on this host can lead to a server elsewhere, which then sees another address.
+        # A proxy on this host can lead to a server elsewhere, which then sees another address (as in a container).
         seen_as = str(connection.exec_driver_sql("SELECT SUBSTRING_INDEX(USER(), '@', -1)").scalar_one())
         yield judge_protection(replace(guard, local=guard.local and is_loopback(seen_as)), opened.login_plugin)
 

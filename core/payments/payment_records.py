@@ -11,11 +11,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, insert, or_, select, update
 
 from core.db.clock import Deadline, database_now, utc_now_after_wait
 from core.db.database import AnyRow, Database
-from core.db.paging import Page, PageRequest, Sort, fetch
+from core.db.paging import Page, PageRequest, Sort, fetch, unindexed
 from core.orders import orders
 from core.orders.orders import OrderView
 from models import OPEN_OUTCOMES, Order, Payment, PaymentClaim, PaymentOutcome, PaymentResolution
@@ -216,10 +216,14 @@ def list_page(
     """
     query = select(*Payment.__table__.columns)
     index = "PRIMARY"
+    of_outcome: ColumnElement[Any] = Payment.outcome.expression
+    of_resolved: ColumnElement[Any] = Payment.resolved.expression
+    if order_no is not None:  # it has few payments, among which the others are looked for
+        of_outcome, of_resolved = unindexed(of_outcome), unindexed(of_resolved)
     if resolved is not None:
-        query, index = query.where(Payment.resolved == resolved), "payments_resolved"
+        query, index = query.where(of_resolved == resolved), "payments_resolved"
     if outcome is not None:
-        query = query.where(Payment.outcome == outcome)
+        query = query.where(of_outcome == outcome)
         index = "payments_outcome" if resolved is None else "payments_outcome_resolved"
     if order_no is not None:
         query, index = query.where(Payment.order_no == order_no), "payments_order"

@@ -18,9 +18,11 @@ from core.orders import holds, orders
 from core.orders.holds import Locked
 from core.orders.orders import TRANSITIONS, OrderView, Viewer
 from core.payments import payment_records
-from core.payments.payment_records import PaymentEvent, PaymentEventType, Resolution
+from core.payments.payment_records import WITH_EFFECT, PaymentEvent, PaymentEventType, Resolution
 from core.refusals import Refusal
 from models import OPEN_OUTCOMES, Order, OrderStatus, PaymentOutcome, PaymentResolution
+
+_MONEY_OF_ITS_OWN = (PaymentResolution.ACCEPTED, PaymentResolution.REFUNDED)
 
 
 def refund(database: Database, by: str, order_no: str, reference: str, restock: bool) -> OrderView:
@@ -62,8 +64,9 @@ def receive(connection: Connection, event: PaymentEvent, order: OrderView | None
     fitting = [
         row
         for row in received
-        # Not what names another order for money that is accounted for, unless it was resolved as money of its own.
-        if _money(row) == event.money and (claimed in (None, event.money) or row.resolution is not None)
+        # Not what names another order for money that is accounted for, unless that was found to be money of its own.
+        if _money(row) == event.money
+        and (claimed in (None, event.money) or row.outcome in WITH_EFFECT or row.resolution in _MONEY_OF_ITS_OWN)
     ]
     if not fitting:
         return PaymentOutcome.MISMATCH  # a part of the money, or another order's

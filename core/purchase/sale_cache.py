@@ -111,12 +111,12 @@ class CachedSale:
         latest = earliest + timedelta(seconds=self._answered_at - self._sent_at, milliseconds=1)
         return status if status == sale.status(self.row, latest) else None
 
-    def status_for_who_waited(self) -> str:
-        """`status`, and where that is open, the status when the database read the row.
+    def status_after_wait(self) -> str:
+        """`status`, and where that is open, what it is by `now`: no earlier than when the database read the row.
 
-        For requests that came before that read was sent: they are told what a read of their own would have told them.
+        For requests that waited for the row: a read of their own would have told them no more.
         """
-        return self.status() or sale.status(self.row, self.row.now)
+        return self.status() or sale.status(self.row, self.now())
 
 
 def serves(since: float, sent_at: float) -> bool:
@@ -179,7 +179,7 @@ class SaleCache:
 
         `question` names what is wanted of the item: equal questions are counted together. For an item that is not hot,
         and where no row is young enough, or the sale may just have started or ended, returns a future of the next row,
-        which has a `status_for_who_waited`. That future is None where the caller is to read the database after all, and
+        which has a `status_after_wait`. That future is None where the caller is to read the database after all, and
         fails with a Refusal: goods_not_found, or that of the read. None is returned where no thread can read now.
         Raises Busy where too many requests wait.
         """
@@ -209,8 +209,8 @@ class SaleCache:
                 raise Busy()
             if not self._begin():
                 return None
-            if keep:
-                self._add(goods_id)
+            if keep and not self._add(goods_id):
+                since = now
             self._awaited.setdefault(goods_id, []).append(_Waiting(since, now, found))
             self._awaited_count += 1
         self._wake.set()

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import pytest
 from flask import Flask
-from sqlalchemy import Connection, create_engine, event, text
+from sqlalchemy import Connection, create_engine, text
 
 from bench import list_rows
 from bench.list_rows import HEAVY_USER, HOT_ITEM
@@ -23,6 +23,7 @@ from models import OrderStatus
 from tests.resources.calls import OPERATOR, Calls, problem, wrong_fields
 from tests.resources.test_lists import walk
 from tests.resources.test_metrics import figures, rise
+from tests.rows_read import rows_read, sent_by
 
 COUNT = 5000
 PAGE = 5
@@ -232,10 +233,12 @@ def test_each_filter_reads_little_more_than_its_page(app: Flask) -> None:
             for descending in (False, True):
                 for place in (None, after):
                     query = order_list.page_query(filters, place, descending, PAGE + 1)
+                    # With parameters, as it is sent: of equal literals SQLite sees that they are equal.
+                    with sent_by(call.services.database) as sent, call.services.database.reading() as reading:
+                        reading.execute(query).all()
+                    ((statement, parameters),) = [each for each in sent if "FROM orders" in each[0]]
                     what = (filters, descending, place)
                     if call.services.database.is_sqlite:
-                        # With parameters, as it is sent: of equal literals SQLite sees that they are equal.
-                        statement, parameters = sent_for(connection, query)
                         plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
                         searched = [row.detail for row in plan if " orders" in row.detail]
                         index = INDEXES[filters.goods_id is not None, filters.user_id is not None]
@@ -245,29 +248,9 @@ def test_each_filter_reads_little_more_than_its_page(app: Flask) -> None:
                             bound = "purchased_at<?" if descending else "purchased_at>?"
                             assert all(bound in detail for detail in by_time(searched)), (what, plan)
                     else:
-                        assert rows_read(connection, query) < 150, what
-
-
-def sent_for(connection: Connection, query: Any) -> tuple[str, Any]:
-    """The statement that is sent for `query`, and its parameters."""
-    sent: list[tuple[str, Any]] = []
-
-    def note(connection: Any, cursor: Any, statement: str, parameters: Any, *more: Any) -> None:
-        sent.append((statement, parameters))
-
-    event.listen(connection, "before_cursor_execute", note)
-    connection.execute(query).all()
-    event.remove(connection, "before_cursor_execute", note)
-    return sent[0]
+                        assert rows_read(connection, statement, parameters) < 150, what
 
 
 def by_time(searched: list[str]) -> list[str]:
     """The searches of indexes that are in the order of the list, without those of single rows and of overdue orders."""
     return [detail for detail in searched if any(f"INDEX {index} (" in detail for index in INDEXES.values())]
-
-
-def rows_read(connection: Connection, query: object) -> int:
-    """The rows that the server reads for `query`, from tables and indexes."""
-    connection.exec_driver_sql("FLUSH STATUS")
-    connection.execute(query).all()  # type: ignore[call-overload]
-    return sum(int(value) for _, value in connection.exec_driver_sql("SHOW SESSION STATUS LIKE 'Handler_read%'"))

@@ -53,7 +53,8 @@ def test_a_changed_name_is_found_by_the_new_one(call: Calls) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "wanted"), [("Kettle", "KETT"), ("Чайник", "чАЙН"), ("Übertopf", "ÜBER"), ("ＴＥＡ", "ｔｅ")]
+    ("name", "wanted"),
+    [("Kettle", "KETT"), ("Чайник", "чАЙН"), ("Übertopf", "ÜBER"), ("ΟΔΟΣΑ", "ΟΔΟΣ"), ("ＴＥＡ", "ｔｅ")],
 )
 def test_a_row_that_sql_of_others_wrote_is_found_by_its_name(call: Calls, name: str, wanted: str) -> None:
     call.create(name=name)

@@ -169,11 +169,6 @@ def _refunds_are_noted(snapshot: Snapshot) -> Select[Any]:
     return query.where(or_(and_(is_refunded, found < expected), and_(not_(is_refunded), by_paying + by_owing > 0)))
 
 
-def _free_is_paid(snapshot: Snapshot) -> Select[Any]:
-    query = breaches(literal(0), literal(1), goods_id=order.goods_id, order_no=order.order_no, user_id=order.user_id)
-    return query.where(order.total == 0, order.status == OrderStatus.PENDING)
-
-
 def _one_currency(snapshot: Snapshot) -> Select[Any]:
     goods = Goods.__table__.c
     query = breaches(literal(0), literal(1), goods_id=order.goods_id, order_no=order.order_no, user_id=order.user_id)
@@ -190,7 +185,6 @@ def _in_one_line(snapshot: Snapshot) -> Select[Any]:
 CHECKS = (
     Check("price_adds_up", None, "total is unit price × quantity − discount + shipping fee", _price_adds_up),
     Check("one_currency", None, "an order is in its item's currency, which never changes", _one_currency),
-    Check("free_is_paid", None, "an order with a total of 0 does not wait to be paid", _free_is_paid),
     Check(
         "paid_once",
         None,

@@ -328,7 +328,7 @@ def test_only_this_host_is_local(family: int, peer: Any, local: bool) -> None:
         ("::1", True),
         ("10.0.0.7", False),
         ("shop-1.example", False),
-        ("localhosts.example", False),
+        ("localhost.example", False),
     ],
 )
 def test_a_server_that_sees_another_address_is_not_on_this_host(seen_as: str, local: bool) -> None:

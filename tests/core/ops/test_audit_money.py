@@ -98,16 +98,6 @@ def test_an_order_in_another_currency_than_its_item_is_found(services: Services,
     assert rows_of(report, "one_currency")[0].order_no == "N2"
 
 
-def test_an_order_that_costs_nothing_and_waits_is_found(services: Services, item: int) -> None:
-    place(services, item, "N1", unit_price=0)
-    place(
-        services, item, "N2", unit_price=0, status="expired", user_id="bob"
-    )  # of before such orders were paid at once
-    report = audit.run(services.settings)
-    assert broken(report) == {"free_is_paid": 1}
-    assert rows_of(report, "free_is_paid")[0].order_no == "N1"
-
-
 def test_money_that_is_in_no_line_is_found(services: Services, item: int) -> None:
     for event_id in ("right", "wrong"):
         pay(services, "none", "unknown_order", 100, event_id=event_id, resolution="accepted")

@@ -311,13 +311,16 @@ def test_a_refund_of_a_part_or_of_something_else_is_for_the_operator(
     assert lines(services) == (100, 0, 0)
 
 
+@pytest.mark.parametrize("resolution", [None, "ignored"])
 @pytest.mark.parametrize("changed", [{}, {"amount": 7}], ids=["another order", "another order and amount"])
 def test_a_refund_that_names_another_order_for_money_that_is_accounted_for_is_for_the_operator(
-    services: Services, selling: Selling, changed: dict[str, Any]
+    services: Services, selling: Selling, changed: dict[str, Any], resolution: str | None
 ) -> None:
     order, other = paid(services, selling), selling.bought(selling.item())
     payment = {"payment_id": f"pay-{order.order_no}", **changed}
     assert report_payment(services, other, **payment) == "mismatch"
+    if resolution is not None:
+        resolve(services, rows(services)[-1].id, resolution)
     assert report_payment(services, other, PaymentEventType.REFUNDED, **payment) == "mismatch"
     assert (selling.status(order), selling.status(other), lines(services)) == ("paid", "pending", (100, 0, 0))
     assert report_payment(services, order, PaymentEventType.REFUNDED) == "refunded"

@@ -53,9 +53,9 @@ class Reader:
         time.sleep(self.there)
         fields, now = self.fields, database_time()
         time.sleep(self.back)
-        if not self.goes.is_set():
+        if not self.goes.wait(0):
             self.frozen.set()
-        assert self.goes.wait(30)
+            assert self.goes.wait(30)
         if self.errors_once:
             raise self.errors_once.pop()
         if self.error is not None:
@@ -328,18 +328,19 @@ def test_nobody_is_told_of_a_start_or_an_end_too_early_or_too_late(
     reader.there, reader.back = there, back
     before, over = AROUND[edge]
 
-    def status_now() -> str | None:
+    def status_now() -> tuple[str | None, datetime]:
+        """The status, and the moment that stands in its row: this thread may stand still while it is changed."""
         seen = sale_cache.seen("buy", ITEM)
-        return None if seen is None else seen.status()
+        return (None, START) if seen is None else (seen.status(), getattr(seen.row, edge))
 
     # The item is known first: it may take longer than the moment is away.
     sale_cache.quiet_reads = NEVER_QUIET
     reader.fields = OPEN | {edge: database_time() + timedelta(days=1)}
-    statuses = {until(status_now)}
-    moment = database_time() + timedelta(seconds=0.8)
-    reader.fields = OPEN | {edge: moment}
-    while (earliest := database_time()) < moment + timedelta(seconds=0.5 if over in statuses else SOON):
-        status = status_now()
+    statuses = {until(lambda: status_now()[0])}
+    last = database_time() + timedelta(seconds=0.8)
+    reader.fields = OPEN | {edge: last}
+    while (earliest := database_time()) < last + timedelta(seconds=0.5 if over in statuses else SOON):
+        status, moment = status_now()
         statuses.add(status)
         if status == before:
             assert earliest < moment, "too late"

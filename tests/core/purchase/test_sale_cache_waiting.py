@@ -182,71 +182,75 @@ def test_the_moment_of_a_start_or_an_end_sends_nobody_to_the_database(
     """The row that is known leaves open whether it has passed: the next one tells."""
     before, over = AROUND[edge]
     reader.back = back
-    told: list[tuple[datetime, str | None, datetime]] = []
+    asked = 0
+    told: list[tuple[datetime, CachedSale | None, str | None, datetime]] = []
 
     def ask() -> None:
-        came_at = database_time()
+        nonlocal asked
+        asked, came_at = asked + 1, database_time()
+
+        def tell(seen: CachedSale | None) -> None:
+            told.append((came_at, seen, seen and seen.status_after_wait(), database_time()))
+
         lookup = sale_cache.look("seckill", ITEM)
-        assert lookup is not None, "sent to the database"
         if isinstance(lookup, Future):
-            lookup.add_done_callback(lambda done: told.append((came_at, status_of(done), database_time())))
-        elif (status := lookup.status()) is not None:  # it may have become open since
-            told.append((came_at, status, database_time()))
+            lookup.add_done_callback(lambda done: tell(done.result()))
+        else:
+            tell(lookup)
         time.sleep(0.002)
 
     # The item is known first: it may take longer than the moment is away.
     reader.fields = OPEN | {edge: database_time() + timedelta(days=1)}
     until(lambda: ask() or told)
-    moment = database_time() + timedelta(seconds=0.6)
-    reader.fields = OPEN | {edge: moment}
-    until(lambda: ask() or told[-1][1] == over)
-    until(lambda: sale_cache.sizes["waiting"] == 0)
-    for came_at, status, told_at in told:
-        assert status in (before, over), "sent to the database"
+    reader.fields = OPEN | {edge: database_time() + timedelta(seconds=0.6)}
+    until(lambda: ask() or told[-1][2] == over)
+    until(lambda: len(told) == asked)
+    for came_at, seen, status, told_at in told:
+        assert seen is not None, "sent to the database"
+        # Each by the moment in its own row: this thread may have stood still while it was changed.
+        moment = getattr(seen.row, edge)
         assert came_at < moment if status == before else told_at >= moment
 
 
-def status_of(done: "Future[CachedSale | None]") -> str | None:
-    seen = done.result()
-    return None if seen is None else seen.status_for_who_waited()
-
-
-def who_came_after_it_is_told_so(
+def tell_of_an_edge_that_passes_meanwhile(
     sale_cache: SaleCache, reader: Reader, monkeypatch: pytest.MonkeyPatch, edge: str
 ) -> None:
-    """The moment passes while an answer is on its way: those who came since are told by the next one."""
+    """The moment passes while an answer is on its way: requests that came since are answered by the next one."""
     monkeypatch.setattr(module_of_sale_cache, "MAX_AGE", 30.0)  # all may have what was read before they came
     before, over = AROUND[edge]
     fields = OPEN | {edge: database_time() + timedelta(days=1)}
     reader.fields = fields
     reader.goes.clear()
-    told: dict[str, set[str | None]] = {"early": set(), "late": set()}
-    (early,) = waiting(sale_cache, 1)
-    early.add_done_callback(lambda done: told["early"].add(status_of(done)))
+    told: list[tuple[str, str | None]] = []
+
+    def note(which: str, one: "Future[CachedSale | None]") -> None:
+        one.add_done_callback(lambda done: told.append((which, (seen := done.result()) and seen.status_after_wait())))
+
+    note("early", *waiting(sale_cache, 1))
     until(reader.frozen.is_set)
     time.sleep(0.5)
     fields[edge] = database_time()
-    for late in waiting(sale_cache, 20):
-        late.add_done_callback(lambda done: told["late"].add(status_of(done)))
+    for one in waiting(sale_cache, 20):
+        note("late", one)
     reader.goes.set()
-    until(lambda: sale_cache.sizes["waiting"] == 0 and all(told.values()))
-    assert told["early"] <= {before, over}
-    assert told["late"] == {over}, "too late"
+    until(lambda: len(told) == 21)
+    assert {status for which, status in told if which == "early"} <= {before, over}
+    assert {status for which, status in told if which == "late"} == {over}, "too late"
 
 
 @pytest.mark.parametrize("edge", AROUND)
-def test_who_comes_after_a_start_or_an_end_is_not_told_what_was_read_before_it(
+def test_a_request_after_a_start_or_an_end_is_not_told_what_was_read_before_it(
     sale_cache: SaleCache, reader: Reader, monkeypatch: pytest.MonkeyPatch, edge: str
 ) -> None:
-    who_came_after_it_is_told_so(sale_cache, reader, monkeypatch, edge)
+    tell_of_an_edge_that_passes_meanwhile(sale_cache, reader, monkeypatch, edge)
 
 
-def test_with_a_clock_that_leaves_nothing_open_they_are(
+def test_where_the_status_is_that_of_the_read_it_is(
     sale_cache: SaleCache, reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(CachedSale, "status", lambda self, moment=None: status_at(self.row, self.now(moment)))
+    monkeypatch.setattr(CachedSale, "status", lambda self, moment=None: status_at(self.row, self.row.now))
     with pytest.raises(AssertionError, match="too late"):
-        who_came_after_it_is_told_so(sale_cache, reader, monkeypatch, "starts_at")
+        tell_of_an_edge_that_passes_meanwhile(sale_cache, reader, monkeypatch, "starts_at")
 
 
 def test_no_more_wait_than_are_allowed(make_cache: Callable[..., SaleCache], reader: Reader) -> None:
