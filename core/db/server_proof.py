@@ -48,8 +48,8 @@ class BrokenPromise(Exception):
 def prove(settings: Settings) -> None:
     """Raise BrokenPromise if the database breaks a promise, or DBAPIError if it cannot be used.
 
-    Any number of hosts may run it at once, beside a running sale. It leaves no rows behind; those that it
-    cannot remove, a later proof removes.
+    Any number of hosts may run it at once, beside a running sale. It leaves no rows behind. What one that
+    failed could not remove, a later one removes.
     """
     ends_at = time.monotonic() + _SQLITE_BUSY_SECONDS
     while True:
@@ -95,11 +95,17 @@ def _rows(connection: Connection, run: str) -> Iterator[None]:
     connection.commit()
     try:
         yield
-    finally:
-        with suppress(DBAPIError):  # a later proof removes them
-            connection.rollback()  # and a new session where this one was lost
-            connection.execute(delete(ServerProof).where(ServerProof.run == run))
-            connection.commit()
+    except BaseException:
+        with suppress(DBAPIError):  # the first failure is the one to be told; a later proof removes them
+            _remove(connection, run)
+        raise
+    _remove(connection, run)
+
+
+def _remove(connection: Connection, run: str) -> None:
+    connection.rollback()  # also where the session was lost: another one is opened
+    connection.execute(delete(ServerProof).where(ServerProof.run == run))
+    connection.commit()
 
 
 class _Proof:
