@@ -185,7 +185,7 @@ def _lists(middle: str, webhook: int, events: int) -> list[tuple[str, str]]:
     sorts = ["-purchased_at", "purchased_at"]
     made = [
         (f"/orders?limit=100&sort={sort}{owner}{status}{when}", "operator")
-        for sort, status, (owner, when) in product(sorts, statuses, [*product(owners, times), *product(buyers, times)])
+        for sort, status, (owner, when) in product(sorts, statuses, product([*owners, *buyers], times))
     ]
     made += [
         (f"/orders?limit=100&sort={sort}{status}&user_id={HEAVY_USER}&goods_id={item}{when}", "operator")

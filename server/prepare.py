@@ -189,8 +189,8 @@ def prove(app: Flask) -> None:
     settings: Settings = app.extensions["seckill"].settings
     try:
         server_proof.prove(settings)
-    except server_proof.BrokenPromise as lie:
-        raise CannotStart(f"database {_shown(settings.database_url)}: nothing can be sold on it: {lie}") from lie
+    except server_proof.BrokenPromise as broken:
+        raise CannotStart(f"database {_shown(settings.database_url)}: nothing can be sold on it: {broken}") from broken
     except DBAPIError as error:
         raise CannotStart(_failure(settings.database_url, error, "trying its locks failed")) from error
 

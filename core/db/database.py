@@ -286,7 +286,7 @@ class Database:
         connection.info["statement_ends_at"] = time.monotonic() + self.settings.DATABASE_TIMEOUT_SECONDS
 
     def set_up_sqlite(self, dbapi_connection: sqlite3.Connection, record: Any) -> None:
-        """Give a new connection the journal and the durability that the service counts on."""
+        """Give a new connection the journal, the durability and the `lower` that the service counts on."""
         dbapi_connection.isolation_level = None  # the driver begins nothing by itself; `begin_sqlite` does
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
             dbapi_connection.cursor().execute(f"PRAGMA {pragma}")  # no statement of a request: it is not traced

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Select, UnaryExpression, and_, literal, or_
+from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.operators import custom_op
 
 from core.db.database import AnyRow
@@ -12,15 +13,15 @@ from core.db.database import AnyRow
 Item = TypeVar("Item")
 
 MAX_LIMIT = 100
+DEFAULT_LIMIT = 20
 # A hint for a table that a page joins by its primary key. MySQL may join one with few rows by a hash instead, for which
 # it reads and sorts all that could be on the page.
 BY_ID = "FORCE INDEX (PRIMARY)"
-DEFAULT_LIMIT = 20
 
 
-def unindexed(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    """`column`, in a form for which SQLite uses no index of it: a hint there is none. The servers have hints."""
-    return UnaryExpression(column, operator=custom_op("+"), type_=column.type)
+def unindexed(column: InstrumentedAttribute[Any]) -> ColumnElement[Any]:
+    """The column without its index: SQLite has no such hint, but uses no index for a column behind a unary plus."""
+    return UnaryExpression(column.expression, operator=custom_op("+"), type_=column.type)
 
 
 @dataclass(frozen=True)

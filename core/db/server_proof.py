@@ -48,8 +48,8 @@ class BrokenPromise(Exception):
 def prove(settings: Settings) -> None:
     """Raise BrokenPromise if the database breaks a promise, or DBAPIError if it cannot be used.
 
-    Any number of hosts may run it at once, beside a running sale. It leaves no rows behind. What one that
-    failed could not remove, a later one removes.
+    Any number of hosts may run it at once, beside a running sale. It leaves no rows behind. What one that failed could
+    not remove, a later one removes.
     """
     ends_at = time.monotonic() + _SQLITE_BUSY_SECONDS
     while True:
@@ -187,7 +187,7 @@ class _Proof:
             raise BrokenPromise("an UPDATE counts the rows that it changed and not those that it found")
 
     def _constraints(self) -> None:
-        for statement, numbers, lie in (
+        for statement, numbers, broken in (
             (
                 "INSERT INTO server_proof (run, number, mark, units, made_at)"
                 " SELECT run, 4, mark, units, made_at FROM server_proof WHERE run = :run AND number = 1",
@@ -206,7 +206,7 @@ class _Proof:
                 if _errno(error) not in numbers:
                     raise
             else:
-                raise BrokenPromise(lie)
+                raise BrokenPromise(broken)
             self._first.rollback()
 
     def _json_null(self) -> None:
@@ -316,13 +316,13 @@ def _refusal_is_named(what: str) -> Iterator[None]:
 
 
 @contextmanager
-def _waiting_is(lie: str) -> Iterator[None]:
+def _waiting_is(broken: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
         if _errno(error) != _LOCK_WAIT_TIMEOUT:
             raise
-        raise BrokenPromise(lie) from error
+        raise BrokenPromise(broken) from error
 
 
 def _errno(error: BaseException) -> object:
@@ -353,7 +353,7 @@ def _prove_sqlite(first: Connection, second: Connection, run: str) -> None:
             raise BrokenPromise("BEGIN IMMEDIATE lets a second writer in: the file system keeps no locks")
         finally:
             second.rollback()
-        for values, lie in (
+        for values, broken in (
             (row | {"number": 2}, "a unique key takes a second row with the same values"),
             (row | {"number": 3, "mark": 3, "units": -1}, "a CHECK takes a row that violates it"),
         ):
@@ -363,4 +363,4 @@ def _prove_sqlite(first: Connection, second: Connection, run: str) -> None:
                 if not str(getattr(error.orig, "sqlite_errorname", "")).startswith("SQLITE_CONSTRAINT"):
                     raise
             else:
-                raise BrokenPromise(lie)
+                raise BrokenPromise(broken)

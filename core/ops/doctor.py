@@ -159,9 +159,9 @@ def _database(database: Database, settings: Settings) -> Iterator[Finding]:
 def _locks(settings: Settings) -> Finding:
     try:
         server_proof.prove(settings)
-    except server_proof.BrokenPromise as lie:
+    except server_proof.BrokenPromise as broken:
         mend = f"{server_version.supported()}; one primary, and no proxy that changes statements"
-        return Finding("locks", State.PROBLEM, str(lie), f"use {mend}")
+        return Finding("locks", State.PROBLEM, str(broken), f"use {mend}")
     return Finding("locks", State.OK, "two transactions wait for and skip each other's rows; keys and CHECKs hold")
 
 

@@ -10,13 +10,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, UnaryExpression, and_, or_, select, union_all
-from sqlalchemy.orm import InstrumentedAttribute
-from sqlalchemy.sql.operators import custom_op
+from sqlalchemy import ColumnElement, Select, and_, or_, select, union_all
 
 from core.db.clock import Deadline, deadline_of_request, utc_now
 from core.db.database import AnyRow, Database
-from core.db.paging import Page, PageRequest, Sort, behind
+from core.db.paging import Page, PageRequest, Sort, behind, unindexed
 from core.orders.orders import INSERTED_WITHIN, VIEW_COLUMNS, OrderView, Viewer, view
 from core.refusals import Busy
 from models import Order, OrderStatus
@@ -167,22 +165,17 @@ def _branches(filters: Filters) -> Iterator[tuple[str, list[ColumnElement[bool]]
         index = "orders_status_time" if filters.goods_id is None else "orders_goods_time"
     for status in OrderStatus if filters.status is None else (filters.status,):
         if filters.status == OrderStatus.PENDING:
-            yield index, [*owner, Order.status == OrderStatus.PENDING, _unindexed(Order.expires_at) > utc_now()]
+            yield index, [*owner, Order.status == OrderStatus.PENDING, unindexed(Order.expires_at) > utc_now()]
         else:
             yield index, [*owner, Order.status == status]
     if filters.status == OrderStatus.EXPIRED:
         # Overdue orders that no sweep has expired yet are few: the pending ones with the earliest `expires_at`.
         by_end = filters.user_id is None
-        ends = Order.expires_at.expression if by_end else _unindexed(Order.expires_at)
+        ends = Order.expires_at.expression if by_end else unindexed(Order.expires_at)
         yield (
             "orders_status_expires" if by_end else index,
             [*owner, Order.status == OrderStatus.PENDING, ends <= utc_now()],
         )
-
-
-def _unindexed(column: InstrumentedAttribute[datetime]) -> ColumnElement[datetime]:
-    """The column without its index: SQLite has no such hint, but uses no index for a column behind a unary plus."""
-    return UnaryExpression(column.expression, operator=custom_op("+"), type_=column.type)
 
 
 def _between(

@@ -219,7 +219,7 @@ def list_page(
     of_outcome: ColumnElement[Any] = Payment.outcome.expression
     of_resolved: ColumnElement[Any] = Payment.resolved.expression
     if order_no is not None:  # it has few payments, among which the others are looked for
-        of_outcome, of_resolved = unindexed(of_outcome), unindexed(of_resolved)
+        of_outcome, of_resolved = unindexed(Payment.outcome), unindexed(Payment.resolved)
     if resolved is not None:
         query, index = query.where(of_resolved == resolved), "payments_resolved"
     if outcome is not None:

@@ -39,18 +39,6 @@ _READ_ONCE = 256
 # Seconds without anything to read until the thread that reads ends.
 IDLE_SECONDS = 0.5
 
-
-class _Waiting(NamedTuple):
-    """A request that waits for an item's row: of a read sent at `since` or later.
-
-    Where that row leaves open whether the sale has begun or ended, of a read sent after the request `came_at`.
-    """
-
-    since: float
-    came_at: float
-    found: "Future[CachedSale | None]"
-
-
 Read = Callable[[Sequence[int]], Sequence[AnyRow]]
 Count = Callable[[int, str], object]
 Rest = Callable[[], object]
@@ -117,6 +105,17 @@ class CachedSale:
         For requests that waited for the row: a read of their own would have told them no more.
         """
         return self.status() or sale.status(self.row, self.now())
+
+
+class _Waiting(NamedTuple):
+    """A request that waits for an item's row: of a read sent at `since` or later.
+
+    Where that row leaves open whether the sale has begun or ended, of a read sent after the request `came_at`.
+    """
+
+    since: float
+    came_at: float
+    found: "Future[CachedSale | None]"
 
 
 def serves(since: float, sent_at: float) -> bool:
